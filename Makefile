@@ -1,0 +1,75 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+ENV    ?= default
+VENV   := .venv
+BIN    := $(VENV)/bin
+SAM    := .venv-sam/bin/sam
+
+# Python 3.13 is what Lambda runs: where it is installed, the laptop's workers use it and the tests run on it too.
+RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python3.13; do \
+	"$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
+export RUNTIME_PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up check lint types architecture template test test-runtime lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: setup ## the whole service on this machine: every kind, every door, 1,000 messages, and a table at the end
+	@$(BIN)/python -m local.demo
+
+up: setup ## the whole service on this machine until Ctrl-C; addresses in .local/stack.json
+	@$(BIN)/python -m local.stack up
+
+check: lint types architecture template test test-runtime ## everything that CI checks
+
+setup: $(VENV)/.done ## install what the other commands need into .venv
+
+$(VENV)/.done: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=... " >&2; exit 1; }
+	@echo "Installing into $(VENV) (once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+architecture: setup
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/lint-imports --no-logo > .venv/architecture.txt 2>&1 || \
+		{ cat .venv/architecture.txt; exit 1; }
+
+template: setup
+	@$(BIN)/cfn-lint template.yaml
+
+test: setup ## the tests, with this Python
+	@$(BIN)/python -m pytest -q
+
+# The service's own code on the Python of the Lambda runtime; the end-to-end tests use it for their workers anyway.
+test-runtime: setup
+ifneq ($(RUNTIME_PYTHON),)
+	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/dev.txt || { \
+		"$(RUNTIME_PYTHON)" -m venv --clear .venv-runtime && \
+		.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
+		touch .venv-runtime/.done; }
+	@.venv-runtime/bin/python -m pytest -q tests/unit tests/integration
+else
+	@echo "Python 3.13 is not installed: its test run is left out"
+endif
+
+lock: setup ## renew the locked requirements
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@for name in layers/wechat_notify/requirements requirements/dev; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
+
+clean: ## remove what these commands made
+	rm -rf .venv .venv-runtime .venv-sam .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+include build.mk

@@ -1,0 +1,36 @@
+# Building and deploying, included by the Makefile. The SAM CLI is large and brings its own pins, so it has
+# a virtual environment to itself and is installed on the first build.
+PYTHON ?= python3
+ENV    ?= default
+SAM    ?= .venv-sam/bin/sam
+
+SAM_TOOLS := aws-sam-cli==1.170.0 uv==0.13.9
+
+build deploy: export PATH := $(CURDIR)/.venv-sam/bin:$(PATH)
+build deploy: export SAM_CLI_TELEMETRY := 0
+# Read by the layer's Makefile.
+build deploy: export PYTHON := $(PYTHON)
+build deploy: export RUNTIME_PYTHON := $(RUNTIME_PYTHON)
+
+.venv-sam/.done: build.mk
+	@echo "Setting up .venv-sam (once)"
+	@$(PYTHON) -m venv .venv-sam
+	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check $(SAM_TOOLS)
+	@touch $@
+
+.PHONY: build
+build: .venv-sam/.done ## build the functions and the layer, for both architectures, into .aws-sam
+	@$(SAM) build
+	@# A ParentPackages setting that SAM does not understand is ignored in silence: look at the result.
+	@for handler in functions/*/handler.py; do \
+		ls .aws-sam/build/*Function/$$handler >/dev/null || { echo "$$handler was not built under its package" >&2; exit 1; }; \
+	done
+
+.PHONY: deploy
+deploy: ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
+	@$(PYTHON) -c 'import sys, tomllib; \
+		known = [name for name, value in tomllib.load(open("samconfig.toml", "rb")).items() if isinstance(value, dict)]; \
+		sys.exit(None if sys.argv[1] in known else "ENV=" + sys.argv[1] + " is not in samconfig.toml, which has " + ", ".join(known))' \
+		'$(ENV)'
+	@$(MAKE) --no-print-directory build
+	@$(SAM) deploy --config-env '$(ENV)'

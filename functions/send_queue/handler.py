@@ -1,0 +1,61 @@
+"""Messages from the send queue, from whichever producer: SQS, EventBridge Scheduler, the event bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wechat_notify import bootstrap
+from wechat_notify.core.batches import Disposition, Handled, Record
+from wechat_notify.telemetry import Telemetry
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Send one SQS batch; what is worth repeating is reported as a batch item failure."""
+    telemetry = bootstrap.telemetry()
+    with telemetry.invocation(context, getattr(context, "aws_request_id", None)) as line:
+        records = [_record(record) for record in event["Records"]]
+        handled = bootstrap.batch_sender().send(
+            records, lambda: context.get_remaining_time_in_millis() / 1000
+        )
+        returned = [item for item in handled if item.disposition is Disposition.RETURNED]
+        for item in handled:
+            _report(telemetry, item)
+        telemetry.returned(len(returned))
+        line.update(messages=len(records), returned=len(returned))
+    return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
+
+
+def _record(record: dict[str, Any]) -> Record:
+    attributes = record["attributes"]
+    return Record(
+        message_id=record["messageId"],
+        receipt_handle=record["receiptHandle"],
+        body=record["body"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        first_received=int(attributes["ApproximateFirstReceiveTimestamp"]) / 1000,
+    )
+
+
+def _report(telemetry: Telemetry, item: Handled) -> None:
+    fields: dict[str, Any] = {
+        "message_id": item.request.id if item.request else item.record.message_id,
+        "sqs_message_id": item.record.message_id,
+        "receive_count": item.record.receive_count,
+        "disposition": item.disposition.value,
+        "detail": item.detail,
+    }
+    if item.message and item.delivery and item.request:
+        telemetry.message(
+            item.message,
+            item.delivery,
+            account=item.request.account,
+            openid_hash=bootstrap.openid_hash()(item.message.touser),
+            warnings=item.violations,
+            **fields,
+        )
+    elif item.refusal:
+        account = item.request.account[:64] if item.request else None
+        errors = [f"{violation.path}: {violation.rule}" for violation in item.violations]
+        telemetry.refused(item.refusal, account=account, errors=errors, **fields)
+    else:
+        telemetry.logger.warning("no time left for message", **fields)

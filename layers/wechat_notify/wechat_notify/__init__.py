@@ -1,0 +1,1 @@
+"""WeChat notifications from AWS: validate, send once, know what became of it."""

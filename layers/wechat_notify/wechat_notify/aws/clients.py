@@ -1,0 +1,42 @@
+"""AWS clients, made on first use: a cold start pays only for what its first event needs."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+_CONNECT_TIMEOUT = 2.0
+_READ_TIMEOUT = {"ssm": 5.0, "sqs": 5.0, "lambda": 8.0}
+"""Seconds; a function is invoked synchronously only to refresh a token."""
+_ATTEMPTS = {"ssm": 4, "sqs": 4, "lambda": 1}
+"""A busy refresher is waited for by ``core.tokens``, which knows what to look at meanwhile."""
+
+
+@cache
+def client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
+    """The process's client for an AWS service."""
+    import boto3  # noqa: PLC0415 - 120 ms of a cold start, for those who call AWS only
+    from botocore.config import Config  # noqa: PLC0415
+
+    # At DEBUG botocore logs whole answers, and SecureStrings with them.
+    logging.getLogger("botocore").setLevel(logging.INFO)
+    return boto3.client(
+        service,
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT,
+            read_timeout=_READ_TIMEOUT[service],
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS[service]},
+            max_pool_connections=20,
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def error_code(error: BotoCoreError | ClientError) -> str:
+    """AWS's name for what went wrong; it never holds what was read or written."""
+    response = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)

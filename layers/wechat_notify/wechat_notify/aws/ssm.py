@@ -1,0 +1,158 @@
+"""The parameters of an account: its credentials, which an operator writes, and its access token.
+
+``<path>/<account>/credentials``
+    SecureString, JSON ``{"type": "app", "app_id", "app_secret"}``.
+``<path>/<account>/access-token``
+    SecureString, JSON; written by the token refresher alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from wechat_notify.aws.clients import client, error_code
+from wechat_notify.core.envelope import is_account_name
+from wechat_notify.core.outcomes import StorageError, UnknownAccountError
+from wechat_notify.core.tokens import AccessToken, Account, TokenSource
+
+_CREDENTIALS = "credentials"
+_ACCESS_TOKEN = "access-token"  # noqa: S105 - a parameter's name
+
+Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class AppCredentials(BaseModel):
+    """What an operator stores for an account that is an app of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["app"]
+    app_id: Secret
+    app_secret: Annotated[Secret, Field(repr=False)]
+
+
+class StoredTokens:
+    """The sender's side: reads one account's token and nothing else."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def read(self, account: str) -> AccessToken | None:
+        """The stored token, None where there is none; raises ``StorageError``."""
+        try:
+            answer = client("ssm").get_parameter(
+                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}", WithDecryption=True
+            )
+        except (BotoCoreError, ClientError) as error:
+            code = error_code(error)
+        else:
+            return _token(answer["Parameter"]["Value"])
+        if code == "ParameterNotFound":
+            return None
+        raise StorageError("read the access token", code)
+
+
+class Accounts:
+    """The refresher's side: reads credentials, writes tokens.
+
+    Parameters
+    ----------
+    path : str
+        The parameter path under which accounts are stored.
+    source : Callable
+        Where a token comes from, by the credentials.
+    """
+
+    def __init__(self, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
+        self._path = path
+        self._source = source
+
+    def load(self, account: str) -> Account:
+        """One account; raises ``UnknownAccountError`` or ``StorageError``."""
+        if not is_account_name(account):
+            raise UnknownAccountError(account)
+        names = [f"{self._path}/{account}/{name}" for name in (_CREDENTIALS, _ACCESS_TOKEN)]
+        values = {
+            parameter["Name"].rpartition("/")[2]: parameter["Value"]
+            for parameter in _call("read the account", "get_parameters", Names=names)["Parameters"]
+        }
+        if _CREDENTIALS not in values:
+            raise UnknownAccountError(account)
+        return self._account(account, values)
+
+    def load_all(self) -> Iterator[Account]:
+        """Every account that has credentials; raises ``StorageError``."""
+        found: dict[str, dict[str, str]] = {}
+        page: dict[str, Any] = {}
+        while True:
+            answer = _call(
+                "list the accounts", "get_parameters_by_path", Path=self._path, Recursive=True, **page
+            )
+            for parameter in answer["Parameters"]:
+                account, _, name = parameter["Name"].removeprefix(f"{self._path}/").partition("/")
+                found.setdefault(account, {})[name] = parameter["Value"]
+            if not answer.get("NextToken"):
+                break
+            page = {"NextToken": answer["NextToken"]}
+        for account, values in found.items():
+            if _CREDENTIALS in values:
+                yield self._account(account, values)
+
+    def save(self, account: str, token: AccessToken) -> None:
+        """Replace the stored token; raises ``StorageError``."""
+        try:
+            client("ssm").put_parameter(
+                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
+                Value=json.dumps(asdict(token), separators=(",", ":")),
+                Type="SecureString",
+                Overwrite=True,
+            )
+        except (BotoCoreError, ClientError) as error:
+            code = error_code(error)
+        else:
+            return
+        raise StorageError("store the access token", code)
+
+    def _account(self, account: str, values: dict[str, str]) -> Account:
+        source, problem = None, None
+        if not is_account_name(account):
+            problem = "the account's name has characters other than a-z, 0-9 and -"
+        else:
+            try:
+                source = self._source(AppCredentials.model_validate_json(values[_CREDENTIALS]))
+            except ValidationError as error:
+                # Only where it is wrong, never what stands there: that may be a secret in the wrong place.
+                fields = sorted({".".join(map(str, details["loc"])) or "JSON" for details in error.errors()})
+                problem = (
+                    f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {", ".join(fields)[:200]}'
+                )
+        token = _token(values[_ACCESS_TOKEN]) if _ACCESS_TOKEN in values else None
+        return Account(account, source, token, problem)
+
+
+def _call(action: str, method: str, **request: Any) -> Any:
+    try:
+        return getattr(client("ssm"), method)(WithDecryption=True, **request)
+    except (BotoCoreError, ClientError) as error:
+        code = error_code(error)
+    raise StorageError(action, code)
+
+
+@cache
+def _token_adapter() -> TypeAdapter[AccessToken]:
+    return TypeAdapter(AccessToken)
+
+
+def _token(value: str) -> AccessToken | None:
+    """The stored token; one that cannot be read counts as none, so that a refresh replaces it."""
+    try:
+        return _token_adapter().validate_json(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,111 @@
+"""The only place that puts the parts together; each part is made once a process, on first use."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from wechat_notify.core.delivery import Sender
+from wechat_notify.core.envelope import new_id
+from wechat_notify.core.tokens import AccessTokens, Grant, TokenRefresher
+from wechat_notify.settings import Settings
+from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.wechat.client import WeChatClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wechat_notify.aws.sqs import Queue
+    from wechat_notify.aws.ssm import AppCredentials
+    from wechat_notify.core.batches import BatchSender
+
+_random = random.SystemRandom()
+
+
+@cache
+def settings() -> Settings:
+    """The environment's settings."""
+    return Settings()
+
+
+@cache
+def telemetry() -> Telemetry:
+    """The log and the metrics."""
+    return Telemetry()
+
+
+@cache
+def openid_hash() -> Callable[[str], str]:
+    """How an openid is written into logs."""
+    return partial(hash_openid, key=settings().openid_hash_key)
+
+
+@cache
+def message_id() -> Callable[[], str]:
+    """New ids for messages that came without one."""
+    return partial(new_id, time.time, _random.getrandbits)
+
+
+@cache
+def wechat() -> WeChatClient:
+    """The client for WeChat."""
+    return WeChatClient(settings().wechat_api_base)
+
+
+@cache
+def sender() -> Sender:
+    """What sends one message."""
+    from wechat_notify.aws.refresher import RefreshFunction  # noqa: PLC0415 - botocore, on first use
+    from wechat_notify.aws.ssm import StoredTokens  # noqa: PLC0415
+
+    tokens = AccessTokens(
+        StoredTokens(settings().parameter_path),
+        RefreshFunction(settings().token_refresh_function),
+        now=time.time,
+        sleep=time.sleep,
+        jitter=_random.uniform,
+    )
+    return Sender(tokens, wechat(), clock=time.perf_counter)
+
+
+@cache
+def send_queue() -> Queue:
+    """The queue of messages to be sent."""
+    from wechat_notify.aws.sqs import Queue  # noqa: PLC0415
+
+    return Queue(settings().send_queue_url)
+
+
+@cache
+def batch_sender() -> BatchSender:
+    """What sends a batch of queued messages."""
+    from wechat_notify.aws.sqs import Queue  # noqa: PLC0415
+    from wechat_notify.core.batches import BatchSender  # noqa: PLC0415
+
+    return BatchSender(
+        sender(),
+        send_queue(),
+        Queue(settings().dead_letter_queue_url),
+        now=time.time,
+        jitter=_random.uniform,
+    )
+
+
+class _AppTokens:
+    """The token source of credentials of the type ``app``: WeChat's ``stable_token``."""
+
+    def __init__(self, credentials: AppCredentials) -> None:
+        self._credentials = credentials
+
+    def fetch(self, *, force: bool) -> Grant:
+        return wechat().fetch_token(self._credentials.app_id, self._credentials.app_secret, force=force)
+
+
+@cache
+def token_refresher() -> TokenRefresher:
+    """What keeps the stored tokens fresh."""
+    from wechat_notify.aws.ssm import Accounts  # noqa: PLC0415
+
+    return TokenRefresher(Accounts(settings().parameter_path, _AppTokens), now=time.time)

@@ -1,0 +1,123 @@
+"""One message's way to WeChat: token, POST, and once more if the token was rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from wechat_notify.core.messages import Message, Template
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.tokens import AccessTokens
+
+REJECTED_TOKEN = frozenset({40001, 40014, 42001})
+"""The errcodes that mean "this access_token", as against the other codes of the token class."""
+
+_BEIJING = timezone(timedelta(hours=8))
+_BACKOFF_FIRST = 2.0
+_BACKOFF_MOST = 300.0
+_CONFIG_WAIT = 300.0
+"""Seconds between attempts while an operator has something to mend."""
+_VISIBILITY_MOST = 11.5 * 3600
+"""SQS holds a message back for 12 hours at most, counted from when it was received."""
+_DEDUPLICATED_FOR = 9 * 60.0
+"""WeChat de-duplicates by client_msg_id for 10 minutes; the rest is for clocks and the call."""
+
+
+class MessageApi(Protocol):
+    """The boundary to WeChat, as a sender sees it."""
+
+    def send(self, message: Message, token: str) -> Outcome:
+        """Make one attempt; never raises for anything that WeChat or the network does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one message: the outcome, attempts at WeChat and seconds spent waiting for it."""
+
+    outcome: Outcome
+    attempts: int
+    seconds: float
+
+
+class Sender:
+    """Sends one message and knows what came of it."""
+
+    def __init__(self, tokens: AccessTokens, wechat: MessageApi, *, clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._wechat = wechat
+        self._clock = clock
+
+    def send(self, account: str, message: Message) -> Delivery:
+        """Send the message now; a rejected token is replaced and the message repeated once.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials under this name.
+        """
+        attempts, seconds = 0, 0.0
+        try:
+            token = self._tokens.get(account)
+            while True:
+                started = self._clock()
+                outcome = self._wechat.send(message, token.value)
+                attempts += 1
+                seconds += self._clock() - started
+                if outcome.errcode not in REJECTED_TOKEN or attempts > 1:
+                    return Delivery(outcome, attempts, seconds)
+                token = self._tokens.replace(account, token)
+        except TokenUnavailableError as error:
+            return Delivery(replace(error.outcome, unattempted=True), attempts, seconds)
+
+    def knows(self, account: str) -> None:
+        """Raise ``UnknownAccountError`` where nothing could ever be sent for this account."""
+        try:
+            self._tokens.get(account)
+        except TokenUnavailableError:
+            return
+
+
+def repeat_in(
+    message: Message,
+    outcome: Outcome,
+    *,
+    receive_count: int,
+    age: float,
+    now: float,
+    jitter: Callable[[float, float], float],
+) -> float | None:
+    """Seconds after which a queued message is worth repeating, or None if it is not.
+
+    Parameters
+    ----------
+    message : Message
+        The message that was attempted.
+    outcome : Outcome
+        What the attempt came to.
+    receive_count : int
+        How often the queue has handed it out, this time included.
+    age : float
+        Seconds since it was first handed out.
+    now : float
+        Seconds since the epoch.
+    jitter : Callable
+        A random number between two bounds.
+    """
+    backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * 4 ** (receive_count - 1)))
+    if outcome.status is Status.UNKNOWN:
+        # Only where WeChat itself drops the second copy is a lost answer safe to repeat.
+        deduplicated = isinstance(message, Template) and message.client_msg_id
+        return backoff if deduplicated and age + backoff < _DEDUPLICATED_FOR else None
+    if outcome.error_class is ErrorClass.QUOTA:
+        return min(_VISIBILITY_MOST, seconds_to_reset(now) + jitter(0, 600))
+    if outcome.retryable:
+        return max(backoff, (outcome.retry_after or 0) + jitter(0, 2))
+    return _CONFIG_WAIT + backoff if outcome.unattempted else None
+
+
+def seconds_to_reset(now: float) -> float:
+    """Until 00:00 in Beijing, when the daily quotas are assumed to start again."""
+    midnight = datetime.fromtimestamp(now, _BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight + timedelta(days=1)).timestamp() - now

@@ -1,0 +1,177 @@
+"""From the bytes at a door to a request: strict JSON, then who sends what and under which id.
+
+The queue takes three shapes: the envelope itself, an EventBridge event whose ``detail`` is the
+envelope (a bus rule delivers the whole event, so that a doubled delivery carries the same id),
+and an SNS notification's raw delivery, which is the envelope again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
+
+_ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
+_LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_ID_MOST = 64
+
+BODY_BYTES_MOST = 256 * 1024
+"""The largest request body, so that everything that HTTP accepts also fits into the queue."""
+
+
+def is_account_name(account: str) -> bool:
+    """Whether an account may have this name: 1 to 64 of ``a-z``, ``0-9`` and ``-``."""
+    return _ACCOUNT.fullmatch(account) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One message as it was handed over; ``message`` is checked later, by its kind."""
+
+    id: str
+    account: str
+    message: object
+    expires_at: datetime | None = None
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    account: Annotated[str, Field(min_length=1)]
+    message: Any
+    id: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")] | None = None
+    expires_at: AwareDatetime | None = None
+
+
+def parse_json(body: str | bytes) -> Any:
+    """Decode a request body strictly; decimal numbers come as ``Decimal``, digit for digit.
+
+    Raises
+    ------
+    MalformedBodyError
+        Empty, not UTF-8, not JSON, nested too deeply, a key given twice, NaN or Infinity, a raw
+        control character or a lone surrogate in a string. The error never quotes the body.
+    """
+    problem: Bilingual
+    try:
+        text = body.decode() if isinstance(body, bytes) else body
+        if not text.strip():
+            problem = Bilingual("the body is empty", "请求体为空")
+        else:
+            value = json.loads(
+                text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_decimal
+            )
+            if _LONE_SURROGATE_ESCAPE.search(text):
+                json.dumps(value, ensure_ascii=False, default=str).encode()
+            return value
+    except MalformedBodyError as error:
+        problem = error.text
+    except RecursionError:
+        problem = Bilingual("the body is nested too deeply", "请求体嵌套过深")
+    except UnicodeEncodeError:
+        problem = Bilingual("the body holds half of a surrogate pair", "请求体含不成对的代理字符")
+    except UnicodeDecodeError:
+        problem = Bilingual("the body is not UTF-8", "请求体不是 UTF-8 编码")
+    except json.JSONDecodeError as error:
+        problem = Bilingual(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            f"请求体不是合法的 JSON：第 {error.lineno} 行第 {error.colno} 列",
+        )
+    except ValueError:  # an integer of more digits than Python converts
+        problem = Bilingual("the body holds a number that is too long", "请求体中的数字过长")
+    raise MalformedBodyError(problem)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise MalformedBodyError(Bilingual("a key is given twice in one object", "同一对象中有重复的键"))
+    return result
+
+
+def _refuse_constant(name: str) -> None:
+    raise MalformedBodyError(Bilingual(f"{name} is not JSON", f"{name} 不是合法的 JSON"))
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise MalformedBodyError(Bilingual("a number is out of range", "数字超出范围")) from None
+
+
+def parse_queue_body(body: str, default_id: str) -> SendRequest:
+    """The request that an SQS message's body carries.
+
+    Parameters
+    ----------
+    body : str
+        The envelope ``{"account", "message", "id"?, "expires_at"?}``, or an EventBridge event
+        with the envelope as ``detail``.
+    default_id : str
+        The id where the body names none: it must be the same when the same message comes again.
+
+    Raises
+    ------
+    MalformedBodyError
+        The body is none of these shapes.
+    """
+    value = parse_json(body)
+    if isinstance(value, dict) and "detail-type" in value and "detail" in value:
+        event_id = value.get("id")
+        default_id = event_id if isinstance(event_id, str) else default_id
+        value = value["detail"]
+    try:
+        envelope = _Envelope.model_validate(value)
+    except ValidationError as error:
+        wrong = sorted({".".join(map(str, details["loc"]))[:64] or "body" for details in error.errors()})
+    else:
+        return SendRequest(
+            id=_short_id(envelope.id or default_id),
+            account=envelope.account,
+            message=envelope.message,
+            expires_at=envelope.expires_at,
+        )
+    fields = ", ".join(wrong[:10])
+    raise MalformedBodyError(
+        Bilingual(f"the body is not a send request: see {fields}", f"请求体不是发送请求：请检查 {fields}")
+    )
+
+
+def _short_id(given: str) -> str:
+    """An id of at most 64 characters.
+
+    A schedule's ARN with its scheduled time is longer than that; its digest is as good a name.
+    """
+    return given if len(given) <= _ID_MOST else hashlib.sha256(given.encode()).hexdigest()[:32]
+
+
+def queue_body(request: SendRequest) -> str:
+    """The envelope as SQS carries it: ASCII only, since SQS refuses some Unicode characters."""
+    envelope = {"account": request.account, "id": request.id, "message": request.message}
+    if request.expires_at is not None:
+        envelope["expires_at"] = request.expires_at.isoformat()
+    return json.dumps(envelope, default=str, separators=(",", ":"))
+
+
+def new_id(now: Callable[[], float], random_bits: Callable[[int], int]) -> str:
+    """A time-ordered id (UUID version 7, RFC 9562) as 32 hex digits.
+
+    Parameters
+    ----------
+    now : Callable
+        Seconds since the epoch.
+    random_bits : Callable
+        ``n`` → an unpredictable integer of ``n`` bits.
+    """
+    value = int(now() * 1000) << 80 | 0x7 << 76 | random_bits(12) << 64 | 0b10 << 62 | random_bits(62)
+    return f"{value:032x}"

@@ -1,0 +1,273 @@
+"""The rules for the keywords of ``data``: what WeChat's documentation says refuses, the rest warns.
+
+The type of a keyword is its key without the trailing digits (``thing01`` is a ``thing``,
+``short_thing1`` is not). Limits and forms are those of the parameter tables of the subscription
+message APIs; where only field reports or other SDKs speak, the check returns a warning and
+WeChat's 47003 stays the judge. Characters are code points: a Chinese character counts as one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from wechat_notify.core.outcomes import Bilingual
+
+_CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAS_CHINESE = re.compile(f"[{_CHINESE}]")
+_EMOJI = re.compile("[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
+_LINE_BREAK = re.compile(r"[\t\n\r\u2028\u2029]")
+
+_DAY = (
+    r"\d{4}年\d{1,2}月\d{1,2}日|\d{4}年\d{1,2}月|\d{1,2}月\d{1,2}日"
+    r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}"
+)
+_CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
+# "2019年8月8日" alone stands under a time keyword in an official sample, so a time may be a date.
+_MOMENT = rf"(?:(?:(?:{_DAY})\s?)?{_CLOCK}|(?:{_DAY}))"
+_MOMENTS = re.compile(rf"{_MOMENT}(?P<range>\s*~\s*{_MOMENT})?")
+
+_NUMBER = re.compile(r"(?P<sign>[+-]?)\d+(?:\.\d+)?")
+_LETTER = re.compile(r"[A-Za-z]*")
+_AMOUNT = re.compile(r"(?P<sign>\D?)\d{1,10}(?:\.\d+)?(?P<unit>元?)")
+_PHONE = re.compile(r"[0-9+\-()#*\s]*")
+_CAR = re.compile(rf"[{_CHINESE}A-Za-z0-9](?:[A-Za-z0-9]*[{_CHINESE}A-Za-z0-9])?")
+_PHRASE = re.compile(f"[{_CHINESE}]*")
+_TRAILING_DIGITS = re.compile(r"\d+$")
+
+_LEGACY_LENGTH = 20
+"""Since 2023-05-04 an official account's keywordN is cut here without an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that a value breaks; ``certain`` refuses the message, otherwise it is a warning."""
+
+    rule: str
+    text: Bilingual
+    limit: int | str | None = None
+    certain: bool = True
+
+
+def field_type(key: str) -> str:
+    """The keyword's type: its key without the trailing digits (the index in the library)."""
+    return _TRAILING_DIGITS.sub("", key)
+
+
+def check_keyword(key: str, value: str, *, official_account_template: bool) -> Iterator[Finding]:
+    """Every rule of the keyword's type that the value breaks.
+
+    Parameters
+    ----------
+    key : str
+        The keyword's key in ``data``, such as ``thing1``.
+    value : str
+        What WeChat would receive.
+    official_account_template : bool
+        The message is a ``template`` message: its legacy keywords (``first``, ``keywordN``,
+        ``remark``) are cut or dropped by WeChat without an error.
+    """
+    kind = field_type(key)
+    check = _CHECKS.get(kind)
+    if not value.strip():
+        # An empty keyword is refused by WeChat ("... is empty"); whether it trims is not documented.
+        yield Finding(
+            "empty",
+            Bilingual("must not be empty", "不能为空"),
+            limit=1,
+            certain=check is not None and kind not in _UNOFFICIAL and not value,
+        )
+        return
+    if check is not None:
+        yield from check(value)
+    elif official_account_template and kind in _LEGACY:
+        yield from _legacy(kind, value)
+    if kind != "symbol" and _LINE_BREAK.search(value):
+        yield _warning("line_break", "line breaks may be refused or dropped", "换行符可能被拒绝或丢弃")
+
+
+def _too_long(value: str, limit: int, *, certain: bool = True) -> Iterator[Finding]:
+    if len(value) > limit:
+        text = Bilingual(f"must be at most {limit} characters", f"不能超过 {limit} 个字符")
+        yield Finding("max_length", text, limit=limit, certain=certain)
+
+
+def _form(limit: str, en: str, zh: str) -> Finding:
+    return Finding("format", Bilingual(en, zh), limit=limit)
+
+
+def _warning(rule: str, en: str, zh: str) -> Finding:
+    return Finding(rule, Bilingual(en, zh), certain=False)
+
+
+def _thing(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 20)
+    if _EMOJI.search(value):
+        yield _warning("emoji", "emoji may be refused", "表情符号可能被拒绝")
+
+
+def _short_thing(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 5, certain=False)
+
+
+def _const(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 20, certain=False)
+
+
+def _number(value: str) -> Iterator[Finding]:
+    match = _NUMBER.fullmatch(value)
+    digits = sum(character.isdigit() for character in value)
+    if match is None or not value.isascii():
+        yield _form("digits", "must be digits, decimals allowed", "只能是数字，可带小数")
+    elif match["sign"]:
+        yield _warning("sign", "a sign may be refused", "正负号可能被拒绝")
+    if digits > 32:  # noqa: PLR2004 - the documented limit
+        yield Finding("max_length", Bilingual("must be at most 32 digits", "不能超过 32 位数字"), limit=32)
+    elif len(value) > 32:  # noqa: PLR2004 - whether the dot counts is not documented
+        yield _warning("max_length", "the decimal point may count as a digit", "小数点可能计入位数")
+
+
+def _letter(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 32)
+    if not _LETTER.fullmatch(value):
+        yield _form("letters", "must be letters only", "只能是字母")
+
+
+def _symbol(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 5)
+    if any(character.isalnum() or character.isspace() for character in value):
+        yield _form(
+            "symbols",
+            "must be symbols only: no letters, digits, Chinese or white space",
+            "只能是符号，不能含中文、字母、数字、空白或换行",
+        )
+
+
+def _character_string(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 32)
+    if _HAS_CHINESE.search(value):
+        yield _form("ascii", "must be digits, letters or symbols", "只能是数字、字母或符号，不能含中文")
+    elif not value.isascii() or " " in value:
+        yield _warning(
+            "characters", "white space and full-width symbols may be refused", "空格和全角符号可能被拒绝"
+        )
+
+
+def _time(value: str) -> Iterator[Finding]:
+    yield from _moments(
+        value,
+        "HH:MM[:SS]",
+        "must be a 24-hour time, a date before it allowed, a range joined by ~",
+        "必须是 24 小时制时间（可带年月日），时间段用 ~ 连接",
+    )
+
+
+def _date(value: str) -> Iterator[Finding]:
+    if re.fullmatch(rf"{_CLOCK}(?:\s*~\s*{_CLOCK})?", value):
+        yield _form("YYYY-MM-DD [HH:MM]", "must begin with a date", "必须以年月日开头")
+        return
+    yield from _moments(
+        value,
+        "YYYY-MM-DD [HH:MM]",
+        "must be a date, a 24-hour time after it allowed, a range joined by ~",
+        "必须是年月日（可带 24 小时制时间），时间段用 ~ 连接",
+    )
+
+
+def _moments(value: str, limit: str, en: str, zh: str) -> Iterator[Finding]:
+    match = _MOMENTS.fullmatch(value)
+    if match is None or not _digits_are_ascii(value):
+        yield _form(limit, en, zh)
+    elif match["range"] and not match["range"].startswith("~"):
+        yield _warning("white_space", "white space around ~ may be refused", "~ 前后的空格可能被拒绝")
+
+
+def _digits_are_ascii(value: str) -> bool:
+    return all(character.isascii() for character in value if character.isdigit())
+
+
+def _amount(value: str) -> Iterator[Finding]:
+    match = _AMOUNT.fullmatch(value)
+    if (
+        match is None
+        or not _digits_are_ascii(value)
+        or (match["sign"] and unicodedata.category(match["sign"]) != "Sc")
+    ):
+        yield Finding(
+            "format",
+            Bilingual(
+                "must be one currency sign, at most 10 digits, decimals allowed, 元 allowed at the end",
+                "必须是 1 个币种符号加 10 位以内纯数字，可带小数，结尾可带“元”",
+            ),
+            limit="¥ + 10 digits",
+        )
+    elif not match["sign"] and not match["unit"]:
+        yield _warning("currency", "no currency sign and no 元", "没有币种符号，结尾也没有“元”")
+
+
+def _phone_number(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 17)
+    if any(character.isalpha() for character in value) or not _digits_are_ascii(value):
+        yield _form("digits and symbols", "must be digits and symbols", "只能是数字和符号")
+    elif not _PHONE.fullmatch(value):
+        yield _warning(
+            "characters", "symbols other than + - ( ) # * may be refused", "除 + - ( ) # * 外的符号可能被拒绝"
+        )
+
+
+def _car_number(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 8)
+    if not _CAR.fullmatch(value):
+        yield _form(
+            "粤A8Z888挂",
+            "must be letters and digits, the first and the last may be Chinese",
+            "首位和末位可为汉字，其余为字母或数字",
+        )
+
+
+def _name(value: str) -> Iterator[Finding]:
+    if any(character.isdigit() for character in value):
+        yield _form("letters", "must hold no digits", "不能含数字")
+    yield from _too_long(value, 10 if _HAS_CHINESE.search(value) else 20)
+
+
+def _phrase(value: str) -> Iterator[Finding]:
+    yield from _too_long(value, 5)
+    if not _PHRASE.fullmatch(value):
+        yield _form("Chinese characters", "must be Chinese characters only", "只能是汉字")
+
+
+def _legacy(kind: str, value: str) -> Iterator[Finding]:
+    if kind != "keyword":
+        yield _warning("dropped", "WeChat no longer shows this keyword", "微信已不再展示该字段")
+    elif len(value) > _LEGACY_LENGTH:
+        text = Bilingual(
+            f"WeChat cuts it after {_LEGACY_LENGTH} characters", f"微信会截断到 {_LEGACY_LENGTH} 个字符"
+        )
+        yield Finding("max_length", text, limit=_LEGACY_LENGTH, certain=False)
+    if _EMOJI.search(value):
+        yield _warning("emoji", "WeChat drops emoji", "微信会丢弃表情符号")
+
+
+_LEGACY = frozenset({"keyword", "first", "remark"})
+_UNOFFICIAL = frozenset({"short_thing", "const"})
+"""Known from other SDKs and field reports only, so they warn."""
+
+_CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
+    "thing": _thing,
+    "short_thing": _short_thing,
+    "const": _const,
+    "number": _number,
+    "letter": _letter,
+    "symbol": _symbol,
+    "character_string": _character_string,
+    "time": _time,
+    "date": _date,
+    "amount": _amount,
+    "phone_number": _phone_number,
+    "car_number": _car_number,
+    "name": _name,
+    "phrase": _phrase,
+}

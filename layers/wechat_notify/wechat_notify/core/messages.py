@@ -1,0 +1,416 @@
+"""The five message kinds, each with WeChat's own field names; ``kind`` is the only word added.
+
+Where the documentation is certain a message is refused, with every wrong field at once; where it
+is not, the message passes with warnings (see ``fields``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from wechat_notify.core.fields import Finding, check_keyword
+from wechat_notify.core.outcomes import Bilingual, InvalidMessageError, Violation
+
+Data = dict[str, dict[str, str]]
+"""``{key: {"value": text, "color"?: text}}``, as WeChat wants it."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_BUT_LINE_BREAKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_SCENE = re.compile(r"[0-9]{1,5}")
+_SCENE_MOST = 10_000
+_TITLE_MOST = 15
+_CONTENT_MOST = 200
+_NUMBER_EXPONENT_MOST = 40
+"""Decimal numbers beyond 10^40 are not written out: the longest documented keyword has 32 digits."""
+_VIOLATIONS_MOST = 100
+_PATH_MOST = 120
+
+
+def _problem(finding: Finding, length: int | None = None) -> PydanticCustomError:
+    context = {"text": finding.text, "limit": finding.limit, "length": length}
+    return PydanticCustomError(finding.rule, "{text}", context)
+
+
+def _rule(
+    rule: str, en: str, zh: str, *, limit: int | str | None = None, length: int | None = None
+) -> PydanticCustomError:
+    return _problem(Finding(rule, Bilingual(en, zh), limit), length)
+
+
+def _no_control_characters(value: str) -> str:
+    if _CONTROL.search(value):
+        raise _CONTROL_CHARACTERS
+    return value
+
+
+_CONTROL_CHARACTERS = _rule("control_characters", "must hold no control characters", "不能含控制字符")
+
+Text = Annotated[str, AfterValidator(_no_control_characters)]
+Required = Annotated[Text, Field(min_length=1)]
+
+
+def _at_most(limit: int) -> AfterValidator:
+    def check(value: str) -> str:
+        if len(value) > limit:
+            raise _problem(_length_finding(limit), len(value))
+        return value
+
+    return AfterValidator(check)
+
+
+def _length_finding(limit: int) -> Finding:
+    return Finding(
+        "max_length", Bilingual(f"must be at most {limit} characters", f"不能超过 {limit} 个字符"), limit
+    )
+
+
+def _color(value: object) -> str:
+    if not isinstance(value, str):
+        raise _rule("text", "must be text", "必须是字符串")
+    if not _COLOR.fullmatch(value):
+        raise _rule(
+            "format",
+            "must be a colour such as #FF0000",
+            "颜色格式必须如 #FF0000",
+            limit="#RRGGBB",
+            length=len(value),
+        )
+    return value
+
+
+def _scene(value: object) -> object:
+    """A scene is a string to WeChat; a JSON integer is accepted and becomes one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and not (_SCENE.fullmatch(value) and int(value) <= _SCENE_MOST):
+        raise _rule(
+            "range",
+            "must be a whole number from 0 to 10000",
+            "必须是 0 到 10000 的整数",
+            limit="0-10000",
+            length=len(value),
+        )
+    return value
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class MiniProgram(_Body):
+    """The mini program that a tap opens; WeChat prefers it to ``page`` and ``url``."""
+
+    appid: Required
+    pagepath: Text | None = None
+
+
+class MiniProgramPage(_Body):
+    """The same for a one-time subscription message, where the page is required."""
+
+    appid: Required
+    pagepath: Required
+
+
+def _number_text(value: int | Decimal) -> str:
+    """A JSON number as the text that WeChat wants, digit for digit, without an exponent."""
+    if isinstance(value, int):
+        return str(value)
+    if not value.is_finite() or abs(value.adjusted()) > _NUMBER_EXPONENT_MOST:
+        raise _rule("range", "must be a number that can be written out", "数字超出可表示的范围")
+    return format(value, "f")
+
+
+def _keyword_text(value: object) -> str:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return _number_text(value)
+    if not isinstance(value, str):
+        raise _rule("text", "must be text or a number", "必须是字符串或数字")
+    if _CONTROL_BUT_LINE_BREAKS.search(value):
+        raise _CONTROL_CHARACTERS
+    return value
+
+
+class _Refuse(Protocol):
+    def __call__(self, problem: PydanticCustomError, *loc: str) -> None: ...
+
+
+class _Keywords:
+    """Checks ``data``: an object of ``{key: {"value": …}}``, each key by the rules of its type."""
+
+    def __init__(self, *, color: bool = False, official_account_template: bool = False) -> None:
+        self._fields = {"value", "color"} if color else {"value"}
+        self._official_account_template = official_account_template
+
+    def __call__(self, data: object, info: ValidationInfo) -> Data:
+        if not isinstance(data, Mapping):
+            raise _rule(
+                "object",
+                'must be a JSON object such as {"thing1": {"value": "…"}}, not text',
+                '必须是 JSON 对象，如 {"thing1": {"value": "…"}}，不能是字符串',
+            )
+        errors: list[InitErrorDetails] = []
+        warnings: list[Violation] = [] if info.context is None else info.context
+        checked: Data = {}
+        for key, entry in data.items():
+
+            def refuse(problem: PydanticCustomError, *loc: str, key: str = key) -> None:
+                errors.append(InitErrorDetails(type=problem, loc=(key, *loc), input=None))
+
+            if key.endswith(".DATA"):
+                refuse(_KEY_WITH_SUFFIX)
+            elif not key or _CONTROL.search(key):
+                refuse(_KEY)
+            if isinstance(entry, Mapping):
+                checked[key] = self._entry(key, entry, warnings, refuse)
+            else:
+                refuse(_ENTRY)
+        if errors:
+            raise ValidationError.from_exception_data("data", errors, hide_input=True)
+        return checked
+
+    def _entry(
+        self, key: str, entry: Mapping[str, object], warnings: list[Violation], refuse: _Refuse
+    ) -> dict[str, str]:
+        result: dict[str, str] = {}
+        for name in entry.keys() - self._fields:
+            refuse(_UNKNOWN_FIELD, name)
+        for name, check in (("value", _keyword_text), ("color", _color)):
+            if name not in entry or name not in self._fields:
+                continue
+            try:
+                result[name] = check(entry[name])
+            except PydanticCustomError as problem:
+                refuse(problem, name)
+        if "value" not in entry:
+            refuse(_MISSING, "value")
+        if "value" in result:
+            self._check_value(key, result["value"], warnings, refuse)
+        return result
+
+    def _check_value(self, key: str, value: str, warnings: list[Violation], refuse: _Refuse) -> None:
+        for finding in check_keyword(key, value, official_account_template=self._official_account_template):
+            if finding.certain:
+                refuse(_problem(finding, len(value)), "value")
+            else:
+                warnings.append(
+                    Violation(f"data.{key}.value", finding.rule, finding.text, finding.limit, len(value))
+                )
+
+
+_MISSING = _rule("missing", "is required", "缺少必填字段")
+_KEY_WITH_SUFFIX = _rule("key", "must be named without .DATA", "键名不能带 .DATA")
+_KEY = _rule("key", "must be a keyword of the template", "必须是模板中的关键词")
+_ENTRY = _rule("object", 'must be an object {"value": …}', '必须是对象 {"value": …}')
+_UNKNOWN_FIELD = _rule("unknown_field", "is not a field of this message", "该消息没有此字段")
+
+State = Literal["developer", "trial", "formal"]
+Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
+
+
+class _Message(_Body):
+    endpoint: ClassVar[str]
+    touser: Required
+    template_id: Required
+
+    @property
+    def cloud_call(self) -> bool:
+        """The message came in the Cloud Call spelling, so its answer is spelled that way too."""
+        return False
+
+    def wire(self) -> bytes:
+        """The body for WeChat: its own field names, raw UTF-8, nothing that was not given."""
+        return self.model_dump_json(exclude={"kind"}, exclude_none=True).encode()
+
+
+class Subscription(_Message):
+    """Official account, subscription notification (``subscribe/bizsend``)."""
+
+    endpoint: ClassVar[str] = "/cgi-bin/message/subscribe/bizsend"
+    kind: Literal["subscription"]
+    page: Text | None = None
+    miniprogram: MiniProgram | None = None
+    data: Annotated[Data, PlainValidator(_Keywords())]
+    miniprogram_state: State | None = None
+    lang: Language | None = None
+    client_msg_id: Required | None = None
+    """Stands in the documentation's example; do not count on WeChat to de-duplicate by it here."""
+
+
+class Content(_Body):
+    """The text of a one-time subscription message."""
+
+    value: Annotated[str, _at_most(_CONTENT_MOST)] | None = None
+    color: Annotated[str, AfterValidator(_color)] | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _printable(cls, value: str | None) -> str | None:
+        if value is not None and _CONTROL_BUT_LINE_BREAKS.search(value):
+            raise _CONTROL_CHARACTERS
+        return value
+
+
+class OneTimeData(_Body):
+    """``content`` is the only keyword of a one-time subscription message."""
+
+    content: Content | None = None
+
+
+class OneTimeSubscription(_Message):
+    """Official account or mobile app, one-time subscription message (``template/subscribe``)."""
+
+    endpoint: ClassVar[str] = "/cgi-bin/message/template/subscribe"
+    kind: Literal["one_time_subscription"]
+    url: Text | None = None
+    miniprogram: MiniProgramPage | None = None
+    scene: Annotated[str, BeforeValidator(_scene)]
+    title: Annotated[Required, _at_most(_TITLE_MOST)]
+    data: OneTimeData
+
+
+class MiniProgramTemplate(_Message):
+    """Mini program template message (``wxopen/template/send``), also in the Cloud Call spelling."""
+
+    endpoint: ClassVar[str] = "/cgi-bin/message/wxopen/template/send"
+    kind: Literal["mini_program_template"]
+    template_id: Required = Field(validation_alias=AliasChoices("template_id", "templateId"))
+    page: Text | None = None
+    form_id: Required = Field(validation_alias=AliasChoices("form_id", "formId"))
+    data: Annotated[Data, PlainValidator(_Keywords())] | None = None
+    emphasis_keyword: Text | None = Field(
+        default=None, validation_alias=AliasChoices("emphasis_keyword", "emphasisKeyword")
+    )
+    _cloud_call: bool = PrivateAttr(default=False)
+
+    @property
+    def cloud_call(self) -> bool:  # noqa: D102 - described where it is declared
+        return self._cloud_call
+
+    @field_validator("emphasis_keyword")
+    @classmethod
+    def _names_a_keyword(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not value:
+            return value
+        if not value.endswith(".DATA"):
+            raise _rule(
+                "format",
+                "must end in .DATA, such as keyword1.DATA",
+                "必须以 .DATA 结尾，如 keyword1.DATA",
+                limit="keyword1.DATA",
+                length=len(value),
+            )
+        if "data" in info.data and value.removesuffix(".DATA") not in (info.data["data"] or {}):
+            raise _rule("keyword", "must name a keyword of data", "必须是 data 中的关键词", length=len(value))
+        return value
+
+
+class MiniProgramSubscription(_Message):
+    """Mini program subscription message (``subscribe/send``)."""
+
+    endpoint: ClassVar[str] = "/cgi-bin/message/subscribe/send"
+    kind: Literal["mini_program_subscription"]
+    page: Text | None = None
+    data: Annotated[Data, PlainValidator(_Keywords())]
+    miniprogram_state: State | None = None
+    lang: Language | None = None
+
+
+class Template(_Message):
+    """Official account template message (``template/send``)."""
+
+    endpoint: ClassVar[str] = "/cgi-bin/message/template/send"
+    kind: Literal["template"]
+    url: Text | None = None
+    miniprogram: MiniProgram | None = None
+    data: Annotated[Data, PlainValidator(_Keywords(color=True, official_account_template=True))]
+    client_msg_id: Required | None = None
+    """Within 10 minutes WeChat sends one openid's message with the same id once."""
+
+
+Message = Subscription | OneTimeSubscription | MiniProgramTemplate | MiniProgramSubscription | Template
+KINDS = tuple(model.model_fields["kind"].annotation.__args__[0] for model in Message.__args__)
+_CLOUD_CALL_FIELDS = frozenset({"templateId", "formId", "emphasisKeyword"})
+
+
+@cache
+def _adapter() -> TypeAdapter[Message]:
+    return TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+
+
+def parse_message(body: object) -> tuple[Message, list[Violation]]:
+    """The message that a decoded JSON body is, with the warnings that its fields deserve.
+
+    Raises
+    ------
+    InvalidMessageError
+        WeChat would refuse it; the error lists every violation.
+    """
+    warnings: list[Violation] = []
+    violations: Sequence[Violation]
+    try:
+        message = _adapter().validate_python(body, context=warnings)
+    except ValidationError as error:
+        violations = [_violation(details) for details in error.errors(include_url=False)]
+    else:
+        if isinstance(message, MiniProgramTemplate) and isinstance(body, Mapping):
+            message._cloud_call = not _CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same module
+        return message, warnings
+    # Raised out here, so that the error does not carry pydantic's, which knows the input.
+    raise InvalidMessageError(violations[:_VIOLATIONS_MOST])
+
+
+_STRUCTURE: dict[str, Finding] = {
+    "missing": Finding("missing", Bilingual("is required", "缺少必填字段")),
+    "extra_forbidden": Finding(
+        "unknown_field", Bilingual("is not a field of this message", "该消息没有此字段")
+    ),
+    "string_type": Finding("text", Bilingual("must be text", "必须是字符串")),
+    "string_unicode": Finding("text", Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")),
+    "string_too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
+    "too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
+    "union_tag_not_found": Finding("missing", Bilingual("is required", "缺少必填字段")),
+}
+_OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
+
+
+def _violation(details: Any) -> Violation:
+    """Our words for one of pydantic's error details."""
+    kind, context = details["type"], details.get("ctx", {})
+    loc = [str(part) for part in details["loc"]]
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        loc = ["kind"]
+    elif loc and loc[0] in KINDS:
+        loc = loc[1:]  # pydantic puts the union's tag first
+    path = ".".join(loc)[:_PATH_MOST]
+    if isinstance(context.get("text"), Bilingual):
+        return Violation(path, kind, context["text"], context.get("limit"), context.get("length"))
+    length = len(details["input"]) if isinstance(details["input"], str) else None
+    if kind in {"literal_error", "union_tag_invalid"}:
+        allowed = ", ".join(KINDS)
+        if kind == "literal_error":
+            allowed = context["expected"].replace("'", "").replace(" or ", ", ")
+        text = Bilingual(f"must be one of {allowed}", f"必须是以下之一：{allowed}")
+        return Violation(path, "choice", text, allowed, length)
+    finding = _STRUCTURE.get(kind, _OBJECT)
+    return Violation(path, finding.rule, finding.text, finding.limit, length)

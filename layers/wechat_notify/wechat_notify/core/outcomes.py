@@ -1,0 +1,165 @@
+"""What can become of a message, in words that every room shares.
+
+::
+
+    WeChatNotifyError
+    ├── MalformedBodyError     the text is not the JSON that it must be
+    ├── InvalidMessageError    WeChat would refuse it: every violation is listed
+    ├── UnknownAccountError    no credentials are stored under this name
+    ├── TokenUnavailableError  no access token could be had; carries the Outcome that says why
+    ├── RefresherBusyError     another refresh is running; ask again shortly
+    └── StorageError           an AWS store or queue did not do what it was asked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorClass(StrEnum):
+    """What kind of trouble an errcode is; the class decides what happens next."""
+
+    SUCCESS = "success"
+    TRANSIENT = "transient"
+    TOKEN = "token"  # noqa: S105 - a class of errors, not a secret
+    RECIPIENT = "recipient"
+    REQUEST = "request"
+    TEMPLATE = "template"
+    QUOTA = "quota"
+    RATE_LIMIT = "rate_limit"
+    CONFIG = "config"
+    PERMISSION = "permission"
+    BANNED = "banned"
+    DEPRECATED = "deprecated"
+    PLATFORM = "platform"
+    DUPLICATE = "duplicate"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+    """Not an errcode: WeChat's answer was lost, so whether the message was accepted is not known."""
+
+
+class Status(StrEnum):
+    """The states of a message that this service gives it."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    """WeChat answered errcode 0 (accepted, no more than that)."""
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Bilingual:
+    """One text for people in the two languages of WeChat's documentation."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt to send (or to fetch a token) came to.
+
+    ``retryable`` says that a plain later repeat of the same call can work and cannot send twice.
+    ``errcode`` is None where WeChat did not answer with one; ``field`` is the data key that a
+    47003 names; ``retry_after`` is the least wait in seconds where the kind of error sets one.
+    ``unattempted`` says that the message itself was not judged, for want of a token.
+    """
+
+    status: Status
+    error_class: ErrorClass
+    hint: Bilingual
+    retryable: bool = False
+    errcode: int | None = None
+    errmsg: str | None = None
+    rid: str | None = None
+    msgid: int | None = None
+    field: str | None = None
+    retry_after: float | None = None
+    unattempted: bool = False
+
+
+def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
+    """The outcome that ``dataclasses.asdict`` took apart, where it crossed from function to function."""
+    return Outcome(
+        **{
+            **fields,
+            "status": Status(fields["status"]),
+            "error_class": ErrorClass(fields["error_class"]),
+            "hint": Bilingual(**fields["hint"]),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that one field breaks, without the value: that may be personal data.
+
+    ``limit`` is what the rule allows (a number of characters, a form, a list), ``length`` the
+    value's own length in characters where it has one.
+    """
+
+    path: str
+    rule: str
+    text: Bilingual
+    limit: int | str | None = None
+    length: int | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The form in which problem documents and log lines carry it."""
+        return {
+            "path": self.path,
+            "rule": self.rule,
+            "limit": self.limit,
+            "length": self.length,
+            "en": self.text.en,
+            "zh": self.text.zh,
+        }
+
+
+class WeChatNotifyError(Exception):
+    """The root of this service's own errors; their texts hold no secret and no personal data."""
+
+
+class MalformedBodyError(WeChatNotifyError):
+    """The text is not the JSON that it must be."""
+
+    def __init__(self, text: Bilingual) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
+class InvalidMessageError(WeChatNotifyError):
+    """WeChat would refuse the message; ``violations`` names every wrong field at once."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(f"{violation.path}: {violation.rule}" for violation in violations))
+        self.violations = tuple(violations)
+
+
+class UnknownAccountError(WeChatNotifyError):
+    """No credentials are stored under this account name."""
+
+
+class TokenUnavailableError(WeChatNotifyError):
+    """No access token could be had for the account; nothing was sent."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"no access token: {outcome.error_class} {outcome.errcode}")
+        self.outcome = outcome
+
+
+class RefresherBusyError(WeChatNotifyError):
+    """Another refresh is running (one runs at a time): read the store again, or ask again."""
+
+
+class StorageError(WeChatNotifyError):
+    """An AWS store, queue or function did not do what it was asked; ``code`` is AWS's error code."""
+
+    def __init__(self, action: str, code: str) -> None:
+        super().__init__(f"{action}: {code}")
+        self.code = code

@@ -1,0 +1,402 @@
+"""Which access token a sender uses, and when WeChat is asked for a new one.
+
+Two sides share one stored token an account: ``AccessTokens`` (every sender: reads, caches, asks)
+and ``TokenRefresher`` (one at a time: the only one that calls WeChat's token endpoint and writes).
+
+WeChat's rules that shape this: in normal mode ``stable_token`` gives the same token again with
+the seconds that remain, and renews it by itself in the last 5 minutes; a forced refresh voids the
+old token at once, and is allowed 20 times a day, at least 30 seconds apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Protocol
+
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Outcome,
+    RefresherBusyError,
+    Status,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
+
+FORCED_A_DAY = 20
+FORCED_APART = 30.0
+"""Seconds between two forced refreshes."""
+_FORCED_APART_MARGIN = 1.0
+"""Seconds on top, since WeChat's clock is not ours."""
+
+_BEIJING = timezone(timedelta(hours=8))
+_EXPIRY_MARGIN = 10.0
+"""Seconds before its expiry from which a token is not used for a new message."""
+_EXPIRY_DRIFT = 60.0
+"""``expires_in`` counts whole seconds and the answer travels; a difference below this is no change."""
+_MAX_AGE = 60.0
+"""Seconds after which a cached token is read again (WeChat's own advice: about a minute)."""
+_UNKNOWN_FOR = 10.0
+"""Seconds for which a sender does not ask the refresher again about an account nobody knows."""
+_WAIT_FOR_REFRESHER = 8.0
+"""Seconds for which a sender waits while the refresher is busy."""
+_CONCURRENT_ACCOUNTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An access token; ``expires_at`` and ``obtained_at`` are seconds since the epoch.
+
+    ``forced_day`` (a date in Beijing), ``forced_count`` and ``forced_at`` are the account's
+    use of its forced refreshes, kept beside the token because that is written by the same hand.
+    """
+
+    value: str
+    expires_at: float
+    obtained_at: float
+    forced_day: str = ""
+    forced_count: int = 0
+    forced_at: float = 0.0
+
+    def __repr__(self) -> str:
+        """Without the token: reprs end in logs and tracebacks."""
+        return f"AccessToken(expires_at={self.expires_at:.0f})"
+
+    def usable(self, now: float) -> bool:
+        """Whether a message may still be sent with it."""
+        return now < self.expires_at - _EXPIRY_MARGIN
+
+    @property
+    def digest(self) -> str:
+        """How a sender names the token that was rejected without sending it about."""
+        return hashlib.sha256(self.value.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """WeChat's answer on the token endpoint; ``expires_in`` is the time *remaining*, in seconds."""
+
+    value: str
+    expires_in: float
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Grant(expires_in={self.expires_in:.0f})"
+
+
+class TokenSource(Protocol):
+    """Where an account's token comes from: that belongs to its credentials and to nothing else."""
+
+    def fetch(self, *, force: bool) -> Grant:
+        """Ask WeChat; raises ``TokenUnavailableError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is stored for one account.
+
+    ``source`` is None where the credentials cannot be used; ``problem`` then says why.
+    """
+
+    name: str
+    source: TokenSource | None
+    token: AccessToken | None = None
+    problem: str | None = None
+
+
+class AccountStore(Protocol):
+    """The refresher's side of the parameter store; every method raises ``StorageError``."""
+
+    def load(self, account: str) -> Account:
+        """One account; raises ``UnknownAccountError``."""
+
+    def load_all(self) -> Iterator[Account]:
+        """Every account that has credentials."""
+
+    def save(self, account: str, token: AccessToken) -> None:
+        """Replace the stored token."""
+
+
+class TokenReader(Protocol):
+    """The sender's side of the parameter store."""
+
+    def read(self, account: str) -> AccessToken | None:
+        """The stored token, None where there is none; raises ``StorageError``."""
+
+
+class Refresher(Protocol):
+    """How a sender reaches the token refresher."""
+
+    def ask(self, account: str, rejected: str | None) -> AccessToken:
+        """A usable token that is not the one whose digest was ``rejected``.
+
+        Raises ``RefresherBusyError``, ``UnknownAccountError``, ``TokenUnavailableError`` or
+        ``StorageError``.
+        """
+
+
+class _Cached:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.token: AccessToken | None = None
+        self.fresh_until = 0.0
+        self.unknown_until = 0.0
+
+
+class AccessTokens:
+    """The sender's cache: one token an account, read again before it is too old."""
+
+    def __init__(
+        self,
+        reader: TokenReader,
+        refresher: Refresher,
+        *,
+        now: Callable[[], float],
+        sleep: Callable[[float], None],
+        jitter: Callable[[float, float], float],
+    ) -> None:
+        self._reader = reader
+        self._refresher = refresher
+        self._now = now
+        self._sleep = sleep
+        self._jitter = jitter
+        self._cache: dict[str, _Cached] = {}
+
+    def get(self, account: str) -> AccessToken:
+        """The account's token.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials under this name.
+        TokenUnavailableError
+            WeChat gives no token, or the stores do not answer.
+        """
+        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
+        with cached.lock:
+            now = self._now()
+            if cached.token and now < cached.fresh_until and cached.token.usable(now):
+                return cached.token
+            try:
+                return self._usable(account, cached, rejected=None)
+            except TokenUnavailableError:
+                # A store that is down for a moment does not stop a sender whose token is good.
+                if cached.token and cached.token.usable(now):
+                    return self._keep(cached, cached.token)
+                raise
+
+    def replace(self, account: str, rejected: AccessToken) -> AccessToken:
+        """Another token than the one that WeChat just rejected; raises as ``get`` does."""
+        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
+        with cached.lock:
+            if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
+                return cached.token  # another thread was here first
+            cached.token = None
+            return self._usable(account, cached, rejected)
+
+    def _usable(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
+        digest = rejected.digest if rejected else None
+        deadline = self._now() + _WAIT_FOR_REFRESHER
+        longest = 0.4
+        while True:
+            try:
+                stored = self._reader.read(account)
+                if stored and stored.usable(self._now()) and stored.digest != digest:
+                    return self._keep(cached, stored)
+                unread = False
+            except StorageError:
+                unread = True  # the refresher may still answer
+            if not unread and self._now() < cached.unknown_until:
+                raise UnknownAccountError(account)
+            try:
+                return self._keep(cached, self._refresher.ask(account, digest))
+            except UnknownAccountError:
+                cached.unknown_until = self._now() + _UNKNOWN_FOR
+                raise
+            except RefresherBusyError:
+                # Whoever holds the refresher is most likely renewing this very token.
+                if self._now() > deadline:
+                    raise TokenUnavailableError(_BUSY) from None
+                self._sleep(self._jitter(0.1, longest))
+                longest = min(2.0, longest * 1.5)
+            except StorageError:
+                raise TokenUnavailableError(_STORE_DOWN) from None
+
+    def _keep(self, cached: _Cached, token: AccessToken) -> AccessToken:
+        cached.token = token
+        cached.fresh_until = self._now() + self._jitter(_MAX_AGE / 2, _MAX_AGE)
+        return token
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What the refresher did for one account.
+
+    ``failure`` is None where there is a token; ``calls`` counts calls to WeChat's token endpoint;
+    ``stored`` is False where the store refused a token that is good all the same.
+    """
+
+    account: str
+    token: AccessToken | None = None
+    failure: Outcome | None = None
+    calls: int = 0
+    forced: bool = False
+    changed: bool = False
+    stored: bool = True
+
+
+class TokenRefresher:
+    """Keeps the stored tokens fresh. One at a time may run: it is the only writer."""
+
+    def __init__(self, store: AccountStore, *, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+
+    def refresh_all(self) -> list[Refreshed]:
+        """Every account, concurrently; one account's failure stops no other. In order of name."""
+        accounts = sorted(self._store.load_all(), key=lambda account: account.name)
+        if not accounts:
+            return []
+        with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(accounts))) as pool:
+            return list(pool.map(self._renew, accounts))
+
+    def refresh(self, account: str) -> Refreshed:
+        """One account on demand, as the schedule would; raises ``UnknownAccountError``, ``StorageError``."""
+        return self._renew(self._store.load(account))
+
+    def replace(self, account: str, rejected: str | None) -> Refreshed:
+        """Answer a sender that has no usable token, or whose token WeChat rejected.
+
+        WeChat is asked only if the stored token is still the rejected one, so that many senders
+        that were rejected together cause one call.
+
+        Parameters
+        ----------
+        account : str
+            The account's name.
+        rejected : str or None
+            The digest of the token that failed, None where the sender found none to use.
+
+        Raises
+        ------
+        UnknownAccountError, StorageError
+            As the store does.
+        """
+        stored = self._store.load(account)
+        if stored.token and stored.token.usable(self._now()) and stored.token.digest != rejected:
+            return Refreshed(account, stored.token)
+        return self._renew(stored, rejected)
+
+    def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
+        """Fetch in normal mode; force only if that hands back the very token that was rejected."""
+        if account.source is None:
+            return Refreshed(account.name, failure=_unusable_credentials(account.problem))
+        calls, forced, kept = 1, False, account.token
+        try:
+            token = self._token(account.source.fetch(force=False), kept)
+            if token.digest == rejected:
+                kept = self._reserve_forced(account.name, token)
+                calls, forced = 2, True
+                token = self._token(account.source.fetch(force=True), kept)
+        except TokenUnavailableError as error:
+            return Refreshed(account.name, failure=error.outcome, calls=calls, forced=forced)
+        if token.digest == rejected:
+            return Refreshed(account.name, failure=_NOT_REPLACED, calls=calls, forced=forced)
+        changed = kept is None or (
+            token.value != kept.value or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT
+        )
+        stored = True
+        if changed:
+            try:
+                self._store.save(account.name, token)
+            except StorageError:
+                stored = False  # the token is good: whoever asked gets it, the next run stores it
+        return Refreshed(account.name, token, None, calls, forced, changed, stored)
+
+    def _token(self, grant: Grant, kept: AccessToken | None) -> AccessToken:
+        now = self._now()
+        if kept is None:
+            return AccessToken(grant.value, now + grant.expires_in, now)
+        obtained_at = kept.obtained_at if grant.value == kept.value else now
+        return replace(kept, value=grant.value, expires_at=now + grant.expires_in, obtained_at=obtained_at)
+
+    def _reserve_forced(self, account: str, token: AccessToken) -> AccessToken:
+        """Write down the use of one forced refresh before it is used, so that no crash loses it."""
+        now = self._now()
+        today = datetime.fromtimestamp(now, UTC).astimezone(_BEIJING).date().isoformat()
+        count = token.forced_count if token.forced_day == today else 0
+        wait = token.forced_at + FORCED_APART + _FORCED_APART_MARGIN - now
+        if wait > 0:
+            raise TokenUnavailableError(_forced_too_soon(wait))
+        if count >= FORCED_A_DAY:
+            raise TokenUnavailableError(_FORCED_USED_UP)
+        reserved = replace(token, forced_day=today, forced_count=count + 1, forced_at=now)
+        try:
+            self._store.save(account, reserved)
+        except StorageError:
+            raise TokenUnavailableError(_FORCED_NOT_COUNTED) from None
+        return reserved
+
+
+def _unavailable(
+    error_class: ErrorClass, en: str, zh: str, retry_after: float | None = None, *, retryable: bool = True
+) -> Outcome:
+    return Outcome(
+        Status.FAILED, error_class, Bilingual(en, zh), retryable=retryable, retry_after=retry_after
+    )
+
+
+def _unusable_credentials(problem: str | None) -> Outcome:
+    return _unavailable(
+        ErrorClass.CONFIG,
+        f"The account's credentials parameter cannot be used: {problem}.",
+        "该账号的凭证参数无法使用，请检查其 JSON 内容。",
+        retryable=False,
+    )
+
+
+def _forced_too_soon(wait: float) -> Outcome:
+    return _unavailable(
+        ErrorClass.TOKEN,
+        "WeChat rejects the account's token and it was replaced less than 30 s ago.",
+        "微信拒绝了该账号的 access_token，而距上次强制刷新不足 30 秒。",
+        wait,
+    )
+
+
+_STORE_DOWN = _unavailable(
+    ErrorClass.TRANSIENT,
+    "The token store did not answer; try again shortly.",
+    "令牌存储暂时不可用，请稍后重试。",
+    2.0,
+)
+_BUSY = _unavailable(
+    ErrorClass.TRANSIENT,
+    "The token is being refreshed; try again shortly.",
+    "access_token 正在刷新，请稍后重试。",
+    2.0,
+)
+_NOT_REPLACED = _unavailable(
+    ErrorClass.TOKEN,
+    "WeChat hands out the token that it rejects, even after a forced refresh.",
+    "强制刷新后微信仍返回被拒绝的 access_token。",
+    FORCED_APART,
+)
+_FORCED_USED_UP = _unavailable(
+    ErrorClass.TOKEN,
+    "WeChat rejects the account's token and today's 20 forced refreshes are used up.",
+    "微信拒绝了该账号的 access_token，且今天的 20 次强制刷新已用完。",
+    FORCED_APART,
+)
+_FORCED_NOT_COUNTED = _unavailable(
+    ErrorClass.TRANSIENT,
+    "WeChat rejects the account's token; it is not replaced while the store cannot count that.",
+    "微信拒绝了该账号的 access_token；存储不可用、无法计数时不强制刷新。",
+    2.0,
+)

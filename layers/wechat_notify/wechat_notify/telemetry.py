@@ -1,0 +1,172 @@
+"""What people see of the service: log lines and metrics, without a secret and without an openid.
+
+Metrics go out in CloudWatch's embedded format, each under ``service`` alone (for alarms) and once
+more under what it is broken down by. Account names that nobody has stored are never a dimension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.messages import Message
+from wechat_notify.core.outcomes import Status, Violation
+from wechat_notify.core.tokens import Refreshed
+
+_Dimensions = tuple[tuple[str, str], ...]
+
+
+class Telemetry:
+    """Log lines at once, metrics summed up and flushed once an invocation."""
+
+    def __init__(self, logger: Logger | None = None) -> None:
+        self.logger = logger or Logger(utc=True, use_rfc3339=True)
+        self._counts: Counter[tuple[str, _Dimensions]] = Counter()
+        self._values: defaultdict[tuple[str, MetricUnit, _Dimensions], list[float]] = defaultdict(list)
+        self._cold = True
+
+    @contextmanager
+    def invocation(self, context: Any, correlation_id: str | None) -> Iterator[dict[str, Any]]:
+        """One invocation: yields the fields of its line, which is written at the end."""
+        self.logger.clear_state()
+        self.logger.append_keys(
+            function_request_id=getattr(context, "aws_request_id", None), cold_start=self._cold
+        )
+        self._cold = False
+        if correlation_id:
+            self.logger.set_correlation_id(correlation_id)
+        fields: dict[str, Any] = {}
+        try:
+            yield fields
+        except Exception as error:
+            fields["error"] = type(error).__name__
+            self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
+                "invocation failed", **fields, location=_location(error)
+            )
+            raise
+        else:
+            self.logger.info("invocation finished", **fields)
+        finally:
+            self._flush()
+
+    def message(
+        self,
+        message: Message,
+        delivery: Delivery,
+        *,
+        message_id: str,
+        account: str,
+        openid_hash: str,
+        warnings: Iterable[Violation] = (),
+        **fields: Any,
+    ) -> None:
+        """One attempted message: its line, and its counts."""
+        outcome = delivery.outcome
+        line = {
+            "message_id": message_id,
+            "account": account,
+            "kind": message.kind,
+            "openid_hash": openid_hash,
+            "status": outcome.status.value,
+            "class": outcome.error_class.value,
+            "errcode": outcome.errcode,
+            "errmsg": outcome.errmsg,
+            "rid": outcome.rid,
+            "msgid": outcome.msgid,
+            "field": outcome.field,
+            "attempts": delivery.attempts,
+            "wechat_ms": round(delivery.seconds * 1000, 1),
+            "warnings": [f"{warning.path}: {warning.rule}" for warning in warnings],
+            **fields,
+        }
+        line = {name: value for name, value in line.items() if value not in (None, [])}
+        sent = outcome.status is Status.SENT
+        write = self.logger.info if sent else self.logger.warning
+        write("message attempted", extra=line)
+        by_kind = (("account", account), ("kind", message.kind))
+        if delivery.attempts:
+            self._values["WeChatLatency", MetricUnit.Milliseconds, by_kind].append(delivery.seconds * 1000)
+        if sent:
+            self._counts["MessagesSent", by_kind] += 1
+        elif outcome.status is Status.UNKNOWN:
+            self._counts["MessagesUnknown", by_kind] += 1
+        else:
+            errcode = "none" if outcome.errcode is None else str(outcome.errcode)
+            by_error = (("account", account), ("class", outcome.error_class.value), ("errcode", errcode))
+            self._counts["MessagesFailed", by_error] += 1
+
+    def refused(self, reason: str, **fields: Any) -> None:
+        """One message that was never attempted: its line and its count, by the reason."""
+        self.logger.warning("message refused", reason=reason, **fields)
+        self._counts["MessagesRefused", (("reason", reason),)] += 1
+
+    def returned(self, count: int) -> None:
+        """Messages that went back to the queue to be repeated."""
+        self._counts["MessagesReturned", ()] += count
+
+    def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
+        """What the refresher did, account by account."""
+        for result in results:
+            by_account = (("account", result.account),)
+            self._counts["TokenRefreshes", by_account] += result.calls
+            if result.token:
+                age = now - result.token.obtained_at
+                self._values["TokenAge", MetricUnit.Seconds, by_account].append(age)
+            if not result.stored:
+                self._counts["TokenNotStored", by_account] += 1
+                self.logger.error("token not stored", account=result.account)
+            if result.forced:
+                self.logger.warning("token replaced by force", account=result.account)
+            if result.failure:
+                errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
+                self._counts["TokenRefreshFailed", (*by_account, ("errcode", errcode))] += 1
+                self.logger.error(
+                    "token refresh failed",
+                    account=result.account,
+                    errcode=result.failure.errcode,
+                    errmsg=result.failure.errmsg,
+                    rid=result.failure.rid,
+                    error_class=result.failure.error_class.value,
+                    hint=result.failure.hint.en,
+                )
+
+    def _flush(self) -> None:
+        by_dimensions: defaultdict[_Dimensions, list[tuple[str, MetricUnit, list[float]]]] = defaultdict(list)
+        for (name, dimensions), count in self._counts.items():
+            by_dimensions[dimensions].append((name, MetricUnit.Count, [count]))
+        for (name, unit, dimensions), values in self._values.items():
+            by_dimensions[dimensions].append((name, unit, values))
+        self._counts.clear()
+        self._values.clear()
+        for dimensions, entries in by_dimensions.items():
+            metrics = EphemeralMetrics()
+            if dimensions:
+                metrics.add_dimensions(service=metrics.service or "", **dict(dimensions))
+            for name, unit, values in entries:
+                for value in values:
+                    metrics.add_metric(name=name, unit=unit, value=value)
+            metrics.flush_metrics()
+
+
+def hash_openid(openid: str, key: bytes) -> str:
+    """An openid as logs may carry it: 16 hex digits of its HMAC-SHA256, the same for the same user."""
+    return hmac.new(key, openid.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _location(error: BaseException) -> str:
+    """The innermost place of our own code that the error passed, as ``file:line``."""
+    place, traceback = "", error.__traceback__
+    while traceback:
+        name = traceback.tb_frame.f_code.co_filename
+        if "wechat_notify" in name or "functions" in name:
+            place = f"{name.rpartition('/')[2]}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

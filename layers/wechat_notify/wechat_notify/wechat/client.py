@@ -1,0 +1,282 @@
+"""The one HTTP client for WeChat's server API.
+
+The access token stands in every URL, so nothing of the HTTP library's errors leaves this module:
+each failure becomes an ``Outcome`` of our own words, made after the library's exception is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.tokens import Grant
+from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
+from wechat_notify.wechat.errcodes import RetryHint, advice, lookup
+
+if TYPE_CHECKING:
+    from wechat_notify.core.messages import Message
+
+# These log whole URLs, and the token with them: each request at DEBUG, odd headers at WARNING.
+for _name in ("urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(lambda _record: False)
+
+_CONNECT_TIMEOUT = 2.0
+_READ_TIMEOUT = 5.0
+_ANSWER_TIMEOUT = 6.0
+"""Seconds for the whole answer: the read timeout counts anew for every byte of a slow one."""
+_ANSWER_BYTES_MOST = 64 * 1024
+_POOL = 32
+_IDLE_MOST = 20.0
+"""Seconds after which idle connections are not used again. A frozen Lambda does not see a gateway
+drop them, and a message written to a dead connection counts as possibly sent."""
+_OPENID_LEAST = 16
+_JSON = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
+
+_RETRY_AFTER = {
+    RetryHint.BACKOFF: 2.0,
+    RetryHint.BACKOFF_CAPPED: 2.0,
+    RetryHint.SERIALISE_PER_OPENID: 1.0,
+    RetryHint.BACKOFF_PER_OPENID: 60.0,
+    RetryHint.NEXT_MINUTE: 60.0,
+    RetryHint.AFTER_60S: 60.0,
+    RetryHint.AFTER_TOKEN_REFRESH_ONCE: 30.0,
+}
+"""Seconds before a repeat makes sense, where the documentation or the field reports say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoAnswer:
+    """Why there is no answer to read, and whether the request may have been acted on."""
+
+    reason: str
+    may_have_arrived: bool
+    http_status: int | None = None
+
+
+class WeChatClient:
+    """WeChat's endpoints over pooled connections; safe to use from several threads.
+
+    Parameters
+    ----------
+    base_url : str
+        Scheme and host, such as ``https://api.weixin.qq.com`` or one of its failover domains.
+    session : requests.Session, optional
+        For tests that break the transport on purpose.
+    """
+
+    def __init__(self, base_url: str, session: requests.Session | None = None) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._session = session or _session()
+        self._used_at = time.time()
+
+    def send(self, message: Message, token: str) -> Outcome:
+        """Make one attempt to send; never raises for anything that WeChat or the network does."""
+        # A real openid has 28 characters; a short stand-in would blank out ordinary words.
+        secrets = (token, message.touser) if len(message.touser) >= _OPENID_LEAST else (token,)
+        body = self._post(f"{message.endpoint}?access_token={quote(token, safe='')}", message.wire())
+        if isinstance(body, _NoAnswer):
+            return _no_answer(body)
+        try:
+            answer = parse_answer(body, secrets)
+        except UnreadableAnswerError:
+            return _no_answer(_NoAnswer("unreadable answer", may_have_arrived=True))
+        return _outcome(answer)
+
+    def fetch_token(self, app_id: str, app_secret: str, *, force: bool) -> Grant:
+        """Ask ``stable_token`` for the app's token; raises ``TokenUnavailableError``."""
+        request = {
+            "grant_type": "client_credential",
+            "appid": app_id,
+            "secret": app_secret,
+            "force_refresh": force,
+        }
+        body = self._post("/cgi-bin/stable_token", json.dumps(request, ensure_ascii=False).encode())
+        if isinstance(body, _NoAnswer):
+            raise TokenUnavailableError(_token_endpoint_down(body.reason))
+        return _grant(body, app_secret)
+
+    def _post(self, path: str, body: bytes) -> bytes | _NoAnswer:
+        """The answer's body, or why there is none."""
+        now = time.time()  # not the monotonic clock, which may stand still while Lambda is frozen
+        if now - self._used_at > _IDLE_MOST:
+            self._session.close()
+        self._used_at = now
+        deadline = now + _ANSWER_TIMEOUT
+        sent = False
+        try:
+            with self._session.post(
+                self._base_url + path,
+                data=body,
+                headers=_JSON,
+                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                sent = True
+                content = _read(response, deadline)
+                status = response.status_code
+        except requests.RequestException as error:
+            return _NoAnswer(type(error).__name__, may_have_arrived=sent or not _never_left(error))
+        except (urllib3.exceptions.HTTPError, TimeoutError, OSError) as error:
+            return _NoAnswer(type(error).__name__, may_have_arrived=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its text and traceback know the URL
+            return _NoAnswer(type(error).__name__, may_have_arrived=True)
+        return _by_status(status, content)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, netrc or CA look-ups in the environment for each call
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body, at most ``_ANSWER_BYTES_MOST`` of it after decompression, before the deadline."""
+    content = bytearray()
+    while chunk := response.raw.read1(_ANSWER_BYTES_MOST, decode_content=True):
+        content += chunk
+        if len(content) > _ANSWER_BYTES_MOST:
+            raise OSError("answer too large")
+        if time.time() > deadline:
+            raise TimeoutError
+    return bytes(content)
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Whether the error says that no connection was made, so that nothing was sent."""
+    if isinstance(error, requests.ConnectTimeout | ValueError):  # no connection, or no usable URL
+        return True
+    cause: Any = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    if isinstance(error, requests.exceptions.SSLError):
+        # A certificate that does not verify ends the handshake; other TLS errors can come later.
+        return any(isinstance(arg, ssl.SSLCertVerificationError) for arg in getattr(reason, "args", ()))
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
+    """An answer is read whatever its status says, if it is WeChat's JSON; otherwise the status decides."""
+    if status == requests.codes.ok:
+        return content
+    try:
+        if "errcode" in parse_json(content):
+            return content
+    except UnreadableAnswerError:
+        pass  # an error page: its status says all that there is to know
+    # A server that failed may have accepted the message first; one that refused has not.
+    return _NoAnswer(f"HTTP {status}", may_have_arrived=status >= 500, http_status=status)  # noqa: PLR2004
+
+
+def _outcome(answer: Answer) -> Outcome:
+    code = lookup(answer.errcode)
+    done = code.error_class in {ErrorClass.SUCCESS, ErrorClass.DUPLICATE}
+    return Outcome(
+        status=Status.SENT if done else Status.FAILED,
+        error_class=code.error_class,
+        hint=_hint(answer.errcode),
+        retryable=code.retryable,
+        errcode=answer.errcode,
+        errmsg=answer.errmsg,
+        rid=answer.rid,
+        msgid=answer.msgid,
+        field=answer.field,
+        retry_after=_RETRY_AFTER.get(code.retry_hint),
+    )
+
+
+def _hint(errcode: int) -> Bilingual:
+    code = lookup(errcode)
+    action = advice(code)
+    return Bilingual(f"{code.meaning.en}. {action.en}", f"{code.meaning.zh}。{action.zh}")
+
+
+def _no_answer(problem: _NoAnswer) -> Outcome:
+    if problem.may_have_arrived:
+        return Outcome(
+            Status.UNKNOWN,
+            ErrorClass.UNKNOWN,
+            Bilingual(
+                f"WeChat's answer was lost ({problem.reason}): the message may have been sent. "
+                "Repeating it can send it twice.",
+                f"未收到微信的应答（{problem.reason}）：消息可能已发出，重发可能造成重复。",
+            ),
+        )
+    if problem.http_status == requests.codes.too_many_requests:
+        error_class, retry_after = ErrorClass.RATE_LIMIT, 60.0
+    elif problem.http_status is not None:
+        return Outcome(
+            Status.FAILED,
+            ErrorClass.CONFIG,
+            Bilingual(
+                f"WeChat's address answered {problem.reason}; check WeChatApiBase.",
+                f"微信接口地址返回 {problem.reason}，请检查 WeChatApiBase。",
+            ),
+        )
+    else:
+        error_class, retry_after = ErrorClass.TRANSIENT, 2.0
+    return Outcome(
+        Status.FAILED,
+        error_class,
+        Bilingual(
+            f"WeChat could not be reached ({problem.reason}); nothing was sent. Try again shortly.",
+            f"无法连接微信（{problem.reason}），消息未发出，请稍后重试。",
+        ),
+        retryable=True,
+        retry_after=retry_after,
+    )
+
+
+def _token_endpoint_down(reason: str) -> Outcome:
+    return Outcome(
+        Status.FAILED,
+        ErrorClass.TRANSIENT,
+        Bilingual(
+            f"WeChat's token endpoint gave no answer ({reason}). Try again shortly.",
+            f"微信的 access_token 接口没有应答（{reason}），请稍后重试。",
+        ),
+        retryable=True,
+        retry_after=2.0,
+    )
+
+
+def _grant(body: bytes, app_secret: str) -> Grant:
+    """The token in an answer of ``stable_token``, which carries no errcode when it succeeds."""
+    try:
+        fields = parse_json(body)
+    except UnreadableAnswerError:
+        fields = {}
+    token, expires_in = fields.get("access_token"), fields.get("expires_in")
+    if (
+        isinstance(token, str)
+        and token
+        and isinstance(expires_in, int | float)
+        and not isinstance(expires_in, bool)
+        and expires_in > 0
+    ):
+        return Grant(token, float(expires_in))
+    raise TokenUnavailableError(_refused_token(body, app_secret))
+
+
+def _refused_token(body: bytes, app_secret: str) -> Outcome:
+    try:
+        answer = parse_answer(body, (app_secret,))
+    except UnreadableAnswerError:
+        return _token_endpoint_down("unreadable answer")
+    outcome = _outcome(answer)
+    if outcome.error_class in {ErrorClass.TOKEN, ErrorClass.SUCCESS}:
+        # On the token endpoint 40001 means a wrong AppSecret, which no refresh mends.
+        outcome = replace(outcome, error_class=ErrorClass.CONFIG, retryable=False, retry_after=None)
+    return replace(outcome, status=Status.FAILED)

@@ -1,0 +1,342 @@
+"""From template.yaml to a running stack on the emulator.
+
+CloudFormation itself would translate SAM, read an API's OpenAPI body and apply every property. The
+emulator's does not, so those steps are taken here: translate, spell the API out as routes, create the
+stack, then set by service call what was dropped. What is deployed stays the template's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from local.processes import LocalStackError
+
+_BUCKET: Final = "deployment"
+_POLL_SECONDS: Final = 0.05
+_DEPLOY_SECONDS: Final = 30
+
+# Makes a client for a service of AWS by its boto3 name.
+Clients = Callable[[str], Any]
+Resource = dict[str, Any]
+Template = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A stack that was deployed, with the template that CloudFormation was given."""
+
+    stack_name: str
+    account_id: str
+    region: str
+    template: Template
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    physical_ids: Mapping[str, str]
+
+    def resources(self, kind: str) -> Iterator[tuple[str, Resource]]:
+        """Logical name and definition of the deployed resources of a type, such as ``AWS::SQS::Queue``."""
+        for name, resource in self.template["Resources"].items():
+            if resource["Type"] == kind and name in self.physical_ids:
+                yield name, resource
+
+
+def deploy(
+    clients: Clients, region: str, template: Path, stack_name: str, parameters: Mapping[str, str]
+) -> Deployment:
+    """Deploy a SAM template.
+
+    Raises
+    ------
+    LocalStackError
+        If the stack cannot be created, with CloudFormation's reasons.
+    """
+    source = _read(template)
+    s3 = clients("s3")
+    s3.create_bucket(Bucket=_BUCKET)
+    for key, content in package(source, template.parent).items():
+        s3.put_object(Bucket=_BUCKET, Key=key, Body=content)
+    translated = expand_http_apis(translate(source, parameters, region))
+
+    cloudformation = clients("cloudformation")
+    cloudformation.create_stack(
+        StackName=stack_name,
+        TemplateBody=json.dumps(translated, separators=(",", ":")),
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    deadline = time.monotonic() + _DEPLOY_SECONDS
+    while (stack := cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0])[
+        "StackStatus"
+    ] == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+        failures = [
+            f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}"
+            for e in events
+            if "FAILED" in e.get("ResourceStatus", "")
+        ]
+        raise LocalStackError(f"the stack is {stack['StackStatus']}:\n" + "\n".join(failures))
+    described = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
+    deployment = Deployment(
+        stack_name,
+        stack["StackId"].split(":")[4],
+        region,
+        translated,
+        {**{n: str(p["Default"]) for n, p in source["Parameters"].items() if "Default" in p}, **parameters},
+        {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
+        {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in described if r.get("PhysicalResourceId")},
+    )
+    _apply_dropped(clients, deployment)
+    return deployment
+
+
+def _read(template: Path) -> Template:
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - a quarter of a second
+
+    source: Template = yaml_parse(template.read_text(encoding="utf-8"))
+    return source
+
+
+# ------------------------------------------------------------------------------------------ packages
+
+
+def package(template: Template, root: Path) -> dict[str, bytes]:
+    """Zip the code of functions and layers, and point the template at the zips.
+
+    Libraries are not packed: the workers' interpreter has them (``processes.worker_python``).
+
+    Returns
+    -------
+    dict
+        The zips by their key in the deployment bucket.
+    """
+    zips: dict[str, bytes] = {}
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            name, content = "CodeUri", _function_files(resource, root)
+        elif resource["Type"] == "AWS::Serverless::LayerVersion":
+            name, content = "ContentUri", _layer_files(resource, root)
+        else:
+            continue
+        archive = _zip(content)
+        key = hashlib.sha256(archive).hexdigest() + ".zip"
+        zips[key] = archive
+        resource["Properties"][name] = {"Bucket": _BUCKET, "Key": key}
+    return zips
+
+
+def _function_files(resource: Resource, root: Path) -> dict[str, Path]:
+    # As the SAM builder lays them out: the code's folder below its parent packages.
+    parents = resource.get("Metadata", {}).get("BuildProperties", {}).get("ParentPackages", "")
+    folder = root / resource["Properties"]["CodeUri"]
+    return {str(Path(*parents.split("."), p.relative_to(folder))): p for p in _sources(folder)}
+
+
+def _layer_files(resource: Resource, root: Path) -> dict[str, Path]:
+    # As the layer's Makefile lays them out: the packages below python/.
+    folder = root / resource["Properties"]["ContentUri"]
+    packages = [p.parent for p in folder.glob("*/__init__.py")]
+    return {str(Path("python", p.relative_to(folder))): p for package in packages for p in _sources(package)}
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _zip(files: Mapping[str, Path]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, path in files.items():
+            # Without the file's time, so that the same code has the same key.
+            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+    return buffer.getvalue()
+
+
+# --------------------------------------------------------------------------------------- translation
+
+
+def translate(template: Template, parameters: Mapping[str, str], region: str) -> Template:
+    """SAM to CloudFormation, by the translator that AWS runs."""
+    import boto3  # noqa: PLC0415
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+
+    # Managed policies would be looked up by name here; the template has its own policies.
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
+    translated: Template = translator.translate(template, parameter_values=dict(parameters))
+    return json.loads(json.dumps(translated))  # type: ignore[no-any-return] # without the translator's string classes
+
+
+def expand_http_apis(template: Template) -> Template:
+    """Spell the OpenAPI body of HTTP APIs out as integrations and routes.
+
+    The emulator ignores a body: the stack is complete and has no routes. Everything that is in a body
+    is either carried over or refused here.
+    """
+    resources: dict[str, Resource] = {}
+    for api, resource in template["Resources"].items():
+        resources[api] = resource
+        if resource["Type"] != "AWS::ApiGatewayV2::Api" or "Body" not in resource["Properties"]:
+            continue
+        properties = dict(resource["Properties"])
+        body = properties.pop("Body")
+        unknown = set(body) - {"openapi", "info", "tags", "paths", "components"}
+        if unknown:
+            raise LocalStackError(f"{api}: the local stack does not know {', '.join(sorted(unknown))}")
+        properties |= {"Name": body["info"]["title"], "ProtocolType": "HTTP"}
+        resources[api] = {**resource, "Properties": properties}
+        schemes = body.get("components", {}).get("securitySchemes", {})
+        for path, methods in body["paths"].items():
+            for method, operation in methods.items():
+                # Logical names are letters and digits only.
+                name = re.sub(r"[^A-Za-z0-9]", "", f"{api}{method.title()}{path.title()}")
+                resources |= _route(api, name, f"{method.upper()} {path}", operation, schemes)
+    return {**template, "Resources": resources}
+
+
+def _route(
+    api: str, name: str, key: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]
+) -> dict[str, Resource]:
+    integration = operation["x-amazon-apigateway-integration"]
+    if key.startswith("X-AMAZON-APIGATEWAY-ANY-METHOD "):
+        key = key.replace("X-AMAZON-APIGATEWAY-ANY-METHOD", "ANY")
+    return {
+        f"{name}Integration": {
+            "Type": "AWS::ApiGatewayV2::Integration",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "IntegrationType": integration["type"].upper(),
+                "IntegrationMethod": integration["httpMethod"],
+                "IntegrationUri": integration["uri"],
+                "PayloadFormatVersion": integration["payloadFormatVersion"],
+            },
+        },
+        f"{name}Route": {
+            "Type": "AWS::ApiGatewayV2::Route",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "RouteKey": key,
+                "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]},
+                "AuthorizationType": _authorization_type(key, operation, schemes),
+            },
+        },
+    }
+
+
+def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> str:
+    names = [name for requirement in operation.get("security", []) for name in requirement]
+    if not names:
+        return "NONE"
+    kinds = {schemes.get(name, {}).get("x-amazon-apigateway-authtype") for name in names}
+    if kinds == {"awsSigv4"}:
+        return "AWS_IAM"
+    raise LocalStackError(f"{key}: the local stack does not know the authorizer {', '.join(names)}")
+
+
+# ------------------------------------------------------------------------------------- after the fact
+
+
+def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
+    """Set what the emulator's CloudFormation accepts and drops. tests/e2e reads everything back."""
+    for name, resource in deployment.resources("AWS::Lambda::Function"):
+        reserved = resource["Properties"].get("ReservedConcurrentExecutions")
+        if reserved is not None:
+            clients("lambda").put_function_concurrency(
+                FunctionName=deployment.physical_ids[name],
+                ReservedConcurrentExecutions=int(resolve(reserved, deployment)),
+            )
+    for name, resource in deployment.resources("AWS::DynamoDB::Table"):
+        time_to_live = resource["Properties"].get("TimeToLiveSpecification")
+        if time_to_live is not None:
+            clients("dynamodb").update_time_to_live(
+                TableName=deployment.physical_ids[name],
+                TimeToLiveSpecification=resolve(time_to_live, deployment),
+            )
+
+
+_NO_VALUE: Final = object()
+
+
+def resolve(value: Any, deployment: Deployment, get_att: Callable[[str, str], str] | None = None) -> Any:
+    """A property's value as CloudFormation would put it, for the functions that the template uses.
+
+    Parameters
+    ----------
+    value
+        The property as it stands in the template.
+    deployment
+        What parameters, conditions and references refer to.
+    get_att
+        Answers ``Fn::GetAtt`` for a logical name and an attribute.
+    """
+    if isinstance(value, list):
+        return [r for r in (resolve(v, deployment, get_att) for v in value) if r is not _NO_VALUE]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (function, argument), = value.items()
+        if function == "Ref" or function == "Condition" or function.startswith("Fn::"):
+            return _call(function, argument, deployment, get_att)
+    resolved = {k: resolve(v, deployment, get_att) for k, v in value.items()}
+    return {k: v for k, v in resolved.items() if v is not _NO_VALUE}
+
+
+def _call(
+    function: str, argument: Any, deployment: Deployment, get_att: Callable[[str, str], str] | None
+) -> Any:
+    def inner(value: Any) -> Any:
+        return resolve(value, deployment, get_att)
+
+    match function:
+        case "Ref":
+            return _reference(argument, deployment)
+        case "Condition":
+            return inner(deployment.template["Conditions"][argument])
+        case "Fn::If":
+            condition, then, otherwise = argument
+            return inner(then if inner({"Condition": condition}) else otherwise)
+        case "Fn::Equals":
+            return inner(argument[0]) == inner(argument[1])
+        case "Fn::Not":
+            return not inner(argument[0])
+        case "Fn::Join":
+            separator, parts = inner(argument[0]), inner(argument[1])
+            return separator.join([parts] if isinstance(parts, str) else parts)
+        case "Fn::Sub":
+            text, names = argument if isinstance(argument, list) else (argument, {})
+            return re.sub(r"\$\{([^!}][^}]*)\}", lambda m: str(inner(_substituted(m[1], names))), text)
+        case "Fn::GetAtt" if get_att is not None:
+            return get_att(*(argument.split(".", 1) if isinstance(argument, str) else argument))
+    raise LocalStackError(f"the local stack does not know {function} {argument}")
+
+
+def _substituted(name: str, names: Mapping[str, Any]) -> Any:
+    if name in names:
+        return names[name]
+    return {"Fn::GetAtt": name} if re.fullmatch(r"\w+\.\w+", name) else {"Ref": name}
+
+
+def _reference(name: str, deployment: Deployment) -> Any:
+    pseudo = {
+        "AWS::NoValue": _NO_VALUE,
+        "AWS::StackName": deployment.stack_name,
+        "AWS::Partition": "aws",
+        "AWS::Region": deployment.region,
+        "AWS::AccountId": deployment.account_id,
+    }
+    for names in (pseudo, deployment.parameters, deployment.physical_ids):
+        if name in names:
+            return names[name]
+    raise LocalStackError(f"the template refers to {name}, which is not there")

@@ -1,0 +1,174 @@
+"""The AWS emulator as the local stack needs it: ministack, with its few deviations mended.
+
+Runs as ``python -m local.processes local.emulator --fd FD --worker-python PATH``. ministack reads its
+settings from the environment when it is imported (``local.stack`` sets them), so it is imported late.
+Every patch below names the deviation from AWS that it is for; they are tied to one version, and a
+version or an attribute that is not as expected ends the process with a message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.metadata
+import json
+import re
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+VERSION: Final = "1.5.33"
+
+_Scope = dict[str, Any]
+_Application = Callable[[_Scope, Any, Any], Awaitable[None]]
+
+
+def patch_worker_interpreter(lambda_runtime: Any, worker_python: str) -> None:
+    """Run functions with their own interpreter; ministack would use its own, and its packages with it."""
+    original = lambda_runtime._detect_runtime_binary  # noqa: SLF001
+
+    def detect_runtime_binary(runtime: str) -> tuple[str, str]:
+        binary, script = original(runtime)
+        return (worker_python if binary == sys.executable else binary), script
+
+    lambda_runtime._detect_runtime_binary = detect_runtime_binary  # noqa: SLF001
+
+
+def patch_schedule_sweep(scheduler: Any) -> None:
+    """Look for due schedules twice a second; every 10 s is too seldom for somebody who watches."""
+    _expect(scheduler._SCHEDULE_TICK_INTERVAL == 10, "scheduler._SCHEDULE_TICK_INTERVAL")  # noqa: SLF001, PLR2004
+    scheduler._SCHEDULE_TICK_INTERVAL = 0.5  # noqa: SLF001
+
+
+def patch_context_attributes(eventbridge: Any) -> None:
+    """Fill in Scheduler's context attributes, which ministack delivers as they stand in the Input."""
+    original = eventbridge._invoke_target  # noqa: SLF001
+
+    def invoke_target(
+        target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], view: Any = None
+    ) -> None:
+        # Rules come this way too; only a schedule has a group.
+        if "GroupName" in rule and target.get("Input"):
+            attributes = context_attributes(rule, event["Time"])
+            target = {**target, "Input": fill_in(target["Input"], attributes)}
+        original(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_target  # noqa: SLF001
+
+
+def context_attributes(schedule: Mapping[str, Any], fired_at: float) -> dict[str, str]:
+    """What Scheduler puts in place of the keywords in a target's Input.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    """
+    expression = schedule["ScheduleExpression"]
+    at = re.fullmatch(r"\s*at\((.+)\)\s*", expression)
+    if at:
+        scheduled = datetime.fromisoformat(at[1].strip()).replace(tzinfo=UTC)
+    else:
+        # The sweep comes up to half a second late. A cron expression means whole minutes.
+        scheduled = datetime.fromtimestamp(fired_at, UTC).replace(microsecond=0)
+        if expression.lstrip().startswith("cron"):
+            scheduled = scheduled.replace(second=0)
+    return {
+        "scheduled-time": scheduled.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "schedule-arn": schedule["Arn"],
+        "execution-id": secrets.token_hex(8),
+        "attempt-number": "1",
+    }
+
+
+def fill_in(text: str, attributes: Mapping[str, str]) -> str:
+    """``text`` with every ``<aws.scheduler.…>`` keyword replaced; an unknown one stays, as in AWS."""
+    return re.sub(r"<aws\.scheduler\.([a-z-]+)>", lambda m: attributes.get(m[1], m[0]), text)
+
+
+def patch_parameters_by_path(iam_actions: Any) -> None:
+    """Authorise ssm:GetParametersByPath on its path; ministack asks for a policy on ``*``."""
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes,
+        query_params: Mapping[str, Any], region: str, account_id: str,
+    ) -> str:  # fmt: skip
+        if service == "ssm" and headers.get("x-amz-target") == "AmazonSSM.GetParametersByPath":
+            name = json.loads(body)["Path"].strip("/")
+            return f"arn:aws:ssm:{region}:{account_id}:parameter/{name}"
+        arn: str = original(service, method, path, headers, body, query_params, region, account_id)
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def behind_tls(application: _Application) -> _Application:
+    """Tell the emulator that requests came over TLS, as every request to AWS does.
+
+    The queues' policies refuse everything else. On the loopback interface there is no TLS to speak of.
+    """
+
+    async def application_behind_tls(scope: _Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
+        await application(scope, receive, send)
+
+    return application_behind_tls
+
+
+def _expect(condition: bool, what: str) -> None:  # noqa: FBT001
+    if not condition:
+        sys.exit(f"ministack is not as expected: {what}; see the patches in local/emulator.py")
+
+
+async def _serve(application: _Application, descriptor: int) -> None:
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - a second of imports that the unit tests do without
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    config = Config()
+    config.bind = [f"fd://{descriptor}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    await serve(application, config, shutdown_trigger=end.wait)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT, then end the workers and remove everything from the temp folder."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--worker-python", required=True, help="the interpreter for the functions")
+    parser.add_argument("--temp", required=True, help="folder for temporary files, removed at the end")
+    arguments = parser.parse_args()
+
+    tempfile.tempdir = arguments.temp
+    version = importlib.metadata.version("ministack")
+    _expect(version == VERSION, f"version {version} instead of {VERSION}")
+    from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
+    from ministack.core import iam_actions, lambda_runtime  # noqa: PLC0415
+    from ministack.services import eventbridge, scheduler  # noqa: PLC0415
+
+    try:
+        patch_worker_interpreter(lambda_runtime, arguments.worker_python)
+        patch_schedule_sweep(scheduler)
+        patch_context_attributes(eventbridge)
+        patch_parameters_by_path(iam_actions)
+    except AttributeError as error:
+        _expect(condition=False, what=str(error))
+
+    try:
+        asyncio.run(_serve(behind_tls(app.app), arguments.fd))
+    finally:
+        lambda_runtime.reset()
+        # ministack leaves its workers' folders behind.
+        shutil.rmtree(arguments.temp, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

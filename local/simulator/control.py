@@ -1,0 +1,379 @@
+"""The control API under ``/_sim/``: look at what arrived, and decide how WeChat behaves."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any, cast
+
+from local.simulator import errcodes
+from local.simulator.faults import EFFECTS, Effect, Fault, When
+from local.simulator.messages import ENDPOINTS, Template
+from local.simulator.wechat import PATHS, App, Limits, WeChat
+
+PREFIX = "/_sim/"
+_LISTED = 100
+_LISTED_MOST = 10_000
+_MISSING: Any = object()
+
+
+class ControlError(Exception):
+    """The control API was asked for something that it cannot do.
+
+    Attributes
+    ----------
+    status
+        The HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Input:
+    """A JSON object from outside, taken apart name by name; what is left over at the end was a mistake."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._left = dict(values)
+
+    def has(self, name: str) -> bool:
+        return name in self._left
+
+    def take(self, name: str, default: Any = _MISSING) -> Any:
+        if name not in self._left and default is _MISSING:
+            raise ControlError(f"{name} is missing")
+        return self._left.pop(name, default)
+
+    def text(self, name: str, default: Any = _MISSING) -> Any:
+        value = self.take(name, default)
+        if value is not default and not (isinstance(value, str) and value):
+            raise ControlError(f"{name} must be a string that is not empty")
+        return value
+
+    def choice(self, name: str, choices: tuple[Any, ...], default: Any = _MISSING) -> Any:
+        value = self.take(name, default)
+        if value not in choices:
+            raise ControlError(f"{name} must be one of {', '.join(map(json.dumps, choices))}")
+        return value
+
+    def number(self, name: str, low: float, high: float, default: Any = _MISSING) -> Any:
+        value = self.take(name, default)
+        if value is default:
+            return value
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise ControlError(f"{name} must be a number from {low:g} to {high:g}")
+        return value
+
+    def integer(self, name: str, low: float, default: Any = _MISSING, high: float = 10**12) -> Any:
+        value = self.number(name, low, high, default)
+        if value is not default and not isinstance(value, int):
+            raise ControlError(f"{name} must be a whole number")
+        return value
+
+    def limit(self, name: str, default: int | None) -> int | None:
+        """A count, or null for no limit."""
+        if self.has(name) and self._left[name] is None:
+            self._left.pop(name)
+            return None
+        return cast("int | None", self.integer(name, 0, default))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        return cast("bool", self.choice(name, (True, False), default))
+
+    def texts(self, name: str, default: Any = ()) -> tuple[str, ...]:
+        value = self.take(name, default)
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise ControlError(f"{name} must be a list of strings")
+        return tuple(value)
+
+    def end(self) -> None:
+        if self._left:
+            raise ControlError(f"unknown: {', '.join(sorted(map(str, self._left)))}")
+
+
+class Control:
+    """The control API of one simulated WeChat."""
+
+    def __init__(self, wechat: WeChat) -> None:
+        self._wechat = wechat
+        self._redirects_followed = 0
+        self._routes: dict[tuple[str, str], Callable[[_Input], dict[str, Any]]] = {
+            ("GET", "health"): self._health,
+            ("GET", "messages"): self._messages,
+            ("DELETE", "messages"): self._clear_messages,
+            ("GET", "stats"): self._stats,
+            ("GET", "faults"): self._list_faults,
+            ("POST", "faults"): self._plant_fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "tokens/revoke"): self._revoke_tokens,
+            ("POST", "tokens/expire"): self._expire_tokens,
+            ("GET", "apps"): self._list_apps,
+            ("POST", "apps"): self._set_app,
+            ("POST", "templates"): self._register_template,
+            ("POST", "consents"): self._set_consent,
+            ("POST", "form_ids"): self._register_form_id,
+            ("POST", "quotas"): self._set_quota,
+            ("GET", "settings"): self._list_settings,
+            ("POST", "settings"): self._set_settings,
+            ("POST", "reset"): self._reset,
+        }
+
+    def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """Answer a call.
+
+        Raises
+        ------
+        ControlError
+            With a message for the caller.
+        """
+        name = path.removeprefix(PREFIX)
+        if name == "redirected":  # where a planted redirect leads: a sender must not come here
+            self._redirects_followed += 1
+            return {"redirected": True}
+        route = self._routes.get((method, name))
+        if route is None:
+            known = sorted(of_method for of_method, of_name in self._routes if of_name == name)
+            if known:
+                raise ControlError(f"{path} takes {' and '.join(known)}", 405)
+            raise ControlError(f"there is no {path}", 404)
+        given = _Input(_parse_object(body) if method == "POST" else query)
+        with self._wechat.lock:
+            return route(given)
+
+    def _app(self, given: _Input) -> App:
+        app_id = given.text("app_id")
+        app = self._wechat.apps.get(app_id)
+        if app is None:
+            raise ControlError(f"there is no app {app_id}; POST {PREFIX}apps adds one")
+        return app
+
+    def _known_app_id(self, given: _Input) -> str | None:
+        return self._app(given).app_id if given.has("app_id") else None
+
+    def _health(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        return {"status": "ok", "apps": len(self._wechat.apps)}
+
+    def _messages(self, given: _Input) -> dict[str, Any]:
+        limit = given.text("limit", str(_LISTED))
+        if not (limit.isascii() and limit.isdigit() and int(limit[:9]) <= _LISTED_MOST):
+            raise ControlError(f"limit must be a whole number up to {_LISTED_MOST}")
+        app_id, path = given.text("app_id", None), given.text("path", None)
+        given.end()
+        total, newest = self._wechat.journal.newest(int(limit), app_id, path)
+        return {"total": total, "messages": [arrival.listed() for arrival in newest]}
+
+    def _clear_messages(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        return {"cleared": self._wechat.journal.clear()}
+
+    def _stats(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        journal, calls = self._wechat.journal, self._wechat.token_calls
+        by_app = {
+            app_id: {
+                **journal.counts(app_id=app_id),
+                "token_calls": {
+                    kind: calls[app_id, kind] for kind in ("normal", "forced", "plain", "refused")
+                },
+            }
+            for app_id in self._wechat.apps
+        }
+        return {
+            **journal.counts(),
+            "by_path": {path: journal.counts(path=path) for path in journal.paths()},
+            "by_app": by_app,
+            "unknown_paths": self._wechat.unknown_calls,
+            "redirects_followed": self._redirects_followed,
+        }
+
+    def _list_faults(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        return {"faults": self._wechat.faults.listed()}
+
+    def _plant_fault(self, given: _Input) -> dict[str, Any]:
+        effect: Effect = given.choice("effect", EFFECTS)
+        # A cut or slow answer is usually meant to hide that the message was accepted.
+        when: When = given.choice(
+            "when", ("before", "after"), "after" if effect in ("truncated", "drip") else "before"
+        )
+        fault = Fault(
+            effect,
+            when,
+            path=given.text("path", "*"),
+            count=given.integer("count", 1, None),
+            probability=given.number("probability", 0, 1, 1.0),
+            seconds=given.number("seconds", 0, 3600, self._wechat.settings.fault_seconds),
+        )
+        if effect == "errcode":
+            fault.errcode = given.integer("errcode", -(10**7))
+            fault.errmsg = given.text("errmsg", None)
+        elif effect == "status":
+            fault.status = given.integer("status", 400, 500, 599)
+        elif effect == "redirect":
+            fault.status = given.integer("status", 300, 302, 399)
+            fault.location = given.text("location", fault.location)
+            if not fault.location.isascii() or not fault.location.isprintable():
+                raise ControlError("location must be an address in ASCII")
+        given.end()
+        if not any(fault.concerns(path) for path in PATHS):
+            raise ControlError(f"path must be *, a prefix with * or one of {', '.join(PATHS)}")
+        self._wechat.faults.plant(fault)
+        return {"faults": self._wechat.faults.listed()}
+
+    def _clear_faults(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        return {"cleared": self._wechat.faults.clear()}
+
+    def _revoke_tokens(self, given: _Input) -> dict[str, Any]:
+        app_id = self._known_app_id(given)
+        sticky = given.flag("sticky", default=False)
+        given.end()
+        return {"revoked": self._wechat.tokens.revoke(app_id, sticky=sticky)}
+
+    def _expire_tokens(self, given: _Input) -> dict[str, Any]:
+        app_id = self._known_app_id(given)
+        seconds = given.number("seconds", 0, 7200, 0)
+        given.end()
+        return {"expiring": self._wechat.tokens.expire(app_id, seconds)}
+
+    def _list_apps(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        return {"apps": [_listed_app(app) for app in self._wechat.apps.values()]}
+
+    def _set_app(self, given: _Input) -> dict[str, Any]:
+        app_id = given.text("app_id")
+        old = self._wechat.apps.get(app_id) or App(app_id, "")
+        app = replace(
+            old,
+            secret=given.text("secret", old.secret or _MISSING),
+            secret_frozen=given.flag("secret_frozen", default=old.secret_frozen),
+            account_frozen=given.flag("account_frozen", default=old.account_frozen),
+            ip_whitelist=given.texts("ip_whitelist", old.ip_whitelist),
+            retired=given.choice(
+                "retired",
+                (None, errcodes.WXOPEN_TEMPLATE_RETIRED, errcodes.API_RETIRED),
+                old.retired,
+            ),
+            pages=frozenset(given.texts("pages", tuple(old.pages))),
+            openids=frozenset(given.texts("openids", tuple(old.openids))),
+        )
+        given.end()
+        for entry in app.ip_whitelist:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                raise ControlError(f"ip_whitelist: {entry} is neither an address nor a network") from None
+        self._wechat.apps[app_id] = app
+        return _listed_app(app)
+
+    def _register_template(self, given: _Input) -> dict[str, Any]:
+        app_id = self._app(given).app_id
+        enums = given.take("enums", {})
+        if not isinstance(enums, dict):
+            raise ControlError("enums must be an object of lists by keyword")
+        values = _Input(enums)
+        template = Template(
+            given.text("template_id"),
+            given.choice("path", (None, *ENDPOINTS), None),
+            given.texts("keywords"),
+            {str(keyword): values.texts(keyword) for keyword in enums},
+        )
+        given.end()
+        registered = self._wechat.templates.setdefault(app_id, {})
+        registered[template.template_id] = template
+        return {"templates": sorted(registered)}
+
+    def _set_consent(self, given: _Input) -> dict[str, Any]:
+        scene = given.take("scene", None)
+        key = (
+            self._app(given).app_id,
+            given.text("openid"),
+            given.text("template_id"),
+            str(scene) if scene is not None else None,
+        )
+        given.has("credits") or given.take("credits")
+        left = given.limit("credits", None)
+        given.end()
+        if left is None:
+            self._wechat.consents.pop(key, None)
+        else:
+            self._wechat.consents[key] = left
+        return {"credits": left}
+
+    def _register_form_id(self, given: _Input) -> dict[str, Any]:
+        app_id = self._app(given).app_id
+        value = given.text("form_id")
+        openid = given.text("openid", None)
+        age = given.number("age_seconds", 0, 10**9, 0)
+        given.end()
+        self._wechat.form_ids_registered.add(app_id)
+        form_id = self._wechat.register_form_id(app_id, value, openid, age)
+        return {"form_id": value, "uses": form_id.left}
+
+    def _set_quota(self, given: _Input) -> dict[str, Any]:
+        app_id = self._app(given).app_id
+        path = given.choice("path", PATHS)
+        old = self._wechat.limits_of(app_id, path)
+        limits = Limits(
+            given.limit("daily", old.daily),
+            given.limit("per_minute", old.per_minute),
+            given.limit("openid_per_minute", old.openid_per_minute),
+        )
+        given.end()
+        self._wechat.limits[app_id, path] = limits
+        return {
+            "daily": limits.daily,
+            "per_minute": limits.per_minute,
+            "openid_per_minute": limits.openid_per_minute,
+        }
+
+    def _list_settings(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        settings = self._wechat.settings
+        return {
+            "latency": settings.latency,
+            "fault_seconds": settings.fault_seconds,
+            "token_seconds": self._wechat.tokens.lifetime,
+        }
+
+    def _set_settings(self, given: _Input) -> dict[str, Any]:
+        settings, tokens = self._wechat.settings, self._wechat.tokens
+        latency = given.number("latency", 0, 60, settings.latency)
+        fault_seconds = given.number("fault_seconds", 0, 3600, settings.fault_seconds)
+        lifetime = given.integer("token_seconds", 301, tokens.lifetime, 7200)
+        given.end()
+        settings.latency, settings.fault_seconds, tokens.lifetime = latency, fault_seconds, lifetime
+        return self._list_settings(_Input({}))
+
+    def _reset(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        self._wechat.reset()
+        self._redirects_followed = 0
+        return {"reset": True}
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ControlError("the body is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise ControlError("the body is not a JSON object")
+    return parsed
+
+
+def _listed_app(app: App) -> dict[str, Any]:
+    """An app as it may be shown: without its secret."""
+    return {
+        "app_id": app.app_id,
+        "secret_frozen": app.secret_frozen,
+        "account_frozen": app.account_frozen,
+        "ip_whitelist": list(app.ip_whitelist),
+        "retired": app.retired,
+        "pages": sorted(app.pages),
+        "openids": len(app.openids),
+    }

@@ -1,0 +1,470 @@
+"""The whole service on this machine: ``python -m local.stack up``.
+
+template.yaml runs on an AWS emulator and talks to a WeChat simulator, both children of this process and
+reachable from this machine only. ``.local/stack.json`` holds the addresses while the stack is up.
+
+Environment variables
+---------------------
+EMULATOR_PORT, SIMULATOR_PORT
+    Where the two listen (4566 and 8066); 0 takes a free port.
+WECHAT_API_BASE
+    A server to send to in place of the simulator, with WECHAT_APP_ID and WECHAT_APP_SECRET.
+RUNTIME_PYTHON
+    The interpreter for the functions; python3.13 where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local.processes import ROOT, Child, LocalStackError, worker_python
+
+if TYPE_CHECKING:
+    from local.deployment import Deployment
+
+HOST: Final = "127.0.0.1"
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "demo"
+STAGE: Final = "local"
+STACK_NAME: Final = "wechat-notify"
+STATE_FOLDER: Final = ROOT / ".local"
+
+# The emulator's own root key; it knows no other secret for it.
+_ROOT_KEY: Final = "test"
+_START_SECONDS: Final = 20
+_POLL_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may be chosen about a stack. Port 0 is any free port."""
+
+    emulator_port: int = 0
+    simulator_port: int = 0
+    wechat_api_base: str | None = None
+    app_id: str = "wx0123456789abcdef"
+    app_secret: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the variables that the module's docstring lists."""
+        return cls(
+            _port(environment, "EMULATOR_PORT", 4566),
+            _port(environment, "SIMULATOR_PORT", 8066),
+            environment.get("WECHAT_API_BASE", "").rstrip("/") or None,
+            environment.get("WECHAT_APP_ID") or cls.app_id,
+            environment.get("WECHAT_APP_SECRET", ""),
+        )
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port
+        raise LocalStackError(f"{name}={text} is not a port")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class State:
+    """The content of stack.json: all that a client needs."""
+
+    api_url: str
+    aws_endpoint_url: str
+    region: str
+    send_queue_url: str
+    dead_letter_queue_url: str
+    token_refresh_function: str
+    event_bus_name: str
+    schedule_group: str
+    schedule_role_arn: str
+    account: str
+    wechat_api_base: str
+    simulator_url: str | None
+    access_key_id: str
+    secret_access_key: str
+
+    def write(self, path: Path) -> None:
+        """Put the file in its place in one step, readable by its owner only."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(asdict(self), file, indent=2)
+                file.write("\n")
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+class Stack:
+    """The emulator, the simulator and the deployed template; a context manager.
+
+    Parameters
+    ----------
+    settings
+        Ports and the WeChat server.
+    state_file
+        Where to leave the addresses while the stack is up; None leaves them nowhere.
+    report
+        Hears of each step and of what went wrong without ending the stack.
+    """
+
+    state: State
+    deployment: Deployment
+
+    def __init__(
+        self, settings: Settings, state_file: Path | None = None, report: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._settings = settings
+        self._state_file = state_file
+        self._report = report
+        self._children: list[Child] = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Stack:
+        with contextlib.ExitStack() as started:
+            self._start(started)
+            self._stack = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def check(self) -> None:
+        """Raise LocalStackError if a process of the stack has ended."""
+        for child in self._children:
+            child.check()
+
+    def client(
+        self, service: str, access_key_id: str = _ROOT_KEY, secret_access_key: str = _ROOT_KEY
+    ) -> Any:
+        """A boto3 client that calls the emulator; without keys, as root of the account."""
+        import boto3  # noqa: PLC0415 - imported while the children start
+        import botocore.config  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415
+
+        # The host's profiles, endpoints and proxies play no part.
+        absent = (None, None, os.devnull, None)
+        host = {"profile": (None, None, None, None), "config_file": absent, "credentials_file": absent}
+        return boto3.Session(botocore_session=botocore.session.Session(session_vars=host)).client(
+            service,  # type: ignore[call-overload] # any service
+            region_name=REGION,
+            endpoint_url=self._endpoint,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            config=botocore.config.Config(proxies={}),
+        )
+
+    # ------------------------------------------------------------------------------------- starting
+
+    def _start(self, started: contextlib.ExitStack) -> None:
+        settings = self._settings
+        if self._state_file is not None:
+            _lock(self._state_file.parent, started)
+        listener = started.enter_context(_listen(settings.emulator_port, "EMULATOR_PORT"))
+        with contextlib.ExitStack() as probing:  # taken ports are told of before anything is started
+            if settings.wechat_api_base is None:
+                probing.enter_context(_listen(settings.simulator_port, "SIMULATOR_PORT"))
+        self._report("Preparing the functions' interpreter")
+        python = worker_python(STATE_FOLDER)
+
+        self._report("Starting")
+        app_secret = settings.app_secret or secrets.token_hex(16)
+        emulator = self._start_emulator(started, listener, python)
+        simulator = self._start_simulator(started, app_secret) if settings.wechat_api_base is None else None
+        self._import_late()
+        self._wait(emulator, lambda: _answers(f"{self._endpoint}/_ministack/health"))
+        simulator_url = self._wait(simulator, lambda: _announced(simulator.output())) if simulator else None
+        wechat_api_base = simulator_url or settings.wechat_api_base
+        assert wechat_api_base is not None  # noqa: S101 - one of the two was chosen above
+
+        self._report("Deploying template.yaml")
+        self._deploy(wechat_api_base)
+        keys = self._create_user()
+        self._seed_account(app_secret)
+        self._refresh_token(wechat_api_base, must_succeed=simulator is not None)
+
+        outputs = self.deployment.outputs
+        (api, _), *_rest = self.deployment.resources("AWS::ApiGatewayV2::Api")
+        self.state = State(
+            # Without the stage: the API has $default only, which AWS does not put into the URL either.
+            api_url=f"{self._endpoint}/_aws/execute-api/{self.deployment.physical_ids[api]}",
+            aws_endpoint_url=self._endpoint,
+            region=REGION,
+            send_queue_url=outputs["SendQueueUrl"],
+            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+            token_refresh_function=outputs["TokenRefreshFunctionName"],
+            event_bus_name=outputs["EventBusName"],
+            schedule_group=outputs["ScheduleGroupName"],
+            schedule_role_arn=outputs["ScheduleRoleArn"],
+            account=ACCOUNT,
+            wechat_api_base=wechat_api_base,
+            simulator_url=simulator_url,
+            access_key_id=keys["AccessKeyId"],
+            secret_access_key=keys["SecretAccessKey"],
+        )
+        if self._state_file is not None:
+            started.callback(self._state_file.unlink, missing_ok=True)
+            self.state.write(self._state_file)
+
+    def _start_emulator(self, started: contextlib.ExitStack, listener: socket.socket, python: Path) -> Child:
+        port = listener.getsockname()[1]
+        self._endpoint = f"http://{HOST}:{port}"
+        # The emulator's temporary files, its workers' among them. It removes the folder itself, too, for
+        # the case that this process cannot.
+        temp = Path(tempfile.gettempdir(), f"wechat-notify-{secrets.token_hex(4)}")
+        started.callback(shutil.rmtree, temp, ignore_errors=True)
+        temp.mkdir(mode=0o700)
+        environment = {
+            # All of it: the functions inherit the emulator's environment.
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "TMPDIR": str(temp),
+            "STATE_DIR": str(temp / "state"),
+            "AUTH": "true",  # IAM policies are enforced
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            "LOG_LEVEL": "WARNING",
+            # It would look for containers of its own to remove.
+            "DOCKER_HOST": f"unix://{temp}/none",
+            # Servers for other services, on ports of their own.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+        }
+        command = ["local.emulator", "--fd", str(listener.fileno()), "--worker-python", str(python)]
+        child = self._child(started, "emulator", [*command, "--temp", str(temp)], environment)
+        child.start(pass_fds=[listener.fileno()])
+        listener.close()
+        return child
+
+    def _start_simulator(self, started: contextlib.ExitStack, app_secret: str) -> Child:
+        port, app_id = self._settings.simulator_port, self._settings.app_id
+        command = ["local.simulator", "--host", HOST, "--port", str(port), "--app", f"{app_id}={app_secret}"]
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONUNBUFFERED": "1"}
+        child = self._child(started, "simulator", command, environment)
+        child.start()
+        return child
+
+    def _child(
+        self, started: contextlib.ExitStack, name: str, command: list[str], environment: Mapping[str, str]
+    ) -> Child:
+        child = Child(name, command, environment)
+        started.callback(child.stop)
+        self._children.append(child)
+        return child
+
+    @staticmethod
+    def _import_late() -> None:
+        """Import what takes half a second while the children do the same."""
+        import boto3  # noqa: F401, PLC0415
+        import samtranslator.translator.translator  # noqa: F401, PLC0415
+
+    def _wait(self, child: Child, ready: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + _START_SECONDS
+        while not (answer := ready()):
+            child.check()
+            if time.monotonic() > deadline:
+                raise LocalStackError(f"the {child.name} did not start in {_START_SECONDS} s:\n{child.output()}")
+            time.sleep(_POLL_SECONDS)
+        return answer
+
+    # ------------------------------------------------------------------------------------- deploying
+
+    def _deploy(self, wechat_api_base: str) -> None:
+        from local.deployment import deploy  # noqa: PLC0415 - imports boto3
+
+        self.deployment = deploy(
+            self.client,
+            REGION,
+            ROOT / "template.yaml",
+            STACK_NAME,
+            {
+                "Stage": STAGE,
+                "WeChatApiBase": wechat_api_base,
+                "Architecture": "x86_64",
+                # Every concurrent execution is a process; a laptop has few cores for them.
+                "MaximumConcurrency": "2",
+            },
+        )
+
+    def _create_user(self) -> dict[str, Any]:
+        """An administrator with keys of their own: only an IAM user's signatures are really checked."""
+        iam = self.client("iam")
+        iam.create_user(UserName="local")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        iam.put_user_policy(
+            UserName="local",
+            PolicyName="administrator",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+        )
+        return dict(iam.create_access_key(UserName="local")["AccessKey"])
+
+    def _seed_account(self, app_secret: str) -> None:
+        credentials = {"type": "app", "app_id": self._settings.app_id, "app_secret": app_secret}
+        self.client("ssm").put_parameter(
+            Name=f"{self.deployment.outputs['ParameterPath']}/{ACCOUNT}/credentials",
+            Type="SecureString",
+            Value=json.dumps(credentials),
+        )
+
+    def _refresh_token(self, wechat_api_base: str, *, must_succeed: bool) -> None:
+        self._report("Fetching the first access token")
+        name = self.deployment.outputs["TokenRefreshFunctionName"]
+        answer = self.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        payload = answer["Payload"].read().decode()
+        ssm = self.client("ssm")
+        token = f"{self.deployment.outputs['ParameterPath']}/{ACCOUNT}/access-token"
+        with contextlib.suppress(ssm.exceptions.ParameterNotFound):
+            ssm.get_parameter(Name=token)
+            return
+        problem = f"no access token from {wechat_api_base} for {self._settings.app_id}: {payload}"
+        if must_succeed:
+            raise LocalStackError(problem)
+        self._report(f"{problem}\nMessages will fail until there is one (WECHAT_APP_ID, WECHAT_APP_SECRET).")
+
+
+def _lock(folder: Path, started: contextlib.ExitStack) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    started.callback(os.close, descriptor)
+    try:
+        # The folder itself, so that there is no lock file to leave behind.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LocalStackError("the local stack is up already (make up runs elsewhere)") from None
+
+
+@contextlib.contextmanager
+def _listen(port: int, variable: str) -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        # A port that was in use a moment ago may be taken again, one that is in use may not.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(128)
+        except OSError as error:
+            raise LocalStackError(f"{variable}={port}: {error.strerror}; choose another port") from None
+        yield listener
+
+
+def _answers(url: str) -> bool:
+    # Without the host's proxies.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _announced(output: str) -> str | None:
+    line, complete, _ = output.partition("\n")
+    with contextlib.suppress(json.JSONDecodeError, KeyError, TypeError):
+        if complete:
+            return str(json.loads(line)["url"])
+    return None
+
+
+# ------------------------------------------------------------------------------------- command line
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """End the block on the first SIGINT or SIGTERM; later ones do not disturb its tidying up."""
+
+    def end(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    with contextlib.suppress(KeyboardInterrupt):
+        yield
+
+
+def up() -> None:
+    """Keep a stack up until Ctrl-C or SIGTERM."""
+    began = time.monotonic()
+    settings = Settings.from_environment(os.environ)
+    with ending_on_signals(), Stack(settings, STATE_FOLDER / "stack.json", print) as stack:
+        print(summary(stack.state, time.monotonic() - began), flush=True)
+        while True:
+            stack.check()
+            time.sleep(0.5)
+
+
+def summary(state: State, seconds: float) -> str:
+    """What a person wants to know when the stack is up."""
+    wechat = f"{state.wechat_api_base}"
+    if state.simulator_url:
+        wechat += f"   (simulator; what it received: {state.simulator_url}/_sim/messages)"
+    rows = {
+        "HTTP API": state.api_url,
+        "Account": state.account,
+        "Send queue": state.send_queue_url,
+        "Event bus": state.event_bus_name,
+        "Schedules": f"group {state.schedule_group}, role {state.schedule_role_arn}",
+        "AWS": f"{state.aws_endpoint_url}   (region {state.region})",
+        "Keys": f"{state.access_key_id}  {state.secret_access_key}",
+        "WeChat": wechat,
+        "In a file": str((STATE_FOLDER / "stack.json").relative_to(ROOT)),
+    }
+    message = {
+        "kind": "subscription",
+        "touser": "openid-1",
+        "template_id": "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+        "page": "index",
+        "miniprogram_state": "formal",
+        "lang": "zh_CN",
+        "data": {"phrase3": {"value": "审核通过"}},
+    }
+    table = "\n".join(f"  {name:<11}{value}" for name, value in rows.items())
+    return f"""
+WeChat Notify is up after {seconds:.1f} s. Ctrl-C stops it.
+
+{table}
+
+A first message:
+
+  curl --aws-sigv4 aws:amz:{state.region}:execute-api --user {state.access_key_id}:{state.secret_access_key} \\
+    --header 'Content-Type: application/json' \\
+    --data '{json.dumps(message, ensure_ascii=False)}' \\
+    {state.api_url}/v1/accounts/{state.account}/messages
+"""
+
+
+def main() -> None:
+    """Run the command line; a reason to stop is one line on standard error and exit status 1."""
+    parser = argparse.ArgumentParser(prog="local.stack", description="WeChat Notify on this machine")
+    parser.add_argument("command", choices=["up"], help="start, stay in front, stop on Ctrl-C")
+    parser.parse_args()
+    try:
+        up()
+    except LocalStackError as error:
+        sys.exit(f"local stack: {error}")
+
+
+if __name__ == "__main__":
+    main()

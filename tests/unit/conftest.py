@@ -1,0 +1,15 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+from pytest_socket import disable_socket, enable_socket
+
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets() -> Iterator[None]:
+    disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()

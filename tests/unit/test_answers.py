@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import json
+import traceback
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json, redact
+
+quick = settings(max_examples=100, deadline=None, derandomize=True)
+
+RID = "66695e1c-5d4a8e9f-0b2c3d4e"
+TOKEN = "57_Zx-Qw_" + "k" * 40
+OPENID = "oABC123-def_456"
+
+# What tokens, app secrets and openids are made of; "/" and "@" (token@appid) change when they are quoted.
+secret_texts = st.text("abcXYZ019-_/@+=", min_size=1, max_size=12)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def read(payload: object, *secrets: str) -> Answer:
+    return parse_answer(json.dumps(payload).encode(), secrets)
+
+
+def test_a_success_with_msgid() -> None:
+    body = b'{"errcode":0,"errmsg":"ok","msgid":3248682510344192008}'
+    assert parse_answer(body, ()) == Answer(0, "ok", None, 3248682510344192008, None)
+
+
+def test_a_refusal_with_rid() -> None:
+    answer = read({"errcode": 43101, "errmsg": f"user refuse to accept the msg rid: {RID}"})
+    assert (answer.errcode, answer.rid, answer.msgid, answer.field) == (43101, RID, None, None)
+
+
+@pytest.mark.parametrize(
+    ("payload", "errcode"),
+    [
+        ({"errcode": 40001}, 40001),
+        ({"errcode": "200014"}, 200014),
+        ({"errcode": "-1"}, -1),
+        ({"errcode": -1}, -1),
+        ({"errCode": 43101, "errMsg": "openapi.subscribeMessage.send:fail"}, 43101),
+        ({"errcode": 43101, "errCode": 0}, 43101),
+        ({"msgid": 1}, 0),
+        ({"msgid": "1864323726461255680", "errmsg": "ok"}, 0),
+    ],
+)
+def test_errcode(payload: dict[str, object], errcode: int) -> None:
+    assert read(payload).errcode == errcode
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        False,
+        None,
+        0.0,
+        1e300,
+        [],
+        {},
+        "",
+        " 0",
+        "0.0",
+        "0x1",
+        "1e3",
+        "٣",
+        "²",
+        "--1",
+        2**63,
+        "9" * 40,
+        pytest.param("9" * 5000, id="long"),
+    ],
+)
+def test_an_errcode_that_is_no_integer_is_unreadable_even_beside_a_msgid(value: object) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read({"errcode": value, "msgid": 1})
+
+
+@pytest.mark.parametrize("payload", [{}, {"errmsg": "ok"}, {"msgid": 0}, {"msgid": "x"}, {"msgid": None}])
+def test_without_errcode_only_a_msgid_tells_a_success(payload: dict[str, object]) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        read(payload)
+
+
+@pytest.mark.parametrize(
+    ("value", "msgid"),
+    [
+        (1, 1),
+        (2**53 + 1, 2**53 + 1),
+        ("1864323726461255681", 1864323726461255681),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, None),
+        (0, None),
+        (-5, None),
+        ("0", None),
+        ("", None),
+        ("12a", None),
+        (True, None),
+        (1.0, None),
+        ([1], None),
+        (None, None),
+    ],
+)
+def test_msgid_is_exact_or_none(value: object, msgid: int | None) -> None:
+    assert read({"errcode": 0, "msgid": value}).msgid == msgid
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"  \r\n",
+        b"\xef\xbb\xbf",
+        b'{"errcode":0,"errmsg":"o',
+        b"<html><body>502 Bad Gateway</body></html>",
+        b"null",
+        b"0",
+        b'"ok"',
+        b'[{"errcode":0}]',
+        b'{"errcode":NaN}',
+        b'{"errcode":0,"x":Infinity}',
+        b'{"errcode":' + b"9" * 5000 + b"}",
+        b'{"errcode":0,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"errcode":0,"x":' + b'{"a":' * 100_000,
+    ],
+    ids=lambda body: repr(body[:30]),
+)
+def test_a_body_that_is_no_answer_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        parse_answer(body, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errcode":0,"msgid": ' + TOKEN.encode(),
+        b"[" + json.dumps(TOKEN).encode() + b"]",
+        b"\xff" + TOKEN.encode(),
+        json.dumps({"errcode": TOKEN}).encode(),
+        json.dumps({TOKEN: 1}).encode(),
+        b'{"errcode": NaN, "x": "' + TOKEN.encode() + b'"}',
+    ],
+)
+def test_an_unreadable_body_appears_nowhere_in_the_error(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswerError) as caught:
+        parse_answer(body, ())
+    error = caught.value
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert all(TOKEN not in str(argument) for argument in error.args)
+    assert TOKEN not in "".join(traceback.format_exception_only(error))
+
+
+def test_json_is_read_through_bom_control_characters_and_broken_utf8() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a":"x\ty\n\x01","b":"\xe4\xbd"}') == {"a": "x\ty\n\x01", "b": "�"}
+
+
+def test_a_lone_surrogate_in_errmsg_can_be_written() -> None:
+    assert parse_answer(b'{"errcode":1,"errmsg":"a\\ud800b"}', ()).errmsg.encode() == b"a?b"
+
+
+@pytest.mark.parametrize(
+    ("value", "errmsg"), [(None, ""), (42, "42"), (1.5, "1.5"), ({"a": 1}, ""), (["x"], ""), ("ok", "ok")]
+)
+def test_an_errmsg_that_is_no_text(value: object, errmsg: str) -> None:
+    assert read({"errcode": 1, "errmsg": value}).errmsg == errmsg
+
+
+def test_a_missing_errmsg_is_empty_and_the_cloud_spelling_is_read() -> None:
+    assert read({"errcode": 1}).errmsg == ""
+    assert read({"errCode": 0, "errMsg": "openapi.x:ok"}).errmsg == "openapi.x:ok"
+
+
+def test_a_long_errmsg_is_cut_after_rid_and_secrets_are_found() -> None:
+    answer = read({"errcode": 1, "errmsg": "x" * 995 + TOKEN + "y" * 995 + f" rid: {RID}"}, TOKEN)
+    assert answer.errmsg == "x" * 995 + "***yy"
+    assert answer.rid == RID
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "rid"),
+    [
+        (f"invalid credential rid: {RID}", RID),
+        (f"invalid credential rid:{RID}", RID),
+        (f"rid: {RID}, hint: [Zk3]", RID),
+        (f"hints: [ req_id: abc ] rid: {RID} more", RID),
+        (f"参数错误rid: {RID}", RID),
+        ("cut rid: 66695e1c-5d4a8e9f-", "66695e1c-5d4a8e9f"),
+        ("cut rid: 66695e1c", "66695e1c"),
+        ("cut rid: ", None),
+        ("cut rid:", None),
+        ("cut rid", None),
+        (f"grid: {RID}", None),
+        ("rid: failed", None),
+        ("ok", None),
+    ],
+)
+def test_rid(errmsg: str, rid: str | None) -> None:
+    assert read({"errcode": 40001, "errmsg": errmsg}).rid == rid
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["phrase10", "enum_string2", "keyword1", "thing01", "short_thing12", "first", "name1", "car_number1"],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "argument invalid! data.{}.value invalid rid: " + RID,
+        "argument invalid! data.{}.value isinvalid",
+        "argument invalid! hint: [Ab1_] data.{}.value invalid",
+        "argument invalid! data.{}.value is emtpy",
+        "argument invalid! data.{}.value is empty rid: " + RID,
+        "argument invalid! data.{}.value i rid:",
+        "data.{}.value",
+    ],
+)
+def test_47003_names_its_field_in_every_reported_text(text: str, key: str) -> None:
+    assert read({"errcode": 47003, "errmsg": text.format(key)}).field == key
+
+
+@pytest.mark.parametrize("errmsg", ["argument invalid!", "data format error", "data..value", "data.1.value"])
+def test_47003_without_a_key_has_no_field(errmsg: str) -> None:
+    assert read({"errcode": 47003, "errmsg": errmsg}).field is None
+
+
+def test_only_47003_has_a_field() -> None:
+    assert read({"errcode": 47001, "errmsg": "data.thing1.value invalid"}).field is None
+
+
+def test_redaction_covers_every_occurrence_plain_and_quoted() -> None:
+    token = "57_a/b+c@wx1"
+    text = f"token {token} and {token}, access_token={quote(token, safe='')}&to={OPENID}"
+    assert redact(text, (token, OPENID)) == "token *** and ***, access_token=***&to=***"
+
+
+def test_redaction_takes_the_longest_secret_first() -> None:
+    assert redact("abc-def abc", ["abc", "abc-def"]) == "*** ***"
+
+
+def test_redaction_without_secrets_changes_nothing() -> None:
+    assert redact("invalid credential", ["", "absent"]) == "invalid credential"
+
+
+def test_errmsg_is_redacted() -> None:
+    answer = read({"errcode": 40003, "errmsg": f"invalid openid {OPENID} rid: {RID}"}, TOKEN, "", OPENID)
+    assert answer.errmsg == f"invalid openid *** rid: {RID}"
+    assert answer.rid == RID
+
+
+@quick
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_an_answer_or_unreadable(body: bytes) -> None:
+    try:
+        answer = parse_answer(body, (TOKEN,))
+    except UnreadableAnswerError:
+        return
+    assert isinstance(answer, Answer)
+
+
+@quick
+@given(
+    json_values,
+    st.dictionaries(st.sampled_from(["errcode", "errCode", "errmsg", "errMsg", "msgid"]), json_values),
+)
+def test_arbitrary_json_is_an_answer_or_unreadable(anything: object, named: dict[str, object]) -> None:
+    for payload in (anything, named):
+        try:
+            answer = read(payload, TOKEN)
+        except UnreadableAnswerError:
+            continue
+        assert type(answer.errcode) is int
+        assert answer.msgid is None or answer.msgid > 0
+        assert len(answer.errmsg.encode()) <= 4 * 1000
+
+
+@quick
+@given(st.integers(-(2**63) + 1, 2**63 - 1), st.integers(1, 2**63 - 1), st.booleans())
+def test_integers_survive_as_numbers_and_as_strings(errcode: int, msgid: int, as_string: bool) -> None:  # noqa: FBT001 - drawn
+    spelled = (str(errcode), str(msgid)) if as_string else (errcode, msgid)
+    answer = read({"errcode": spelled[0], "msgid": spelled[1]})
+    assert (answer.errcode, answer.msgid) == (errcode, msgid)
+
+
+@quick
+@given(st.lists(secret_texts, min_size=1, max_size=4), st.data())
+def test_a_redacted_text_never_holds_a_secret(secrets: list[str], data: st.DataObject) -> None:
+    spellings = [*secrets, *(quote(secret, safe="") for secret in secrets)]
+    text = "".join(
+        data.draw(st.lists(st.sampled_from(spellings) | st.text("abc09 -%", max_size=6), max_size=8))
+    )
+    answer = read({"errcode": 47003, "errmsg": text}, *secrets)
+    assert not [spelling for spelling in spellings if spelling in answer.errmsg]
+
+
+hex_groups = st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), min_size=1, max_size=4).map(
+    "-".join
+)
+field_keys = st.from_regex(r"[A-Za-z_]{1,12}[0-9]{0,3}", fullmatch=True)
+
+
+@quick
+@given(
+    rid=hex_groups,
+    key=field_keys,
+    before=st.sampled_from(["", "argument invalid! ", "hint: [Zk-3] "]),
+    verdict=st.sampled_from([" invalid", " is emtpy", " is empty", " i", ""]),
+    mark=st.sampled_from([" rid: ", " rid:", ", rid: "]),
+    after=st.sampled_from(["", " ", ", hints: [ req_id: x ]"]),
+)
+def test_rid_and_field_are_found_in_generated_texts(
+    *, rid: str, key: str, before: str, verdict: str, mark: str, after: str
+) -> None:
+    answer = read({"errcode": 47003, "errmsg": f"{before}data.{key}.value{verdict}{mark}{rid}{after}"})
+    assert (answer.rid, answer.field) == (rid, key)
