@@ -11,6 +11,7 @@ import logging
 import ssl
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -197,10 +198,12 @@ def _outcome(answer: Answer) -> Outcome:
     )
 
 
+@lru_cache(maxsize=256)
 def _hint(errcode: int) -> Bilingual:
     code = lookup(errcode)
     action = advice(code)
-    return Bilingual(f"{code.meaning.en}. {action.en}", f"{code.meaning.zh}。{action.zh}")
+    meaning = code.meaning.en[:1].upper() + code.meaning.en[1:]
+    return Bilingual(f"{meaning}. {action.en}", f"{code.meaning.zh}。{action.zh}")
 
 
 def _no_answer(problem: _NoAnswer) -> Outcome:
