@@ -55,7 +55,7 @@ class _Input:
         value = self.take(name, default)
         if value not in choices:
             raise ControlError(f"{name} must be one of {', '.join(map(json.dumps, choices))}")
-        return value
+        return choices[choices.index(value)]  # 1 equals True and 46101.0 equals 46101
 
     def number(self, name: str, low: float, high: float, default: Any = _MISSING) -> Any:
         value = self.take(name, default)

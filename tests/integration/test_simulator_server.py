@@ -1,0 +1,283 @@
+"""The simulator over real sockets: its HTTP manners, its faults on the wire, its start and its end."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.simulator.server import Simulator
+
+ROOT = Path(__file__).parents[2]
+SEND = "/cgi-bin/message/template/send"
+MESSAGE = {"touser": "oA", "template_id": "T", "data": {"thing1": {"value": "巧克力"}}}
+CREDENTIALS = {"grant_type": "client_credential", "appid": "wxapp", "secret": "secret"}
+
+
+class Caller:
+    """A client of one simulator, a new connection for each call."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.address = (urlsplit(url).hostname or "", urlsplit(url).port or 0)
+
+    def connect(self, timeout: float = 5) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self.address, timeout=timeout)
+
+    def call(
+        self, path: str, body: Any = None, method: str | None = None, timeout: float = 5
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        with closing(self.connect(timeout)) as connection:
+            raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
+            connection.request(method or ("GET" if raw is None else "POST"), path, raw)
+            response = connection.getresponse()
+            return response, response.read()
+
+    def json(self, path: str, body: Any = None, method: str | None = None) -> dict[str, Any]:
+        return dict(json.loads(self.call(path, body, method)[1]))
+
+    def send_path(self) -> str:
+        return f"{SEND}?access_token={self.json('/cgi-bin/stable_token', CREDENTIALS)['access_token']}"
+
+    def raw(self, request: bytes) -> bytes:
+        with socket.create_connection(self.address, timeout=5) as connection:
+            connection.sendall(request)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+            return received
+
+    def newest(self) -> dict[str, Any]:
+        return dict(self.json("/_sim/messages?limit=1")["messages"][0])
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator(apps={"wxapp": "secret"}, seed=1) as running:
+        yield running
+
+
+@pytest.fixture
+def caller(simulator: Simulator) -> Caller:
+    return Caller(simulator.url)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_connection_serves_many_calls(caller: Caller) -> None:
+    path = caller.send_path()
+    with closing(caller.connect()) as connection:
+        connection.connect()
+        first_socket = connection.sock
+        for _ in range(3):
+            connection.request("POST", path, json.dumps(MESSAGE, ensure_ascii=False).encode())
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            assert response.status == 200
+            assert response.getheader("Content-Type") == "application/json; charset=utf-8"
+            assert set(answer) == {"errcode", "errmsg", "msgid"}
+        assert connection.sock is first_socket
+    assert json.loads(caller.newest()["body"]) == MESSAGE
+    assert caller.json("/_sim/stats")["accepted"] == 3
+
+
+def test_escaped_text_is_refused(caller: Caller) -> None:
+    with closing(caller.connect()) as connection:
+        connection.request("POST", caller.send_path(), json.dumps(MESSAGE))
+        assert json.loads(connection.getresponse().read())["errcode"] == 47002
+
+
+def test_the_plain_token_and_unknown_paths(caller: Caller) -> None:
+    query = "grant_type=client_credential&appid=wxapp&secret=secret"
+    assert caller.json(f"/cgi-bin/token?{query}")["expires_in"] == 7200
+    assert caller.json(f"/cgi-bin/token?{query}", {})["errcode"] == 43001
+    response, body = caller.call("/cgi-bin/none")
+    assert (response.status, json.loads(body)["errcode"]) == (404, 404)
+
+
+def test_control_mistakes_are_answered_as_json(caller: Caller) -> None:
+    response, body = caller.call("/_sim/faults", {"effect": "fire"})
+    assert response.status == 400
+    assert json.loads(body)["error"].startswith("effect must be one of")
+    assert caller.call("/_sim/none")[0].status == 404
+    assert caller.call("/_sim/reset")[0].status == 405
+    assert caller.call("/_sim/messages?limit=-1")[0].status == 400
+    assert caller.json("/_sim/health")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 99999999", b"413"),
+        (b"Content-Length: -1", b"400"),
+        (b"Transfer-Encoding: chunked", b"411"),
+    ],
+)
+def test_requests_that_are_not_read(caller: Caller, headers: bytes, status: bytes) -> None:
+    assert caller.raw(b"POST /cgi-bin/stable_token HTTP/1.1\r\n" + headers + b"\r\n\r\n").split()[1] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/_sim", "/_sim/"])
+def test_the_page_needs_nothing_from_elsewhere(caller: Caller, path: str) -> None:
+    response, body = caller.call(path)
+    page = body.decode()
+    assert response.getheader("Content-Type") == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|document\.write", page)
+
+
+def test_broken_answers(caller: Caller) -> None:
+    path = caller.send_path()
+    caller.json("/_sim/faults", {"effect": "truncated", "path": SEND, "count": 1})
+    with pytest.raises(http.client.IncompleteRead):
+        caller.call(path, MESSAGE)
+    assert caller.newest()["accepted"] is True
+
+    caller.json("/_sim/faults", {"effect": "html", "path": SEND, "count": 1})
+    response, body = caller.call(path, MESSAGE)
+    assert (response.status, body[:6]) == (200, b"<html>")
+
+    caller.json("/_sim/faults", {"effect": "status", "status": 502, "path": SEND, "count": 1})
+    response, body = caller.call(path, MESSAGE)
+    assert (response.status, b"502 Bad Gateway" in body) == (502, True)
+
+    caller.json("/_sim/faults", {"effect": "drip", "path": SEND, "count": 1, "seconds": 0.2})
+    started = time.monotonic()
+    assert json.loads(caller.call(path, MESSAGE)[1])["errcode"] == 0
+    assert time.monotonic() - started > 0.15
+    assert caller.json("/_sim/stats")["accepted"] == 2
+
+
+def test_a_redirect_that_is_followed_shows(caller: Caller) -> None:
+    path = caller.send_path()
+    caller.json("/_sim/faults", {"effect": "redirect", "status": 307, "count": 1})
+    response, _ = caller.call(path, MESSAGE)
+    assert (response.status, response.getheader("Location")) == (307, "/_sim/redirected")
+    assert caller.json("/_sim/stats")["redirects_followed"] == 0
+    caller.call("/_sim/redirected", MESSAGE)
+    assert caller.json("/_sim/stats")["redirects_followed"] == 1
+
+
+@pytest.mark.parametrize(("when", "accepted"), [("before", False), ("after", True)])
+def test_resets(caller: Caller, when: str, accepted: bool) -> None:  # noqa: FBT001 - a column of the table
+    path = caller.send_path()
+    caller.json("/_sim/faults", {"effect": "reset", "when": when})
+    with pytest.raises(ConnectionResetError):
+        caller.call(path, MESSAGE)
+    assert caller.newest()["accepted"] is accepted
+
+
+@pytest.mark.parametrize(("when", "accepted"), [("before", False), ("after", True)])
+def test_timeouts_hold_nobody_else_up(caller: Caller, when: str, accepted: bool) -> None:  # noqa: FBT001 - same
+    path = caller.send_path()
+    before = threading.active_count()
+    caller.json("/_sim/faults", {"effect": "timeout", "when": when, "count": 8, "path": SEND, "seconds": 60})
+    waiting = [caller.connect(0.3) for _ in range(8)]
+    for connection in waiting:
+        connection.request("POST", path, json.dumps(MESSAGE))
+    eventually(lambda: caller.json("/_sim/messages")["total"] == 8)
+    assert caller.json(path, {**MESSAGE, "touser": "oB"})["errcode"] == 0
+    with pytest.raises(TimeoutError):
+        waiting[0].getresponse()
+    for connection in waiting:
+        connection.close()
+    # The simulator notices that its clients gave up.
+    eventually(lambda: threading.active_count() <= before + 1)
+    del accepted
+
+
+def test_a_timeout_after_acceptance_delivered_the_message(caller: Caller) -> None:
+    path = caller.send_path()
+    for when in ("before", "after"):
+        caller.json("/_sim/faults", {"effect": "timeout", "when": when, "count": 1, "seconds": 0.05})
+        with pytest.raises(http.client.RemoteDisconnected):
+            caller.call(path, MESSAGE)
+        assert caller.newest()["accepted"] is (when == "after")
+
+
+def test_two_sends_to_one_openid_collide(caller: Caller) -> None:
+    path = caller.send_path()
+    caller.json("/_sim/settings", {"latency": 0.3})
+    codes: list[int] = []
+    senders = [
+        threading.Thread(target=lambda: codes.append(caller.json(path, MESSAGE)["errcode"])) for _ in range(3)
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert sorted(codes) == [0, 43108, 43108]
+
+
+def test_stopping_ends_waits_connections_and_threads() -> None:
+    before = set(threading.enumerate())
+    with Simulator(apps={"wxapp": "secret"}) as simulator:
+        caller = Caller(simulator.url)
+        path = caller.send_path()
+        idle, silent, slow = (caller.connect() for _ in range(3))
+        idle.request("GET", "/_sim/health")
+        idle.getresponse().read()
+        caller.json("/_sim/faults", {"effect": "timeout", "count": 1, "seconds": 600})
+        silent.request("POST", path, json.dumps(MESSAGE))
+        eventually(lambda: caller.json("/_sim/messages")["total"] == 1)
+        caller.json("/_sim/faults", {"effect": "drip", "count": 1, "seconds": 600})
+        slow.request("POST", path, json.dumps(MESSAGE))
+        eventually(lambda: caller.json("/_sim/messages")["total"] == 2)
+        started = time.monotonic()
+    assert time.monotonic() - started < 1
+    assert set(threading.enumerate()) == before
+    for connection in (idle, silent, slow):
+        connection.close()
+
+
+def test_a_simulator_that_never_started_can_be_stopped() -> None:
+    Simulator().stop()
+
+
+def run(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "local.simulator", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_prints_its_address_and_stops_at_once(number: signal.Signals) -> None:
+    with run("--app", "wxapp=secret", "--seed", "1") as process:
+        assert process.stdout is not None
+        caller = Caller(json.loads(process.stdout.readline())["url"])
+        path = caller.send_path()
+        assert caller.json(path, MESSAGE)["errcode"] == 0
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=5)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_a_taken_port_is_one_clear_line(simulator: Simulator) -> None:
+    port = simulator.url.rpartition(":")[2]
+    with run("--port", port) as process:
+        output, errors = process.communicate(timeout=5)
+    assert (process.returncode, output) == (1, "")
+    assert errors.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert errors.count("\n") == 1
