@@ -249,13 +249,21 @@ def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping
 
 
 def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
-    """Set what the emulator's CloudFormation accepts and drops. tests/e2e reads everything back."""
+    """Set what the emulator's CloudFormation drops or mangles. tests/e2e reads everything back."""
     for name, resource in deployment.resources("AWS::Lambda::Function"):
         reserved = resource["Properties"].get("ReservedConcurrentExecutions")
         if reserved is not None:
             clients("lambda").put_function_concurrency(
                 FunctionName=deployment.physical_ids[name],
                 ReservedConcurrentExecutions=int(resolve(reserved, deployment)),
+            )
+    for name, resource in deployment.resources("AWS::Lambda::EventSourceMapping"):
+        # A parameter arrives as text, and the emulator's poller cannot compare text with a number.
+        scaling = resolve(resource["Properties"].get("ScalingConfig"), deployment)
+        if scaling is not None:
+            clients("lambda").update_event_source_mapping(
+                UUID=deployment.physical_ids[name],
+                ScalingConfig={"MaximumConcurrency": int(scaling["MaximumConcurrency"])},
             )
     for name, resource in deployment.resources("AWS::DynamoDB::Table"):
         time_to_live = resource["Properties"].get("TimeToLiveSpecification")

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 Outcome = Literal["accepted", "duplicate", "refused", "unanswered"]
 
 _KEPT = 10_000
-_KEPT_BYTES = 64 * 1024 * 1024
+_KEPT_CHARACTERS = 32 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._kept: deque[Arrival] = deque()
-        self._kept_bytes = 0
+        self._kept_characters = 0
         self._number = 0
         self._counts: Counter[tuple[str | None, str, Outcome, int | None]] = Counter()
 
@@ -70,15 +70,15 @@ class Journal:
         arrival.number = self._number
         self._counts[arrival.app_id, arrival.path, arrival.outcome, arrival.errcode] += 1
         self._kept.append(arrival)
-        self._kept_bytes += len(arrival.body)
-        while len(self._kept) > _KEPT or self._kept_bytes > _KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft().body)
+        self._kept_characters += len(arrival.body)
+        while len(self._kept) > _KEPT or self._kept_characters > _KEPT_CHARACTERS:
+            self._kept_characters -= len(self._kept.popleft().body)
 
     def clear(self) -> int:
         """Forget arrivals and counts; returns how many had arrived."""
         count = self._counts.total()
         self._kept.clear()
-        self._kept_bytes = 0
+        self._kept_characters = 0
         self._counts.clear()
         return count
 

@@ -25,7 +25,7 @@ from wechat_notify.core.outcomes import (
 )
 
 _CONCURRENCY = 10
-_TIME_FOR_ONE = 20.0
+_TIME_FOR_ONE = 35.0
 """Seconds that one message may need with a refreshed token; with less left none is started."""
 _NOW = 0.0
 
