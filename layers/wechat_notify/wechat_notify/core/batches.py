@@ -19,6 +19,7 @@ from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     InvalidMessageError,
     MalformedBodyError,
+    Status,
     StorageError,
     UnknownAccountError,
     Violation,
@@ -54,7 +55,7 @@ class Handled:
     """One record and what became of it.
 
     ``refusal`` is set where the message was never attempted, ``delivery`` where it was;
-    neither where there was no time left.
+    neither where there was no time left. ``error`` is what nobody foresaw.
     """
 
     record: Record
@@ -65,6 +66,7 @@ class Handled:
     refusal: str | None = None
     violations: Sequence[Violation] = ()
     detail: str | None = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,10 @@ class BatchSender:
         handled: list[Handled] = []
         lanes: dict[tuple[str, str], list[_Readable]] = {}
         for record in records:
-            read = self._read(record)
+            try:
+                read: _Readable | Handled = self._read(record)
+            except Exception as error:  # noqa: BLE001 - the others of the batch are to be sent all the same
+                read = _unforeseen(record, None, error)
             if isinstance(read, Handled):
                 handled.append(read)
             else:
@@ -167,6 +172,8 @@ class BatchSender:
             delivery = self._sender.send(read.request.account, read.message)
         except UnknownAccountError:
             return Handled(read.record, Disposition.FINISHED, read.request, refusal="unknown_account")
+        except Exception as error:  # noqa: BLE001 - raised on, it would repeat what is sent already
+            return _unforeseen(read.record, read.request, error)
         now = self._now()
         wait = repeat_in(
             read.message,
@@ -183,17 +190,25 @@ class BatchSender:
         )
 
     def _again(self, read: _Readable, wait: float, delivery: Delivery | None) -> Handled:
-        detail = f"again in {wait:.0f} s"
+        disposition, detail = Disposition.RETURNED, f"again in {wait:.0f} s"
         try:
             self._queue.hand_out_again(read.record.receipt_handle, wait)
         except StorageError as error:
             detail = f"again after the queue's visibility timeout ({error.code})"
+            if delivery and delivery.outcome.status is Status.UNKNOWN:
+                # By then WeChat may no longer know the first copy, and would send the second.
+                disposition, detail = Disposition.FINISHED, f"not repeated ({error.code})"
         return Handled(
             read.record,
-            Disposition.RETURNED,
+            disposition,
             read.request,
             read.message,
             delivery,
             violations=read.warnings,
             detail=detail,
         )
+
+
+def _unforeseen(record: Record, request: SendRequest | None, error: Exception) -> Handled:
+    """It goes back, and if it stays what it is, to the dead letters in the end."""
+    return Handled(record, Disposition.RETURNED, request, refusal="internal_error", error=error)

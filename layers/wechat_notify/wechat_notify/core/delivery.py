@@ -105,7 +105,8 @@ def repeat_in(
     jitter : Callable
         A random number between two bounds.
     """
-    backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * 4 ** (receive_count - 1)))
+    growth = 4 ** min(receive_count - 1, 8)  # beyond that it is over the most anyway
+    backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
     if outcome.status is Status.UNKNOWN:
         # Only where WeChat itself drops the second copy is a lost answer safe to repeat.
         deduplicated = isinstance(message, Template) and message.client_msg_id

@@ -21,7 +21,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
-_LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_ID = r"^[\x21-\x7e]{1,512}$"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _ID_MOST = 64
 
 BODY_BYTES_MOST = 256 * 1024
@@ -48,7 +49,7 @@ class _Envelope(BaseModel):
 
     account: Annotated[str, Field(min_length=1)]
     message: Any
-    id: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")] | None = None
+    id: Annotated[str, Field(pattern=_ID)] | None = None
     expires_at: AwareDatetime | None = None
 
 
@@ -70,7 +71,7 @@ def parse_json(body: str | bytes) -> Any:
             value = json.loads(
                 text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_decimal
             )
-            if _LONE_SURROGATE_ESCAPE.search(text):
+            if _SURROGATE.search(text):
                 json.dumps(value, ensure_ascii=False, default=str).encode()
             return value
     except MalformedBodyError as error:
@@ -128,7 +129,8 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
     value = parse_json(body)
     if isinstance(value, dict) and "detail-type" in value and "detail" in value:
         event_id = value.get("id")
-        default_id = event_id if isinstance(event_id, str) else default_id
+        if isinstance(event_id, str) and re.fullmatch(_ID, event_id):
+            default_id = event_id
         value = value["detail"]
     try:
         envelope = _Envelope.model_validate(value)
@@ -141,7 +143,8 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
             message=envelope.message,
             expires_at=envelope.expires_at,
         )
-    fields = ", ".join(wrong[:10])
+    # The text becomes a message attribute, and SQS takes no control characters there.
+    fields = "".join(c if c.isprintable() else "?" for c in ", ".join(wrong[:10]))
     raise MalformedBodyError(
         Bilingual(f"the body is not a send request: see {fields}", f"请求体不是发送请求：请检查 {fields}")
     )
@@ -160,7 +163,11 @@ def queue_body(request: SendRequest) -> str:
     envelope = {"account": request.account, "id": request.id, "message": request.message}
     if request.expires_at is not None:
         envelope["expires_at"] = request.expires_at.isoformat()
-    return json.dumps(envelope, default=str, separators=(",", ":"))
+    return json.dumps(envelope, default=_written_out, separators=(",", ":"))
+
+
+def _written_out(number: Decimal) -> str:
+    return format(number, "f")  # never 1E+3, which is no number to WeChat
 
 
 def new_id(now: Callable[[], float], random_bits: Callable[[int], int]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wechat_notify.core.outcomes import Bilingual
 
-_CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_CHINESE = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAS_CHINESE = re.compile(f"[{_CHINESE}]")
 _EMOJI = re.compile("[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
 _LINE_BREAK = re.compile(r"[\t\n\r\u2028\u2029]")
@@ -27,7 +27,7 @@ _DAY = (
 _CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?"
 # "2019年8月8日" alone stands under a time keyword in an official sample, so a time may be a date.
 _MOMENT = rf"(?:(?:(?:{_DAY})\s?)?{_CLOCK}|(?:{_DAY}))"
-_MOMENTS = re.compile(rf"{_MOMENT}(?P<range>\s*~\s*{_MOMENT})?")
+_MOMENTS = re.compile(rf"{_MOMENT}(?:(?P<tilde>\s*~\s*){_MOMENT})?")
 
 _NUMBER = re.compile(r"(?P<sign>[+-]?)\d+(?:\.\d+)?")
 _LETTER = re.compile(r"[A-Za-z]*")
@@ -73,12 +73,9 @@ def check_keyword(key: str, value: str, *, official_account_template: bool) -> I
     check = _CHECKS.get(kind)
     if not value.strip():
         # An empty keyword is refused by WeChat ("... is empty"); whether it trims is not documented.
-        yield Finding(
-            "empty",
-            Bilingual("must not be empty", "不能为空"),
-            limit=1,
-            certain=check is not None and kind not in _UNOFFICIAL and not value,
-        )
+        certain = not value and check is not None and kind not in _UNOFFICIAL
+        yield Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1, certain=certain)
+    if not value:
         return
     if check is not None:
         yield from check(value)
@@ -165,7 +162,7 @@ def _time(value: str) -> Iterator[Finding]:
 
 
 def _date(value: str) -> Iterator[Finding]:
-    if re.fullmatch(rf"{_CLOCK}(?:\s*~\s*{_CLOCK})?", value):
+    if re.fullmatch(rf"{_CLOCK}(?:\s*~.*)?", value):
         yield _form("YYYY-MM-DD [HH:MM]", "must begin with a date", "必须以年月日开头")
         return
     yield from _moments(
@@ -180,7 +177,7 @@ def _moments(value: str, limit: str, en: str, zh: str) -> Iterator[Finding]:
     match = _MOMENTS.fullmatch(value)
     if match is None or not _digits_are_ascii(value):
         yield _form(limit, en, zh)
-    elif match["range"] and not match["range"].startswith("~"):
+    elif match["tilde"] not in {None, "~"}:
         yield _warning("white_space", "white space around ~ may be refused", "~ 前后的空格可能被拒绝")
 
 

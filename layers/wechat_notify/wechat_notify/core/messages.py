@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -47,15 +48,12 @@ _VIOLATIONS_MOST = 100
 _PATH_MOST = 120
 
 
-def _problem(finding: Finding, length: int | None = None) -> PydanticCustomError:
-    context = {"text": finding.text, "limit": finding.limit, "length": length}
-    return PydanticCustomError(finding.rule, "{text}", context)
+def _problem(finding: Finding) -> PydanticCustomError:
+    return PydanticCustomError(finding.rule, "{text}", {"text": finding.text, "limit": finding.limit})
 
 
-def _rule(
-    rule: str, en: str, zh: str, *, limit: int | str | None = None, length: int | None = None
-) -> PydanticCustomError:
-    return _problem(Finding(rule, Bilingual(en, zh), limit), length)
+def _rule(rule: str, en: str, zh: str, *, limit: int | str | None = None) -> PydanticCustomError:
+    return _problem(Finding(rule, Bilingual(en, zh), limit))
 
 
 def _no_control_characters(value: str) -> str:
@@ -73,7 +71,7 @@ Required = Annotated[Text, Field(min_length=1)]
 def _at_most(limit: int) -> AfterValidator:
     def check(value: str) -> str:
         if len(value) > limit:
-            raise _problem(_length_finding(limit), len(value))
+            raise _problem(_length_finding(limit))
         return value
 
     return AfterValidator(check)
@@ -89,13 +87,7 @@ def _color(value: object) -> str:
     if not isinstance(value, str):
         raise _rule("text", "must be text", "必须是字符串")
     if not _COLOR.fullmatch(value):
-        raise _rule(
-            "format",
-            "must be a colour such as #FF0000",
-            "颜色格式必须如 #FF0000",
-            limit="#RRGGBB",
-            length=len(value),
-        )
+        raise _rule("format", "must be a colour such as #FF0000", "颜色格式必须如 #FF0000", limit="#RRGGBB")
     return value
 
 
@@ -109,7 +101,6 @@ def _scene(value: object) -> object:
             "must be a whole number from 0 to 10000",
             "必须是 0 到 10000 的整数",
             limit="0-10000",
-            length=len(value),
         )
     return value
 
@@ -132,17 +123,19 @@ class MiniProgramPage(_Body):
     pagepath: Required
 
 
-def _number_text(value: int | Decimal) -> str:
+def _number_text(value: float | Decimal) -> str:
     """A JSON number as the text that WeChat wants, digit for digit, without an exponent."""
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float):
+        value = Decimal(repr(value))
     if not value.is_finite() or abs(value.adjusted()) > _NUMBER_EXPONENT_MOST:
         raise _rule("range", "must be a number that can be written out", "数字超出可表示的范围")
     return format(value, "f")
 
 
 def _keyword_text(value: object) -> str:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return _number_text(value)
     if not isinstance(value, str):
         raise _rule("text", "must be text or a number", "必须是字符串或数字")
@@ -152,14 +145,23 @@ def _keyword_text(value: object) -> str:
 
 
 class _Refuse(Protocol):
-    def __call__(self, problem: PydanticCustomError, *loc: str) -> None: ...
+    def __call__(self, problem: PydanticCustomError, value: object, *loc: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What one validation gathers beside its errors."""
+
+    warnings: list[Violation] = field(default_factory=list)
+    keywords: frozenset[str] | None = None
+    """The keys of ``data``, also where some of its values are refused."""
 
 
 class _Keywords:
     """Checks ``data``: an object of ``{key: {"value": …}}``, each key by the rules of its type."""
 
-    def __init__(self, *, color: bool = False, official_account_template: bool = False) -> None:
-        self._fields = {"value", "color"} if color else {"value"}
+    def __init__(self, *, official_account_template: bool = False) -> None:
+        self._fields = {"value", "color"} if official_account_template else {"value"}
         self._official_account_template = official_account_template
 
     def __call__(self, data: object, info: ValidationInfo) -> Data:
@@ -170,21 +172,22 @@ class _Keywords:
                 '必须是 JSON 对象，如 {"thing1": {"value": "…"}}，不能是字符串',
             )
         errors: list[InitErrorDetails] = []
-        warnings: list[Violation] = [] if info.context is None else info.context
+        notes: _Notes = info.context or _Notes()
+        notes.keywords = frozenset(key.removesuffix(".DATA") for key in data)
         checked: Data = {}
         for key, entry in data.items():
 
-            def refuse(problem: PydanticCustomError, *loc: str, key: str = key) -> None:
-                errors.append(InitErrorDetails(type=problem, loc=(key, *loc), input=None))
+            def refuse(problem: PydanticCustomError, value: object, *loc: str, key: str = key) -> None:
+                errors.append(InitErrorDetails(type=problem, loc=(key, *loc), input=value))
 
             if key.endswith(".DATA"):
-                refuse(_KEY_WITH_SUFFIX)
+                refuse(_KEY_WITH_SUFFIX, None)
             elif not key or _CONTROL.search(key):
-                refuse(_KEY)
+                refuse(_KEY, None)
             if isinstance(entry, Mapping):
-                checked[key] = self._entry(key, entry, warnings, refuse)
+                checked[key] = self._entry(key, entry, notes.warnings, refuse)
             else:
-                refuse(_ENTRY)
+                refuse(_ENTRY, entry)
         if errors:
             raise ValidationError.from_exception_data("data", errors, hide_input=True)
         return checked
@@ -193,17 +196,22 @@ class _Keywords:
         self, key: str, entry: Mapping[str, object], warnings: list[Violation], refuse: _Refuse
     ) -> dict[str, str]:
         result: dict[str, str] = {}
-        for name in entry.keys() - self._fields:
-            refuse(_UNKNOWN_FIELD, name)
+        for name, unknown in entry.items():
+            if name not in self._fields:
+                refuse(_UNKNOWN_FIELD, unknown, name)
         for name, check in (("value", _keyword_text), ("color", _color)):
             if name not in entry or name not in self._fields:
                 continue
             try:
                 result[name] = check(entry[name])
             except PydanticCustomError as problem:
-                refuse(problem, name)
+                refuse(problem, entry[name], name)
         if "value" not in entry:
-            refuse(_MISSING, "value")
+            refuse(_MISSING, None, "value")
+        if "color" in result:
+            # Gone from the current page of template/send, and dropped since 2023-05-04.
+            path = f"data.{key}.color"[:_PATH_MOST]
+            warnings.append(Violation(path, "dropped", _NO_COLOR, length=len(result["color"])))
         if "value" in result:
             self._check_value(key, result["value"], warnings, refuse)
         return result
@@ -211,17 +219,17 @@ class _Keywords:
     def _check_value(self, key: str, value: str, warnings: list[Violation], refuse: _Refuse) -> None:
         for finding in check_keyword(key, value, official_account_template=self._official_account_template):
             if finding.certain:
-                refuse(_problem(finding, len(value)), "value")
+                refuse(_problem(finding), value, "value")
             else:
-                warnings.append(
-                    Violation(f"data.{key}.value", finding.rule, finding.text, finding.limit, len(value))
-                )
+                path = f"data.{key}.value"[:_PATH_MOST]
+                warnings.append(Violation(path, finding.rule, finding.text, finding.limit, len(value)))
 
 
 _MISSING = _rule("missing", "is required", "缺少必填字段")
 _KEY_WITH_SUFFIX = _rule("key", "must be named without .DATA", "键名不能带 .DATA")
 _KEY = _rule("key", "must be a keyword of the template", "必须是模板中的关键词")
 _ENTRY = _rule("object", 'must be an object {"value": …}', '必须是对象 {"value": …}')
+_NO_COLOR = Bilingual("WeChat no longer shows colours", "微信已不再展示颜色")
 _UNKNOWN_FIELD = _rule("unknown_field", "is not a field of this message", "该消息没有此字段")
 
 State = Literal["developer", "trial", "formal"]
@@ -310,7 +318,7 @@ class MiniProgramTemplate(_Message):
     @field_validator("emphasis_keyword")
     @classmethod
     def _names_a_keyword(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if not value:
+        if value is None:
             return value
         if not value.endswith(".DATA"):
             raise _rule(
@@ -318,10 +326,12 @@ class MiniProgramTemplate(_Message):
                 "must end in .DATA, such as keyword1.DATA",
                 "必须以 .DATA 结尾，如 keyword1.DATA",
                 limit="keyword1.DATA",
-                length=len(value),
             )
-        if "data" in info.data and value.removesuffix(".DATA") not in (info.data["data"] or {}):
-            raise _rule("keyword", "must name a keyword of data", "必须是 data 中的关键词", length=len(value))
+        # A data that is refused for another reason is not in info.data, but its keys are in the notes.
+        notes: _Notes = info.context or _Notes()
+        keywords = (info.data["data"] or {}) if "data" in info.data else notes.keywords
+        if keywords is not None and value.removesuffix(".DATA") not in keywords:
+            raise _rule("keyword", "must name a keyword of data", "必须是 data 中的关键词")
         return value
 
 
@@ -343,7 +353,7 @@ class Template(_Message):
     kind: Literal["template"]
     url: Text | None = None
     miniprogram: MiniProgram | None = None
-    data: Annotated[Data, PlainValidator(_Keywords(color=True, official_account_template=True))]
+    data: Annotated[Data, PlainValidator(_Keywords(official_account_template=True))]
     client_msg_id: Required | None = None
     """Within 10 minutes WeChat sends one openid's message with the same id once."""
 
@@ -366,16 +376,16 @@ def parse_message(body: object) -> tuple[Message, list[Violation]]:
     InvalidMessageError
         WeChat would refuse it; the error lists every violation.
     """
-    warnings: list[Violation] = []
+    notes = _Notes()
     violations: Sequence[Violation]
     try:
-        message = _adapter().validate_python(body, context=warnings)
+        message = _adapter().validate_python(body, context=notes)
     except ValidationError as error:
         violations = [_violation(details) for details in error.errors(include_url=False)]
     else:
         if isinstance(message, MiniProgramTemplate) and isinstance(body, Mapping):
             message._cloud_call = not _CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same module
-        return message, warnings
+        return message, notes.warnings[:_VIOLATIONS_MOST]
     # Raised out here, so that the error does not carry pydantic's, which knows the input.
     raise InvalidMessageError(violations[:_VIOLATIONS_MOST])
 
@@ -396,16 +406,19 @@ _OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON �
 
 def _violation(details: Any) -> Violation:
     """Our words for one of pydantic's error details."""
-    kind, context = details["type"], details.get("ctx", {})
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     loc = [str(part) for part in details["loc"]]
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        loc = ["kind"]
+        if isinstance(value, Mapping):
+            loc, value = ["kind"], value.get("kind")
+        else:
+            kind = "dict_type"  # pydantic looked for an attribute, as it does for a body that is a Decimal
     elif loc and loc[0] in KINDS:
         loc = loc[1:]  # pydantic puts the union's tag first
     path = ".".join(loc)[:_PATH_MOST]
+    length = len(value) if isinstance(value, str) else None
     if isinstance(context.get("text"), Bilingual):
-        return Violation(path, kind, context["text"], context.get("limit"), context.get("length"))
-    length = len(details["input"]) if isinstance(details["input"], str) else None
+        return Violation(path, kind, context["text"], context.get("limit"), length)
     if kind in {"literal_error", "union_tag_invalid"}:
         allowed = ", ".join(KINDS)
         if kind == "literal_error":

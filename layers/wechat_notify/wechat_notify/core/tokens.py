@@ -44,6 +44,8 @@ _MAX_AGE = 60.0
 """Seconds after which a cached token is read again (WeChat's own advice: about a minute)."""
 _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
+_FAILED_FOR = 2.0
+"""Seconds for which everyone else of an account hears of a failure without waiting for it again."""
 _WAIT_FOR_REFRESHER = 8.0
 """Seconds for which a sender waits while the refresher is busy."""
 _CONCURRENT_ACCOUNTS = 16
@@ -147,6 +149,8 @@ class _Cached:
         self.token: AccessToken | None = None
         self.fresh_until = 0.0
         self.unknown_until = 0.0
+        self.failure: Outcome | None = None
+        self.failed_until = 0.0
 
 
 class AccessTokens:
@@ -201,6 +205,16 @@ class AccessTokens:
             return self._usable(account, cached, rejected)
 
     def _usable(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
+        # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
+        if cached.failure and self._now() < cached.failed_until:
+            raise TokenUnavailableError(cached.failure)
+        try:
+            return self._obtain(account, cached, rejected)
+        except TokenUnavailableError as error:
+            cached.failure, cached.failed_until = error.outcome, self._now() + _FAILED_FOR
+            raise
+
+    def _obtain(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
         digest = rejected.digest if rejected else None
         deadline = self._now() + _WAIT_FOR_REFRESHER
         longest = 0.4

@@ -1,0 +1,452 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wechat_notify.core.envelope import (
+    BODY_BYTES_MOST,
+    SendRequest,
+    is_account_name,
+    new_id,
+    parse_json,
+    parse_queue_body,
+    queue_body,
+)
+from wechat_notify.core.messages import parse_message
+from wechat_notify.core.outcomes import MalformedBodyError
+
+quick = settings(max_examples=100, deadline=None, derandomize=True)
+
+BODIES = sorted((Path(__file__).parent.parent / "bodies").glob("*.json"))
+CHINESE = re.compile("[\u4e00-\u9fff]")
+ARN = "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/" + "x" * 64 + ":2024-01-01T00:00:00Z"
+
+
+def refusal(call: Callable[[], object]) -> MalformedBodyError:
+    with pytest.raises(MalformedBodyError) as refused:
+        call()
+    error = refused.value
+    assert error.text.en == str(error)
+    assert CHINESE.search(error.text.zh)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    return error
+
+
+def malformed(body: str | bytes) -> str:
+    return refusal(lambda: parse_json(body)).text.en
+
+
+def not_a_request(body: str) -> str:
+    return refusal(lambda: parse_queue_body(body, "default")).text.en
+
+
+# --- Account names ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("account", ["a", "shop", "shop-1", "0", "-", "a" * 64])
+def test_an_account_name(account: str) -> None:
+    assert is_account_name(account)
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "",
+        "a" * 65,
+        "Shop",
+        "shop_1",
+        "shop.1",
+        "shop/1",
+        "../shop",
+        "shop ",
+        "shop\n",
+        "商店",
+        "ſhop",
+        "１",
+        "\x00",
+        "\ud800",
+        "*",
+    ],
+)
+def test_no_account_name(account: str) -> None:
+    assert not is_account_name(account)
+
+
+# --- JSON at the door ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        ("{}", {}),
+        (' {"a": [1, true, false, null, "x"]}\n', {"a": [1, True, False, None, "x"]}),
+        (b'{"\xe5\xb7\xa7": "\xf0\x9f\x98\x80"}', {"巧": "😀"}),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\uD83D\uDE00 \u4e2d"', "😀 中"),
+        (r'"\u0000\u001f"', "\x00\x1f"),
+        (r'"\\ud800"', r"\ud800"),
+        ('{"a": {"a": 1}, "b": {"a": 1}}', {"a": {"a": 1}, "b": {"a": 1}}),
+        ("9007199254740993", 9007199254740993),
+        ("null", None),
+    ],
+)
+def test_json_is_read(body: str | bytes, value: object) -> None:
+    assert parse_json(body) == value
+
+
+@pytest.mark.parametrize(
+    "number", ["39.80", "0.10", "1.0", "1234567890123456.789012345678901", "-0.0", "0.1"]
+)
+def test_a_decimal_number_keeps_its_digits(number: str) -> None:
+    value = parse_json(number)
+    assert isinstance(value, Decimal)
+    assert str(value) == number
+
+
+@pytest.mark.parametrize("number", ["1e3", "1E400", "-1.5e-400"])
+def test_an_exponent_is_kept_too(number: str) -> None:
+    value = parse_json(number)
+    assert isinstance(value, Decimal)
+    assert value == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("", "empty"),
+        (b"", "empty"),
+        ("  \n\t", "empty"),
+        ("{", "not JSON"),
+        ('{"a": 1,}', "not JSON"),
+        ("{'a': 1}", "not JSON"),
+        ('{"a": 1} x', "not JSON"),
+        ("touser=OPENID", "not JSON"),
+        ("<xml/>", "not JSON"),
+        ("\ufeff{}", "not JSON"),
+        ("01", "not JSON"),
+        ('"a\nb"', "not JSON"),
+        ('"a\x00b"', "not JSON"),
+        (r'"\x41"', "not JSON"),
+        ("NaN", "NaN is not JSON"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("[Infinity]", "Infinity is not JSON"),
+        ("-Infinity", "-Infinity is not JSON"),
+        ('{"a": 1, "a": 1}', "given twice"),
+        (r'{"a": 1, "\u0061": 2}', "given twice"),
+        ('[{"b": {"a": 1, "c": 2, "a": 3}}]', "given twice"),
+        (r'"\ud800"', "surrogate"),
+        (r'"\uDFFF"', "surrogate"),
+        (r'"\ude00\ud83d"', "surrogate"),
+        (r'{"\ud800": 1}', "surrogate"),
+        (r'[{"a": ["x\udc00y"]}]', "surrogate"),
+        ('"\ud800"', "surrogate"),
+        ('{"\udfff": 1}', "surrogate"),
+        (b'"\xff"', "not UTF-8"),
+        (b'"\xed\xa0\x80"', "not UTF-8"),
+        (b'"\xc0\xaf"', "not UTF-8"),
+        ("{}".encode("utf-16"), "not UTF-8"),
+        ("9" * 5000, "too long"),
+        ("1e" + "9" * 30, "out of range"),
+        ("[" * 100_000, "too deeply"),
+        ("[" * 100_000 + "]" * 100_000, "too deeply"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "too deeply"),
+    ],
+)
+def test_a_malformed_body_is_told_its_problem(body: str | bytes, problem: str) -> None:
+    assert problem in malformed(body)
+
+
+def test_the_place_of_an_error_is_told_and_the_body_is_not() -> None:
+    error = refusal(lambda: parse_json('{"touser":\n "oABC" "secret"}'))
+    assert "line 2, column 9" in error.text.en
+    assert "第 2 行第 9 列" in error.text.zh
+    assert "oABC" not in error.text.en + error.text.zh
+    assert "secret" not in error.text.en + error.text.zh
+
+
+@pytest.mark.parametrize("body", ['{"openid-1": 1, "openid-1": 2}', r'"openid-1\ud800"', '"openid-1'])
+def test_no_problem_quotes_the_body(body: str) -> None:
+    error = refusal(lambda: parse_json(body))
+    assert "openid-1" not in error.text.en + error.text.zh
+
+
+json_like_text = st.lists(
+    st.sampled_from(
+        [*'{}[]:,"\\', '"a"', "\\u", "d800", "\\ud83d\\ude00", "1", "e9", "-", ".", "NaN", "null", "中"]
+    ),
+    max_size=15,
+).map("".join)
+
+
+@quick
+@given(st.text() | st.text(st.characters()) | st.binary() | json_like_text)
+def test_anything_is_read_or_refused(body: str | bytes) -> None:
+    try:
+        value = parse_json(body)
+    except MalformedBodyError:
+        return
+    # What was read can go to WeChat and to the queue.
+    json.dumps(value, ensure_ascii=False, default=str, allow_nan=False).encode()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@quick
+@given(json_values, st.booleans(), st.booleans())
+def test_all_json_is_read_as_python_reads_it(value: object, ascii_only: bool, as_bytes: bool) -> None:  # noqa: FBT001
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    assert parse_json(text.encode() if as_bytes else text) == value
+
+
+def test_the_largest_body_fits_into_the_queue() -> None:
+    assert BODY_BYTES_MOST == 262_144
+
+
+# --- The queue ----------------------------------------------------------------------------------
+
+MESSAGE = {"kind": "template", "touser": "OPENID"}
+ENVELOPE: dict[str, Any] = {"account": "shop", "message": MESSAGE}
+EVENT: dict[str, Any] = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "WeChat Message Requested",
+    "source": "shop.orders",
+    "account": "123456789012",
+    "time": "2024-01-01T00:00:00Z",
+    "region": "eu-west-1",
+    "resources": [],
+    "detail": ENVELOPE,
+}
+
+
+def read(body: object, default_id: str = "default") -> SendRequest:
+    return parse_queue_body(json.dumps(body), default_id)
+
+
+def test_an_envelope() -> None:
+    assert read(ENVELOPE) == SendRequest("default", "shop", MESSAGE, None)
+    assert read({**ENVELOPE, "id": "order-1"}).id == "order-1"
+    assert read({**ENVELOPE, "id": None, "expires_at": None}) == read(ENVELOPE)
+
+
+def test_an_event_of_the_bus() -> None:
+    assert read(EVENT) == SendRequest(EVENT["id"], "shop", MESSAGE, None)
+
+
+def test_the_envelopes_own_id_goes_before_the_events() -> None:
+    assert read({**EVENT, "detail": {**ENVELOPE, "id": "order-1"}}).id == "order-1"
+
+
+@pytest.mark.parametrize("event_id", [None, 5, "", "a b", "\x00", "编号", "x\n", ["x"], "x" * 513])
+def test_an_event_with_another_id_is_named_by_the_default(event_id: object) -> None:
+    assert read({**EVENT, "id": event_id}).id == "default"
+
+
+@pytest.mark.parametrize("given_id", ["x" * 65, ARN, "x" * 512])
+def test_a_long_id_is_named_by_its_digest(given_id: str) -> None:
+    digest = hashlib.sha256(given_id.encode()).hexdigest()[:32]
+    assert read({**ENVELOPE, "id": given_id}).id == digest
+    assert read({**EVENT, "id": given_id}).id == digest
+    assert read(ENVELOPE, default_id=given_id).id == digest
+
+
+@pytest.mark.parametrize("given_id", ["x", "x" * 64, "!~", "<aws.scheduler.schedule-arn>"])
+def test_a_short_id_is_kept(given_id: str) -> None:
+    assert read({**ENVELOPE, "id": given_id}).id == given_id
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "instant"),
+    [
+        ("2024-01-01T00:00:00Z", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("2024-01-01T08:00:00+08:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("2024-01-01T00:00:00.5Z", datetime(2024, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+    ],
+)
+def test_an_expiry(expires_at: str, instant: datetime) -> None:
+    assert read({**ENVELOPE, "expires_at": expires_at}).expires_at == instant
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"account": None}, "account"),
+        ({"account": ""}, "account"),
+        ({"account": 5}, "account"),
+        ({"id": ""}, "id"),
+        ({"id": 5}, "id"),
+        ({"id": "a b"}, "id"),
+        ({"id": "a\n"}, "id"),
+        ({"id": "编号"}, "id"),
+        ({"id": "x" * 513}, "id"),
+        ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"expires_at": "2024-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "2024-01-01"}, "expires_at"),
+        ({"expires_at": 10**30}, "expires_at"),
+        ({"expires_at": {}}, "expires_at"),
+        ({"unknown": 1}, "unknown"),
+        ({"未知": 1}, "未知"),
+        ({"unknown": 1, "account": 5, "id": ""}, "account, id, unknown"),
+        ({"a\x00\u2028b": 1}, "a??b"),
+        ({"k" * 100: 1}, "k" * 64),
+    ],
+)
+def test_a_wrong_envelope_is_refused_with_its_fields(change: dict[str, object], fields: str) -> None:
+    assert not_a_request(json.dumps({**ENVELOPE, **change})).endswith(f"see {fields}")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ("{}", "account, message"),
+        ('{"account": "shop"}', "message"),
+        ('{"message": {}}', "account"),
+        ("[]", "body"),
+        ("null", "body"),
+        ("5.5", "body"),
+        ('"text"', "body"),
+        (json.dumps({**EVENT, "detail": None}), "body"),
+        (json.dumps({**EVENT, "detail": json.dumps(ENVELOPE)}), "body"),
+        (json.dumps({**EVENT, "detail": {"state": "running"}}), "account, message, state"),
+        (json.dumps({**EVENT, "detail": EVENT}), "message"),
+        (json.dumps({name: EVENT[name] for name in EVENT if name != "detail"}), "message"),
+        (json.dumps({"Type": "Notification", "Message": json.dumps(ENVELOPE)}), "Message, Type"),
+    ],
+)
+def test_another_shape_is_refused(body: str, fields: str) -> None:
+    told = not_a_request(body).rpartition("see ")[2].split(", ")
+    assert set(fields.split(", ")) <= set(told)
+
+
+@pytest.mark.parametrize("body", ["", "text", "{", "NaN", '{"a":1,"a":2}', '"\ud800"', "[" * 100_000])
+def test_a_queue_body_that_is_not_json(body: str) -> None:
+    assert not_a_request(body) == malformed(body)
+
+
+def test_there_is_an_end_to_the_fields_of_a_refusal() -> None:
+    body = {**ENVELOPE, **{f"unknown{n:03}": n for n in range(200)}}
+    assert not_a_request(json.dumps(body)).count("unknown") == 10
+
+
+@pytest.mark.parametrize("value", ["oABC-secret", ["oABC-secret"], {"oABC": "oABC-secret"}])
+@pytest.mark.parametrize("field", ["id", "expires_at", "unknown"])
+def test_a_refusal_quotes_no_value(field: str, value: object) -> None:
+    if field != "id" or not isinstance(value, str):
+        assert "oABC" not in not_a_request(json.dumps({**ENVELOPE, field: value}))
+
+
+@quick
+@given(json_values | json_values.map(lambda value: {**EVENT, "detail": value}) | json_values.map(json.dumps))
+def test_any_queue_body_is_read_or_refused(value: object) -> None:
+    try:
+        request = read(value)
+    except MalformedBodyError as error:
+        sent = [error.text.en, error.text.zh]
+    else:
+        sent = [request.id]
+    assert all(text.isprintable() for text in sent)  # SQS takes no control characters in an attribute
+
+
+accounts = st.from_regex("[a-z0-9-]{1,64}", fullmatch=True)
+ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
+expiries = st.none() | st.datetimes(
+    timezones=st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+)
+# U+0000, line separators and non-characters are what SQS refuses; the door accepts them in a message.
+messages = json_values | st.text("\x00\x7f\u2028\ufffe\uffff\U0010ffff中😀", max_size=10)
+
+
+@quick
+@given(st.builds(SendRequest, ids, accounts, messages, expiries))
+def test_a_request_comes_out_of_the_queue_as_it_went_in(request_in: SendRequest) -> None:
+    body = queue_body(request_in)
+    assert body.isascii()
+    assert body.isprintable() or "\x7f" in body
+    assert parse_queue_body(body, "another") == request_in
+
+
+@pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
+def test_the_examples_come_out_of_the_queue_as_they_went_in(path: Path) -> None:
+    message = parse_json(path.read_bytes())
+    request = SendRequest("id", "shop", message, datetime(2024, 1, 1, tzinfo=UTC))
+    assert parse_queue_body(queue_body(request), "another") == request
+
+
+@pytest.mark.parametrize(
+    "number", ["39.80", "1e3", "1.5E+2", "0.0000001", "1e-7", "-0.0", "12345678901234567890123456789012", "0"]
+)
+def test_a_number_means_the_same_before_the_queue_and_after_it(number: str) -> None:
+    message = {
+        "kind": "subscription",
+        "touser": "OPENID",
+        "template_id": "TEMPLATE_ID",
+        "data": {"number1": {"value": parse_json(number)}},
+    }
+    queued = parse_queue_body(queue_body(SendRequest("id", "shop", message)), "another")
+    assert parse_message(queued.message)[0].wire() == parse_message(message)[0].wire()
+
+
+def test_a_request_without_expiry_says_none() -> None:
+    assert queue_body(SendRequest("id", "shop", {"a": "é"})) == (
+        r'{"account":"shop","id":"id","message":{"a":"\u00e9"}}'
+    )
+
+
+def test_a_request_does_not_change() -> None:
+    request = SendRequest("id", "shop", {})
+    with pytest.raises(AttributeError):
+        request.id = "another"  # type: ignore[misc]
+    assert replace(request, id="another").id == "another"
+
+
+# --- Ids ----------------------------------------------------------------------------------------
+
+bits = st.integers(0, 2**64 - 1).map(lambda number: lambda count: number % 2**count)
+# Until the year 10889, when RFC 9562's 48 bits of milliseconds end.
+seconds = st.integers(0, 2**48 - 1).map(lambda milliseconds: milliseconds / 1000)
+
+
+@quick
+@given(seconds, bits)
+def test_an_id_is_32_hex_digits_with_version_and_variant(now: float, random: Callable[[int], int]) -> None:
+    made = new_id(lambda: now, random)
+    assert re.fullmatch("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}", made)
+    assert int(made[:12], 16) == int(now * 1000)
+    assert int(made[13:16], 16) == random(12)
+    assert int(made[16:], 16) & 0x3FFF_FFFF_FFFF_FFFF == random(62)
+    assert is_account_name(made)
+    assert read({**ENVELOPE, "id": made}).id == made
+
+
+@quick
+@given(seconds, seconds, bits, bits)
+def test_ids_are_in_the_order_of_time(
+    first: float, second: float, random: Callable[[int], int], other: Callable[[int], int]
+) -> None:
+    earlier, later = sorted([first, second])
+    if int(earlier * 1000) < int(later * 1000):
+        assert new_id(lambda: earlier, random) < new_id(lambda: later, other)
+
+
+def test_the_example_of_the_rfc() -> None:
+    # RFC 9562, appendix A.6
+    randoms = {12: 0xCC3, 62: 0x18C4DC0C0C07398F}
+    assert new_id(lambda: 1645557742.000, lambda count: randoms[count]) == "017f22e279b07cc398c4dc0c0c07398f"
