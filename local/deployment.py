@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 from local.processes import LocalStackError
@@ -64,12 +66,19 @@ def deploy(
     s3.create_bucket(Bucket=_BUCKET)
     for key, content in package(source, template.parent).items():
         s3.put_object(Bucket=_BUCKET, Key=key, Body=content)
-    translated = expand_http_apis(translate(source, parameters, region))
-
+    planned = Deployment(
+        stack_name,
+        clients("sts").get_caller_identity()["Account"],
+        region,
+        expand_http_apis(translate(source, parameters, region)),
+        {**{n: str(p["Default"]) for n, p in source["Parameters"].items() if "Default" in p}, **parameters},
+        outputs={},
+        physical_ids={},
+    )
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
         StackName=stack_name,
-        TemplateBody=json.dumps(translated, separators=(",", ":")),
+        TemplateBody=json.dumps(_with_plain_conditions(planned), separators=(",", ":")),
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
@@ -87,17 +96,25 @@ def deploy(
         ]
         raise LocalStackError(f"the stack is {stack['StackStatus']}:\n" + "\n".join(failures))
     described = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
-    deployment = Deployment(
-        stack_name,
-        stack["StackId"].split(":")[4],
-        region,
-        translated,
-        {**{n: str(p["Default"]) for n, p in source["Parameters"].items() if "Default" in p}, **parameters},
-        {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
-        {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in described if r.get("PhysicalResourceId")},
+    deployment = replace(
+        planned,
+        outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
+        physical_ids={
+            r["LogicalResourceId"]: r["PhysicalResourceId"] for r in described if r.get("PhysicalResourceId")
+        },
     )
     _apply_dropped(clients, deployment)
     return deployment
+
+
+def session() -> Any:
+    """A boto3 session that knows nothing of the host's profiles, endpoints and keys."""
+    import boto3  # noqa: PLC0415 - the stack imports it while its processes start
+    import botocore.session  # noqa: PLC0415
+
+    absent = (None, None, os.devnull, None)
+    host = {"profile": (None, None, None, None), "config_file": absent, "credentials_file": absent}
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=host))
 
 
 def _read(template: Path) -> Template:
@@ -169,12 +186,12 @@ def _zip(files: Mapping[str, Path]) -> bytes:
 
 def translate(template: Template, parameters: Mapping[str, str], region: str) -> Template:
     """SAM to CloudFormation, by the translator that AWS runs."""
-    import boto3  # noqa: PLC0415
     from samtranslator.parser.parser import Parser  # noqa: PLC0415
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
 
     # Managed policies would be looked up by name here; the template has its own policies.
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=region))
+    # All that it asks of the session is the region.
+    translator = Translator({}, Parser(), boto_session=SimpleNamespace(region_name=region))
     translated: Template = translator.translate(template, parameter_values=dict(parameters))
     return json.loads(json.dumps(translated))  # type: ignore[no-any-return] # without the translator's string classes
 
@@ -245,6 +262,15 @@ def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping
     raise LocalStackError(f"{key}: the local stack does not know the authorizer {', '.join(names)}")
 
 
+def _with_plain_conditions(planned: Deployment) -> Template:
+    """The template with its conditions evaluated: the emulator takes every ``Fn::Join`` there for true."""
+    conditions = {
+        name: {"Fn::Equals": ["true", "true" if resolve({"Condition": name}, planned) else "false"]}
+        for name in planned.template.get("Conditions", {})
+    }
+    return {**planned.template, "Conditions": conditions}
+
+
 # ------------------------------------------------------------------------------------- after the fact
 
 
@@ -265,6 +291,13 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 UUID=deployment.physical_ids[name],
                 ScalingConfig={"MaximumConcurrency": int(scaling["MaximumConcurrency"])},
             )
+    for _, resource in deployment.resources("AWS::ApiGatewayV2::Stage"):
+        properties = resolve(
+            {k: resource["Properties"].get(k) for k in ("ApiId", "StageName", "DefaultRouteSettings")},
+            deployment,
+        )
+        if properties["DefaultRouteSettings"] is not None:
+            clients("apigatewayv2").update_stage(**properties)
     for name, resource in deployment.resources("AWS::DynamoDB::Table"):
         time_to_live = resource["Properties"].get("TimeToLiveSpecification")
         if time_to_live is not None:
@@ -294,14 +327,14 @@ def resolve(value: Any, deployment: Deployment, get_att: Callable[[str, str], st
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
-        (function, argument), = value.items()
-        if function == "Ref" or function == "Condition" or function.startswith("Fn::"):
+        ((function, argument),) = value.items()
+        if function in {"Ref", "Condition"} or function.startswith("Fn::"):
             return _call(function, argument, deployment, get_att)
     resolved = {k: resolve(v, deployment, get_att) for k, v in value.items()}
     return {k: v for k, v in resolved.items() if v is not _NO_VALUE}
 
 
-def _call(
+def _call(  # noqa: PLR0911 - one for each function
     function: str, argument: Any, deployment: Deployment, get_att: Callable[[str, str], str] | None
 ) -> Any:
     def inner(value: Any) -> Any:
@@ -324,7 +357,7 @@ def _call(
             return separator.join([parts] if isinstance(parts, str) else parts)
         case "Fn::Sub":
             text, names = argument if isinstance(argument, list) else (argument, {})
-            return re.sub(r"\$\{([^!}][^}]*)\}", lambda m: str(inner(_substituted(m[1], names))), text)
+            return re.sub(r"\$\{([^}]+)\}", lambda m: str(inner(_substituted(m[1], names))), text)
         case "Fn::GetAtt" if get_att is not None:
             return get_att(*(argument.split(".", 1) if isinstance(argument, str) else argument))
     raise LocalStackError(f"the local stack does not know {function} {argument}")

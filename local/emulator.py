@@ -88,21 +88,46 @@ def fill_in(text: str, attributes: Mapping[str, str]) -> str:
     return re.sub(r"<aws\.scheduler\.([a-z-]+)>", lambda m: attributes.get(m[1], m[0]), text)
 
 
-def patch_parameters_by_path(iam_actions: Any) -> None:
-    """Authorise ssm:GetParametersByPath on its path; ministack asks for a policy on ``*``."""
-    original = iam_actions.extract_resource_arn
+def patch_parameter_arns(iam_actions: Any, iam_evaluator: Any) -> None:
+    """Authorise ssm:GetParametersByPath on its path and ssm:GetParameters on each of its names.
+
+    ministack asks for a policy on ``*`` for both.
+    """
+    original_arn = iam_actions.extract_resource_arn
+    original_enforce = iam_evaluator.enforce
 
     def extract_resource_arn(
-        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes,
-        query_params: Mapping[str, Any], region: str, account_id: str,
-    ) -> str:  # fmt: skip
-        if service == "ssm" and headers.get("x-amz-target") == "AmazonSSM.GetParametersByPath":
-            name = json.loads(body)["Path"].strip("/")
-            return f"arn:aws:ssm:{region}:{account_id}:parameter/{name}"
-        arn: str = original(service, method, path, headers, body, query_params, region, account_id)
+        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *rest: Any
+    ) -> str:
+        names = parameter_names(headers.get("x-amz-target", ""), body) if service == "ssm" else []
+        if names:
+            _query_params, region, account_id = rest
+            # No ARN of a parameter has a space in it, so several travel as one.
+            return " ".join(f"arn:aws:ssm:{region}:{account_id}:parameter/{name}" for name in names)
+        arn: str = original_arn(service, method, path, headers, body, *rest)
         return arn
 
+    def enforce(
+        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **rest: Any
+    ) -> Any:
+        arns = resource_arn.split() if service == "ssm" else [resource_arn]
+        denials = (
+            original_enforce(access_key_id, iam_action, service, region, resource_arn=arn, **rest)
+            for arn in arns
+        )
+        return next(filter(None, denials), None)
+
     iam_actions.extract_resource_arn = extract_resource_arn
+    iam_evaluator.enforce = enforce
+
+
+def parameter_names(target: str, body: bytes) -> list[str]:
+    """The parameters, or the path of parameters, that a request for several of them is about."""
+    if target == "AmazonSSM.GetParametersByPath":
+        return [str(json.loads(body)["Path"]).strip("/")]
+    if target == "AmazonSSM.GetParameters":
+        return [str(name).lstrip("/") for name in json.loads(body)["Names"]]
+    return []
 
 
 def behind_tls(application: _Application) -> _Application:
@@ -151,14 +176,14 @@ def main() -> None:
     version = importlib.metadata.version("ministack")
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
-    from ministack.core import iam_actions, lambda_runtime  # noqa: PLC0415
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
     from ministack.services import eventbridge, scheduler  # noqa: PLC0415
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
-        patch_parameters_by_path(iam_actions)
+        patch_parameter_arns(iam_actions, iam_evaluator)
     except AttributeError as error:
         _expect(condition=False, what=str(error))
 

@@ -98,6 +98,7 @@ class Child:
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
+        self._output.close()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

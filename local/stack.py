@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import secrets
@@ -32,7 +33,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from local.processes import ROOT, Child, LocalStackError, worker_python
 
@@ -131,7 +132,10 @@ class Stack:
     deployment: Deployment
 
     def __init__(
-        self, settings: Settings, state_file: Path | None = None, report: Callable[[str], None] = lambda _: None
+        self,
+        settings: Settings,
+        state_file: Path | None = None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._state_file = state_file
@@ -139,7 +143,7 @@ class Stack:
         self._children: list[Child] = []
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> Self:
         with contextlib.ExitStack() as started:
             self._start(started)
             self._stack = started.pop_all()
@@ -153,23 +157,19 @@ class Stack:
         for child in self._children:
             child.check()
 
-    def client(
-        self, service: str, access_key_id: str = _ROOT_KEY, secret_access_key: str = _ROOT_KEY
-    ) -> Any:
+    def client(self, service: str, access_key_id: str = _ROOT_KEY, secret_access_key: str = _ROOT_KEY) -> Any:
         """A boto3 client that calls the emulator; without keys, as root of the account."""
-        import boto3  # noqa: PLC0415 - imported while the children start
-        import botocore.config  # noqa: PLC0415
-        import botocore.session  # noqa: PLC0415
+        import botocore.config  # noqa: PLC0415 - imported while the children start
 
-        # The host's profiles, endpoints and proxies play no part.
-        absent = (None, None, os.devnull, None)
-        host = {"profile": (None, None, None, None), "config_file": absent, "credentials_file": absent}
-        return boto3.Session(botocore_session=botocore.session.Session(session_vars=host)).client(
-            service,  # type: ignore[call-overload] # any service
+        from local.deployment import session  # noqa: PLC0415
+
+        return session().client(
+            service,
             region_name=REGION,
             endpoint_url=self._endpoint,
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret_access_key,
+            # The host's proxies do not reach the loopback interface.
             config=botocore.config.Config(proxies={}),
         )
 
@@ -285,7 +285,9 @@ class Stack:
         while not (answer := ready()):
             child.check()
             if time.monotonic() > deadline:
-                raise LocalStackError(f"the {child.name} did not start in {_START_SECONDS} s:\n{child.output()}")
+                raise LocalStackError(
+                    f"the {child.name} did not start in {_START_SECONDS} s:\n{child.output()}"
+                )
             time.sleep(_POLL_SECONDS)
         return answer
 
@@ -338,10 +340,18 @@ class Stack:
         with contextlib.suppress(ssm.exceptions.ParameterNotFound):
             ssm.get_parameter(Name=token)
             return
-        problem = f"no access token from {wechat_api_base} for {self._settings.app_id}: {payload}"
+        problem = f"no access token from {wechat_api_base} for {self._settings.app_id}: {_reason(payload)}"
         if must_succeed:
             raise LocalStackError(problem)
         self._report(f"{problem}\nMessages will fail until there is one (WECHAT_APP_ID, WECHAT_APP_SECRET).")
+
+
+def _reason(payload: str) -> str:
+    """Why a refresh failed, as token_refresh words it; all of its answer where it says something else."""
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        failure = json.loads(payload)["failed"][0]
+        return f"{failure['errmsg'] or failure['class']} ({failure['hint']['en']})"
+    return payload
 
 
 def _lock(folder: Path, started: contextlib.ExitStack) -> None:
@@ -404,18 +414,19 @@ def ending_on_signals() -> Iterator[None]:
         yield
 
 
-def up() -> None:
+def up(state_file: Path) -> None:
     """Keep a stack up until Ctrl-C or SIGTERM."""
     began = time.monotonic()
     settings = Settings.from_environment(os.environ)
-    with ending_on_signals(), Stack(settings, STATE_FOLDER / "stack.json", print) as stack:
-        print(summary(stack.state, time.monotonic() - began), flush=True)
+    say = functools.partial(print, flush=True)
+    with ending_on_signals(), Stack(settings, state_file, say) as stack:
+        print(summary(stack.state, state_file, time.monotonic() - began), flush=True)
         while True:
             stack.check()
             time.sleep(0.5)
 
 
-def summary(state: State, seconds: float) -> str:
+def summary(state: State, state_file: Path, seconds: float) -> str:
     """What a person wants to know when the stack is up."""
     wechat = f"{state.wechat_api_base}"
     if state.simulator_url:
@@ -429,7 +440,7 @@ def summary(state: State, seconds: float) -> str:
         "AWS": f"{state.aws_endpoint_url}   (region {state.region})",
         "Keys": f"{state.access_key_id}  {state.secret_access_key}",
         "WeChat": wechat,
-        "In a file": str((STATE_FOLDER / "stack.json").relative_to(ROOT)),
+        "In a file": os.path.relpath(state_file),
     }
     message = {
         "kind": "subscription",
@@ -448,7 +459,8 @@ WeChat Notify is up after {seconds:.1f} s. Ctrl-C stops it.
 
 A first message:
 
-  curl --aws-sigv4 aws:amz:{state.region}:execute-api --user {state.access_key_id}:{state.secret_access_key} \\
+  curl --aws-sigv4 aws:amz:{state.region}:execute-api \\
+    --user {state.access_key_id}:{state.secret_access_key} \\
     --header 'Content-Type: application/json' \\
     --data '{json.dumps(message, ensure_ascii=False)}' \\
     {state.api_url}/v1/accounts/{state.account}/messages
@@ -459,9 +471,11 @@ def main() -> None:
     """Run the command line; a reason to stop is one line on standard error and exit status 1."""
     parser = argparse.ArgumentParser(prog="local.stack", description="WeChat Notify on this machine")
     parser.add_argument("command", choices=["up"], help="start, stay in front, stop on Ctrl-C")
-    parser.parse_args()
+    parser.add_argument("--state-file", type=Path, default=STATE_FOLDER / "stack.json")
+    arguments = parser.parse_args()
     try:
-        up()
+        up(arguments.state_file)
+        print("Stopped.")
     except LocalStackError as error:
         sys.exit(f"local stack: {error}")
 

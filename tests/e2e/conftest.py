@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from local.demo import Message, addressed, examples, get_json, post_message
+from local.stack import Settings, Stack, State
+
+WAIT_SECONDS = 15.0
+
+
+def eventually(answer: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+    """The first true answer, or the last one when time is up."""
+    deadline = time.monotonic() + seconds
+    while not (got := answer()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return got
+
+
+@dataclass(frozen=True)
+class Service:
+    """The stack as its clients see it, and the simulator as it sees the service."""
+
+    stack: Stack
+
+    @property
+    def state(self) -> State:
+        return self.stack.state
+
+    def client(self, service: str) -> Any:
+        return self.stack.client(service, self.state.access_key_id, self.state.secret_access_key)
+
+    def post(self, message: object, **options: Any) -> requests.Response:
+        answer: requests.Response = post_message(self.state, message, **options)
+        return answer
+
+    def enqueue(self, *bodies: str) -> None:
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        self.client("sqs").send_message_batch(QueueUrl=self.state.send_queue_url, Entries=entries)
+
+    def body(self, message: Message) -> str:
+        return json.dumps({"account": self.state.account, "message": message})
+
+    def arrived(self, touser: str) -> list[dict[str, Any]]:
+        """What WeChat was asked to send to this receiver, as the simulator lists it."""
+        everything = get_json(f"{self.state.simulator_url}/_sim/messages?limit=10000")["messages"]
+        return [m for m in everything if json.loads(m["body"]).get("touser") == touser]
+
+    def arrives(self, touser: str) -> list[dict[str, Any]]:
+        eventually(lambda: any(m["errcode"] != 40001 for m in self.arrived(touser)))
+        return self.arrived(touser)
+
+    def token_calls(self) -> int:
+        stats = get_json(f"{self.state.simulator_url}/_sim/stats")
+        return sum(count for app in stats["by_app"].values() for count in app["token_calls"].values())
+
+    def revoke_tokens(self) -> None:
+        requests.post(f"{self.state.simulator_url}/_sim/tokens/revoke", timeout=10).raise_for_status()
+
+    def dead_letters(self) -> list[str]:
+        """The bodies in the dead letter queue, which is empty afterwards."""
+        sqs, url = self.client("sqs"), self.state.dead_letter_queue_url
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"] for message in messages]
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    with Stack(Settings()) as stack:
+        yield Service(stack)
+
+
+@pytest.fixture
+def touser() -> str:
+    return f"openid-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(params=examples(), ids=lambda message: message["kind"])
+def message(request: pytest.FixtureRequest, touser: str) -> Message:
+    return addressed(request.param, touser)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local import emulator
+
+ARN = "arn:aws:scheduler:us-east-1:000000000000:schedule/teams/reminder"
+FIRED_AT = datetime(2026, 11, 21, 20, 55, 0, 431_000, UTC).timestamp()
+
+
+def schedule(expression: str) -> dict[str, Any]:
+    return {"ScheduleExpression": expression, "Arn": ARN, "GroupName": "teams"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "fired_at"),
+    [
+        ("at(2026-11-21T20:55:00)", FIRED_AT),
+        ("at(2026-11-21T20:55:00)", FIRED_AT + 60),  # a late sweep does not change what was planned
+        ("cron(55 20 * * ? *)", FIRED_AT),
+        ("cron(55 20 * * ? *)", FIRED_AT + 1),
+        ("rate(5 minutes)", FIRED_AT),
+    ],
+)
+def test_scheduled_time_has_the_form_that_aws_gives_it(expression: str, fired_at: float) -> None:
+    attributes = emulator.context_attributes(schedule(expression), fired_at)
+    assert attributes["scheduled-time"] == "2026-11-21T20:55:00Z"
+
+
+def test_fills_in_the_context_attributes() -> None:
+    text = json.dumps(
+        {
+            "id": "demo-<aws.scheduler.scheduled-time>",
+            "arn": "<aws.scheduler.schedule-arn>",
+            "execution": "<aws.scheduler.execution-id>",
+            "attempt": "<aws.scheduler.attempt-number>",
+            "unknown": "<aws.scheduler.colour>",
+            "text": "1 < 2 > 1",
+        }
+    )
+    attributes = emulator.context_attributes(schedule("at(2026-11-21T20:55:00)"), FIRED_AT)
+    filled = json.loads(emulator.fill_in(text, attributes))
+    assert len(filled.pop("execution")) == 16
+    assert filled == {
+        "id": "demo-2026-11-21T20:55:00Z",
+        "arn": ARN,
+        "attempt": "1",
+        "unknown": "<aws.scheduler.colour>",
+        "text": "1 < 2 > 1",
+    }
+
+
+def test_every_execution_has_its_own_id() -> None:
+    both = [emulator.context_attributes(schedule("rate(1 minute)"), FIRED_AT) for _ in range(2)]
+    assert both[0]["execution-id"] != both[1]["execution-id"]
+
+
+def test_only_the_input_of_schedules_is_filled_in() -> None:
+    delivered: list[str] = []
+    eventbridge = SimpleNamespace(_invoke_target=lambda target, *_: delivered.append(target["Input"]))
+    emulator.patch_context_attributes(eventbridge)
+    target = {"Input": "<aws.scheduler.scheduled-time>"}
+    eventbridge._invoke_target(target, {"Time": FIRED_AT}, schedule("rate(1 minute)"))
+    eventbridge._invoke_target(target, {"Time": FIRED_AT}, {"EventPattern": "{}"})
+    assert delivered == ["2026-11-21T20:55:00Z", "<aws.scheduler.scheduled-time>"]
+    assert target["Input"] == "<aws.scheduler.scheduled-time>"
+
+
+def authorised(target: str, body: object) -> list[str]:
+    """The ARNs that policies are asked about."""
+    asked: list[str] = []
+
+    def enforce(*_: Any, resource_arn: str = "*", **__: Any) -> str | None:
+        asked.append(resource_arn)
+        return "denied" if resource_arn.endswith("secret") else None
+
+    actions = SimpleNamespace(extract_resource_arn=lambda *_: "*")
+    evaluator = SimpleNamespace(enforce=enforce)
+    emulator.patch_parameter_arns(actions, evaluator)
+    arn = actions.extract_resource_arn(
+        "ssm", "POST", "/", {"x-amz-target": target}, json.dumps(body).encode(), {}, "us-east-1", "1"
+    )
+    denied = evaluator.enforce("key", "ssm:Any", "ssm", "us-east-1", resource_arn=arn, service_context={})
+    assert (denied == "denied") == any(one.endswith("secret") for one in asked)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "names"),
+    [
+        ("AmazonSSM.GetParametersByPath", {"Path": "/a/b/"}, ["a/b"]),
+        ("AmazonSSM.GetParameters", {"Names": ["/a/b", "c"]}, ["a/b", "c"]),
+        ("AmazonSSM.GetParameters", {"Names": ["/a/b", "/a/secret"]}, ["a/b", "a/secret"]),
+    ],
+)
+def test_every_parameter_is_authorised(target: str, body: object, names: list[str]) -> None:
+    assert authorised(target, body) == [f"arn:aws:ssm:us-east-1:1:parameter/{name}" for name in names]
+
+
+def test_other_requests_are_authorised_as_before() -> None:
+    assert authorised("AmazonSSM.DescribeParameters", {}) == ["*"]
+
+
+def test_functions_run_with_their_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/emulators/python")
+    runtime = SimpleNamespace(
+        _detect_runtime_binary=lambda name: {"python3.13": ("/emulators/python", "s")}[name]
+    )
+    emulator.patch_worker_interpreter(runtime, "/functions/python")
+    assert runtime._detect_runtime_binary("python3.13") == ("/functions/python", "s")
+
+
+def test_a_changed_emulator_is_told_of() -> None:
+    scheduler = SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10)
+    emulator.patch_schedule_sweep(scheduler)
+    assert scheduler._SCHEDULE_TICK_INTERVAL <= 1
+    with pytest.raises(SystemExit, match="_SCHEDULE_TICK_INTERVAL"):
+        emulator.patch_schedule_sweep(scheduler)
