@@ -54,13 +54,14 @@ def _send(event: dict[str, Any]) -> answers.Response:
         bootstrap.sender().knows(account)
         bootstrap.send_queue().send(queue_body(request))
         return answers.queued(request, warnings)
+    openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
     delivery = bootstrap.sender().send(account, message)
     bootstrap.telemetry().message(
         message,
         delivery,
         message_id=request.id,
         account=account,
-        openid_hash=bootstrap.openid_hash()(message.touser),
+        openid_hash=openid_hash,
         warnings=warnings,
     )
     return answers.attempted(request, message, delivery.outcome, warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from wechat_notify import bootstrap
@@ -13,13 +14,14 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Send one SQS batch; what is worth repeating is reported as a batch item failure."""
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context, getattr(context, "aws_request_id", None)) as line:
+        openid_hash = bootstrap.openid_hash()  # before a message is sent: without its key none may be
         records = [_record(record) for record in event["Records"]]
         handled = bootstrap.batch_sender().send(
             records, lambda: context.get_remaining_time_in_millis() / 1000
         )
         returned = [item for item in handled if item.disposition is Disposition.RETURNED]
         for item in handled:
-            _report(telemetry, item)
+            _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
         line.update(messages=len(records), returned=len(returned))
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
@@ -36,7 +38,7 @@ def _record(record: dict[str, Any]) -> Record:
     )
 
 
-def _report(telemetry: Telemetry, item: Handled) -> None:
+def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], str]) -> None:
     fields: dict[str, Any] = {
         "message_id": item.request.id if item.request else item.record.message_id,
         "sqs_message_id": item.record.message_id,
@@ -49,13 +51,13 @@ def _report(telemetry: Telemetry, item: Handled) -> None:
             item.message,
             item.delivery,
             account=item.request.account,
-            openid_hash=bootstrap.openid_hash()(item.message.touser),
+            openid_hash=openid_hash(item.message.touser),
             warnings=item.violations,
             **fields,
         )
     elif item.refusal:
         account = item.request.account[:64] if item.request else None
         errors = [f"{violation.path}: {violation.rule}" for violation in item.violations]
-        telemetry.refused(item.refusal, account=account, errors=errors, **fields)
+        telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
     else:
         telemetry.logger.warning("no time left for message", **fields)

@@ -49,7 +49,7 @@ class Telemetry:
         except Exception as error:
             fields["error"] = type(error).__name__
             self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
-                "invocation failed", **fields, location=_location(error)
+                "invocation failed", **fields, raised_at=_location(error)
             )
             raise
         else:
@@ -103,8 +103,10 @@ class Telemetry:
             by_error = (("account", account), ("class", outcome.error_class.value), ("errcode", errcode))
             self._counts["MessagesFailed", by_error] += 1
 
-    def refused(self, reason: str, **fields: Any) -> None:
+    def refused(self, reason: str, error: Exception | None = None, **fields: Any) -> None:
         """One message that was never attempted: its line and its count, by the reason."""
+        if error:
+            fields.update(error=type(error).__name__, raised_at=_location(error))
         self.logger.warning("message refused", reason=reason, **fields)
         self._counts["MessagesRefused", (("reason", reason),)] += 1
 

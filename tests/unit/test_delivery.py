@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import ERRCODES, START, Service, answer, highest, lost, lowest, message, unreachable
+from wechat_notify.core.delivery import Delivery, repeat_in, seconds_to_reset
+from wechat_notify.core.messages import KINDS, Message
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status, UnknownAccountError
+from wechat_notify.wechat.answers import Answer
+from wechat_notify.wechat.client import _outcome
+
+BEIJING = timezone(timedelta(hours=8))
+TEN_MINUTES = 600.0
+UNTIL_MIDNIGHT = 8 * 3600 + 55 * 60 + 55
+
+
+def again(
+    outcome: Outcome, what: Message | None = None, *, jitter: Any = lowest, **given: Any
+) -> float | None:
+    circumstances: dict[str, Any] = {"receive_count": 1, "age": 0.0, "now": START, **given}
+    return repeat_in(what or message(), outcome, jitter=jitter, **circumstances)
+
+
+def deduplicated() -> Message:
+    return message("template", client_msg_id="refund-7")
+
+
+@pytest.mark.parametrize("errcode", ERRCODES)
+def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
+    real, fake = _outcome(Answer(errcode, "", None, None, None)), answer(errcode)
+    for name in ("status", "error_class", "retryable", "errcode", "retry_after"):
+        assert getattr(real, name) == getattr(fake, name), name
+
+
+# ---------------------------------------------------------------- one message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_is_sent_once_with_the_accounts_token(service: Service, kind: str) -> None:
+    what = message(kind)
+    delivery = service.sender.send("shop", what)
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 1)
+    assert service.wechat.attempts == [(what, "token-1-of-wx-shop")]
+
+
+def test_the_seconds_are_those_that_wechat_took(service: Service) -> None:
+    service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
+    service.refresher.busy = 3
+    service.store.tokens.clear()
+    assert service.sender.send("shop", message()).seconds == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("errcode", [40001, 40014, 42001])
+def test_a_rejected_token_is_replaced_and_the_message_repeated(service: Service, errcode: int) -> None:
+    service.wechat.renew("wx-shop")
+    service.wechat.plan.append(answer(errcode))
+    delivery = service.sender.send("shop", message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert [token for _, token in service.wechat.attempts] == ["token-1-of-wx-shop", "token-2-of-wx-shop"]
+
+
+def test_a_message_is_repeated_once_and_no_more(service: Service) -> None:
+    service.wechat.plan.extend([answer(40001)] * 3)
+    delivery = service.sender.send("shop", message())
+    assert (delivery.outcome.errcode, delivery.attempts) == (40001, 2)
+    assert len(service.wechat.attempts) == 2
+
+
+@pytest.mark.parametrize("errcode", [code for code in ERRCODES if code not in {40001, 40014, 42001}])
+def test_no_other_answer_is_repeated_at_once(service: Service, errcode: int) -> None:
+    service.wechat.plan.append(answer(errcode))
+    delivery = service.sender.send("shop", message())
+    assert delivery == Delivery(answer(errcode), 1, 0.0)
+    assert service.refresher.asked == []
+
+
+def test_a_lost_answer_is_not_repeated_at_once(service: Service) -> None:
+    service.wechat.plan.append(lost())
+    assert service.sender.send("shop", message()).outcome == lost()
+    assert len(service.wechat.attempts) == 1
+
+
+def test_without_a_token_nothing_is_attempted(service: Service) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", answer(40164, "invalid ip 198.51.100.7"))
+    delivery = service.sender.send("shop", message())
+    assert (delivery.outcome.errcode, delivery.outcome.unattempted, delivery.attempts) == (40164, True, 0)
+    assert service.wechat.attempts == []
+
+
+def test_where_the_rejected_token_cannot_be_replaced_the_message_is_not_judged(service: Service) -> None:
+    service.wechat.reject("wx-shop")
+    service.wechat.refuse_tokens("wx-shop", answer(40243))
+    delivery = service.sender.send("shop", message())
+    assert (delivery.outcome.errcode, delivery.outcome.unattempted, delivery.attempts) == (40243, True, 1)
+
+
+def test_an_unknown_account_is_an_error(service: Service) -> None:
+    with pytest.raises(UnknownAccountError):
+        service.sender.send("nobody", message())
+    with pytest.raises(UnknownAccountError):
+        service.sender.knows("nobody")
+
+
+def test_an_account_without_a_token_for_the_moment_is_known(service: Service) -> None:
+    service.store.failing = {"read": "ThrottlingException", "load": "ThrottlingException"}
+    service.sender.knows("shop")
+    service.sender.knows("nobody")
+
+
+# ---------------------------------------------------------------- whether a queued message is repeated
+
+
+@pytest.mark.parametrize(
+    ("errcode", "least"),
+    [(-1, 2.0), (40001, 30.0), (43108, 1.0), (43117, 60.0), (45011, 60.0), (45009, UNTIL_MIDNIGHT)],
+)
+def test_what_is_worth_repeating_waits_as_long_as_its_kind_of_error_asks(errcode: int, least: float) -> None:
+    assert again(answer(errcode)) == least
+
+
+@pytest.mark.parametrize(
+    "errcode", [0, 40003, 40037, 40125, 40241, 41030, 43101, 43107, 45103, 47003, 48001, 99999]
+)
+def test_what_would_fail_again_is_not_repeated(errcode: int) -> None:
+    assert again(answer(errcode)) is None
+
+
+def test_a_message_that_was_not_judged_waits_for_an_operator() -> None:
+    sender_outcome = Outcome(**{**fields(answer(40164)), "unattempted": True})
+    assert again(sender_outcome) == 301.0
+
+
+def fields(outcome: Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
+
+
+def test_the_pauses_grow_to_five_minutes() -> None:
+    waits = [again(unreachable(), jitter=highest, receive_count=count) for count in (1, 2, 3, 4, 5, 6, 1000)]
+    assert waits == [4.0, 8.0, 32.0, 128.0, 300.0, 300.0, 300.0]
+
+
+def test_many_messages_do_not_come_back_at_the_same_moment() -> None:
+    assert again(unreachable(), jitter=lowest, receive_count=4) == 2.0
+    assert again(unreachable(), jitter=highest, receive_count=4) == 128.0
+    assert again(answer(45009), jitter=highest) == UNTIL_MIDNIGHT + 600
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "template"])
+def test_a_lost_answer_is_never_repeated_where_wechat_does_not_deduplicate(kind: str) -> None:
+    extra = {"client_msg_id": "order-1"} if kind == "subscription" else {}
+    assert again(lost(), message(kind, **extra)) is None
+
+
+def test_a_lost_answer_to_a_template_message_is_repeated_only_with_a_client_msg_id() -> None:
+    assert again(lost(), message("template")) is None
+    assert again(lost(), deduplicated()) == 1.0
+
+
+def test_a_lost_answer_is_repeated_only_while_wechat_remembers_the_first_copy() -> None:
+    assert again(lost(), deduplicated(), age=538.9) == 1.0
+    assert again(lost(), deduplicated(), age=539.0) is None
+    assert again(lost(), deduplicated(), age=500.0, jitter=highest, receive_count=4) is None
+
+
+outcomes = st.sampled_from([*map(answer, ERRCODES), lost(), unreachable()])
+messages = st.sampled_from([*map(message, KINDS), deduplicated()])
+portions = st.floats(0, 1, allow_nan=False)
+
+
+@given(
+    what=messages,
+    outcome=outcomes,
+    circumstances=st.fixed_dictionaries(
+        {
+            "receive_count": st.integers(1, 2000),
+            "age": st.floats(0, 400_000, allow_nan=False),
+            "now": st.floats(START, START + 86400 * 400, allow_nan=False),
+        }
+    ),
+    portion=portions,
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_no_message_is_repeated_that_may_have_been_sent(
+    what: Message, outcome: Outcome, circumstances: dict[str, Any], portion: float
+) -> None:
+    wait = again(outcome, what, jitter=lambda low, high: low + (high - low) * portion, **circumstances)
+    if outcome.status is Status.SENT:
+        assert wait is None
+    elif outcome.status is Status.UNKNOWN:
+        assert wait is None or (what == deduplicated() and circumstances["age"] + wait < TEN_MINUTES)
+    elif outcome.retryable:
+        assert wait is not None
+        assert wait >= (outcome.retry_after or 0)
+    if wait is not None:
+        assert 0 < wait <= 43200 - 900  # what SQS allows, less the time since the message was received
+    if wait is not None and outcome.error_class is not ErrorClass.QUOTA:
+        assert wait <= 400
+
+
+@given(st.floats(START, START + 86400 * 400, allow_nan=False))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_quotas_start_again_at_midnight_in_beijing(now: float) -> None:
+    wait = seconds_to_reset(now)
+    assert 0 < wait <= 86400
+    then = datetime.fromtimestamp(round(now + wait), BEIJING)
+    assert (then.hour, then.minute, then.second) == (0, 0, 0)
+
+
+def test_a_quota_that_is_far_from_midnight_waits_as_long_as_sqs_allows() -> None:
+    just_after_midnight = datetime(2026, 3, 2, 0, 0, 1, tzinfo=BEIJING).timestamp()
+    assert again(answer(45009), now=just_after_midnight) == 41400.0

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes import OPENID, START, FakeContext, Metric, Service, answer, lost, message, metrics
+from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.outcomes import Bilingual, Outcome, Violation
+from wechat_notify.core.tokens import AccessToken, Refreshed
+from wechat_notify.telemetry import hash_openid
+
+KEY = b"a key for tests"
+
+Capture = pytest.CaptureFixture[str]
+
+
+def attempt(service: Service, outcome: Outcome, *, attempts: int = 1, **fields: Any) -> None:
+    with service.telemetry.invocation(FakeContext(), "request-1"):
+        service.telemetry.message(
+            message(),
+            Delivery(outcome, attempts, 0.125),
+            message_id="order-1",
+            account="shop",
+            openid_hash=hash_openid(OPENID, KEY),
+            **fields,
+        )
+
+
+def of(found: list[Metric], name: str) -> list[tuple[dict[str, str], float]]:
+    return [(metric.dimensions, metric.value) for metric in found if metric.name == name]
+
+
+def test_an_openid_is_logged_as_the_same_keyed_hash() -> None:
+    assert hash_openid(OPENID, KEY) == hash_openid(OPENID, KEY)
+    assert len({hash_openid(OPENID, KEY), hash_openid(OPENID, b"another"), hash_openid("o", KEY)}) == 3
+    assert len(hash_openid(OPENID, KEY)) == 16
+
+
+def test_one_line_an_invocation_and_one_a_message(service: Service) -> None:
+    attempt(service, answer(0, msgid=1864323726461255680))
+    attempted, finished = service.lines()
+    assert (attempted["message"], finished["message"]) == ("message attempted", "invocation finished")
+    for line in (attempted, finished):
+        assert line["correlation_id"] == "request-1"
+        assert line["function_request_id"] == FakeContext.aws_request_id
+        assert line["timestamp"].endswith("Z") or line["timestamp"].endswith("+00:00")
+
+
+def test_the_line_of_a_message_that_was_sent(service: Service) -> None:
+    warning = Violation("data.thing1.value", "format", Bilingual("odd", "奇怪"))
+    attempt(service, answer(0, msgid=1864323726461255680), warnings=[warning], receive_count=1)
+    (line,) = service.lines("message attempted")
+    assert line["level"] == "INFO"
+    assert {name: line[name] for name in line if name not in {"timestamp", "location", "service"}} == {
+        "level": "INFO",
+        "message": "message attempted",
+        "function_request_id": FakeContext.aws_request_id,
+        "correlation_id": "request-1",
+        "cold_start": True,
+        "message_id": "order-1",
+        "account": "shop",
+        "kind": "subscription",
+        "openid_hash": hash_openid(OPENID, KEY),
+        "status": "sent",
+        "class": "success",
+        "errcode": 0,
+        "errmsg": "ok",
+        "msgid": 1864323726461255680,
+        "attempts": 1,
+        "wechat_ms": 125.0,
+        "warnings": ["data.thing1.value: format"],
+        "receive_count": 1,
+    }
+
+
+def test_the_line_of_a_message_that_was_refused(service: Service) -> None:
+    attempt(service, answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
+    (line,) = service.lines("message attempted")
+    assert line["level"] == "WARNING"
+    assert (line["errcode"], line["class"], line["field"]) == (47003, "request", "thing1")
+    assert line["rid"] == "66695e1c-5d4a8e9f-0b2c3d4e"
+
+
+def test_a_message_that_was_sent_is_counted(service: Service, capsys: Capture) -> None:
+    attempt(service, answer(0))
+    by_kind = {"account": "shop", "kind": "subscription"}
+    found = metrics(capsys.readouterr().out)
+    assert of(found, "MessagesSent") == [({}, 1), (by_kind, 1)]
+    assert of(found, "WeChatLatency") == [({}, 125.0), (by_kind, 125.0)]
+    assert {metric.name: metric.unit for metric in found} == {
+        "MessagesSent": "Count",
+        "WeChatLatency": "Milliseconds",
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "by_error"),
+    [
+        (answer(43101), {"account": "shop", "class": "recipient", "errcode": "43101"}),
+        (answer(-1), {"account": "shop", "class": "transient", "errcode": "-1"}),
+        (answer(99999), {"account": "shop", "class": "other", "errcode": "99999"}),
+    ],
+)
+def test_a_message_that_failed_is_counted_by_its_class_and_errcode(
+    service: Service, capsys: Capture, outcome: Outcome, by_error: dict[str, str]
+) -> None:
+    attempt(service, outcome)
+    found = metrics(capsys.readouterr().out)
+    assert of(found, "MessagesFailed") == [({}, 1), (by_error, 1)]
+    assert of(found, "MessagesSent") == []
+
+
+def test_a_lost_answer_is_counted_on_its_own(service: Service, capsys: Capture) -> None:
+    attempt(service, lost())
+    found = metrics(capsys.readouterr().out)
+    assert of(found, "MessagesUnknown") == [({}, 1), ({"account": "shop", "kind": "subscription"}, 1)]
+    assert of(found, "MessagesFailed") == []
+
+
+def test_a_message_that_never_reached_wechat_has_no_latency(service: Service, capsys: Capture) -> None:
+    attempt(service, answer(40125), attempts=0)
+    assert of(metrics(capsys.readouterr().out), "WeChatLatency") == []
+
+
+def test_counts_are_summed_up_and_start_again(service: Service, capsys: Capture) -> None:
+    with service.telemetry.invocation(FakeContext(), None):
+        for reason in ("expired", "expired", "unreadable"):
+            service.telemetry.refused(reason, account="nobody")
+        service.telemetry.returned(3)
+    found = metrics(capsys.readouterr().out)
+    assert of(found, "MessagesRefused") == [
+        ({}, 2),
+        ({"reason": "expired"}, 2),
+        ({}, 1),
+        ({"reason": "unreadable"}, 1),
+    ]
+    assert of(found, "MessagesReturned") == [({}, 3)]
+    with service.telemetry.invocation(FakeContext(), None):
+        pass
+    assert metrics(capsys.readouterr().out) == []
+
+
+def test_latencies_are_given_out_once(service: Service, capsys: Capture) -> None:
+    for _ in range(2):
+        attempt(service, answer(0))
+        assert len(of(metrics(capsys.readouterr().out), "WeChatLatency")) == 2
+
+
+def test_a_refused_message_has_a_line_and_its_account_is_no_dimension(
+    service: Service, capsys: Capture
+) -> None:
+    with service.telemetry.invocation(FakeContext(), None):
+        service.telemetry.refused("unknown_account", account="nobody", message_id="order-1")
+    (line,) = service.lines("message refused")
+    assert (line["reason"], line["account"], line["message_id"]) == ("unknown_account", "nobody", "order-1")
+    assert "nobody" not in capsys.readouterr().out
+
+
+def test_what_nobody_foresaw_is_logged_by_its_kind_and_place_but_not_its_text(service: Service) -> None:
+    try:
+        message("subscription", data={"thing1": {"value": "\x00"}})
+    except Exception as error:  # noqa: BLE001 - any that passed our code
+        error.args = ("secret",)
+        service.telemetry.refused("internal_error", error)
+    (line,) = service.lines("message refused")
+    assert line["error"] == "InvalidMessageError"
+    assert line["raised_at"].startswith("messages.py:")
+    assert "secret" not in service.log.getvalue()
+
+
+def test_what_the_refresher_did_is_counted_and_logged_account_by_account(
+    service: Service, capsys: Capture
+) -> None:
+    token = AccessToken("57_secret", START + 7200, START - 600)
+    with service.telemetry.invocation(FakeContext(), None):
+        service.telemetry.refreshed(
+            [
+                Refreshed("shop", token, calls=1),
+                Refreshed("bank", token, calls=2, forced=True, stored=False),
+                Refreshed("cafe", failure=answer(40164, "invalid ip 198.51.100.7"), calls=1),
+                Refreshed("typo", failure=Outcome(**{**fields(answer(40125)), "errcode": None})),
+            ],
+            START,
+        )
+    found = metrics(capsys.readouterr().out)
+    by_account = [(dimensions, value) for dimensions, value in of(found, "TokenRefreshes") if dimensions]
+    assert by_account == [
+        ({"account": "shop"}, 1),
+        ({"account": "bank"}, 2),
+        ({"account": "cafe"}, 1),
+        ({"account": "typo"}, 0),
+    ]
+    assert ({"account": "shop"}, 600.0) in of(found, "TokenAge")
+    assert of(found, "TokenNotStored") == [({}, 1), ({"account": "bank"}, 1)]
+    assert of(found, "TokenRefreshFailed") == [
+        ({}, 1),
+        ({"account": "cafe", "errcode": "40164"}, 1),
+        ({}, 1),
+        ({"account": "typo", "errcode": "none"}, 1),
+    ]
+    cafe, typo = service.lines("token refresh failed")
+    assert (cafe["account"], cafe["errcode"], cafe["errmsg"]) == ("cafe", 40164, "invalid ip 198.51.100.7")
+    assert (cafe["level"], cafe["error_class"], typo["account"]) == ("ERROR", "config", "typo")
+    assert [line["account"] for line in service.lines("token not stored")] == ["bank"]
+    assert [line["account"] for line in service.lines("token replaced by force")] == ["bank"]
+    assert "57_secret" not in service.log.getvalue()
+
+
+def fields(outcome: Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
+
+
+def test_an_invocation_that_fails_says_where_but_not_what(service: Service, capsys: Capture) -> None:
+    def fail() -> None:
+        with service.telemetry.invocation(FakeContext(), "request-1") as line:
+            service.telemetry.returned(1)
+            line["messages"] = 3
+            message(data={"thing1": {"value": "57_secret\x00"}}, client_msg_id=f"{OPENID}")
+
+    with pytest.raises(Exception, match="control_characters"):
+        fail()
+    (line,) = service.lines()
+    assert (line["level"], line["message"], line["error"]) == (
+        "ERROR",
+        "invocation failed",
+        "InvalidMessageError",
+    )
+    assert line["raised_at"].startswith("messages.py:")
+    assert line["messages"] == 3
+    assert "57_secret" not in service.log.getvalue()
+    assert OPENID not in service.log.getvalue()
+    assert of(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
+
+
+def test_one_invocation_leaves_nothing_to_the_next(service: Service) -> None:
+    with service.telemetry.invocation(FakeContext(), "request-1") as line:
+        line["account"] = "shop"
+    with service.telemetry.invocation(FakeContext(), None):
+        pass
+    first, second = service.lines()
+    assert (first["correlation_id"], second.get("correlation_id")) == ("request-1", None)
+    assert (first["cold_start"], second["cold_start"]) == (True, False)
+    assert "account" not in second
+
+
+def test_metrics_are_one_json_document_a_line(service: Service, capsys: Capture) -> None:
+    attempt(service, answer(43101))
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(document["service"] == "wechat-notify-test" for document in documents)
+    assert OPENID not in json.dumps(documents)

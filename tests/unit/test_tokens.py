@@ -1,0 +1,548 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import START, FakeWeChat, Service, access_tokens, answer, highest, lowest, unreachable
+from wechat_notify.core.outcomes import (
+    ErrorClass,
+    Outcome,
+    RefresherBusyError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+    outcome_from_dict,
+)
+from wechat_notify.core.tokens import AccessToken, Grant, Refreshed
+
+BEIJING = timezone(timedelta(hours=8))
+
+Ask = Callable[[], object]
+
+
+def failure(call: Ask) -> Outcome:
+    with pytest.raises(TokenUnavailableError) as caught:
+        call()
+    return caught.value.outcome
+
+
+def token(value: str = "T1", *, at: float = START, life: float = 7200.0) -> AccessToken:
+    return AccessToken(value, at + life, at)
+
+
+# ---------------------------------------------------------------- the token itself
+
+
+def test_a_token_is_not_shown_by_its_repr_or_in_its_digest() -> None:
+    secret = token("57_secret")
+    assert "57_secret" not in f"{secret!r} {secret} {secret.digest} {Grant('57_secret', 7200.0)!r}"
+    assert token("a").digest != token("b").digest
+
+
+@given(
+    life=st.floats(0, 7200, allow_nan=False),
+    passed=st.floats(0, 8000, allow_nan=False),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_a_token_is_usable_until_ten_seconds_before_it_expires(life: float, passed: float) -> None:
+    assert token(life=life).usable(START + passed) == (START + passed < START + life - 10)
+
+
+# ---------------------------------------------------------------- the sender's cache
+
+
+def test_a_cached_token_is_not_read_again(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    first = tokens.get("shop")
+    service.clock.advance(59.9)
+    assert tokens.get("shop") is first
+    assert service.store.reads == ["shop"]
+
+
+@pytest.mark.parametrize(("jitter", "age"), [(lowest, 30), (highest, 60)])
+def test_a_cached_token_is_read_again_after_its_jittered_age(
+    service: Service, jitter: Callable[[float, float], float], age: float
+) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock, jitter)
+    tokens.get("shop")
+    service.store.tokens["shop"] = token("newer")
+    service.clock.advance(age - 0.1)
+    assert tokens.get("shop").value != "newer"
+    service.clock.advance(0.2)
+    assert tokens.get("shop").value == "newer"
+
+
+def test_a_cached_token_is_not_used_beyond_its_expiry(service: Service) -> None:
+    service.store.tokens["shop"] = token("short", life=20)
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    assert tokens.get("shop").value == "short"
+    service.clock.advance(11)
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    assert service.refresher.asked == [("shop", None)]
+
+
+@given(
+    steps=st.lists(st.floats(0, 400, allow_nan=False), min_size=1, max_size=15),
+    life=st.floats(310, 1000, allow_nan=False),
+    jitter=st.sampled_from([lowest, highest]),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_sender_ever_uses_an_expired_token_or_one_that_is_a_minute_older_than_the_store(
+    steps: list[float], life: float, jitter: Callable[[float, float], float]
+) -> None:
+    service = Service()
+    clock, wechat = service.clock, FakeWeChat(service.clock, life=life)
+    service.store.sources["shop"] = wechat.app("wx-shop")
+    service.store.tokens.clear()
+    tokens = access_tokens(service.store, service.refresher, clock, jitter)
+    replaced_at: dict[str, float] = {}
+    for step in steps:
+        clock.advance(step)
+        used = tokens.get("shop")
+        assert used.usable(clock.now())
+        assert clock.now() - replaced_at.get(used.value, clock.now()) < 60
+        replaced_at[service.store.tokens["shop"].value] = clock.now()
+        wechat.renew("wx-shop")
+        service.token_refresher.refresh("shop")
+
+
+def test_the_tokens_of_two_accounts_are_kept_apart(service: Service) -> None:
+    service.add_account("bank")
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert {tokens.get("shop").value, tokens.get("bank").value} == {
+        "token-1-of-wx-shop",
+        "token-1-of-wx-bank",
+    }
+
+
+def test_where_none_is_stored_the_refresher_is_asked(service: Service) -> None:
+    service.add_account("new", stored=False)
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert tokens.get("new").value == "token-1-of-wx-new"
+    assert service.refresher.asked == [("new", None)]
+    assert service.store.tokens["new"].value == "token-1-of-wx-new"
+
+
+def test_an_unknown_account_is_asked_about_once_in_ten_seconds(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    for _ in range(3):
+        with pytest.raises(UnknownAccountError):
+            tokens.get("nobody")
+    assert len(service.refresher.asked) == 1
+    service.add_account("nobody", stored=False)
+    service.clock.advance(10.1)
+    assert tokens.get("nobody").value == "token-1-of-wx-nobody"
+
+
+def test_an_account_that_has_a_token_by_now_is_no_longer_unknown(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    with pytest.raises(UnknownAccountError):
+        tokens.get("nobody")
+    service.add_account("nobody")
+    assert tokens.get("nobody").value == "token-1-of-wx-nobody"
+
+
+def test_a_store_that_is_down_does_not_stop_a_sender_with_a_good_token(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    first = tokens.get("shop")
+    service.store.failing = {"read": "ThrottlingException"}
+    service.refresher.down = "ServiceException"
+    service.clock.advance(61)
+    assert tokens.get("shop") is first
+    service.clock.advance(7200)
+    assert failure(lambda: tokens.get("shop")).error_class is ErrorClass.TRANSIENT
+
+
+def test_where_the_store_cannot_be_read_the_refresher_may_answer(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    service.store.failing = {"read": "ThrottlingException"}
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+
+
+def test_where_neither_answers_the_sender_is_told_to_come_again(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    service.store.failing = {"read": "ThrottlingException", "load": "ThrottlingException"}
+    outcome = failure(lambda: tokens.get("shop"))
+    assert (outcome.error_class, outcome.retryable, outcome.retry_after) == (ErrorClass.TRANSIENT, True, 2.0)
+
+
+def test_a_busy_refresher_is_waited_for_while_the_store_is_watched(service: Service) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 3
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    assert service.clock.slept == pytest.approx([0.4, 0.6, 0.9])
+    assert len(service.store.reads) == 4
+
+
+def test_a_token_that_appears_in_the_store_ends_the_wait(service: Service) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 1000
+
+    def sleep(seconds: float) -> None:
+        service.clock.sleep(seconds)
+        service.store.tokens["shop"] = token("meanwhile", at=service.clock.now())
+
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    tokens._sleep = sleep
+    assert tokens.get("shop").value == "meanwhile"
+    assert service.refresher.turned_away == 1
+
+
+def test_a_refresher_that_stays_busy_is_waited_for_ten_seconds_at_most(service: Service) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 1000
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    outcome = failure(lambda: tokens.get("shop"))
+    assert (outcome.error_class, outcome.retryable, outcome.retry_after) == (ErrorClass.TRANSIENT, True, 2.0)
+    assert 8 < sum(service.clock.slept) <= 10
+
+
+def test_those_who_queue_behind_a_failure_do_not_wait_for_it_in_turn(service: Service) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 1000
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    first = failure(lambda: tokens.get("shop"))
+    waited, asked = sum(service.clock.slept), len(service.refresher.asked)
+    assert [failure(lambda: tokens.get("shop")) for _ in range(9)] == [first] * 9
+    assert (sum(service.clock.slept), len(service.refresher.asked)) == (waited, asked)
+    service.refresher.busy = 0
+    service.clock.advance(2.1)
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+
+
+def test_the_failure_of_one_account_is_not_that_of_another(service: Service) -> None:
+    service.add_account("bank", stored=False)
+    service.wechat.refuse_tokens("wx-bank", answer(40125))
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert failure(lambda: tokens.get("bank")).errcode == 40125
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+
+
+# ---------------------------------------------------------------- a rejected token
+
+
+def test_a_rejected_token_is_replaced_by_what_the_store_has_by_now(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    old = tokens.get("shop")
+    service.wechat.renew("wx-shop")
+    service.token_refresher.refresh("shop")
+    assert tokens.replace("shop", old).value == "token-2-of-wx-shop"
+    assert service.refresher.asked == []
+
+
+def test_a_rejected_token_that_is_still_stored_is_named_to_the_refresher_by_its_digest(
+    service: Service,
+) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    old = tokens.get("shop")
+    service.wechat.renew("wx-shop")
+    new = tokens.replace("shop", old)
+    assert new.value == "token-2-of-wx-shop"
+    assert service.refresher.asked == [("shop", old.digest)]
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert tokens.get("shop") is new
+
+
+def test_the_second_thread_of_a_process_takes_what_the_first_one_got(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    old = tokens.get("shop")
+    service.wechat.renew("wx-shop")
+    service.forget()
+    assert tokens.replace("shop", old) is tokens.replace("shop", old)
+    assert len(service.refresher.asked) == 1
+    assert len(service.store.reads) == 1
+
+
+def test_a_rejected_token_is_not_used_again_when_it_could_not_be_replaced(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    old = tokens.get("shop")
+    service.refresher.down = "ServiceException"
+    failure(lambda: tokens.replace("shop", old))
+    service.store.failing = {"read": "ThrottlingException"}
+    assert failure(lambda: tokens.get("shop")).error_class is ErrorClass.TRANSIENT
+
+
+def test_two_hundred_senders_that_are_rejected_together_lead_to_one_call(service: Service) -> None:
+    rejected = service.store.tokens["shop"]
+    service.wechat.renew("wx-shop")
+    service.refresher.while_running = lambda: time.sleep(0.02)
+    senders = [access_tokens(service.store, service.refresher, service.clock, highest) for _ in range(200)]
+    for sender in senders:
+        assert sender.get("shop") == rejected
+        sender._sleep = lambda _seconds: time.sleep(0.005)  # the fake clock stands: nobody gives up
+    together = threading.Barrier(200)
+    results: list[str] = []
+
+    def replace_token(index: int) -> None:
+        together.wait()
+        results.append(senders[index].replace("shop", rejected).value)
+
+    threads = [threading.Thread(target=replace_token, args=(index,)) for index in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["token-2-of-wx-shop"] * 200
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert len(service.store.saves) == 1
+
+
+def test_the_fake_refresher_lets_in_one_at_a_time(service: Service) -> None:
+    def ask_again() -> None:
+        with pytest.raises(RefresherBusyError):
+            service.refresher.ask("shop", None)
+
+    service.refresher.while_running = ask_again
+    assert service.refresher.ask("shop", None).value == "token-1-of-wx-shop"
+    assert service.refresher.turned_away == 1
+
+
+# ---------------------------------------------------------------- the refresher
+
+
+def test_a_new_account_gets_its_first_token(service: Service) -> None:
+    service.add_account("new", stored=False)
+    result = service.token_refresher.refresh("new")
+    assert result == Refreshed("new", result.token, calls=1, changed=True)
+    assert result.token == AccessToken("token-1-of-wx-new", START + 7200, START)
+    assert service.store.saves == [("new", result.token)]
+
+
+def test_a_token_that_is_still_the_same_is_not_written(service: Service) -> None:
+    service.clock.advance(300.7)
+    result = service.token_refresher.refresh("shop")
+    assert (result.calls, result.changed, result.failure) == (1, False, None)
+    assert result.token is not None
+    assert result.token.obtained_at == START
+    assert service.store.saves == []
+
+
+def test_a_renewed_token_is_written_with_its_remaining_time(service: Service) -> None:
+    service.clock.advance(6950)
+    result = service.token_refresher.refresh("shop")
+    assert result.changed
+    assert service.store.tokens["shop"] == AccessToken("token-2-of-wx-shop", START + 14150, START + 6950)
+
+
+def test_an_expiry_that_moved_is_written(service: Service) -> None:
+    stored = service.store.tokens["shop"]
+    service.store.tokens["shop"] = replace(stored, expires_at=stored.expires_at - 61)
+    assert service.token_refresher.refresh("shop").changed
+    assert service.store.tokens["shop"] == stored
+
+
+def test_all_accounts_are_refreshed_and_a_failing_one_stops_no_other(service: Service) -> None:
+    for account in ("zoo", "bank", "cafe", "dead"):
+        service.add_account(account, stored=False)
+    service.wechat.refuse_tokens("wx-bank", answer(40164, "invalid ip 198.51.100.7, not in whitelist"))
+    service.store.sources["cafe"] = service.wechat.app("wx-cafe", "another secret")
+    service.wechat.refuse_tokens("wx-dead", answer(40243))
+    service.store.broken["typo"] = "wrong: app_id"
+    results = service.token_refresher.refresh_all()
+    assert [result.account for result in results] == ["bank", "cafe", "dead", "shop", "typo", "zoo"]
+    failures = {result.account: result.failure for result in results if result.failure}
+    assert {account: outcome.errcode for account, outcome in failures.items()} == {
+        "bank": 40164,
+        "cafe": 40125,
+        "dead": 40243,
+        "typo": None,
+    }
+    assert "198.51.100.7" in str(failures["bank"].errmsg)
+    assert (failures["typo"].error_class, failures["typo"].retryable) == (ErrorClass.CONFIG, False)
+    assert "wrong: app_id" in failures["typo"].hint.en
+    assert {account for account, _ in service.store.saves} == {"zoo"}
+
+
+def test_many_accounts_are_refreshed_at_the_same_time(service: Service) -> None:
+    for index in range(16):
+        service.add_account(f"team-{index}", stored=False)
+    del service.store.sources["shop"]
+    together = threading.Barrier(16, timeout=5)  # breaks unless all sixteen are under way
+
+    def wait_for_all(_app_id: str) -> None:
+        together.wait()
+
+    service.wechat.while_fetching = wait_for_all
+    assert all(result.changed for result in service.token_refresher.refresh_all())
+
+
+def test_no_accounts_are_no_trouble(service: Service) -> None:
+    service.store.sources.clear()
+    assert service.token_refresher.refresh_all() == []
+
+
+def test_a_token_that_could_not_be_stored_is_used_and_reported(service: Service) -> None:
+    service.wechat.renew("wx-shop")
+    service.store.failing = {"save": "ThrottlingException"}
+    result = service.token_refresher.refresh("shop")
+    assert (result.stored, result.changed, result.failure) == (False, True, None)
+    assert result.token is not None
+    assert result.token.value == "token-2-of-wx-shop"
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert tokens.replace("shop", service.store.tokens["shop"]).value == "token-2-of-wx-shop"
+
+
+def test_a_store_that_cannot_be_read_is_an_error_of_the_whole_refresh(service: Service) -> None:
+    service.store.failing = {"load": "AccessDeniedException", "load_all": "AccessDeniedException"}
+    with pytest.raises(StorageError):
+        service.token_refresher.refresh("shop")
+    with pytest.raises(StorageError):
+        service.token_refresher.refresh_all()
+
+
+def test_wechat_is_not_asked_where_the_store_has_another_usable_token(service: Service) -> None:
+    result = service.token_refresher.replace("shop", token("the rejected one").digest)
+    assert (result.token, result.calls) == (service.store.tokens["shop"], 0)
+    assert service.wechat.fetches == []
+
+
+def test_a_sender_without_a_token_gets_the_stored_one(service: Service) -> None:
+    assert service.token_refresher.replace("shop", None).calls == 0
+
+
+def test_a_stored_token_that_ran_out_is_renewed_without_force(service: Service) -> None:
+    service.clock.advance(7195)
+    result = service.token_refresher.replace("shop", None)
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert (result.forced, result.changed) == (False, True)
+
+
+def rejected_and_handed_out_again(service: Service) -> Refreshed:
+    stored = service.store.tokens["shop"]
+    service.wechat.reject("wx-shop")
+    return service.token_refresher.replace("shop", stored.digest)
+
+
+def test_force_is_used_only_after_normal_mode_handed_out_the_rejected_token(service: Service) -> None:
+    result = rejected_and_handed_out_again(service)
+    assert service.wechat.fetches == [("wx-shop", False), ("wx-shop", True)]
+    assert (result.calls, result.forced, result.changed, result.failure) == (2, True, True, None)
+    assert service.store.tokens["shop"] == AccessToken(
+        "token-2-of-wx-shop", START + 7200, START, "2026-03-01", 1, START
+    )
+
+
+def test_a_forced_refresh_is_counted_before_it_is_made(service: Service) -> None:
+    counted: list[int] = []
+    service.wechat.while_fetching = lambda _app_id: counted.append(service.store.tokens["shop"].forced_count)
+    rejected_and_handed_out_again(service)
+    assert counted == [0, 1]
+
+
+def test_a_forced_refresh_that_cannot_be_counted_is_not_made(service: Service) -> None:
+    service.store.failing = {"save": "ThrottlingException"}
+    result = rejected_and_handed_out_again(service)
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert result.failure is not None
+    assert (result.failure.error_class, result.failure.retryable) == (ErrorClass.TRANSIENT, True)
+
+
+def test_the_next_forced_refresh_waits_for_half_a_minute(service: Service) -> None:
+    rejected_and_handed_out_again(service)
+    service.clock.advance(20)
+    service.forget()
+    result = rejected_and_handed_out_again(service)
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert result.failure is not None
+    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 11.0)
+    service.clock.advance(10.9)
+    assert rejected_and_handed_out_again(service).failure is not None
+    service.clock.advance(0.2)
+    assert rejected_and_handed_out_again(service).failure is None
+    assert service.store.tokens["shop"].forced_count == 2
+
+
+def test_the_twenty_first_forced_refresh_of_a_day_in_beijing_is_not_made(service: Service) -> None:
+    for _ in range(20):
+        assert rejected_and_handed_out_again(service).forced
+        service.clock.advance(31)
+    service.forget()
+    result = rejected_and_handed_out_again(service)
+    assert (result.forced, service.wechat.fetches) == (False, [("wx-shop", False)])
+    assert result.failure is not None
+    assert (result.failure.error_class, result.failure.retryable) == (ErrorClass.TOKEN, True)
+    assert "20" in result.failure.hint.en
+    midnight = datetime(2026, 3, 2, tzinfo=BEIJING).timestamp()
+    service.clock.advance(midnight - service.clock.now() - 1)
+    service.token_refresher.refresh("shop")
+    assert rejected_and_handed_out_again(service).failure is not None
+    service.clock.advance(1)
+    assert rejected_and_handed_out_again(service).failure is None
+    assert (service.store.tokens["shop"].forced_day, service.store.tokens["shop"].forced_count) == (
+        "2026-03-02",
+        1,
+    )
+
+
+def test_a_scheduled_refresh_keeps_the_count_of_forced_ones(service: Service) -> None:
+    rejected_and_handed_out_again(service)
+    service.wechat.renew("wx-shop")
+    assert service.token_refresher.refresh("shop").changed
+    assert (service.store.tokens["shop"].forced_count, service.store.tokens["shop"].forced_at) == (1, START)
+
+
+def test_a_token_that_stays_the_rejected_one_is_not_handed_out(service: Service) -> None:
+    stored = service.store.tokens["shop"]
+    service.wechat._apps["wx-shop"].forced.append(START - 1)  # WeChat remembers one that we do not
+    result = service.token_refresher.replace("shop", stored.digest)
+    assert (result.token, result.forced) == (None, True)
+    assert result.failure is not None
+    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 30.0)
+
+
+def test_a_failing_token_endpoint_is_told_to_the_sender(service: Service) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", unreachable())
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert failure(lambda: tokens.get("shop")) == unreachable()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 4000, allow_nan=False), st.sampled_from(["reject", "renew", "refresh", "get"])
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_whatever_happens_force_stays_within_wechats_limits(steps: list[tuple[float, str]]) -> None:
+    service = Service()
+    forced: list[float] = []
+    for wait, step in steps:
+        service.clock.advance(wait % 45 if step == "reject" else wait)
+        service.forget()
+        if step == "reject":
+            service.token_refresher.refresh("shop")
+            rejected_and_handed_out_again(service)
+        elif step == "renew":
+            service.wechat.renew("wx-shop")
+        elif step == "refresh":
+            service.token_refresher.refresh("shop")
+        else:
+            service.token_refresher.replace("shop", None)
+        forced += [service.clock.now()] * service.wechat.fetches.count(("wx-shop", True))
+    assert all(later - earlier >= 30 for earlier, later in pairwise(forced))
+    days = [datetime.fromtimestamp(at, BEIJING).date() for at in forced]
+    assert all(days.count(day) <= 20 for day in days)
+
+
+# ---------------------------------------------------------------- from function to function
+
+
+@pytest.mark.parametrize("outcome", [answer(40164, "invalid ip"), unreachable()])
+def test_an_outcome_survives_the_way_between_two_functions(outcome: Outcome) -> None:
+    assert outcome_from_dict(asdict(outcome)) == outcome
+
+
+def test_errors_hold_no_token() -> None:
+    assert str(TokenUnavailableError(answer(40125))) == "no access token: config 40125"
