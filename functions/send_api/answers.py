@@ -14,9 +14,11 @@ from wechat_notify.core.envelope import BODY_BYTES_MOST, SendRequest
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,
+    BodyTooLargeError,
     ErrorClass,
     InvalidMessageError,
     MalformedBodyError,
+    MediaTypeError,
     Outcome,
     Status,
     StorageError,
@@ -131,6 +133,10 @@ def refusal(error: WeChatNotifyError) -> Response:
                 _INVALID,
                 errors=[violation.as_dict() for violation in error.violations],
             )
+        case MediaTypeError():
+            return _problem(415, "unsupported-media-type", _MEDIA_TYPE)
+        case BodyTooLargeError():
+            return _problem(413, "body-too-large", _TOO_LARGE)
         case UnknownAccountError():
             return _problem(404, "unknown-account", _UNKNOWN_ACCOUNT)
         case StorageError():
@@ -143,6 +149,11 @@ def refusal(error: WeChatNotifyError) -> Response:
                 headers={"Retry-After": "2"},
             )
     raise error
+
+
+def reason(error: WeChatNotifyError) -> str:
+    """The refusal's name in the log and in the metric, the same as the queue's."""
+    return _REASONS[type(error)]
 
 
 def is_json(content_type: str | None) -> bool:
@@ -183,6 +194,20 @@ def _problem(
     return Response(status, {**body, "rid": None, **more}, headers or {})
 
 
+_REASONS = {
+    MediaTypeError: "media_type",
+    BodyTooLargeError: "too_large",
+    MalformedBodyError: "unreadable",
+    InvalidMessageError: "invalid_message",
+    UnknownAccountError: "unknown_account",
+    StorageError: "not_queued",
+}
+_MEDIA_TYPE = Bilingual(
+    "Send JSON with Content-Type: application/json.", "请以 Content-Type: application/json 发送 JSON。"
+)
+_TOO_LARGE = Bilingual(
+    f"The body is larger than {BODY_BYTES_MOST // 1024} KiB.", f"请求体超过 {BODY_BYTES_MOST // 1024} KiB。"
+)
 _INVALID = Bilingual(
     "The message was not sent: correct the fields listed under errors.",
     "消息未发送：请修正 errors 中列出的字段。",
@@ -194,21 +219,6 @@ _UNKNOWN_ACCOUNT = Bilingual(
 _STORAGE = Bilingual(
     "The message was not queued; try again shortly.",
     "消息未能入队，请稍后重试。",
-)
-UNSUPPORTED_MEDIA_TYPE = _problem(
-    415,
-    "unsupported-media-type",
-    Bilingual(
-        "Send JSON with Content-Type: application/json.", "请以 Content-Type: application/json 发送 JSON。"
-    ),
-)
-TOO_LARGE = _problem(
-    413,
-    "body-too-large",
-    Bilingual(
-        f"The body is larger than {BODY_BYTES_MOST // 1024} KiB.",
-        f"请求体超过 {BODY_BYTES_MOST // 1024} KiB。",
-    ),
 )
 INTERNAL_ERROR = _problem(
     500,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from functions.send_api import answers
@@ -15,7 +16,12 @@ from wechat_notify.core.envelope import (
     queue_body,
 )
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import UnknownAccountError, WeChatNotifyError
+from wechat_notify.core.outcomes import (
+    BodyTooLargeError,
+    MediaTypeError,
+    UnknownAccountError,
+    WeChatNotifyError,
+)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -24,29 +30,29 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         with bootstrap.telemetry().invocation(context, request_id) as line:
             try:
-                response = _send(event)
+                response = _send(event, lambda: context.get_remaining_time_in_millis() / 1000)
             except WeChatNotifyError as error:
                 response = answers.refusal(error)
-                line.update(refusal=type(error).__name__, detail=str(error)[:500])
+                bootstrap.telemetry().refused(answers.reason(error), detail=str(error)[:500])
             line.update(status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = answers.INTERNAL_ERROR
     return response.for_api_gateway(request_id)
 
 
-def _send(event: dict[str, Any]) -> answers.Response:
+def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.Response:
     account = event["pathParameters"]["account"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     if not is_account_name(account):
         raise UnknownAccountError(account)
     if not answers.is_json(headers.get("content-type")):
-        return answers.UNSUPPORTED_MEDIA_TYPE
+        raise MediaTypeError
     body = event.get("body") or ""
     content = (
         base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     )
     if len(content) > BODY_BYTES_MOST:
-        return answers.TOO_LARGE
+        raise BodyTooLargeError
     value = parse_json(content)
     message, warnings = parse_message(value)
     request = SendRequest(bootstrap.message_id()(), account, value)
@@ -55,7 +61,7 @@ def _send(event: dict[str, Any]) -> answers.Response:
         bootstrap.send_queue().send(queue_body(request))
         return answers.queued(request, warnings)
     openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
-    delivery = bootstrap.sender().send(account, message)
+    delivery = bootstrap.sender().send(account, message, seconds_left)
     bootstrap.telemetry().message(
         message,
         delivery,

@@ -43,7 +43,7 @@ def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_message_is_sent_once_with_the_accounts_token(service: Service, kind: str) -> None:
     what = message(kind)
-    delivery = service.sender.send("shop", what)
+    delivery = service.sender.send("shop", what, lambda: 60.0)
     assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 1)
     assert service.wechat.attempts == [(what, "token-1-of-wx-shop")]
 
@@ -52,21 +52,21 @@ def test_the_seconds_are_those_that_wechat_took(service: Service) -> None:
     service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
     service.refresher.busy = 3
     service.store.tokens.clear()
-    assert service.sender.send("shop", message()).seconds == pytest.approx(0.25)
+    assert service.sender.send("shop", message(), lambda: 60.0).seconds == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])
 def test_a_rejected_token_is_replaced_and_the_message_repeated(service: Service, errcode: int) -> None:
     service.wechat.renew("wx-shop")
     service.wechat.plan.append(answer(errcode))
-    delivery = service.sender.send("shop", message())
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
     assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
     assert [token for _, token in service.wechat.attempts] == ["token-1-of-wx-shop", "token-2-of-wx-shop"]
 
 
 def test_a_message_is_repeated_once_and_no_more(service: Service) -> None:
     service.wechat.plan.extend([answer(40001)] * 3)
-    delivery = service.sender.send("shop", message())
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
     assert (delivery.outcome.errcode, delivery.attempts) == (40001, 2)
     assert len(service.wechat.attempts) == 2
 
@@ -74,21 +74,21 @@ def test_a_message_is_repeated_once_and_no_more(service: Service) -> None:
 @pytest.mark.parametrize("errcode", [code for code in ERRCODES if code not in {40001, 40014, 42001}])
 def test_no_other_answer_is_repeated_at_once(service: Service, errcode: int) -> None:
     service.wechat.plan.append(answer(errcode))
-    delivery = service.sender.send("shop", message())
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
     assert delivery == Delivery(answer(errcode), 1, 0.0)
     assert service.refresher.asked == []
 
 
 def test_a_lost_answer_is_not_repeated_at_once(service: Service) -> None:
     service.wechat.plan.append(lost())
-    assert service.sender.send("shop", message()).outcome == lost()
+    assert service.sender.send("shop", message(), lambda: 60.0).outcome == lost()
     assert len(service.wechat.attempts) == 1
 
 
 def test_without_a_token_nothing_is_attempted(service: Service) -> None:
     service.store.tokens.clear()
     service.wechat.refuse_tokens("wx-shop", answer(40164, "invalid ip 198.51.100.7"))
-    delivery = service.sender.send("shop", message())
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
     assert (delivery.outcome.errcode, delivery.outcome.unattempted, delivery.attempts) == (40164, True, 0)
     assert service.wechat.attempts == []
 
@@ -96,13 +96,13 @@ def test_without_a_token_nothing_is_attempted(service: Service) -> None:
 def test_where_the_rejected_token_cannot_be_replaced_the_message_is_not_judged(service: Service) -> None:
     service.wechat.reject("wx-shop")
     service.wechat.refuse_tokens("wx-shop", answer(40243))
-    delivery = service.sender.send("shop", message())
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
     assert (delivery.outcome.errcode, delivery.outcome.unattempted, delivery.attempts) == (40243, True, 1)
 
 
 def test_an_unknown_account_is_an_error(service: Service) -> None:
     with pytest.raises(UnknownAccountError):
-        service.sender.send("nobody", message())
+        service.sender.send("nobody", message(), lambda: 60.0)
     with pytest.raises(UnknownAccountError):
         service.sender.knows("nobody")
 
@@ -116,9 +116,25 @@ def test_an_account_without_a_token_for_the_moment_is_known(service: Service) ->
 # ---------------------------------------------------------------- whether a queued message is repeated
 
 
+def test_no_attempt_begins_that_the_function_could_not_see_the_end_of(service: Service) -> None:
+    delivery = service.sender.send("shop", message(), lambda: 8.9)
+    assert (delivery.attempts, service.wechat.attempts) == (0, [])
+    assert (delivery.outcome.status, delivery.outcome.error_class) == (Status.FAILED, ErrorClass.TRANSIENT)
+    assert delivery.outcome.retryable
+    assert service.sender.send("shop", message(), lambda: 9.0).outcome.status is Status.SENT
+
+
+def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_it(service: Service) -> None:
+    service.wechat.plan.append(answer(40001))
+    delivery = service.sender.send("shop", message(), lambda: 26.9)
+    assert (delivery.attempts, delivery.outcome.errcode) == (1, 40001)
+    assert delivery.outcome.retryable
+    assert service.refresher.asked == []
+
+
 @pytest.mark.parametrize(
     ("errcode", "least"),
-    [(-1, 2.0), (40001, 30.0), (43108, 1.0), (43117, 60.0), (45011, 60.0), (45009, UNTIL_MIDNIGHT)],
+    [(-1, 2.0), (40001, 3.0), (43108, 1.0), (43117, 60.0), (45011, 60.0), (45009, UNTIL_MIDNIGHT)],
 )
 def test_what_is_worth_repeating_waits_as_long_as_its_kind_of_error_asks(errcode: int, least: float) -> None:
     assert again(answer(errcode)) == least
@@ -133,7 +149,9 @@ def test_what_would_fail_again_is_not_repeated(errcode: int) -> None:
 
 def test_a_message_that_was_not_judged_waits_for_an_operator() -> None:
     sender_outcome = Outcome(**{**fields(answer(40164)), "unattempted": True})
-    assert again(sender_outcome) == 301.0
+    assert [again(sender_outcome, receive_count=count) for count in (1, 2, 3, 5, 500)] == [
+        300.0, 600.0, 1200.0, 3600.0, 3600.0,
+    ]  # fmt: skip
 
 
 def fields(outcome: Outcome) -> dict[str, Any]:

@@ -217,7 +217,9 @@ def test_all_json_is_read_as_python_reads_it(value: object, ascii_only: bool, as
 
 
 def test_the_largest_body_fits_into_the_queue() -> None:
-    assert BODY_BYTES_MOST == 262_144
+    # Two bytes of UTF-8 may become the six of an escape; SQS took 256 KiB for most of its life.
+    message = {"kind": "template", "touser": "é" * (BODY_BYTES_MOST // 2)}
+    assert len(queue_body(SendRequest("x" * 64, "a" * 64, message))) < 256 * 1024
 
 
 # --- The queue ----------------------------------------------------------------------------------

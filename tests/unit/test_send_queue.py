@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.fakes import (
 from wechat_notify import bootstrap
 from wechat_notify.core.messages import Message
 from wechat_notify.settings import MissingSettingError
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -178,10 +180,10 @@ def test_what_nobody_foresaw_returns_one_message_and_is_logged(
 ) -> None:
     send = service.sender.send
 
-    def break_down(account: str, message: Message) -> Any:
+    def break_down(account: str, message: Message, seconds_left: Callable[[], float]) -> Any:
         if message.kind == "template":
             raise RuntimeError(message.touser)
-        return send(account, message)
+        return send(account, message, seconds_left)
 
     monkeypatch.setattr(service.sender, "send", break_down)
     assert handle("send_queue/sqs_batch") == ids(load_event("send_queue/sqs_batch"))[2:]
@@ -202,7 +204,7 @@ def test_a_missing_hash_key_is_noticed_before_any_message_is_sent(
         raise MissingSettingError("OPENID_HASH_KEY")
 
     monkeypatch.setattr(bootstrap, "openid_hash", missing)
-    with pytest.raises(MissingSettingError):
+    with pytest.raises(InvocationError, match="MissingSettingError"):
         handle("send_queue/sqs_batch")
     assert service.wechat.attempts == []
 

@@ -542,6 +542,7 @@ def test_alarms_watch_what_exists(stack: Stack) -> None:
         "EventDeadLetterAlarm": [("QueueName", "<EventDeadLetterQueue.QueueName>")],
         "OldestMessageAlarm": [("QueueName", "<SendQueue.QueueName>")],
         "TokenRefreshAlarm": [("service", service)],
+        "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
     }
 
 

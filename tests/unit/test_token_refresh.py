@@ -7,8 +7,9 @@ import pytest
 
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, load_event, metrics, unreachable
-from wechat_notify.core.outcomes import ErrorClass, StorageError, outcome_from_dict
+from wechat_notify.core.outcomes import ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 ONE_ACCOUNT = load_event("token_refresh/one_account")
@@ -129,7 +130,7 @@ def test_unusable_credentials_are_reported_without_their_content(service: Servic
 
 def test_a_store_that_does_not_answer_fails_the_invocation(service: Service) -> None:
     service.store.failing = {"load_all": "AccessDeniedException"}
-    with pytest.raises(StorageError):
+    with pytest.raises(InvocationError, match=r"^StorageError$"):
         refresh({})
     (line,) = service.lines()
     assert (line["message"], line["error"]) == ("invocation failed", "StorageError")

@@ -21,6 +21,11 @@ from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Status, Violation
 from wechat_notify.core.tokens import Refreshed
 
+
+class InvocationError(Exception):
+    """An invocation failed; the log line says with what and where."""
+
+
 _Dimensions = tuple[tuple[str, str], ...]
 
 
@@ -46,12 +51,13 @@ class Telemetry:
         fields: dict[str, Any] = {}
         try:
             yield fields
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again by its name
             fields["error"] = type(error).__name__
             self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
                 "invocation failed", **fields, raised_at=_location(error)
             )
-            raise
+            # Lambda prints what it is given: the name, not a text that may quote what it choked on.
+            raise InvocationError(type(error).__name__) from None
         else:
             self.logger.info("invocation finished", **fields)
         finally:
@@ -100,8 +106,10 @@ class Telemetry:
             self._counts["MessagesUnknown", by_kind] += 1
         else:
             errcode = "none" if outcome.errcode is None else str(outcome.errcode)
-            by_error = (("account", account), ("class", outcome.error_class.value), ("errcode", errcode))
-            self._counts["MessagesFailed", by_error] += 1
+            by_error = (("class", outcome.error_class.value), ("errcode", errcode))
+            # Without an attempt the account may be a name that somebody made up.
+            by_account = (("account", account),) if delivery.attempts else ()
+            self._counts["MessagesFailed", (*by_account, *by_error)] += 1
 
     def refused(self, reason: str, error: Exception | None = None, **fields: Any) -> None:
         """One message that was never attempted: its line and its count, by the reason."""

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-_CONNECT_TIMEOUT = 2.0
-_READ_TIMEOUT = {"ssm": 5.0, "sqs": 5.0, "lambda": 8.0}
+_CONNECT_TIMEOUT = 1.0
+_READ_TIMEOUT = {"ssm": 2.0, "sqs": 3.0, "lambda": 6.0}
 """Seconds; a function is invoked synchronously only to refresh a token."""
-_ATTEMPTS = {"ssm": 4, "sqs": 4, "lambda": 1}
-"""A busy refresher is waited for by ``core.tokens``, which knows what to look at meanwhile."""
+_ATTEMPTS = {"ssm": 2, "sqs": 3, "lambda": 1}
+"""A busy refresher is waited for by ``core.tokens``, which knows what to look at meanwhile. The times
+together are what ``core.delivery`` reckons with."""
+
+_making = threading.Lock()
+
+
+def client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
+    """The process's client for an AWS service; boto3 may not make two at a time."""
+    with _making:
+        return _client(service)
 
 
 @cache
-def client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
-    """The process's client for an AWS service."""
+def _client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
     import boto3  # noqa: PLC0415 - 120 ms of a cold start, for those who call AWS only
     from botocore.config import Config  # noqa: PLC0415
 

@@ -43,18 +43,17 @@ class RefreshFunction:
         StorageError
             The function could not be invoked, or failed.
         """
-        payload = json.dumps({"account": account, "rejected": rejected})
+        request = json.dumps({"account": account, "rejected": rejected})
         try:
-            answer = client("lambda").invoke(FunctionName=self._function_name, Payload=payload)
-            result = json.loads(answer["Payload"].read())
+            answer = client("lambda").invoke(FunctionName=self._function_name, Payload=request)
+            payload = answer["Payload"].read()
+            if not answer.get("FunctionError"):
+                return _token(account, json.loads(payload))
+            code = "FunctionError"  # its payload is an error's text and traceback: left where it is
         except (BotoCoreError, ClientError) as error:
             code = error_code(error)
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             code = "UnreadableAnswer"
-        else:
-            if not answer.get("FunctionError"):
-                return _token(account, result)
-            code = "FunctionError"  # its payload is an error's text and traceback: left where it is
         if code in _BUSY:
             raise RefresherBusyError(account)
         raise StorageError("ask for a token", code)

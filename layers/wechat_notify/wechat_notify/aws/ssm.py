@@ -128,11 +128,10 @@ class Accounts:
             try:
                 source = self._source(AppCredentials.model_validate_json(values[_CREDENTIALS]))
             except ValidationError as error:
-                # Only where it is wrong, never what stands there: that may be a secret in the wrong place.
-                fields = sorted({".".join(map(str, details["loc"])) or "JSON" for details in error.errors()})
-                problem = (
-                    f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {", ".join(fields)[:200]}'
-                )
+                # Only our own names, never what stands there: a secret may be in any wrong place.
+                wrong = {str(details["loc"][0]) if details["loc"] else "JSON" for details in error.errors()}
+                fields = sorted(wrong & {"JSON", *AppCredentials.model_fields}) or ["an unknown field"]
+                problem = f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {", ".join(fields)}'
         token = _token(values[_ACCESS_TOKEN]) if _ACCESS_TOKEN in values else None
         return Account(account, source, token, problem)
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from wechat_notify.core.delivery import Delivery, Sender, repeat_in
+from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE, Delivery, Sender, repeat_in
 from wechat_notify.core.envelope import SendRequest, is_account_name, parse_queue_body
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
@@ -26,8 +26,6 @@ from wechat_notify.core.outcomes import (
 )
 
 _CONCURRENCY = 10
-_TIME_FOR_ONE = 35.0
-"""Seconds that one message may need with a refreshed token; with less left none is started."""
 _NOW = 0.0
 
 
@@ -166,10 +164,10 @@ class BatchSender:
         return Handled(record, Disposition.FINISHED, refusal="unreadable", detail=error.text.en)
 
     def _attempt(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
-        if seconds_left() < _TIME_FOR_ONE:
+        if seconds_left() < TIME_FOR_A_MESSAGE:
             return self._again(read, _NOW, None)
         try:
-            delivery = self._sender.send(read.request.account, read.message)
+            delivery = self._sender.send(read.request.account, read.message, seconds_left)
         except UnknownAccountError:
             return Handled(read.record, Disposition.FINISHED, read.request, refusal="unknown_account")
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what is sent already

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from wechat_notify.core.messages import Message, Template
-from wechat_notify.core.outcomes import ErrorClass, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, TokenUnavailableError
 from wechat_notify.core.tokens import AccessTokens
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001})
@@ -18,11 +18,31 @@ _BEIJING = timezone(timedelta(hours=8))
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _CONFIG_WAIT = 300.0
-"""Seconds between attempts while an operator has something to mend."""
+_CONFIG_WAIT_MOST = 3600.0
+"""Seconds between attempts while an operator has something to mend: doubled each time, up to this."""
 _VISIBILITY_MOST = 11.5 * 3600
 """SQS holds a message back for 12 hours at most, counted from when it was received."""
+_TIME_FOR_A_TOKEN = 18.0
+"""Seconds that reading the store, asking the refresher and waiting for it may take at worst."""
+_TIME_FOR_A_POST = 9.0
+"""Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
+one does not know what became of the message."""
+TIME_FOR_A_MESSAGE = _TIME_FOR_A_TOKEN + _TIME_FOR_A_POST
+"""Seconds that must be left where messages are sent one after another, for the next to be started."""
 _DEDUPLICATED_FOR = 9 * 60.0
 """WeChat de-duplicates by client_msg_id for 10 minutes; the rest is for clocks and the call."""
+
+
+_TOO_LATE = Outcome(
+    Status.FAILED,
+    ErrorClass.TRANSIENT,
+    Bilingual(
+        "Too little time was left to send the message; nothing was sent. Try again shortly.",
+        "剩余时间不足，消息未发出，请稍后重试。",
+    ),
+    retryable=True,
+    retry_after=2.0,
+)
 
 
 class MessageApi(Protocol):
@@ -49,8 +69,17 @@ class Sender:
         self._wechat = wechat
         self._clock = clock
 
-    def send(self, account: str, message: Message) -> Delivery:
+    def send(self, account: str, message: Message, seconds_left: Callable[[], float]) -> Delivery:
         """Send the message now; a rejected token is replaced and the message repeated once.
+
+        Parameters
+        ----------
+        account : str
+            The account's name.
+        message : Message
+            The message, already checked.
+        seconds_left : Callable
+            Seconds until the function is stopped; nothing is begun that could outlast them.
 
         Raises
         ------
@@ -61,11 +90,17 @@ class Sender:
         try:
             token = self._tokens.get(account)
             while True:
+                if seconds_left() < _TIME_FOR_A_POST:
+                    return Delivery(_TOO_LATE, attempts, seconds)
                 started = self._clock()
                 outcome = self._wechat.send(message, token.value)
                 attempts += 1
                 seconds += self._clock() - started
-                if outcome.errcode not in REJECTED_TOKEN or attempts > 1:
+                if (
+                    outcome.errcode not in REJECTED_TOKEN
+                    or attempts > 1
+                    or seconds_left() < TIME_FOR_A_MESSAGE
+                ):
                     return Delivery(outcome, attempts, seconds)
                 token = self._tokens.replace(account, token)
         except TokenUnavailableError as error:
@@ -105,8 +140,8 @@ def repeat_in(
     jitter : Callable
         A random number between two bounds.
     """
-    growth = 4 ** min(receive_count - 1, 8)  # beyond that it is over the most anyway
-    backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
+    growth = 2.0 ** min(receive_count - 1, 16)  # beyond that it is over the most anyway
+    backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth**2))
     if outcome.status is Status.UNKNOWN:
         # Only where WeChat itself drops the second copy is a lost answer safe to repeat.
         deduplicated = isinstance(message, Template) and message.client_msg_id
@@ -115,7 +150,9 @@ def repeat_in(
         return min(_VISIBILITY_MOST, seconds_to_reset(now) + jitter(0, 600))
     if outcome.retryable:
         return max(backoff, (outcome.retry_after or 0) + jitter(0, 2))
-    return _CONFIG_WAIT + backoff if outcome.unattempted else None
+    if outcome.unattempted:
+        return min(_CONFIG_WAIT_MOST, _CONFIG_WAIT * growth) + jitter(0, 60)
+    return None
 
 
 def seconds_to_reset(now: float) -> float:

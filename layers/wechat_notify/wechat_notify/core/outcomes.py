@@ -3,6 +3,8 @@
 ::
 
     WeChatNotifyError
+    ├── MediaTypeError         the body is said to be something else than JSON
+    ├── BodyTooLargeError      no message is as large as that
     ├── MalformedBodyError     the text is not the JSON that it must be
     ├── InvalidMessageError    WeChat would refuse it: every violation is listed
     ├── UnknownAccountError    no credentials are stored under this name
@@ -123,6 +125,14 @@ class Violation:
 
 class WeChatNotifyError(Exception):
     """The root of this service's own errors; their texts hold no secret and no personal data."""
+
+
+class MediaTypeError(WeChatNotifyError):
+    """The body is said to be something else than JSON."""
+
+
+class BodyTooLargeError(WeChatNotifyError):
+    """No message is as large as that."""
 
 
 class MalformedBodyError(WeChatNotifyError):

@@ -46,7 +46,7 @@ _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
 """Seconds for which everyone else of an account hears of a failure without waiting for it again."""
-_WAIT_FOR_REFRESHER = 8.0
+_WAIT_FOR_REFRESHER = 5.0
 """Seconds for which a sender waits while the refresher is busy."""
 _CONCURRENT_ACCOUNTS = 16
 
@@ -278,7 +278,7 @@ class TokenRefresher:
         if not accounts:
             return []
         with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(accounts))) as pool:
-            return list(pool.map(self._renew, accounts))
+            return list(pool.map(self._renew_or_report, accounts))
 
     def refresh(self, account: str) -> Refreshed:
         """One account on demand, as the schedule would; raises ``UnknownAccountError``, ``StorageError``."""
@@ -306,6 +306,12 @@ class TokenRefresher:
         if stored.token and stored.token.usable(self._now()) and stored.token.digest != rejected:
             return Refreshed(account, stored.token)
         return self._renew(stored, rejected)
+
+    def _renew_or_report(self, account: Account) -> Refreshed:
+        try:
+            return self._renew(account)
+        except Exception as error:  # noqa: BLE001 - the other accounts' results are to be reported all the same
+            return Refreshed(account.name, failure=_unforeseen(type(error).__name__))
 
     def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
         """Fetch in normal mode; force only if that hands back the very token that was rejected."""
@@ -375,6 +381,14 @@ def _unusable_credentials(problem: str | None) -> Outcome:
     )
 
 
+def _unforeseen(error: str) -> Outcome:
+    return _unavailable(
+        ErrorClass.OTHER,
+        f"The refresh failed for a reason that nobody foresaw ({error}).",
+        f"刷新时发生未预料的错误（{error}）。",
+    )
+
+
 def _forced_too_soon(wait: float) -> Outcome:
     return _unavailable(
         ErrorClass.TOKEN,
@@ -406,7 +420,7 @@ _FORCED_USED_UP = _unavailable(
     ErrorClass.TOKEN,
     "WeChat rejects the account's token and today's 20 forced refreshes are used up.",
     "微信拒绝了该账号的 access_token，且今天的 20 次强制刷新已用完。",
-    FORCED_APART,
+    600.0,
 )
 _FORCED_NOT_COUNTED = _unavailable(
     ErrorClass.TRANSIENT,

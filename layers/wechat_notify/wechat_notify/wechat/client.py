@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
-import urllib3.exceptions
+import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import LocationValueError, NewConnectionError, SSLError
 
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, TokenUnavailableError
 from wechat_notify.core.tokens import Grant
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
 
 # These log whole URLs, and the token with them: each request at DEBUG, odd headers at WARNING.
-for _name in ("urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry"):
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(lambda _record: False)
 
 _CONNECT_TIMEOUT = 2.0
@@ -40,8 +41,17 @@ _POOL = 32
 _IDLE_MOST = 20.0
 """Seconds after which idle connections are not used again. A frozen Lambda does not see a gateway
 drop them, and a message written to a dead connection counts as possibly sent."""
+_EXPIRES_IN_MOST = 10.0**9
+"""Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""
 _OPENID_LEAST = 16
 _JSON = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
+
+_NO_USABLE_URL = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    LocationValueError,
+)
 
 _RETRY_AFTER = {
     RetryHint.BACKOFF: 2.0,
@@ -50,7 +60,7 @@ _RETRY_AFTER = {
     RetryHint.BACKOFF_PER_OPENID: 60.0,
     RetryHint.NEXT_MINUTE: 60.0,
     RetryHint.AFTER_60S: 60.0,
-    RetryHint.AFTER_TOKEN_REFRESH_ONCE: 30.0,
+    RetryHint.AFTER_TOKEN_REFRESH_ONCE: 3.0,
 }
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
 
@@ -126,19 +136,38 @@ class WeChatClient:
                 sent = True
                 content = _read(response, deadline)
                 status = response.status_code
-        except requests.RequestException as error:
-            return _NoAnswer(type(error).__name__, may_have_arrived=sent or not _never_left(error))
-        except (urllib3.exceptions.HTTPError, TimeoutError, OSError) as error:
-            return _NoAnswer(type(error).__name__, may_have_arrived=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text and traceback know the URL
-            return _NoAnswer(type(error).__name__, may_have_arrived=True)
+            return _NoAnswer(type(error).__name__, may_have_arrived=sent or not _never_left(error))
         return _by_status(status, content)
 
 
+class _HandshakeError(SSLError):
+    """The TLS handshake failed, so that nothing was sent."""
+
+
+class _HTTPSConnection(HTTPSConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except OSError as error:  # TCP's own are urllib3's by now; a handshake's look like those of an answer
+            raise _HandshakeError(type(error).__name__) from None
+
+
+class _HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, or requests reads all of a redirect's body and takes its target apart, just to offer it."""
+
+
 def _session() -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False  # no proxy, netrc or CA look-ups in the environment for each call
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL, max_retries=0)
+    pools = adapter.poolmanager.pool_classes_by_scheme
+    adapter.poolmanager.pool_classes_by_scheme = {**pools, "https": _HTTPSConnectionPool}
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -151,21 +180,18 @@ def _read(response: requests.Response, deadline: float) -> bytes:
         content += chunk
         if len(content) > _ANSWER_BYTES_MOST:
             raise OSError("answer too large")
-        if time.time() > deadline:
+        if time.time() > deadline and response.raw.length_remaining != 0:
             raise TimeoutError
     return bytes(content)
 
 
-def _never_left(error: requests.RequestException) -> bool:
+def _never_left(error: Exception) -> bool:
     """Whether the error says that no connection was made, so that nothing was sent."""
-    if isinstance(error, requests.ConnectTimeout | ValueError):  # no connection, or no usable URL
+    # Not every ValueError of requests: it has one for the headers of an answer, too.
+    if isinstance(error, (requests.ConnectTimeout, *_NO_USABLE_URL)):
         return True
     cause: Any = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", None)
-    if isinstance(error, requests.exceptions.SSLError):
-        # A certificate that does not verify ends the handshake; other TLS errors can come later.
-        return any(isinstance(arg, ssl.SSLCertVerificationError) for arg in getattr(reason, "args", ()))
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+    return isinstance(getattr(cause, "reason", None), NewConnectionError | _HandshakeError)
 
 
 def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
@@ -177,8 +203,9 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
             return content
     except UnreadableAnswerError:
         pass  # an error page: its status says all that there is to know
-    # A server that failed may have accepted the message first; one that refused has not.
-    return _NoAnswer(f"HTTP {status}", may_have_arrived=status >= 500, http_status=status)  # noqa: PLR2004
+    # A server that failed may have accepted the message first; one that refused or points elsewhere has not.
+    refused = 300 <= status < 500  # noqa: PLR2004 - HTTP's ranges
+    return _NoAnswer(f"HTTP {status}", may_have_arrived=not refused, http_status=status)
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -265,9 +292,10 @@ def _grant(body: bytes, app_secret: str) -> Grant:
     if (
         isinstance(token, str)
         and token
+        and token.isascii()
         and isinstance(expires_in, int | float)
         and not isinstance(expires_in, bool)
-        and expires_in > 0
+        and 0 < expires_in <= _EXPIRES_IN_MOST
     ):
         return Grant(token, float(expires_in))
     raise TokenUnavailableError(_refused_token(body, app_secret))
