@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from moto import mock_aws
 
 from local.simulator.server import Simulator
 from wechat_notify.aws import clients
+from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.wechat import client as client_module
 from wechat_notify.wechat.client import WeChatClient
 
@@ -30,16 +40,16 @@ def _no_threads_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timeouts for a server that is one hop over the loopback away."""
-    monkeypatch.setattr(client_module, "_CONNECT_TIMEOUT", 0.5)
-    monkeypatch.setattr(client_module, "_READ_TIMEOUT", 0.4)
-    monkeypatch.setattr(client_module, "_ANSWER_TIMEOUT", 0.7)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timeouts for a test that waits for one; where an answer comes, a busy machine may need longer."""
+    monkeypatch.setattr(client_module, "_CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(client_module, "_READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(client_module, "_ANSWER_TIMEOUT", 0.45)
 
 
 @pytest.fixture
-def connect(fast: None) -> Iterator[Callable[[str], WeChatClient]]:
-    """Makes clients for an address, and closes their connections in the end."""
+def connect() -> Iterator[Callable[[str], WeChatClient]]:
+    """Makes clients for an address on the loopback, and closes their connections in the end."""
     made: list[WeChatClient] = []
 
     def make(base_url: str) -> WeChatClient:
@@ -58,23 +68,94 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty AWS in this process."""
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """An empty AWS in this process; its clients by the service's name."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    clients.client.cache_clear()
-    with mock_aws():
-        yield
-    clients.client.cache_clear()
+    clients._client.cache_clear()
+    # The session is kept because it keeps the parsed service models, which take most of the time.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield clients.client
+    clients._client.cache_clear()
 
 
 @pytest.fixture
-def put(aws: None) -> Callable[[str, str], None]:
+def put(aws: Callable[..., Any]) -> Callable[[str, str], None]:
     """Writes a parameter as an operator does, by its name below the accounts' path."""
 
     def write(name: str, value: str) -> None:
-        ssm: Any = clients.client("ssm")
-        ssm.put_parameter(Name=f"{PATH}/{name}", Value=value, Type="SecureString", Overwrite=True)
+        aws("ssm").put_parameter(Name=f"{PATH}/{name}", Value=value, Type="SecureString", Overwrite=True)
 
     return write
+
+
+@pytest.fixture
+def full_backlog() -> Iterator[str]:
+    """An address that completes no more connections: its backlog is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        waiting = [socket.socket() for _ in range(8)]
+        for caller in waiting:
+            caller.settimeout(0)
+            caller.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for caller in waiting:
+            caller.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(
+        built.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def lambda_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], RefreshFunction]]:
+    """The refresher's function, as the Lambda service at an address would run it."""
+    clients._client.cache_clear()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(clients, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setitem(clients._READ_TIMEOUT, "lambda", 0.4)
+
+    def at(url: str) -> RefreshFunction:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+        return RefreshFunction("token-refresh")
+
+    yield at
+    if clients._client.cache_info().currsize:
+        clients.client("lambda").close()
+    clients._client.cache_clear()

@@ -8,6 +8,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -99,7 +100,7 @@ class RawServer:
         self._tls = tls
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open: dict[Connection, threading.Thread] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self.port: int = self._listener.getsockname()[1]
@@ -115,17 +116,21 @@ class RawServer:
             except OSError:
                 return  # it was shut down
             accepted.settimeout(_LONGEST_WAIT)
-            thread = threading.Thread(target=self._play, args=(accepted,), daemon=True)
+            connection = Connection(accepted, self._stopping, self.requests)
+            thread = threading.Thread(target=self._play, args=(connection,), daemon=True)
             with self._lock:
                 self.accepted += 1
-                self._open[accepted] = thread
+                self._open[connection] = thread
             thread.start()
 
-    def _play(self, accepted: socket.socket) -> None:
-        connection = Connection(accepted, self._stopping, self.requests)
+    def _play(self, connection: Connection) -> None:
         try:
             if self._tls:
-                connection.socket = self._tls.wrap_socket(accepted, server_side=True)
+                wrapped = self._tls.wrap_socket(
+                    connection.socket, server_side=True, do_handshake_on_connect=False
+                )
+                connection.socket = wrapped
+                wrapped.do_handshake()
             self._script(connection)
         except OSError:
             pass  # the client has gone, or the server stops
@@ -133,9 +138,8 @@ class RawServer:
             self.mistakes.append(mistake)
         finally:
             connection.socket.close()
-            accepted.close()
             with self._lock:
-                self._open.pop(accepted, None)
+                self._open.pop(connection, None)
 
     def __enter__(self) -> Self:
         self._acceptor.start()
@@ -145,19 +149,15 @@ class RawServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        try:
+        with suppress(OSError):  # only Linux lets a listener be shut down
             self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # only Linux lets a listener be shut down
         self._listener.close()
         self._acceptor.join(_LONGEST_WAIT)
         with self._lock:
             still_open = dict(self._open)
         for connection, thread in still_open.items():
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it ended meanwhile
+            with suppress(OSError):  # it ended meanwhile
+                connection.socket.shutdown(socket.SHUT_RDWR)
             thread.join(_LONGEST_WAIT)
             assert not thread.is_alive()
         assert not self.mistakes, self.mistakes
@@ -176,7 +176,7 @@ def json_answer(**fields: object) -> bytes:
     return answer(json.dumps(fields).encode())
 
 
-SENT = json_answer(errcode=0, errmsg="ok", msgid=1864323726461255680)
+SENT = json_answer(errcode=0, errmsg="ok", msgid=1864323726461255683)
 
 
 def always(written: bytes) -> Script:

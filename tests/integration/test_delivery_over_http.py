@@ -1,0 +1,373 @@
+"""A message's whole way in one process: sender, token store, refresher's function, client, simulator."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from aws_lambda_powertools import Logger
+
+from functions.token_refresh.handler import lambda_handler
+from local.simulator.errcodes import ERRMSG
+from local.simulator.server import Simulator
+from tests.integration.conftest import PATH
+from wechat_notify import bootstrap
+from wechat_notify.aws import refresher
+from wechat_notify.aws.ssm import StoredTokens
+from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.outcomes import ErrorClass, Status, UnknownAccountError
+from wechat_notify.telemetry import Telemetry
+from wechat_notify.wechat import client as client_module
+from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.errcodes import lookup
+
+BODIES = Path(__file__).parents[1] / "bodies"
+ENDPOINTS = {
+    "subscription": "/cgi-bin/message/subscribe/bizsend",
+    "one_time_subscription": "/cgi-bin/message/template/subscribe",
+    "mini_program_template": "/cgi-bin/message/wxopen/template/send",
+    "mini_program_subscription": "/cgi-bin/message/subscribe/send",
+    "template": "/cgi-bin/message/template/send",
+}
+_services = itertools.count()
+
+
+class RefreshLambda:
+    """Lambda with the one function that is invoked: events and answers pass as JSON."""
+
+    def __init__(self) -> None:
+        self.invoked: list[dict[str, Any]] = []
+
+    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        assert FunctionName == "token-refresh"
+        self.invoked.append(json.loads(Payload))
+        result = json.dumps(lambda_handler(json.loads(Payload), None))
+        return {"StatusCode": 200, "Payload": io.BytesIO(result.encode())}
+
+
+class Service:
+    """The service as ``bootstrap`` puts it together, and what the simulator saw of it."""
+
+    def __init__(self, simulator: Simulator, put: Callable[[str, str], None]) -> None:
+        self.lambda_service = RefreshLambda()
+        self.put = put
+        self._url = simulator.url
+
+    def add_account(self, name: str, app_id: str, secret: str) -> None:
+        credentials = {"type": "app", "app_id": app_id, "app_secret": secret}
+        self.put(f"{name}/credentials", json.dumps(credentials))
+
+    def send(self, message: Message, account: str = "shop") -> Delivery:
+        return bootstrap.sender().send(account, message, lambda: 60.0)
+
+    def tell(self, order: str, **body: object) -> None:
+        """Give the simulator an order."""
+        requests.post(f"{self._url}/_sim/{order}", json=body, timeout=5).raise_for_status()
+
+    def ask(self, path: str) -> Any:
+        return requests.get(f"{self._url}/_sim/{path}", timeout=5).json()
+
+    def arrivals(self) -> list[dict[str, Any]]:
+        """The oldest first."""
+        newest: list[dict[str, Any]] = self.ask("messages")["messages"]
+        return newest[::-1]
+
+    def token_calls(self, app_id: str = "wxapp") -> dict[str, int]:
+        calls: dict[str, int] = self.ask("stats")["by_app"][app_id]["token_calls"]
+        return {kind: count for kind, count in calls.items() if count}
+
+
+@pytest.fixture
+def service(
+    simulator: Simulator, put: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Service]:
+    monkeypatch.setenv("PARAMETER_PATH", PATH)
+    monkeypatch.setenv("WECHAT_API_BASE", simulator.url)
+    monkeypatch.setenv("TOKEN_REFRESH_FUNCTION", "token-refresh")
+    parts = [part for part in vars(bootstrap).values() if hasattr(part, "cache_clear")]
+    for part in parts:
+        part.cache_clear()
+    telemetry = Telemetry(Logger(service=f"delivery-{next(_services)}", stream=io.StringIO()))
+    monkeypatch.setattr(bootstrap, "telemetry", lambda: telemetry)
+    built = Service(simulator, put)
+    monkeypatch.setattr(refresher, "client", lambda _service: built.lambda_service)
+    built.add_account("shop", "wxapp", "app-secret")
+    yield built
+    bootstrap.wechat()._session.close()
+    for part in parts:
+        part.cache_clear()
+
+
+def body(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((BODIES / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def message(touser: str = "OPENID", **fields: object) -> Message:
+    return parse_message(
+        {
+            "kind": "template",
+            "touser": touser,
+            "template_id": "T",
+            "data": {"thing1": {"value": "深圳"}},
+            **fields,
+        }
+    )[0]
+
+
+# Every kind
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BODIES.glob("*.json")))
+def test_every_kind_arrives_at_its_endpoint_word_for_word(service: Service, name: str) -> None:
+    given = body(name)
+    parsed, _warnings = parse_message(given)
+    delivery = service.send(parsed)
+    assert delivery.outcome.status is Status.SENT
+    (arrival,) = service.arrivals()
+    kind = given.pop("kind")
+    names = {"templateId": "template_id", "formId": "form_id", "emphasisKeyword": "emphasis_keyword"}
+    assert arrival["path"] == ENDPOINTS[kind]
+    assert json.loads(arrival["body"]) == {names.get(key, key): value for key, value in given.items()}
+    assert "\\u" not in arrival["body"]
+    assert arrival["accepted"]
+    assert arrival["app_id"] == "wxapp"
+    assert delivery.outcome.msgid == arrival["msgid"]
+
+
+def test_all_kinds_have_a_body() -> None:
+    assert {body(path.stem)["kind"] for path in BODIES.glob("*.json")} == ENDPOINTS.keys()
+
+
+# Every code
+
+
+def test_every_errcode_of_wechats_becomes_the_class_of_the_table(simulator: Simulator) -> None:
+    client = WeChatClient(simulator.url)
+    token = client.fetch_token("wxapp", "app-secret", force=False).value
+    for errcode in sorted({*ERRMSG, 99999, -99999} - {0}):
+        outcome = client.send(message(f"errcode-{errcode}"), token)
+        row = lookup(errcode)
+        assert outcome.errcode == errcode
+        assert (outcome.error_class, outcome.retryable) == (row.error_class, row.retryable)
+        assert (outcome.status is Status.SENT) == (row.error_class is ErrorClass.DUPLICATE)
+        assert outcome.rid
+        assert outcome.msgid is None
+    client._session.close()
+
+
+@pytest.mark.parametrize(
+    ("errcode", "error_class", "retryable", "retry_after"),
+    [
+        (-1, ErrorClass.TRANSIENT, True, 2),
+        (40003, ErrorClass.RECIPIENT, False, None),
+        (40037, ErrorClass.TEMPLATE, False, None),
+        (43101, ErrorClass.RECIPIENT, False, None),
+        (43107, ErrorClass.BANNED, False, None),
+        (43108, ErrorClass.RATE_LIMIT, True, 1),
+        (43117, ErrorClass.RATE_LIMIT, True, 60),
+        (45009, ErrorClass.QUOTA, False, None),
+        (45011, ErrorClass.RATE_LIMIT, True, 60),
+        (46101, ErrorClass.DEPRECATED, False, None),
+        (47003, ErrorClass.REQUEST, False, None),
+        (48001, ErrorClass.PERMISSION, False, None),
+        (50007, ErrorClass.BANNED, False, None),
+        (12345, ErrorClass.OTHER, False, None),
+    ],
+)
+def test_a_refused_message_is_attempted_once(
+    service: Service, errcode: int, error_class: ErrorClass, *, retryable: bool, retry_after: float | None
+) -> None:
+    delivery = service.send(message(f"errcode-{errcode}"))
+    outcome = delivery.outcome
+    assert (outcome.status, outcome.errcode, outcome.error_class) == (Status.FAILED, errcode, error_class)
+    assert (outcome.retryable, outcome.retry_after) == (retryable, retry_after)
+    assert delivery.attempts == len(service.arrivals()) == 1
+
+
+def test_the_field_that_wechat_complains_of_is_named(service: Service) -> None:
+    service.tell("templates", app_id="wxapp", template_id="T", keywords=["thing1", "date2"])
+    outcome = service.send(message()).outcome
+    assert (outcome.errcode, outcome.field) == (47003, "date2")
+
+
+# Tokens
+
+
+def test_the_first_message_has_a_token_fetched_and_the_next_ones_use_it(service: Service) -> None:
+    for _ in range(3):
+        assert service.send(message()).attempts == 1
+    assert service.lambda_service.invoked == [{"account": "shop", "rejected": None}]
+    assert service.token_calls() == {"normal": 1}
+
+
+def test_a_revoked_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/revoke", app_id="wxapp")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2}
+    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 40001, 0]
+    assert service.send(message()).attempts == 1
+
+
+def test_an_expired_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/expire", app_id="wxapp")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2}
+    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 42001, 0]
+
+
+def test_a_token_that_wechat_goes_on_handing_out_is_replaced_by_force_once(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/revoke", app_id="wxapp", sticky=True)
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2, "forced": 1}
+    # Once more within 30 seconds WeChat would not refresh, so it is not asked to.
+    service.tell("tokens/revoke", app_id="wxapp", sticky=True)
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.outcome.error_class) == (Status.FAILED, ErrorClass.TOKEN)
+    assert delivery.outcome.unattempted
+    assert delivery.outcome.retryable
+    assert delivery.outcome.retry_after is not None
+    assert 0 < delivery.outcome.retry_after <= 31
+    assert service.token_calls() == {"normal": 3, "forced": 1}
+    assert [arrival["accepted"] for arrival in service.arrivals()] == [True, False, True, False]
+
+
+def test_a_token_of_another_account_is_found_out_and_replaced(service: Service) -> None:
+    service.tell("apps", app_id="wxother", secret="other-secret")
+    service.add_account("other", "wxother", "other-secret")
+    service.send(message(), "other")
+    others = StoredTokens(PATH).read("other")
+    assert others
+    service.put("shop/access-token", json.dumps(asdict(others)))
+    service.tell("tokens/revoke", app_id="wxother")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert [arrival["app_id"] for arrival in service.arrivals()] == ["wxother", "wxother", "wxapp"]
+
+
+def test_an_openid_of_another_account_is_the_recipients_trouble(service: Service) -> None:
+    service.tell("apps", app_id="wxapp", openids=["oA"])
+    delivery = service.send(message("oB"))
+    assert (delivery.outcome.errcode, delivery.outcome.error_class) == (40003, ErrorClass.RECIPIENT)
+    assert service.send(message("oA")).outcome.status is Status.SENT
+
+
+def test_an_unknown_account_sends_nothing(service: Service) -> None:
+    with pytest.raises(UnknownAccountError):
+        service.send(message(), "nobody")
+    assert service.arrivals() == []
+
+
+@pytest.mark.parametrize(
+    ("app_id", "secret", "errcode"), [("wxapp", "wrong", 40125), ("wxnone", "app-secret", 40013)]
+)
+def test_wrong_credentials_leave_the_message_unattempted(
+    service: Service, app_id: str, secret: str, errcode: int
+) -> None:
+    service.add_account("wrong", app_id, secret)
+    delivery = service.send(message(), "wrong")
+    assert (delivery.outcome.errcode, delivery.outcome.error_class) == (errcode, ErrorClass.CONFIG)
+    assert delivery.outcome.unattempted
+    assert not delivery.outcome.retryable
+    assert (delivery.attempts, service.arrivals()) == (0, [])
+
+
+def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: Service) -> None:
+    service.put("broken/credentials", "wxapp app-secret")
+    outcome = service.send(message(), "broken").outcome
+    assert (outcome.error_class, outcome.unattempted) == (ErrorClass.CONFIG, True)
+    assert "app-secret" not in repr(outcome)
+    assert service.token_calls() == {}
+
+
+def test_an_address_off_the_whitelist_leaves_the_message_unattempted(service: Service) -> None:
+    service.tell("apps", app_id="wxapp", ip_whitelist=["10.0.0.0/8"])
+    outcome = service.send(message()).outcome
+    assert (outcome.errcode, outcome.error_class, outcome.unattempted) == (40164, ErrorClass.CONFIG, True)
+    assert outcome.rid
+
+
+def test_senders_that_are_rejected_together_cause_one_refresh(service: Service) -> None:
+    service.send(message("warm-up"))
+    service.tell("tokens/revoke", app_id="wxapp")
+    with ThreadPoolExecutor(8) as pool:
+        deliveries = list(pool.map(lambda number: service.send(message(f"o{number}")), range(24)))
+    assert {delivery.outcome.status for delivery in deliveries} == {Status.SENT}
+    assert service.token_calls() == {"normal": 2}
+    accepted = [
+        json.loads(arrival["body"])["touser"] for arrival in service.arrivals() if arrival["accepted"]
+    ]
+    assert sorted(accepted) == sorted(["warm-up", *(f"o{number}" for number in range(24))])
+
+
+@pytest.mark.parametrize("errcode", [40001, 40014, 42001])
+def test_a_message_whose_token_is_rejected_whatever_it_is_ends_after_two_attempts(
+    service: Service, errcode: int
+) -> None:
+    """So answers WeChat where the token is good and of the wrong kind of account."""
+    delivery = service.send(message(f"errcode-{errcode}"))
+    assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 2)
+    assert service.token_calls() == {"normal": 2, "forced": 1}
+
+
+@pytest.mark.parametrize("errcode", [41001, 42002, 42006, 42007, 48012])
+def test_another_code_of_the_token_class_is_no_reason_to_replace_it(service: Service, errcode: int) -> None:
+    delivery = service.send(message(f"errcode-{errcode}"))
+    assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 1)
+    assert service.token_calls() == {"normal": 1}
+
+
+# Faults on the way
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "touser", ["fault-timeout", "fault-reset", "fault-truncated", "fault-html", "fault-503"]
+)
+@pytest.mark.parametrize("after", ["", "-after"])
+def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
+    service: Service, touser: str, after: str
+) -> None:
+    delivery = service.send(message(touser + after))
+    assert delivery.outcome.status is Status.UNKNOWN
+    assert not delivery.outcome.retryable
+    (arrival,) = service.arrivals()
+    assert arrival["accepted"] == bool(after)
+
+
+def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
+    outcome = service.send(message("fault-redirect")).outcome
+    assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
+    assert service.ask("stats")["redirects_followed"] == 0
+
+
+def test_a_slow_answer_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_ANSWER_TIMEOUT", 0.3)
+    service.tell("settings", fault_seconds=5)
+    delivery = service.send(message("fault-drip"))
+    assert delivery.outcome.status is Status.UNKNOWN
+    assert delivery.seconds < 2
+
+
+def test_a_token_endpoint_that_fails_leaves_the_message_unattempted(service: Service) -> None:
+    service.tell("faults", effect="status", status=502, path="/cgi-bin/stable_token", count=1)
+    delivery = service.send(message())
+    assert (delivery.outcome.error_class, delivery.attempts) == (ErrorClass.TRANSIENT, 0)
+    assert delivery.outcome.retryable
+    assert delivery.outcome.unattempted
+    assert service.arrivals() == []

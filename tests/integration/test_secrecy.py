@@ -1,0 +1,436 @@
+"""No token, no secret and no URL with one gets out: not in logs, answers, errors or tracebacks."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import ssl
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
+from requests.adapters import BaseAdapter
+
+from tests.integration.conftest import PATH
+from tests.integration.raw_server import (
+    Connection,
+    RawServer,
+    Request,
+    Script,
+    always,
+    answer,
+    json_answer,
+)
+from wechat_notify.aws import refresher, sqs, ssm
+from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.aws.sqs import Queue
+from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
+from wechat_notify.core.messages import parse_message
+from wechat_notify.core.outcomes import StorageError, TokenUnavailableError
+from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.wechat.client import WeChatClient
+
+Connect = Callable[[str], WeChatClient]
+
+# A slash, so that the spelling in a URL is another one.
+CANARY = "CANARY"
+TOKEN = f"57_{CANARY}/token"
+SECRET = f"{CANARY}/secret"
+OPENID = f"o{CANARY}0123456789012345678"
+
+MESSAGE = parse_message(
+    {"kind": "template", "touser": OPENID, "template_id": "t", "data": {"keyword1": {"value": "v"}}}
+)[0]
+
+
+class Listener(logging.Handler):
+    """Keeps everything that any logger says, arguments and exceptions included."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard += [record.getMessage(), repr(vars(record))]
+        if record.exc_info and record.exc_info[1]:
+            self.heard += _texts(record.exc_info[1])
+
+
+@pytest.fixture
+def heard(capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+    """What was logged, warned of and printed; it must hold no canary in the end."""
+    listener, root = Listener(), logging.getLogger()
+    level = root.level
+    root.addHandler(listener)
+    root.setLevel(logging.DEBUG)
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield listener.heard
+    finally:
+        root.removeHandler(listener)
+        root.setLevel(level)
+    _assert_clean(listener.heard)
+    _assert_clean([str(warning.message) for warning in warned])
+    _assert_clean(capfd.readouterr())
+
+
+def _texts(error: BaseException) -> list[str]:
+    """All that an error and the errors behind it can tell."""
+    texts = traceback.format_exception(error)
+    todo, seen = [error], set[int]()
+    while todo:
+        current = todo.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        texts += [str(current), repr(current), repr(current.args), repr(getattr(current, "__dict__", None))]
+        texts += [repr(getattr(current, "__notes__", None))]
+        todo += [behind for behind in (current.__cause__, current.__context__) if behind]
+    return texts
+
+
+def _assert_clean(texts: Sequence[str]) -> None:
+    for text in texts:
+        assert CANARY not in text
+
+
+def use(client: WeChatClient) -> None:
+    """Send a message and fetch a token, and look at everything that comes back."""
+    _assert_clean([repr(client.send(MESSAGE, TOKEN))])
+    client._session.close()  # a server that answers once and hangs up must not meet the next call
+    try:
+        grant = client.fetch_token("wxapp", SECRET, force=False)
+    except TokenUnavailableError as error:
+        _assert_clean(_texts(error))
+        _assert_clean([repr(error.outcome)])
+    else:
+        _assert_clean([repr(grant)])
+
+
+def test_the_trap_snaps(heard: list[str]) -> None:
+    """Without this the other tests could pass by hearing nothing."""
+    logging.getLogger("urllib3.somewhere").debug("url %s", TOKEN)
+    assert any(CANARY in text for text in heard)
+    heard.clear()
+    for outer in (RuntimeError("no canary here"), ValueError()):
+        outer.__context__ = KeyError()
+        outer.__context__.__cause__ = ValueError(TOKEN)
+        outer.__suppress_context__ = True
+        assert any(CANARY in text for text in _texts(outer))
+
+
+# What WeChat, or whatever stands before it, can answer with everything that it was told
+
+
+def page(status: str) -> Callable[[str], bytes]:
+    return lambda seen: answer(f"<html>{seen}</html>".encode(), status=status, content_type="text/html")
+
+
+def head(*lines: str) -> Callable[[str], bytes]:
+    return lambda seen: "\r\n".join([*lines, "", "{}"]).replace("SEEN", seen).encode()
+
+
+OK = "HTTP/1.1 200 OK"
+CHUNKED = "Transfer-Encoding: chunked"
+
+ECHOES: dict[str, Callable[[str], bytes]] = {
+    "in errmsg": lambda seen: json_answer(errcode=40001, errmsg=f"hint: [{seen}] rid: 1-2"),
+    "at the end of a long errmsg": lambda seen: json_answer(errcode=47003, errmsg="x" * 970 + seen),
+    "cut in the middle": lambda seen: json_answer(
+        errcode=-1, errmsg="x" * (1000 - 11) + (TOKEN if "access_token" in seen else f"57_{SECRET}")
+    ),
+    "in errMsg": lambda seen: json_answer(errCode=-1, errMsg=seen),
+    "as errcode": lambda seen: json_answer(errcode=seen),
+    "as expires_in": lambda seen: json_answer(access_token=TOKEN, expires_in=seen),
+    "as a key": lambda seen: json_answer(**{seen: 1}),
+    "as msgid": lambda seen: json_answer(errcode=0, msgid=seen),
+    "as the token": lambda seen: json_answer(access_token=seen, expires_in=7200),
+    "in bad JSON": lambda seen: answer(b'{"errmsg":' + seen.encode()),
+    "in bad UTF-8": lambda seen: answer(b"\xff\xfe" + seen.encode()),
+    "in a 200 page": page(OK[9:]),
+    "in a 302 page": page("302 Found"),
+    "in a 400 page": page("400 Bad Request"),
+    "in a 404 page": page("404 Not Found"),
+    "in a 429 page": page("429 Too Many Requests"),
+    "in a 500 page": page("500 Internal Server Error"),
+    "in a 502 page": page("502 Bad Gateway"),
+    "truncated": lambda seen: answer(json.dumps({"errcode": 0, "errmsg": seen}).encode())[:-3],
+    "too large": lambda seen: answer(seen.encode() * 2000),
+    "gzip bomb": lambda seen: answer(gzip.compress(seen.encode() * 200_000), "Content-Encoding: gzip"),
+    "bad gzip": lambda seen: answer(seen.encode(), "Content-Encoding: gzip"),
+    "in the status line": head("SEEN", "Content-Length: 2"),
+    "as the version": head("HTTP/SEEN 200 OK"),
+    "as the reason": head("HTTP/1.1 500 SEEN", "Content-Length: 2"),
+    "as the status": head("HTTP/1.1 SEEN"),
+    "in a header without a colon": head(OK, "SEEN", "Content-Length: 2"),
+    "in a first header line that continues": head(OK, " SEEN", "Content-Length: 2"),
+    "in two lengths": head(OK, "Content-Length: 5, 6", "X-Seen: SEEN"),
+    "as the length": head(OK, "Content-Length: SEEN"),
+    "in both framings": head(OK, "Content-Length: 2", CHUNKED, "X-Seen: SEEN"),
+    "as the encoding": head(OK, "Content-Encoding: SEEN", "Content-Length: 2"),
+    "as the charset": head(OK, "Content-Type: text/html; charset=SEEN", "Content-Length: 2"),
+    "in a chunk's size": head(OK, CHUNKED, "", "SEEN"),
+    "in a cookie": head(OK, "Set-Cookie: a=SEEN; expires=SEEN; path=/", "Content-Length: 2"),
+    "in a line too long": lambda seen: head(OK, f"X-Seen: {seen * 1000}", "Content-Length: 2")(seen),
+    "in too many headers": head(OK, *["X-Seen: SEEN"] * 200, "Content-Length: 2"),
+    "nowhere, it hangs up": lambda _seen: b"",
+    **{
+        f"in the target of a {status}": head(
+            f"HTTP/1.1 {status} Moved", "Location: http://127.0.0.1:1SEEN", "Content-Length: 2"
+        )
+        for status in (301, 302, 303, 307, 308)
+    },
+}
+
+
+def echo(written: Callable[[str], bytes]) -> Script:
+    def script(connection: Connection) -> None:
+        request = connection.read_request()
+        if request:
+            connection.write(written(_said(request)))
+
+    return script
+
+
+def _said(request: Request) -> str:
+    return f"{request.target} {request.body.decode()}"
+
+
+@pytest.mark.parametrize("written", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.usefixtures("heard", "impatient")
+def test_a_server_that_repeats_what_it_was_told_is_not_quoted(
+    connect: Connect, written: Callable[[str], bytes]
+) -> None:
+    with RawServer(echo(written)) as server:
+        use(connect(server.url))
+    assert all(CANARY in _said(request) for request in server.requests)
+    assert len(server.requests) == 2
+
+
+def _reset(connection: Connection) -> None:
+    connection.read_request()
+    connection.reset()
+
+
+def _silence(connection: Connection) -> None:
+    connection.read_request()
+    connection.wait(5)
+
+
+@pytest.mark.parametrize("script", [_reset, _silence])
+@pytest.mark.usefixtures("heard", "impatient")
+def test_a_broken_connection_tells_nothing(connect: Connect, script: Script) -> None:
+    with RawServer(script) as server:
+        use(connect(server.url))
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_closed_pooled_connection_tells_nothing(connect: Connect) -> None:
+    with RawServer(echo(lambda _seen: answer(b"{}", "Connection: keep-alive"))) as server:
+        client = connect(server.url)
+        use(client)
+        use(client)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_refused_connection_tells_nothing(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    use(connect(f"http://127.0.0.1:{port}"))
+
+
+@pytest.mark.usefixtures("heard", "impatient")
+def test_a_connect_timeout_tells_nothing(connect: Connect, full_backlog: str) -> None:
+    use(connect(full_backlog))
+
+
+@pytest.mark.usefixtures("heard")
+def test_an_unknown_name_tells_nothing(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    use(connect("http://wechat.invalid"))
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"]
+)
+@pytest.mark.usefixtures("heard")
+def test_an_address_that_is_none_tells_nothing(connect: Connect, base_url: str) -> None:
+    use(connect(base_url))
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_certificate_that_nobody_vouches_for_tells_nothing(connect: Connect, tls: ssl.SSLContext) -> None:
+    with RawServer(always(b""), tls) as server:
+        use(connect(server.url))
+    assert server.accepted == 2
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError, ValueError, OSError, requests.ConnectionError, urllib3.exceptions.HTTPError]
+)
+@pytest.mark.usefixtures("heard")
+def test_an_error_that_nobody_expected_tells_nothing(error: type[Exception]) -> None:
+    class Broken(BaseAdapter):
+        def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+            raise error(f"{request.url} {request.body!r}") from KeyError(request.url, request.body)
+
+        def close(self) -> None:
+            pass
+
+    with requests.Session() as session:
+        session.mount("http://", Broken())
+        use(WeChatClient("http://127.0.0.1", session))
+
+
+def test_a_token_and_an_openid_in_errmsg_become_asterisks(connect: Connect) -> None:
+    with RawServer(echo(lambda seen: json_answer(errcode=-1, errmsg=f"{seen} {TOKEN} rid: a-b"))) as server:
+        outcome = connect(server.url).send(MESSAGE, TOKEN)
+    assert outcome.errmsg is not None
+    assert "?access_token=***" in outcome.errmsg
+    assert '"touser":"***"' in outcome.errmsg
+    assert outcome.errmsg.endswith("*** rid: a-b")
+
+
+@pytest.mark.usefixtures("heard")
+def test_what_a_healthy_call_says_in_the_logs_holds_no_token(connect: Connect) -> None:
+    with RawServer(echo(lambda _seen: json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9))) as (
+        server
+    ):
+        use(connect(server.url))
+
+
+# AWS
+
+STORED = AccessToken(TOKEN, expires_at=2_000_000_000.0, obtained_at=1.0)
+
+
+@pytest.mark.usefixtures("heard")
+def test_reading_and_writing_parameters_says_no_secret(aws: Callable[..., Any]) -> None:
+    credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
+    aws("ssm").put_parameter(Name=f"{PATH}/shop/credentials", Value=credentials, Type="SecureString")
+    seen: list[AppCredentials] = []
+
+    def source(given: AppCredentials) -> Any:
+        seen.append(given)
+
+    accounts = Accounts(PATH, source)
+    accounts.save("shop", STORED)
+    assert StoredTokens(PATH).read("shop") == STORED
+    _assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])
+    assert [given.app_secret for given in seen] == [SECRET, SECRET]
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        CANARY,
+        f'"{CANARY}"',
+        f'{{"app_secret": "{CANARY}"',
+        f'["{CANARY}"]',
+        json.dumps({"type": CANARY, "app_id": "a", "app_secret": "s"}),
+        json.dumps({"type": "app", "app_id": "a", CANARY: "s"}),
+        json.dumps({"type": "app", "app_id": "a", "app_secret": {CANARY: 1}}),
+        json.dumps({"type": "app", "app_id": "a", "app_secret": [CANARY]}),
+        json.dumps({"type": "app", "app_id": "a", "app_secret": "s", CANARY: CANARY}),
+        json.dumps({"app_id": "", "app_secret": CANARY}),
+        json.dumps({"type": "app", "app_id": {CANARY: 1}, "app_secret": "s"}),
+    ],
+)
+@pytest.mark.usefixtures("heard")
+def test_credentials_that_are_wrong_are_not_quoted(put: Callable[[str, str], None], credentials: str) -> None:
+    put("shop/credentials", credentials)
+    account = Accounts(PATH, lambda _credentials: None).load("shop")  # type: ignore[arg-type,return-value]
+    assert account.source is None
+    assert account.problem
+    _assert_clean([repr(account), account.problem])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ValidationException", "Message": TOKEN}}, "GetParameter"),
+        ParamValidationError(report=TOKEN),
+        EndpointConnectionError(endpoint_url=TOKEN),
+    ],
+)
+@pytest.mark.usefixtures("heard")
+def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    class Failing:
+        def __getattr__(self, _method: str) -> Callable[..., None]:
+            def fail(**_: object) -> None:
+                raise error
+
+            return fail
+
+    for module in (ssm, sqs, refresher):
+        monkeypatch.setattr(module, "client", lambda _service: Failing())
+    accounts = Accounts(PATH, lambda _credentials: None)  # type: ignore[arg-type,return-value]
+    calls: list[Callable[[], object]] = [
+        lambda: StoredTokens(PATH).read("shop"),
+        lambda: accounts.load("shop"),
+        lambda: list(accounts.load_all()),
+        lambda: accounts.save("shop", STORED),
+        lambda: Queue("url").send(TOKEN),
+        lambda: Queue("url").hand_out_again(TOKEN, 1),
+        lambda: RefreshFunction("refresh").ask("shop", "digest"),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError) as raised:
+            call()
+        _assert_clean(_texts(raised.value))
+        assert raised.value.code in {
+            "ValidationException",
+            "ParamValidationError",
+            "EndpointConnectionError",
+        }
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json_answer(result="token", token={"value": TOKEN, "expires_at": 2e9, "obtained_at": 1.0}),
+        json_answer(result="token", token={"value": TOKEN}),
+        json_answer(result=TOKEN),
+        answer(TOKEN.encode()),
+        answer(
+            json.dumps({"errorMessage": TOKEN, "stackTrace": [SECRET]}).encode(),
+            "X-Amz-Function-Error: Unhandled",
+        ),
+        json_answer(result="token", token={"value": TOKEN})[:-3],
+        answer(
+            json.dumps({"message": TOKEN}).encode(),
+            "X-Amzn-ErrorType: TooManyRequestsException",
+            status="429 Too Many Requests",
+        ),
+    ],
+    ids=["a token", "half a token", "odd", "no JSON", "function error", "truncated", "throttled"],
+)
+@pytest.mark.usefixtures("heard")
+def test_asking_for_a_token_says_none(lambda_at: Callable[[str], RefreshFunction], written: bytes) -> None:
+    with RawServer(always(written)) as server:
+        try:
+            token = lambda_at(server.url).ask("shop", None)
+        except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
+            _assert_clean(_texts(error))
+        else:
+            assert token.value == TOKEN
+            _assert_clean([repr(token)])
+
+
+def test_no_repr_shows_a_secret() -> None:
+    credentials = AppCredentials(type="app", app_id="wxapp", app_secret=SECRET)
+    for holder in (STORED, Grant(TOKEN, 5), credentials):
+        _assert_clean([repr(holder), str(holder), f"{holder}"])
+    _assert_clean([STORED.digest])
