@@ -107,6 +107,13 @@ def test_the_environment_names_no_proxy_and_no_password(
     assert "authorization" not in server.requests[0].headers
 
 
+def test_no_cookie_wanders_from_one_account_to_the_next(connect: Connect) -> None:
+    with RawServer(always(answer(b'{"errcode":0}', "Set-Cookie: account=first; Path=/"))) as server:
+        client = connect(server.url)
+        assert [client.send(MESSAGE, TOKEN).status for _ in range(2)] == [Status.SENT] * 2
+    assert all("cookie" not in request.headers for request in server.requests)
+
+
 # What can be read
 
 
@@ -579,6 +586,12 @@ def test_a_token_that_did_not_arrive_can_be_asked_for_again(connect: Connect, sc
 )
 def test_half_a_grant_is_none(connect: Connect, grant: dict[str, object]) -> None:
     assert fetch(connect, once(json_answer(**grant))).retryable
+
+
+def test_a_base_url_that_leads_elsewhere_is_a_matter_of_config(connect: Connect) -> None:
+    outcome = fetch(connect, once(answer(b"<html>no</html>", status="404 Not Found")))
+    assert (outcome.error_class, outcome.retryable) == (ErrorClass.CONFIG, False)
+    assert "WeChatApiBase" in outcome.hint.en
 
 
 def test_an_infinite_grant_is_none(connect: Connect) -> None:

@@ -190,7 +190,7 @@ def test_a_lost_answer_is_not_repeated_when_the_message_was_first_handed_out_lon
     assert lone(service, message=body("template", client_msg_id="refund-7")).disposition is FINISHED
 
 
-@pytest.mark.parametrize(("seconds_left", "attempts"), [(26.9, 0), (27.0, 1)])
+@pytest.mark.parametrize(("seconds_left", "attempts"), [(32.9, 0), (33.0, 1)])
 def test_no_message_is_started_that_could_be_cut_off(
     service: Service, seconds_left: float, attempts: int
 ) -> None:

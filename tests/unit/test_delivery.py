@@ -117,16 +117,16 @@ def test_an_account_without_a_token_for_the_moment_is_known(service: Service) ->
 
 
 def test_no_attempt_begins_that_the_function_could_not_see_the_end_of(service: Service) -> None:
-    delivery = service.sender.send("shop", message(), lambda: 8.9)
+    delivery = service.sender.send("shop", message(), lambda: 11.9)
     assert (delivery.attempts, service.wechat.attempts) == (0, [])
     assert (delivery.outcome.status, delivery.outcome.error_class) == (Status.FAILED, ErrorClass.TRANSIENT)
     assert delivery.outcome.retryable
-    assert service.sender.send("shop", message(), lambda: 9.0).outcome.status is Status.SENT
+    assert service.sender.send("shop", message(), lambda: 12.0).outcome.status is Status.SENT
 
 
 def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_it(service: Service) -> None:
     service.wechat.plan.append(answer(40001))
-    delivery = service.sender.send("shop", message(), lambda: 26.9)
+    delivery = service.sender.send("shop", message(), lambda: 20.9)
     assert (delivery.attempts, delivery.outcome.errcode) == (1, 40001)
     assert delivery.outcome.retryable
     assert service.refresher.asked == []

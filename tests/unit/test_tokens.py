@@ -219,6 +219,16 @@ def test_those_who_queue_behind_a_failure_do_not_wait_for_it_in_turn(service: Se
     assert tokens.get("shop").value == "token-1-of-wx-shop"
 
 
+def test_a_rejected_token_that_cannot_be_replaced_does_not_stop_those_who_ask_for_one(
+    service: Service,
+) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock, highest)
+    token = tokens.get("shop")
+    service.wechat.refuse_tokens("wx-shop", answer(40164))
+    failure(lambda: tokens.replace("shop", token))
+    assert tokens.get("shop") == token
+
+
 def test_the_failure_of_one_account_is_not_that_of_another(service: Service) -> None:
     service.add_account("bank", stored=False)
     service.wechat.refuse_tokens("wx-bank", answer(40125))

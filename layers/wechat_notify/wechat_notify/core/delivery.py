@@ -22,9 +22,9 @@ _CONFIG_WAIT_MOST = 3600.0
 """Seconds between attempts while an operator has something to mend: doubled each time, up to this."""
 _VISIBILITY_MOST = 11.5 * 3600
 """SQS holds a message back for 12 hours at most, counted from when it was received."""
-_TIME_FOR_A_TOKEN = 18.0
+_TIME_FOR_A_TOKEN = 21.0
 """Seconds that reading the store, asking the refresher and waiting for it may take at worst."""
-_TIME_FOR_A_POST = 9.0
+_TIME_FOR_A_POST = 12.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
 TIME_FOR_A_MESSAGE = _TIME_FOR_A_TOKEN + _TIME_FOR_A_POST
@@ -99,7 +99,7 @@ class Sender:
                 if (
                     outcome.errcode not in REJECTED_TOKEN
                     or attempts > 1
-                    or seconds_left() < TIME_FOR_A_MESSAGE
+                    or seconds_left() < _TIME_FOR_A_TOKEN
                 ):
                     return Delivery(outcome, attempts, seconds)
                 token = self._tokens.replace(account, token)

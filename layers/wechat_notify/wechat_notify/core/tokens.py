@@ -45,7 +45,7 @@ _MAX_AGE = 60.0
 _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
-"""Seconds for which everyone else of an account hears of a failure without waiting for it again."""
+"""Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
 _WAIT_FOR_REFRESHER = 5.0
 """Seconds for which a sender waits while the refresher is busy."""
 _CONCURRENT_ACCOUNTS = 16
@@ -150,6 +150,7 @@ class _Cached:
         self.fresh_until = 0.0
         self.unknown_until = 0.0
         self.failure: Outcome | None = None
+        self.failed_question: str | None = None
         self.failed_until = 0.0
 
 
@@ -206,16 +207,17 @@ class AccessTokens:
 
     def _usable(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
-        if cached.failure and self._now() < cached.failed_until:
+        digest = rejected.digest if rejected else None
+        if cached.failure and cached.failed_question == digest and self._now() < cached.failed_until:
             raise TokenUnavailableError(cached.failure)
         try:
-            return self._obtain(account, cached, rejected)
+            return self._obtain(account, cached, digest)
         except TokenUnavailableError as error:
-            cached.failure, cached.failed_until = error.outcome, self._now() + _FAILED_FOR
+            cached.failure, cached.failed_question = error.outcome, digest
+            cached.failed_until = self._now() + _FAILED_FOR
             raise
 
-    def _obtain(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
-        digest = rejected.digest if rejected else None
+    def _obtain(self, account: str, cached: _Cached, digest: str | None) -> AccessToken:
         deadline = self._now() + _WAIT_FOR_REFRESHER
         longest = 0.4
         while True:

@@ -11,6 +11,7 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -113,7 +114,8 @@ class WeChatClient:
         }
         body = self._post("/cgi-bin/stable_token", json.dumps(request, ensure_ascii=False).encode())
         if isinstance(body, _NoAnswer):
-            raise TokenUnavailableError(_token_endpoint_down(body.reason))
+            lost = body.may_have_arrived
+            raise TokenUnavailableError(_token_endpoint_down(body.reason) if lost else _no_answer(body))
         return _grant(body, app_secret)
 
     def _post(self, path: str, body: bytes) -> bytes | _NoAnswer:
@@ -164,6 +166,7 @@ class _Session(requests.Session):
 
 def _session() -> requests.Session:
     session = _Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # accounts share the session
     session.trust_env = False  # no proxy, netrc or CA look-ups in the environment for each call
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL, max_retries=0)
     pools = adapter.poolmanager.pool_classes_by_scheme
