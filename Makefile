@@ -64,8 +64,8 @@ else
 endif
 
 lock: setup ## renew the locked requirements
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@for name in layers/wechat_notify/requirements requirements/dev; do \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@for name in layers/wechat_notify/requirements requirements/dev requirements/build; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 

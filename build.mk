@@ -4,18 +4,17 @@ PYTHON ?= python3
 ENV    ?= default
 SAM    ?= .venv-sam/bin/sam
 
-SAM_TOOLS := aws-sam-cli==1.170.0 uv==0.13.9
-
 build deploy: export PATH := $(CURDIR)/.venv-sam/bin:$(PATH)
 build deploy: export SAM_CLI_TELEMETRY := 0
 # Read by the layer's Makefile.
 build deploy: export PYTHON := $(PYTHON)
 build deploy: export RUNTIME_PYTHON := $(RUNTIME_PYTHON)
 
-.venv-sam/.done: build.mk
+.venv-sam/.done: requirements/build.txt
 	@echo "Setting up .venv-sam (once)"
-	@$(PYTHON) -m venv .venv-sam
-	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check $(SAM_TOOLS)
+	@$(PYTHON) -m venv --clear .venv-sam
+	@# The lock names every dependency; pip would look for them again, and trips over a pin with extras.
+	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/build.txt
 	@touch $@
 
 .PHONY: build

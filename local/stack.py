@@ -430,7 +430,7 @@ def summary(state: State, state_file: Path, seconds: float) -> str:
     """What a person wants to know when the stack is up."""
     wechat = f"{state.wechat_api_base}"
     if state.simulator_url:
-        wechat += f"   (simulator; what it received: {state.simulator_url}/_sim/messages)"
+        wechat += "   (simulator; open it in a browser to see the messages arrive)"
     rows = {
         "HTTP API": state.api_url,
         "Account": state.account,

@@ -173,6 +173,14 @@ def unreachable() -> Outcome:
     return Outcome(Status.FAILED, ErrorClass.TRANSIENT, hint, retryable=True, retry_after=2.0)
 
 
+def misdirected() -> Outcome:
+    """What a send comes to when something in between answers with a page of its own."""
+    hint = Bilingual(
+        "WeChat's address answered HTTP 404; check WeChatApiBase.", "微信接口地址返回 HTTP 404。"
+    )
+    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unattempted=True)
+
+
 @dataclass
 class _App:
     secret: str
@@ -413,6 +421,11 @@ class FakeQueue:
         if code:
             raise StorageError("set the visibility timeout", code)
         self.handed_out_again[receipt_handle] = seconds
+
+
+def break_down(*_: object, **__: object) -> Any:
+    """What takes the place of a function that fails for a reason that nobody foresaw."""
+    raise RuntimeError(f"{OPENID} {'s' * 32}")
 
 
 class FakeContext:

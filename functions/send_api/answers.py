@@ -123,37 +123,21 @@ def _not_sent(outcome: Outcome, names: tuple[str, str], **more: Any) -> Response
 
 def refusal(error: WeChatNotifyError) -> Response:
     """The answer for a request that never became an attempt."""
+    status, hint = _REFUSALS[type(error)]
+    name = error.reason.replace("_", "-")
     match error:
         case MalformedBodyError():
-            return _problem(400, "malformed-json", error.text)
+            return _problem(status, name, error.text)
         case InvalidMessageError():
             return _problem(
-                422,
-                "invalid-message",
-                _INVALID,
-                errors=[violation.as_dict() for violation in error.violations],
+                status, name, hint, errors=[violation.as_dict() for violation in error.violations]
             )
-        case MediaTypeError():
-            return _problem(415, "unsupported-media-type", _MEDIA_TYPE)
-        case BodyTooLargeError():
-            return _problem(413, "body-too-large", _TOO_LARGE)
-        case UnknownAccountError():
-            return _problem(404, "unknown-account", _UNKNOWN_ACCOUNT)
         case StorageError():
+            headers = {"Retry-After": "2"}
             return _problem(
-                503,
-                "busy",
-                _STORAGE,
-                error_class=ErrorClass.TRANSIENT,
-                retryable=True,
-                headers={"Retry-After": "2"},
+                status, name, hint, error_class=ErrorClass.TRANSIENT, retryable=True, headers=headers
             )
-    raise error
-
-
-def reason(error: WeChatNotifyError) -> str:
-    """The refusal's name in the log and in the metric, the same as the queue's."""
-    return _REASONS[type(error)]
+    return _problem(status, name, hint)
 
 
 def is_json(content_type: str | None) -> bool:
@@ -194,32 +178,41 @@ def _problem(
     return Response(status, {**body, "rid": None, **more}, headers or {})
 
 
-_REASONS = {
-    MediaTypeError: "media_type",
-    BodyTooLargeError: "too_large",
-    MalformedBodyError: "unreadable",
-    InvalidMessageError: "invalid_message",
-    UnknownAccountError: "unknown_account",
-    StorageError: "not_queued",
+_REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
+    MalformedBodyError: (400, Bilingual("The body cannot be read.", "请求体无法解析。")),
+    UnknownAccountError: (
+        404,
+        Bilingual(
+            "No credentials are stored for this account; store them, or check the account in the path.",
+            "该账号没有存储凭证，请先存储凭证，或检查路径中的账号名。",
+        ),
+    ),
+    BodyTooLargeError: (
+        413,
+        Bilingual(
+            f"The body is larger than {BODY_BYTES_MOST // 1024} KiB.",
+            f"请求体超过 {BODY_BYTES_MOST // 1024} KiB。",
+        ),
+    ),
+    MediaTypeError: (
+        415,
+        Bilingual(
+            "Send JSON with Content-Type: application/json.",
+            "请以 Content-Type: application/json 发送 JSON。",
+        ),
+    ),
+    InvalidMessageError: (
+        422,
+        Bilingual(
+            "The message was not sent: correct the fields listed under errors.",
+            "消息未发送：请修正 errors 中列出的字段。",
+        ),
+    ),
+    StorageError: (
+        503,
+        Bilingual("The message was not queued; try again shortly.", "消息未能入队，请稍后重试。"),
+    ),
 }
-_MEDIA_TYPE = Bilingual(
-    "Send JSON with Content-Type: application/json.", "请以 Content-Type: application/json 发送 JSON。"
-)
-_TOO_LARGE = Bilingual(
-    f"The body is larger than {BODY_BYTES_MOST // 1024} KiB.", f"请求体超过 {BODY_BYTES_MOST // 1024} KiB。"
-)
-_INVALID = Bilingual(
-    "The message was not sent: correct the fields listed under errors.",
-    "消息未发送：请修正 errors 中列出的字段。",
-)
-_UNKNOWN_ACCOUNT = Bilingual(
-    "No credentials are stored for this account; store them, or check the account in the path.",
-    "该账号没有存储凭证，请先存储凭证，或检查路径中的账号名。",
-)
-_STORAGE = Bilingual(
-    "The message was not queued; try again shortly.",
-    "消息未能入队，请稍后重试。",
-)
 INTERNAL_ERROR = _problem(
     500,
     "internal-error",

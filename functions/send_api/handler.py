@@ -33,7 +33,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 response = _send(event, lambda: context.get_remaining_time_in_millis() / 1000)
             except WeChatNotifyError as error:
                 response = answers.refusal(error)
-                bootstrap.telemetry().refused(answers.reason(error), detail=str(error)[:500])
+                bootstrap.telemetry().refused(error.reason, account=_account(event), detail=str(error)[:500])
             line.update(status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = answers.INTERNAL_ERROR
@@ -41,10 +41,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.Response:
-    account = event["pathParameters"]["account"]
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    if not is_account_name(account):
-        raise UnknownAccountError(account)
+    account = _account(event)
+    if account is None:
+        raise UnknownAccountError
     if not answers.is_json(headers.get("content-type")):
         raise MediaTypeError
     body = event.get("body") or ""
@@ -57,7 +57,8 @@ def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.R
     message, warnings = parse_message(value)
     request = SendRequest(bootstrap.message_id()(), account, value)
     if answers.prefers_async(headers.get("prefer")):
-        bootstrap.sender().knows(account)
+        if not bootstrap.sender().knows(account):
+            raise UnknownAccountError(account)
         bootstrap.send_queue().send(queue_body(request))
         return answers.queued(request, warnings)
     openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
@@ -71,3 +72,9 @@ def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.R
         warnings=warnings,
     )
     return answers.attempted(request, message, delivery.outcome, warnings)
+
+
+def _account(event: dict[str, Any]) -> str | None:
+    """The account in the path, None where no account may have such a name."""
+    account = event["pathParameters"]["account"]
+    return account if is_account_name(account) else None

@@ -13,7 +13,7 @@ from wechat_notify.telemetry import Telemetry
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Send one SQS batch; what is worth repeating is reported as a batch item failure."""
     telemetry = bootstrap.telemetry()
-    with telemetry.invocation(context, getattr(context, "aws_request_id", None)) as line:
+    with telemetry.invocation(context) as line:
         openid_hash = bootstrap.openid_hash()  # before a message is sent: without its key none may be
         records = [_record(record) for record in event["Records"]]
         handled = bootstrap.batch_sender().send(
@@ -28,20 +28,18 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _record(record: dict[str, Any]) -> Record:
-    attributes = record["attributes"]
     return Record(
         message_id=record["messageId"],
         receipt_handle=record["receiptHandle"],
         body=record["body"],
-        receive_count=int(attributes["ApproximateReceiveCount"]),
-        first_received=int(attributes["ApproximateFirstReceiveTimestamp"]) / 1000,
+        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
     )
 
 
 def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], str]) -> None:
     fields: dict[str, Any] = {
         "message_id": item.request.id if item.request else item.record.message_id,
-        "sqs_message_id": item.record.message_id,
+        "correlation_id": item.record.message_id,
         "receive_count": item.record.receive_count,
         "disposition": item.disposition.value,
         "detail": item.detail,
@@ -57,7 +55,7 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
         )
     elif item.refusal:
         account = item.request.account[:64] if item.request else None
-        errors = [f"{violation.path}: {violation.rule}" for violation in item.violations]
+        errors = [violation.for_log() for violation in item.violations]
         telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
     else:
         telemetry.logger.warning("no time left for message", **fields)

@@ -26,11 +26,13 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         a sender asks; the answer carries the token.
     """
     telemetry = bootstrap.telemetry()
-    with telemetry.invocation(context, getattr(context, "aws_request_id", None)) as line:
+    with telemetry.invocation(context) as line:
         account = event.get("account") if "detail-type" not in event else None
         try:
             if account is None:
-                results = bootstrap.token_refresher().refresh_all()
+                results = bootstrap.token_refresher().refresh_all(
+                    lambda: context.get_remaining_time_in_millis() / 1000
+                )
             elif "rejected" in event:
                 results = [bootstrap.token_refresher().replace(account, event["rejected"])]
             else:

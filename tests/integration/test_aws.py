@@ -123,7 +123,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return call
 
     for module in (ssm, sqs):
-        monkeypatch.setattr(module, "client", lambda _service: Recorder())
+        monkeypatch.setattr(module, "client", lambda _service, **_: Recorder())
     return names
 
 
@@ -139,6 +139,28 @@ def test_a_name_that_an_account_can_have_does(called: list[str], name: str) -> N
     with pytest.raises(UnknownAccountError):
         Accounts(PATH, Source).load(name)
     assert called == ["get_parameters"]
+
+
+def test_only_the_refresher_is_patient_with_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[bool] = []
+
+    def client(_service: str, *, patient: bool = False) -> Failing:
+        patience.append(patient)
+        return Failing(NoCredentialsError())
+
+    for module in (ssm, sqs):
+        monkeypatch.setattr(module, "client", client)
+    for call in STORE_CALLS.values():
+        with pytest.raises(StorageError):
+            call()
+    assert dict(zip(STORE_CALLS, patience, strict=True)) == {
+        "read": False,
+        "load": True,
+        "load_all": True,
+        "save": True,
+        "send": False,
+        "hand_out_again": False,
+    }
 
 
 def test_all_accounts_are_listed_page_by_page(put: Put) -> None:
@@ -252,7 +274,7 @@ def test_every_failure_is_a_storage_error_with_awss_code(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], error: Exception, code: str
 ) -> None:
     for module in (ssm, sqs):
-        monkeypatch.setattr(module, "client", lambda _service: Failing(error))
+        monkeypatch.setattr(module, "client", lambda _service, **_: Failing(error))
     with pytest.raises(StorageError) as raised:
         call()
     assert raised.value.code == code
@@ -437,6 +459,13 @@ def test_clients_are_made_once_and_with_timeouts(lambda_at: LambdaAt) -> None:
     assert made is clients.client("lambda")
     assert (made.meta.config.connect_timeout, made.meta.config.read_timeout) == (0.5, 0.4)
     assert made.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_a_patient_client_tries_longer(aws: Aws) -> None:
+    attempts = [
+        made.meta.config.retries["total_max_attempts"] for made in (aws("ssm"), aws("ssm", patient=True))
+    ]
+    assert attempts == [2, 8]
 
 
 @pytest.mark.usefixtures("aws")

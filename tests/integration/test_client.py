@@ -506,7 +506,7 @@ def test_no_redirect_is_followed(connect: Connect, status: int, location: str) -
         with RawServer(once(answer(b"", header, status=f"{status} Moved"))) as server:
             outcome = connect(server.url).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert not outcome.retryable
+    assert (outcome.retryable, outcome.unattempted) == (False, True)
     assert str(status) in outcome.hint.en
     assert other.accepted == 0
     assert len(server.requests) == 1
@@ -531,7 +531,7 @@ def test_a_redirect_with_an_endless_body_is_not_read_to_its_end(connect: Connect
 def test_a_refusal_without_wechats_json_is_a_matter_of_config(connect: Connect, status: int) -> None:
     outcome = send_to(connect, once(answer(b"<html>no</html>", status=f"{status} No")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert not outcome.retryable
+    assert (outcome.retryable, outcome.unattempted) == (False, True)
     assert f"HTTP {status}" in outcome.hint.en
 
 
@@ -547,7 +547,7 @@ def test_wechats_json_counts_whatever_the_status_says(connect: Connect, status: 
     body = b'{"errcode":43101,"errmsg":"user refuse to accept the msg"}'
     outcome = send_to(connect, once(answer(body, status=f"{status} Odd")))
     assert (outcome.status, outcome.errcode) == (Status.FAILED, 43101)
-    assert outcome.error_class is ErrorClass.RECIPIENT
+    assert (outcome.error_class, outcome.unattempted) == (ErrorClass.RECIPIENT, False)
 
 
 # The token endpoint

@@ -114,7 +114,7 @@ class SsmStore:
         self._put(f"{account}/credentials", '{"type": "app", "app_id": "wx"}')
 
     def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(ssm, "client", lambda _service: fail_with(code))
+        self._monkeypatch.setattr(ssm, "client", lambda _service, **_: fail_with(code))
 
 
 @pytest.fixture(params=["fake", "SSM"])
@@ -357,7 +357,7 @@ class SqsQueueAt:
         return handle
 
     def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(sqs, "client", lambda _service: fail_with(code))
+        self._monkeypatch.setattr(sqs, "client", lambda _service, **_: fail_with(code))
 
 
 @pytest.fixture(params=["fake", "SQS"])

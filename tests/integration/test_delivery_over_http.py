@@ -267,6 +267,18 @@ def test_an_openid_of_another_account_is_the_recipients_trouble(service: Service
     assert service.send(message("oA")).outcome.status is Status.SENT
 
 
+def test_an_account_is_known_by_its_token_or_by_the_refresher(service: Service) -> None:
+    assert not bootstrap.sender().knows("nobody")
+    assert bootstrap.sender().knows("shop")
+    assert service.lambda_service.invoked == [
+        {"account": "nobody", "rejected": None},
+        {"account": "shop", "rejected": None},
+    ]
+    assert bootstrap.sender().knows("shop")
+    assert len(service.lambda_service.invoked) == 2
+    assert service.token_calls() == {"normal": 1}
+
+
 def test_an_unknown_account_sends_nothing(service: Service) -> None:
     with pytest.raises(UnknownAccountError):
         service.send(message(), "nobody")
@@ -353,6 +365,7 @@ def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
 def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
     outcome = service.send(message("fault-redirect")).outcome
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
+    assert outcome.unattempted
     assert service.ask("stats")["redirects_followed"] == 0
 
 

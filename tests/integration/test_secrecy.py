@@ -375,7 +375,7 @@ def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch,
             return fail
 
     for module in (ssm, sqs, refresher):
-        monkeypatch.setattr(module, "client", lambda _service: Failing())
+        monkeypatch.setattr(module, "client", lambda _service, **_: Failing())
     accounts = Accounts(PATH, lambda _credentials: None)  # type: ignore[arg-type,return-value]
     calls: list[Callable[[], object]] = [
         lambda: StoredTokens(PATH).read("shop"),

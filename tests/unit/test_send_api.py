@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.send_api.handler import lambda_handler
 from tests.fakes import (
@@ -16,9 +17,11 @@ from tests.fakes import (
     Service,
     answer,
     body,
+    break_down,
     load_event,
     lost,
     metrics,
+    misdirected,
     unreachable,
 )
 from wechat_notify import bootstrap
@@ -201,8 +204,11 @@ def test_an_invalid_message_is_not_queued(service: Service) -> None:
 def test_a_message_for_an_unknown_account_is_not_queued(service: Service) -> None:
     event = load_event("send_api/unknown_account")
     event["headers"]["prefer"] = "respond-async"
-    assert call(event)[0] == 404
+    status, _, content = call(event)
+    assert (status, content["type"]) == (404, problem("unknown_account"))
     assert service.queue.bodies == []
+    (line,) = service.lines("message refused")
+    assert (line["reason"], line["account"]) == ("unknown_account", event["pathParameters"]["account"])
 
 
 def test_a_queue_that_does_not_take_the_message_is_told_to_the_caller(service: Service) -> None:
@@ -214,42 +220,108 @@ def test_a_queue_that_does_not_take_the_message_is_told_to_the_caller(service: S
         "transient",
         True,
     )
+    assert content["type"] == problem("storage")
+    (line,) = service.lines("message refused")
+    assert (line["reason"], line["account"]) == ("storage", "shop")
+
+
+def test_a_message_is_queued_where_its_token_ran_out_and_nobody_is_asked_for_another(
+    service: Service,
+) -> None:
+    service.clock.advance(8000)
+    assert call(load_event("send_api/respond_async"))[0] == 202
+    assert (service.refresher.asked, len(service.queue.bodies)) == ([], 1)
+
+
+@pytest.mark.parametrize("trouble", ["store", "WeChat"])
+def test_a_message_is_queued_where_it_is_not_certain_that_nobody_knows_the_account(
+    service: Service, trouble: str
+) -> None:
+    if trouble == "store":
+        service.store.failing = {"read": "ThrottlingException"}
+        service.refresher.down = "ServiceException"
+    else:
+        service.store.tokens.clear()
+        service.wechat.refuse_tokens("wx-shop", answer(40164))
+    assert call(load_event("send_api/respond_async"))[0] == 202
+    assert len(service.queue.bodies) == 1
+
+
+def test_a_message_is_queued_for_an_account_that_has_no_token_yet(service: Service) -> None:
+    service.store.tokens.clear()
+    assert call(load_event("send_api/respond_async"))[0] == 202
+    assert service.refresher.asked == [("shop", None)]
 
 
 # ---------------------------------------------------------------- refused at the door
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "problem", "reason"),
+    ("name", "status", "reason"),
     [
-        ("send_api/malformed_json", 400, "malformed-json", "unreadable"),
-        ("send_api/empty_body", 400, "malformed-json", "unreadable"),
-        ("send_api/duplicate_key", 400, "malformed-json", "unreadable"),
-        ("send_api/not_a_number", 400, "malformed-json", "unreadable"),
-        ("send_api/lone_surrogate", 400, "malformed-json", "unreadable"),
-        ("send_api/invalid_message", 422, "invalid-message", "invalid_message"),
-        ("send_api/unknown_kind", 422, "invalid-message", "invalid_message"),
-        ("send_api/data_as_text", 422, "invalid-message", "invalid_message"),
-        ("send_api/control_characters", 422, "invalid-message", "invalid_message"),
-        ("send_api/form_encoded", 415, "unsupported-media-type", "media_type"),
-        ("send_api/unknown_account", 404, "unknown-account", "unknown_account"),
-        ("send_api/account_name", 404, "unknown-account", "unknown_account"),
+        ("send_api/malformed_json", 400, "malformed_body"),
+        ("send_api/empty_body", 400, "malformed_body"),
+        ("send_api/duplicate_key", 400, "malformed_body"),
+        ("send_api/not_a_number", 400, "malformed_body"),
+        ("send_api/lone_surrogate", 400, "malformed_body"),
+        ("send_api/invalid_message", 422, "invalid_message"),
+        ("send_api/unknown_kind", 422, "invalid_message"),
+        ("send_api/data_as_text", 422, "invalid_message"),
+        ("send_api/control_characters", 422, "invalid_message"),
+        ("send_api/form_encoded", 415, "unsupported_media_type"),
+        ("send_api/unknown_account", 404, "unknown_account"),
+        ("send_api/account_name", 404, "unknown_account"),
     ],
 )
 def test_a_bad_request_is_refused_and_nothing_is_sent(
-    service: Service, capsys: pytest.CaptureFixture[str], *, name: str, status: int, problem: str, reason: str
+    service: Service, capsys: pytest.CaptureFixture[str], *, name: str, status: int, reason: str
 ) -> None:
-    given, headers, content = call(load_event(name))
-    assert (given, content["type"]) == (status, f"urn:wechat-notify:problem:{problem}")
+    event = load_event(name)
+    given, headers, content = call(event)
+    assert (given, content["type"]) == (status, problem(reason))
     assert (content["class"], content["retryable"]) == ("request", False)
     assert "Retry-After" not in headers
     assert service.wechat.attempts == []
     refused, line = service.lines()
     assert (refused["message"], refused["reason"]) == ("message refused", reason)
+    account = event["pathParameters"]["account"]
+    assert refused.get("account") == (None if name == "send_api/account_name" else account)
     assert (line["message"], line["status_code"]) == ("invocation finished", status)
     counts = [metric.dimensions for metric in metrics(capsys.readouterr().out) if metric.value == 1]
     assert {"reason": reason} in counts
     assert not {OPENID, OTHER_OPENID} & set(re.findall(r"o\w{27}", service.log.getvalue()))
+
+
+def problem(reason: str) -> str:
+    return f"urn:wechat-notify:problem:{reason.replace('_', '-')}"
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_name(service: Service) -> None:
+    status, _, content = post("x" * (BODY_BYTES_MOST + 1))
+    assert (status, content["type"]) == (413, problem("body_too_large"))
+    (line,) = service.lines("message refused")
+    assert (line["reason"], line["account"]) == ("body_too_large", "shop")
+
+
+BY_OPENID: list[tuple[Answer, int]] = [
+    (body() | {OPENID: 1}, 422),
+    (body(data={OPENID: "text"}), 422),
+    (body(data={OPENID: {"value": None}}), 422),
+    (body(data={"thing1": {OPENID: "x"}}), 422),
+    (body("template", data={OPENID: {"value": "x", "color": "#FF0000"}}), 200),
+]
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "respond-async"])
+@pytest.mark.parametrize(("message", "status"), BY_OPENID)
+def test_an_openid_in_the_place_of_a_field_reaches_no_log(
+    service: Service, capsys: pytest.CaptureFixture[str], *, message: Answer, status: int, prefer: str
+) -> None:
+    given, _, content = post(message, prefer=prefer)
+    assert given == (status if status != 200 or prefer != "respond-async" else 202)
+    assert OPENID in json.dumps(content)  # whoever sent it is told
+    assert len(service.lines()) >= 1 + (given != 202)
+    assert OPENID not in service.log.getvalue() + capsys.readouterr().out
 
 
 def test_every_wrong_field_of_a_message_is_named(service: Service) -> None:
@@ -395,6 +467,18 @@ def test_without_a_token_the_caller_hears_why(service: Service, outcome: Outcome
     assert service.wechat.attempts == []
 
 
+def test_a_page_of_something_in_between_is_no_fault_of_the_callers(service: Service) -> None:
+    service.wechat.plan.append(misdirected())
+    status, headers, content = call(SUBSCRIPTION)
+    assert (status, content["class"], content["retryable"], content["errcode"]) == (
+        502,
+        "config",
+        False,
+        None,
+    )
+    assert "Retry-After" not in headers
+
+
 def test_a_busy_refresher_is_a_reason_to_come_again(service: Service) -> None:
     service.store.tokens.clear()
     service.refresher.busy = 1000
@@ -405,9 +489,6 @@ def test_a_busy_refresher_is_a_reason_to_come_again(service: Service) -> None:
 def test_what_nobody_foresaw_is_answered_with_a_document(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_down(*_: object) -> None:
-        raise RuntimeError(OPENID)
-
     monkeypatch.setattr(service.sender, "send", break_down)
     status, _, content = call(SUBSCRIPTION)
     assert (status, content["retryable"]) == (500, False)
@@ -450,6 +531,33 @@ def test_a_message_that_was_sent_has_its_lines_and_metrics(
     assert finished["correlation_id"] == SUBSCRIPTION["requestContext"]["requestId"]
     assert finished["status_code"] == 200
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"MessagesSent", "WeChatLatency"}
+
+
+def test_a_sent_message_that_cannot_be_reported_is_answered_as_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.telemetry, "_log_message", break_down)
+    status, _, content = call(SUBSCRIPTION)
+    assert (status, content["status"], len(service.wechat.accepted)) == (200, "sent", 1)
+    assert [line["message"] for line in service.lines()] == ["not reported", "invocation finished"]
+    assert OPENID not in service.log.getvalue()
+
+
+def test_metrics_that_cannot_be_flushed_change_no_answer(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    assert call(SUBSCRIPTION)[0] == 200
+    assert call(load_event("send_api/malformed_json"))[0] == 400
+    assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"] * 2
+
+
+def test_a_refusal_that_cannot_be_logged_is_answered_as_it_is(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
+    assert call(load_event("send_api/malformed_json"))[0] == 400
+    assert len(service.lines("not reported")) == 1
 
 
 def test_neither_openid_nor_token_nor_secret_is_seen(

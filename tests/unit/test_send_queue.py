@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.send_queue.handler import lambda_handler
 from tests.fakes import (
@@ -14,6 +15,8 @@ from tests.fakes import (
     Metric,
     Service,
     answer,
+    body,
+    break_down,
     load_event,
     lost,
     metrics,
@@ -63,7 +66,11 @@ def test_a_batch_is_sent(service: Service, capsys: Capture) -> None:
     assert sorted(logged_ids(service)) == sorted(["order-20260301", ids(event)[1], "refund-7"])
     (line,) = service.lines("invocation finished")
     assert (line["messages"], line["returned"]) == (3, 0)
-    assert line["correlation_id"] == FakeContext.aws_request_id
+    assert line.get("correlation_id") is None
+    assert line["function_request_id"] == FakeContext.aws_request_id
+    messages = service.lines("message attempted")
+    assert sorted(message["correlation_id"] for message in messages) == ids(event)
+    assert not [message for message in messages if "sqs_message_id" in message]
     assert sum(metric.value for metric in counted(capsys, "MessagesSent")) == 3
 
 
@@ -104,9 +111,9 @@ def test_a_body_that_cannot_be_read_stops_nobody_else(service: Service, capsys: 
     assert sorted(logged_ids(service)) == ["after", "before"]
     assert service.dead_letters.bodies == [event["Records"][1]["body"]]
     (line,) = service.lines("message refused")
-    assert (line["reason"], line["sqs_message_id"]) == ("unreadable", ids(event)[1])
+    assert (line["reason"], line["correlation_id"]) == ("malformed_body", ids(event)[1])
     assert counted(capsys, "MessagesRefused") == [
-        Metric("MessagesRefused", {"reason": "unreadable"}, 1, "Count")
+        Metric("MessagesRefused", {"reason": "malformed_body"}, 1, "Count")
     ]
 
 
@@ -164,9 +171,85 @@ def test_what_is_worth_repeating_goes_back_and_the_rest_does_not(service: Servic
     assert (line["messages"], line["returned"]) == (3, 1)
 
 
-def test_a_lost_answer_goes_back_only_where_wechat_deduplicates(service: Service) -> None:
-    service.wechat.plan.extend([lost()] * 3)
-    assert handle("send_queue/sqs_batch") == ids(load_event("send_queue/sqs_batch"))[2:]
+def test_a_lost_answer_is_repeated_at_once_where_wechat_deduplicates_and_never_goes_back(
+    service: Service, capsys: Capture
+) -> None:
+    service.wechat.plan.extend([lost()] * 4)
+    assert handle("send_queue/sqs_batch") == []
+    lines = {line["message_id"]: line for line in service.lines("message attempted")}
+    assert [line["status"] for line in lines.values()] == ["unknown"] * 3
+    assert [line["disposition"] for line in lines.values()] == ["finished"] * 3
+    attempts = {name: line["attempts"] for name, line in lines.items()}
+    assert (attempts.pop("refund-7"), list(attempts.values())) == (2, [1, 1])
+    assert sum(metric.value for metric in counted(capsys, "MessagesUnknown")) == 3
+
+
+BY_OPENID = [
+    {OPENID: {"account": "shop", "message": body()}},
+    {"account": "shop", "message": body(), OPENID: 1},
+    {"detail-type": "WeChat Message Requested", "detail": {OPENID: body()}},
+    {"account": "shop", "message": {OPENID: body()}},
+    {"account": "shop", "message": body() | {OPENID: 1}},
+    {"account": "shop", "message": body(data={OPENID: "text"})},
+    {"account": "shop", "message": body(data={"thing1": {OPENID: "x"}})},
+    {"account": "shop", "message": body("template", data={OPENID: {"value": "x", "color": "#FF0000"}})},
+    {"account": "shop", "id": f"{OPENID} 的消息", "message": body()},
+]
+
+
+@pytest.mark.parametrize("envelope", BY_OPENID)
+def test_an_openid_in_the_place_of_a_name_reaches_neither_a_log_nor_an_attribute(
+    service: Service, capsys: Capture, envelope: dict[str, Any]
+) -> None:
+    event = load_event("send_queue/sns_raw")
+    event["Records"][0]["body"] = json.dumps(envelope)
+    assert lambda_handler(event, FakeContext()) == {"batchItemFailures": []}
+    assert len(service.lines("message attempted")) + len(service.lines("message refused")) == 1
+    assert len(service.dead_letters.bodies) == len(service.lines("message refused")) * (
+        "message" not in envelope or OPENID in envelope
+    )
+    seen = json.dumps(service.dead_letters.attributes) + service.log.getvalue() + capsys.readouterr().out
+    assert OPENID not in seen
+
+
+def test_a_sent_message_that_cannot_be_reported_does_not_go_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.telemetry, "_log_message", break_down)
+    assert handle("send_queue/sqs_batch") == []
+    assert len(service.wechat.accepted) == 3
+    assert [line["message"] for line in service.lines()] == ["not reported"] * 3 + ["invocation finished"]
+    assert OPENID not in service.log.getvalue()
+
+
+def test_metrics_that_cannot_be_flushed_send_nothing_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    assert handle("send_queue/sqs_batch") == []
+    (line,) = service.lines("not reported")
+    assert line["error"] == "RuntimeError"
+
+
+def test_what_fails_again_and_again_for_no_known_reason_is_put_aside(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.sender, "send", break_down)
+    event = load_event("send_queue/sns_raw")
+    (given,) = event["Records"]
+    for receive_count, returned in (("4", [{"itemIdentifier": given["messageId"]}]), ("5", [])):
+        given["attributes"]["ApproximateReceiveCount"] = receive_count
+        assert lambda_handler(event, FakeContext()) == {"batchItemFailures": returned}
+    assert service.dead_letters.bodies == [given["body"]]
+    assert service.dead_letters.attributes == [{"reason": "given up", "message_id": given["messageId"]}]
+    first, second = service.lines("message refused")
+    assert (first["disposition"], second["disposition"], second["detail"]) == (
+        "returned",
+        "finished",
+        "given up",
+    )
+    assert (second["reason"], second["error"]) == ("internal_error", "RuntimeError")
+    assert OPENID not in service.log.getvalue()
 
 
 def test_with_no_time_left_everything_goes_back_unattempted(service: Service) -> None:
@@ -180,12 +263,12 @@ def test_what_nobody_foresaw_returns_one_message_and_is_logged(
 ) -> None:
     send = service.sender.send
 
-    def break_down(account: str, message: Message, seconds_left: Callable[[], float]) -> Any:
+    def break_down_for_one(account: str, message: Message, seconds_left: Callable[[], float]) -> Any:
         if message.kind == "template":
             raise RuntimeError(message.touser)
         return send(account, message, seconds_left)
 
-    monkeypatch.setattr(service.sender, "send", break_down)
+    monkeypatch.setattr(service.sender, "send", break_down_for_one)
     assert handle("send_queue/sqs_batch") == ids(load_event("send_queue/sqs_batch"))[2:]
     (line,) = service.lines("message refused")
     assert (line["reason"], line["error"], line["message_id"]) == (

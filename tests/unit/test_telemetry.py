@@ -1,11 +1,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from tests.fakes import OPENID, START, FakeContext, Metric, Service, answer, lost, message, metrics
+from tests.fakes import (
+    OPENID,
+    START,
+    FakeContext,
+    Metric,
+    Service,
+    answer,
+    break_down,
+    lost,
+    message,
+    metrics,
+)
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.outcomes import Bilingual, Outcome, Violation
 from wechat_notify.core.tokens import AccessToken, Refreshed
@@ -67,7 +80,7 @@ def test_the_line_of_a_message_that_was_sent(service: Service) -> None:
         "class": "success",
         "errcode": 0,
         "errmsg": "ok",
-        "msgid": 1864323726461255680,
+        "msgid": "1864323726461255680",
         "attempts": 1,
         "wechat_ms": 125.0,
         "warnings": ["data.thing1.value: format"],
@@ -124,9 +137,86 @@ def test_a_message_that_never_reached_wechat_has_no_latency(service: Service, ca
     assert of(metrics(capsys.readouterr().out), "WeChatLatency") == []
 
 
+@pytest.mark.parametrize(
+    ("outcome", "counted"),
+    [
+        (answer(99999), [({}, 1)]),
+        (answer(43101), []),
+        (answer(-1), []),
+        (answer(0), []),
+        (lost(), []),
+    ],
+)
+def test_an_errcode_that_nobody_knows_is_counted_for_an_alarm(
+    service: Service, capsys: Capture, outcome: Outcome, counted: list[Any]
+) -> None:
+    attempt(service, outcome)
+    assert of(metrics(capsys.readouterr().out), "UnknownErrcode") == counted
+
+
+def test_a_name_that_may_be_a_persons_is_not_in_a_line(service: Service) -> None:
+    warnings = [Violation(f"data.{OPENID}.value", "format", Bilingual("odd", "奇怪"))]
+    attempt(service, answer(0), warnings=warnings)
+    (line,) = service.lines("message attempted")
+    assert line["warnings"] == ["data.?.value: format"]
+    assert OPENID not in service.log.getvalue()
+
+
+def broken_warnings() -> Iterator[Violation]:
+    yield break_down()
+
+
+def test_a_message_whose_report_breaks_down_is_one_line(service: Service, capsys: Capture) -> None:
+    attempt(service, answer(0), warnings=broken_warnings())
+    line, finished = service.lines()
+    assert (line["level"], line["message"], line["error"]) == ("ERROR", "not reported", "RuntimeError")
+    assert line["raised_at"].startswith("telemetry.py:")
+    assert finished["message"] == "invocation finished"
+    assert OPENID not in service.log.getvalue()
+    assert "s" * 32 not in service.log.getvalue()
+    assert metrics(capsys.readouterr().out) == []
+
+
+def test_a_refusal_whose_line_breaks_down_is_counted_all_the_same(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.refused("expired")
+    assert [line["message"] for line in service.lines()] == ["not reported", "invocation finished"]
+    assert of(metrics(capsys.readouterr().out), "MessagesRefused") == [({}, 1), ({"reason": "expired"}, 1)]
+
+
+def test_metrics_that_cannot_be_flushed_are_one_line(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    attempt(service, answer(0))
+    assert [line["message"] for line in service.lines()] == [
+        "message attempted",
+        "invocation finished",
+        "not reported",
+    ]
+
+
+def test_metrics_that_cannot_be_flushed_do_not_hide_why_an_invocation_failed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+
+    def fail() -> None:
+        with service.telemetry.invocation(FakeContext()):
+            service.telemetry.returned(1)
+            raise KeyError
+
+    with pytest.raises(InvocationError, match=r"^KeyError$"):
+        fail()
+    assert [line["message"] for line in service.lines()] == ["invocation failed", "not reported"]
+
+
 def test_counts_are_summed_up_and_start_again(service: Service, capsys: Capture) -> None:
-    with service.telemetry.invocation(FakeContext(), None):
-        for reason in ("expired", "expired", "unreadable"):
+    with service.telemetry.invocation(FakeContext()):
+        for reason in ("expired", "expired", "malformed_body"):
             service.telemetry.refused(reason, account="nobody")
         service.telemetry.returned(3)
     found = metrics(capsys.readouterr().out)
@@ -134,10 +224,10 @@ def test_counts_are_summed_up_and_start_again(service: Service, capsys: Capture)
         ({}, 2),
         ({"reason": "expired"}, 2),
         ({}, 1),
-        ({"reason": "unreadable"}, 1),
+        ({"reason": "malformed_body"}, 1),
     ]
     assert of(found, "MessagesReturned") == [({}, 3)]
-    with service.telemetry.invocation(FakeContext(), None):
+    with service.telemetry.invocation(FakeContext()):
         pass
     assert metrics(capsys.readouterr().out) == []
 
@@ -151,11 +241,18 @@ def test_latencies_are_given_out_once(service: Service, capsys: Capture) -> None
 def test_a_refused_message_has_a_line_and_its_account_is_no_dimension(
     service: Service, capsys: Capture
 ) -> None:
-    with service.telemetry.invocation(FakeContext(), None):
+    with service.telemetry.invocation(FakeContext()):
         service.telemetry.refused("unknown_account", account="nobody", message_id="order-1")
     (line,) = service.lines("message refused")
     assert (line["reason"], line["account"], line["message_id"]) == ("unknown_account", "nobody", "order-1")
     assert "nobody" not in capsys.readouterr().out
+
+
+def test_an_invocation_without_a_correlation_id_has_none(service: Service) -> None:
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.refused("expired", correlation_id="m1")
+    refused, finished = service.lines()
+    assert (refused["correlation_id"], finished.get("correlation_id")) == ("m1", None)
 
 
 def test_what_nobody_foresaw_is_logged_by_its_kind_and_place_but_not_its_text(service: Service) -> None:
@@ -174,7 +271,7 @@ def test_what_the_refresher_did_is_counted_and_logged_account_by_account(
     service: Service, capsys: Capture
 ) -> None:
     token = AccessToken("57_secret", START + 7200, START - 600)
-    with service.telemetry.invocation(FakeContext(), None):
+    with service.telemetry.invocation(FakeContext()):
         service.telemetry.refreshed(
             [
                 Refreshed("shop", token, calls=1),
@@ -238,7 +335,7 @@ def test_an_invocation_that_fails_says_where_but_not_what(service: Service, caps
 def test_one_invocation_leaves_nothing_to_the_next(service: Service) -> None:
     with service.telemetry.invocation(FakeContext(), "request-1") as line:
         line["account"] = "shop"
-    with service.telemetry.invocation(FakeContext(), None):
+    with service.telemetry.invocation(FakeContext()):
         pass
     first, second = service.lines()
     assert (first["correlation_id"], second.get("correlation_id")) == ("request-1", None)

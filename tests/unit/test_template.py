@@ -239,9 +239,12 @@ def test_only_token_refresh_enters_a_vpc_and_only_where_asked() -> None:
         assert config["SendApiFunction"] is config["SendQueueFunction"] is None
         assert (config["TokenRefreshFunction"] or {}).get("SubnetIds") == inside
         granted = json.dumps(stack.properties("TokenRefreshRole").get("ManagedPolicyArns"))
-        assert ("AWSLambdaENIManagementAccess" in granted) is (inside is not None)
+        assert ("NetworkPolicy" in granted) is (inside is not None)
+        assert ("ec2:" in json.dumps(stack.resources)) is (inside is not None)
+        for action in ("ec2:CreateNetworkInterface", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface"):
+            assert stack.allows("TokenRefreshFunction", action, "*") is (inside is not None)
         for role in set(roles(stack)) - {"TokenRefreshRole"}:
-            assert "ENIManagement" not in json.dumps(stack.properties(role))
+            assert "NetworkPolicy" not in json.dumps(stack.properties(role))
 
 
 @pytest.mark.parametrize(("mode", "allowed"), [("Active", True), ("PassThrough", False)])
@@ -287,8 +290,8 @@ def test_no_allowed_action_is_a_pattern_and_no_resource_is_everything(stack: Sta
             assert "NotResource" not in statement
             actions = as_list(statement["Action"])
             assert not [action for action in actions if "*" in action]
-            if all(action.startswith("xray:") for action in actions):
-                continue  # X-Ray knows no resources for these
+            if all(action.startswith(("xray:", "ec2:")) for action in actions):
+                continue  # X-Ray and the network interfaces of a function know no resources for these
             for resource in as_list(statement["Resource"]):
                 own = re.fullmatch(r"<\w+\.Arn>", resource)
                 assert own or re.fullmatch(rf"arn:aws:ssm:eu-west-1:123456789012:{ACCOUNTS}(/.+)?", resource)
@@ -409,7 +412,7 @@ def test_the_send_queue_redrives_to_a_queue_that_accepts_it_and_no_other(stack: 
     send_queue = stack.properties("SendQueue")
     assert send_queue["RedrivePolicy"] == {
         "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
-        "maxReceiveCount": 5,
+        "maxReceiveCount": 20,
     }
     assert stack.properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue",
@@ -543,6 +546,9 @@ def test_alarms_watch_what_exists(stack: Stack) -> None:
         "OldestMessageAlarm": [("QueueName", "<SendQueue.QueueName>")],
         "TokenRefreshAlarm": [("service", service)],
         "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
+        "TokenRefreshMissingAlarm": [("FunctionName", "<TokenRefreshFunction>")],
+        "UnknownErrcodeAlarm": [("service", service)],
+        "ApiErrorAlarm": [("ApiId", "<HttpApi>")],
     }
 
 

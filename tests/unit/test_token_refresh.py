@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.token_refresh.handler import lambda_handler
-from tests.fakes import FakeContext, Service, answer, load_event, metrics, unreachable
+from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify.core.outcomes import ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
 from wechat_notify.telemetry import InvocationError
@@ -16,9 +17,9 @@ ONE_ACCOUNT = load_event("token_refresh/one_account")
 NOTHING: dict[str, Any] = {"refreshed": [], "unchanged": [], "not_stored": [], "failed": []}
 
 
-def refresh(event: dict[str, Any]) -> dict[str, Any]:
+def refresh(event: dict[str, Any], *, seconds_left: float = 60.0) -> dict[str, Any]:
     """The answer as the invoker gets it: through JSON."""
-    answered: dict[str, Any] = json.loads(json.dumps(lambda_handler(event, FakeContext())))
+    answered: dict[str, Any] = json.loads(json.dumps(lambda_handler(event, FakeContext(seconds_left))))
     return answered
 
 
@@ -55,6 +56,31 @@ def test_the_invocation_reports_which_accounts_failed(service: Service, capsys: 
     ]
     (line,) = service.lines("invocation finished")
     assert (line["refreshed"], line["failed"]) == (1, 3)
+
+
+def test_accounts_that_there_is_no_time_for_are_reported_as_failed(service: Service, capsys: Capture) -> None:
+    report = refresh({}, seconds_left=29)
+    assert (report["refreshed"], report["unchanged"]) == ([], [])
+    (failed,) = report["failed"]
+    assert (failed["account"], failed["errcode"], failed["class"]) == ("shop", None, "transient")
+    assert service.wechat.fetches == []
+    found = [metric for metric in metrics(capsys.readouterr().out) if metric.name == "TokenRefreshFailed"]
+    assert {"account": "shop", "errcode": "none"} in [metric.dimensions for metric in found]
+
+
+def test_the_invocation_has_no_correlation_id_of_its_own(service: Service) -> None:
+    refresh({})
+    (line,) = service.lines("invocation finished")
+    assert line.get("correlation_id") is None
+    assert line["function_request_id"] == FakeContext.aws_request_id
+
+
+def test_a_report_that_cannot_be_flushed_does_not_cost_the_sender_its_token(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    assert refresh(load_event("token_refresh/rejected_token"))["result"] == "token"
+    assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"]
 
 
 def test_one_account_is_refreshed_on_demand(service: Service) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import START, FakeWeChat, Service, access_tokens, answer, highest, lowest, unreachable
+from tests.fakes import (
+    START,
+    FakeWeChat,
+    Service,
+    access_tokens,
+    answer,
+    highest,
+    lowest,
+    message,
+    unreachable,
+)
+from wechat_notify.core import tokens as tokens_module
+from wechat_notify.core.delivery import Sender
 from wechat_notify.core.outcomes import (
     ErrorClass,
     Outcome,
@@ -21,11 +33,16 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
     outcome_from_dict,
 )
-from wechat_notify.core.tokens import AccessToken, Grant, Refreshed
+from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant, Refreshed
 
 BEIJING = timezone(timedelta(hours=8))
 
 Ask = Callable[[], object]
+
+
+def plenty() -> float:
+    """Seconds left."""
+    return 60.0
 
 
 def failure(call: Ask) -> Outcome:
@@ -237,6 +254,91 @@ def test_the_failure_of_one_account_is_not_that_of_another(service: Service) -> 
     assert tokens.get("shop").value == "token-1-of-wx-shop"
 
 
+# ---------------------------------------------------------------- one thread at a time
+
+
+@pytest.fixture
+def held_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccessTokens]:
+    """A sender of which one thread hangs while it gets the token of the account ``slow``."""
+    monkeypatch.setattr(tokens_module, "LONGEST_LOCK", 0.05)
+    service.add_account("slow", stored=False)
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hanging.set()
+        assert go_on.wait(10)
+
+    service.refresher.while_running = hang
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    thread = threading.Thread(target=tokens.get, args=("slow",))
+    thread.start()
+    assert hanging.wait(5)
+    yield tokens
+    go_on.set()
+    thread.join()
+    assert tokens.get("slow").value == "token-1-of-wx-slow"
+
+
+@pytest.mark.parametrize("call", ["get", "replace"])
+def test_a_thread_does_not_wait_for_another_one_for_ever(held_up: AccessTokens, call: str) -> None:
+    started = time.perf_counter()
+    if call == "get":
+        outcome = failure(lambda: held_up.get("slow"))
+    else:
+        outcome = failure(lambda: held_up.replace("slow", token("the rejected one")))
+    assert 0.04 < time.perf_counter() - started < 5
+    assert (outcome.error_class, outcome.retryable, outcome.retry_after) == (ErrorClass.TRANSIENT, True, 2.0)
+
+
+def test_a_thread_that_hangs_holds_up_its_own_account_alone(held_up: AccessTokens) -> None:
+    assert held_up.get("shop").value == "token-1-of-wx-shop"
+
+
+def test_a_message_that_waited_in_vain_for_another_thread_was_not_attempted(
+    service: Service, held_up: AccessTokens
+) -> None:
+    delivery = Sender(held_up, service.wechat, clock=service.clock.now).send("slow", message(), plenty)
+    assert (delivery.outcome.unattempted, delivery.outcome.retryable, delivery.attempts) == (True, True, 0)
+
+
+# ---------------------------------------------------------------- whether an account is known
+
+
+def test_an_account_with_a_stored_token_is_known_even_where_it_expired(service: Service) -> None:
+    service.clock.advance(8000)
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert tokens.known("shop")
+    assert service.refresher.asked == []
+
+
+def test_an_account_without_a_stored_token_is_known_if_the_refresher_gets_one(service: Service) -> None:
+    service.add_account("new", stored=False)
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert tokens.known("new")
+    assert service.refresher.asked == [("new", None)]
+    assert not tokens.known("nobody")
+    assert not tokens.known("nobody")
+    assert service.refresher.asked == [("new", None), ("nobody", None)]
+
+
+@pytest.mark.parametrize("account", ["shop", "nobody"])
+def test_a_store_that_is_down_makes_no_account_unknown(service: Service, account: str) -> None:
+    service.store.failing = {"read": "ThrottlingException"}
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert tokens.known(account)
+    assert service.refresher.asked == []
+
+
+@pytest.mark.parametrize("trouble", ["WeChat", "refresher", "busy"])
+def test_an_account_that_gets_no_token_for_the_moment_is_known(service: Service, trouble: str) -> None:
+    service.add_account("new", stored=False)
+    service.wechat.refuse_tokens("wx-new", answer(40164))
+    service.refresher.down = "ServiceException" if trouble == "refresher" else None
+    service.refresher.busy = 1000 if trouble == "busy" else 0
+    assert access_tokens(service.store, service.refresher, service.clock).known("new")
+    assert service.refresher.asked[0] == ("new", None)
+
+
 # ---------------------------------------------------------------- a rejected token
 
 
@@ -357,7 +459,7 @@ def test_all_accounts_are_refreshed_and_a_failing_one_stops_no_other(service: Se
     service.store.sources["cafe"] = service.wechat.app("wx-cafe", "another secret")
     service.wechat.refuse_tokens("wx-dead", answer(40243))
     service.store.broken["typo"] = "wrong: app_id"
-    results = service.token_refresher.refresh_all()
+    results = service.token_refresher.refresh_all(plenty)
     assert [result.account for result in results] == ["bank", "cafe", "dead", "shop", "typo", "zoo"]
     failures = {result.account: result.failure for result in results if result.failure}
     assert {account: outcome.errcode for account, outcome in failures.items()} == {
@@ -379,7 +481,7 @@ def test_an_account_that_breaks_the_refresher_stops_no_other(service: Service) -
 
     service.add_account("bank", stored=False)
     service.store.sources["bank"] = Broken()
-    bank, shop = service.token_refresher.refresh_all()
+    bank, shop = service.token_refresher.refresh_all(plenty)
     assert bank.failure is not None
     assert (bank.failure.error_class, bank.failure.errcode) == (ErrorClass.OTHER, None)
     assert "RuntimeError" in bank.failure.hint.en
@@ -397,12 +499,45 @@ def test_many_accounts_are_refreshed_at_the_same_time(service: Service) -> None:
         together.wait()
 
     service.wechat.while_fetching = wait_for_all
-    assert all(result.changed for result in service.token_refresher.refresh_all())
+    assert all(result.changed for result in service.token_refresher.refresh_all(plenty))
+
+
+@pytest.mark.parametrize(("seconds_left", "fetches"), [(30.0, 2), (29.9, 0)])
+def test_no_account_is_begun_that_could_be_cut_off(
+    service: Service, seconds_left: float, fetches: int
+) -> None:
+    service.add_account("bank", stored=False)
+    results = service.token_refresher.refresh_all(lambda: seconds_left)
+    assert [result.account for result in results] == ["bank", "shop"]
+    assert len(service.wechat.fetches) == sum(result.calls for result in results) == fetches
+    for result in results:
+        assert (result.token is None) == (result.failure is not None) == (fetches == 0)
+        assert result.stored
+        if result.failure:
+            assert (result.failure.error_class, result.failure.retryable) == (ErrorClass.TRANSIENT, True)
+            assert "out of time" in result.failure.hint.en
+
+
+def test_accounts_that_there_is_no_time_for_do_not_hide_those_that_were_refreshed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "_CONCURRENT_ACCOUNTS", 1)
+    for account in ("bank", "cafe"):
+        service.add_account(account, stored=False)
+    service.wechat.while_fetching = lambda _app_id: service.clock.advance(20)
+    stopped_at = service.clock.now() + 60
+    results = service.token_refresher.refresh_all(lambda: stopped_at - service.clock.now())
+    assert [(result.account, result.failure is None) for result in results] == [
+        ("bank", True),
+        ("cafe", True),
+        ("shop", False),
+    ]
+    assert service.store.tokens["cafe"].value == "token-1-of-wx-cafe"
 
 
 def test_no_accounts_are_no_trouble(service: Service) -> None:
     service.store.sources.clear()
-    assert service.token_refresher.refresh_all() == []
+    assert service.token_refresher.refresh_all(plenty) == []
 
 
 def test_a_token_that_could_not_be_stored_is_used_and_reported(service: Service) -> None:
@@ -421,7 +556,7 @@ def test_a_store_that_cannot_be_read_is_an_error_of_the_whole_refresh(service: S
     with pytest.raises(StorageError):
         service.token_refresher.refresh("shop")
     with pytest.raises(StorageError):
-        service.token_refresher.refresh_all()
+        service.token_refresher.refresh_all(plenty)
 
 
 def test_wechat_is_not_asked_where_the_store_has_another_usable_token(service: Service) -> None:
@@ -513,6 +648,91 @@ def test_a_scheduled_refresh_keeps_the_count_of_forced_ones(service: Service) ->
     service.wechat.renew("wx-shop")
     assert service.token_refresher.refresh("shop").changed
     assert (service.store.tokens["shop"].forced_count, service.store.tokens["shop"].forced_at) == (1, START)
+
+
+def lose_the_answer_to_a_forced_refresh(service: Service) -> None:
+    """The account's token stays the rejected one, and one use of force is gone."""
+    rejected = service.store.tokens["shop"].digest
+    calls: list[str] = []
+
+    def lose_the_second(app_id: str) -> None:
+        calls.append(app_id)
+        if len(calls) == 2:
+            service.wechat.refuse_tokens("wx-shop", unreachable())
+
+    service.wechat.while_fetching = lose_the_second
+    result = service.token_refresher.replace("shop", rejected)
+    assert (result.forced, result.failure) == (True, unreachable())
+    service.wechat.while_fetching = lambda _app_id: None
+    service.wechat.refusals.clear()
+    service.forget()
+
+
+def test_a_store_that_shows_an_older_version_gives_no_force_back(service: Service) -> None:
+    older = service.store.tokens["shop"]
+    lose_the_answer_to_a_forced_refresh(service)
+    assert service.store.tokens["shop"].forced_count == 1
+    service.store.tokens["shop"] = older
+    service.clock.advance(20)
+    result = service.token_refresher.replace("shop", older.digest)
+    assert (result.forced, service.wechat.fetches) == (False, [("wx-shop", False)])
+    assert result.failure is not None
+    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 11.0)
+    service.store.tokens["shop"] = older
+    service.clock.advance(11)
+    assert service.token_refresher.replace("shop", older.digest).forced
+    stored = service.store.tokens["shop"]
+    assert (stored.value, stored.forced_count, stored.forced_at) == ("token-2-of-wx-shop", 2, START + 31)
+
+
+def test_force_stays_used_up_where_the_store_shows_an_older_version(service: Service) -> None:
+    older = service.store.tokens["shop"]
+    for _ in range(20):
+        assert rejected_and_handed_out_again(service).forced
+        service.clock.advance(31)
+    service.wechat.reject("wx-shop")
+    token = service.store.tokens["shop"]
+    service.store.tokens["shop"] = replace(token, forced_count=older.forced_count, forced_at=0.0)
+    result = service.token_refresher.replace("shop", token.digest)
+    assert not result.forced
+    assert result.failure is not None
+    assert "20" in result.failure.hint.en
+
+
+@pytest.mark.parametrize("shown", ["older", "none"])
+def test_an_ordinary_refresh_does_not_write_back_what_an_older_version_says_of_force(
+    service: Service, shown: str
+) -> None:
+    older = service.store.tokens["shop"]
+    rejected_and_handed_out_again(service)
+    newest = service.store.tokens["shop"]
+    if shown == "older":
+        service.store.tokens["shop"] = older
+    else:
+        del service.store.tokens["shop"]
+    assert service.token_refresher.refresh("shop").changed
+    assert service.store.tokens["shop"] == newest
+
+
+def test_what_one_account_used_of_its_force_is_not_another_ones(service: Service) -> None:
+    service.add_account("bank")
+    rejected_and_handed_out_again(service)
+    rejected = service.store.tokens["bank"].digest
+    service.wechat.reject("wx-bank")
+    assert service.token_refresher.replace("bank", rejected).forced
+    assert service.store.tokens["bank"].forced_count == 1
+
+
+def test_what_another_refresher_used_of_the_force_counts_too(service: Service) -> None:
+    rejected_and_handed_out_again(service)
+    service.clock.advance(31)
+    service.store.tokens["shop"] = replace(
+        service.store.tokens["shop"], forced_count=5, forced_at=service.clock.now()
+    )
+    assert not rejected_and_handed_out_again(service).forced
+    service.clock.advance(31)
+    assert rejected_and_handed_out_again(service).forced
+    assert service.store.tokens["shop"].forced_count == 6
 
 
 def test_a_token_that_stays_the_rejected_one_is_not_handed_out(service: Service) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Status, Violation
+from wechat_notify.core.outcomes import ErrorClass, Status, Violation
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -39,7 +39,7 @@ class Telemetry:
         self._cold = True
 
     @contextmanager
-    def invocation(self, context: Any, correlation_id: str | None) -> Iterator[dict[str, Any]]:
+    def invocation(self, context: Any, correlation_id: str | None = None) -> Iterator[dict[str, Any]]:
         """One invocation: yields the fields of its line, which is written at the end."""
         self.logger.clear_state()
         self.logger.append_keys(
@@ -61,46 +61,69 @@ class Telemetry:
         else:
             self.logger.info("invocation finished", **fields)
         finally:
-            self._flush()
+            with self._guarded():
+                self._flush()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What cannot be told of a message that was sent must not make it be sent again."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about the report
+            self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
+                "not reported", error=type(error).__name__, raised_at=_location(error)
+            )
 
     def message(
         self,
         message: Message,
         delivery: Delivery,
         *,
-        message_id: str,
         account: str,
-        openid_hash: str,
         warnings: Iterable[Violation] = (),
         **fields: Any,
     ) -> None:
-        """One attempted message: its line, and its counts."""
+        """One attempted message: its line, with the fields that the door adds, and its counts."""
+        with self._guarded():
+            self._log_message(message, delivery, account, warnings, fields)
+            self._count_message(message, delivery, account)
+
+    def _log_message(
+        self,
+        message: Message,
+        delivery: Delivery,
+        account: str,
+        warnings: Iterable[Violation],
+        fields: Mapping[str, Any],
+    ) -> None:
         outcome = delivery.outcome
         line = {
-            "message_id": message_id,
             "account": account,
             "kind": message.kind,
-            "openid_hash": openid_hash,
             "status": outcome.status.value,
             "class": outcome.error_class.value,
             "errcode": outcome.errcode,
             "errmsg": outcome.errmsg,
             "rid": outcome.rid,
-            "msgid": outcome.msgid,
+            # As text: the tools that read logs take numbers for floats, and it has 19 digits.
+            "msgid": outcome.msgid and str(outcome.msgid),
             "field": outcome.field,
             "attempts": delivery.attempts,
             "wechat_ms": round(delivery.seconds * 1000, 1),
-            "warnings": [f"{warning.path}: {warning.rule}" for warning in warnings],
+            "warnings": [warning.for_log() for warning in warnings],
             **fields,
         }
-        line = {name: value for name, value in line.items() if value not in (None, [])}
-        sent = outcome.status is Status.SENT
-        write = self.logger.info if sent else self.logger.warning
-        write("message attempted", extra=line)
+        write = self.logger.info if outcome.status is Status.SENT else self.logger.warning
+        write("message attempted", extra={n: v for n, v in line.items() if v not in (None, [])})
+
+    def _count_message(self, message: Message, delivery: Delivery, account: str) -> None:
+        outcome = delivery.outcome
         by_kind = (("account", account), ("kind", message.kind))
         if delivery.attempts:
             self._values["WeChatLatency", MetricUnit.Milliseconds, by_kind].append(delivery.seconds * 1000)
-        if sent:
+        if outcome.error_class is ErrorClass.OTHER:
+            self._counts["UnknownErrcode", ()] += 1
+        if outcome.status is Status.SENT:
             self._counts["MessagesSent", by_kind] += 1
         elif outcome.status is Status.UNKNOWN:
             self._counts["MessagesUnknown", by_kind] += 1
@@ -115,7 +138,8 @@ class Telemetry:
         """One message that was never attempted: its line and its count, by the reason."""
         if error:
             fields.update(error=type(error).__name__, raised_at=_location(error))
-        self.logger.warning("message refused", reason=reason, **fields)
+        with self._guarded():
+            self.logger.warning("message refused", reason=reason, **fields)
         self._counts["MessagesRefused", (("reason", reason),)] += 1
 
     def returned(self, count: int) -> None:

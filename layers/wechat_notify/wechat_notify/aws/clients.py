@@ -13,21 +13,23 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT = 1.0
 _READ_TIMEOUT = {"ssm": 2.0, "sqs": 3.0, "lambda": 6.0}
 """Seconds; a function is invoked synchronously only to refresh a token."""
-_ATTEMPTS = {"ssm": 2, "sqs": 3, "lambda": 1}
+_ATTEMPTS = {"ssm": 2, "sqs": 2, "lambda": 1}
 """A busy refresher is waited for by ``core.tokens``, which knows what to look at meanwhile. The times
 together are what ``core.delivery`` reckons with."""
+_PATIENT_ATTEMPTS = 8
+"""For the refresher, which has two minutes: SSM takes only a few writes a second."""
 
 _making = threading.Lock()
 
 
-def client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
-    """The process's client for an AWS service; boto3 may not make two at a time."""
-    with _making:
-        return _client(service)
+def client(service: Literal["ssm", "sqs", "lambda"], *, patient: bool = False) -> Any:
+    """The process's client for an AWS service; a patient one tries longer."""
+    with _making:  # boto3 may not make two at a time
+        return _client(service, patient)
 
 
 @cache
-def _client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
+def _client(service: Literal["ssm", "sqs", "lambda"], patient: bool) -> Any:  # noqa: FBT001 - the cache's key
     import boto3  # noqa: PLC0415 - 120 ms of a cold start, for those who call AWS only
     from botocore.config import Config  # noqa: PLC0415
 
@@ -38,7 +40,10 @@ def _client(service: Literal["ssm", "sqs", "lambda"]) -> Any:
         config=Config(
             connect_timeout=_CONNECT_TIMEOUT,
             read_timeout=_READ_TIMEOUT[service],
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS[service]},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": _PATIENT_ATTEMPTS if patient else _ATTEMPTS[service],
+            },
             max_pool_connections=20,
             tcp_keepalive=True,
         ),

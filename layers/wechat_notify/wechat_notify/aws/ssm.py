@@ -108,7 +108,7 @@ class Accounts:
     def save(self, account: str, token: AccessToken) -> None:
         """Replace the stored token; raises ``StorageError``."""
         try:
-            client("ssm").put_parameter(
+            client("ssm", patient=True).put_parameter(
                 Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
                 Value=json.dumps(asdict(token), separators=(",", ":")),
                 Type="SecureString",
@@ -138,7 +138,7 @@ class Accounts:
 
 def _call(action: str, method: str, **request: Any) -> Any:
     try:
-        return getattr(client("ssm"), method)(WithDecryption=True, **request)
+        return getattr(client("ssm", patient=True), method)(WithDecryption=True, **request)
     except (BotoCoreError, ClientError) as error:
         code = error_code(error)
     raise StorageError(action, code)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE, Delivery, Sender, repeat_in
+from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE, Delivery, Sender, deduplicated, repeat_in
 from wechat_notify.core.envelope import SendRequest, is_account_name, parse_queue_body
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
@@ -27,17 +27,18 @@ from wechat_notify.core.outcomes import (
 
 _CONCURRENCY = 10
 _NOW = 0.0
+_UNFORESEEN_MOST = 5
+"""Receives after which a message that fails for a reason that nobody foresaw is put aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as the queue handed it out; ``first_received`` is seconds since the epoch."""
+    """One message as the queue handed it out, for the ``receive_count``-th time."""
 
     message_id: str
     receipt_handle: str
     body: str
     receive_count: int
-    first_received: float
 
 
 class Disposition(StrEnum):
@@ -123,7 +124,7 @@ class BatchSender:
             try:
                 read: _Readable | Handled = self._read(record)
             except Exception as error:  # noqa: BLE001 - the others of the batch are to be sent all the same
-                read = _unforeseen(record, None, error)
+                read = self._unforeseen(record, None, error)
             if isinstance(read, Handled):
                 handled.append(read)
             else:
@@ -144,41 +145,56 @@ class BatchSender:
         except MalformedBodyError as error:
             return self._unreadable(record, error)
         if not is_account_name(request.account):
-            return Handled(record, Disposition.FINISHED, request, refusal="unknown_account")
+            return Handled(record, Disposition.FINISHED, request, refusal=UnknownAccountError.reason)
         if request.expires_at and request.expires_at <= datetime.fromtimestamp(self._now(), UTC):
             return Handled(record, Disposition.FINISHED, request, refusal="expired")
         try:
             message, warnings = parse_message(request.message)
         except InvalidMessageError as error:
             return Handled(
-                record, Disposition.FINISHED, request, refusal="invalid_message", violations=error.violations
+                record,
+                Disposition.FINISHED,
+                request,
+                refusal=InvalidMessageError.reason,
+                violations=error.violations,
             )
         return _Readable(record, request, message, warnings)
 
     def _unreadable(self, record: Record, error: MalformedBodyError) -> Handled:
+        return self._put_aside(
+            Handled(record, Disposition.FINISHED, refusal=error.reason, detail=error.text.en)
+        )
+
+    def _unforeseen(self, record: Record, request: SendRequest | None, error: Exception) -> Handled:
+        handled = Handled(record, Disposition.RETURNED, request, refusal="internal_error", error=error)
+        if record.receive_count < _UNFORESEEN_MOST:
+            return handled
+        return self._put_aside(replace(handled, disposition=Disposition.FINISHED, detail="given up"))
+
+    def _put_aside(self, handled: Handled) -> Handled:
+        """Keep the body among the dead letters."""
+        attributes = {"reason": handled.detail or "", "message_id": handled.record.message_id}
         try:
-            self._dead_letters.send(record.body, reason=error.text.en, message_id=record.message_id)
-        except StorageError:
-            # It goes back, and the queue's own redrive policy takes it to the same place in the end.
-            return Handled(record, Disposition.RETURNED, refusal="unreadable", detail=error.text.en)
-        return Handled(record, Disposition.FINISHED, refusal="unreadable", detail=error.text.en)
+            self._dead_letters.send(handled.record.body, **attributes)
+        except Exception:  # noqa: BLE001 - it goes back, and the queue's own redrive policy does the same in the end
+            return replace(handled, disposition=Disposition.RETURNED)
+        return handled
 
     def _attempt(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
         if seconds_left() < TIME_FOR_A_MESSAGE:
             return self._again(read, _NOW, None)
         try:
-            delivery = self._sender.send(read.request.account, read.message, seconds_left)
+            delivery = self._send(read, seconds_left)
         except UnknownAccountError:
-            return Handled(read.record, Disposition.FINISHED, read.request, refusal="unknown_account")
+            return Handled(
+                read.record, Disposition.FINISHED, read.request, refusal=UnknownAccountError.reason
+            )
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what is sent already
-            return _unforeseen(read.record, read.request, error)
-        now = self._now()
+            return self._unforeseen(read.record, read.request, error)
         wait = repeat_in(
-            read.message,
             delivery.outcome,
             receive_count=read.record.receive_count,
-            age=now - read.record.first_received,
-            now=now,
+            now=self._now(),
             jitter=self._jitter,
         )
         if wait is not None:
@@ -187,26 +203,35 @@ class BatchSender:
             read.record, Disposition.FINISHED, read.request, read.message, delivery, violations=read.warnings
         )
 
+    def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Delivery:
+        delivery = self._sender.send(read.request.account, read.message, seconds_left)
+        if (
+            delivery.outcome.status is not Status.UNKNOWN
+            or not deduplicated(read.message)
+            or seconds_left() < TIME_FOR_A_MESSAGE
+        ):
+            return delivery
+        # At once and not by way of the queue: no other outcome, with a wait beyond WeChat's 10 minutes,
+        # may come between the two copies.
+        try:
+            second = self._sender.send(read.request.account, read.message, seconds_left)
+        except Exception:  # noqa: BLE001 - the first answer stays lost, and so nothing goes back
+            return delivery
+        outcome = second.outcome if second.outcome.status is Status.SENT else delivery.outcome
+        return Delivery(outcome, delivery.attempts + second.attempts, delivery.seconds + second.seconds)
+
     def _again(self, read: _Readable, wait: float, delivery: Delivery | None) -> Handled:
-        disposition, detail = Disposition.RETURNED, f"again in {wait:.0f} s"
+        detail = f"again in {wait:.0f} s"
         try:
             self._queue.hand_out_again(read.record.receipt_handle, wait)
         except StorageError as error:
             detail = f"again after the queue's visibility timeout ({error.code})"
-            if delivery and delivery.outcome.status is Status.UNKNOWN:
-                # By then WeChat may no longer know the first copy, and would send the second.
-                disposition, detail = Disposition.FINISHED, f"not repeated ({error.code})"
         return Handled(
             read.record,
-            disposition,
+            Disposition.RETURNED,
             read.request,
             read.message,
             delivery,
             violations=read.warnings,
             detail=detail,
         )
-
-
-def _unforeseen(record: Record, request: SendRequest | None, error: Exception) -> Handled:
-    """It goes back, and if it stays what it is, to the dead letters in the end."""
-    return Handled(record, Disposition.RETURNED, request, refusal="internal_error", error=error)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from wechat_notify.core.messages import Message, Template
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, TokenUnavailableError
-from wechat_notify.core.tokens import AccessTokens
+from wechat_notify.core.tokens import BEIJING, LONGEST_LOCK, AccessTokens
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
-_BEIJING = timezone(timedelta(hours=8))
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _CONFIG_WAIT = 300.0
@@ -27,10 +26,8 @@ _TIME_FOR_A_TOKEN = 21.0
 _TIME_FOR_A_POST = 12.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
-TIME_FOR_A_MESSAGE = _TIME_FOR_A_TOKEN + _TIME_FOR_A_POST
-"""Seconds that must be left where messages are sent one after another, for the next to be started."""
-_DEDUPLICATED_FOR = 9 * 60.0
-"""WeChat de-duplicates by client_msg_id for 10 minutes; the rest is for clocks and the call."""
+TIME_FOR_A_MESSAGE = LONGEST_LOCK + _TIME_FOR_A_TOKEN + _TIME_FOR_A_POST
+"""Seconds that must be left where messages are sent side by side, for another one to be started."""
 
 
 _TOO_LATE = Outcome(
@@ -69,6 +66,10 @@ class Sender:
         self._wechat = wechat
         self._clock = clock
 
+    def knows(self, account: str) -> bool:
+        """Whether something could be sent for the account."""
+        return self._tokens.known(account)
+
     def send(self, account: str, message: Message, seconds_left: Callable[[], float]) -> Delivery:
         """Send the message now; a rejected token is replaced and the message repeated once.
 
@@ -106,20 +107,16 @@ class Sender:
         except TokenUnavailableError as error:
             return Delivery(replace(error.outcome, unattempted=True), attempts, seconds)
 
-    def knows(self, account: str) -> None:
-        """Raise ``UnknownAccountError`` where nothing could ever be sent for this account."""
-        try:
-            self._tokens.get(account)
-        except TokenUnavailableError:
-            return
+
+def deduplicated(message: Message) -> bool:
+    """Whether WeChat itself drops a second copy of the message, for 10 minutes."""
+    return isinstance(message, Template) and message.client_msg_id is not None
 
 
 def repeat_in(
-    message: Message,
     outcome: Outcome,
     *,
     receive_count: int,
-    age: float,
     now: float,
     jitter: Callable[[float, float], float],
 ) -> float | None:
@@ -127,14 +124,10 @@ def repeat_in(
 
     Parameters
     ----------
-    message : Message
-        The message that was attempted.
     outcome : Outcome
         What the attempt came to.
     receive_count : int
         How often the queue has handed it out, this time included.
-    age : float
-        Seconds since it was first handed out.
     now : float
         Seconds since the epoch.
     jitter : Callable
@@ -142,10 +135,6 @@ def repeat_in(
     """
     growth = 2.0 ** min(receive_count - 1, 16)  # beyond that it is over the most anyway
     backoff = jitter(_BACKOFF_FIRST / 2, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth**2))
-    if outcome.status is Status.UNKNOWN:
-        # Only where WeChat itself drops the second copy is a lost answer safe to repeat.
-        deduplicated = isinstance(message, Template) and message.client_msg_id
-        return backoff if deduplicated and age + backoff < _DEDUPLICATED_FOR else None
     if outcome.error_class is ErrorClass.QUOTA:
         return min(_VISIBILITY_MOST, seconds_to_reset(now) + jitter(0, 600))
     if outcome.retryable:
@@ -157,5 +146,5 @@ def repeat_in(
 
 def seconds_to_reset(now: float) -> float:
     """Until 00:00 in Beijing, when the daily quotas are assumed to start again."""
-    midnight = datetime.fromtimestamp(now, _BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime.fromtimestamp(now, BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
     return (midnight + timedelta(days=1)).timestamp() - now

@@ -21,9 +21,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
-_ID = r"^[\x21-\x7e]{1,512}$"
+_ID = re.compile(r"[\x21-\x7e]{1,64}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-_ID_MOST = 64
 
 BODY_BYTES_MOST = 64 * 1024
 """The largest request body. A message is a few hundred bytes; escaped to ASCII the queue's copy may
@@ -50,7 +49,7 @@ class _Envelope(BaseModel):
 
     account: Annotated[str, Field(min_length=1)]
     message: Any
-    id: Annotated[str, Field(pattern=_ID)] | None = None
+    id: Annotated[str, Field(min_length=1)] | None = None
     expires_at: AwareDatetime | None = None
 
 
@@ -130,13 +129,12 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
     value = parse_json(body)
     if isinstance(value, dict) and "detail-type" in value and "detail" in value:
         event_id = value.get("id")
-        if isinstance(event_id, str) and re.fullmatch(_ID, event_id):
-            default_id = event_id
+        default_id = event_id if event_id and isinstance(event_id, str) else default_id
         value = value["detail"]
     try:
         envelope = _Envelope.model_validate(value)
     except ValidationError as error:
-        wrong = sorted({".".join(map(str, details["loc"]))[:64] or "body" for details in error.errors()})
+        wrong = {str(details["loc"][0]) if details["loc"] else "body" for details in error.errors()}
     else:
         return SendRequest(
             id=_short_id(envelope.id or default_id),
@@ -144,19 +142,20 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
             message=envelope.message,
             expires_at=envelope.expires_at,
         )
-    # The text becomes a message attribute, and SQS takes no control characters there.
-    fields = "".join(c if c.isprintable() else "?" for c in ", ".join(wrong[:10]))
+    # Only our own names: any other may be a person's, and the text ends in a log and in an attribute.
+    known = sorted(wrong & {"body", *_Envelope.model_fields}) or ["an unknown field"]
+    fields = ", ".join(known)
     raise MalformedBodyError(
         Bilingual(f"the body is not a send request: see {fields}", f"请求体不是发送请求：请检查 {fields}")
     )
 
 
 def _short_id(given: str) -> str:
-    """An id of at most 64 characters.
+    """The id, or a digest of it where it is not 1 to 64 visible ASCII characters.
 
     A schedule's ARN with its scheduled time is longer than that; its digest is as good a name.
     """
-    return given if len(given) <= _ID_MOST else hashlib.sha256(given.encode()).hexdigest()[:32]
+    return given if _ID.fullmatch(given) else hashlib.sha256(given.encode()).hexdigest()[:32]
 
 
 def queue_body(request: SendRequest) -> str:

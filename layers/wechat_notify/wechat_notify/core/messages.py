@@ -69,18 +69,15 @@ Required = Annotated[Text, Field(min_length=1)]
 
 
 def _at_most(limit: int) -> AfterValidator:
+    text = Bilingual(f"must be at most {limit} characters", f"不能超过 {limit} 个字符")
+    finding = Finding("max_length", text, limit)
+
     def check(value: str) -> str:
         if len(value) > limit:
-            raise _problem(_length_finding(limit))
+            raise _problem(finding)
         return value
 
     return AfterValidator(check)
-
-
-def _length_finding(limit: int) -> Finding:
-    return Finding(
-        "max_length", Bilingual(f"must be at most {limit} characters", f"不能超过 {limit} 个字符"), limit
-    )
 
 
 def _color(value: object) -> str:
@@ -225,12 +222,14 @@ class _Keywords:
                 warnings.append(Violation(path, finding.rule, finding.text, finding.limit, len(value)))
 
 
-_MISSING = _rule("missing", "is required", "缺少必填字段")
+_REQUIRED = Finding("missing", Bilingual("is required", "缺少必填字段"))
+_NO_FIELD = Finding("unknown_field", Bilingual("is not a field of this message", "该消息没有此字段"))
+_MISSING = _problem(_REQUIRED)
 _KEY_WITH_SUFFIX = _rule("key", "must be named without .DATA", "键名不能带 .DATA")
 _KEY = _rule("key", "must be a keyword of the template", "必须是模板中的关键词")
 _ENTRY = _rule("object", 'must be an object {"value": …}', '必须是对象 {"value": …}')
 _NO_COLOR = Bilingual("WeChat no longer shows colours", "微信已不再展示颜色")
-_UNKNOWN_FIELD = _rule("unknown_field", "is not a field of this message", "该消息没有此字段")
+_UNKNOWN_FIELD = _problem(_NO_FIELD)
 
 State = Literal["developer", "trial", "formal"]
 Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
@@ -391,15 +390,13 @@ def parse_message(body: object) -> tuple[Message, list[Violation]]:
 
 
 _STRUCTURE: dict[str, Finding] = {
-    "missing": Finding("missing", Bilingual("is required", "缺少必填字段")),
-    "extra_forbidden": Finding(
-        "unknown_field", Bilingual("is not a field of this message", "该消息没有此字段")
-    ),
+    "missing": _REQUIRED,
+    "extra_forbidden": _NO_FIELD,
     "string_type": Finding("text", Bilingual("must be text", "必须是字符串")),
     "string_unicode": Finding("text", Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")),
     "string_too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
     "too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
-    "union_tag_not_found": Finding("missing", Bilingual("is required", "缺少必填字段")),
+    "union_tag_not_found": _REQUIRED,
 }
 _OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
 

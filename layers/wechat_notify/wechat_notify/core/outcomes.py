@@ -15,10 +15,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ErrorClass(StrEnum):
@@ -50,7 +51,6 @@ class Status(StrEnum):
     SENT = "sent"
     """WeChat answered errcode 0 (accepted, no more than that)."""
     FAILED = "failed"
-    EXPIRED = "expired"
     UNKNOWN = "unknown"
 
 
@@ -69,7 +69,8 @@ class Outcome:
     ``retryable`` says that a plain later repeat of the same call can work and cannot send twice.
     ``errcode`` is None where WeChat did not answer with one; ``field`` is the data key that a
     47003 names; ``retry_after`` is the least wait in seconds where the kind of error sets one.
-    ``unattempted`` says that the message itself was not judged, for want of a token.
+    ``unattempted`` says that WeChat did not judge the message: there was no token, or something
+    in between refused the call.
     """
 
     status: Status
@@ -97,6 +98,9 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
+_KNOWN_KEY = re.compile(r"(?=.{1,24}$)[A-Za-z_]+[0-9]*")
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One rule that one field breaks, without the value: that may be personal data.
@@ -111,8 +115,15 @@ class Violation:
     limit: int | str | None = None
     length: int | None = None
 
+    def for_log(self) -> str:
+        """Its place and rule, without names that are not WeChat's own: a key may be an openid."""
+        parts = [part if _KNOWN_KEY.fullmatch(part) else "?" for part in self.path.split(".")]
+        if self.rule == "unknown_field":
+            parts[-1] = "?"
+        return f"{'.'.join(parts)}: {self.rule}"
+
     def as_dict(self) -> dict[str, object]:
-        """The form in which problem documents and log lines carry it."""
+        """The form in which problem documents carry it."""
         return {
             "path": self.path,
             "rule": self.rule,
@@ -124,19 +135,30 @@ class Violation:
 
 
 class WeChatNotifyError(Exception):
-    """The root of this service's own errors; their texts hold no secret and no personal data."""
+    """The root of this service's own errors; their texts hold no secret and no personal data.
+
+    ``reason`` is the error's name in log lines, in metrics and in the type of a problem document.
+    """
+
+    reason: ClassVar[str]
 
 
 class MediaTypeError(WeChatNotifyError):
     """The body is said to be something else than JSON."""
 
+    reason = "unsupported_media_type"
+
 
 class BodyTooLargeError(WeChatNotifyError):
     """No message is as large as that."""
 
+    reason = "body_too_large"
+
 
 class MalformedBodyError(WeChatNotifyError):
     """The text is not the JSON that it must be."""
+
+    reason = "malformed_body"
 
     def __init__(self, text: Bilingual) -> None:
         super().__init__(text.en)
@@ -146,17 +168,23 @@ class MalformedBodyError(WeChatNotifyError):
 class InvalidMessageError(WeChatNotifyError):
     """WeChat would refuse the message; ``violations`` names every wrong field at once."""
 
+    reason = "invalid_message"
+
     def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__(", ".join(f"{violation.path}: {violation.rule}" for violation in violations))
+        super().__init__(", ".join(violation.for_log() for violation in violations))
         self.violations = tuple(violations)
 
 
 class UnknownAccountError(WeChatNotifyError):
     """No credentials are stored under this account name."""
 
+    reason = "unknown_account"
+
 
 class TokenUnavailableError(WeChatNotifyError):
     """No access token could be had for the account; nothing was sent."""
+
+    reason = "token_unavailable"
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(f"no access token: {outcome.error_class} {outcome.errcode}")
@@ -166,9 +194,13 @@ class TokenUnavailableError(WeChatNotifyError):
 class RefresherBusyError(WeChatNotifyError):
     """Another refresh is running (one runs at a time): read the store again, or ask again."""
 
+    reason = "refresher_busy"
+
 
 class StorageError(WeChatNotifyError):
     """An AWS store, queue or function did not do what it was asked; ``code`` is AWS's error code."""
+
+    reason = "storage"
 
     def __init__(self, action: str, code: str) -> None:
         super().__init__(f"{action}: {code}")

@@ -14,8 +14,9 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from wechat_notify.core.outcomes import (
@@ -35,7 +36,7 @@ FORCED_APART = 30.0
 _FORCED_APART_MARGIN = 1.0
 """Seconds on top, since WeChat's clock is not ours."""
 
-_BEIJING = timezone(timedelta(hours=8))
+BEIJING = timezone(timedelta(hours=8))
 _EXPIRY_MARGIN = 10.0
 """Seconds before its expiry from which a token is not used for a new message."""
 _EXPIRY_DRIFT = 60.0
@@ -48,7 +49,11 @@ _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
 _WAIT_FOR_REFRESHER = 5.0
 """Seconds for which a sender waits while the refresher is busy."""
+LONGEST_LOCK = 8.0
+"""Seconds for which a thread waits while another one gets the account's token."""
 _CONCURRENT_ACCOUNTS = 16
+_TIME_FOR_A_REFRESH = 30.0
+"""Seconds that one account may take at worst: two calls to WeChat and two writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +188,7 @@ class AccessTokens:
         TokenUnavailableError
             WeChat gives no token, or the stores do not answer.
         """
-        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
-        with cached.lock:
+        with self._locked(account) as cached:
             now = self._now()
             if cached.token and now < cached.fresh_until and cached.token.usable(now):
                 return cached.token
@@ -198,12 +202,36 @@ class AccessTokens:
 
     def replace(self, account: str, rejected: AccessToken) -> AccessToken:
         """Another token than the one that WeChat just rejected; raises as ``get`` does."""
-        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
-        with cached.lock:
+        with self._locked(account) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
             return self._usable(account, cached, rejected)
+
+    def known(self, account: str) -> bool:
+        """Whether something could be sent for the account, now or once its token is fresh again.
+
+        Any stored token says yes, and so does trouble with the stores: the queue will know better.
+        """
+        try:
+            if self._reader.read(account) is None:
+                self.get(account)
+        except UnknownAccountError:
+            return False
+        except (StorageError, TokenUnavailableError):
+            return True
+        return True
+
+    @contextmanager
+    def _locked(self, account: str) -> Iterator[_Cached]:
+        """The account's entry, for one thread at a time: the others find there what the first one got."""
+        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
+        if not cached.lock.acquire(timeout=LONGEST_LOCK):
+            raise TokenUnavailableError(_BUSY)
+        try:
+            yield cached
+        finally:
+            cached.lock.release()
 
     def _usable(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
@@ -273,14 +301,33 @@ class TokenRefresher:
     def __init__(self, store: AccountStore, *, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
+        self._forced: dict[str, AccessToken] = {}
 
-    def refresh_all(self) -> list[Refreshed]:
-        """Every account, concurrently; one account's failure stops no other. In order of name."""
+    def refresh_all(self, seconds_left: Callable[[], float]) -> list[Refreshed]:
+        """Every account, concurrently; one account's failure stops no other. In order of name.
+
+        WeChat is asked each time, though a token lives for two hours: a wrong secret or a missing IP
+        address shows within minutes, and a token that WeChat replaced by itself is noticed.
+
+        Parameters
+        ----------
+        seconds_left : Callable
+            Seconds until the function is stopped: accounts that it has no time for are reported as failed.
+        """
+
+        def renew(account: Account) -> Refreshed:
+            if seconds_left() < _TIME_FOR_A_REFRESH:
+                return Refreshed(account.name, failure=_NO_TIME)
+            try:
+                return self._renew(account)
+            except Exception as error:  # noqa: BLE001 - the other accounts' results are to be reported too
+                return Refreshed(account.name, failure=_unforeseen(type(error).__name__))
+
         accounts = sorted(self._store.load_all(), key=lambda account: account.name)
         if not accounts:
             return []
         with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(accounts))) as pool:
-            return list(pool.map(self._renew_or_report, accounts))
+            return list(pool.map(renew, accounts))
 
     def refresh(self, account: str) -> Refreshed:
         """One account on demand, as the schedule would; raises ``UnknownAccountError``, ``StorageError``."""
@@ -309,23 +356,17 @@ class TokenRefresher:
             return Refreshed(account, stored.token)
         return self._renew(stored, rejected)
 
-    def _renew_or_report(self, account: Account) -> Refreshed:
-        try:
-            return self._renew(account)
-        except Exception as error:  # noqa: BLE001 - the other accounts' results are to be reported all the same
-            return Refreshed(account.name, failure=_unforeseen(type(error).__name__))
-
     def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
         """Fetch in normal mode; force only if that hands back the very token that was rejected."""
         if account.source is None:
             return Refreshed(account.name, failure=_unusable_credentials(account.problem))
         calls, forced, kept = 1, False, account.token
         try:
-            token = self._token(account.source.fetch(force=False), kept)
+            token = self._token(account, account.source.fetch(force=False), kept)
             if token.digest == rejected:
                 kept = self._reserve_forced(account.name, token)
                 calls, forced = 2, True
-                token = self._token(account.source.fetch(force=True), kept)
+                token = self._token(account, account.source.fetch(force=True), kept)
         except TokenUnavailableError as error:
             return Refreshed(account.name, failure=error.outcome, calls=calls, forced=forced)
         if token.digest == rejected:
@@ -341,17 +382,19 @@ class TokenRefresher:
                 stored = False  # the token is good: whoever asked gets it, the next run stores it
         return Refreshed(account.name, token, None, calls, forced, changed, stored)
 
-    def _token(self, grant: Grant, kept: AccessToken | None) -> AccessToken:
+    def _token(self, account: Account, grant: Grant, kept: AccessToken | None) -> AccessToken:
         now = self._now()
-        if kept is None:
-            return AccessToken(grant.value, now + grant.expires_in, now)
-        obtained_at = kept.obtained_at if grant.value == kept.value else now
-        return replace(kept, value=grant.value, expires_at=now + grant.expires_in, obtained_at=obtained_at)
+        token = AccessToken(grant.value, now + grant.expires_in, now)
+        if kept is not None:
+            obtained_at = kept.obtained_at if grant.value == kept.value else now
+            token = replace(kept, value=token.value, expires_at=token.expires_at, obtained_at=obtained_at)
+        # The store may show an older version for a moment; this process wrote the newest itself.
+        return _with_newest_use(token, self._forced.get(account.name))
 
     def _reserve_forced(self, account: str, token: AccessToken) -> AccessToken:
         """Write down the use of one forced refresh before it is used, so that no crash loses it."""
         now = self._now()
-        today = datetime.fromtimestamp(now, UTC).astimezone(_BEIJING).date().isoformat()
+        today = datetime.fromtimestamp(now, BEIJING).date().isoformat()
         count = token.forced_count if token.forced_day == today else 0
         wait = token.forced_at + FORCED_APART + _FORCED_APART_MARGIN - now
         if wait > 0:
@@ -363,7 +406,16 @@ class TokenRefresher:
             self._store.save(account, reserved)
         except StorageError:
             raise TokenUnavailableError(_FORCED_NOT_COUNTED) from None
+        self._forced[account] = reserved
         return reserved
+
+
+def _with_newest_use(token: AccessToken, known: AccessToken | None) -> AccessToken:
+    if known is None or known.forced_at <= token.forced_at:
+        return token
+    return replace(
+        token, forced_day=known.forced_day, forced_count=known.forced_count, forced_at=known.forced_at
+    )
 
 
 def _unavailable(
@@ -411,6 +463,11 @@ _BUSY = _unavailable(
     "The token is being refreshed; try again shortly.",
     "access_token 正在刷新，请稍后重试。",
     2.0,
+)
+_NO_TIME = _unavailable(
+    ErrorClass.TRANSIENT,
+    "The refresh of all accounts ran out of time before this one; the next run comes in 5 minutes.",
+    "刷新全部账号时超时，未轮到该账号，下次刷新在 5 分钟后。",
 )
 _NOT_REPLACED = _unavailable(
     ErrorClass.TOKEN,

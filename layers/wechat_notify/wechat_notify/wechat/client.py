@@ -232,7 +232,9 @@ def _outcome(answer: Answer) -> Outcome:
 def _hint(errcode: int) -> Bilingual:
     code = lookup(errcode)
     action = advice(code)
-    meaning = code.meaning.en[:1].upper() + code.meaning.en[1:]
+    meaning = code.meaning.en
+    if "_" not in meaning.split(maxsplit=1)[0]:  # access_token is spelled that way
+        meaning = meaning[:1].upper() + meaning[1:]
     return Bilingual(f"{meaning}. {action.en}", f"{code.meaning.zh}。{action.zh}")
 
 
@@ -257,6 +259,7 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
                 f"WeChat's address answered {problem.reason}; check WeChatApiBase.",
                 f"微信接口地址返回 {problem.reason}，请检查 WeChatApiBase。",
             ),
+            unattempted=True,
         )
     else:
         error_class, retry_after = ErrorClass.TRANSIENT, 2.0

@@ -325,8 +325,8 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
         "请停止发送直至配额恢复，可在账号后台查看剩余配额。",
     ),
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: Bilingual(
-        "Refresh the access_token and repeat once; if it stays, check that the token is of this account.",
-        "请刷新 access_token 后重试一次，若仍失败，请检查 token 是否属于该账号。",
+        "If it stays after the token was refreshed and the call repeated, check that the stored credentials are of this account.",
+        "若刷新 token 并重试后仍失败，请检查所存储的凭证是否属于该账号。",
     ),
     RetryHint.AFTER_COMPONENT_TOKEN_REFRESH: Bilingual(
         "Refresh the component_access_token and repeat once.",

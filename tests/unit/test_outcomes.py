@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes import OPENID, body
+from wechat_notify.core.messages import parse_message
+from wechat_notify.core.outcomes import Bilingual, InvalidMessageError, Violation, WeChatNotifyError
+
+
+def violation(path: str, rule: str = "missing") -> Violation:
+    return Violation(path, rule, Bilingual("is required", "缺少必填字段"))
+
+
+def errors(error: type[WeChatNotifyError] = WeChatNotifyError) -> Iterator[type[WeChatNotifyError]]:
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from errors(subclass)
+
+
+def test_every_error_has_a_reason_of_its_own() -> None:
+    reasons = [error.reason for error in errors()]
+    assert len(reasons) == len(set(reasons)) >= 8
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", reason) for reason in reasons)
+    assert all("reason" in vars(error) for error in errors())
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        ("touser", "touser"),
+        ("data", "data"),
+        ("data.thing1.value", "data.thing1.value"),
+        ("data.character_string12.value", "data.character_string12.value"),
+        ("data.first.color", "data.first.color"),
+        ("data." + "k" * 24, "data." + "k" * 24),
+        (f"data.{OPENID}.value", "data.?.value"),
+        (OPENID, "?"),
+        ("data." + "k" * 25, "data.?"),
+        ("data.13800138000.value", "data.?.value"),
+        ("data.张三.value", "data.?.value"),
+        ("data.thing1x.value", "data.?.value"),
+        ("data.thing1\n.value", "data.?.value"),
+        ("data.a@b.value", "data.?.value"),
+        ("data.a b.value", "data.?.value"),
+        ("data..value", "data.?.value"),
+        ("", "?"),
+    ],
+)
+def test_a_log_names_no_field_that_does_not_look_like_wechats(path: str, logged: str) -> None:
+    assert violation(path).for_log() == f"{logged}: missing"
+    assert violation(path).as_dict()["path"] == path
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [("zhangsan", "?"), ("data.thing1.zhangsan", "data.thing1.?"), (f"{OPENID}.thing1", "?.?")],
+)
+def test_a_log_never_names_a_field_that_nobody_knows(path: str, logged: str) -> None:
+    assert violation(path, "unknown_field").for_log() == f"{logged}: unknown_field"
+
+
+def test_the_text_of_a_refusal_is_what_a_log_may_hold() -> None:
+    error = InvalidMessageError([violation("touser"), violation(f"data.{OPENID}", "object")])
+    assert str(error) == "touser: missing, data.?: object"
+    assert [wrong.path for wrong in error.violations] == ["touser", f"data.{OPENID}"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {OPENID: body()},
+        body() | {OPENID: 1},
+        body(data={OPENID: "text"}),
+        body(data={OPENID: {"value": None}}),
+        body(data={OPENID: {"value": "x", OPENID: 1}}),
+        body(data={"thing1": {OPENID: "x"}}),
+        body(data={f"{OPENID}.DATA": {"value": "x"}}),
+        body(miniprogram={"appid": "wx1", "pagepath": "p", OPENID: 1}),
+        body(kind="template") | {"kind": OPENID},
+    ],
+)
+def test_a_message_keyed_by_an_openid_is_refused_without_naming_it(message: object) -> None:
+    with pytest.raises(InvalidMessageError) as refused:
+        parse_message(message)
+    assert OPENID not in repr(refused.value.args) + str(refused.value)
+    assert not [wrong for wrong in refused.value.violations if OPENID in wrong.for_log()]
