@@ -21,6 +21,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -66,10 +67,13 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read the variables that the module's docstring lists."""
+        base = environment.get("WECHAT_API_BASE", "").rstrip("/")
+        if base and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", base):
+            raise LocalStackError(f"WECHAT_API_BASE={base} is not an address such as http://127.0.0.1:9000")
         return cls(
             _port(environment, "EMULATOR_PORT", 4566),
             _port(environment, "SIMULATOR_PORT", 8066),
-            environment.get("WECHAT_API_BASE", "").rstrip("/") or None,
+            base or None,
             environment.get("WECHAT_APP_ID") or cls.app_id,
             environment.get("WECHAT_APP_SECRET", ""),
         )

@@ -142,8 +142,14 @@ def refusal(error: WeChatNotifyError) -> Response:
 
 def is_json(content_type: str | None) -> bool:
     """Whether the body may be read as JSON; a request that does not say is taken at its word."""
-    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
-    return media_type == "application/json" or media_type.endswith("+json")
+    media_type, *parameters = (content_type or "application/json").lower().split(";")
+    charsets = [value.strip(' "') for key, _, value in map(_pair, parameters) if key.strip() == "charset"]
+    is_utf8 = all(charset in {"utf-8", "utf8"} for charset in charsets)
+    return is_utf8 and (media_type.strip() == "application/json" or media_type.strip().endswith("+json"))
+
+
+def _pair(parameter: str) -> tuple[str, str, str]:
+    return parameter.partition("=")
 
 
 def prefers_async(prefer: str | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from wechat_notify import bootstrap
 from wechat_notify.core.batches import Disposition, Handled, Record
+from wechat_notify.core.envelope import is_account_name
 from wechat_notify.telemetry import Telemetry
 
 
@@ -54,7 +55,7 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
             **fields,
         )
     elif item.refusal:
-        account = item.request.account[:64] if item.request else None
+        account = item.request.account if item.request and is_account_name(item.request.account) else None
         errors = [violation.for_log() for violation in item.violations]
         telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
     else:

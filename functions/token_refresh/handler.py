@@ -15,7 +15,7 @@ from wechat_notify.core.outcomes import UnknownAccountError
 from wechat_notify.core.tokens import Refreshed
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Refresh tokens.
 
     ``{}`` (and any scheduled event)
@@ -25,6 +25,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     ``{"account": "shop", "rejected": "<SHA-256 of the token that failed>" | null}``
         a sender asks; the answer carries the token.
     """
+    if not isinstance(event, dict) or not isinstance(event.get("account", ""), str):
+        return {"result": "bad_request", "detail": 'send {} or {"account": "<name>"}'}
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
         account = event.get("account") if "detail-type" not in event else None

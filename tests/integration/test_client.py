@@ -322,7 +322,12 @@ def test_a_connect_timeout_can_be_repeated(connect: Connect, full_backlog: str) 
 
 @pytest.mark.parametrize("base_url", ["https://api..weixin.qq.com", "api.weixin.qq.com", "ftp://127.0.0.1"])
 def test_an_address_that_is_none_sends_nothing(connect: Connect, base_url: str) -> None:
-    assert_nothing_was_sent(connect(base_url).send(MESSAGE, TOKEN))
+    outcome = connect(base_url).send(MESSAGE, TOKEN)
+    assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
+    assert (outcome.unattempted, outcome.retryable) == (True, False)
+    with pytest.raises(TokenUnavailableError) as refused:
+        connect(base_url).fetch_token("wxapp", "app-secret", force=False)
+    assert refused.value.outcome.error_class is ErrorClass.CONFIG
 
 
 def test_a_certificate_that_nobody_vouches_for_gets_no_message(connect: Connect, tls: ssl.SSLContext) -> None:
@@ -535,6 +540,10 @@ def test_a_refusal_without_wechats_json_is_a_matter_of_config(connect: Connect, 
     assert f"HTTP {status}" in outcome.hint.en
 
 
+def test_a_request_that_timed_out_on_the_way_can_be_repeated(connect: Connect) -> None:
+    assert_nothing_was_sent(send_to(connect, once(answer(b"", status="408 Request Timeout"))))
+
+
 def test_too_many_requests_is_a_rate_limit(connect: Connect) -> None:
     outcome = send_to(connect, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.RATE_LIMIT)
@@ -601,6 +610,7 @@ def test_an_infinite_grant_is_none(connect: Connect) -> None:
 def test_a_wrong_secret_is_a_matter_of_config_and_not_of_the_token(connect: Connect) -> None:
     outcome = fetch(connect, once(json_answer(errcode=40001, errmsg="invalid credential rid: 1-2-3")))
     assert (outcome.error_class, outcome.retryable, outcome.errcode) == (ErrorClass.CONFIG, False, 40001)
+    assert "AppSecret" in outcome.hint.en
     assert outcome.rid == "1-2-3"
 
 

@@ -46,7 +46,7 @@ def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
     [
         (_NoAnswer("ReadTimeout", may_have_arrived=True), lost()),
         (_NoAnswer("ConnectTimeout", may_have_arrived=False), unreachable()),
-        (_NoAnswer("HTTP 404", may_have_arrived=False, http_status=404), misdirected()),
+        (_NoAnswer("HTTP 404", may_have_arrived=False, passing=False), misdirected()),
     ],
 )
 def test_the_fake_failures_are_those_of_the_client(real: _NoAnswer, fake: Outcome) -> None:
@@ -151,12 +151,25 @@ def test_no_attempt_begins_that_the_function_could_not_see_the_end_of(service: S
     assert service.sender.send("shop", message(), lambda: 12.0).outcome.status is Status.SENT
 
 
-def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_it(service: Service) -> None:
+def test_a_message_is_not_repeated_where_the_new_token_took_too_long(service: Service) -> None:
     service.wechat.plan.append(answer(40001))
-    delivery = service.sender.send("shop", message(), lambda: 20.9)
-    assert (delivery.attempts, delivery.outcome.errcode) == (1, 40001)
+    left = iter([29.0, 29.0, 29.0, 11.9])
+    delivery = service.sender.send("shop", message(), lambda: next(left))
+    assert (delivery.attempts, delivery.outcome.error_class) == (1, ErrorClass.TRANSIENT)
     assert delivery.outcome.retryable
-    assert service.refresher.asked == []
+    assert len(service.refresher.asked) == 1
+
+
+@pytest.mark.parametrize(("left", "longest"), [(29.0, 12.0 + 2.0), (20.0, 6.0 + 2.0), (13.0, 0.5)])
+def test_a_busy_refresher_is_waited_for_as_long_as_there_is_time(
+    service: Service, left: float, longest: float
+) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 1000
+    ends = service.clock.now() + left
+    delivery = service.sender.send("shop", message(), lambda: ends - service.clock.now())
+    assert (delivery.attempts, delivery.outcome.unattempted) == (0, True)
+    assert longest - 3.0 < sum(service.clock.slept) <= longest
 
 
 @pytest.mark.parametrize(

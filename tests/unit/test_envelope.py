@@ -135,7 +135,7 @@ def test_an_exponent_is_kept_too(number: str) -> None:
         ('{"a": 1} x', "not JSON"),
         ("touser=OPENID", "not JSON"),
         ("<xml/>", "not JSON"),
-        ("\ufeff{}", "not JSON"),
+        ("\ufeff{}", "byte order mark"),
         ("01", "not JSON"),
         ('"a\nb"', "not JSON"),
         ('"a\x00b"', "not JSON"),

@@ -94,3 +94,11 @@ def test_a_form_id_is_used_once() -> None:
         assert one["touser"] == "o1"
         assert ("form_id" in one) == (message["kind"] == "mini_program_template")
         assert "form_id" not in one or one["form_id"] != other["form_id"]
+
+
+@pytest.mark.parametrize(
+    "base", ["notaurl", "ftp://127.0.0.1", "http://", "http://127.0.0.1?x", "127.0.0.1:80"]
+)
+def test_a_server_that_is_no_address_is_told_at_once(base: str) -> None:
+    with pytest.raises(LocalStackError, match="WECHAT_API_BASE"):
+        Settings.from_environment({"WECHAT_API_BASE": base})

@@ -441,8 +441,8 @@ def test_a_data_that_is_a_string_is_told_what_to_be() -> None:
     body = with_("subscription", "data", '{"thing1": {"value": "x"}}')
     [violation] = violations(body)
     assert (violation.path, violation.rule, violation.length) == ("data", "object", 26)
-    assert "not text" in violation.text.en
-    assert "不能是字符串" in violation.text.zh
+    assert "JSON object" in violation.text.en
+    assert "JSON 对象" in violation.text.zh
 
 
 # --- emphasis_keyword ---------------------------------------------------------------------------

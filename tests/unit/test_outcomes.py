@@ -46,6 +46,8 @@ def test_every_error_has_a_reason_of_its_own() -> None:
         ("data.a@b.value", "data.?.value"),
         ("data.a b.value", "data.?.value"),
         ("data..value", "data.?.value"),
+        ("data.zhang.san", "data.?"),
+        ("data.zhang.wei@x.com.value", "data.?"),
         ("", "?"),
     ],
 )
@@ -56,7 +58,7 @@ def test_a_log_names_no_field_that_does_not_look_like_wechats(path: str, logged:
 
 @pytest.mark.parametrize(
     ("path", "logged"),
-    [("zhangsan", "?"), ("data.thing1.zhangsan", "data.thing1.?"), (f"{OPENID}.thing1", "?.?")],
+    [("zhangsan", "?"), ("data.thing1.zhangsan", "data.?"), (f"{OPENID}.thing1", "?"), ("zhang.san", "?")],
 )
 def test_a_log_never_names_a_field_that_nobody_knows(path: str, logged: str) -> None:
     assert violation(path, "unknown_field").for_log() == f"{logged}: unknown_field"

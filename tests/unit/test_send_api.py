@@ -571,3 +571,23 @@ def test_neither_openid_nor_token_nor_secret_is_seen(
     assert len(service.lines("message attempted")) == 4
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON; charset=UTF-8", 200),
+        ('application/json; charset="utf-8"; v=1', 200),
+        ("application/problem+json", 200),
+        ("application/json; charset=gbk", 415),
+        ("application/json;charset=latin-1", 415),
+        ("text/plain", 415),
+        ("application/jsonx", 415),
+        (";", 415),
+    ],
+)
+def test_the_body_is_json_in_utf8(service: Service, content_type: str, status: int) -> None:
+    event = {**SUBSCRIPTION, "headers": {**SUBSCRIPTION["headers"], "content-type": content_type}}
+    assert call(event)[0] == status
+    assert len(service.wechat.accepted) == (status == 200)

@@ -245,7 +245,7 @@ def test_what_fails_again_and_again_for_no_known_reason_is_put_aside(
     first, second = service.lines("message refused")
     assert (first["disposition"], second["disposition"], second["detail"]) == (
         "returned",
-        "finished",
+        "dead_letter",
         "given up",
     )
     assert (second["reason"], second["error"]) == ("internal_error", "RuntimeError")

@@ -181,3 +181,11 @@ def test_neither_token_nor_secret_is_seen(service: Service, capsys: Capture) -> 
     assert len(service.lines()) >= 5
     for hidden in ("token-1-of", "token-2-of", "s" * 32):
         assert hidden not in seen
+
+
+@pytest.mark.parametrize("event", [None, [], "shop", 5, {"account": 5}, {"account": ["shop"]}])
+def test_an_event_of_another_shape_is_answered_with_what_to_send(service: Service, event: Any) -> None:
+    answered = refresh(event)
+    assert answered["result"] == "bad_request"
+    assert '{"account": "<name>"}' in answered["detail"]
+    assert service.wechat.fetches == []

@@ -195,7 +195,7 @@ def test_a_busy_refresher_is_waited_for_while_the_store_is_watched(service: Serv
     service.store.tokens.clear()
     service.refresher.busy = 3
     tokens = access_tokens(service.store, service.refresher, service.clock, highest)
-    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    assert tokens.get("shop", 5.0).value == "token-1-of-wx-shop"
     assert service.clock.slept == pytest.approx([0.4, 0.6, 0.9])
     assert len(service.store.reads) == 4
 
@@ -210,7 +210,7 @@ def test_a_token_that_appears_in_the_store_ends_the_wait(service: Service) -> No
 
     tokens = access_tokens(service.store, service.refresher, service.clock)
     tokens._sleep = sleep
-    assert tokens.get("shop").value == "meanwhile"
+    assert tokens.get("shop", 5.0).value == "meanwhile"
     assert service.refresher.turned_away == 1
 
 
@@ -218,7 +218,7 @@ def test_a_refresher_that_stays_busy_is_waited_for_seven_seconds_at_most(service
     service.store.tokens.clear()
     service.refresher.busy = 1000
     tokens = access_tokens(service.store, service.refresher, service.clock, highest)
-    outcome = failure(lambda: tokens.get("shop"))
+    outcome = failure(lambda: tokens.get("shop", 5.0))
     assert (outcome.error_class, outcome.retryable, outcome.retry_after) == (ErrorClass.TRANSIENT, True, 2.0)
     assert 5 < sum(service.clock.slept) <= 7
 
@@ -227,13 +227,13 @@ def test_those_who_queue_behind_a_failure_do_not_wait_for_it_in_turn(service: Se
     service.store.tokens.clear()
     service.refresher.busy = 1000
     tokens = access_tokens(service.store, service.refresher, service.clock, highest)
-    first = failure(lambda: tokens.get("shop"))
+    first = failure(lambda: tokens.get("shop", 5.0))
     waited, asked = sum(service.clock.slept), len(service.refresher.asked)
-    assert [failure(lambda: tokens.get("shop")) for _ in range(9)] == [first] * 9
+    assert [failure(lambda: tokens.get("shop", 5.0)) for _ in range(9)] == [first] * 9
     assert (sum(service.clock.slept), len(service.refresher.asked)) == (waited, asked)
     service.refresher.busy = 0
     service.clock.advance(2.1)
-    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    assert tokens.get("shop", 5.0).value == "token-1-of-wx-shop"
 
 
 def test_a_rejected_token_that_cannot_be_replaced_does_not_stop_those_who_ask_for_one(
@@ -242,7 +242,7 @@ def test_a_rejected_token_that_cannot_be_replaced_does_not_stop_those_who_ask_fo
     tokens = access_tokens(service.store, service.refresher, service.clock, highest)
     token = tokens.get("shop")
     service.wechat.refuse_tokens("wx-shop", answer(40164))
-    failure(lambda: tokens.replace("shop", token))
+    failure(lambda: tokens.replace("shop", token, 12.0))
     assert tokens.get("shop") == token
 
 
@@ -285,7 +285,7 @@ def test_a_thread_does_not_wait_for_another_one_for_ever(held_up: AccessTokens, 
     if call == "get":
         outcome = failure(lambda: held_up.get("slow"))
     else:
-        outcome = failure(lambda: held_up.replace("slow", token("the rejected one")))
+        outcome = failure(lambda: held_up.replace("slow", token("the rejected one"), 12.0))
     assert 0.04 < time.perf_counter() - started < 5
     assert (outcome.error_class, outcome.retryable, outcome.retry_after) == (ErrorClass.TRANSIENT, True, 2.0)
 
@@ -347,7 +347,7 @@ def test_a_rejected_token_is_replaced_by_what_the_store_has_by_now(service: Serv
     old = tokens.get("shop")
     service.wechat.renew("wx-shop")
     service.token_refresher.refresh("shop")
-    assert tokens.replace("shop", old).value == "token-2-of-wx-shop"
+    assert tokens.replace("shop", old, 12.0).value == "token-2-of-wx-shop"
     assert service.refresher.asked == []
 
 
@@ -357,7 +357,7 @@ def test_a_rejected_token_that_is_still_stored_is_named_to_the_refresher_by_its_
     tokens = access_tokens(service.store, service.refresher, service.clock)
     old = tokens.get("shop")
     service.wechat.renew("wx-shop")
-    new = tokens.replace("shop", old)
+    new = tokens.replace("shop", old, 12.0)
     assert new.value == "token-2-of-wx-shop"
     assert service.refresher.asked == [("shop", old.digest)]
     assert service.wechat.fetches == [("wx-shop", False)]
@@ -369,7 +369,7 @@ def test_the_second_thread_of_a_process_takes_what_the_first_one_got(service: Se
     old = tokens.get("shop")
     service.wechat.renew("wx-shop")
     service.forget()
-    assert tokens.replace("shop", old) is tokens.replace("shop", old)
+    assert tokens.replace("shop", old, 12.0) is tokens.replace("shop", old, 12.0)
     assert len(service.refresher.asked) == 1
     assert len(service.store.reads) == 1
 
@@ -378,7 +378,7 @@ def test_a_rejected_token_is_not_used_again_when_it_could_not_be_replaced(servic
     tokens = access_tokens(service.store, service.refresher, service.clock)
     old = tokens.get("shop")
     service.refresher.down = "ServiceException"
-    failure(lambda: tokens.replace("shop", old))
+    failure(lambda: tokens.replace("shop", old, 12.0))
     service.store.failing = {"read": "ThrottlingException"}
     assert failure(lambda: tokens.get("shop")).error_class is ErrorClass.TRANSIENT
 
@@ -396,7 +396,7 @@ def test_two_hundred_senders_that_are_rejected_together_lead_to_one_call(service
 
     def replace_token(index: int) -> None:
         together.wait()
-        results.append(senders[index].replace("shop", rejected).value)
+        results.append(senders[index].replace("shop", rejected, 12.0).value)
 
     threads = [threading.Thread(target=replace_token, args=(index,)) for index in range(200)]
     for thread in threads:
@@ -548,7 +548,7 @@ def test_a_token_that_could_not_be_stored_is_used_and_reported(service: Service)
     assert result.token is not None
     assert result.token.value == "token-2-of-wx-shop"
     tokens = access_tokens(service.store, service.refresher, service.clock)
-    assert tokens.replace("shop", service.store.tokens["shop"]).value == "token-2-of-wx-shop"
+    assert tokens.replace("shop", service.store.tokens["shop"], 12.0).value == "token-2-of-wx-shop"
 
 
 def test_a_store_that_cannot_be_read_is_an_error_of_the_whole_refresh(service: Service) -> None:

@@ -47,6 +47,8 @@ class Disposition(StrEnum):
     FINISHED = "finished"
     RETURNED = "returned"
     """It stays on the queue and is handed out again."""
+    DEAD_LETTER = "dead_letter"
+    """It was put among the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +164,14 @@ class BatchSender:
 
     def _unreadable(self, record: Record, error: MalformedBodyError) -> Handled:
         return self._put_aside(
-            Handled(record, Disposition.FINISHED, refusal=error.reason, detail=error.text.en)
+            Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
         )
 
     def _unforeseen(self, record: Record, request: SendRequest | None, error: Exception) -> Handled:
         handled = Handled(record, Disposition.RETURNED, request, refusal="internal_error", error=error)
         if record.receive_count < _UNFORESEEN_MOST:
             return handled
-        return self._put_aside(replace(handled, disposition=Disposition.FINISHED, detail="given up"))
+        return self._put_aside(replace(handled, disposition=Disposition.DEAD_LETTER, detail="given up"))
 
     def _put_aside(self, handled: Handled) -> Handled:
         """Keep the body among the dead letters."""

@@ -21,8 +21,10 @@ _CONFIG_WAIT_MOST = 3600.0
 """Seconds between attempts while an operator has something to mend: doubled each time, up to this."""
 _VISIBILITY_MOST = 11.5 * 3600
 """SQS holds a message back for 12 hours at most, counted from when it was received."""
-_TIME_FOR_A_TOKEN = 21.0
-"""Seconds that reading the store, asking the refresher and waiting for it may take at worst."""
+_PATIENCE = 12.0
+"""Seconds for which a busy refresher is waited for, where there is the time."""
+_TIME_FOR_A_TOKEN = _PATIENCE + 16.0
+"""Seconds that it may take at worst, with a last look at the store and a last question."""
 _TIME_FOR_A_POST = 12.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
@@ -89,7 +91,7 @@ class Sender:
         """
         attempts, seconds = 0, 0.0
         try:
-            token = self._tokens.get(account)
+            token = self._tokens.get(account, _patience(seconds_left))
             while True:
                 if seconds_left() < _TIME_FOR_A_POST:
                     return Delivery(_TOO_LATE, attempts, seconds)
@@ -97,15 +99,16 @@ class Sender:
                 outcome = self._wechat.send(message, token.value)
                 attempts += 1
                 seconds += self._clock() - started
-                if (
-                    outcome.errcode not in REJECTED_TOKEN
-                    or attempts > 1
-                    or seconds_left() < _TIME_FOR_A_TOKEN
-                ):
+                if outcome.errcode not in REJECTED_TOKEN or attempts > 1:
                     return Delivery(outcome, attempts, seconds)
-                token = self._tokens.replace(account, token)
+                token = self._tokens.replace(account, token, _patience(seconds_left))
         except TokenUnavailableError as error:
             return Delivery(replace(error.outcome, unattempted=True), attempts, seconds)
+
+
+def _patience(seconds_left: Callable[[], float]) -> float:
+    """What is left for waiting when one attempt has had its share."""
+    return max(0.0, min(_PATIENCE, seconds_left() - _TIME_FOR_A_POST - 2.0))
 
 
 def deduplicated(message: Message) -> bool:

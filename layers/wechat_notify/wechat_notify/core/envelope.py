@@ -67,6 +67,8 @@ def parse_json(body: str | bytes) -> Any:
         text = body.decode() if isinstance(body, bytes) else body
         if not text.strip():
             problem = Bilingual("the body is empty", "请求体为空")
+        elif text.startswith("\ufeff"):
+            problem = Bilingual("the body begins with a byte order mark", "请求体以字节顺序标记（BOM）开头")
         else:
             value = json.loads(
                 text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_decimal
@@ -83,9 +85,10 @@ def parse_json(body: str | bytes) -> Any:
     except UnicodeDecodeError:
         problem = Bilingual("the body is not UTF-8", "请求体不是 UTF-8 编码")
     except json.JSONDecodeError as error:
+        line, column, what = error.lineno, error.colno, error.msg.removesuffix(" at")
         problem = Bilingual(
-            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-            f"请求体不是合法的 JSON：第 {error.lineno} 行第 {error.colno} 列",
+            f"the body is not JSON: {what} at line {line}, column {column}",
+            f"请求体不是合法的 JSON：第 {line} 行第 {column} 列",
         )
     except ValueError:  # an integer of more digits than Python converts
         problem = Bilingual("the body holds a number that is too long", "请求体中的数字过长")

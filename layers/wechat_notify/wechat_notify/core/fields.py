@@ -201,7 +201,7 @@ def _amount(value: str) -> Iterator[Finding]:
             limit="¥ + 10 digits",
         )
     elif not match["sign"] and not match["unit"]:
-        yield _warning("currency", "no currency sign and no 元", "没有币种符号，结尾也没有“元”")
+        yield _warning("currency", "a currency sign or 元 may be required", "可能需要币种符号或结尾的“元”")
 
 
 def _phone_number(value: str) -> Iterator[Finding]:

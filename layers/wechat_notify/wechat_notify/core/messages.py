@@ -165,8 +165,8 @@ class _Keywords:
         if not isinstance(data, Mapping):
             raise _rule(
                 "object",
-                'must be a JSON object such as {"thing1": {"value": "…"}}, not text',
-                '必须是 JSON 对象，如 {"thing1": {"value": "…"}}，不能是字符串',
+                'must be a JSON object such as {"thing1": {"value": "…"}}',
+                '必须是 JSON 对象，如 {"thing1": {"value": "…"}}',
             )
         errors: list[InitErrorDetails] = []
         notes: _Notes = info.context or _Notes()

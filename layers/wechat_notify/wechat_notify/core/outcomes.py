@@ -98,6 +98,9 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
+_OUTER = frozenset({"data", "miniprogram"})
+_INNER = frozenset({"value", "color", "DATA"})
+_INNER_DEPTH = 2
 _KNOWN_KEY = re.compile(r"(?=.{1,24}$)[A-Za-z_]+[0-9]*")
 
 
@@ -117,9 +120,12 @@ class Violation:
 
     def for_log(self) -> str:
         """Its place and rule, without names that are not WeChat's own: a key may be an openid."""
-        parts = [part if _KNOWN_KEY.fullmatch(part) else "?" for part in self.path.split(".")]
+        first, *rest = self.path.split(".")
+        if len(rest) > _INNER_DEPTH or (rest[1:] and rest[1] not in _INNER):
+            rest = ["?"]  # the key has dots of its own
+        parts = [part if part == "?" or _KNOWN_KEY.fullmatch(part) else "?" for part in (first, *rest)]
         if self.rule == "unknown_field":
-            parts[-1] = "?"
+            parts = [*parts[:-1], "?"] if first in _OUTER else ["?"]
         return f"{'.'.join(parts)}: {self.rule}"
 
     def as_dict(self) -> dict[str, object]:

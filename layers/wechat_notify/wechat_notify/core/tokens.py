@@ -47,13 +47,11 @@ _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
-_WAIT_FOR_REFRESHER = 5.0
-"""Seconds for which a sender waits while the refresher is busy."""
 LONGEST_LOCK = 8.0
 """Seconds for which a thread waits while another one gets the account's token."""
 _CONCURRENT_ACCOUNTS = 16
 _TIME_FOR_A_REFRESH = 30.0
-"""Seconds that one account may take at worst: two calls to WeChat and two writes."""
+"""Seconds that one account may take: two calls to WeChat, and writes that SSM throttles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +176,15 @@ class AccessTokens:
         self._jitter = jitter
         self._cache: dict[str, _Cached] = {}
 
-    def get(self, account: str) -> AccessToken:
+    def get(self, account: str, patience: float = 0.0) -> AccessToken:
         """The account's token.
+
+        Parameters
+        ----------
+        account : str
+            The account's name.
+        patience : float
+            Seconds for which a busy refresher is waited for.
 
         Raises
         ------
@@ -193,20 +198,20 @@ class AccessTokens:
             if cached.token and now < cached.fresh_until and cached.token.usable(now):
                 return cached.token
             try:
-                return self._usable(account, cached, rejected=None)
+                return self._usable(account, cached, None, patience)
             except TokenUnavailableError:
                 # A store that is down for a moment does not stop a sender whose token is good.
                 if cached.token and cached.token.usable(now):
                     return self._keep(cached, cached.token)
                 raise
 
-    def replace(self, account: str, rejected: AccessToken) -> AccessToken:
-        """Another token than the one that WeChat just rejected; raises as ``get`` does."""
+    def replace(self, account: str, rejected: AccessToken, patience: float) -> AccessToken:
+        """Another token than the one that WeChat just rejected; waits and raises as ``get`` does."""
         with self._locked(account) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
-            return self._usable(account, cached, rejected)
+            return self._usable(account, cached, rejected.digest, patience)
 
     def known(self, account: str) -> bool:
         """Whether something could be sent for the account, now or once its token is fresh again.
@@ -233,20 +238,19 @@ class AccessTokens:
         finally:
             cached.lock.release()
 
-    def _usable(self, account: str, cached: _Cached, rejected: AccessToken | None) -> AccessToken:
+    def _usable(self, account: str, cached: _Cached, digest: str | None, patience: float) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
-        digest = rejected.digest if rejected else None
         if cached.failure and cached.failed_question == digest and self._now() < cached.failed_until:
             raise TokenUnavailableError(cached.failure)
         try:
-            return self._obtain(account, cached, digest)
+            return self._obtain(account, cached, digest, patience)
         except TokenUnavailableError as error:
             cached.failure, cached.failed_question = error.outcome, digest
             cached.failed_until = self._now() + _FAILED_FOR
             raise
 
-    def _obtain(self, account: str, cached: _Cached, digest: str | None) -> AccessToken:
-        deadline = self._now() + _WAIT_FOR_REFRESHER
+    def _obtain(self, account: str, cached: _Cached, digest: str | None, patience: float) -> AccessToken:
+        deadline = self._now() + patience
         longest = 0.4
         while True:
             try:
@@ -430,7 +434,7 @@ def _unusable_credentials(problem: str | None) -> Outcome:
     return _unavailable(
         ErrorClass.CONFIG,
         f"The account's credentials parameter cannot be used: {problem}.",
-        "该账号的凭证参数无法使用，请检查其 JSON 内容。",
+        f"该账号的凭证参数无法使用：{problem}。",
         retryable=False,
     )
 

@@ -44,8 +44,13 @@ _IDLE_MOST = 20.0
 drop them, and a message written to a dead connection counts as possibly sent."""
 _EXPIRES_IN_MOST = 10.0**9
 """Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""
-_OPENID_LEAST = 16
-_JSON = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
+_OPENID_LEAST = 6
+_WRONG_SECRET = 40125
+_HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Accept": "application/json",
+    "User-Agent": "wechat-notify",
+}
 
 _NO_USABLE_URL = (
     requests.exceptions.InvalidSchema,
@@ -68,11 +73,15 @@ _RETRY_AFTER = {
 
 @dataclass(frozen=True, slots=True)
 class _NoAnswer:
-    """Why there is no answer to read, and whether the request may have been acted on."""
+    """Why there is no answer to read, and whether the request may have been acted on.
+
+    ``passing`` says that the next attempt may fare better without anybody's doing.
+    """
 
     reason: str
     may_have_arrived: bool
-    http_status: int | None = None
+    passing: bool = True
+    limited: bool = False
 
 
 class WeChatClient:
@@ -130,7 +139,7 @@ class WeChatClient:
             with self._session.post(
                 self._base_url + path,
                 data=body,
-                headers=_JSON,
+                headers=_HEADERS,
                 timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
                 allow_redirects=False,
                 stream=True,
@@ -139,7 +148,11 @@ class WeChatClient:
                 content = _read(response, deadline)
                 status = response.status_code
         except Exception as error:  # noqa: BLE001 - whatever it is, its text and traceback know the URL
-            return _NoAnswer(type(error).__name__, may_have_arrived=sent or not _never_left(error))
+            return _NoAnswer(
+                type(error).__name__,
+                may_have_arrived=sent or not _never_left(error),
+                passing=not isinstance(error, _NO_USABLE_URL),
+            )
         return _by_status(status, content)
 
 
@@ -208,7 +221,13 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
         pass  # an error page: its status says all that there is to know
     # A server that failed may have accepted the message first; one that refused or points elsewhere has not.
     refused = 300 <= status < 500  # noqa: PLR2004 - HTTP's ranges
-    return _NoAnswer(f"HTTP {status}", may_have_arrived=not refused, http_status=status)
+    limited = status == requests.codes.too_many_requests
+    return _NoAnswer(
+        f"HTTP {status}",
+        may_have_arrived=not refused,
+        passing=limited or status == requests.codes.request_timeout,
+        limited=limited,
+    )
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -249,29 +268,25 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
                 f"未收到微信的应答（{problem.reason}）：消息可能已发出，重发可能造成重复。",
             ),
         )
-    if problem.http_status == requests.codes.too_many_requests:
-        error_class, retry_after = ErrorClass.RATE_LIMIT, 60.0
-    elif problem.http_status is not None:
+    if not problem.passing:
         return Outcome(
             Status.FAILED,
             ErrorClass.CONFIG,
             Bilingual(
-                f"WeChat's address answered {problem.reason}; check WeChatApiBase.",
-                f"微信接口地址返回 {problem.reason}，请检查 WeChatApiBase。",
+                f"What stands at WeChat's address is not WeChat ({problem.reason}); check WeChatApiBase.",
+                f"微信接口地址的应答不是来自微信（{problem.reason}），请检查 WeChatApiBase。",
             ),
             unattempted=True,
         )
-    else:
-        error_class, retry_after = ErrorClass.TRANSIENT, 2.0
     return Outcome(
         Status.FAILED,
-        error_class,
+        ErrorClass.RATE_LIMIT if problem.limited else ErrorClass.TRANSIENT,
         Bilingual(
-            f"WeChat could not be reached ({problem.reason}); nothing was sent. Try again shortly.",
-            f"无法连接微信（{problem.reason}），消息未发出，请稍后重试。",
+            f"WeChat took no message ({problem.reason}); nothing was sent. Try again after Retry-After.",
+            f"微信未接收消息（{problem.reason}），消息未发出，请在 Retry-After 之后重试。",
         ),
         retryable=True,
-        retry_after=retry_after,
+        retry_after=60.0 if problem.limited else 2.0,
     )
 
 
@@ -315,5 +330,11 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
     outcome = _outcome(answer)
     if outcome.error_class in {ErrorClass.TOKEN, ErrorClass.SUCCESS}:
         # On the token endpoint 40001 means a wrong AppSecret, which no refresh mends.
-        outcome = replace(outcome, error_class=ErrorClass.CONFIG, retryable=False, retry_after=None)
+        outcome = replace(
+            outcome,
+            error_class=ErrorClass.CONFIG,
+            hint=_hint(_WRONG_SECRET),
+            retryable=False,
+            retry_after=None,
+        )
     return replace(outcome, status=Status.FAILED)
