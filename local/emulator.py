@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 VERSION: Final = "1.5.33"
+API_CONCURRENCY: Final = 16
 
 _Scope = dict[str, Any]
 _Application = Callable[[_Scope, Any, Any], Awaitable[None]]
@@ -144,6 +145,22 @@ def behind_tls(application: _Application) -> _Application:
     return application_behind_tls
 
 
+def patch_api_concurrency(apigateway: Any) -> None:
+    """Let requests to the API wait for a worker when many run already.
+
+    Every concurrent invocation is a process here. Two hundred requests at once would start two hundred
+    interpreters, and on a few cores all of them would be late.
+    """
+    original = apigateway._invoke_lambda_proxy  # noqa: SLF001
+    running = asyncio.Semaphore(API_CONCURRENCY)
+
+    async def invoke_lambda_proxy(*args: Any, **kwargs: Any) -> Any:
+        async with running:
+            return await original(*args, **kwargs)
+
+    apigateway._invoke_lambda_proxy = invoke_lambda_proxy  # noqa: SLF001
+
+
 def _expect(condition: bool, what: str) -> None:  # noqa: FBT001
     if not condition:
         sys.exit(f"ministack is not as expected: {what}; see the patches in local/emulator.py")
@@ -177,13 +194,14 @@ def main() -> None:
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import eventbridge, scheduler  # noqa: PLC0415
+    from ministack.services import apigateway, eventbridge, scheduler  # noqa: PLC0415
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
         patch_parameter_arns(iam_actions, iam_evaluator)
+        patch_api_concurrency(apigateway)
     except AttributeError as error:
         _expect(condition=False, what=str(error))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -121,3 +122,26 @@ def test_a_changed_emulator_is_told_of() -> None:
     assert scheduler._SCHEDULE_TICK_INTERVAL <= 1
     with pytest.raises(SystemExit, match="_SCHEDULE_TICK_INTERVAL"):
         emulator.patch_schedule_sweep(scheduler)
+
+
+def test_requests_to_the_api_wait_where_many_run_already() -> None:
+    running, most = 0, 0
+
+    async def invoke(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return number
+
+    async def all_at_once() -> list[int]:
+        module: Any = SimpleNamespace(_invoke_lambda_proxy=invoke)
+        emulator.patch_api_concurrency(module)
+        invocations: list[int] = await asyncio.gather(
+            *(module._invoke_lambda_proxy(number) for number in range(200))
+        )
+        return invocations
+
+    assert asyncio.run(all_at_once()) == list(range(200))
+    assert most == emulator.API_CONCURRENCY
