@@ -311,6 +311,12 @@ def test_an_account_with_a_stored_token_is_known_even_where_it_expired(service: 
     assert service.refresher.asked == []
 
 
+def test_a_known_account_is_looked_up_once(service: Service) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock)
+    assert [tokens.known("shop") for _ in range(5)] == [True] * 5
+    assert len(service.store.reads) == 1
+
+
 def test_an_account_without_a_stored_token_is_known_if_the_refresher_gets_one(service: Service) -> None:
     service.add_account("new", stored=False)
     tokens = access_tokens(service.store, service.refresher, service.clock)

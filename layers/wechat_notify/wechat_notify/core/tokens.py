@@ -219,8 +219,11 @@ class AccessTokens:
         Any stored token says yes, and so does trouble with the stores: the queue will know better.
         """
         try:
-            if self._reader.read(account) is None:
-                self.get(account)
+            with self._locked(account) as cached:
+                cached.token = cached.token or self._reader.read(account)
+                if cached.token:
+                    return True
+            self.get(account)
         except UnknownAccountError:
             return False
         except (StorageError, TokenUnavailableError):
