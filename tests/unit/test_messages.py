@@ -247,7 +247,7 @@ def test_a_text_is_text(name: str, path: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "path"), [*REQUIRED_TEXTS, *OPTIONAL_TEXTS])
-@pytest.mark.parametrize("value", ["a\x00", "\x1b[0m", "a\nb", "a\tb", "\x7f", "\x85", "\x9f"])
+@pytest.mark.parametrize("value", ["a\x00", "\x1b[0m", "a\nb", "a\tb", "\x7f", "\x85", "\x9f", "a\ufffd"])
 def test_a_text_holds_no_control_characters(name: str, path: str, value: str) -> None:
     [violation] = violations(with_(name, path, value))
     assert (violation.path, violation.rule, violation.length) == (path, "control_characters", len(value))
@@ -549,7 +549,7 @@ def test_a_value_is_text_or_a_number(value: object) -> None:
     assert refusals(keyword(value)) == [("data.thing1.value", "text")]
 
 
-@pytest.mark.parametrize("value", ["\x00", "a\x1b", "\x0b", "\x7f", "\x9f", "a\ud800", "\udfff"])
+@pytest.mark.parametrize("value", ["\x00", "a\x1b", "\x0b", "\x7f", "\x9f", "a\ud800", "\udfff", "乱\ufffd"])
 def test_a_value_holds_no_control_characters(value: str) -> None:
     [violation] = violations(keyword(value))
     assert (violation.path, violation.rule) == ("data.thing1.value", "control_characters")

@@ -35,8 +35,9 @@ from wechat_notify.core.outcomes import Bilingual, InvalidMessageError, Violatio
 Data = dict[str, dict[str, str]]
 """``{key: {"value": text, "color"?: text}}``, as WeChat wants it."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_CONTROL_BUT_LINE_BREAKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# U+FFFD is what a decoder leaves of bytes in another encoding: nobody means to send it.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_CONTROL_BUT_LINE_BREAKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _SCENE = re.compile(r"[0-9]{1,5}")
 _SCENE_MOST = 10_000
@@ -62,7 +63,9 @@ def _no_control_characters(value: str) -> str:
     return value
 
 
-_CONTROL_CHARACTERS = _rule("control_characters", "must hold no control characters", "不能含控制字符")
+_CONTROL_CHARACTERS = _rule(
+    "control_characters", "must hold no control characters and no U+FFFD", "不能含控制字符或乱码字符 U+FFFD"
+)
 
 Text = Annotated[str, AfterValidator(_no_control_characters)]
 Required = Annotated[Text, Field(min_length=1)]
