@@ -489,7 +489,10 @@ class Service:
         self.token_refresher = TokenRefresher(self.store, now=self.clock.now)
         self.refresher = FakeRefresher(self.token_refresher)
         self.sender = Sender(
-            access_tokens(self.store, self.refresher, self.clock), self.wechat, clock=self.clock.now
+            access_tokens(self.store, self.refresher, self.clock),
+            self.wechat,
+            now=self.clock.now,
+            clock=self.clock.now,
         )
         self.batch_sender = BatchSender(
             self.sender, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest

@@ -13,7 +13,7 @@ import pytest
 from local.demo import addressed, examples
 from tests.e2e.conftest import Service, eventually
 
-SENDERS = 8
+SENDERS = 200
 
 
 def test_a_revoked_token_costs_one_refresh_however_many_senders_meet_it(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -151,13 +152,47 @@ def test_no_attempt_begins_that_the_function_could_not_see_the_end_of(service: S
     assert service.sender.send("shop", message(), lambda: 12.0).outcome.status is Status.SENT
 
 
+def test_a_token_from_the_store_that_is_rejected_as_well_is_replaced_too(service: Service) -> None:
+    service.sender.send("shop", message(), lambda: 60.0)
+    token = service.store.tokens["shop"]
+    service.clock.advance(5)
+    # Another sender was rejected and got a token, and that one is void by now, too.
+    service.store.tokens["shop"] = replace(token, value="newer", obtained_at=service.clock.now())
+    service.clock.advance(5)
+    service.wechat.plan.extend([answer(40001), answer(40001)])
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
+    assert (delivery.attempts, delivery.outcome.status) == (3, Status.SENT)
+    used = [used for _, used in service.wechat.attempts[1:]]
+    assert used[1] == "newer" != used[2]
+    assert len(service.refresher.asked) == 1
+
+
+def test_three_attempts_are_the_most(service: Service) -> None:
+    service.sender.send("shop", message(), lambda: 60.0)
+    token = service.store.tokens["shop"]
+    service.clock.advance(5)
+    service.store.tokens["shop"] = replace(token, value="newer", obtained_at=service.clock.now())
+    service.clock.advance(5)
+    service.wechat.plan.extend([answer(40001)] * 5)
+    delivery = service.sender.send("shop", message(), lambda: 60.0)
+    assert (delivery.attempts, delivery.outcome.errcode) == (3, 40001)
+
+
 def test_a_message_is_not_repeated_where_the_new_token_took_too_long(service: Service) -> None:
     service.wechat.plan.append(answer(40001))
-    left = iter([29.0, 29.0, 29.0, 11.9])
+    left = iter([29.0, 29.0, 29.0, 29.0, 11.9])
     delivery = service.sender.send("shop", message(), lambda: next(left))
     assert (delivery.attempts, delivery.outcome.error_class) == (1, ErrorClass.TRANSIENT)
     assert delivery.outcome.retryable
     assert len(service.refresher.asked) == 1
+
+
+def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_that(service: Service) -> None:
+    service.wechat.plan.append(answer(40001))
+    left = iter([29.0, 29.0, 15.9])
+    delivery = service.sender.send("shop", message(), lambda: next(left))
+    assert (delivery.attempts, delivery.outcome.errcode, delivery.outcome.retryable) == (1, 40001, True)
+    assert service.refresher.asked == []
 
 
 @pytest.mark.parametrize(("left", "longest"), [(29.0, 12.0 + 2.0), (20.0, 6.0 + 2.0), (13.0, 0.5)])

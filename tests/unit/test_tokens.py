@@ -297,7 +297,9 @@ def test_a_thread_that_hangs_holds_up_its_own_account_alone(held_up: AccessToken
 def test_a_message_that_waited_in_vain_for_another_thread_was_not_attempted(
     service: Service, held_up: AccessTokens
 ) -> None:
-    delivery = Sender(held_up, service.wechat, clock=service.clock.now).send("slow", message(), plenty)
+    delivery = Sender(held_up, service.wechat, now=service.clock.now, clock=service.clock.now).send(
+        "slow", message(), plenty
+    )
     assert (delivery.outcome.unattempted, delivery.outcome.retryable, delivery.attempts) == (True, True, 0)
 
 

@@ -67,7 +67,7 @@ def sender() -> Sender:
         sleep=time.sleep,
         jitter=_random.uniform,
     )
-    return Sender(tokens, wechat(), clock=time.perf_counter)
+    return Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
 
 
 @cache

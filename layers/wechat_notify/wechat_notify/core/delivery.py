@@ -1,4 +1,4 @@
-"""One message's way to WeChat: token, POST, and once more if the token was rejected."""
+"""One message's way to WeChat: token, POST, and once more with a new token if that was rejected."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from wechat_notify.core.tokens import BEIJING, LONGEST_LOCK, AccessTokens
 REJECTED_TOKEN = frozenset({40001, 40014, 42001})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
+_ATTEMPTS_MOST = 3
+"""With the token at hand, with the one in the store, with a new one."""
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _CONFIG_WAIT = 300.0
@@ -23,8 +25,9 @@ _VISIBILITY_MOST = 11.5 * 3600
 """SQS holds a message back for 12 hours at most, counted from when it was received."""
 _PATIENCE = 12.0
 """Seconds for which a busy refresher is waited for, where there is the time."""
-_TIME_FOR_A_TOKEN = _PATIENCE + 16.0
-"""Seconds that it may take at worst, with a last look at the store and a last question."""
+_LAST_QUESTION = 16.0
+"""Seconds that one look at the store and one question to the refresher may take at worst."""
+_TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
 _TIME_FOR_A_POST = 12.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
@@ -63,9 +66,17 @@ class Delivery:
 class Sender:
     """Sends one message and knows what came of it."""
 
-    def __init__(self, tokens: AccessTokens, wechat: MessageApi, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tokens: AccessTokens,
+        wechat: MessageApi,
+        *,
+        now: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
         self._tokens = tokens
         self._wechat = wechat
+        self._now = now
         self._clock = clock
 
     def knows(self, account: str) -> bool:
@@ -74,6 +85,9 @@ class Sender:
 
     def send(self, account: str, message: Message, seconds_left: Callable[[], float]) -> Delivery:
         """Send the message now; a rejected token is replaced and the message repeated once.
+
+        Once, that is, with a token that is newer than this call. What the store holds when a token is
+        rejected may be older, and rejected as well; then the refresher is asked, and nothing after that.
 
         Parameters
         ----------
@@ -89,7 +103,7 @@ class Sender:
         UnknownAccountError
             There are no credentials under this name.
         """
-        attempts, seconds = 0, 0.0
+        attempts, seconds, began = 0, 0.0, self._now()
         try:
             token = self._tokens.get(account, _patience(seconds_left))
             while True:
@@ -99,7 +113,8 @@ class Sender:
                 outcome = self._wechat.send(message, token.value)
                 attempts += 1
                 seconds += self._clock() - started
-                if outcome.errcode not in REJECTED_TOKEN or attempts > 1:
+                is_last = attempts >= _ATTEMPTS_MOST or (attempts > 1 and token.obtained_at >= began)
+                if is_last or outcome.errcode not in REJECTED_TOKEN or seconds_left() < _LAST_QUESTION:
                     return Delivery(outcome, attempts, seconds)
                 token = self._tokens.replace(account, token, _patience(seconds_left))
         except TokenUnavailableError as error:
