@@ -85,12 +85,11 @@ def attempted(
     return Response(200, _accepted(request, message.kind, Status.SENT, warnings, wechat=answer))
 
 
-def queued(request: SendRequest, warnings: Sequence[Violation]) -> Response:
+def queued(request: SendRequest, message: Message, warnings: Sequence[Violation]) -> Response:
     """The answer for a checked message that now waits on the queue."""
-    kind = request.message["kind"] if isinstance(request.message, dict) else ""
     location = f"/v1/accounts/{request.account}/messages/{request.id}"
     headers = {"Location": location, "Preference-Applied": "respond-async"}
-    return Response(202, _accepted(request, kind, Status.QUEUED, warnings), headers)
+    return Response(202, _accepted(request, message.kind, Status.QUEUED, warnings), headers)
 
 
 def _accepted(
@@ -143,13 +142,10 @@ def refusal(error: WeChatNotifyError) -> Response:
 def is_json(content_type: str | None) -> bool:
     """Whether the body may be read as JSON; a request that does not say is taken at its word."""
     media_type, *parameters = (content_type or "application/json").lower().split(";")
-    charsets = [value.strip(' "') for key, _, value in map(_pair, parameters) if key.strip() == "charset"]
+    pairs = (parameter.partition("=") for parameter in parameters)
+    charsets = [value.strip(' "') for key, _, value in pairs if key.strip() == "charset"]
     is_utf8 = all(charset in {"utf-8", "utf8"} for charset in charsets)
     return is_utf8 and (media_type.strip() == "application/json" or media_type.strip().endswith("+json"))
-
-
-def _pair(parameter: str) -> tuple[str, str, str]:
-    return parameter.partition("=")
 
 
 def prefers_async(prefer: str | None) -> bool:

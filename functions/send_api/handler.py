@@ -60,7 +60,7 @@ def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.R
         if not bootstrap.sender().knows(account):
             raise UnknownAccountError(account)
         bootstrap.send_queue().send(queue_body(request))
-        return answers.queued(request, warnings)
+        return answers.queued(request, message, warnings)
     openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
     delivery = bootstrap.sender().send(account, message, seconds_left)
     bootstrap.telemetry().message(

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 import wechat_notify
 from tests.integration.conftest import PATH
 from tests.integration.raw_server import Connection, RawServer, always, answer, json_answer
-from wechat_notify.aws import clients, sqs, ssm
+from wechat_notify.aws import clients
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
@@ -122,8 +122,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
             return call
 
-    for module in (ssm, sqs):
-        monkeypatch.setattr(module, "client", lambda _service, **_: Recorder())
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Recorder())
     return names
 
 
@@ -148,8 +147,7 @@ def test_only_the_refresher_is_patient_with_the_store(monkeypatch: pytest.Monkey
         patience.append(patient)
         return Failing(NoCredentialsError())
 
-    for module in (ssm, sqs):
-        monkeypatch.setattr(module, "client", client)
+    monkeypatch.setattr(clients, "client", client)
     for call in STORE_CALLS.values():
         with pytest.raises(StorageError):
             call()
@@ -273,8 +271,7 @@ STORE_CALLS: dict[str, Callable[[], object]] = {
 def test_every_failure_is_a_storage_error_with_awss_code(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], error: Exception, code: str
 ) -> None:
-    for module in (ssm, sqs):
-        monkeypatch.setattr(module, "client", lambda _service, **_: Failing(error))
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Failing(error))
     with pytest.raises(StorageError) as raised:
         call()
     assert raised.value.code == code

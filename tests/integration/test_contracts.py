@@ -16,7 +16,7 @@ from local.simulator.server import Simulator
 from tests import fakes
 from tests.integration.conftest import PATH
 from tests.integration.raw_server import Connection, RawServer, answer
-from wechat_notify.aws import sqs, ssm
+from wechat_notify.aws import clients
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
@@ -114,7 +114,7 @@ class SsmStore:
         self._put(f"{account}/credentials", '{"type": "app", "app_id": "wx"}')
 
     def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(ssm, "client", lambda _service, **_: fail_with(code))
+        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
 
 
 @pytest.fixture(params=["fake", "SSM"])
@@ -357,7 +357,7 @@ class SqsQueueAt:
         return handle
 
     def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(sqs, "client", lambda _service, **_: fail_with(code))
+        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
 
 
 @pytest.fixture(params=["fake", "SQS"])

@@ -28,7 +28,7 @@ from tests.integration.raw_server import (
     answer,
     json_answer,
 )
-from wechat_notify.aws import refresher, sqs, ssm
+from wechat_notify.aws import clients, refresher
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
@@ -374,7 +374,7 @@ def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch,
 
             return fail
 
-    for module in (ssm, sqs, refresher):
+    for module in (clients, refresher):
         monkeypatch.setattr(module, "client", lambda _service, **_: Failing())
     accounts = Accounts(PATH, lambda _credentials: None)  # type: ignore[arg-type,return-value]
     calls: list[Callable[[], object]] = [

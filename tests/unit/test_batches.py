@@ -170,6 +170,16 @@ def test_a_message_without_a_token_goes_back(service: Service) -> None:
     assert service.queue.handed_out_again == {"receipt-1": 300.0}
 
 
+def test_a_pause_that_fails_for_no_known_reason_costs_no_other_message(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.queue, "hand_out_again", break_down)
+    service.wechat.plan.append(answer(-1))
+    handled = handle(service, record(1)) | handle(service, record(2))
+    assert [handled[name].disposition for name in ("m1", "m2")] == [RETURNED, FINISHED]
+    assert "RuntimeError" in str(handled["m1"].detail)
+
+
 def test_where_the_pause_cannot_be_set_the_message_goes_back_all_the_same(service: Service) -> None:
     service.queue.failing = "ReceiptHandleIsInvalid"
     service.wechat.plan.append(unreachable())

@@ -149,28 +149,32 @@ class Telemetry:
     def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
         """What the refresher did, account by account."""
         for result in results:
-            by_account = (("account", result.account),)
-            self._counts["TokenRefreshes", by_account] += result.calls
-            if result.token:
-                age = now - result.token.obtained_at
-                self._values["TokenAge", MetricUnit.Seconds, by_account].append(age)
-            if not result.stored:
-                self._counts["TokenNotStored", by_account] += 1
-                self.logger.error("token not stored", account=result.account)
-            if result.forced:
-                self.logger.warning("token replaced by force", account=result.account)
-            if result.failure:
-                errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
-                self._counts["TokenRefreshFailed", (*by_account, ("errcode", errcode))] += 1
-                self.logger.error(
-                    "token refresh failed",
-                    account=result.account,
-                    errcode=result.failure.errcode,
-                    errmsg=result.failure.errmsg,
-                    rid=result.failure.rid,
-                    error_class=result.failure.error_class.value,
-                    hint=result.failure.hint.en,
-                )
+            with self._guarded():
+                self._refreshed(result, now)
+
+    def _refreshed(self, result: Refreshed, now: float) -> None:
+        by_account = (("account", result.account),)
+        self._counts["TokenRefreshes", by_account] += result.calls
+        if result.token:
+            age = now - result.token.obtained_at
+            self._values["TokenAge", MetricUnit.Seconds, by_account].append(age)
+        if not result.stored:
+            self._counts["TokenNotStored", by_account] += 1
+            self.logger.error("token not stored", account=result.account)
+        if result.forced:
+            self.logger.warning("token replaced by force", account=result.account)
+        if result.failure:
+            errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
+            self._counts["TokenRefreshFailed", (*by_account, ("errcode", errcode))] += 1
+            self.logger.error(
+                "token refresh failed",
+                account=result.account,
+                errcode=result.failure.errcode,
+                errmsg=result.failure.errmsg,
+                rid=result.failure.rid,
+                error_class=result.failure.error_class.value,
+                hint=result.failure.hint.en,
+            )
 
     def _flush(self) -> None:
         by_dimensions: defaultdict[_Dimensions, list[tuple[str, MetricUnit, list[float]]]] = defaultdict(list)

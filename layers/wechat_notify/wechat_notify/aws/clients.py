@@ -1,14 +1,17 @@
-"""AWS clients, made on first use: a cold start pays only for what its first event needs."""
+"""Calls to AWS; clients are made on first use: a cold start pays only for what its first event needs."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from wechat_notify.core.outcomes import StorageError
+
+Service = Literal["ssm", "sqs", "lambda"]
 
 _CONNECT_TIMEOUT = 1.0
 _READ_TIMEOUT = {"ssm": 2.0, "sqs": 3.0, "lambda": 6.0}
@@ -22,14 +25,24 @@ _PATIENT_ATTEMPTS = 8
 _making = threading.Lock()
 
 
-def client(service: Literal["ssm", "sqs", "lambda"], *, patient: bool = False) -> Any:
+def call(service: Service, method: str, action: str, *, patient: bool = False, **request: Any) -> Any:
+    """AWS's answer to one request; raises ``StorageError`` with the action and AWS's error code."""
+    try:
+        return getattr(client(service, patient=patient), method)(**request)
+    except (BotoCoreError, ClientError) as error:
+        code = error_code(error)
+    # Raised out here: AWS's error may quote what was read or written.
+    raise StorageError(action, code)
+
+
+def client(service: Service, *, patient: bool = False) -> Any:
     """The process's client for an AWS service; a patient one tries longer."""
     with _making:  # boto3 may not make two at a time
         return _client(service, patient)
 
 
 @cache
-def _client(service: Literal["ssm", "sqs", "lambda"], patient: bool) -> Any:  # noqa: FBT001 - the cache's key
+def _client(service: Service, patient: bool) -> Any:  # noqa: FBT001 - the cache's key
     import boto3  # noqa: PLC0415 - 120 ms of a cold start, for those who call AWS only
     from botocore.config import Config  # noqa: PLC0415
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from wechat_notify.aws.clients import client, error_code
-from wechat_notify.core.outcomes import StorageError
+from wechat_notify.aws.clients import call
 
 
 class Queue:
@@ -19,22 +16,22 @@ class Queue:
         typed = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value
         }
-        try:
-            client("sqs").send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes=typed)
-        except (BotoCoreError, ClientError) as error:
-            code = error_code(error)
-        else:
-            return
-        raise StorageError("put the message on the queue", code)
+        call(
+            "sqs",
+            "send_message",
+            "put the message on the queue",
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageAttributes=typed,
+        )
 
     def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
         """Make a received message visible again after so many seconds (its visibility timeout)."""
-        try:
-            client("sqs").change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=round(seconds)
-            )
-        except (BotoCoreError, ClientError) as error:
-            code = error_code(error)
-        else:
-            return
-        raise StorageError("set the visibility timeout", code)
+        call(
+            "sqs",
+            "change_message_visibility",
+            "set the visibility timeout",
+            QueueUrl=self._url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=round(seconds),
+        )

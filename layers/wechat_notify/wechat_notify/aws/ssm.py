@@ -14,10 +14,9 @@ from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from wechat_notify.aws.clients import client, error_code
+from wechat_notify.aws.clients import call
 from wechat_notify.core.envelope import is_account_name
 from wechat_notify.core.outcomes import StorageError, UnknownAccountError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
@@ -46,17 +45,14 @@ class StoredTokens:
 
     def read(self, account: str) -> AccessToken | None:
         """The stored token, None where there is none; raises ``StorageError``."""
+        name = f"{self._path}/{account}/{_ACCESS_TOKEN}"
         try:
-            answer = client("ssm").get_parameter(
-                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}", WithDecryption=True
-            )
-        except (BotoCoreError, ClientError) as error:
-            code = error_code(error)
-        else:
-            return _token(answer["Parameter"]["Value"])
-        if code == "ParameterNotFound":
-            return None
-        raise StorageError("read the access token", code)
+            answer = call("ssm", "get_parameter", "read the access token", Name=name, WithDecryption=True)
+        except StorageError as error:
+            if error.code == "ParameterNotFound":
+                return None
+            raise
+        return _token(answer["Parameter"]["Value"])
 
 
 class Accounts:
@@ -81,7 +77,7 @@ class Accounts:
         names = [f"{self._path}/{account}/{name}" for name in (_CREDENTIALS, _ACCESS_TOKEN)]
         values = {
             parameter["Name"].rpartition("/")[2]: parameter["Value"]
-            for parameter in _call("read the account", "get_parameters", Names=names)["Parameters"]
+            for parameter in _read("get_parameters", "read the account", Names=names)["Parameters"]
         }
         if _CREDENTIALS not in values:
             raise UnknownAccountError(account)
@@ -92,8 +88,8 @@ class Accounts:
         found: dict[str, dict[str, str]] = {}
         page: dict[str, Any] = {}
         while True:
-            answer = _call(
-                "list the accounts", "get_parameters_by_path", Path=self._path, Recursive=True, **page
+            answer = _read(
+                "get_parameters_by_path", "list the accounts", Path=self._path, Recursive=True, **page
             )
             for parameter in answer["Parameters"]:
                 account, _, name = parameter["Name"].removeprefix(f"{self._path}/").partition("/")
@@ -107,18 +103,16 @@ class Accounts:
 
     def save(self, account: str, token: AccessToken) -> None:
         """Replace the stored token; raises ``StorageError``."""
-        try:
-            client("ssm", patient=True).put_parameter(
-                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
-                Value=json.dumps(asdict(token), separators=(",", ":")),
-                Type="SecureString",
-                Overwrite=True,
-            )
-        except (BotoCoreError, ClientError) as error:
-            code = error_code(error)
-        else:
-            return
-        raise StorageError("store the access token", code)
+        call(
+            "ssm",
+            "put_parameter",
+            "store the access token",
+            patient=True,
+            Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
+            Value=json.dumps(asdict(token), separators=(",", ":")),
+            Type="SecureString",
+            Overwrite=True,
+        )
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
         source, problem = None, None
@@ -136,12 +130,8 @@ class Accounts:
         return Account(account, source, token, problem)
 
 
-def _call(action: str, method: str, **request: Any) -> Any:
-    try:
-        return getattr(client("ssm", patient=True), method)(WithDecryption=True, **request)
-    except (BotoCoreError, ClientError) as error:
-        code = error_code(error)
-    raise StorageError(action, code)
+def _read(method: str, action: str, **request: Any) -> Any:
+    return call("ssm", method, action, patient=True, WithDecryption=True, **request)
 
 
 @cache

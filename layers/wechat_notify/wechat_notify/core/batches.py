@@ -226,8 +226,9 @@ class BatchSender:
         detail = f"again in {wait:.0f} s"
         try:
             self._queue.hand_out_again(read.record.receipt_handle, wait)
-        except StorageError as error:
-            detail = f"again after the queue's visibility timeout ({error.code})"
+        except Exception as error:  # noqa: BLE001 - raised on, it would repeat what others of the batch sent
+            code = error.code if isinstance(error, StorageError) else type(error).__name__
+            detail = f"again after the queue's visibility timeout ({code})"
         return Handled(
             read.record,
             Disposition.RETURNED,
