@@ -166,10 +166,11 @@ def queue_body(request: SendRequest) -> str:
     envelope = {"account": request.account, "id": request.id, "message": request.message}
     if request.expires_at is not None:
         envelope["expires_at"] = request.expires_at.isoformat()
-    return json.dumps(envelope, default=_written_out, separators=(",", ":"))
+    return json.dumps(envelope, default=written_out, separators=(",", ":"))
 
 
-def _written_out(number: Decimal) -> str:
+def written_out(number: Decimal) -> str:
+    """For ``json.dumps``: a decimal number digit for digit."""
     return format(number, "f")  # never 1E+3, which is no number to WeChat
 
 

@@ -6,12 +6,13 @@ is not, the message passes with warnings (see ``fields``).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -43,6 +44,7 @@ _SCENE = re.compile(r"[0-9]{1,5}")
 _SCENE_MOST = 10_000
 _TITLE_MOST = 15
 _CONTENT_MOST = 200
+_CLIENT_MSG_ID_MOST = 32
 _NUMBER_EXPONENT_MOST = 40
 """Decimal numbers beyond 10^40 are not written out: the longest documented keyword has 32 digits."""
 _VIOLATIONS_MOST = 100
@@ -240,8 +242,14 @@ Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
 class _Message(_Body):
     endpoint: ClassVar[str]
+    deduplicated: ClassVar[bool] = False
+    """Whether WeChat drops a second copy of an identified message, for 10 minutes."""
     touser: Required
     template_id: Required
+
+    def identified(self, message_id: str) -> Self:  # noqa: ARG002 - most kinds have no field for it
+        """The message with an id that WeChat can know a second copy by, where its kind has one."""
+        return self
 
     @property
     def cloud_call(self) -> bool:
@@ -352,12 +360,21 @@ class Template(_Message):
     """Official account template message (``template/send``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/template/send"
+    deduplicated: ClassVar[bool] = True
     kind: Literal["template"]
     url: Text | None = None
     miniprogram: MiniProgram | None = None
     data: Annotated[Data, PlainValidator(_Keywords(official_account_template=True))]
     client_msg_id: Required | None = None
     """Within 10 minutes WeChat sends one openid's message with the same id once."""
+
+    def identified(self, message_id: str) -> Self:
+        """With the caller's own id, or with this one, or with a digest of it: 32 ASCII bytes at most."""
+        if self.client_msg_id is not None:
+            return self
+        if len(message_id) > _CLIENT_MSG_ID_MOST:
+            message_id = hashlib.sha256(message_id.encode()).hexdigest()[:_CLIENT_MSG_ID_MOST]
+        return self.model_copy(update={"client_msg_id": message_id})
 
 
 Message = Subscription | OneTimeSubscription | MiniProgramTemplate | MiniProgramSubscription | Template

@@ -10,7 +10,8 @@
     ├── UnknownAccountError    no credentials are stored under this name
     ├── TokenUnavailableError  no access token could be had; carries the Outcome that says why
     ├── RefresherBusyError     another refresh is running; ask again shortly
-    └── StorageError           an AWS store or queue did not do what it was asked
+    ├── StorageError           an AWS store or queue did not do what it was asked
+    └── IllegalTransitionError a message's entry was about to take a way that there is not
 """
 
 from __future__ import annotations
@@ -45,13 +46,29 @@ class ErrorClass(StrEnum):
 
 
 class Status(StrEnum):
-    """The states of a message that this service gives it."""
+    """The states of a message; ``core.ledger`` says which may follow which."""
 
     QUEUED = "queued"
+    """It waits: for its first attempt or for the next one."""
+    SENDING = "sending"
+    """Somebody is at it, or was when they died."""
     SENT = "sent"
     """WeChat answered errcode 0 (accepted, no more than that)."""
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
     FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
+    """It may have been sent: WeChat's answer was lost."""
+
+
+class Holds(StrEnum):
+    """How much of an account an answer of WeChat's speaks about, beyond the one message."""
+
+    ACCOUNT = "account"
+    KIND = "kind"
+    TEMPLATE = "template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,9 @@ class Outcome:
     ``errcode`` is None where WeChat did not answer with one; ``field`` is the data key that a
     47003 names; ``retry_after`` is the least wait in seconds where the kind of error sets one.
     ``unattempted`` says that WeChat did not judge the message: there was no token, or something
-    in between refused the call.
+    in between refused the call. ``repeats`` is how many repeats the kind of error is worth where
+    that is fewer than usual (an error may be worth some and yet not be ``retryable`` for a caller).
+    ``holds`` names what else would be answered the same, and so waits.
     """
 
     status: Status
@@ -84,6 +103,8 @@ class Outcome:
     field: str | None = None
     retry_after: float | None = None
     unattempted: bool = False
+    repeats: int | None = None
+    holds: Holds | None = None
 
 
 def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
@@ -94,6 +115,7 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
             "status": Status(fields["status"]),
             "error_class": ErrorClass(fields["error_class"]),
             "hint": Bilingual(**fields["hint"]),
+            "holds": Holds(fields["holds"]) if fields.get("holds") else None,
         }
     )
 
@@ -211,3 +233,12 @@ class StorageError(WeChatNotifyError):
     def __init__(self, action: str, code: str) -> None:
         super().__init__(f"{action}: {code}")
         self.code = code
+
+
+class IllegalTransitionError(WeChatNotifyError):
+    """A message's entry was about to take a way that there is not; it stays as it is."""
+
+    reason = "illegal_transition"
+
+    def __init__(self, before: Status | None, after: Status) -> None:
+        super().__init__(f"{before} -> {after}")

@@ -1,0 +1,332 @@
+"""What became of every message: one entry each, moved from state to state by conditional writes.
+
+::
+
+    (new) ─► queued ─► sending ─► sent ─► delivered | undelivered
+               │ ▲       │ ├───► failed    (a repeat may follow where nothing was sent)
+               │ └───────┘ └───► unknown   (a repeat may follow where it cannot do harm)
+               └─► cancelled | expired | failed
+
+An entry is claimed (``sending``) immediately before the message goes out and finished with what came of
+it. Who finds a claim whose holder must be dead knows that the message may have been sent, and no more.
+A good message costs two writes and no read: a write that meets another entry returns that entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from wechat_notify.core.envelope import SendRequest, written_out
+from wechat_notify.core.messages import Message
+from wechat_notify.core.outcomes import IllegalTransitionError, Outcome, Status, StorageError
+
+CLOCK_SKEW = 120.0
+"""Seconds by which the clocks of two functions may differ: a minute each."""
+ATTEMPTS_MOST = 20
+"""Attempts after which a message is given up: about half an hour of growing pauses."""
+_DEDUPLICATED_FOR = 600.0 - CLOCK_SKEW
+"""Seconds for which WeChat drops a second copy of a ``template`` with the same ``client_msg_id``."""
+_CHANGES_MOST = 40
+_WRITES_MOST = 8
+"""Times that a write is judged anew because another one came in between."""
+
+_NEXT: dict[Status | None, frozenset[Status]] = {
+    None: frozenset({Status.QUEUED, Status.SENDING, Status.FAILED, Status.EXPIRED}),
+    Status.QUEUED: frozenset(
+        {Status.SENDING, Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.UNKNOWN}
+    ),
+    Status.SENDING: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED, Status.UNKNOWN}),
+    Status.SENT: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
+    # From failed only where nothing was sent; from unknown only where a repeat does no harm, or because
+    # the holder of a claim that was given up comes back with the answer.
+    Status.FAILED: frozenset({Status.SENDING, Status.QUEUED, Status.EXPIRED}),
+    Status.UNKNOWN: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED}),
+}
+_OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
+TRY_AGAIN = "try_again"
+"""The reason of what failed without having been sent, where its caller and no queue repeats it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a message's timeline; ``at`` is seconds since the epoch."""
+
+    status: Status
+    at: float
+    errcode: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message's entry. All times are seconds since the epoch.
+
+    ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
+    ``attempts`` counts claims. ``lease_until`` is when a claim's holder must be dead, by any clock.
+    ``lost_at`` is when the first copy went out whose answer was lost. ``outcome`` is that of the last
+    attempt; ``reason`` says what no errcode says.
+    """
+
+    account: str
+    id: str
+    status: Status
+    fingerprint: str
+    writer: str
+    created_at: float
+    updated_at: float
+    version: int = 1
+    kind: str | None = None
+    template_id: str | None = None
+    openid_hash: str | None = None
+    attempts: int = 0
+    expires_at: float | None = None
+    lease_until: float | None = None
+    lost_at: float | None = None
+    reason: str | None = None
+    outcome: Outcome | None = None
+    timeline: tuple[Change, ...] = ()
+
+    def moved(self, status: Status, *, writer: str, now: float, **fields: Any) -> Entry:
+        """The next version of the entry; raises ``IllegalTransitionError``."""
+        if status not in _NEXT.get(self.status, frozenset()):
+            raise IllegalTransitionError(self.status, status)
+        outcome: Outcome | None = fields.get("outcome")
+        change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
+        return replace(
+            self,
+            status=status,
+            writer=writer,
+            updated_at=now,
+            version=self.version + 1,
+            timeline=(*self.timeline, change)[-_CHANGES_MOST:],
+            **{"lease_until": None, "reason": None, **fields},
+        )
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the message failed without having been sent, and its caller was told to try again."""
+        return self.status is Status.FAILED and self.reason == TRY_AGAIN
+
+
+class LedgerStore(Protocol):
+    """Where entries are kept; every method raises ``StorageError``."""
+
+    def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
+        """Store an entry as the successor of the version before it, or as the first.
+
+        Returns None where it was stored, otherwise the entry that stands there and is another version's.
+        ``patient`` is for what must not be lost.
+        """
+
+    def read(self, account: str, message_id: str) -> Entry | None:
+        """The newest version of an entry."""
+
+
+class Standing(Enum):
+    """What an entry is to somebody who comes with the message."""
+
+    TAKEN = auto()
+    """Claimed by this call."""
+    IN_FLIGHT = auto()
+    """Somebody else is at it."""
+    FINAL = auto()
+    """Its state is not for this call to change."""
+    OTHER_BODY = auto()
+    """The id belongs to another message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry as a call left or found it; ``changed`` where this very call gave it its state."""
+
+    standing: Standing
+    entry: Entry
+    changed: bool = False
+
+
+class Ledger:
+    """The entries, and the only place that writes them."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        *,
+        now: Callable[[], float],
+        writer: Callable[[], str],
+        openid_hash: Callable[[str], str],
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._writer = writer
+        self._openid_hash = openid_hash
+
+    def claim(self, request: SendRequest, message: Message, seconds: float) -> Found:
+        """Take the message for an attempt that ends, one way or another, within so many seconds.
+
+        Raises
+        ------
+        StorageError
+            Nothing is claimed as far as is known; nothing may be sent.
+        """
+        now = self._now()
+        lease_until = now + seconds + CLOCK_SKEW
+        return self._write(
+            request, message, Status.SENDING, patient=False, attempts=1, lease_until=lease_until
+        )
+
+    def note(
+        self, request: SendRequest, message: Message | None, status: Status, **fields: Any
+    ) -> Found:
+        """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
+        return self._write(request, message, status, patient=status is not Status.QUEUED, **fields)
+
+    def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
+        """What came of a claimed message; the entry as it stands afterwards.
+
+        Raises
+        ------
+        StorageError
+            It could not be recorded: to everybody else the answer is lost.
+        """
+        wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
+        for _ in range(_WRITES_MOST):
+            there = self._put(wanted, patient=True)
+            if there is None:
+                return wanted
+            # The claim was given up while its holder was still alive: the answer counts all the same.
+            if there.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
+                return there
+            wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
+        raise StorageError("record what came of the message", "Contended")
+
+    def cancel(self, account: str, message_id: str) -> Found | None:
+        """Keep a message that waits from being sent; None where there is no such message."""
+        there = self._store.read(account, message_id)
+        for _ in range(_WRITES_MOST):
+            if there is None or there.status is not Status.QUEUED:
+                break
+            # An earlier copy whose answer was lost cannot be called back.
+            status = Status.CANCELLED if there.lost_at is None else Status.UNKNOWN
+            wanted = there.moved(status, writer=self._writer(), now=self._now(), reason="cancelled")
+            there = self._put(wanted, patient=False)
+            if there is None:
+                return Found(Standing.FINAL, wanted, changed=True)
+        if there is None:
+            return None
+        alive = there.status is Status.SENDING and not _abandoned(there, self._now())
+        return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, there)
+
+    def read(self, account: str, message_id: str) -> Entry | None:
+        """The message's entry; raises ``StorageError``."""
+        return self._store.read(account, message_id)
+
+    def _write(
+        self, request: SendRequest, message: Message | None, status: Status, *, patient: bool, **fields: Any
+    ) -> Found:
+        writer = self._writer()
+        wanted = self._new(request, message, status, writer, **fields)
+        for _ in range(_WRITES_MOST):
+            there = self._put(wanted, patient=patient)
+            if there is None:
+                standing = Standing.TAKEN if wanted.status is Status.SENDING else Standing.FINAL
+                return Found(standing, wanted, changed=True)
+            now = self._now()
+            if there.fingerprint != wanted.fingerprint:
+                return Found(Standing.OTHER_BODY, there)
+            if there.status is Status.SENDING and not _abandoned(there, now):
+                return Found(Standing.IN_FLIGHT, there)
+            wanted_next = self._successor(there, request, message, status, now, writer, fields)
+            if wanted_next is None:
+                return Found(Standing.FINAL, there)
+            wanted = wanted_next
+        raise StorageError("write the message's entry", "Contended")
+
+    def _successor(
+        self,
+        there: Entry,
+        request: SendRequest,
+        message: Message | None,
+        status: Status,
+        now: float,
+        writer: str,
+        fields: dict[str, Any],
+    ) -> Entry | None:
+        """What the entry becomes by this call; None where it stays as it is."""
+        if there.status not in _OPEN and not there.in_vain:
+            return None
+        if there.status is Status.QUEUED is status:
+            return None
+        in_doubt = there.status in {Status.SENDING, Status.UNKNOWN}
+        lost_at = there.lost_at or (there.updated_at if in_doubt else None)
+        if lost_at is not None:
+            goes_on = status in {Status.SENDING, Status.QUEUED}
+            if not (goes_on and repeatable(request, message, lost_at, there.attempts, now)):
+                if there.status is Status.UNKNOWN:
+                    return None
+                return there.moved(
+                    Status.UNKNOWN, writer=writer, now=now, lost_at=lost_at, reason="answer_not_recorded"
+                )
+            fields = {**fields, "lost_at": lost_at}
+        if status is Status.SENDING:
+            fields = {**fields, "attempts": there.attempts + 1}
+        return there.moved(status, writer=writer, now=now, **fields)
+
+    def _new(
+        self, request: SendRequest, message: Message | None, status: Status, writer: str, **fields: Any
+    ) -> Entry:
+        if status not in _NEXT[None]:
+            raise IllegalTransitionError(None, status)
+        now = self._now()
+        outcome: Outcome | None = fields.get("outcome")
+        change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
+        return Entry(
+            account=request.account,
+            id=request.id,
+            status=status,
+            fingerprint=_fingerprint(request.message),
+            writer=writer,
+            created_at=now,
+            updated_at=now,
+            kind=message.kind if message else None,
+            template_id=message.template_id if message else None,
+            openid_hash=self._openid_hash(message.touser) if message else None,
+            expires_at=request.expires_at.timestamp() if request.expires_at else None,
+            timeline=(change,),
+            **fields,
+        )
+
+    def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
+        """As the store's; this call's own write, whose answer was lost and which was repeated, counts as one."""
+        there = self._store.put(wanted, patient=patient)
+        own = there is not None and (there.version, there.writer) == (wanted.version, wanted.writer)
+        return None if own else there
+
+
+def repeatable(
+    request: SendRequest, message: Message | None, lost_at: float, attempts: int, now: float
+) -> bool:
+    """Whether a message that may have been sent may be sent once more.
+
+    It may where the caller asked for at-least-once, and where WeChat drops the second copy: that is
+    ``template`` with the same ``client_msg_id``, for 10 minutes.
+    """
+    if attempts >= ATTEMPTS_MOST:
+        return False
+    if request.at_least_once:
+        return True
+    return message is not None and message.deduplicated and now < lost_at + _DEDUPLICATED_FOR
+
+
+def _abandoned(entry: Entry, now: float) -> bool:
+    return now >= (entry.lease_until or 0.0)
+
+
+def _fingerprint(body: object) -> str:
+    """The same for the same message, whatever the order of its fields and the door it came through."""
+    text = json.dumps(body, default=written_out, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
