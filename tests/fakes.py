@@ -1,8 +1,8 @@
 """Stand-ins for all that lies outside of the process: they keep the rules that the real ones keep.
 
 ``FakeWeChat`` knows WeChat's rules of tokens and of two messages at a time; ``FakeParameterStore``,
-``FakeRefresher`` and ``FakeQueue`` raise what the adapters raise. ``Service`` puts the real core
-between them and lends it to the handlers.
+``FakeRefresher``, ``FakeQueue``, ``FakeLedgerStore`` and ``FakeBus`` raise what the adapters raise.
+``Service`` puts the real core between them and lends it to the handlers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,12 +24,18 @@ from aws_lambda_powertools import Logger
 
 from wechat_notify import bootstrap
 from wechat_notify.core.batches import BatchSender
+from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
+from wechat_notify.core.dispatch import Dispatcher
 from wechat_notify.core.envelope import is_account_name, new_id
+from wechat_notify.core.ledger import Entry, Ledger
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,
+    Holds,
+    Later,
+    Notice,
     Outcome,
     RefresherBusyError,
     Status,
@@ -118,6 +124,12 @@ def highest(low: float, high: float) -> float:
 
 # ---------------------------------------------------------------- WeChat
 
+_HOLDS = {
+    **dict.fromkeys((40001, 40014, 42001, 45009, 45011, 45103, 48001), Holds.KIND),
+    **dict.fromkeys((40013, 40125, 40164, 40243), Holds.ACCOUNT),
+    43107: Holds.TEMPLATE,
+}
+_REPEATS = dict.fromkeys((40001, 40014, 40037, 42001), 2)
 _ANSWERS: dict[int, tuple[ErrorClass, bool, float | None]] = {
     -1: (ErrorClass.TRANSIENT, True, 2.0),
     0: (ErrorClass.SUCCESS, False, None),
@@ -156,6 +168,8 @@ def answer(errcode: int, errmsg: str | None = None, **fields: Any) -> Outcome:
         "errmsg": errmsg if errmsg is not None else "ok" if not errcode else f"error {errcode}",
         "rid": None if sent else "66695e1c-5d4a8e9f-0b2c3d4e",
         "retry_after": retry_after,
+        "repeats": _REPEATS.get(errcode),
+        "holds": _HOLDS.get(errcode),
         **fields,
     }
     return Outcome(**{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__} | fields)
@@ -401,26 +415,128 @@ class FakeRefresher:
 class FakeQueue:
     """One SQS queue: what was put on it, and the visibility timeouts that were set.
 
-    ``failing`` is AWS's error code for as long as it is set.
+    ``bodies``, ``attributes``, ``groups`` and ``delays`` (seconds) are those of one message at the same
+    place. ``failing`` is AWS's error code for as long as it is set; ``failing_entries`` are the indices
+    that a batch loses.
     """
 
     def __init__(self) -> None:
         self.bodies: list[str] = []
         self.attributes: list[dict[str, str]] = []
+        self.groups: list[str | None] = []
+        self.delays: list[int] = []
         self.handed_out_again: dict[str, float] = {}
         self.failing: str | None = None
+        self.failing_entries: set[int] = set()
+        self._lock = threading.Lock()
 
-    def send(self, body: str, **attributes: str) -> None:
+    def send(self, body: str, *, group: str | None = None, **attributes: str) -> None:
         if self.failing:
             raise StorageError("put the message on the queue", self.failing)
-        self.bodies.append(body)
-        self.attributes.append({name: value for name, value in attributes.items() if value})
+        self._take(Later(body, 0, group, attributes))
+
+    def send_later(self, items: Sequence[Later]) -> list[int]:
+        if self.failing:
+            return list(range(len(items)))
+        failed = [
+            index
+            for index, item in enumerate(items)
+            if index in self.failing_entries or not 0 <= item.delay_seconds <= 900
+        ]
+        for index, item in enumerate(items):
+            if index not in failed:
+                self._take(item)
+        return failed
 
     def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
         code = self.failing or (None if 0 <= round(seconds) <= 43200 else "InvalidParameterValue")
         if code:
             raise StorageError("set the visibility timeout", code)
         self.handed_out_again[receipt_handle] = seconds
+
+    def _take(self, item: Later) -> None:
+        with self._lock:
+            self.bodies.append(item.body)
+            self.attributes.append({name: value for name, value in item.attributes.items() if value})
+            self.groups.append(item.group)
+            self.delays.append(item.delay_seconds)
+
+
+class FakeLedgerStore:
+    """The ledger's table: ``LedgerStore`` and ``CircuitStore``.
+
+    ``puts``, ``reads``, ``circuit_puts`` and ``circuit_reads`` count the calls, those that fail too.
+    ``failing`` maps a method's name to AWS's error code, for as long as it stands there;
+    ``losing_answers`` makes the next so many puts store what they were given and fail all the same.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.circuits: dict[str, AccountCircuits] = {}
+        self.history: list[Entry] = []
+        self.puts = self.reads = self.circuit_puts = self.circuit_reads = 0
+        self.patient_puts = 0
+        self.failing: dict[str, str] = {}
+        self.losing_answers = 0
+        self._lock = threading.Lock()
+
+    def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
+        with self._lock:
+            self.puts += 1
+            self.patient_puts += patient
+            self._fail("put", "write the message's entry")
+            there = self.entries.get((entry.account, entry.id))
+            if there is not None and there.version != entry.version - 1:
+                return there
+            self.entries[entry.account, entry.id] = entry
+            self.history.append(entry)
+            if self.losing_answers:
+                self.losing_answers -= 1
+                raise StorageError("write the message's entry", "ReadTimeoutError")
+            return None
+
+    def read(self, account: str, message_id: str) -> Entry | None:
+        with self._lock:
+            self.reads += 1
+            self._fail("read", "read the message's entry")
+            return self.entries.get((account, message_id))
+
+    def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
+        with self._lock:
+            self.circuit_puts += 1
+            self._fail("put_circuits", "write the account's circuits")
+            there = self.circuits.get(circuits.account)
+            if there is not None and there.version != circuits.version - 1:
+                return there
+            self.circuits[circuits.account] = circuits
+            return None
+
+    def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
+        with self._lock:
+            self.circuit_reads += 1
+            self._fail("read_circuits", "read the account's circuits")
+            return {account: self.circuits[account] for account in accounts if account in self.circuits}
+
+    def _fail(self, method: str, action: str) -> None:
+        if method in self.failing:
+            raise StorageError(action, self.failing[method])
+
+
+class FakeBus:
+    """The event bus: what was published. ``failing`` is AWS's error code for as long as it is set."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.failing: str | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, notices: Sequence[Notice]) -> int:
+        json.dumps([notice.detail for notice in notices])  # what is published must be JSON
+        with self._lock:
+            if self.failing:
+                return len(notices)
+            self.notices += notices
+            return 0
 
 
 def break_down(*_: object, **__: object) -> Any:
@@ -494,10 +610,30 @@ class Service:
             now=self.clock.now,
             clock=self.clock.now,
         )
+        self.bus = FakeBus()
+        self.ledger_store = FakeLedgerStore()
+        writers = itertools.count(1)
+
+        def writer() -> str:
+            return f"writer-{next(writers)}"
+
+        self.ledger = Ledger(
+            self.ledger_store, now=self.clock.now, writer=writer, openid_hash=self.openid_hash
+        )
+        self.circuits = Circuits(
+            self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(_BEIJING)
+        )
+        self.dispatcher = Dispatcher(
+            self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
+        )
         self.batch_sender = BatchSender(
-            self.sender, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
+            self.dispatcher, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
         )
         self.add_account("shop")
+
+    def openid_hash(self, openid: str) -> str:
+        """How the service writes an openid into logs and into the ledger."""
+        return hash_openid(openid, b"a key for tests")
 
     def add_account(self, account: str, *, stored: bool = True) -> None:
         """An account of an app of its own, with a token from WeChat in the store."""
@@ -516,17 +652,17 @@ class Service:
         bits = itertools.count(1)
         parts: dict[str, object] = {
             "telemetry": self.telemetry,
-            "openid_hash": lambda openid: hash_openid(openid, b"a key for tests"),
+            "openid_hash": self.openid_hash,
             "message_id": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
-            "sender": self.sender,
-            "send_queue": self.queue,
+            "dispatcher": self.dispatcher,
+            "ledger": self.ledger,
+            "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
         fake_time = SimpleNamespace(time=self.clock.now)
-        monkeypatch.setattr("functions.send_api.answers.time", fake_time)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
 
     def lines(self, text: str | None = None) -> list[dict[str, Any]]:

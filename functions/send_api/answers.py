@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
-from wechat_notify.core.delivery import seconds_to_reset
+from wechat_notify.core.dispatch import Dispatched, Turn
 from wechat_notify.core.envelope import BODY_BYTES_MOST, SendRequest
+from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,
     BodyTooLargeError,
     ErrorClass,
+    IdempotencyKeyError,
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
     Outcome,
+    StartedError,
     Status,
     StorageError,
     UnknownAccountError,
+    UnknownMessageError,
     Violation,
     WeChatNotifyError,
+    iso_time,
 )
 
 _STATUS = {
@@ -40,7 +45,9 @@ _STATUS = {
 
 _TITLES = {
     400: "Malformed JSON",
-    404: "Unknown account",
+    404: "Not found",
+    409: "Conflict",
+    410: "Gone",
     413: "Body too large",
     415: "Unsupported media type",
     422: "Message refused",
@@ -72,24 +79,106 @@ class Response:
         }
 
 
-def attempted(
+def handed_over(
+    request: SendRequest, message: Message, dispatched: Dispatched, warnings: Sequence[Violation]
+) -> Response:
+    """The answer to a message that was handed over, now or at an earlier time under the same id."""
+    match dispatched.turn:
+        case Turn.IN_FLIGHT:
+            return _problem(
+                409,
+                "in-flight",
+                _IN_FLIGHT,
+                retryable=True,
+                headers=_retry_after(_IN_FLIGHT_WAIT),
+                id=request.id,
+            )
+        case Turn.OTHER_BODY:
+            return _problem(422, "idempotency-key-reused", _OTHER_BODY, id=request.id)
+        case Turn.STANDING if dispatched.entry:
+            response = _standing(request, message, dispatched.entry, warnings)
+            if dispatched.changed:
+                return response
+            return replace(response, headers={**response.headers, "Idempotent-Replayed": "true"})
+    outcome = dispatched.outcome
+    assert outcome  # noqa: S101 - what was tried, or could not be, has one
+    if dispatched.status is Status.UNKNOWN and outcome.status is not Status.UNKNOWN:
+        outcome = _LOST  # an earlier copy's answer is, whatever became of this one
+    return _attempted(request, message, outcome, warnings)
+
+
+def _standing(
+    request: SendRequest, message: Message, entry: Entry, warnings: Sequence[Violation]
+) -> Response:
+    """The answer that a message's entry gives."""
+    match entry.status:
+        case Status.QUEUED:
+            location = f"/v1/accounts/{entry.account}/messages/{quote(entry.id, safe='')}"
+            headers = {"Location": location, "Preference-Applied": "respond-async"}
+            return Response(202, _accepted(request, message.kind, Status.QUEUED, warnings), headers)
+        case Status.EXPIRED | Status.CANCELLED:
+            hint = _GONE[entry.status]
+            return _problem(410, entry.status.value, hint, id=entry.id, account=entry.account)
+        case Status.UNKNOWN:
+            return _not_sent(_LOST, message, id=entry.id, account=entry.account)
+    if entry.outcome is None:
+        return _problem(422, "not-sent", _REFUSED, id=entry.id, account=entry.account, reason=entry.reason)
+    return _attempted(request, message, entry.outcome, warnings)
+
+
+def _attempted(
     request: SendRequest, message: Message, outcome: Outcome, warnings: Sequence[Violation]
 ) -> Response:
-    """The answer for a message that was sent, or that could not be."""
-    names = ("errCode", "errMsg") if message.cloud_call else ("errcode", "errmsg")
     if outcome.status is not Status.SENT:
-        return _not_sent(outcome, names, id=request.id, account=request.account, kind=message.kind)
+        return _not_sent(outcome, message, id=request.id, account=request.account)
+    names = _names(message)
     answer: dict[str, Any] = {names[0]: outcome.errcode, names[1]: outcome.errmsg}
     if outcome.msgid is not None:
         answer["msgid"] = outcome.msgid
     return Response(200, _accepted(request, message.kind, Status.SENT, warnings, wechat=answer))
 
 
-def queued(request: SendRequest, message: Message, warnings: Sequence[Violation]) -> Response:
-    """The answer for a checked message that now waits on the queue."""
-    location = f"/v1/accounts/{request.account}/messages/{request.id}"
-    headers = {"Location": location, "Preference-Applied": "respond-async"}
-    return Response(202, _accepted(request, message.kind, Status.QUEUED, warnings), headers)
+def message(entry: Entry) -> Response:
+    """What the ledger says of a message: its state, the last outcome and the timeline."""
+    body: dict[str, Any] = {
+        "id": entry.id,
+        "account": entry.account,
+        "kind": entry.kind,
+        "template_id": entry.template_id,
+        "openid_hash": entry.openid_hash,
+        "status": entry.status.value,
+        "reason": entry.reason,
+        "attempts": entry.attempts,
+        "created_at": iso_time(entry.created_at),
+        "updated_at": iso_time(entry.updated_at),
+        "expires_at": iso_time(entry.expires_at) if entry.expires_at is not None else None,
+        "timeline": [
+            _given(
+                status=change.status.value,
+                at=iso_time(change.at),
+                errcode=change.errcode,
+                reason=change.reason,
+            )
+            for change in entry.timeline
+        ],
+    }
+    outcome = entry.outcome
+    if outcome:
+        body["wechat"] = _given(
+            errcode=outcome.errcode, errmsg=outcome.errmsg, rid=outcome.rid, msgid=outcome.msgid
+        )
+        if outcome.status is not Status.SENT:
+            hint = {"en": outcome.hint.en, "zh": outcome.hint.zh}
+            body |= {"class": outcome.error_class.value, "retryable": outcome.retryable, "hint": hint}
+    return Response(200, _given(**body))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _names(message: Message) -> tuple[str, str]:
+    return ("errCode", "errMsg") if message.cloud_call else ("errcode", "errmsg")
 
 
 def _accepted(
@@ -99,12 +188,10 @@ def _accepted(
     return {**body, "warnings": [warning.as_dict() for warning in warnings]} if warnings else body
 
 
-def _not_sent(outcome: Outcome, names: tuple[str, str], **more: Any) -> Response:
+def _not_sent(outcome: Outcome, message: Message, **more: Any) -> Response:
+    names = _names(message)
     status = _STATUS.get(outcome.error_class, 502)
-    wait = outcome.retry_after
-    if outcome.error_class is ErrorClass.QUOTA:
-        wait = seconds_to_reset(time.time())
-    headers = {"Retry-After": str(math.ceil(wait or 1))} if wait or status in {429, 503} else {}
+    headers = _retry_after(outcome.retry_after) if outcome.retry_after or status in {429, 503} else {}
     if outcome.field:
         more["field"] = f"data.{outcome.field}.value"
     return _problem(
@@ -116,8 +203,13 @@ def _not_sent(outcome: Outcome, names: tuple[str, str], **more: Any) -> Response
         headers=headers,
         **{names[0]: outcome.errcode, names[1]: outcome.errmsg},
         rid=outcome.rid,
+        kind=message.kind,
         **more,
     )
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(seconds or 1))}
 
 
 def refusal(error: WeChatNotifyError) -> Response:
@@ -131,6 +223,8 @@ def refusal(error: WeChatNotifyError) -> Response:
             return _problem(
                 status, name, hint, errors=[violation.as_dict() for violation in error.violations]
             )
+        case StartedError():
+            return _problem(status, name, hint, message_status=error.status.value)
         case StorageError():
             headers = {"Retry-After": "2"}
             return _problem(
@@ -210,11 +304,64 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "消息未发送：请修正 errors 中列出的字段。",
         ),
     ),
+    IdempotencyKeyError: (
+        400,
+        Bilingual(
+            "An Idempotency-Key is 1 to 64 visible ASCII characters.",
+            "Idempotency-Key 必须是 1 到 64 个可见 ASCII 字符。",
+        ),
+    ),
+    UnknownMessageError: (
+        404,
+        Bilingual(
+            "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
+            "when it is taken from the queue.",
+            "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
+        ),
+    ),
+    StartedError: (
+        409,
+        Bilingual(
+            "The message has been started or has come to its end; it cannot be cancelled any more.",
+            "消息已开始发送或已结束，无法取消。",
+        ),
+    ),
     StorageError: (
         503,
-        Bilingual("The message was not queued; try again shortly.", "消息未能入队，请稍后重试。"),
+        Bilingual(
+            "The ledger or the queue did not answer and nothing was sent; try again shortly, with the "
+            "same Idempotency-Key.",
+            "账本或队列暂时不可用，消息未发出，请使用相同的 Idempotency-Key 稍后重试。",
+        ),
     ),
 }
+_IN_FLIGHT_WAIT = 2.0
+"""Seconds: most are through by then."""
+_IN_FLIGHT = Bilingual(
+    "Another request with this id is being worked on; ask again after Retry-After.",
+    "相同 id 的请求正在处理，请在 Retry-After 之后重试。",
+)
+_OTHER_BODY = Bilingual(
+    "This id was used for another message; a new message needs a new id.",
+    "该 id 已用于另一条消息，新消息请使用新的 id。",
+)
+_REFUSED = Bilingual(
+    "A message under this id was refused before; correct it and use a new id.",
+    "该 id 的消息此前已被拒绝，请更正后使用新的 id。",
+)
+_GONE = {
+    Status.EXPIRED: Bilingual("The message expired and was not sent.", "消息已过期，未发送。"),
+    Status.CANCELLED: Bilingual("The message was cancelled and was not sent.", "消息已取消，未发送。"),
+}
+_LOST = Outcome(
+    Status.UNKNOWN,
+    ErrorClass.UNKNOWN,
+    Bilingual(
+        "WeChat's answer was lost: the message may have been sent. "
+        "Repeating it under a new id can send it twice.",
+        "未收到微信的应答：消息可能已发出，使用新的 id 重发可能造成重复。",
+    ),
+)
 INTERNAL_ERROR = _problem(
     500,
     "internal-error",

@@ -1,9 +1,9 @@
-"""``POST /v1/accounts/{account}/messages``: check a message and send it, or queue it."""
+"""The HTTP API: hand over a message, ask what became of it, cancel it while it waits."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from functions.send_api import answers
@@ -12,16 +12,24 @@ from wechat_notify.core.envelope import (
     BODY_BYTES_MOST,
     SendRequest,
     is_account_name,
+    is_message_id,
     parse_json,
-    queue_body,
+    with_wishes,
 )
+from wechat_notify.core.ledger import Standing
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     BodyTooLargeError,
+    IdempotencyKeyError,
     MediaTypeError,
+    StartedError,
+    Status,
     UnknownAccountError,
+    UnknownMessageError,
     WeChatNotifyError,
 )
+
+SecondsLeft = Callable[[], float]
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -30,7 +38,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         with bootstrap.telemetry().invocation(context, request_id) as line:
             try:
-                response = _send(event, lambda: context.get_remaining_time_in_millis() / 1000)
+                answer = _METHODS[event["routeKey"].partition(" ")[0]]
+                response = answer(event, lambda: context.get_remaining_time_in_millis() / 1000)
             except WeChatNotifyError as error:
                 response = answers.refusal(error)
                 bootstrap.telemetry().refused(error.reason, account=_account(event), detail=str(error)[:500])
@@ -40,11 +49,76 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return response.for_api_gateway(request_id)
 
 
-def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.Response:
+def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> answers.Response:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     account = _account(event)
     if account is None:
         raise UnknownAccountError
+    message_id = _message_id(headers)
+    value = parse_json(_content(event, headers))
+    message, warnings = parse_message(value)
+    request = with_wishes(SendRequest(message_id, account, value), message)
+    openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
+    if answers.prefers_async(headers.get("prefer")):
+        dispatched = bootstrap.dispatcher().accept(request, message)
+    else:
+        dispatched = bootstrap.dispatcher().send_now(request, message, seconds_left)
+    telemetry = bootstrap.telemetry()
+    telemetry.message(
+        message,
+        dispatched,
+        message_id=request.id,
+        account=account,
+        openid_hash=openid_hash,
+        warnings=warnings,
+    )
+    if dispatched.notices:
+        telemetry.noticed(dispatched.notices, bootstrap.event_bus().publish(dispatched.notices))
+    return answers.handed_over(request, message, dispatched, warnings)
+
+
+def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> answers.Response:
+    account = _account(event)
+    entry = bootstrap.ledger().read(account, event["pathParameters"]["id"]) if account else None
+    if entry is None:
+        raise UnknownMessageError
+    return answers.message(entry)
+
+
+def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> answers.Response:
+    account = _account(event)
+    found = bootstrap.ledger().cancel(account, event["pathParameters"]["id"]) if account else None
+    if found is None:
+        raise UnknownMessageError
+    if found.standing is Standing.IN_FLIGHT or found.entry.status is not Status.CANCELLED:
+        raise StartedError(found.entry.status)
+    return answers.message(found.entry)
+
+
+_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], answers.Response]] = {
+    "POST": _post,
+    "GET": _get,
+    "DELETE": _delete,
+}
+
+
+def _account(event: dict[str, Any]) -> str | None:
+    """The account in the path, None where no account may have such a name."""
+    account = event["pathParameters"]["account"]
+    return account if is_account_name(account) else None
+
+
+def _message_id(headers: Mapping[str, str]) -> str:
+    """The caller's own id, or a new one."""
+    given = headers.get("idempotency-key")
+    if given is None:
+        return bootstrap.message_id()()
+    if not is_message_id(given):
+        raise IdempotencyKeyError
+    return given
+
+
+def _content(event: dict[str, Any], headers: Mapping[str, str]) -> bytes:
     if not answers.is_json(headers.get("content-type")):
         raise MediaTypeError
     body = event.get("body") or ""
@@ -53,28 +127,4 @@ def _send(event: dict[str, Any], seconds_left: Callable[[], float]) -> answers.R
     )
     if len(content) > BODY_BYTES_MOST:
         raise BodyTooLargeError
-    value = parse_json(content)
-    message, warnings = parse_message(value)
-    request = SendRequest(bootstrap.message_id()(), account, value)
-    if answers.prefers_async(headers.get("prefer")):
-        if not bootstrap.sender().knows(account):
-            raise UnknownAccountError(account)
-        bootstrap.send_queue().send(queue_body(request))
-        return answers.queued(request, message, warnings)
-    openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
-    delivery = bootstrap.sender().send(account, message, seconds_left)
-    bootstrap.telemetry().message(
-        message,
-        delivery,
-        message_id=request.id,
-        account=account,
-        openid_hash=openid_hash,
-        warnings=warnings,
-    )
-    return answers.attempted(request, message, delivery.outcome, warnings)
-
-
-def _account(event: dict[str, Any]) -> str | None:
-    """The account in the path, None where no account may have such a name."""
-    account = event["pathParameters"]["account"]
-    return account if is_account_name(account) else None
+    return content

@@ -24,16 +24,21 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         for item in handled:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
+        notices = [notice for item in handled if item.dispatched for notice in item.dispatched.notices]
+        if notices:
+            telemetry.noticed(notices, bootstrap.event_bus().publish(notices))
         line.update(messages=len(records), returned=len(returned))
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 
 def _record(record: dict[str, Any]) -> Record:
+    attributes = record.get("messageAttributes") or {}
     return Record(
         message_id=record["messageId"],
         receipt_handle=record["receiptHandle"],
         body=record["body"],
         receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
+        attributes={name: value.get("stringValue") or "" for name, value in attributes.items()},
     )
 
 
@@ -45,18 +50,18 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
         "disposition": item.disposition.value,
         "detail": item.detail,
     }
-    if item.message and item.delivery and item.request:
+    if item.refusal:
+        account = item.request.account if item.request and is_account_name(item.request.account) else None
+        errors = [violation.for_log() for violation in item.violations]
+        telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
+    elif item.dispatched and item.message and item.request:
         telemetry.message(
             item.message,
-            item.delivery,
+            item.dispatched,
             account=item.request.account,
             openid_hash=openid_hash(item.message.touser),
             warnings=item.violations,
             **fields,
         )
-    elif item.refusal:
-        account = item.request.account if item.request and is_account_name(item.request.account) else None
-        errors = [violation.for_log() for violation in item.violations]
-        telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
     else:
-        telemetry.logger.warning("no time left for message", **fields)
+        telemetry.logger.warning("message put off", **fields)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.outcomes import UnknownAccountError
+from wechat_notify.core.outcomes import Notice, UnknownAccountError
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -43,6 +43,9 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             line.update(result="unknown_account")
             return {"result": "unknown_account"}
         telemetry.refreshed(results, time.time())
+        notices = [_notice(result) for result in results if result.failure]
+        if notices:
+            telemetry.noticed(notices, bootstrap.event_bus().publish(notices))
         report = _report(results)
         line.update({name: len(accounts) for name, accounts in report.items()})
         return _for_sender(results[0]) if account is not None and "rejected" in event else report
@@ -66,6 +69,20 @@ def _report(results: Sequence[Refreshed]) -> dict[str, Any]:
             if result.failure
         ],
     }
+
+
+def _notice(result: Refreshed) -> Notice:
+    failure = result.failure
+    assert failure  # noqa: S101 - asked for failures only
+    detail = {
+        "account": result.account,
+        "class": failure.error_class.value,
+        "errcode": failure.errcode,
+        "errmsg": failure.errmsg,
+        "rid": failure.rid,
+        "hint": asdict(failure.hint),
+    }
+    return Notice("token.failed", {name: value for name, value in detail.items() if value is not None})
 
 
 def _for_sender(result: Refreshed) -> dict[str, Any]:

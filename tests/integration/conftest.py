@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +20,7 @@ from moto import mock_aws
 
 from local.simulator.server import Simulator
 from wechat_notify.aws import clients
+from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.wechat import client as client_module
 from wechat_notify.wechat.client import WeChatClient
@@ -27,6 +29,7 @@ os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
 
 PATH = "/wechat-notify/test/accounts"
+RETENTION = 30 * 24 * 3600.0
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +94,18 @@ def put(aws: Callable[..., Any]) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
+def ledger_table(aws: Callable[..., Any]) -> LedgerTable:
+    """The ledger's table, empty, with its adapter."""
+    aws("dynamodb").create_table(
+        TableName="ledger",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return LedgerTable("ledger", RETENTION)
+
+
+@pytest.fixture
 def full_backlog() -> Iterator[str]:
     """An address that completes no more connections: its backlog is full."""
     with socket.socket() as listener:
@@ -142,20 +157,47 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def lambda_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], RefreshFunction]]:
-    """The refresher's function, as the Lambda service at an address would run it."""
+def over_the_wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Lets the clients of a service (by its id in the environment) call an address on the loopback."""
     clients._client.cache_clear()
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    made: list[Any] = []
+    make = boto3.client
+
+    def remember(*given: Any, **named: Any) -> Any:
+        made.append(make(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(boto3, "client", remember)
+    yield lambda service, url: monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
+    for client in made:
+        client.close()
+    clients._client.cache_clear()
+
+
+@pytest.fixture
+def lambda_at(
+    monkeypatch: pytest.MonkeyPatch, over_the_wire: Callable[[str, str], None]
+) -> Callable[[str], RefreshFunction]:
+    """The refresher's function, as the Lambda service at an address would run it."""
     monkeypatch.setattr(clients, "_CONNECT_TIMEOUT", 0.5)
     monkeypatch.setitem(clients._READ_TIMEOUT, "lambda", 0.4)
 
     def at(url: str) -> RefreshFunction:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", url)
+        over_the_wire("LAMBDA", url)
         return RefreshFunction("token-refresh")
 
-    yield at
-    if clients._client.cache_info().currsize:
-        clients.client("lambda").close()
-    clients._client.cache_clear()
+    return at
+
+
+@pytest.fixture
+def table_at(over_the_wire: Callable[[str, str], None]) -> Callable[[str], LedgerTable]:
+    """The ledger's table, as DynamoDB at an address would keep it."""
+
+    def at(url: str) -> LedgerTable:
+        over_the_wire("DYNAMODB", url)
+        return LedgerTable("ledger", RETENTION)
+
+    return at

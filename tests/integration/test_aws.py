@@ -7,25 +7,35 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
 
 import wechat_notify
-from tests.integration.conftest import PATH
+from tests.integration.conftest import PATH, RETENTION
 from tests.integration.raw_server import Connection, RawServer, always, answer, json_answer
-from wechat_notify.aws import clients
+from wechat_notify.aws import clients, ledger
+from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
+from wechat_notify.core.circuits import AccountCircuits, Circuit
+from wechat_notify.core.ledger import Change, Entry
 from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,
+    Holds,
+    Later,
+    Notice,
     Outcome,
     RefresherBusyError,
     Status,
@@ -34,11 +44,39 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
 )
 from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.wechat import client as wechat_client
 
 Put = Callable[[str, str], None]
 Aws = Callable[..., Any]
 LambdaAt = Callable[[str], RefreshFunction]
 
+HINT = wechat_client._hint(0)
+SENT = Entry(
+    account="shop",
+    id="019ca8d13f2b7c3e8a4d5e6f70819203",
+    status=Status.SENT,
+    fingerprint="5e884898da28047151d0e56f8dc62927",
+    writer="c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e",
+    created_at=1_772_348_645.123,
+    updated_at=1_772_348_645.5,
+    version=2,
+    kind="subscription",
+    template_id="ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+    openid_hash="0123456789abcdef",
+    attempts=1,
+    outcome=Outcome(
+        Status.SENT,
+        ErrorClass.SUCCESS,
+        HINT,
+        errcode=0,
+        errmsg="ok",
+        msgid=1_864_323_726_461_255_680,
+    ),
+    timeline=(
+        Change(Status.SENDING, 1_772_348_645.123),
+        Change(Status.SENT, 1_772_348_645.5, errcode=0),
+    ),
+)
 TOKEN = AccessToken("57_token", 2_000_000_000.5, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.25)
 
 
@@ -140,7 +178,9 @@ def test_a_name_that_an_account_can_have_does(called: list[str], name: str) -> N
     assert called == ["get_parameters"]
 
 
-def test_only_the_refresher_is_patient_with_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_refresher_is_patient_and_who_must_not_lose_what_came_of_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     patience: list[bool] = []
 
     def client(_service: str, *, patient: bool = False) -> Failing:
@@ -158,6 +198,11 @@ def test_only_the_refresher_is_patient_with_the_store(monkeypatch: pytest.Monkey
         "save": True,
         "send": False,
         "hand_out_again": False,
+        "put": False,
+        "put patiently": True,
+        "read entry": False,
+        "put_circuits": False,
+        "read_circuits": False,
     }
 
 
@@ -250,6 +295,11 @@ STORE_CALLS: dict[str, Callable[[], object]] = {
     "save": lambda: Accounts(PATH, Source).save("shop", TOKEN),
     "send": lambda: Queue("url").send("body"),
     "hand_out_again": lambda: Queue("url").hand_out_again("handle", 5),
+    "put": lambda: LedgerTable("ledger", RETENTION).put(SENT),
+    "put patiently": lambda: LedgerTable("ledger", RETENTION).put(SENT, patient=True),
+    "read entry": lambda: LedgerTable("ledger", RETENTION).read("shop", "1"),
+    "put_circuits": lambda: LedgerTable("ledger", RETENTION).put_circuits(AccountCircuits("shop", 1)),
+    "read_circuits": lambda: LedgerTable("ledger", RETENTION).read_circuits(["shop"]),
 }
 
 
@@ -327,6 +377,489 @@ def test_a_queue_that_is_none_is_a_storage_error() -> None:
         queue.send("body")
     with pytest.raises(StorageError):
         queue.hand_out_again("handle", 5)
+
+
+def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[list[dict[str, Any]]] = []
+
+    class Sqs:
+        def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            assert QueueUrl == "url"
+            calls.append(Entries)
+            return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Sqs())
+    small, large = Later("small", 1), Later("深" * 80_000, 900, "shop", {"message_id": "1"})
+    assert Queue("url").send_later([small] * 12 + [large] * 3) == []
+    assert [[entry["MessageBody"][0] for entry in entries] for entries in calls] == [
+        ["s"] * 10,
+        ["s"] * 2 + ["深"],
+        ["深"],
+        ["深"],
+    ]
+    assert calls[1][0] == {"Id": "10", "DelaySeconds": 1, "MessageBody": "small", "MessageAttributes": {}}
+    assert {name: calls[3][0][name] for name in ("Id", "DelaySeconds", "MessageGroupId")} == {
+        "Id": "14",
+        "DelaySeconds": 900,
+        "MessageGroupId": "shop",
+    }
+
+
+def test_what_sqs_does_not_report_as_sent_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        {"Successful": [{"Id": str(n)} for n in range(10) if n not in {3, 4}], "Failed": [{"Id": "3"}]},
+        ClientError({"Error": {"Code": "Throttled", "Message": "no"}}, "SendMessageBatch"),
+        {"Successful": [{"Id": "20"}]},
+    ]
+
+    class Sqs:
+        def send_message_batch(self, **_: Any) -> dict[str, Any]:
+            answered: dict[str, Any] | Exception = answers.pop(0)
+            if isinstance(answered, Exception):
+                raise answered
+            return answered
+
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Sqs())
+    assert Queue("url").send_later([Later("body", 5)] * 21) == [3, 4, *range(10, 20)]
+
+
+# The event bus
+
+
+def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    class Events:
+        def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            calls.append(len(Entries))
+            return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
+
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Events())
+    small, large = Notice("small", {}), Notice("large", {"text": "x" * 150_000})
+    assert EventBus("bus").publish([small] * 12 + [large] * 2) == 0
+    assert calls == [10, 3, 1]
+
+
+def test_events_that_are_refused_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [
+        {
+            "FailedEntryCount": 2,
+            "Entries": [{"EventId": "1"}] * 8 + [{"ErrorCode": "ThrottlingException"}] * 2,
+        },
+        NoCredentialsError(),
+        {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]},
+    ]
+
+    class Events:
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            answered: dict[str, Any] | Exception = answers.pop(0)
+            if isinstance(answered, Exception):
+                raise answered
+            return answered
+
+    monkeypatch.setattr(clients, "client", lambda _service, **_: Events())
+    assert EventBus("bus").publish([Notice("any", {"at": Path("x")})] * 21) == 12
+
+
+# The ledger's table
+
+
+def item(aws: Aws, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = aws("dynamodb").get_item(TableName="ledger", Key={"pk": {"S": key}})["Item"]
+    return found
+
+
+def size(attribute: Mapping[str, Any]) -> int:
+    """An attribute's bytes as DynamoDB counts them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S":
+            return len(value.encode())
+        case "N":
+            return len(value.strip("-0.").replace(".", "")) // 2 + 2
+        case "BOOL":
+            return 1
+        case "L":
+            return 3 + sum(1 + size(each) for each in value)
+    return 3 + sum(1 + len(name.encode()) + size(each) for name, each in value.items())
+
+
+def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> None:
+    ledger_table.put(SENT)
+    assert item(aws, "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203") == {
+        "pk": {"S": "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203"},
+        "account": {"S": "shop"},
+        "id": {"S": "019ca8d13f2b7c3e8a4d5e6f70819203"},
+        "status": {"S": "sent"},
+        "fingerprint": {"S": "5e884898da28047151d0e56f8dc62927"},
+        "writer": {"S": "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"},
+        "created_at": {"N": "1772348645.123"},
+        "updated_at": {"N": "1772348645.500"},
+        "version": {"N": "2"},
+        "kind": {"S": "subscription"},
+        "template_id": {"S": "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY"},
+        "openid_hash": {"S": "0123456789abcdef"},
+        "attempts": {"N": "1"},
+        "outcome": {
+            "M": {
+                "status": {"S": "sent"},
+                "error_class": {"S": "success"},
+                "hint": {"M": {"en": {"S": HINT.en}, "zh": {"S": HINT.zh}}},
+                "retryable": {"BOOL": False},
+                "errcode": {"N": "0"},
+                "errmsg": {"S": "ok"},
+                "msgid": {"N": "1864323726461255680"},
+                "unattempted": {"BOOL": False},
+            }
+        },
+        "timeline": {
+            "L": [
+                {"M": {"status": {"S": "sending"}, "at": {"N": "1772348645.123"}}},
+                {"M": {"status": {"S": "sent"}, "at": {"N": "1772348645.500"}, "errcode": {"N": "0"}}},
+            ]
+        },
+        "ttl": {"N": "1774940646"},
+    }
+
+
+def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_table: LedgerTable) -> None:
+    assert SENT.outcome
+    largest = replace(
+        SENT,
+        account="a" * 64,
+        id="i" * 64,
+        kind="mini_program_subscription",
+        expires_at=1_772_348_999.999,
+        outcome=replace(SENT.outcome, msgid=2**63 - 1),
+    )
+    for entry, most in ((SENT, 768), (largest, 1024)):
+        ledger_table.put(entry)
+        stored = item(aws, f"message#{entry.account}#{entry.id}")
+        assert size({"M": stored}) < most
+
+
+@pytest.mark.parametrize("expires_at", [None, SENT.updated_at - 5, SENT.updated_at + 7200.25])
+def test_an_entry_outlives_its_last_change_and_its_expiry(
+    aws: Aws, ledger_table: LedgerTable, expires_at: float | None
+) -> None:
+    ledger_table.put(replace(SENT, expires_at=expires_at))
+    ttl = int(item(aws, f"message#shop#{SENT.id}")["ttl"]["N"])
+    assert 0 <= ttl - RETENTION - max(SENT.updated_at, expires_at or 0.0) < 1
+
+
+def test_circuits_outlive_their_holds_and_vanish_when_there_are_none(
+    aws: Aws, ledger_table: LedgerTable
+) -> None:
+    table = LedgerTable("ledger", RETENTION, now=lambda: 1000.5)
+    circuits = tuple(
+        Circuit(f"kind:{until}", ErrorClass.QUOTA, 45009, 900.0, until) for until in (990.0, 2000.25)
+    )
+    for version, (open_now, over) in enumerate(
+        ((circuits, 2000.25), (circuits[:1], 1000.5), ((), 1000.5)), 1
+    ):
+        assert table.put_circuits(AccountCircuits("shop", version, "writer", open_now)) is None
+        ttl = int(item(aws, "circuits#shop")["ttl"]["N"])
+        assert 0 <= ttl - RETENTION - over < 1
+    assert ledger_table.read_circuits(["shop"])["shop"].circuits == ()
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # no half of a surrogate pair gets that far
+TIMES = st.integers(-(10**12), 10**13).map(lambda milliseconds: milliseconds / 1000)
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+CLASSES = st.sampled_from(ErrorClass)
+STATUSES = st.sampled_from(Status)
+OUTCOMES = st.builds(
+    Outcome,
+    status=STATUSES,
+    error_class=CLASSES,
+    hint=st.builds(Bilingual, TEXT, TEXT),
+    retryable=st.booleans(),
+    errcode=optional(NUMBERS),
+    errmsg=optional(TEXT),
+    rid=optional(TEXT),
+    msgid=optional(NUMBERS),
+    field=optional(TEXT),
+    retry_after=optional(TIMES),
+    unattempted=st.booleans(),
+    repeats=optional(NUMBERS),
+    holds=optional(st.sampled_from(Holds)),
+)
+CHANGES = st.builds(Change, STATUSES, TIMES, optional(NUMBERS), optional(TEXT))
+ENTRIES = st.builds(
+    Entry,
+    account=TEXT,
+    id=TEXT,
+    status=STATUSES,
+    fingerprint=TEXT,
+    writer=TEXT,
+    created_at=TIMES,
+    updated_at=TIMES,
+    version=NUMBERS,
+    kind=optional(TEXT),
+    template_id=optional(TEXT),
+    openid_hash=optional(TEXT),
+    attempts=NUMBERS,
+    expires_at=optional(TIMES),
+    lease_until=optional(TIMES),
+    lost_at=optional(TIMES),
+    reason=optional(TEXT),
+    outcome=optional(OUTCOMES),
+    timeline=st.lists(CHANGES, max_size=4).map(tuple),
+)
+CIRCUITS = st.builds(
+    AccountCircuits,
+    account=TEXT,
+    version=NUMBERS,
+    writer=TEXT,
+    circuits=st.lists(
+        st.builds(Circuit, TEXT, CLASSES, optional(NUMBERS), TIMES, TIMES, NUMBERS), max_size=4
+    ).map(tuple),
+)
+
+
+@given(ENTRIES, CIRCUITS)
+def test_what_is_written_is_what_is_read(entry: Entry, circuits: AccountCircuits) -> None:
+    sent = json.dumps([ledger._ENTRIES.to_item(entry), ledger._CIRCUITS.to_item(circuits)])
+    first, second = json.loads(sent)
+    assert ledger._ENTRIES.from_item(first) == entry
+    assert ledger._CIRCUITS.from_item(second) == circuits
+
+
+@given(st.floats(0, 4e9))
+def test_times_are_kept_to_the_millisecond(at: float) -> None:
+    kept = ledger._ENTRIES.from_item(ledger._ENTRIES.to_item(replace(SENT, updated_at=at))).updated_at
+    assert abs(kept - at) <= 0.000_501
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", {"S": "oGivenByHand"}),
+        ("status", None),
+        ("version", {"S": "oGivenByHand"}),
+        ("version", {"N": "1.5"}),
+        ("updated_at", {"S": "oGivenByHand"}),
+        ("account", {"N": "5"}),
+        ("outcome", {"M": {"status": {"S": "sent"}}}),
+        ("outcome", {"S": "oGivenByHand"}),
+        ("timeline", {"L": [{"S": "oGivenByHand"}]}),
+        ("timeline", {"SS": ["oGivenByHand"]}),
+        ("kind", {"B": b"oGivenByHand"}),
+    ],
+)
+def test_an_item_that_was_changed_by_hand_is_told_of_without_its_content(
+    aws: Aws, ledger_table: LedgerTable, name: str, value: dict[str, Any] | None
+) -> None:
+    ledger_table.put(SENT)
+    changed = item(aws, f"message#shop#{SENT.id}") | ({name: value} if value else {})
+    if value is None:
+        del changed[name]
+    aws("dynamodb").put_item(TableName="ledger", Item=changed)
+    calls: list[Callable[[], object]] = [
+        lambda: ledger_table.read("shop", SENT.id),
+        lambda: ledger_table.put(SENT),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError) as raised:
+            call()
+        assert raised.value.code == "UnreadableItem"
+        assert "oGivenByHand" not in str(raised.value)
+        assert raised.value.__cause__ is None
+        assert raised.value.__context__ is None
+
+
+def test_circuits_that_were_changed_by_hand_are_told_of(aws: Aws, ledger_table: LedgerTable) -> None:
+    broken = {"pk": {"S": "circuits#shop"}, "circuits": {"S": "none"}, "version": {"N": "1"}}
+    aws("dynamodb").put_item(TableName="ledger", Item=broken)
+    calls: list[Callable[[], object]] = [
+        lambda: ledger_table.read_circuits(["shop", "shop-2"]),
+        lambda: ledger_table.put_circuits(AccountCircuits("shop", 1)),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError, match="UnreadableItem"):
+            call()
+
+
+def test_fields_that_a_later_version_added_are_read_past(aws: Aws, ledger_table: LedgerTable) -> None:
+    ledger_table.put(SENT)
+    newer = item(aws, f"message#shop#{SENT.id}")
+    newer["colour"] = {"NULL": True}
+    newer["outcome"]["M"]["colour"] = newer["timeline"]["L"][0]["M"]["colour"] = {"S": "green"}
+    with pytest.raises(StorageError):  # a type that is never written is nobody's later version
+        ledger._ENTRIES.from_item(newer)
+    newer["colour"] = {"S": "green"}
+    aws("dynamodb").put_item(TableName="ledger", Item=newer)
+    assert ledger_table.read("shop", SENT.id) == SENT
+
+
+class ScriptedDynamoDb:
+    """A client that gives the answers of a script, and notes what was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            self.asked.append((method, request))
+            answered = self.answers.pop(0)
+            if isinstance(answered, Exception):
+                raise answered
+            return answered
+
+        return call
+
+
+def refused_with(**fields: Any) -> ClientError:
+    failed = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "oGivenByHand"}, **fields}
+    return ClientError(failed, "PutItem")  # type: ignore[arg-type]  # as botocore makes it
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedDynamoDb]:
+    def script(*answers: Any) -> ScriptedDynamoDb:
+        dynamodb = ScriptedDynamoDb(*answers)
+        monkeypatch.setattr(clients, "client", lambda _service, **_: dynamodb)
+        return dynamodb
+
+    return script
+
+
+def test_a_put_is_one_call_whether_it_wins_or_not(scripted: Callable[..., ScriptedDynamoDb]) -> None:
+    dynamodb = scripted({}, refused_with(Item=ledger._ENTRIES.to_item(SENT)))
+    table = LedgerTable("ledger", RETENTION)
+    assert table.put(SENT) is None
+    assert table.put(replace(SENT, writer="another")) == SENT
+    assert [method for method, _ in dynamodb.asked] == ["put_item"] * 2
+    for _, request in dynamodb.asked:
+        assert request["TableName"] == "ledger"
+        assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+        assert request["ExpressionAttributeValues"] == {":previous": {"N": "1"}}
+
+
+def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(
+    scripted: Callable[..., ScriptedDynamoDb],
+) -> None:
+    dynamodb = scripted(refused_with(), {"Item": ledger._ENTRIES.to_item(SENT)})
+    assert LedgerTable("ledger", RETENTION).put(SENT) == SENT
+    assert [method for method, _ in dynamodb.asked] == ["put_item", "get_item"]
+    assert dynamodb.asked[1][1]["ConsistentRead"] is True
+
+
+def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(
+    scripted: Callable[..., ScriptedDynamoDb],
+) -> None:
+    table = LedgerTable("ledger", RETENTION)
+    dynamodb = scripted(refused_with(), {}, {})
+    assert table.put(SENT) is None
+    assert [method for method, _ in dynamodb.asked] == ["put_item", "get_item", "put_item"]
+    dynamodb = scripted(*[refused_with(), {}] * 3)
+    with pytest.raises(StorageError, match="Contended") as raised:
+        table.put(SENT)
+    assert len(dynamodb.asked) == 4
+    assert raised.value.__context__ is None
+
+
+def keys_asked(request: dict[str, Any]) -> list[str]:
+    assert request["RequestItems"]["ledger"]["ConsistentRead"] is True
+    return [key["pk"]["S"] for key in request["RequestItems"]["ledger"]["Keys"]]
+
+
+def test_circuits_are_read_a_hundred_accounts_a_call(scripted: Callable[..., ScriptedDynamoDb]) -> None:
+    dynamodb = scripted(*[{"Responses": {"ledger": []}}] * 3)
+    names = [f"shop-{number:03}" for number in range(201)]
+    assert LedgerTable("ledger", RETENTION).read_circuits(names) == {}
+    asked = [keys_asked(request) for _, request in dynamodb.asked]
+    assert [len(keys) for keys in asked] == [100, 100, 1]
+    assert [key for keys in asked for key in keys] == [f"circuits#{name}" for name in names]
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, without making them."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+def test_what_a_busy_table_left_unread_is_asked_for_again(
+    scripted: Callable[..., ScriptedDynamoDb], slept: list[float]
+) -> None:
+    circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
+    items = [ledger._CIRCUITS.to_item(each) for each in circuits]
+    left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
+    dynamodb = scripted(
+        {"Responses": {"ledger": items[:2]}, "UnprocessedKeys": left},
+        {"Responses": {}, "UnprocessedKeys": left},
+        {"Responses": {"ledger": items[2:]}, "UnprocessedKeys": {}},
+    )
+    found = LedgerTable("ledger", RETENTION).read_circuits(["a", "b", "c"])
+    assert found == {each.account: each for each in circuits}
+    assert [len(keys_asked(request)) for _, request in dynamodb.asked] == [3, 1, 1]
+    assert slept == [0.05, 0.1]
+
+
+def test_a_table_that_stays_busy_is_given_up(
+    scripted: Callable[..., ScriptedDynamoDb], slept: list[float]
+) -> None:
+    left = {"ledger": {"Keys": [{"pk": {"S": "circuits#a"}}], "ConsistentRead": True}}
+    dynamodb = scripted(*[{"Responses": {}, "UnprocessedKeys": left}] * 10)
+    with pytest.raises(StorageError, match="UnprocessedKeys"):
+        LedgerTable("ledger", RETENTION).read_circuits(["a"])
+    assert len(dynamodb.asked) == 5
+    assert sum(slept) < 1
+
+
+def throttled(code: str = "ProvisionedThroughputExceededException") -> bytes:
+    written = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "slow"})
+    return answer(written.encode(), status="400 Bad Request", content_type="application/x-amz-json-1.0")
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
+@pytest.mark.parametrize(("patient", "attempts", "seconds"), [(False, 6, 1.55), (True, 8, 6.35)])
+def test_a_throttled_table_is_ridden_out_with_short_pauses(
+    table_at: Callable[[str], LedgerTable],
+    slept: list[float],
+    code: str,
+    attempts: int,
+    seconds: float,
+    *,
+    patient: bool,
+) -> None:
+    with RawServer(always(throttled(code))) as server, pytest.raises(StorageError) as raised:
+        table_at(server.url).put(SENT, patient=patient)
+    assert raised.value.code == code
+    assert len(server.requests) == attempts
+    assert sum(slept) == pytest.approx(seconds)
+    assert slept[0] == pytest.approx(0.05)
+
+
+def test_a_write_whose_answer_was_lost_meets_itself(table_at: Callable[[str], LedgerTable]) -> None:
+    there = {
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "Item": ledger._ENTRIES.to_item(SENT),
+    }
+    requests: list[dict[str, Any]] = []
+
+    def script(connection: Connection) -> None:
+        while request := connection.read_request():
+            requests.append(json.loads(request.body))
+            if len(requests) == 1:
+                return  # it was stored, and nobody hears of it
+            connection.write(answer(json.dumps(there).encode(), status="400 Bad Request"))
+
+    with RawServer(script) as server:
+        assert table_at(server.url).put(SENT) == SENT
+    assert requests[0] == requests[1]
 
 
 # The refresher's function
@@ -519,7 +1052,8 @@ def test_importing_a_handler_imports_no_aws_library(fresh: Callable[[str], str],
 
 def test_importing_an_adapter_makes_no_client(fresh: Callable[[str], str]) -> None:
     line = (
-        "import sys; from wechat_notify.aws import clients, refresher, sqs, ssm;"
+        "import sys; from wechat_notify.aws import clients, events, ledger, refresher, sqs, ssm;"
+        "events.EventBus('b'), ledger.LedgerTable('t', 1);"
         "refresher.RefreshFunction('f'), sqs.Queue('u'), ssm.StoredTokens('/p');"
         "print('boto3' in sys.modules, clients._client.cache_info().currsize)"
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any, Protocol
 
 import pytest
@@ -15,16 +16,26 @@ from functions.token_refresh.handler import lambda_handler
 from local.simulator.server import Simulator
 from tests import fakes
 from tests.integration.conftest import PATH
-from tests.integration.raw_server import Connection, RawServer, answer
+from tests.integration.raw_server import Connection, RawServer, answer, json_answer
 from wechat_notify.aws import clients
+from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
-from wechat_notify.core.batches import DeadLetters, Visibility
+from wechat_notify.core import batches
+from wechat_notify.core.batches import DeadLetters
+from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
 from wechat_notify.core.delivery import MessageApi
+from wechat_notify.core.dispatch import SendQueue
+from wechat_notify.core.ledger import Change, Entry, LedgerStore
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
+    Bilingual,
     ErrorClass,
+    Holds,
+    Later,
+    Notice,
     Outcome,
     RefresherBusyError,
     Status,
@@ -301,14 +312,18 @@ def test_a_refresher_without_its_store_is_a_failed_function(refresher: Refresher
 # Queues
 
 
-class BothSides(DeadLetters, Visibility, Protocol):
+class BothSides(SendQueue, DeadLetters, batches.Queue, Protocol):
     """A queue as this service uses it."""
+
+    def send(self, body: str, *, group: str | None = None, **attributes: str) -> None: ...
 
 
 class QueueAt(Protocol):
     queue: BothSides
 
     def messages(self) -> list[tuple[str, dict[str, str]]]: ...
+    def groups(self) -> dict[str, str | None]: ...
+    def hidden(self) -> int: ...
     def receipt_handle(self) -> str: ...
     def break_down(self, code: str) -> None: ...
 
@@ -319,7 +334,14 @@ class FakeQueueAt:
         self.queue: BothSides = self._queue
 
     def messages(self) -> list[tuple[str, dict[str, str]]]:
-        return list(zip(self._queue.bodies, self._queue.attributes, strict=True))
+        kept = zip(self._queue.bodies, self._queue.attributes, self._queue.delays, strict=True)
+        return [(body, attributes) for body, attributes, delay in kept if not delay]
+
+    def groups(self) -> dict[str, str | None]:
+        return dict(zip(self._queue.bodies, self._queue.groups, strict=True))
+
+    def hidden(self) -> int:
+        return sum(delay > 0 for delay in self._queue.delays)
 
     def receipt_handle(self) -> str:
         return "handle"
@@ -337,7 +359,10 @@ class SqsQueueAt:
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(
-            QueueUrl=self._url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+            QueueUrl=self._url,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+            MaxNumberOfMessages=10,
         )
         received: list[dict[str, Any]] = answer.get("Messages", [])
         return received
@@ -350,6 +375,14 @@ class SqsQueueAt:
             )
             for message in self._receive()
         ]
+
+    def groups(self) -> dict[str, str | None]:
+        return {message["Body"]: message["Attributes"].get("MessageGroupId") for message in self._receive()}
+
+    def hidden(self) -> int:
+        name = "ApproximateNumberOfMessagesDelayed"
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
 
     def receipt_handle(self) -> str:
         self.queue.send("body")
@@ -371,6 +404,31 @@ def test_a_body_is_kept_with_the_attributes_that_are_not_empty(queue: QueueAt) -
     queue.queue.send('{"a": 1}', reason="not JSON", message_id="")
     queue.queue.send("plain")
     assert sorted(queue.messages()) == [("plain", {}), ('{"a": 1}', {"reason": "not JSON"})]
+
+
+def test_a_message_belongs_to_its_group_if_it_has_one(queue: QueueAt) -> None:
+    queue.queue.send("first", group="shop")
+    queue.queue.send("second")
+    failed = queue.queue.send_later([Later("third", 0, "shop-2"), Later("fourth", 0)])
+    assert failed == []
+    assert queue.groups() == {"first": "shop", "second": None, "third": "shop-2", "fourth": None}
+
+
+def test_messages_for_later_are_hidden_until_then(queue: QueueAt) -> None:
+    items = [
+        Later("now", 0, "shop", {"message_id": "1-2", "empty": ""}),
+        Later("soon", 1),
+        Later("late", 900),
+    ]
+    assert queue.queue.send_later(items) == []
+    assert queue.messages() == [("now", {"message_id": "1-2"})]
+    assert queue.hidden() == 2
+
+
+def test_more_messages_than_one_call_takes_are_all_kept(queue: QueueAt) -> None:
+    assert queue.queue.send_later([]) == []
+    assert queue.queue.send_later([Later(f"body {number}", 60) for number in range(23)]) == []
+    assert queue.hidden() == 23
 
 
 @pytest.mark.parametrize("seconds", [0, 0.4, 7.6, 11.5 * 3600])
@@ -397,6 +455,300 @@ def test_a_queue_that_is_down_says_so_with_awss_code(queue: QueueAt) -> None:
         with pytest.raises(StorageError) as raised:
             call()
         assert raised.value.code == "ServiceUnavailable"
+    assert queue.queue.send_later([Later("body", 5)] * 12) == list(range(12))
+
+
+# The ledger
+
+
+class LedgerAndCircuits(LedgerStore, CircuitStore, Protocol):
+    """Both sides of the ledger's table."""
+
+
+class LedgerAt(Protocol):
+    """A table in which the account is nobody else's."""
+
+    store: LedgerAndCircuits
+    account: str
+
+    def delete(self, message_id: str) -> None: ...
+    def break_down(self, code: str) -> None: ...
+
+
+class FakeLedgerAt:
+    def __init__(self) -> None:
+        self._store = fakes.FakeLedgerStore()
+        self.store: LedgerAndCircuits = self._store
+        self.account = "shop"
+
+    def delete(self, message_id: str) -> None:
+        del self._store.entries[self.account, message_id]
+
+    def break_down(self, code: str) -> None:
+        self._store.failing = dict.fromkeys(("put", "read", "put_circuits", "read_circuits"), code)
+
+
+class DynamoDbLedgerAt:
+    """The real adapter, on the DynamoDB that ``clients.client`` leads to."""
+
+    def __init__(self, store: LedgerTable, account: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._table = store
+        self.store: LedgerAndCircuits = store
+        self.account = account
+        self._monkeypatch = monkeypatch
+
+    def delete(self, message_id: str) -> None:
+        key = {"pk": {"S": f"message#{self.account}#{message_id}"}}
+        clients.client("dynamodb").delete_item(TableName=self._table._table_name, Key=key)
+
+    def break_down(self, code: str) -> None:
+        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
+
+
+@pytest.fixture(params=["fake", "DynamoDB"])
+def ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LedgerAt:
+    if request.param == "fake":
+        return FakeLedgerAt()
+    return DynamoDbLedgerAt(request.getfixturevalue("ledger_table"), "shop", monkeypatch)
+
+
+def entry(account: str, message_id: str = "1", version: int = 1, **fields: Any) -> Entry:
+    named = {"writer": f"writer {version}", "status": Status.SENDING, "fingerprint": "f" * 32, **fields}
+    return Entry(
+        account,
+        message_id,
+        created_at=fakes.START,
+        updated_at=fakes.START + version,
+        version=version,
+        **named,
+    )
+
+
+CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
+FULL: dict[str, Any] = {
+    "status": Status.UNKNOWN,
+    "kind": "mini_program_subscription",
+    "template_id": "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+    "openid_hash": "0123456789abcdef",
+    "attempts": 3,
+    "expires_at": fakes.START + 3600.125,
+    "lease_until": fakes.START + 0.001,
+    "lost_at": fakes.START + 2.999,
+    "reason": "answer_not_recorded",
+    "outcome": Outcome(
+        Status.FAILED,
+        ErrorClass.QUOTA,
+        Bilingual("The day's quota is used up 🌙.", "当日额度已用完\u3000。"),
+        retryable=True,
+        errcode=-1,
+        errmsg="",
+        rid="66695e1c-5d4a8e9f-0b2c3d4e",
+        msgid=2**63 - 1,
+        field="thing1",
+        retry_after=0.5,
+        unattempted=True,
+        repeats=0,
+        holds=Holds.TEMPLATE,
+    ),
+    "timeline": (
+        Change(Status.SENDING, fakes.START),
+        Change(Status.UNKNOWN, fakes.START + 0.25, reason="answer_not_recorded"),
+        Change(Status.FAILED, fakes.START + 1.125, errcode=45009, reason=""),
+    ),
+}
+
+
+class TestLedgerStore:
+    """What ``LedgerStore`` and ``CircuitStore`` promise; tests/e2e holds the emulator's table to it too."""
+
+    def test_nothing_is_read_where_nothing_was_put(self, ledger: LedgerAt) -> None:
+        ledger.store.put(entry(ledger.account, "1"))
+        assert ledger.store.read(ledger.account, "2") is None
+        assert ledger.store.read(f"{ledger.account}-2", "1") is None
+
+    def test_a_first_put_and_its_successors_are_stored(self, ledger: LedgerAt) -> None:
+        for version in (1, 2, 3):
+            wanted = entry(ledger.account, version=version, status=Status.QUEUED)
+            assert ledger.store.put(wanted, patient=version == 3) is None
+            assert ledger.store.read(ledger.account, "1") == wanted
+
+    def test_every_field_comes_back_as_it_was(self, ledger: LedgerAt) -> None:
+        full = entry(ledger.account, "a#b/c~!", **FULL)
+        assert {field.name for field in fields(Entry) if getattr(full, field.name) == field.default} == {
+            "version"
+        }
+        assert ledger.store.put(full) is None
+        assert ledger.store.read(ledger.account, "a#b/c~!") == full
+
+    def test_a_second_first_put_meets_the_first(self, ledger: LedgerAt) -> None:
+        first = entry(ledger.account, **FULL)
+        ledger.store.put(first)
+        assert ledger.store.put(entry(ledger.account, writer="another")) == first
+        assert ledger.store.read(ledger.account, "1") == first
+
+    @pytest.mark.parametrize("version", [1, 2, 3, 5, 12])
+    def test_only_the_next_version_is_stored(self, ledger: LedgerAt, version: int) -> None:
+        there = [entry(ledger.account, version=number) for number in (1, 2, 3)]
+        for each in there:
+            ledger.store.put(each)
+        assert ledger.store.put(entry(ledger.account, version=version, writer="late")) == there[-1]
+        assert ledger.store.read(ledger.account, "1") == there[-1]
+
+    def test_a_write_that_is_repeated_meets_itself(self, ledger: LedgerAt) -> None:
+        wanted = entry(ledger.account)
+        assert ledger.store.put(wanted) is None
+        assert ledger.store.put(wanted) == wanted
+
+    def test_an_entry_that_was_deleted_can_be_put_again_at_any_version(self, ledger: LedgerAt) -> None:
+        for version in (1, 7):
+            ledger.store.put(entry(ledger.account))
+            ledger.delete("1")
+            assert ledger.store.read(ledger.account, "1") is None
+            again = entry(ledger.account, version=version)
+            assert ledger.store.put(again) is None
+            assert ledger.store.read(ledger.account, "1") == again
+            ledger.delete("1")
+
+    def test_of_many_who_come_at_once_one_wins_and_the_others_meet_it(self, ledger: LedgerAt) -> None:
+        wanted = [entry(ledger.account, writer=f"writer {number}") for number in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            there = list(pool.map(ledger.store.put, wanted))
+        (winner,) = [mine for mine, found in zip(wanted, there, strict=True) if found is None]
+        assert [found for found in there if found is not None] == [winner] * 7
+
+    def test_a_name_with_a_separator_leads_to_nobody_elses_entry(self, ledger: LedgerAt) -> None:
+        ledger.store.put(entry(ledger.account, "b#c"))
+        assert ledger.store.read(f"{ledger.account}#b", "c") is None
+
+    def test_accounts_without_circuits_are_left_out(self, ledger: LedgerAt) -> None:
+        assert ledger.store.read_circuits([]) == {}
+        assert ledger.store.read_circuits([ledger.account]) == {}
+        # Any name can stand in a queue message, and it must not spoil the others' reading.
+        open_now = AccountCircuits(ledger.account, 1, "writer", (CIRCUIT,))
+        ledger.store.put_circuits(open_now)
+        strange = ["", "Shop", "a#b", "深圳", "x" * 3000, ledger.account]
+        assert ledger.store.read_circuits(strange) == {ledger.account: open_now}
+
+    def test_circuits_are_stored_read_and_closed(self, ledger: LedgerAt) -> None:
+        limited = Circuit(
+            "template:T-1_深", ErrorClass.RATE_LIMIT, None, fakes.START + 0.001, fakes.START + 60.5, 4
+        )
+        for version, circuits in enumerate(((CIRCUIT, limited), (limited,), ()), 1):
+            wanted = AccountCircuits(ledger.account, version, "writer", circuits)
+            assert ledger.store.put_circuits(wanted) is None
+            assert ledger.store.read_circuits([ledger.account]) == {ledger.account: wanted}
+
+    def test_circuits_of_another_version_meet_what_stands_there(self, ledger: LedgerAt) -> None:
+        there = AccountCircuits(ledger.account, 1, "first", (CIRCUIT,))
+        assert ledger.store.put_circuits(there) is None
+        for version in (1, 3):
+            assert ledger.store.put_circuits(AccountCircuits(ledger.account, version, "late")) == there
+        assert ledger.store.read_circuits([ledger.account]) == {ledger.account: there}
+
+    def test_the_circuits_of_many_accounts_are_read_at_once(self, ledger: LedgerAt) -> None:
+        names = [f"{ledger.account}-{number}" for number in range(130)]
+        stored = {name: AccountCircuits(name, 1, "writer", (CIRCUIT,)) for name in names[::2]}
+        for circuits in stored.values():
+            ledger.store.put_circuits(circuits)
+        assert ledger.store.read_circuits(iter(names * 2)) == stored
+
+    def test_a_store_that_is_down_says_so_with_awss_code(self, ledger: LedgerAt) -> None:
+        ledger.store.put(entry(ledger.account))
+        ledger.break_down("ProvisionedThroughputExceededException")
+        calls: list[Callable[[], object]] = [
+            lambda: ledger.store.put(entry(ledger.account, version=2)),
+            lambda: ledger.store.read(ledger.account, "1"),
+            lambda: ledger.store.put_circuits(AccountCircuits(ledger.account, 1)),
+            lambda: ledger.store.read_circuits([ledger.account]),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError) as raised:
+                call()
+            assert raised.value.code == "ProvisionedThroughputExceededException"
+
+
+# The event bus
+
+
+class Bus(Protocol):
+    """A bus as this service uses it."""
+
+    def publish(self, notices: Sequence[Notice]) -> int: ...
+
+
+class BusAt(Protocol):
+    bus: Bus
+
+    def arrived(self) -> list[Notice]: ...
+    def break_down(self, code: str) -> None: ...
+
+
+class FakeBusAt:
+    def __init__(self) -> None:
+        self._bus = fakes.FakeBus()
+        self.bus: Bus = self._bus
+
+    def arrived(self) -> list[Notice]:
+        return self._bus.notices
+
+    def break_down(self, code: str) -> None:
+        self._bus.failing = code
+
+
+class EventBridgeBusAt:
+    """EventBridge as it answers over HTTP: an id for every entry."""
+
+    def __init__(self) -> None:
+        self.bus: Bus = EventBus("bus")
+        self._entries: list[dict[str, str]] = []
+        self._code: str | None = None
+
+    def script(self, connection: Connection) -> None:
+        while request := connection.read_request():
+            assert request.headers["x-amz-target"] == "AWSEvents.PutEvents"
+            entries = json.loads(request.body)["Entries"]
+            if self._code:
+                connection.write(answer(b"{}", f"X-Amzn-ErrorType: {self._code}", status="400 Bad Request"))
+                continue
+            assert 1 <= len(entries) <= 10
+            self._entries += entries
+            connection.write(json_answer(FailedEntryCount=0, Entries=[{"EventId": "1-2"} for _ in entries]))
+
+    def arrived(self) -> list[Notice]:
+        assert all(entry["Source"] == "wechat-notify" for entry in self._entries)
+        assert all(entry["EventBusName"] == "bus" for entry in self._entries)
+        assert all(entry["Detail"].isascii() for entry in self._entries)
+        return [Notice(entry["DetailType"], json.loads(entry["Detail"])) for entry in self._entries]
+
+    def break_down(self, code: str) -> None:
+        self._code = code
+
+
+@pytest.fixture(params=["fake", "EventBridge"])
+def bus(request: pytest.FixtureRequest) -> Iterator[BusAt]:
+    if request.param == "fake":
+        yield FakeBusAt()
+        return
+    over_the_wire: Callable[[str, str], None] = request.getfixturevalue("over_the_wire")
+    built = EventBridgeBusAt()
+    with RawServer(built.script) as server:
+        over_the_wire("EVENTBRIDGE", server.url)
+        yield built
+
+
+@pytest.mark.parametrize("count", [0, 1, 23])
+def test_what_is_published_arrives(bus: BusAt, count: int) -> None:
+    notices = [
+        Notice("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})
+        for number in range(count)
+    ]
+    assert bus.bus.publish(notices) == 0
+    assert bus.arrived() == notices
+
+
+def test_a_bus_that_is_down_costs_the_events_and_nothing_else(bus: BusAt) -> None:
+    bus.break_down("InternalException")
+    assert bus.bus.publish([Notice("circuit.opened", {})] * 12) == 12
 
 
 # WeChat

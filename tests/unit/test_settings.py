@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import OPENID
 from wechat_notify import bootstrap
-from wechat_notify.settings import MissingSettingError, Settings
+from wechat_notify.core.circuits import QuotaReset
+from wechat_notify.settings import MalformedSettingError, MissingSettingError, Settings
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = {
@@ -21,6 +23,10 @@ VARIABLES = {
     "SEND_QUEUE_URL": "https://sqs.test/send",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.test/dead",
     "OPENID_HASH_KEY": "a key for tests",
+    "LEDGER_TABLE": "ledger",
+    "LEDGER_RETENTION_DAYS": "30",
+    "EVENT_BUS_NAME": "bus",
+    "QUOTA_RESET": "00:00+08:00",
 }
 SETTINGS = [name for name, value in vars(Settings).items() if isinstance(value, property)]
 PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_clear")]
@@ -42,6 +48,8 @@ def test_settings_come_from_their_variables() -> None:
     assert {name.upper(): getattr(settings, name) for name in SETTINGS} == {
         **VARIABLES,
         "OPENID_HASH_KEY": b"a key for tests",
+        "LEDGER_RETENTION_DAYS": 30,
+        "QUOTA_RESET": QuotaReset(timezone(timedelta(hours=8))),
     }
 
 
@@ -54,6 +62,54 @@ def test_a_setting_that_is_missing_is_named(name: str, given: dict[str, str]) ->
 
 def test_a_slash_at_the_end_of_the_path_is_dropped() -> None:
     assert Settings({"PARAMETER_PATH": "/a/b/"}).parameter_path == "/a/b"
+
+
+@pytest.mark.parametrize(
+    ("value", "hours", "after_midnight"),
+    [
+        ("00:00+00:00", 0.0, 0),
+        ("23:59+14:00", 14.0, 86_340),
+        ("06:30-03:30", -3.5, 23_400),
+        ("00:05-00:00", 0.0, 300),
+    ],
+)
+def test_a_quota_reset_is_a_time_of_day_and_its_offset(
+    value: str, hours: float, after_midnight: float
+) -> None:
+    reset = Settings({"QUOTA_RESET": value}).quota_reset
+    assert reset == QuotaReset(timezone(timedelta(hours=hours)), after_midnight)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "00:00",
+        "24:00+08:00",
+        "00:60+08:00",
+        "0:00+08:00",
+        "00:00+8:00",
+        "00:00+0800",
+        "00:00+15:00",
+        "00:00+08:60",
+        "00:00 +08:00",
+        "00:00Z",
+        "00:00:00+08:00",
+        "00:00+08:00\n",
+        "٠٠:٠٠+٠٨:٠٠",
+        "midnight",
+    ],
+)
+def test_a_quota_reset_that_is_none_is_never_guessed_at(value: str) -> None:
+    with pytest.raises(MalformedSettingError, match="QUOTA_RESET"):
+        Settings({"QUOTA_RESET": value}).quota_reset  # noqa: B018 - reading it is the test
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "+5", "030", "1.5", " 30", "30 ", "3e1", "٣٠", "thirty", "100000"]
+)
+def test_a_retention_that_is_no_number_of_days_is_refused(value: str) -> None:
+    with pytest.raises(MalformedSettingError, match="LEDGER_RETENTION_DAYS"):
+        Settings({"LEDGER_RETENTION_DAYS": value}).ledger_retention_days  # noqa: B018
 
 
 def test_settings_are_read_when_they_are_asked_for() -> None:

@@ -7,8 +7,11 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from wechat_notify.core.circuits import Circuits
 from wechat_notify.core.delivery import Sender
+from wechat_notify.core.dispatch import Dispatcher
 from wechat_notify.core.envelope import new_id
+from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.tokens import AccessTokens, Grant, TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
@@ -17,11 +20,14 @@ from wechat_notify.wechat.client import WeChatClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wechat_notify.aws.events import EventBus
+    from wechat_notify.aws.ledger import LedgerTable
     from wechat_notify.aws.sqs import Queue
     from wechat_notify.aws.ssm import AppCredentials
     from wechat_notify.core.batches import BatchSender
 
 _random = random.SystemRandom()
+_DAY = 86400
 
 
 @cache
@@ -55,8 +61,22 @@ def wechat() -> WeChatClient:
 
 
 @cache
-def sender() -> Sender:
-    """What sends one message."""
+def ledger_table() -> LedgerTable:
+    """The table of messages and circuits."""
+    from wechat_notify.aws.ledger import LedgerTable  # noqa: PLC0415 - botocore, on first use
+
+    return LedgerTable(settings().ledger_table, settings().ledger_retention_days * _DAY)
+
+
+@cache
+def ledger() -> Ledger:
+    """What became of every message."""
+    return Ledger(ledger_table(), now=time.time, writer=message_id(), openid_hash=openid_hash())
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """What takes messages from the doors to WeChat."""
     from wechat_notify.aws.refresher import RefreshFunction  # noqa: PLC0415 - botocore, on first use
     from wechat_notify.aws.ssm import StoredTokens  # noqa: PLC0415
 
@@ -67,7 +87,11 @@ def sender() -> Sender:
         sleep=time.sleep,
         jitter=_random.uniform,
     )
-    return Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
+    circuits = Circuits(
+        ledger_table(), now=time.time, writer=message_id(), quota_reset=settings().quota_reset
+    )
+    sender = Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
+    return Dispatcher(ledger(), circuits, sender, send_queue(), now=time.time, jitter=_random.uniform)
 
 
 @cache
@@ -79,13 +103,21 @@ def send_queue() -> Queue:
 
 
 @cache
+def event_bus() -> EventBus:
+    """Where the team's own automation hears of what happens."""
+    from wechat_notify.aws.events import EventBus  # noqa: PLC0415
+
+    return EventBus(settings().event_bus_name)
+
+
+@cache
 def batch_sender() -> BatchSender:
     """What sends a batch of queued messages."""
     from wechat_notify.aws.sqs import Queue  # noqa: PLC0415
     from wechat_notify.core.batches import BatchSender  # noqa: PLC0415
 
     return BatchSender(
-        sender(),
+        dispatcher(),
         send_queue(),
         Queue(settings().dead_letter_queue_url),
         now=time.time,

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from datetime import timedelta, timezone
+
+from wechat_notify.core.circuits import QuotaReset
+
+_QUOTA_RESET = re.compile(
+    r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?P<sign>[+-])(?P<h>0[0-9]|1[0-4]):(?P<m>[0-5][0-9])"
+)
 
 
 class MissingSettingError(RuntimeError):
     """A variable that the template sets is not there."""
+
+
+class MalformedSettingError(RuntimeError):
+    """A variable is there but does not say what it must; nothing is made of it by guessing."""
 
 
 class Settings:
@@ -51,3 +63,33 @@ class Settings:
     def openid_hash_key(self) -> bytes:
         """The key under which openids are hashed for logs."""
         return self._required("OPENID_HASH_KEY").encode()
+
+    @property
+    def ledger_table(self) -> str:
+        """The name of the table of messages and circuits."""
+        return self._required("LEDGER_TABLE")
+
+    @property
+    def ledger_retention_days(self) -> int:
+        """For how many days a message's entry is kept after its last change."""
+        value = self._required("LEDGER_RETENTION_DAYS")
+        if not re.fullmatch("[1-9][0-9]{0,4}", value):
+            raise MalformedSettingError("LEDGER_RETENTION_DAYS must be a number of days, 1 or more")
+        return int(value)
+
+    @property
+    def event_bus_name(self) -> str:
+        """The bus on which the team's own automation hears of what happens."""
+        return self._required("EVENT_BUS_NAME")
+
+    @property
+    def quota_reset(self) -> QuotaReset:
+        """When WeChat's daily quotas start again: a time of day and its offset, as ``00:00+08:00``."""
+        parts = _QUOTA_RESET.fullmatch(self._required("QUOTA_RESET"))
+        if not parts:
+            raise MalformedSettingError("QUOTA_RESET must be a time and its offset, such as 00:00+08:00")
+        offset = timedelta(hours=int(parts["h"]), minutes=int(parts["m"]))
+        after_midnight = timedelta(hours=int(parts["hour"]), minutes=int(parts["minute"]))
+        return QuotaReset(
+            timezone(-offset if parts["sign"] == "-" else offset), after_midnight.total_seconds()
+        )

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.dispatch import Dispatched, Turn
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Status, Violation
+from wechat_notify.core.outcomes import ErrorClass, Notice, Status, Violation
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -27,6 +27,18 @@ class InvocationError(Exception):
 
 
 _Dimensions = tuple[tuple[str, str], ...]
+
+_LINES = {Turn.ATTEMPTED: "message attempted"}
+_COUNTED = {
+    Status.SENT: "MessagesSent",
+    Status.UNKNOWN: "MessagesUnknown",
+    Status.EXPIRED: "MessagesExpired",
+}
+_ANNOUNCED = {
+    "circuit.opened": "circuit opened",
+    "circuit.closed": "circuit closed",
+    "quota.reached": "quota reached",
+}
 
 
 class Telemetry:
@@ -77,67 +89,102 @@ class Telemetry:
     def message(
         self,
         message: Message,
-        delivery: Delivery,
+        dispatched: Dispatched,
         *,
         account: str,
         warnings: Iterable[Violation] = (),
         **fields: Any,
     ) -> None:
-        """One attempted message: its line, with the fields that the door adds, and its counts."""
+        """One message's turn at a door: its line, with the fields that the door adds, and its counts."""
         with self._guarded():
-            self._log_message(message, delivery, account, warnings, fields)
-            self._count_message(message, delivery, account)
+            self._log_message(message, dispatched, account, warnings, fields)
+            self._count_message(message, dispatched, account)
 
     def _log_message(
         self,
         message: Message,
-        delivery: Delivery,
+        dispatched: Dispatched,
         account: str,
         warnings: Iterable[Violation],
         fields: Mapping[str, Any],
     ) -> None:
-        outcome = delivery.outcome
+        delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
         line = {
             "account": account,
             "kind": message.kind,
-            "status": outcome.status.value,
-            "class": outcome.error_class.value,
-            "errcode": outcome.errcode,
-            "errmsg": outcome.errmsg,
-            "rid": outcome.rid,
-            # As text: the tools that read logs take numbers for floats, and it has 19 digits.
-            "msgid": outcome.msgid and str(outcome.msgid),
-            "field": outcome.field,
-            "attempts": delivery.attempts,
-            "wechat_ms": round(delivery.seconds * 1000, 1),
+            "turn": dispatched.turn.name.lower(),
+            "status": dispatched.status.value,
+            "reason": entry and entry.reason,
+            "attempts": delivery and delivery.attempts,
+            "wechat_ms": delivery and round(delivery.seconds * 1000, 1),
             "warnings": [warning.for_log() for warning in warnings],
             **fields,
         }
-        write = self.logger.info if outcome.status is Status.SENT else self.logger.warning
-        write("message attempted", extra={n: v for n, v in line.items() if v not in (None, [])})
+        if outcome:
+            line |= {
+                "class": outcome.error_class.value,
+                "errcode": outcome.errcode,
+                "errmsg": outcome.errmsg,
+                "rid": outcome.rid,
+                # As text: the tools that read logs take numbers for floats, and it has 19 digits.
+                "msgid": outcome.msgid and str(outcome.msgid),
+                "field": outcome.field,
+            }
+        self._write(dispatched)(
+            _LINES.get(dispatched.turn, "message not attempted"),
+            extra={name: value for name, value in line.items() if value not in (None, [])},
+        )
 
-    def _count_message(self, message: Message, delivery: Delivery, account: str) -> None:
-        outcome = delivery.outcome
+    def _write(self, dispatched: Dispatched) -> Callable[..., None]:
+        """The level of a message's line: what nobody has to look at is not a warning."""
+        if dispatched.unrecorded:
+            return self.logger.error
+        if dispatched.turn is Turn.HELD:
+            return self.logger.debug  # each of a hundred thousand, every quarter of an hour
+        fine = {Status.SENT, Status.DELIVERED} if dispatched.delivery else set(Status)
+        return self.logger.info if dispatched.status in fine else self.logger.warning
+
+    def _count_message(self, message: Message, dispatched: Dispatched, account: str) -> None:
+        delivery, outcome = dispatched.delivery, dispatched.outcome
         by_kind = (("account", account), ("kind", message.kind))
-        if delivery.attempts:
+        if delivery and delivery.attempts:
             self._values["WeChatLatency", MetricUnit.Milliseconds, by_kind].append(delivery.seconds * 1000)
-        if outcome.error_class is ErrorClass.OTHER:
-            self._counts["UnknownErrcode", ()] += 1
-        if outcome.status is Status.SENT:
-            self._counts["MessagesSent", by_kind] += 1
-        elif outcome.status is Status.UNKNOWN:
-            self._counts["MessagesUnknown", by_kind] += 1
-        else:
-            errcode = "none" if outcome.errcode is None else str(outcome.errcode)
-            by_error = (("class", outcome.error_class.value), ("errcode", errcode))
+            if outcome and outcome.error_class is ErrorClass.OTHER:
+                self._counts["UnknownErrcode", ()] += 1
+        if dispatched.unrecorded:
+            self._counts["AnswersNotRecorded", ()] += 1
+        elif dispatched.turn is Turn.HELD:
+            self._counts["MessagesHeld", (("account", account),)] += 1
+        elif not dispatched.changed and not delivery:
+            self._counts["MessagesStanding", (("turn", dispatched.turn.name.lower()),)] += 1
+        elif dispatched.status is Status.FAILED:
+            error_class = outcome.error_class.value if outcome else "none"
+            errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
             # Without an attempt the account may be a name that somebody made up.
-            by_account = (("account", account),) if delivery.attempts else ()
-            self._counts["MessagesFailed", (*by_account, *by_error)] += 1
+            by_account = (("account", account),) if delivery and delivery.attempts else ()
+            self._counts["MessagesFailed", (*by_account, ("class", error_class), ("errcode", errcode))] += 1
+        elif name := _COUNTED.get(dispatched.status):
+            self._counts[name, by_kind] += 1
+
+    def noticed(self, notices: Sequence[Notice], unpublished: int) -> None:
+        """What was announced, and how much of it could not be."""
+        for notice in notices:
+            name = _ANNOUNCED.get(notice.detail_type)
+            if name:
+                with self._guarded():
+                    self.logger.warning(name, extra={**notice.detail})
+                self._counts["CircuitsOpened", (("account", str(notice.detail["account"])),)] += (
+                    notice.detail_type != "circuit.closed"
+                )
+        if unpublished:
+            self.logger.error("events not published", count=unpublished)
+            self._counts["EventsNotPublished", ()] += unpublished
 
     def refused(self, reason: str, error: Exception | None = None, **fields: Any) -> None:
         """One message that was never attempted: its line and its count, by the reason."""
         if error:
             fields.update(error=type(error).__name__, raised_at=_location(error))
+            self._counts["MessagesUnforeseen", ()] += 1
         with self._guarded():
             self.logger.warning("message refused", reason=reason, **fields)
         self._counts["MessagesRefused", (("reason", reason),)] += 1

@@ -6,20 +6,26 @@ Messages to one openid follow one another in the order of the batch: WeChat refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE, Delivery, Sender, deduplicated, repeat_in
-from wechat_notify.core.envelope import SendRequest, is_account_name, parse_queue_body
+from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
+from wechat_notify.core.dispatch import Dispatched, Dispatcher
+from wechat_notify.core.envelope import (
+    SendRequest,
+    is_account_name,
+    parse_queue_body,
+    queue_body,
+    with_wishes,
+)
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     InvalidMessageError,
+    Later,
     MalformedBodyError,
-    Status,
     StorageError,
     UnknownAccountError,
     Violation,
@@ -28,7 +34,19 @@ from wechat_notify.core.outcomes import (
 _CONCURRENCY = 10
 _NOW = 0.0
 _UNFORESEEN_MOST = 5
-"""Receives after which a message that fails for a reason that nobody foresaw is put aside."""
+"""Receives after which a message that fails for a reason that nobody foresaw is given up."""
+_STORE_WAIT = 300.0
+"""Seconds at most between attempts while the ledger does not answer."""
+_DELAY_MOST = 900.0
+"""Seconds for which SQS delays a message at most: what is parked for longer comes by and is parked again."""
+_SPREAD = 600.0
+"""Seconds at most over which messages that were parked together come back."""
+HELD_SINCE = "held_since"
+MESSAGE_ID = "message_id"
+"""Message attributes: since when it is parked (seconds since the epoch); the id that a body without one
+had when it first came."""
+
+Lane = list["_Readable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +57,17 @@ class Record:
     receipt_handle: str
     body: str
     receive_count: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Disposition(StrEnum):
-    """What happens to a queued message after this attempt."""
+    """What happens to a queued message after this turn."""
 
     FINISHED = "finished"
     RETURNED = "returned"
     """It stays on the queue and is handed out again."""
+    PARKED = "parked"
+    """A copy that comes later took its place on the queue."""
     DEAD_LETTER = "dead_letter"
     """It was put among the dead letters."""
 
@@ -55,15 +76,15 @@ class Disposition(StrEnum):
 class Handled:
     """One record and what became of it.
 
-    ``refusal`` is set where the message was never attempted, ``delivery`` where it was;
-    neither where there was no time left. ``error`` is what nobody foresaw.
+    ``refusal`` is set where the message will never be attempted, ``dispatched`` where the ledger knows
+    it; neither where there was no time left. ``error`` is what nobody foresaw.
     """
 
     record: Record
     disposition: Disposition
     request: SendRequest | None = None
     message: Message | None = None
-    delivery: Delivery | None = None
+    dispatched: Dispatched | None = None
     refusal: str | None = None
     violations: Sequence[Violation] = ()
     detail: str | None = None
@@ -85,30 +106,50 @@ class DeadLetters(Protocol):
         """Keep a body; raises ``StorageError``."""
 
 
-class Visibility(Protocol):
-    """How a received message is handed out again at a time of our choice."""
+class Queue(Protocol):
+    """How messages come back at a time of our choice."""
 
     def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
-        """Set the visibility timeout; raises ``StorageError``."""
+        """Set a received message's visibility timeout; raises ``StorageError``."""
+
+    def send_later(self, items: Sequence[Later]) -> list[int]:
+        """Put messages on the queue; the indices of those that could not be."""
+
+
+def _side_by_side(
+    send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]
+) -> Iterable[list[Handled]]:
+    with ThreadPoolExecutor(min(_CONCURRENCY, len(lanes))) as pool:
+        return list(pool.map(send_lane, lanes))
 
 
 class BatchSender:
-    """Sends batches; nothing that one record holds can stop another."""
+    """Sends batches; nothing that one record holds can stop another.
+
+    Parameters
+    ----------
+    concurrently : Callable
+        How the lanes of a batch are worked off.
+    """
 
     def __init__(
         self,
-        sender: Sender,
-        queue: Visibility,
+        dispatcher: Dispatcher,
+        queue: Queue,
         dead_letters: DeadLetters,
         *,
         now: Callable[[], float],
         jitter: Callable[[float, float], float],
+        concurrently: Callable[
+            [Callable[[Lane], list[Handled]], Sequence[Lane]], Iterable[list[Handled]]
+        ] = _side_by_side,
     ) -> None:
-        self._sender = sender
+        self._dispatcher = dispatcher
         self._queue = queue
         self._dead_letters = dead_letters
         self._now = now
         self._jitter = jitter
+        self._concurrently = concurrently
 
     def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
         """What became of each record, in no particular order.
@@ -121,120 +162,166 @@ class BatchSender:
             Seconds until the function is stopped.
         """
         handled: list[Handled] = []
-        lanes: dict[tuple[str, str], list[_Readable]] = {}
+        lanes: dict[tuple[str, str], Lane] = {}
         for record in records:
             try:
                 read: _Readable | Handled = self._read(record)
             except Exception as error:  # noqa: BLE001 - the others of the batch are to be sent all the same
-                read = self._unforeseen(record, None, error)
+                read = self._unforeseen(record, None, None, error)
             if isinstance(read, Handled):
                 handled.append(read)
             else:
                 lanes.setdefault((read.request.account, read.message.touser), []).append(read)
 
-        def send_lane(lane: list[_Readable]) -> list[Handled]:
-            return [self._attempt(read, seconds_left) for read in lane]
+        def send_lane(lane: Lane) -> list[Handled]:
+            return [self._send(read, seconds_left) for read in lane]
 
         if lanes:
-            with ThreadPoolExecutor(min(_CONCURRENCY, len(lanes))) as pool:
-                for lane in pool.map(send_lane, lanes.values()):
-                    handled.extend(lane)
-        return handled
+            self._dispatcher.look({account for account, _ in lanes})
+            for lane in self._concurrently(send_lane, list(lanes.values())):
+                handled.extend(lane)
+        return self._park(handled)
 
     def _read(self, record: Record) -> _Readable | Handled:
+        default_id = record.attributes.get(MESSAGE_ID) or record.message_id
         try:
-            request = parse_queue_body(record.body, default_id=record.message_id)
+            request = parse_queue_body(record.body, default_id=default_id)
         except MalformedBodyError as error:
-            return self._unreadable(record, error)
+            return self._put_aside(
+                Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
+            )
         if not is_account_name(request.account):
             return Handled(record, Disposition.FINISHED, request, refusal=UnknownAccountError.reason)
-        if request.expires_at and request.expires_at <= datetime.fromtimestamp(self._now(), UTC):
-            return Handled(record, Disposition.FINISHED, request, refusal="expired")
         try:
             message, warnings = parse_message(request.message)
         except InvalidMessageError as error:
-            return Handled(
-                record,
-                Disposition.FINISHED,
-                request,
-                refusal=InvalidMessageError.reason,
-                violations=error.violations,
-            )
-        return _Readable(record, request, message, warnings)
+            return self._refused(record, request, None, error.reason, error.violations)
+        return _Readable(record, with_wishes(request, message), message, warnings)
 
-    def _unreadable(self, record: Record, error: MalformedBodyError) -> Handled:
-        return self._put_aside(
-            Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
+    def _refused(
+        self,
+        record: Record,
+        request: SendRequest,
+        message: Message | None,
+        reason: str,
+        violations: Sequence[Violation] = (),
+    ) -> Handled:
+        try:
+            dispatched = self._dispatcher.refuse(request, message, reason)
+        except StorageError as error:
+            return self._again_after(Handled(record, Disposition.RETURNED, request, message), error)
+        return Handled(
+            record,
+            Disposition.FINISHED,
+            request,
+            message,
+            dispatched,
+            refusal=reason,
+            violations=violations,
         )
 
-    def _unforeseen(self, record: Record, request: SendRequest | None, error: Exception) -> Handled:
-        handled = Handled(record, Disposition.RETURNED, request, refusal="internal_error", error=error)
+    def _send(  # noqa: PLR0911 - one for each way that it can end
+        self, read: _Readable, seconds_left: Callable[[], float]
+    ) -> Handled:
+        record, request, message = read.record, read.request, read.message
+        handled = Handled(record, Disposition.RETURNED, request, message, violations=read.warnings)
+        if seconds_left() < TIME_FOR_A_MESSAGE:
+            return self._again(handled, _NOW)
+        try:
+            dispatched = self._dispatcher.send_queued(
+                request,
+                message,
+                seconds_left,
+                receive_count=record.receive_count,
+                held_since=_seconds(record.attributes.get(HELD_SINCE)),
+            )
+        except UnknownAccountError as error:
+            return self._refused(record, request, message, error.reason)
+        except StorageError as error:
+            return self._again_after(handled, error)
+        except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
+            return self._unforeseen(record, request, message, error)
+        handled = replace(handled, dispatched=dispatched)
+        if dispatched.held_for is not None:
+            return replace(handled, disposition=Disposition.PARKED)
+        if dispatched.again_in is not None:
+            return self._again(handled, dispatched.again_in)
+        return replace(handled, disposition=Disposition.FINISHED)
+
+    def _park(self, handled: Sequence[Handled]) -> list[Handled]:
+        """Put copies of what is held on the queue, to be handed out later; what cannot be goes back.
+
+        A delayed copy begins its count of receives anew, and is not in flight: of those a queue has
+        120,000 at most, and one account's quota could fill them.
+        """
+        held = [item for item in handled if item.disposition is Disposition.PARKED]
+        if not held:
+            return list(handled)
+        failed = set(self._queue.send_later([self._later(item) for item in held]))
+        unparked = {id(item) for index, item in enumerate(held) if index in failed}
+        return [
+            self._again(replace(item, disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT))
+            if id(item) in unparked
+            else item
+            for item in handled
+        ]
+
+    def _later(self, item: Handled) -> Later:
+        assert item.request  # noqa: S101 - what is held was read
+        assert item.dispatched  # noqa: S101 - the same
+        held_for = item.dispatched.held_for or 0.0
+        delay = held_for + self._jitter(0, min(_SPREAD, held_for))
+        if held_for >= _DELAY_MOST:  # spread already while it waits
+            delay = self._jitter(_DELAY_MOST / 2, _DELAY_MOST)
+        since = item.record.attributes.get(HELD_SINCE) or str(int(self._now()))
+        body = queue_body(item.request)
+        return Later(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: since})
+
+    def _unforeseen(
+        self, record: Record, request: SendRequest | None, message: Message | None, error: Exception
+    ) -> Handled:
+        handled = Handled(
+            record, Disposition.RETURNED, request, message, refusal="internal_error", error=error
+        )
         if record.receive_count < _UNFORESEEN_MOST:
             return handled
-        return self._put_aside(replace(handled, disposition=Disposition.DEAD_LETTER, detail="given up"))
+        if request is None:
+            return self._put_aside(replace(handled, disposition=Disposition.DEAD_LETTER, detail="given up"))
+        try:
+            dispatched = self._dispatcher.refuse(request, message, "internal_error")
+        except Exception:  # noqa: BLE001 - it goes back, and is given up another time
+            return handled
+        return replace(handled, disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
 
     def _put_aside(self, handled: Handled) -> Handled:
-        """Keep the body among the dead letters."""
-        attributes = {"reason": handled.detail or "", "message_id": handled.record.message_id}
+        """Keep the body among the dead letters, with the id under which it first came."""
+        record = handled.record
+        attributes = {
+            "reason": handled.detail or "",
+            MESSAGE_ID: record.attributes.get(MESSAGE_ID) or record.message_id,
+        }
         try:
-            self._dead_letters.send(handled.record.body, **attributes)
+            self._dead_letters.send(record.body, **attributes)
         except Exception:  # noqa: BLE001 - it goes back, and the queue's own redrive policy does the same in the end
             return replace(handled, disposition=Disposition.RETURNED)
         return handled
 
-    def _attempt(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
-        if seconds_left() < TIME_FOR_A_MESSAGE:
-            return self._again(read, _NOW, None)
-        try:
-            delivery = self._send(read, seconds_left)
-        except UnknownAccountError:
-            return Handled(
-                read.record, Disposition.FINISHED, read.request, refusal=UnknownAccountError.reason
-            )
-        except Exception as error:  # noqa: BLE001 - raised on, it would repeat what is sent already
-            return self._unforeseen(read.record, read.request, error)
-        wait = repeat_in(
-            delivery.outcome,
-            receive_count=read.record.receive_count,
-            now=self._now(),
-            jitter=self._jitter,
-        )
-        if wait is not None:
-            return self._again(read, wait, delivery)
-        return Handled(
-            read.record, Disposition.FINISHED, read.request, read.message, delivery, violations=read.warnings
-        )
+    def _again_after(self, handled: Handled, error: StorageError) -> Handled:
+        """Hand the message out again when the ledger may have come back."""
+        growth = 2.0 ** min(handled.record.receive_count, 16)
+        again = self._again(handled, self._jitter(1, min(_STORE_WAIT, 2 * growth)))
+        return replace(again, detail=f"{again.detail}: {error}")
 
-    def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Delivery:
-        delivery = self._sender.send(read.request.account, read.message, seconds_left)
-        if (
-            delivery.outcome.status is not Status.UNKNOWN
-            or not deduplicated(read.message)
-            or seconds_left() < TIME_FOR_A_MESSAGE
-        ):
-            return delivery
-        # At once and not by way of the queue: no other outcome, with a wait beyond WeChat's 10 minutes,
-        # may come between the two copies.
-        try:
-            second = self._sender.send(read.request.account, read.message, seconds_left)
-        except Exception:  # noqa: BLE001 - the first answer stays lost, and so nothing goes back
-            return delivery
-        outcome = second.outcome if second.outcome.status is Status.SENT else delivery.outcome
-        return Delivery(outcome, delivery.attempts + second.attempts, delivery.seconds + second.seconds)
-
-    def _again(self, read: _Readable, wait: float, delivery: Delivery | None) -> Handled:
+    def _again(self, handled: Handled, wait: float) -> Handled:
         detail = f"again in {wait:.0f} s"
         try:
-            self._queue.hand_out_again(read.record.receipt_handle, wait)
+            self._queue.hand_out_again(handled.record.receipt_handle, wait)
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what others of the batch sent
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             detail = f"again after the queue's visibility timeout ({code})"
-        return Handled(
-            read.record,
-            Disposition.RETURNED,
-            read.request,
-            read.message,
-            delivery,
-            violations=read.warnings,
-            detail=detail,
-        )
+        return replace(handled, disposition=Disposition.RETURNED, detail=detail)
+
+
+def _seconds(text: str | None) -> float | None:
+    """The attribute's value, if it is one of ours."""
+    return float(text) if text and text.isascii() and text.isdigit() else None

@@ -7,26 +7,28 @@ closes the circuit or holds it for longer. A used-up daily quota is such a circu
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from enum import Enum, auto
 from typing import Protocol
 
 from wechat_notify.core.ledger import CLOCK_SKEW
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status, StorageError
+from wechat_notify.core.outcomes import ErrorClass, Holds, Notice, Outcome, StorageError, iso_time
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
-_FIRST_HOLD = 300.0
-_FIRST_HOLD_OF = {ErrorClass.TOKEN: 60.0, ErrorClass.QUOTA: 600.0}
+_FIRST_HOLD = {ErrorClass.TOKEN: 60.0}
+_FIRST_HOLD_ELSE = 300.0
 _HOLD_MOST = 3600.0
 """Seconds of a hold: doubled with each message that was let through in vain, up to this."""
 _PROBE = 60.0
 """Seconds for which one message that was let through keeps the others waiting."""
 _WRITES_MOST = 8
+_KNOWN_MOST = 10_000
+_PER_MINUTE = ErrorClass.RATE_LIMIT
+_OPENED = {ErrorClass.QUOTA: "quota.reached", ErrorClass.RATE_LIMIT: None}
+"""What a circuit of a class is announced as; a limit per minute is not worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +80,181 @@ class CircuitStore(Protocol):
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         """Store as the successor of the version before; the other one that stands there, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a message may go to WeChat now.
+
+    ``held`` is the circuit that it has to wait for longest. ``probed`` are those whose time is up and
+    that it is to find out about: nobody else is let through meanwhile.
+    """
+
+    held: Circuit | None = None
+    probed: tuple[Circuit, ...] = ()
+
+
+class Circuits:
+    """The open circuits of the accounts that this process sends for."""
+
+    def __init__(
+        self,
+        store: CircuitStore,
+        *,
+        now: Callable[[], float],
+        writer: Callable[[], str],
+        quota_reset: QuotaReset,
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._writer = writer
+        self._quota_reset = quota_reset
+        self._known: dict[str, tuple[float, AccountCircuits]] = {}
+
+    def look(self, accounts: Iterable[str]) -> None:
+        """Read what is older than a second; where the store fails, what is known goes on counting."""
+        now = self._now()
+        stale = {
+            account
+            for account in accounts
+            if account not in self._known or now - self._known[account][0] >= _READ_AGAIN_AFTER
+        }
+        if not stale:
+            return
+        try:
+            found = self._store.read_circuits(sorted(stale))
+        except StorageError:
+            return
+        if len(self._known) > _KNOWN_MOST:  # any name can stand in a queue message
+            self._known.clear()
+        for account in stale:
+            self._known[account] = (now, found.get(account) or AccountCircuits(account))
+
+    def admit(self, account: str, message: Message) -> Admission:
+        """Whether a message may go; where a hold has run out one may, to find out for the others."""
+        held: Circuit | None = None
+        for _ in range(_WRITES_MOST):
+            known = self._of(account)
+            scopes = _scopes(message).values()
+            mine = [circuit for circuit in known.circuits if circuit.scope in scopes]
+            # A limit per minute needs no probe: it is over when the minute is.
+            waiting = [c for c in mine if c.held_until > self._now() or c.error_class is not _PER_MINUTE]
+            if not waiting:
+                return Admission()
+            held = max(waiting, key=lambda circuit: circuit.held_until)
+            if held.held_until > self._now():
+                return Admission(held)
+            probed = tuple(replace(c, held_until=self._now() + _PROBE) for c in waiting)
+            try:
+                if self._put(known, _replaced(known.circuits, probed)):
+                    return Admission(probed=probed)
+            except StorageError:
+                break
+        return Admission(held and replace(held, held_until=self._now() + _PROBE))
+
+    def settle(
+        self, account: str, message: Message, outcome: Outcome, admission: Admission
+    ) -> tuple[Circuit | None, list[Notice]]:
+        """What an outcome means for the others: the circuit that it holds, and what there is to announce.
+
+        Where the store fails this process remembers by itself, and the others find out by themselves.
+        """
+        scope = _scopes(message)[outcome.holds] if outcome.holds else None
+        opened: Circuit | None = None
+        closed: list[Circuit] = []
+        there: Circuit | None = None
+        for _ in range(_WRITES_MOST):
+            known = self._of(account)
+            there = next((circuit for circuit in known.circuits if circuit.scope == scope), None)
+            probed = {circuit.scope for circuit in admission.probed}
+            closed = [c for c in known.circuits if _judged(outcome) and c.scope in probed - {scope}]
+            opened = there
+            if scope and (there is None or scope in probed or there.held_until <= self._now()):
+                opened = self._opened(scope, there, outcome)
+            if opened is there and not closed:
+                return opened, []
+            circuits = _replaced(known.circuits, (opened,) if opened else (), without=closed)
+            try:
+                if self._put(known, circuits):
+                    break
+            except StorageError:
+                self._known[account] = (self._now(), replace(known, circuits=circuits))
+                break
+        notices = [_notice("circuit.closed", account, circuit) for circuit in closed]
+        if opened and (there is None or there.error_class is not opened.error_class):
+            name = _OPENED.get(opened.error_class, "circuit.opened")
+            notices += [_notice(name, account, opened, outcome)] if name else []
+        return opened, notices
+
+    def _opened(self, scope: str, there: Circuit | None, outcome: Outcome) -> Circuit:
+        now = self._now()
+        first = there is None or there.error_class is not outcome.error_class
+        probes = 0 if first or there is None else there.probes + 1
+        reset = self._quota_reset.next(now)
+        wait = min(
+            _HOLD_MOST, _FIRST_HOLD.get(outcome.error_class, _FIRST_HOLD_ELSE) * 2.0 ** min(probes, 16)
+        )
+        match outcome.error_class:
+            case ErrorClass.RATE_LIMIT:
+                held_until = now + (outcome.retry_after or _PROBE)
+            case ErrorClass.QUOTA:
+                # Refused when the quota should be new: the reset is not when it is said to be.
+                held_until = reset if first else min(reset, now + wait)
+            case _:
+                held_until = now + max(wait, outcome.retry_after or 0.0)
+        opened_at = now if there is None else there.opened_at
+        return Circuit(scope, outcome.error_class, outcome.errcode, opened_at, held_until, probes)
+
+    def _of(self, account: str) -> AccountCircuits:
+        return self._known[account][1] if account in self._known else AccountCircuits(account)
+
+    def _put(self, known: AccountCircuits, circuits: tuple[Circuit, ...]) -> bool:
+        """Whether the circuits could be stored; if not, what stands there is known afterwards."""
+        wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=circuits)
+        there = self._store.put_circuits(wanted)
+        if there is not None and (there.version, there.writer) == (wanted.version, wanted.writer):
+            there = None  # this very write, repeated because its answer was lost
+        self._known[known.account] = (self._now(), there or wanted)
+        return there is None
+
+
+def _scopes(message: Message) -> dict[Holds, str]:
+    return {
+        Holds.ACCOUNT: "account",
+        Holds.KIND: f"kind:{message.kind}",
+        Holds.TEMPLATE: f"template:{message.template_id}",
+    }
+
+
+def _replaced(
+    circuits: Iterable[Circuit], new: Sequence[Circuit], without: Iterable[Circuit] = ()
+) -> tuple[Circuit, ...]:
+    gone = {circuit.scope for circuit in (*new, *without)}
+    return (*(circuit for circuit in circuits if circuit.scope not in gone), *new)
+
+
+def _judged(outcome: Outcome) -> bool:
+    """Whether WeChat looked at the message itself, so that nothing stands before it any more."""
+    return (
+        outcome.errcode is not None
+        and not outcome.unattempted
+        and outcome.error_class not in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT, ErrorClass.TOKEN}
+    )
+
+
+def _notice(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> Notice:
+    detail: dict[str, object] = {
+        "account": account,
+        "scope": circuit.scope,
+        "class": circuit.error_class.value,
+        "errcode": circuit.errcode,
+        "opened_at": iso_time(circuit.opened_at),
+    }
+    if outcome:
+        detail |= {
+            "held_until": iso_time(circuit.held_until),
+            "errmsg": outcome.errmsg,
+            "rid": outcome.rid,
+            "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
+        }
+    return Notice(name, detail)

@@ -11,13 +11,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from wechat_notify.core.messages import DeliveryWish, Message
 from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
@@ -34,14 +35,23 @@ def is_account_name(account: str) -> bool:
     return _ACCOUNT.fullmatch(account) is not None
 
 
+def is_message_id(given: str) -> bool:
+    """Whether a caller may give a message this id: 1 to 64 visible ASCII characters."""
+    return _ID.fullmatch(given) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """One message as it was handed over; ``message`` is checked later, by its kind."""
+    """One message as it was handed over; ``message`` is checked later, by its kind.
+
+    ``at_least_once``: its sender would rather have it twice than not at all.
+    """
 
     id: str
     account: str
     message: object
     expires_at: datetime | None = None
+    at_least_once: bool = False
 
 
 class _Envelope(BaseModel):
@@ -51,6 +61,7 @@ class _Envelope(BaseModel):
     message: Any
     id: Annotated[str, Field(min_length=1)] | None = None
     expires_at: AwareDatetime | None = None
+    delivery: DeliveryWish | None = None
 
 
 def parse_json(body: str | bytes) -> Any:
@@ -144,6 +155,7 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
             account=envelope.account,
             message=envelope.message,
             expires_at=envelope.expires_at,
+            at_least_once=envelope.delivery == "at_least_once",
         )
     # Only our own names: any other may be a person's, and the text ends in a log and in an attribute.
     known = sorted(wrong & {"body", *_Envelope.model_fields}) or ["an unknown field"]
@@ -158,7 +170,14 @@ def _short_id(given: str) -> str:
 
     A schedule's ARN with its scheduled time is longer than that; its digest is as good a name.
     """
-    return given if _ID.fullmatch(given) else hashlib.sha256(given.encode()).hexdigest()[:32]
+    return given if is_message_id(given) else hashlib.sha256(given.encode()).hexdigest()[:32]
+
+
+def with_wishes(request: SendRequest, message: Message) -> SendRequest:
+    """The request with what its message asks of this service itself; the earlier expiry counts."""
+    times = [time for time in (request.expires_at, message.expires_at) if time]
+    at_least_once = request.at_least_once or message.delivery == "at_least_once"
+    return replace(request, expires_at=min(times, default=None), at_least_once=at_least_once)
 
 
 def queue_body(request: SendRequest) -> str:
@@ -166,6 +185,8 @@ def queue_body(request: SendRequest) -> str:
     envelope = {"account": request.account, "id": request.id, "message": request.message}
     if request.expires_at is not None:
         envelope["expires_at"] = request.expires_at.isoformat()
+    if request.at_least_once:
+        envelope["delivery"] = "at_least_once"
     return json.dumps(envelope, default=written_out, separators=(",", ":"))
 
 

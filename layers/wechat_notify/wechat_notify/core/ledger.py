@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages import OWN_WORDS, Message
 from wechat_notify.core.outcomes import IllegalTransitionError, Outcome, Status, StorageError
 
 CLOCK_SKEW = 120.0
@@ -31,6 +31,8 @@ ATTEMPTS_MOST = 20
 """Attempts after which a message is given up: about half an hour of growing pauses."""
 _DEDUPLICATED_FOR = 600.0 - CLOCK_SKEW
 """Seconds for which WeChat drops a second copy of a ``template`` with the same ``client_msg_id``."""
+_WISHES = OWN_WORDS - {"kind"}
+"""Not part of the message: a repeat may well expire later."""
 _CHANGES_MOST = 40
 _WRITES_MOST = 8
 """Times that a write is judged anew because another one came in between."""
@@ -149,6 +151,16 @@ class Found:
     changed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What a call would make of a message's entry."""
+
+    request: SendRequest
+    message: Message | None
+    status: Status
+    fields: Mapping[str, Any]
+
+
 class Ledger:
     """The entries, and the only place that writes them."""
 
@@ -165,25 +177,32 @@ class Ledger:
         self._writer = writer
         self._openid_hash = openid_hash
 
-    def claim(self, request: SendRequest, message: Message, seconds: float) -> Found:
+    def claim(self, request: SendRequest, message: Message, seconds: float, *, waiting: bool) -> Found:
         """Take the message for an attempt that ends, one way or another, within so many seconds.
+
+        Parameters
+        ----------
+        request, message
+            The message.
+        seconds : float
+            What is left of the invocation.
+        waiting : bool
+            Whether a message that waits on the queue may be taken: by the queue's own function.
 
         Raises
         ------
         StorageError
-            Nothing is claimed as far as is known; nothing may be sent.
+            Nothing is claimed as far as is known, and nothing may be sent.
         """
         now = self._now()
         lease_until = now + seconds + CLOCK_SKEW
-        return self._write(
-            request, message, Status.SENDING, patient=False, attempts=1, lease_until=lease_until
-        )
+        fields = {"attempts": 1, "lease_until": lease_until}
+        return self._write(_Intent(request, message, Status.SENDING, fields), waiting=waiting)
 
-    def note(
-        self, request: SendRequest, message: Message | None, status: Status, **fields: Any
-    ) -> Found:
+    def note(self, request: SendRequest, message: Message | None, status: Status, **fields: Any) -> Found:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
-        return self._write(request, message, status, patient=status is not Status.QUEUED, **fields)
+        intent = _Intent(request, message, status, fields)
+        return self._write(intent, patient=status is not Status.QUEUED)
 
     def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
         """What came of a claimed message; the entry as it stands afterwards.
@@ -225,69 +244,54 @@ class Ledger:
         """The message's entry; raises ``StorageError``."""
         return self._store.read(account, message_id)
 
-    def _write(
-        self, request: SendRequest, message: Message | None, status: Status, *, patient: bool, **fields: Any
-    ) -> Found:
+    def _write(self, intent: _Intent, *, patient: bool = False, waiting: bool = True) -> Found:
         writer = self._writer()
-        wanted = self._new(request, message, status, writer, **fields)
+        wanted = self._new(intent, writer)
         for _ in range(_WRITES_MOST):
             there = self._put(wanted, patient=patient)
             if there is None:
                 standing = Standing.TAKEN if wanted.status is Status.SENDING else Standing.FINAL
                 return Found(standing, wanted, changed=True)
-            now = self._now()
             if there.fingerprint != wanted.fingerprint:
                 return Found(Standing.OTHER_BODY, there)
-            if there.status is Status.SENDING and not _abandoned(there, now):
+            if there.status is Status.SENDING and not _abandoned(there, self._now()):
                 return Found(Standing.IN_FLIGHT, there)
-            wanted_next = self._successor(there, request, message, status, now, writer, fields)
-            if wanted_next is None:
+            passed_over = there.status is Status.QUEUED and not waiting
+            successor = None if passed_over else self._successor(there, intent, writer)
+            if successor is None:
                 return Found(Standing.FINAL, there)
-            wanted = wanted_next
+            wanted = successor
         raise StorageError("write the message's entry", "Contended")
 
-    def _successor(
-        self,
-        there: Entry,
-        request: SendRequest,
-        message: Message | None,
-        status: Status,
-        now: float,
-        writer: str,
-        fields: dict[str, Any],
-    ) -> Entry | None:
-        """What the entry becomes by this call; None where it stays as it is."""
+    def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | None:
+        """What an entry that nobody is at becomes; None where it stays as it is."""
         if there.status not in _OPEN and not there.in_vain:
             return None
-        if there.status is Status.QUEUED is status:
+        if there.status is Status.QUEUED is intent.status:
             return None
-        in_doubt = there.status in {Status.SENDING, Status.UNKNOWN}
-        lost_at = there.lost_at or (there.updated_at if in_doubt else None)
+        now, status, fields = self._now(), intent.status, dict(intent.fields)
+        lost_at = _lost_at(there)
         if lost_at is not None:
             goes_on = status in {Status.SENDING, Status.QUEUED}
-            if not (goes_on and repeatable(request, message, lost_at, there.attempts, now)):
+            if not (goes_on and repeatable(intent.request, intent.message, lost_at, there.attempts, now)):
                 if there.status is Status.UNKNOWN:
                     return None
-                return there.moved(
-                    Status.UNKNOWN, writer=writer, now=now, lost_at=lost_at, reason="answer_not_recorded"
-                )
-            fields = {**fields, "lost_at": lost_at}
+                status, fields = Status.UNKNOWN, {"reason": "answer_not_recorded"}
+            fields["lost_at"] = lost_at
         if status is Status.SENDING:
-            fields = {**fields, "attempts": there.attempts + 1}
+            fields["attempts"] = there.attempts + 1
         return there.moved(status, writer=writer, now=now, **fields)
 
-    def _new(
-        self, request: SendRequest, message: Message | None, status: Status, writer: str, **fields: Any
-    ) -> Entry:
-        if status not in _NEXT[None]:
-            raise IllegalTransitionError(None, status)
-        now = self._now()
-        outcome: Outcome | None = fields.get("outcome")
-        change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
+    def _new(self, intent: _Intent, writer: str) -> Entry:
+        if intent.status not in _NEXT[None]:
+            raise IllegalTransitionError(None, intent.status)
+        now, request, message = self._now(), intent.request, intent.message
+        outcome: Outcome | None = intent.fields.get("outcome")
+        errcode = outcome.errcode if outcome else None
         return Entry(
             account=request.account,
             id=request.id,
-            status=status,
+            status=intent.status,
             fingerprint=_fingerprint(request.message),
             writer=writer,
             created_at=now,
@@ -296,12 +300,12 @@ class Ledger:
             template_id=message.template_id if message else None,
             openid_hash=self._openid_hash(message.touser) if message else None,
             expires_at=request.expires_at.timestamp() if request.expires_at else None,
-            timeline=(change,),
-            **fields,
+            timeline=(Change(intent.status, now, errcode, intent.fields.get("reason")),),
+            **intent.fields,
         )
 
     def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
-        """As the store's; this call's own write, whose answer was lost and which was repeated, counts as one."""
+        """As the store does; this call's own write, repeated because its answer was lost, is a success."""
         there = self._store.put(wanted, patient=patient)
         own = there is not None and (there.version, there.writer) == (wanted.version, wanted.writer)
         return None if own else there
@@ -322,11 +326,20 @@ def repeatable(
     return message is not None and message.deduplicated and now < lost_at + _DEDUPLICATED_FOR
 
 
+def _lost_at(entry: Entry) -> float | None:
+    """When a copy went out that may have been accepted, as far as an entry that nobody is at tells."""
+    if entry.lost_at is None and entry.status in {Status.SENDING, Status.UNKNOWN}:
+        return entry.updated_at
+    return entry.lost_at
+
+
 def _abandoned(entry: Entry, now: float) -> bool:
     return now >= (entry.lease_until or 0.0)
 
 
 def _fingerprint(body: object) -> str:
     """The same for the same message, whatever the order of its fields and the door it came through."""
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if name not in _WISHES}
     text = json.dumps(body, default=written_out, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

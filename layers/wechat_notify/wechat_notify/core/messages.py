@@ -1,4 +1,6 @@
-"""The five message kinds, each with WeChat's own field names; ``kind`` is the only word added.
+"""The five message kinds, each with WeChat's own field names.
+
+``kind`` is the only word that must be added. Two more may be: what its sender asks of this service.
 
 Where the documentation is certain a message is refused, with every wrong field at once; where it
 is not, the message passes with warnings (see ``fields``).
@@ -17,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -236,6 +239,9 @@ _ENTRY = _rule("object", 'must be an object {"value": …}', '必须是对象 {"
 _NO_COLOR = Bilingual("WeChat no longer shows colours", "微信已不再展示颜色")
 _UNKNOWN_FIELD = _problem(_NO_FIELD)
 
+OWN_WORDS = {"kind", "expires_at", "delivery"}
+"""The fields of a message that are this service's and not WeChat's."""
+DeliveryWish = Literal["at_most_once", "at_least_once"]
 State = Literal["developer", "trial", "formal"]
 Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
@@ -246,6 +252,10 @@ class _Message(_Body):
     """Whether WeChat drops a second copy of an identified message, for 10 minutes."""
     touser: Required
     template_id: Required
+    expires_at: AwareDatetime | None = None
+    """When it is not worth sending any more."""
+    delivery: DeliveryWish | None = None
+    """What a lost answer means: it may have been sent (the default), or send it again."""
 
     def identified(self, message_id: str) -> Self:  # noqa: ARG002 - most kinds have no field for it
         """The message with an id that WeChat can know a second copy by, where its kind has one."""
@@ -258,7 +268,7 @@ class _Message(_Body):
 
     def wire(self) -> bytes:
         """The body for WeChat: its own field names, raw UTF-8, nothing that was not given."""
-        return self.model_dump_json(exclude={"kind"}, exclude_none=True).encode()
+        return self.model_dump_json(exclude=OWN_WORDS, exclude_none=True).encode()
 
 
 class Subscription(_Message):
@@ -418,6 +428,13 @@ _STRUCTURE: dict[str, Finding] = {
     "too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
     "union_tag_not_found": _REQUIRED,
 }
+_TIME = Finding(
+    "time",
+    Bilingual(
+        "must be a time with its zone, such as 2026-11-21T18:00:00+08:00",
+        "必须是带时区的时间，如 2026-11-21T18:00:00+08:00",
+    ),
+)
 _OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
 
 
@@ -442,5 +459,5 @@ def _violation(details: Any) -> Violation:
             allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         text = Bilingual(f"must be one of {allowed}", f"必须是以下之一：{allowed}")
         return Violation(path, "choice", text, allowed, length)
-    finding = _STRUCTURE.get(kind, _OBJECT)
+    finding = _TIME if kind.startswith(("datetime", "timezone")) else _STRUCTURE.get(kind, _OBJECT)
     return Violation(path, finding.rule, finding.text, finding.limit, length)

@@ -6,8 +6,11 @@
     ├── MediaTypeError         the body is said to be something else than JSON
     ├── BodyTooLargeError      no message is as large as that
     ├── MalformedBodyError     the text is not the JSON that it must be
+    ├── IdempotencyKeyError    a caller's own id that is not one
     ├── InvalidMessageError    WeChat would refuse it: every violation is listed
     ├── UnknownAccountError    no credentials are stored under this name
+    ├── UnknownMessageError    the ledger has no message under this id
+    ├── StartedError           the message cannot be cancelled any more
     ├── TokenUnavailableError  no access token could be had; carries the Outcome that says why
     ├── RefresherBusyError     another refresh is running; ask again shortly
     ├── StorageError           an AWS store or queue did not do what it was asked
@@ -18,7 +21,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -120,6 +124,32 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event for the team's own automation: EventBridge's detail-type, and its detail as JSON has it."""
+
+    detail_type: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A message for a queue that shows it after so many seconds, 900 (SQS's limit) at most.
+
+    ``group`` is whose it is: nobody's backlog stands before another group's messages.
+    """
+
+    body: str
+    delay_seconds: int
+    group: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since the epoch as people and other programs read them: RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 _OUTER = frozenset({"data", "miniprogram"})
 _INNER = frozenset({"value", "color", "DATA"})
 _INNER_DEPTH = 2
@@ -193,6 +223,12 @@ class MalformedBodyError(WeChatNotifyError):
         self.text = text
 
 
+class IdempotencyKeyError(WeChatNotifyError):
+    """The ``Idempotency-Key`` is not 1 to 64 visible ASCII characters."""
+
+    reason = "invalid_idempotency_key"
+
+
 class InvalidMessageError(WeChatNotifyError):
     """WeChat would refuse the message; ``violations`` names every wrong field at once."""
 
@@ -207,6 +243,22 @@ class UnknownAccountError(WeChatNotifyError):
     """No credentials are stored under this account name."""
 
     reason = "unknown_account"
+
+
+class UnknownMessageError(WeChatNotifyError):
+    """The ledger has no message under this id, or it is another account's."""
+
+    reason = "unknown_message"
+
+
+class StartedError(WeChatNotifyError):
+    """The message has been started, so that it cannot be cancelled; ``status`` is its state."""
+
+    reason = "already_started"
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.value)
+        self.status = status
 
 
 class TokenUnavailableError(WeChatNotifyError):

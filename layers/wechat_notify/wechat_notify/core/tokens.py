@@ -22,6 +22,7 @@ from typing import Protocol
 from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,
+    Holds,
     Outcome,
     RefresherBusyError,
     Status,
@@ -426,10 +427,17 @@ def _with_newest_use(token: AccessToken, known: AccessToken | None) -> AccessTok
 
 
 def _unavailable(
-    error_class: ErrorClass, en: str, zh: str, retry_after: float | None = None, *, retryable: bool = True
+    error_class: ErrorClass,
+    en: str,
+    zh: str,
+    retry_after: float | None = None,
+    *,
+    retryable: bool = True,
+    holds: Holds | None = None,
 ) -> Outcome:
+    hint = Bilingual(en, zh)
     return Outcome(
-        Status.FAILED, error_class, Bilingual(en, zh), retryable=retryable, retry_after=retry_after
+        Status.FAILED, error_class, hint, retryable=retryable, retry_after=retry_after, holds=holds
     )
 
 
@@ -439,6 +447,7 @@ def _unusable_credentials(problem: str | None) -> Outcome:
         f"The account's credentials parameter cannot be used: {problem}.",
         f"该账号的凭证参数无法使用：{problem}。",
         retryable=False,
+        holds=Holds.ACCOUNT,
     )
 
 
@@ -481,12 +490,14 @@ _NOT_REPLACED = _unavailable(
     "WeChat hands out the token that it rejects, even after a forced refresh.",
     "强制刷新后微信仍返回被拒绝的 access_token。",
     FORCED_APART,
+    holds=Holds.ACCOUNT,
 )
 _FORCED_USED_UP = _unavailable(
     ErrorClass.TOKEN,
     "WeChat rejects the account's token and today's 20 forced refreshes are used up.",
     "微信拒绝了该账号的 access_token，且今天的 20 次强制刷新已用完。",
     600.0,
+    holds=Holds.ACCOUNT,
 )
 _FORCED_NOT_COUNTED = _unavailable(
     ErrorClass.TRANSIENT,

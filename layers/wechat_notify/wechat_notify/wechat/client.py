@@ -21,10 +21,17 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import LocationValueError, NewConnectionError, SSLError
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
+    TokenUnavailableError,
+)
 from wechat_notify.core.tokens import Grant
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
-from wechat_notify.wechat.errcodes import RetryHint, advice, lookup
+from wechat_notify.wechat.errcodes import RetryHint, advice, holds, lookup, repeats
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
@@ -111,7 +118,7 @@ class WeChatClient:
             answer = parse_answer(body, secrets)
         except UnreadableAnswerError:
             return _no_answer(_NoAnswer("unreadable answer", may_have_arrived=True))
-        return _outcome(answer)
+        return _outcome(answer, message.kind)
 
     def fetch_token(self, app_id: str, app_secret: str, *, force: bool) -> Grant:
         """Ask ``stable_token`` for the app's token; raises ``TokenUnavailableError``."""
@@ -230,7 +237,7 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
     )
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: Answer, kind: str = "") -> Outcome:
     code = lookup(answer.errcode)
     done = code.error_class in {ErrorClass.SUCCESS, ErrorClass.DUPLICATE}
     return Outcome(
@@ -244,6 +251,8 @@ def _outcome(answer: Answer) -> Outcome:
         msgid=answer.msgid,
         field=answer.field,
         retry_after=_RETRY_AFTER.get(code.retry_hint),
+        repeats=repeats(code, kind),
+        holds=None if done else holds(code),
     )
 
 
@@ -287,6 +296,7 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
         ),
         retryable=True,
         retry_after=60.0 if problem.limited else 2.0,
+        holds=Holds.KIND if problem.limited else None,
     )
 
 
@@ -336,5 +346,7 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
             hint=_hint(_WRONG_SECRET),
             retryable=False,
             retry_after=None,
+            repeats=None,
+            holds=Holds.ACCOUNT,
         )
-    return replace(outcome, status=Status.FAILED)
+    return replace(outcome, status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds
 
 
 class RetryHint(StrEnum):
@@ -28,6 +28,7 @@ class RetryHint(StrEnum):
 
     NONE = "none"
     NEVER = "never"
+    NEVER_BUT_TWICE = "never_but_twice"
     NEVER_DUPLICATE = "never_duplicate"
     BACKOFF = "backoff"
     BACKOFF_CAPPED = "backoff_capped"
@@ -92,7 +93,7 @@ _ROWS: tuple[tuple[int, str, str, bool, str, str, str], ...] = (
     (  40034, "INVALID_TEMPLATE_SIZE",            "template",   False, "never",                         "template size not valid", "不合法的模板大小"),
     (  40035, "INVALID_ARGS",                     "request",    False, "never",                         "parameter not valid", "不合法的参数"),
     (  40036, "INVALID_TEMPLATE_ID_SIZE",         "template",   False, "never",                         "template_id of wrong length (often the key is missing or misspelled)", "不合法的 template_id 长度（常见于字段缺失或拼写错误）"),
-    (  40037, "INVALID_TEMPLATE_ID",              "template",   False, "never",                         "template_id not of this account, deleted, or of another message kind", "不合法的 template_id（不属于该账号、已删除或消息类型不符）"),
+    (  40037, "INVALID_TEMPLATE_ID",              "template",   False, "never_but_twice",               "template_id not of this account, deleted, or of another message kind", "不合法的 template_id（不属于该账号、已删除或消息类型不符）"),
     (  40038, "INVALID_PACKAGING",                "request",    False, "never",                         "request form not valid", "不合法的请求格式"),
     (  40039, "INVALID_URL_SIZE",                 "request",    False, "never",                         "url too long", "不合法的 URL 长度"),
     (  40048, "INVALID_URL_DOMAIN",               "request",    False, "never",                         "domain of the url not valid", "不合法的 URL 域名"),
@@ -276,6 +277,10 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
         "Do not repeat the call; change what errmsg names first.",
         "不要重试，请先按 errmsg 的提示修改。",
     ),
+    RetryHint.NEVER_BUT_TWICE: Bilingual(
+        "WeChat answers this wrongly now and then: repeat it twice, then change what errmsg names.",
+        "微信偶尔会误报此错误，可重试两次，仍失败再按 errmsg 的提示修改。",
+    ),
     RetryHint.NEVER_DUPLICATE: Bilingual(
         "Treat the message as sent: WeChat has an earlier copy of it.",
         "视为已发送，微信已收到相同的消息。",
@@ -358,6 +363,11 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
     ),
 }
 
+_OWN_TEMPLATE = Bilingual(
+    "Take a template_id from this account's own list that is of the message kind you send.",
+    "请使用该账号模板列表中与所发消息类型一致的 template_id。",
+)
+
 _ADVICE_BY_CLASS: Mapping[tuple[RetryHint, ErrorClass], Bilingual] = {
     (RetryHint.NEVER, ErrorClass.REQUEST): Bilingual(
         "Correct the request as errmsg says; the same request will fail again.",
@@ -371,10 +381,8 @@ _ADVICE_BY_CLASS: Mapping[tuple[RetryHint, ErrorClass], Bilingual] = {
         "Stop sending with this account or template, and read the notice in its back end (mp.weixin.qq.com).",
         "请停止使用该账号或模板发送，并登录账号后台（mp.weixin.qq.com）查看违规通知。",
     ),
-    (RetryHint.NEVER, ErrorClass.TEMPLATE): Bilingual(
-        "Take a template_id from this account's own list that is of the message kind you send.",
-        "请使用该账号模板列表中与所发消息类型一致的 template_id。",
-    ),
+    (RetryHint.NEVER_BUT_TWICE, ErrorClass.TEMPLATE): _OWN_TEMPLATE,
+    (RetryHint.NEVER, ErrorClass.TEMPLATE): _OWN_TEMPLATE,
     (RetryHint.NEVER, ErrorClass.PERMISSION): Bilingual(
         "Use an account of a kind that has this permission, or apply for it in the account's back end.",
         "请使用具备该权限的账号类型，或在账号后台申请权限。",
@@ -444,3 +452,47 @@ def advice(code: ErrorCode) -> Bilingual:
     """What a developer does about a code, in one sentence: by its retry hint, refined by its class."""
     refined = _ADVICE_BY_CLASS.get((code.retry_hint, code.error_class))
     return refined if refined is not None else _ADVICE[code.retry_hint]
+
+
+_HOLDS_BY_CLASS: Mapping[ErrorClass, Holds] = {
+    ErrorClass.CONFIG: Holds.ACCOUNT,
+    ErrorClass.PLATFORM: Holds.ACCOUNT,
+    ErrorClass.PERMISSION: Holds.KIND,
+    ErrorClass.BANNED: Holds.KIND,
+    ErrorClass.DEPRECATED: Holds.KIND,
+    ErrorClass.QUOTA: Holds.KIND,
+}
+_HOLDS: Mapping[int, Holds] = {
+    43107: Holds.TEMPLATE,
+    43116: Holds.TEMPLATE,
+    48011: Holds.TEMPLATE,
+    200013: Holds.TEMPLATE,
+    50004: Holds.ACCOUNT,
+    50007: Holds.ACCOUNT,
+    61003: Holds.ACCOUNT,
+}
+_HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
+    RetryHint.NEXT_MINUTE: Holds.KIND,
+    RetryHint.AFTER_TOKEN_REFRESH_ONCE: Holds.KIND,
+}
+
+
+def holds(code: ErrorCode) -> Holds | None:
+    """How much of the account a code speaks about, beyond the message that it answers; None for nothing."""
+    by_class = _HOLDS_BY_HINT.get(code.retry_hint) or _HOLDS_BY_CLASS.get(code.error_class)
+    return _HOLDS.get(code.code, by_class)
+
+
+_REPEATS: Mapping[RetryHint, int] = {
+    RetryHint.NEVER_BUT_TWICE: 2,
+    RetryHint.AFTER_TOKEN_REFRESH_ONCE: 2,
+}
+_REPEATS_OF_A_PERMANENT_BUSY = 4
+
+
+def repeats(code: ErrorCode, kind: str) -> int | None:
+    """How many repeats an answer to a message of this kind is worth; None for as many as usual."""
+    # Reported to stay for as long as a template id of another message kind is used.
+    if code.retry_hint is RetryHint.BACKOFF_CAPPED and kind == "one_time_subscription":
+        return _REPEATS_OF_A_PERMANENT_BUSY
+    return _REPEATS.get(code.retry_hint)

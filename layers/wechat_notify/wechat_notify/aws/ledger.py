@@ -1,0 +1,196 @@
+"""The ledger's table: an item for every message, and one for the open circuits of an account.
+
+``message#<account>#<id>``
+    A ``core.ledger.Entry``.
+``circuits#<account>``
+    A ``core.circuits.AccountCircuits``.
+
+The attributes are the fields under their own names, to be read in the console; what is None is absent.
+Times are seconds since the epoch, to the millisecond. ``ttl`` is when DynamoDB may delete the item.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from wechat_notify.aws.clients import call, put_if
+from wechat_notify.core.circuits import AccountCircuits
+from wechat_notify.core.envelope import is_account_name
+from wechat_notify.core.ledger import Entry
+from wechat_notify.core.outcomes import StorageError
+
+T = TypeVar("T", bound=Entry | AccountCircuits)
+
+_KEYS_A_CALL = 100
+_PAUSES = (0.05, 0.1, 0.2, 0.4)
+"""Seconds before what a throttled table left unread is asked for again."""
+
+
+class LedgerTable:
+    """The table, by its name: a ``LedgerStore`` and a ``CircuitStore``.
+
+    Parameters
+    ----------
+    table_name : str
+        The table, whose only key is ``pk``.
+    retention_seconds : float
+        For how long an entry is kept after its last change and its expiry, circuits after they are over.
+    now : Callable
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self, table_name: str, retention_seconds: float, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._table_name = table_name
+        self._retention_seconds = retention_seconds
+        self._now = now
+
+    def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
+        """Store an entry as the successor of the version before it; otherwise what stands there."""
+        return self._put(_ENTRIES, entry, max(entry.updated_at, entry.expires_at or 0.0), patient=patient)
+
+    def read(self, account: str, message_id: str) -> Entry | None:
+        """The newest version of an entry."""
+        return self._read(_ENTRIES, _message_key(account, message_id))
+
+    def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
+        """Store an account's circuits as the successor of the version before; otherwise what stands there."""
+        over = max([self._now(), *(circuit.held_until for circuit in circuits.circuits)])
+        return self._put(_CIRCUITS, circuits, over)
+
+    def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
+        """The newest circuits by account; accounts that have no item are left out."""
+        # One impossible key and the call is refused as a whole.
+        keys = sorted({_circuits_key(account) for account in accounts if is_account_name(account)})
+        found: list[AccountCircuits] = []
+        for start in range(0, len(keys), _KEYS_A_CALL):
+            found += map(_CIRCUITS.from_item, self._read_all(keys[start : start + _KEYS_A_CALL]))
+        return {circuits.account: circuits for circuits in found}
+
+    def _put(self, kind: _Kind[T], value: T, over: float, *, patient: bool = False) -> T | None:
+        key = kind.key(value)
+        item = kind.to_item(value) | {"ttl": _attribute(math.ceil(over + self._retention_seconds))}
+        for _ in range(2):
+            there = put_if(
+                "attribute_not_exists(pk) OR version = :previous",
+                kind.writing,
+                patient=patient,
+                TableName=self._table_name,
+                Item=item,
+                ExpressionAttributeValues={":previous": _attribute(value.version - 1)},
+            )
+            if there is None:
+                return None
+            found = kind.from_item(there) if there else self._read(kind, key)
+            if found is not None:
+                return found
+        # It vanished between the put and the read, twice.
+        raise StorageError(kind.writing, "Contended")
+
+    def _read(self, kind: _Kind[T], key: str) -> T | None:
+        answer = call(
+            "dynamodb",
+            "get_item",
+            kind.reading,
+            TableName=self._table_name,
+            Key={"pk": _attribute(key)},
+            ConsistentRead=True,
+        )
+        return kind.from_item(answer["Item"]) if "Item" in answer else None
+
+    def _read_all(self, keys: list[str]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        request = {
+            self._table_name: {"Keys": [{"pk": _attribute(key)} for key in keys], "ConsistentRead": True}
+        }
+        for pause in (*_PAUSES, None):
+            answer = call("dynamodb", "batch_get_item", _CIRCUITS.reading, RequestItems=request)
+            items += answer["Responses"].get(self._table_name, [])
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                return items
+            if pause:
+                time.sleep(pause)
+        raise StorageError(_CIRCUITS.reading, "UnprocessedKeys")
+
+
+class _Kind(Generic[T]):
+    """How one kind of item is written and read."""
+
+    def __init__(self, made_of: type[T], key: Callable[[T], str], name: str) -> None:
+        self.key = key
+        self.reading = f"read {name}"
+        self.writing = f"write {name}"
+        self._made_of = made_of
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._made_of)
+
+    def to_item(self, value: T) -> dict[str, Any]:
+        """The item, in DynamoDB's own JSON."""
+        return {"pk": _attribute(self.key(value)), **_attribute(asdict(value))["M"]}
+
+    def from_item(self, item: dict[str, Any]) -> T:
+        """What ``to_item`` wrote; raises ``StorageError`` where somebody has changed it by hand."""
+        # pydantic, whose errors are ValueErrors, reads past fields that a later version has added.
+        with suppress(ValueError):
+            return self._adapter.validate_python(_plain({"M": item}))
+        raise StorageError(self.reading, "UnreadableItem")  # without a word of what stands there
+
+
+def _message_key(account: str, message_id: str) -> str:
+    # A name with a # in it, which no account has, must not lead to another account's entries.
+    return f"message#{quote(account, safe='')}#{message_id}"
+
+
+def _circuits_key(account: str) -> str:
+    return f"circuits#{quote(account, safe='')}"
+
+
+_ENTRIES = _Kind(Entry, lambda entry: _message_key(entry.account, entry.id), "the message's entry")
+_CIRCUITS = _Kind(AccountCircuits, lambda circuits: _circuits_key(circuits.account), "the account's circuits")
+
+
+# Not boto3's TypeSerializer: it refuses floats, so that a pass like this one would have to come before it
+# (44 us an item instead of 20), and its counterpart makes a Decimal of every number.
+def _attribute(value: object) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": str(value)}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case float():
+            return {"N": f"{value:.3f}"}
+        case dict():
+            return {"M": {name: _attribute(each) for name, each in value.items() if each is not None}}
+        case list() | tuple():
+            return {"L": [_attribute(each) for each in value]}
+    raise TypeError(type(value).__name__)
+
+
+def _plain(attribute: dict[str, Any]) -> object:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S" | "BOOL":
+            return value
+        case "N":
+            return float(value) if "." in value else int(value)
+        case "M":
+            # Absent where it is None; a circuit's errcode is the only such field without a default.
+            return {"errcode": None} | {name: _plain(each) for name, each in value.items()}
+        case "L":
+            return [_plain(each) for each in value]
+    raise ValueError(kind)

@@ -1,0 +1,461 @@
+"""One message through one door: may it go, is it ours to send, what came of it, and what that means.
+
+Every door comes through here, so that a message is the same message whichever way it arrives::
+
+    circuits ─► token ─► claim ─► POST ─► decide ─► finish ─► circuits
+     held?      none?    ours?            again?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from wechat_notify.core.circuits import Admission, Circuit, Circuits
+from wechat_notify.core.delivery import TIME_FOR_AN_ATTEMPT, Delivery, Sender
+from wechat_notify.core.envelope import SendRequest, queue_body
+from wechat_notify.core.ledger import ATTEMPTS_MOST, TRY_AGAIN, Entry, Found, Ledger, Standing, repeatable
+from wechat_notify.core.messages import Message
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Notice,
+    Outcome,
+    Status,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+    iso_time,
+)
+from wechat_notify.core.tokens import AccessToken
+
+GIVE_UP_AFTER = 3 * 86400.0
+"""Seconds after which a message has failed that could never be attempted."""
+EXHAUSTED = "retries_exhausted"
+_BACKOFF_FIRST = 2.0
+_BACKOFF_MOST = 300.0
+_MENDING_FIRST = 300.0
+_MENDING_MOST = 3600.0
+"""Seconds between attempts while an operator has something to mend: doubled each time, up to this."""
+_HELD_LEAST = 1.0
+_ELSEWHERE = 60.0
+"""Seconds after which a message that another invocation took over is looked at again."""
+
+
+class Turn(Enum):
+    """What happened when a message came to a door."""
+
+    ATTEMPTED = auto()
+    """It was tried, or would have been, had there been a token."""
+    STANDING = auto()
+    """Its entry says what became of it."""
+    IN_FLIGHT = auto()
+    """Another invocation is at it."""
+    OTHER_BODY = auto()
+    """Its id belongs to another message."""
+    HELD = auto()
+    """A circuit holds it."""
+    NO_TIME = auto()
+    """Too little time was left to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """What became of one message this time; ``status`` is its state now.
+
+    ``entry`` is missing where the ledger was not asked. ``changed`` says that this call gave the message
+    its state. ``again_in`` is set where it is to be handed out again after so many seconds, ``held_for``
+    where it is to be parked for so many. ``unrecorded``: the outcome did not reach the ledger.
+    """
+
+    turn: Turn
+    status: Status
+    entry: Entry | None = None
+    changed: bool = False
+    delivery: Delivery | None = None
+    outcome: Outcome | None = None
+    again_in: float | None = None
+    held_for: float | None = None
+    unrecorded: bool = False
+    notices: Sequence[Notice] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One message at one door. ``queued``: the queue repeats it, not its caller."""
+
+    request: SendRequest
+    message: Message
+    seconds_left: Callable[[], float]
+    queued: bool = False
+    receive_count: int = 1
+    held_since: float | None = None
+
+
+class SendQueue(Protocol):
+    """The queue of messages to be sent."""
+
+    def send(self, body: str, *, group: str | None = None) -> None:
+        """Put a message on the queue; raises ``StorageError``."""
+
+
+class Dispatcher:
+    """Takes messages from the doors to WeChat, and what became of them to the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        circuits: Circuits,
+        sender: Sender,
+        queue: SendQueue,
+        *,
+        now: Callable[[], float],
+        jitter: Callable[[float, float], float],
+    ) -> None:
+        self._ledger = ledger
+        self._circuits = circuits
+        self._sender = sender
+        self._queue = queue
+        self._now = now
+        self._jitter = jitter
+
+    def look(self, accounts: Iterable[str]) -> None:
+        """Find out, once for a whole batch, what is held of these accounts."""
+        self._circuits.look(accounts)
+
+    def accept(self, request: SendRequest, message: Message) -> Dispatched:
+        """Put a message on the queue, and say that it waits there.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials for the account.
+        StorageError
+            The message may be on the queue or not; it is safe to try again with the same id.
+        """
+        if not self._sender.knows(request.account):
+            raise UnknownAccountError(request.account)
+        if self._expired(request):
+            return _found(self._ledger.note(request, message, Status.EXPIRED))
+        found = self._ledger.note(request, message, Status.QUEUED)
+        # Where it waits already, the copy that belongs on the queue may never have got there.
+        if found.entry.status is Status.QUEUED and not found.entry.attempts:
+            try:
+                self._queue.send(queue_body(request), group=request.account)
+            except StorageError:
+                self._ledger.note(request, message, Status.FAILED, reason=TRY_AGAIN)
+                raise
+        return _found(found)
+
+    def send_now(
+        self, request: SendRequest, message: Message, seconds_left: Callable[[], float]
+    ) -> Dispatched:
+        """Send a message whose caller waits; what is worth repeating is the caller's to repeat.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials for the account.
+        StorageError
+            The ledger did not answer; nothing was sent.
+        """
+        self._circuits.look([request.account])
+        return self._send(_Case(request, message, seconds_left))
+
+    def send_queued(
+        self,
+        request: SendRequest,
+        message: Message,
+        seconds_left: Callable[[], float],
+        *,
+        receive_count: int,
+        held_since: float | None,
+    ) -> Dispatched:
+        """Send a message of the queue; raises as ``send_now`` does.
+
+        Parameters
+        ----------
+        request, message
+            The message, already checked.
+        seconds_left : Callable
+            Seconds until the function is stopped.
+        receive_count : int
+            How often the queue has handed it out, this time included.
+        held_since : float or None
+            Seconds since the epoch since when it has been parked, None if it never was.
+        """
+        case = _Case(
+            request, message, seconds_left, queued=True, receive_count=receive_count, held_since=held_since
+        )
+        return self._send(case)
+
+    def refuse(self, request: SendRequest, message: Message | None, reason: str) -> Dispatched:
+        """Record that a message of the queue is never attempted; raises ``StorageError``."""
+        return _found(self._ledger.note(request, message, Status.FAILED, reason=reason))
+
+    def _send(self, case: _Case) -> Dispatched:
+        request, message = case.request, case.message
+        if self._expired(request):
+            return _found(self._ledger.note(request, message, Status.EXPIRED))
+        admission = self._circuits.admit(request.account, message)
+        if admission.held:
+            return self._held(case, admission.held, _held_outcome(admission.held, self._now()))
+        try:
+            token = self._sender.token(request.account, case.seconds_left)
+        except TokenUnavailableError as error:
+            return self._unattempted(case, replace(error.outcome, unattempted=True), admission)
+        if case.seconds_left() < TIME_FOR_AN_ATTEMPT:
+            return Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=_TOO_LATE, again_in=0.0)
+        return self._attempt(case, token, admission)
+
+    def _attempt(self, case: _Case, token: AccessToken, admission: Admission) -> Dispatched:
+        request, message = case.request, case.message
+        if self._expired(request):  # while it waited for the token
+            return _found(self._ledger.note(request, message, Status.EXPIRED))
+        found = self._ledger.claim(request, message, case.seconds_left(), waiting=case.queued)
+        if found.standing is not Standing.TAKEN:
+            return self._not_ours(found)
+        identified = message.identified(request.id)
+        delivery = self._sender.send(request.account, identified, token, case.seconds_left)
+        return self._finish(case, found.entry, delivery, admission)
+
+    def _finish(self, case: _Case, claimed: Entry, delivery: Delivery, admission: Admission) -> Dispatched:
+        outcome = delivery.outcome
+        decision = decide(case.request, case.message, claimed, outcome, now=self._now(), queued=case.queued)
+        circuit, notices = self._circuits.settle(case.request.account, case.message, outcome, admission)
+        attempted = Dispatched(
+            Turn.ATTEMPTED,
+            decision.status,
+            claimed,
+            changed=True,
+            delivery=delivery,
+            outcome=outcome,
+            notices=notices,
+        )
+        try:
+            entry = self._ledger.finish(
+                claimed, decision.status, outcome=outcome, reason=decision.reason, lost_at=decision.lost_at
+            )
+        except StorageError:
+            # When the claim has run out, whoever gets the message knows that this answer is lost.
+            again_in = (claimed.lease_until or 0.0) - self._now()
+            return replace(attempted, status=Status.SENDING, again_in=again_in, unrecorded=True)
+        attempted = replace(attempted, status=entry.status, entry=entry)
+        if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
+            is_open = entry.status in {Status.SENDING, Status.QUEUED}
+            return replace(attempted, changed=False, again_in=_ELSEWHERE if is_open else None)
+        if entry.status is not Status.QUEUED:
+            told = _until(outcome, circuit, self._now()) if entry.in_vain else outcome
+            return replace(attempted, outcome=told, notices=[*notices, *_notices(entry)])
+        if outcome.holds and circuit:
+            return replace(attempted, held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
+        return replace(attempted, again_in=wait(outcome, claimed.attempts, self._jitter))
+
+    def _unattempted(self, case: _Case, outcome: Outcome, admission: Admission) -> Dispatched:
+        """There was no token: nothing is claimed, and nothing is in doubt."""
+        request, message = case.request, case.message
+        circuit, notices = self._circuits.settle(request.account, message, outcome, admission)
+        delivery = Delivery(outcome, 0, 0.0)
+        if case.queued and outcome.holds and circuit:
+            held = self._held(case, circuit, outcome)
+            return replace(held, delivery=delivery, notices=[*notices, *held.notices])
+        if not case.queued:
+            told = _until(outcome, circuit, self._now())
+            return Dispatched(Turn.ATTEMPTED, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
+        found = self._ledger.note(request, message, Status.QUEUED, outcome=outcome)
+        if found.entry.status is Status.QUEUED and self._now() - found.entry.created_at > GIVE_UP_AFTER:
+            found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
+        if found.entry.status is not Status.QUEUED:
+            standing = self._not_ours(found)
+            return replace(standing, notices=[*notices, *standing.notices])
+        return Dispatched(
+            Turn.ATTEMPTED,
+            Status.QUEUED,
+            found.entry,
+            delivery=delivery,
+            outcome=outcome,
+            again_in=wait(outcome, case.receive_count, self._jitter),
+            notices=notices,
+        )
+
+    def _held(self, case: _Case, circuit: Circuit, outcome: Outcome) -> Dispatched:
+        now = self._now()
+        held_for = max(_HELD_LEAST, circuit.held_until - now)
+        if not case.queued:
+            return Dispatched(Turn.HELD, Status.FAILED, outcome=outcome, held_for=held_for)
+        found: Found | None = None
+        if case.held_since is None:
+            found = self._ledger.note(
+                case.request, case.message, Status.QUEUED, outcome=outcome, reason="held"
+            )
+        elif now - case.held_since > GIVE_UP_AFTER:
+            found = self._ledger.note(
+                case.request, case.message, Status.FAILED, outcome=outcome, reason=EXHAUSTED
+            )
+        if found and found.entry.status is not Status.QUEUED:
+            return self._not_ours(found)
+        entry = found.entry if found else None
+        return Dispatched(Turn.HELD, Status.QUEUED, entry, outcome=outcome, held_for=held_for)
+
+    def _not_ours(self, found: Found) -> Dispatched:
+        dispatched = _found(found)
+        if found.standing is not Standing.IN_FLIGHT:
+            return dispatched
+        return replace(dispatched, again_in=max(1.0, (found.entry.lease_until or 0.0) - self._now()))
+
+    def _expired(self, request: SendRequest) -> bool:
+        return request.expires_at is not None and request.expires_at <= datetime.fromtimestamp(
+            self._now(), UTC
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an attempt's outcome makes of a message.
+
+    ``queued`` means that it is repeated; ``lost_at`` is when the first copy went out whose answer was
+    lost, in seconds since the epoch.
+    """
+
+    status: Status
+    reason: str | None = None
+    lost_at: float | None = None
+
+
+def decide(
+    request: SendRequest, message: Message, claimed: Entry, outcome: Outcome, *, now: float, queued: bool
+) -> Decision:
+    """What becomes of a claimed message by its class of outcome, and by how often that came already.
+
+    Parameters
+    ----------
+    request, message
+        The message.
+    claimed : Entry
+        Its entry, as it was claimed for this attempt.
+    outcome : Outcome
+        What came of the attempt.
+    now : float
+        Seconds since the epoch.
+    queued : bool
+        Whether the queue repeats the message; if not, its caller is told to.
+    """
+    if outcome.status is Status.SENT:
+        return Decision(Status.SENT)
+    lost_at = claimed.lost_at
+    if outcome.status is Status.UNKNOWN:
+        lost_at = lost_at or claimed.updated_at
+    # What WeChat had no chance to judge, and what only waits for a new day, is not worn out by trying.
+    waits = bool(outcome.holds) and (outcome.unattempted or outcome.error_class is ErrorClass.QUOTA)
+    worth = waits or outcome.retryable or outcome.unattempted or bool(outcome.repeats)
+    if lost_at is not None:
+        again = outcome.status is Status.UNKNOWN or worth
+        if queued and again and repeatable(request, message, lost_at, claimed.attempts, now):
+            return Decision(Status.QUEUED, lost_at=lost_at)
+        return Decision(Status.UNKNOWN, lost_at=lost_at)
+    if not worth:
+        return Decision(Status.FAILED)
+    exhausted = claimed.attempts >= ATTEMPTS_MOST
+    if outcome.repeats is not None:
+        before = sum(change.errcode == outcome.errcode for change in claimed.timeline)
+        exhausted = exhausted or before >= outcome.repeats
+    if waits:
+        exhausted = now - claimed.created_at > GIVE_UP_AFTER
+    if exhausted:
+        return Decision(Status.FAILED, EXHAUSTED)
+    return Decision(Status.QUEUED) if queued else Decision(Status.FAILED, TRY_AGAIN)
+
+
+def wait(outcome: Outcome, attempts: int, jitter: Callable[[float, float], float]) -> float:
+    """Seconds until the next attempt: full jitter, and never less than the kind of error asks for."""
+    growth = 2.0 ** min(attempts - 1, 16)  # beyond that it is over the most anyway
+    if outcome.unattempted and not outcome.retryable:
+        return min(_MENDING_MOST, _MENDING_FIRST * growth) + jitter(0, 60)
+    backoff = jitter(0, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
+    return max(backoff, (outcome.retry_after or 0.0) + jitter(0, 2))
+
+
+def _found(found: Found) -> Dispatched:
+    turn = {Standing.IN_FLIGHT: Turn.IN_FLIGHT, Standing.OTHER_BODY: Turn.OTHER_BODY}.get(
+        found.standing, Turn.STANDING
+    )
+    entry = found.entry
+    return Dispatched(
+        turn,
+        entry.status,
+        entry,
+        found.changed,
+        outcome=entry.outcome,
+        notices=_notices(entry) if found.changed else (),
+    )
+
+
+def _notices(entry: Entry) -> list[Notice]:
+    """What there is to announce of a message's new state."""
+    name = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}.get(entry.status)
+    if name is None or entry.in_vain:
+        return []
+    outcome = entry.outcome
+    detail: dict[str, Any] = {
+        "id": entry.id,
+        "account": entry.account,
+        "kind": entry.kind,
+        "template_id": entry.template_id,
+        "openid_hash": entry.openid_hash,
+        "status": entry.status.value,
+        "reason": entry.reason,
+        "attempts": entry.attempts,
+        "at": iso_time(entry.updated_at),
+    }
+    if outcome:
+        detail |= {
+            "class": outcome.error_class.value,
+            "errcode": outcome.errcode,
+            "errmsg": outcome.errmsg,
+            "rid": outcome.rid,
+            "field": outcome.field,
+            "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
+        }
+    return [Notice(name, {key: value for key, value in detail.items() if value is not None})]
+
+
+def _until(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
+    """The outcome, with the wait that its circuit makes of it for whoever tries again."""
+    if circuit is None or not outcome.holds:
+        return outcome
+    return replace(outcome, retry_after=max(_HELD_LEAST, circuit.held_until - now))
+
+
+def _held_outcome(circuit: Circuit, now: float) -> Outcome:
+    """What a message comes to that is not sent because of what an earlier one came to."""
+    code = f"errcode {circuit.errcode}" if circuit.errcode is not None else circuit.error_class.value
+    return Outcome(
+        Status.FAILED,
+        circuit.error_class,
+        Bilingual(
+            f"Nothing was sent: WeChat answered {code} before, which holds for this message too. "
+            f"The next attempt is due at {iso_time(circuit.held_until)}.",
+            f"消息未发出：微信此前返回 {code}，对该消息同样适用。"
+            f"下次尝试时间为 {iso_time(circuit.held_until)}。",
+        ),
+        retryable=True,
+        errcode=circuit.errcode,
+        retry_after=max(_HELD_LEAST, circuit.held_until - now),
+        unattempted=True,
+    )
+
+
+_TOO_LATE = Outcome(
+    Status.FAILED,
+    ErrorClass.TRANSIENT,
+    Bilingual(
+        "Too little time was left to send the message; nothing was sent. Try again shortly.",
+        "剩余时间不足，消息未发出，请稍后重试。",
+    ),
+    retryable=True,
+    retry_after=2.0,
+    unattempted=True,
+)
