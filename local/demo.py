@@ -92,25 +92,35 @@ def addressed(message: Message, touser: str) -> Message:
     return {**message, "touser": touser, **({"form_id": touser} if "form_id" in message else {})}
 
 
-def post_message(
-    state: State, message: object, account: str | None = None, headers: Mapping[str, str] | None = None
+def call_api(
+    state: State,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Any:
-    """POST a message to the API as a client of AWS does, signed with SigV4; the ``requests`` response."""
+    """Call the API as a client of AWS does, signed with SigV4; the ``requests`` response."""
     import requests  # noqa: PLC0415 - with boto3, when the stack is up and has imported it already
     from botocore.auth import SigV4Auth  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    url = f"{state.api_url}/v1/accounts/{account or state.account}/messages"
-    body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    request = AWSRequest(
-        "POST", url, data=body, headers={"Content-Type": "application/json", **(headers or {})}
-    )
+    url = state.api_url + path
+    request = AWSRequest(method, url, data=body, headers=dict(headers or {}))
     keys = Credentials(state.access_key_id, state.secret_access_key)
     SigV4Auth(keys, "execute-api", state.region).add_auth(request)
     with requests.Session() as session:
         session.trust_env = False  # the host's proxies do not reach the loopback interface
-        return session.post(url, data=body, headers=dict(request.headers), timeout=30)
+        return session.request(method, url, data=body, headers=dict(request.headers), timeout=30)
+
+
+def post_message(
+    state: State, message: object, account: str | None = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """POST a message to the API."""
+    body = message if isinstance(message, bytes) else json.dumps(message).encode()
+    path = f"/v1/accounts/{account or state.account}/messages"
+    return call_api(state, "POST", path, body, {"Content-Type": "application/json", **(headers or {})})
 
 
 def get_json(url: str) -> Any:
@@ -120,6 +130,15 @@ def get_json(url: str) -> Any:
     with requests.Session() as session:
         session.trust_env = False
         return session.get(url, timeout=10).json()
+
+
+def post_json(url: str, **order: object) -> None:
+    """Give the simulator an order."""
+    import requests  # noqa: PLC0415
+
+    with requests.Session() as session:
+        session.trust_env = False
+        session.post(url, json=order, timeout=10).raise_for_status()
 
 
 @dataclass(frozen=True)
@@ -149,11 +168,14 @@ class Demo:
         began = time.monotonic()
         due = self._schedule()
         self._post()
+        self._post_twice()
         self._post_refused()
+        self._post_async()
         self._put_event()
         self._enqueue()
         self._await(lambda: len(self._accepted("schedule-")), 1, due)
         self._row("Scheduler", 1, "schedule-", began)
+        self._cancel()
         time.sleep(_SETTLE_SECONDS)
         dead = self._dead_letters()
         self.problems += differences(self._expected, self._accepted(""), dead)
@@ -167,6 +189,41 @@ class Demo:
             answer = post_message(self._state, addressed(message, touser))
             self._want(answer, 200, f"{message['kind']} over HTTP")
         self._row("HTTP, one of each kind", len(examples()), "http-", began)
+
+    def _post_twice(self) -> None:
+        began = time.monotonic()
+        message = addressed(examples()[1], self._expect("twice-1"))
+        headers = {"Idempotency-Key": "demo-twice"}
+        answers = [post_message(self._state, message, headers=headers) for _ in range(2)]
+        for answer in answers:
+            self._want(answer, 200, "a message under an Idempotency-Key")
+        if answers[0].json() != answers[1].json() or "Idempotent-Replayed" not in answers[1].headers:
+            self.problems.append(f"the repeated message was not answered as before: {answers[1].text}")
+        self._want_status(f"/v1/accounts/{self._state.account}/messages/demo-twice", "sent")
+        self._row("HTTP, twice under one Idempotency-Key", 1, "twice-", began)
+
+    def _post_async(self) -> None:
+        began = time.monotonic()
+        message = addressed(examples()[4], self._expect("async-1"))
+        answer = post_message(self._state, message, headers={"Prefer": "respond-async"})
+        self._want(answer, 202, "a message with respond-async")
+        self._want_status(answer.headers.get("Location", ""), "sent")
+        self._row("HTTP, respond-async", 1, "async-", began)
+
+    def _cancel(self) -> None:
+        began = time.monotonic()
+        message = examples()[2]
+        # From here on messages of this kind wait for the next day.
+        url = f"{self._state.simulator_url}/_sim/quotas"
+        post_json(url, app_id=Settings.app_id, path="/cgi-bin/message/wxopen/template/send", daily=0)
+        headers = {"Prefer": "respond-async"}
+        answer = post_message(self._state, addressed(message, "cancelled-1"), headers=headers)
+        self._want(answer, 202, "a message that is to wait")
+        location = answer.headers.get("Location", "")
+        self._want_status(location, "queued", lambda found: 45009 in _errcodes(found))  # noqa: PLR2004
+        self._want(call_api(self._state, "DELETE", location), 200, "cancelling a message that waits")
+        self._want_status(location, "cancelled")
+        self.rows.append(Row("HTTP, held (45009) and cancelled", 1, 0, 1, time.monotonic() - began))
 
     def _post_refused(self) -> None:
         began = time.monotonic()
@@ -251,6 +308,20 @@ class Demo:
         if answer.status_code != status:
             self.problems.append(f"{what}: HTTP status {answer.status_code}, not {status}: {answer.text}")
 
+    def _want_status(
+        self, location: str, status: str, also: Callable[[Any], bool] = lambda _found: True
+    ) -> None:
+        """Look a message up until it is as it should be."""
+        found: dict[str, Any] = {}
+
+        def is_so() -> bool:
+            found.update(call_api(self._state, "GET", location).json())
+            return found["status"] == status and also(found)
+
+        self._await(is_so, 1)
+        if not is_so():
+            self.problems.append(f"{location} is not {status}: {found}")
+
     def _accepted(self, prefix: str) -> list[str]:
         """The receivers, of those whose openid starts so, of the messages that WeChat accepted."""
         arrived = get_json(f"{self._state.simulator_url}/_sim/messages?limit=10000")["messages"]
@@ -274,6 +345,10 @@ class Demo:
             QueueUrl=self._state.dead_letter_queue_url, AttributeNames=attributes
         )
         return sum(int(number) for number in answer["Attributes"].values())
+
+
+def _errcodes(found: Mapping[str, Any]) -> set[int | None]:
+    return {change.get("errcode") for change in found["timeline"]}
 
 
 def differences(expected: Iterable[str], accepted: Iterable[str], dead_letters: int) -> list[str]:

@@ -131,6 +131,69 @@ def parameter_names(target: str, body: bytes) -> list[str]:
     return []
 
 
+def patch_batch_actions(iam_actions: Any) -> None:
+    """Authorise SQS's batches as what they are batches of; ministack asks for an action of their own.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+    """
+    original = iam_actions.extract_iam_action
+
+    def extract_iam_action(service: str, *rest: Any) -> str | None:
+        action: str | None = original(service, *rest)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+def patch_event_sources(iam_actions: Any) -> None:
+    """Let policies know the source of events (``events:source``).
+
+    ministack has no such condition key, and what depends on it is denied.
+    """
+    original = iam_actions.request_tag_context
+
+    def request_context(service: str, action: str, body: bytes, *rest: Any) -> dict[str, Any]:
+        context: dict[str, Any] = original(service, action, body, *rest)
+        return {**context, **event_source(body)} if action == "events:PutEvents" else context
+
+    iam_actions.request_tag_context = request_context
+
+
+def event_source(body: bytes) -> dict[str, str]:
+    """The condition key of a PutEvents request.
+
+    AWS asks the policies about each entry. Here they are asked once, so that entries of several sources
+    must not look like those of any one.
+    """
+    sources = {str(entry.get("Source")) for entry in json.loads(body)["Entries"]}
+    return {"events:source": " ".join(sorted(sources))}
+
+
+def patch_queue_times(sqs: Any) -> None:
+    """Refuse the times that SQS refuses; ministack hides a message for as long as it is told to.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+    """
+    for name, parameter, most in (
+        ("_act_send_message", "DelaySeconds", 900),
+        ("_act_change_visibility", "VisibilityTimeout", 43_200),
+    ):
+        _limit(sqs, name, parameter, most)
+
+
+def _limit(sqs: Any, name: str, parameter: str, most: int) -> None:
+    original = getattr(sqs, name)
+
+    def limited(data: Mapping[str, Any], url: str) -> Any:
+        if not 0 <= int(data.get(parameter) or 0) <= most:
+            raise sqs._Err("InvalidParameterValue", f"{parameter} must be 0 to {most} seconds")  # noqa: SLF001
+        return original(data, url)
+
+    setattr(sqs, name, limited)  # batches call it by its name
+    handlers = sqs._HANDLERS  # noqa: SLF001
+    handlers.update({action: limited for action, handler in handlers.items() if handler is original})
+
+
 def behind_tls(application: _Application) -> _Application:
     """Tell the emulator that requests came over TLS, as every request to AWS does.
 
@@ -194,13 +257,16 @@ def main() -> None:
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import apigateway, eventbridge, scheduler  # noqa: PLC0415
+    from ministack.services import apigateway, eventbridge, scheduler, sqs  # noqa: PLC0415
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
         patch_parameter_arns(iam_actions, iam_evaluator)
+        patch_batch_actions(iam_actions)
+        patch_event_sources(iam_actions)
+        patch_queue_times(sqs)
         patch_api_concurrency(apigateway)
     except AttributeError as error:
         _expect(condition=False, what=str(error))

@@ -19,10 +19,11 @@ import hashlib
 import io
 import json
 import re
+import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -120,7 +121,8 @@ class DeadLetterQueue:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._each_batch(self._held, self._sqs.change_message_visibility_batch, VisibilityTimeout=0)
+            with _unbroken():
+                self._each_batch(self._held, self._sqs.change_message_visibility_batch, VisibilityTimeout=0)
         except AwsError as error:
             _say(f"error: {error}")
         if self._held:
@@ -131,19 +133,20 @@ class DeadLetterQueue:
         found: dict[tuple[str, str], Copies] = {}
         count = empty = 0
         while count < limit and len(self._held) < _READ_MOST and empty < _EMPTY_RECEIVES:
-            answer = self._sqs.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=min(_BATCH, limit - count),
-                WaitTimeSeconds=_WAIT_SECONDS,
-                VisibilityTimeout=self._hold_seconds,
-                AttributeNames=["All"],  # its successor is unknown to a boto3 from before June 2024
-                MessageAttributeNames=["message_id", "reason"],
-            )
-            messages = answer.get("Messages", [])
             held_before = len(self._held)
-            # One that was hidden for too short a time comes again: its newest handle is the one that counts.
-            new = [message for message in messages if message["MessageId"] not in self._held]
-            self._held.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
+            with _unbroken():
+                answer = self._sqs.receive_message(
+                    QueueUrl=self._url,
+                    MaxNumberOfMessages=min(_BATCH, limit - count),
+                    WaitTimeSeconds=_WAIT_SECONDS,
+                    VisibilityTimeout=self._hold_seconds,
+                    AttributeNames=["All"],  # its successor is unknown to a boto3 from before June 2024
+                    MessageAttributeNames=["message_id", "reason"],
+                )
+                messages = answer.get("Messages", [])
+                new = [message for message in messages if message["MessageId"] not in self._held]
+                # One that was hidden for too short a time comes again: its newest handle is what counts.
+                self._held.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
             empty = 0 if new else empty + 1
             for letter in filter(is_wanted, map(DeadLetter.of, new)):
                 found.setdefault((letter.first_id, letter.body), []).append(letter)
@@ -181,32 +184,35 @@ class Tally:
 
 def redrive(queue: DeadLetterQueue, sqs: Any, target: str, found: Sequence[Copies], tally: Tally) -> None:
     """Send each message, then delete all its copies; one that could not be sent stays where it is."""
-    waiting = deque(_batches(found))
-    while waiting:
-        batch = waiting.popleft()
-        entries = [copies[0].entry(str(number)) for number, copies in enumerate(batch)]
-        try:
-            answer = sqs.send_message_batch(QueueUrl=target, Entries=entries)
-        except ClientError as error:
-            if not error.response["Error"]["Code"].endswith(_CONTENT_ERRORS):
-                raise
-            if len(batch) > 1:  # one of them is at fault, and must not hold up the others for ever
-                waiting.extendleft([copies] for copies in reversed(batch))
-                continue
-            answer = {"Failed": [{"Id": "0", **error.response["Error"]}]}
-        sent = _successful(answer)
-        tally.sent += len(sent)
-        tally.failed += len(batch) - len(sent)
-        for failure in answer.get("Failed", []):
-            first_id = batch[int(failure["Id"])][0].first_id
-            _say(f"not sent: {first_id}: {failure.get('Code')}: {failure.get('Message', '')}")
-        done = [letter for number in sent for letter in batch[number]]
-        deleted = queue.delete(done)
-        tally.deleted += deleted
-        tally.failed += len(done) - deleted
+    for batch in _batches(found):
+        with _unbroken():
+            sent = _send(sqs, target, batch)
+            tally.sent += len(sent)
+            tally.failed += len(batch) - len(sent)
+            done = [letter for copies in sent for letter in copies]
+            deleted = queue.delete(done)
+            tally.deleted += deleted
+            tally.failed += len(done) - deleted
         if deleted < len(done):
             _say(f"sent, but not deleted: {len(done) - deleted}; they are still there, under the same ids")
         _progress(tally.sent - len(sent), tally.sent, f"of {len(found)} sent")
+
+
+def _send(sqs: Any, target: str, batch: Sequence[Copies]) -> list[Copies]:
+    """Those of which SQS says that it has taken them."""
+    entries = [copies[0].entry(str(number)) for number, copies in enumerate(batch)]
+    try:
+        answer = sqs.send_message_batch(QueueUrl=target, Entries=entries)
+    except ClientError as error:
+        if not error.response["Error"]["Code"].endswith(_CONTENT_ERRORS):
+            raise
+        if len(batch) > 1:  # one of them is at fault, and must not hold up the others for ever
+            return [sent for copies in batch for sent in _send(sqs, target, [copies])]
+        answer = {"Failed": [{"Id": "0", **error.response["Error"]}]}
+    for failure in answer.get("Failed", []):
+        first_id = batch[int(failure["Id"])][0].first_id
+        _say(f"not sent: {first_id}: {failure.get('Code')}: {failure.get('Message', '')}")
+    return [batch[number] for number in _successful(answer)]
 
 
 def show(found: Sequence[Copies], *, bodies: bool, as_json: bool) -> None:
@@ -281,6 +287,25 @@ def _batches(found: Iterable[Copies]) -> Iterator[list[Copies]]:
         size += added
     if batch:
         yield batch
+
+
+@contextmanager
+def _unbroken() -> Iterator[None]:
+    """Ctrl-C waits for the answer, a second one does not: SQS hides what it hands out to nobody."""
+    asked = False
+
+    def remember(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        raise KeyboardInterrupt
 
 
 def _successful(answer: dict[str, Any]) -> list[int]:

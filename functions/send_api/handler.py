@@ -6,7 +6,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from functions.send_api import answers
+from functions.send_api import answers, headers, problems
+from functions.send_api.problems import Response
 from wechat_notify import bootstrap
 from wechat_notify.core.envelope import (
     BODY_BYTES_MOST,
@@ -20,13 +21,11 @@ from wechat_notify.core.ledger import Standing
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     BodyTooLargeError,
-    IdempotencyKeyError,
     MediaTypeError,
     StartedError,
     Status,
     UnknownAccountError,
     UnknownMessageError,
-    WeChatNotifyError,
 )
 
 SecondsLeft = Callable[[], float]
@@ -37,29 +36,32 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request_id = event.get("requestContext", {}).get("requestId", "")
     try:
         with bootstrap.telemetry().invocation(context, request_id) as line:
+            method = event["routeKey"].partition(" ")[0]
             try:
-                answer = _METHODS[event["routeKey"].partition(" ")[0]]
-                response = answer(event, lambda: context.get_remaining_time_in_millis() / 1000)
-            except WeChatNotifyError as error:
-                response = answers.refusal(error)
-                bootstrap.telemetry().refused(error.reason, account=_account(event), detail=str(error)[:500])
-            line.update(status_code=response.status)
+                response = _METHODS[method](event, lambda: context.get_remaining_time_in_millis() / 1000)
+            except problems.REFUSED as error:
+                response = problems.refusal(error)
+                line.update(reason=error.reason)
+                if method == "POST":
+                    account = _account(event)
+                    bootstrap.telemetry().refused(error.reason, account=account, detail=str(error)[:500])
+            line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
-        response = answers.INTERNAL_ERROR
+        response = problems.INTERNAL_ERROR
     return response.for_api_gateway(request_id)
 
 
-def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> answers.Response:
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
+    given = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     account = _account(event)
     if account is None:
         raise UnknownAccountError
-    message_id = _message_id(headers)
-    value = parse_json(_content(event, headers))
+    message_id = headers.idempotency_key(given) or bootstrap.message_id()()
+    value = parse_json(_content(event, given))
     message, warnings = parse_message(value)
     request = with_wishes(SendRequest(message_id, account, value), message)
     openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
-    if answers.prefers_async(headers.get("prefer")):
+    if headers.prefers_async(given):
         dispatched = bootstrap.dispatcher().accept(request, message)
     else:
         dispatched = bootstrap.dispatcher().send_now(request, message, seconds_left)
@@ -72,22 +74,19 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> answers.Response:
         openid_hash=openid_hash,
         warnings=warnings,
     )
-    if dispatched.notices:
-        telemetry.noticed(dispatched.notices, bootstrap.event_bus().publish(dispatched.notices))
-    return answers.handed_over(request, message, dispatched, warnings)
+    telemetry.announce(dispatched.notices, bootstrap.event_bus)
+    return answers.HandedOver(request, message, warnings).answer(dispatched)
 
 
-def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> answers.Response:
-    account = _account(event)
-    entry = bootstrap.ledger().read(account, event["pathParameters"]["id"]) if account else None
+def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
+    entry = bootstrap.ledger().read(*_message(event))
     if entry is None:
         raise UnknownMessageError
     return answers.message(entry)
 
 
-def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> answers.Response:
-    account = _account(event)
-    found = bootstrap.ledger().cancel(account, event["pathParameters"]["id"]) if account else None
+def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
+    found = bootstrap.ledger().cancel(*_message(event))
     if found is None:
         raise UnknownMessageError
     if found.standing is Standing.IN_FLIGHT or found.entry.status is not Status.CANCELLED:
@@ -95,7 +94,7 @@ def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> answers.Respon
     return answers.message(found.entry)
 
 
-_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], answers.Response]] = {
+_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {
     "POST": _post,
     "GET": _get,
     "DELETE": _delete,
@@ -108,18 +107,16 @@ def _account(event: dict[str, Any]) -> str | None:
     return account if is_account_name(account) else None
 
 
-def _message_id(headers: Mapping[str, str]) -> str:
-    """The caller's own id, or a new one."""
-    given = headers.get("idempotency-key")
-    if given is None:
-        return bootstrap.message_id()()
-    if not is_message_id(given):
-        raise IdempotencyKeyError
-    return given
+def _message(event: dict[str, Any]) -> tuple[str, str]:
+    """The account and the id in the path."""
+    account, message_id = _account(event), event["pathParameters"]["id"]
+    if account is None or not is_message_id(message_id):
+        raise UnknownMessageError
+    return account, message_id
 
 
-def _content(event: dict[str, Any], headers: Mapping[str, str]) -> bytes:
-    if not answers.is_json(headers.get("content-type")):
+def _content(event: dict[str, Any], given: Mapping[str, str]) -> bytes:
+    if not headers.is_json(given):
         raise MediaTypeError
     body = event.get("body") or ""
     content = (

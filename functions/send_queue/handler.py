@@ -25,8 +25,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
         notices = [notice for item in handled if item.dispatched for notice in item.dispatched.notices]
-        if notices:
-            telemetry.noticed(notices, bootstrap.event_bus().publish(notices))
+        telemetry.announce(notices, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned))
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
@@ -38,7 +37,9 @@ def _record(record: dict[str, Any]) -> Record:
         receipt_handle=record["receiptHandle"],
         body=record["body"],
         receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
-        attributes={name: value.get("stringValue") or "" for name, value in attributes.items()},
+        attributes={
+            name: value["stringValue"] for name, value in attributes.items() if value["dataType"] == "String"
+        },
     )
 
 
@@ -53,7 +54,14 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
     if item.refusal:
         account = item.request.account if item.request and is_account_name(item.request.account) else None
         errors = [violation.for_log() for violation in item.violations]
-        telemetry.refused(item.refusal, item.error, account=account, errors=errors, **fields)
+        telemetry.refused(
+            item.refusal,
+            item.error,
+            counts=item.disposition is not Disposition.RETURNED,  # what comes again is counted then
+            account=account,
+            errors=errors,
+            **fields,
+        )
     elif item.dispatched and item.message and item.request:
         telemetry.message(
             item.message,

@@ -6,12 +6,12 @@ One invocation at a time runs (reserved concurrency 1): it is the only writer of
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.outcomes import Notice, UnknownAccountError
+from wechat_notify.core.outcomes import Notice, Outcome, UnknownAccountError
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -43,9 +43,12 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             line.update(result="unknown_account")
             return {"result": "unknown_account"}
         telemetry.refreshed(results, time.time())
-        notices = [_notice(result) for result in results if result.failure]
-        if notices:
-            telemetry.noticed(notices, bootstrap.event_bus().publish(notices))
+        notices = [
+            Notice("token.failed", _given(_failure(result.account, result.failure)))
+            for result in results
+            if result.failure
+        ]
+        telemetry.announce(notices, bootstrap.event_bus)
         report = _report(results)
         line.update({name: len(accounts) for name, accounts in report.items()})
         return _for_sender(results[0]) if account is not None and "rejected" in event else report
@@ -56,33 +59,23 @@ def _report(results: Sequence[Refreshed]) -> dict[str, Any]:
         "refreshed": [result.account for result in results if result.token and result.changed],
         "unchanged": [result.account for result in results if result.token and not result.changed],
         "not_stored": [result.account for result in results if not result.stored],
-        "failed": [
-            {
-                "account": result.account,
-                "errcode": result.failure.errcode,
-                "errmsg": result.failure.errmsg,
-                "rid": result.failure.rid,
-                "class": result.failure.error_class.value,
-                "hint": asdict(result.failure.hint),
-            }
-            for result in results
-            if result.failure
-        ],
+        "failed": [_failure(result.account, result.failure) for result in results if result.failure],
     }
 
 
-def _notice(result: Refreshed) -> Notice:
-    failure = result.failure
-    assert failure  # noqa: S101 - asked for failures only
-    detail = {
-        "account": result.account,
+def _failure(account: str, failure: Outcome) -> dict[str, Any]:
+    return {
+        "account": account,
         "class": failure.error_class.value,
         "errcode": failure.errcode,
         "errmsg": failure.errmsg,
         "rid": failure.rid,
         "hint": asdict(failure.hint),
     }
-    return Notice("token.failed", {name: value for name, value in detail.items() if value is not None})
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _for_sender(result: Refreshed) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -214,6 +215,8 @@ class Simulator:
         0 takes a free one.
     seed
         Makes tokens, ids and the chances of faults repeatable.
+    clock
+        WeChat's time in epoch seconds. What is set in seconds of waiting goes by the real one.
 
     Raises
     ------
@@ -233,9 +236,11 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         seed: int | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._stopping = threading.Event()
-        self.wechat = WeChat(apps, wait=self._stopping.wait, rng=Random(seed))  # noqa: S311 - nothing here is secret
+        rng = Random(seed)  # noqa: S311 - nothing here is secret
+        self.wechat = WeChat(apps, clock=clock, wait=self._stopping.wait, rng=rng)
         self._server = _Server(host, port, self.wechat, self._stopping)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://{host}:{self._server.server_port}"

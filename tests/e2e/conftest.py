@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
-from local.demo import Message, addressed, examples, get_json, post_message
+from local.demo import Message, addressed, call_api, examples, get_json, post_json, post_message
 from local.stack import Settings, Stack, State
 
 WAIT_SECONDS = 15.0
@@ -41,12 +42,47 @@ class Service:
         answer: requests.Response = post_message(self.state, message, **options)
         return answer
 
+    def look(self, message_id: str, account: str | None = None) -> requests.Response:
+        return self._about("GET", message_id, account)
+
+    def cancel(self, message_id: str, account: str | None = None) -> requests.Response:
+        return self._about("DELETE", message_id, account)
+
+    def becomes(self, message_id: str, *statuses: str, account: str | None = None) -> dict[str, Any]:
+        """What the ledger says of a message when it has one of these states, or when time is up."""
+
+        def is_so() -> bool:
+            answer = self.look(message_id, account)
+            return answer.status_code == 200 and answer.json()["status"] in statuses
+
+        assert eventually(is_so), self.look(message_id, account).text
+        found: dict[str, Any] = self.look(message_id, account).json()
+        return found
+
+    def _about(self, method: str, message_id: str, account: str | None) -> requests.Response:
+        path = f"/v1/accounts/{account or self.state.account}/messages/{quote(message_id, safe='')}"
+        answer: requests.Response = call_api(self.state, method, path)
+        return answer
+
+    def add_account(self, name: str) -> None:
+        """Another account, with an app of its own at the simulator."""
+        post_json(f"{self.state.simulator_url}/_sim/apps", app_id=f"wx{name}", secret="s" * 32)
+        credentials = {"type": "app", "app_id": f"wx{name}", "app_secret": "s" * 32}
+        path = self.stack.deployment.outputs["ParameterPath"]
+        self.client("ssm").put_parameter(
+            Name=f"{path}/{name}/credentials", Value=json.dumps(credentials), Type="SecureString"
+        )
+
+    def tell(self, order: str, **fields: object) -> None:
+        """Give the simulator an order."""
+        post_json(f"{self.state.simulator_url}/_sim/{order}", **fields)
+
     def enqueue(self, *bodies: str) -> None:
         entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
         self.client("sqs").send_message_batch(QueueUrl=self.state.send_queue_url, Entries=entries)
 
-    def body(self, message: Message) -> str:
-        return json.dumps({"account": self.state.account, "message": message})
+    def body(self, message: Message, **envelope: object) -> str:
+        return json.dumps({"account": self.state.account, "message": message, **envelope})
 
     def arrived(self, touser: str) -> list[dict[str, Any]]:
         """What WeChat was asked to send to this receiver, as the simulator lists it."""
@@ -62,7 +98,7 @@ class Service:
         return sum(count for app in stats["by_app"].values() for count in app["token_calls"].values())
 
     def revoke_tokens(self) -> None:
-        requests.post(f"{self.state.simulator_url}/_sim/tokens/revoke", timeout=10).raise_for_status()
+        self.tell("tokens/revoke")
 
     def dead_letters(self) -> list[str]:
         """The bodies in the dead letter queue, which is empty afterwards."""

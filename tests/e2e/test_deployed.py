@@ -5,7 +5,9 @@ Each kind of resource is read back through its own service and compared with the
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,7 @@ READ_BACK = {
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
+    "AWS::DynamoDB::Table",
     "AWS::Events::EventBus",
     "AWS::Events::Rule",
     "AWS::IAM::Role",
@@ -74,6 +77,10 @@ class Deployed:
                 return str(self.log_group(physical)["arn"])
             case "AWS::Scheduler::ScheduleGroup", "Arn":
                 return str(self.client("scheduler").get_schedule_group(Name=physical)["Arn"])
+            case "AWS::DynamoDB::Table", "Arn":
+                return str(self.client("dynamodb").describe_table(TableName=physical)["Table"]["TableArn"])
+            case "AWS::Events::EventBus", "Arn":
+                return str(self.client("events").describe_event_bus(Name=physical)["Arn"])
             case "AWS::Events::Rule", "Arn":
                 bus = self.service.state.event_bus_name
                 return str(self.client("events").describe_rule(Name=physical, EventBusName=bus)["Arn"])
@@ -259,6 +266,19 @@ def test_roles(deployed: Deployed) -> None:
         assert [a["PolicyArn"] for a in attached] == properties.get("ManagedPolicyArns", [])
 
 
+def test_table(deployed: Deployed) -> None:
+    ((name, properties),) = deployed("AWS::DynamoDB::Table")
+    dynamodb = deployed.client("dynamodb")
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    assert_holds(table, {k: properties[k] for k in ("KeySchema", "AttributeDefinitions")})
+    assert table["BillingModeSummary"]["BillingMode"] == properties["BillingMode"]
+    assert not {"GlobalSecondaryIndexes", "LocalSecondaryIndexes", "StreamSpecification"} & set(table)
+    ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    assert ttl == {"AttributeName": "ttl", "TimeToLiveStatus": "ENABLED"}
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
+
+
 def test_schedules(deployed: Deployed) -> None:
     for name, properties in deployed("AWS::Scheduler::Schedule"):
         group = properties.get("GroupName", "default")
@@ -298,3 +318,125 @@ def test_alarms(deployed: Deployed) -> None:
     for name, properties in deployed("AWS::CloudWatch::Alarm"):
         (alarm,) = deployed.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
         assert_holds(alarm, {k: v for k, v in properties.items() if k not in {"AlarmActions", "Tags"}})
+
+
+# Who may do what: asked from inside of functions, where the policies apply.
+
+PROBE = """
+import boto3
+from botocore.exceptions import ClientError
+
+def lambda_handler(calls, context):
+    codes = {}
+    for name, (service, method, request) in calls.items():
+        try:
+            getattr(boto3.client(service), method)(**request)
+            codes[name] = "allowed"
+        except ClientError as error:
+            codes[name] = error.response["Error"]["Code"]
+    return codes
+"""
+ACCOUNTS = "/wechat-notify/local/accounts"
+TOKEN, CREDENTIALS = f"{ACCOUNTS}/demo/access-token", f"{ACCOUNTS}/demo/credentials"
+LEDGER = {"put", "get", "get many"}
+MAY = {
+    "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
+    "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
+    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
+    "ScheduleRole": {"enqueue", "park"},
+    "RefreshScheduleRole": {"ask refresher", "put event aside"},
+}
+Calls = dict[str, tuple[str, str, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def calls(deployed: Deployed) -> Calls:
+    """What a function might do, by a name for each; none of it is felt by the service."""
+    physical = deployed.deployment.physical_ids
+    table, bus = physical["Ledger"], deployed.service.state.event_bus_name
+    deployed.client("dynamodb").create_table(
+        TableName="another",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    deployed.client("events").create_event_bus(Name="another")
+
+    # For an account that nobody sends for, and so late that nobody takes it off its queue.
+    written = {"Value": "x", "Type": "SecureString", "Overwrite": True}
+    late = {"MessageBody": "probe", "DelaySeconds": 900, "MessageGroupId": "probe"}
+    key = {"pk": {"S": "probe"}}
+    keys = {"Keys": [key]}
+
+    def send(queue: str) -> tuple[str, str, dict[str, Any]]:
+        return "sqs", "send_message", {"QueueUrl": physical[queue], **late}
+
+    def publish(*events: tuple[str, str]) -> tuple[str, str, dict[str, Any]]:
+        entries = [
+            {"Source": source, "DetailType": "probe", "Detail": "{}", "EventBusName": name}
+            for source, name in events
+        ]
+        return "events", "put_events", {"Entries": entries}
+
+    own = ("wechat-notify", bus)
+    return {
+        "read token": ("ssm", "get_parameter", {"Name": TOKEN}),
+        "read credentials": ("ssm", "get_parameter", {"Name": CREDENTIALS}),
+        "read account": ("ssm", "get_parameters", {"Names": [TOKEN, CREDENTIALS]}),
+        "list accounts": ("ssm", "get_parameters_by_path", {"Path": ACCOUNTS, "Recursive": True}),
+        "write token": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/access-token", **written}),
+        "write credentials": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/credentials", **written}),
+        "ask refresher": (
+            "lambda",
+            "invoke",
+            {"FunctionName": physical["TokenRefreshFunction"], "InvocationType": "DryRun"},
+        ),
+        "ask another function": (
+            "lambda",
+            "invoke",
+            {"FunctionName": physical["SendApiFunction"], "InvocationType": "DryRun"},
+        ),
+        "enqueue": send("SendQueue"),
+        "park": (
+            "sqs",
+            "send_message_batch",
+            {"QueueUrl": physical["SendQueue"], "Entries": [{"Id": "0", **late}]},
+        ),
+        "put aside": send("DeadLetterQueue"),
+        "put event aside": send("EventDeadLetterQueue"),
+        "put": ("dynamodb", "put_item", {"TableName": table, "Item": key}),
+        "put into another": ("dynamodb", "put_item", {"TableName": "another", "Item": key}),
+        "get": ("dynamodb", "get_item", {"TableName": table, "Key": key}),
+        "get many": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys}}),
+        "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
+        "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
+        "scan": ("dynamodb", "scan", {"TableName": table}),
+        "publish": publish(own, own),
+        "publish as another": publish(own, ("another", bus)),
+        "publish elsewhere": publish(own, ("wechat-notify", "another")),
+    }
+
+
+def test_every_role_is_probed(deployed: Deployed) -> None:
+    assert {name for name, _ in deployed.deployment.resources("AWS::IAM::Role")} == MAY.keys()
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_a_role_may_do_its_part_and_no_more(deployed: Deployed, calls: Calls, role: str) -> None:
+    client, name = deployed.client("lambda"), f"probe-{role}"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("probe.py", PROBE)
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="probe.lambda_handler",
+        Role=deployed.get_att(role, "Arn"),
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=30,
+    )
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(calls))
+    client.delete_function(FunctionName=name)
+    codes = json.loads(answer["Payload"].read())
+    assert {call for call, code in codes.items() if code == "allowed"} == MAY[role]
+    assert set(codes.values()) <= {"allowed", "AccessDenied", "AccessDeniedException"}

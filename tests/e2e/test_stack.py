@@ -225,7 +225,7 @@ def test_demo() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1,007 accepted, 1 refused, 0 duplicate; 1 token refresh" in " ".join(done.stdout.split())
+    assert "1,009 accepted, 2 refused, 0 duplicate; 1 token refresh" in " ".join(done.stdout.split())
 
 
 def test_demo_interrupted(tmp_path: Path) -> None:

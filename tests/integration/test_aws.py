@@ -783,6 +783,15 @@ def test_circuits_are_read_a_hundred_accounts_a_call(scripted: Callable[..., Scr
     assert [key for keys in asked for key in keys] == [f"circuits#{name}" for name in names]
 
 
+def test_names_that_no_account_has_are_not_asked_for(scripted: Callable[..., ScriptedDynamoDb]) -> None:
+    dynamodb = scripted({"Responses": {"ledger": []}})
+    strange = ["", "Shop", "a#b", "深圳", "x" * 3000]
+    assert LedgerTable("ledger", RETENTION).read_circuits(strange) == {}
+    assert dynamodb.asked == []
+    LedgerTable("ledger", RETENTION).read_circuits([*strange, "shop"])
+    assert [keys_asked(request) for _, request in dynamodb.asked] == [["circuits#shop"]]
+
+
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, without making them."""

@@ -28,7 +28,7 @@ from tests.integration.raw_server import (
     once,
 )
 from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import ErrorClass, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status, TokenUnavailableError
 from wechat_notify.wechat import client as client_module
 from wechat_notify.wechat.client import WeChatClient
 
@@ -548,7 +548,45 @@ def test_too_many_requests_is_a_rate_limit(connect: Connect) -> None:
     outcome = send_to(connect, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.RATE_LIMIT)
     assert outcome.retryable
-    assert outcome.retry_after == 60
+    assert (outcome.retry_after, outcome.holds, outcome.unattempted) == (60, Holds.KIND, False)
+
+
+@pytest.mark.parametrize(
+    ("errcode", "kind", "holds", "repeats"),
+    [
+        (0, "template", None, None),
+        (-1, "template", None, None),
+        (-1, "one_time_subscription", None, 4),
+        (40001, "template", Holds.KIND, 2),
+        (40037, "template", None, 2),
+        (40241, "template", None, None),
+        (43101, "template", None, None),
+        (43107, "template", Holds.TEMPLATE, None),
+        (43108, "template", None, None),
+        (43117, "template", None, None),
+        (45009, "template", Holds.KIND, None),
+        (45011, "template", Holds.KIND, None),
+        (46101, "template", Holds.KIND, None),
+        (48001, "template", Holds.KIND, None),
+        (50007, "template", Holds.ACCOUNT, None),
+        (99999, "template", None, None),
+    ],
+)
+def test_an_answer_says_what_else_it_holds_and_what_it_is_worth(
+    connect: Connect, errcode: int, kind: str, holds: Holds | None, repeats: int | None
+) -> None:
+    body = {"scene": "1", "title": "x"} if kind == "one_time_subscription" else {}
+    data = {"content": {"value": "x"}} if body else {"thing1": {"value": "x"}}
+    what, _ = parse_message({"kind": kind, "touser": OPENID, "template_id": "t", "data": data, **body})
+    with RawServer(once(json_answer(errcode=errcode, errmsg="x"))) as server:
+        outcome = connect(server.url).send(what, TOKEN)
+    assert (outcome.errcode, outcome.holds, outcome.repeats) == (errcode, holds, repeats)
+
+
+@pytest.mark.parametrize("script", [once(b""), once(answer(b"<html>", status="404 Not Found"))])
+def test_what_is_no_answer_of_wechats_holds_nobody_else(connect: Connect, script: Script) -> None:
+    outcome = send_to(connect, script)
+    assert (outcome.holds, outcome.repeats) == (None, None)
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 412, 429, 500, 502])
@@ -612,6 +650,29 @@ def test_a_wrong_secret_is_a_matter_of_config_and_not_of_the_token(connect: Conn
     assert (outcome.error_class, outcome.retryable, outcome.errcode) == (ErrorClass.CONFIG, False, 40001)
     assert "AppSecret" in outcome.hint.en
     assert outcome.rid == "1-2-3"
+
+
+@pytest.mark.parametrize(
+    ("errcode", "error_class", "holds"),
+    [
+        (40001, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (40014, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (40125, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (40164, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (40243, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (50007, ErrorClass.BANNED, Holds.ACCOUNT),
+        (45009, ErrorClass.QUOTA, Holds.ACCOUNT),
+        (45011, ErrorClass.RATE_LIMIT, Holds.ACCOUNT),
+        (-1, ErrorClass.TRANSIENT, None),
+        (99999, ErrorClass.OTHER, None),
+    ],
+)
+def test_where_there_is_no_token_the_whole_account_waits(
+    connect: Connect, errcode: int, error_class: ErrorClass, holds: Holds | None
+) -> None:
+    outcome = fetch(connect, once(json_answer(errcode=errcode, errmsg="x")))
+    assert (outcome.status, outcome.error_class) == (Status.FAILED, error_class)
+    assert (outcome.holds, outcome.repeats) == (holds, None)
 
 
 @pytest.mark.parametrize(

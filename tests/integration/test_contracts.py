@@ -351,9 +351,9 @@ class FakeQueueAt:
 
 
 class SqsQueueAt:
-    def __init__(self, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, aws: Aws, monkeypatch: pytest.MonkeyPatch, name: str = "send") -> None:
         self._sqs = aws("sqs")
-        self._url: str = self._sqs.create_queue(QueueName="send")["QueueUrl"]
+        self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         self._monkeypatch = monkeypatch
         self.queue: BothSides = Queue(self._url)
 
@@ -400,62 +400,64 @@ def queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Qu
     return SqsQueueAt(request.getfixturevalue("aws"), monkeypatch)
 
 
-def test_a_body_is_kept_with_the_attributes_that_are_not_empty(queue: QueueAt) -> None:
-    queue.queue.send('{"a": 1}', reason="not JSON", message_id="")
-    queue.queue.send("plain")
-    assert sorted(queue.messages()) == [("plain", {}), ('{"a": 1}', {"reason": "not JSON"})]
+class TestQueue:
+    """What SQS promises; tests/e2e holds the emulator to it too."""
 
+    def test_a_body_is_kept_with_the_attributes_that_are_not_empty(self, queue: QueueAt) -> None:
+        queue.queue.send('{"a": 1}', reason="not JSON", message_id="")
+        queue.queue.send("plain")
+        assert sorted(queue.messages()) == [("plain", {}), ('{"a": 1}', {"reason": "not JSON"})]
 
-def test_a_message_belongs_to_its_group_if_it_has_one(queue: QueueAt) -> None:
-    queue.queue.send("first", group="shop")
-    queue.queue.send("second")
-    failed = queue.queue.send_later([Later("third", 0, "shop-2"), Later("fourth", 0)])
-    assert failed == []
-    assert queue.groups() == {"first": "shop", "second": None, "third": "shop-2", "fourth": None}
+    def test_a_message_belongs_to_its_group_if_it_has_one(self, queue: QueueAt) -> None:
+        queue.queue.send("first", group="shop")
+        queue.queue.send("second")
+        failed = queue.queue.send_later([Later("third", 0, "shop-2"), Later("fourth", 0)])
+        assert failed == []
+        assert queue.groups() == {"first": "shop", "second": None, "third": "shop-2", "fourth": None}
 
+    def test_messages_for_later_are_hidden_until_then(self, queue: QueueAt) -> None:
+        items = [
+            Later("now", 0, "shop", {"message_id": "1-2", "empty": ""}),
+            Later("soon", 30),
+            Later("late", 900),
+        ]
+        assert queue.queue.send_later(items) == []
+        assert queue.messages() == [("now", {"message_id": "1-2"})]
+        assert queue.hidden() == 2
 
-def test_messages_for_later_are_hidden_until_then(queue: QueueAt) -> None:
-    items = [
-        Later("now", 0, "shop", {"message_id": "1-2", "empty": ""}),
-        Later("soon", 1),
-        Later("late", 900),
-    ]
-    assert queue.queue.send_later(items) == []
-    assert queue.messages() == [("now", {"message_id": "1-2"})]
-    assert queue.hidden() == 2
+    def test_a_delay_that_sqs_does_not_know_fails_alone(self, queue: QueueAt) -> None:
+        items = [Later("first", 900), Later("second", 901), Later("third", 60)]
+        assert queue.queue.send_later(items) == [1]
+        assert queue.hidden() == 2
 
+    def test_more_messages_than_one_call_takes_are_all_kept(self, queue: QueueAt) -> None:
+        assert queue.queue.send_later([]) == []
+        assert queue.queue.send_later([Later(f"body {number}", 60) for number in range(23)]) == []
+        assert queue.hidden() == 23
 
-def test_more_messages_than_one_call_takes_are_all_kept(queue: QueueAt) -> None:
-    assert queue.queue.send_later([]) == []
-    assert queue.queue.send_later([Later(f"body {number}", 60) for number in range(23)]) == []
-    assert queue.hidden() == 23
+    @pytest.mark.parametrize("seconds", [0, 0.4, 7.6, 11.5 * 3600])
+    def test_a_message_can_be_handed_out_again(self, queue: QueueAt, seconds: float) -> None:
+        queue.queue.hand_out_again(queue.receipt_handle(), seconds)
 
-
-@pytest.mark.parametrize("seconds", [0, 0.4, 7.6, 11.5 * 3600])
-def test_a_message_can_be_handed_out_again(queue: QueueAt, seconds: float) -> None:
-    queue.queue.hand_out_again(queue.receipt_handle(), seconds)
-
-
-@pytest.mark.parametrize("seconds", [43_201, 1e6])
-def test_sqs_holds_back_for_twelve_hours_at_most(queue: QueueAt, seconds: float) -> None:
-    handle = queue.receipt_handle()
-    with pytest.raises(StorageError) as raised:
-        queue.queue.hand_out_again(handle, seconds)
-    assert raised.value.code == "InvalidParameterValue"
-
-
-def test_a_queue_that_is_down_says_so_with_awss_code(queue: QueueAt) -> None:
-    handle = queue.receipt_handle()
-    queue.break_down("ServiceUnavailable")
-    calls: list[Callable[[], None]] = [
-        lambda: queue.queue.send("body"),
-        lambda: queue.queue.hand_out_again(handle, 5),
-    ]
-    for call in calls:
+    @pytest.mark.parametrize("seconds", [43_201, 1e6])
+    def test_sqs_holds_back_for_twelve_hours_at_most(self, queue: QueueAt, seconds: float) -> None:
+        handle = queue.receipt_handle()
         with pytest.raises(StorageError) as raised:
-            call()
-        assert raised.value.code == "ServiceUnavailable"
-    assert queue.queue.send_later([Later("body", 5)] * 12) == list(range(12))
+            queue.queue.hand_out_again(handle, seconds)
+        assert raised.value.code == "InvalidParameterValue"
+
+    def test_a_queue_that_is_down_says_so_with_awss_code(self, queue: QueueAt) -> None:
+        handle = queue.receipt_handle()
+        queue.break_down("ServiceUnavailable")
+        calls: list[Callable[[], None]] = [
+            lambda: queue.queue.send("body"),
+            lambda: queue.queue.hand_out_again(handle, 5),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError) as raised:
+                call()
+            assert raised.value.code == "ServiceUnavailable"
+        assert queue.queue.send_later([Later("body", 5)] * 12) == list(range(12))
 
 
 # The ledger
@@ -736,19 +738,21 @@ def bus(request: pytest.FixtureRequest) -> Iterator[BusAt]:
         yield built
 
 
-@pytest.mark.parametrize("count", [0, 1, 23])
-def test_what_is_published_arrives(bus: BusAt, count: int) -> None:
-    notices = [
-        Notice("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})
-        for number in range(count)
-    ]
-    assert bus.bus.publish(notices) == 0
-    assert bus.arrived() == notices
+class TestBus:
+    """What EventBridge promises; tests/e2e holds the emulator to it too."""
 
+    @pytest.mark.parametrize("count", [0, 1, 23])
+    def test_what_is_published_arrives(self, bus: BusAt, count: int) -> None:
+        notices = [
+            Notice("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})
+            for number in range(count)
+        ]
+        assert bus.bus.publish(notices) == 0
+        assert bus.arrived() == notices
 
-def test_a_bus_that_is_down_costs_the_events_and_nothing_else(bus: BusAt) -> None:
-    bus.break_down("InternalException")
-    assert bus.bus.publish([Notice("circuit.opened", {})] * 12) == 12
+    def test_a_bus_that_is_down_costs_the_events_and_nothing_else(self, bus: BusAt) -> None:
+        bus.break_down("InternalException")
+        assert bus.bus.publish([Notice("circuit.opened", {})] * 12) == 12
 
 
 # WeChat

@@ -1,4 +1,4 @@
-"""A message's whole way in one process: sender, token store, refresher's function, client, simulator."""
+"""A message's whole way in one process: doors, ledger, token store, refresher, client, simulator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,20 @@ import pytest
 import requests
 from aws_lambda_powertools import Logger
 
+from functions.send_api.handler import lambda_handler as send_api
+from functions.send_queue.handler import lambda_handler as send_queue
 from functions.token_refresh.handler import lambda_handler
 from local.simulator.errcodes import ERRMSG
 from local.simulator.server import Simulator
+from tests.fakes import FakeContext, load_event
 from tests.integration.conftest import PATH
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
+from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.ssm import StoredTokens
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import ErrorClass, Status, UnknownAccountError
+from wechat_notify.core.outcomes import ErrorClass, Status, TokenUnavailableError, UnknownAccountError
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat import client as client_module
 from wechat_notify.wechat.client import WeChatClient
@@ -67,7 +71,41 @@ class Service:
         self.put(f"{name}/credentials", json.dumps(credentials))
 
     def send(self, message: Message, account: str = "shop") -> Delivery:
-        return bootstrap.sender().send(account, message, lambda: 60.0)
+        """Send a message past the ledger and the circuits."""
+        sender = bootstrap.dispatcher()._sender
+        try:
+            token = sender.token(account, lambda: 60.0)
+        except TokenUnavailableError as error:
+            return Delivery(replace(error.outcome, unattempted=True), 0, 0.0)
+        return sender.send(account, message, token, lambda: 60.0)
+
+    def post(self, content: object, key: str, account: str = "shop") -> tuple[int, dict[str, str], str]:
+        """Hand a message over by HTTP; the status, the headers and the body of the answer."""
+        event = load_event("send_api/idempotency_key")
+        event["headers"]["idempotency-key"] = key
+        event["pathParameters"]["account"] = account
+        event["body"] = json.dumps(content)
+        return self._api(event)
+
+    def look(self, key: str, account: str = "shop") -> dict[str, Any]:
+        event = load_event("send_api/get_message")
+        event["pathParameters"] = {"account": account, "id": key}
+        status, _, content = self._api(event)
+        assert status == 200
+        looked_up: dict[str, Any] = json.loads(content)
+        return looked_up
+
+    def deliver(self, content: object, key: str) -> list[str]:
+        """Hand a message over by the queue; the ids of the records that go back."""
+        event = load_event("send_queue/parked")
+        (record,) = event["Records"]
+        record["messageAttributes"] = {}
+        record["body"] = json.dumps({"account": "shop", "id": key, "message": content})
+        return [item["itemIdentifier"] for item in send_queue(event, FakeContext())["batchItemFailures"]]
+
+    def _api(self, event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+        response = send_api(event, FakeContext(29.0))
+        return response["statusCode"], response["headers"], response["body"]
 
     def tell(self, order: str, **body: object) -> None:
         """Give the simulator an order."""
@@ -88,11 +126,27 @@ class Service:
 
 @pytest.fixture
 def service(
-    simulator: Simulator, put: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator,
+    put: Callable[[str, str], None],
+    aws: Callable[..., Any],
+    ledger_table: LedgerTable,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Service]:
-    monkeypatch.setenv("PARAMETER_PATH", PATH)
-    monkeypatch.setenv("WECHAT_API_BASE", simulator.url)
-    monkeypatch.setenv("TOKEN_REFRESH_FUNCTION", "token-refresh")
+    assert isinstance(ledger_table, LedgerTable)  # the table is there now
+    environment = {
+        "PARAMETER_PATH": PATH,
+        "WECHAT_API_BASE": simulator.url,
+        "TOKEN_REFRESH_FUNCTION": "token-refresh",
+        "LEDGER_TABLE": "ledger",
+        "LEDGER_RETENTION_DAYS": "30",
+        "QUOTA_RESET": "00:00+08:00",
+        "OPENID_HASH_KEY": "a key for tests",
+        "SEND_QUEUE_URL": aws("sqs").create_queue(QueueName="send")["QueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": aws("sqs").create_queue(QueueName="dead")["QueueUrl"],
+        "EVENT_BUS_NAME": aws("events").create_event_bus(Name="bus") and "bus",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     parts = [part for part in vars(bootstrap).values() if hasattr(part, "cache_clear")]
     for part in parts:
         part.cache_clear()
@@ -268,13 +322,14 @@ def test_an_openid_of_another_account_is_the_recipients_trouble(service: Service
 
 
 def test_an_account_is_known_by_its_token_or_by_the_refresher(service: Service) -> None:
-    assert not bootstrap.sender().knows("nobody")
-    assert bootstrap.sender().knows("shop")
+    sender = bootstrap.dispatcher()._sender
+    assert not sender.knows("nobody")
+    assert sender.knows("shop")
     assert service.lambda_service.invoked == [
         {"account": "nobody", "rejected": None},
         {"account": "shop", "rejected": None},
     ]
-    assert bootstrap.sender().knows("shop")
+    assert sender.knows("shop")
     assert len(service.lambda_service.invoked) == 2
     assert service.token_calls() == {"normal": 1}
 
@@ -384,3 +439,93 @@ def test_a_token_endpoint_that_fails_leaves_the_message_unattempted(service: Ser
     assert delivery.outcome.retryable
     assert delivery.outcome.unattempted
     assert service.arrivals() == []
+
+
+# One message, whatever the door
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BODIES.glob("*.json")))
+def test_a_message_is_answered_again_as_it_was_whatever_its_kind(service: Service, name: str) -> None:
+    first = service.post(body(name), "order-1")
+    status, headers, content = service.post(body(name), "order-1")
+    assert (status, content) == (200, first[2])
+    assert headers == {**first[1], "Idempotent-Replayed": "true"}
+    (arrival,) = service.arrivals()
+    assert (arrival["accepted"], json.loads(content)["wechat"].get("msgid")) == (True, arrival["msgid"])
+    assert arrival["msgid"] is None or arrival["msgid"] > 2**53
+    assert service.look("order-1")["wechat"].get("msgid") == arrival["msgid"]
+
+
+@pytest.mark.parametrize("errcode", [43101, 47003, 40003, 48001])
+def test_a_refusal_is_answered_again_as_it_was(service: Service, errcode: int) -> None:
+    content = body("subscription") | {"touser": f"errcode-{errcode}"}
+    first, again = service.post(content, "order-1"), service.post(content, "order-1")
+    assert (again[0], again[2]) == (first[0], first[2])
+    assert json.loads(again[2])["errcode"] == errcode
+    assert again[1]["Idempotent-Replayed"] == "true"
+    assert len(service.arrivals()) == 1
+    looked_up = service.look("order-1")
+    assert (looked_up["status"], looked_up["wechat"]["errcode"]) == ("failed", errcode)
+    assert looked_up["wechat"]["rid"]
+
+
+@pytest.mark.parametrize("doors", ["HTTP, SQS", "SQS, HTTP", "SQS, SQS"])
+def test_a_message_is_one_whichever_doors_it_came_through(service: Service, doors: str) -> None:
+    for door in doors.split(", "):
+        if door == "HTTP":
+            assert service.post(body("template"), "order-1")[0] == 200
+        else:
+            assert service.deliver(body("template"), "order-1") == []
+    assert len(service.arrivals()) == 1
+    assert service.look("order-1")["attempts"] == 1
+
+
+def test_a_second_copy_of_a_template_is_dropped_by_wechat_because_it_carries_its_id(service: Service) -> None:
+    content = body("template")
+    del content["client_msg_id"]
+    service.tell("faults", effect="reset", when="after", path="/cgi-bin/message/*", count=1)
+    assert service.post(content, "order-1")[0] == 504
+    assert service.look("order-1")["status"] == "unknown"
+    status, headers, _ = service.post(content, "order-1")
+    assert (status, "Idempotent-Replayed" in headers) == (200, False)
+    first, second = service.arrivals()
+    assert (first["accepted"], second["accepted"], second["duplicate"]) == (True, False, True)
+    assert json.loads(second["body"])["client_msg_id"] == "order-1"
+    assert [change["status"] for change in service.look("order-1")["timeline"]] == [
+        "sending",
+        "unknown",
+        "sending",
+        "sent",
+    ]
+
+
+def test_a_lost_answer_to_any_other_message_is_no_reason_to_send_it_again(service: Service) -> None:
+    service.tell("faults", effect="reset", when="after", path="/cgi-bin/message/*", count=1)
+    statuses = [service.post(body("subscription"), "order-1")[0] for _ in range(2)]
+    assert (statuses, service.deliver(body("subscription"), "order-1")) == ([504, 504], [])
+    (arrival,) = service.arrivals()
+    assert arrival["accepted"]
+
+
+def test_requests_that_come_together_are_one_message(service: Service) -> None:
+    service.post(body("subscription"), "warm-up")
+    service.tell("settings", latency=0.2)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _number: service.post(body("template"), "order-1"), range(6)))
+    statuses = sorted(status for status, _, _ in answers)
+    assert statuses[0] == 200
+    assert set(statuses) == {200, 409}
+    assert sum("Idempotent-Replayed" not in headers for status, headers, _ in answers if status == 200) == 1
+    assert len(service.arrivals()) == 2
+
+
+def test_a_used_up_quota_holds_its_kind_for_both_doors_and_nothing_else(service: Service) -> None:
+    path = ENDPOINTS["subscription"]
+    service.tell("quotas", app_id="wxapp", path=path, daily=0)
+    assert service.post(body("subscription"), "first")[0] == 429
+    status, headers, _ = service.post(body("subscription"), "second")
+    assert (status, int(headers["Retry-After"]) > 0) == (429, True)
+    assert service.deliver(body("subscription"), "third") == []
+    assert service.look("third")["reason"] == "held"
+    assert service.post(body("template"), "fourth")[0] == 200
+    assert [arrival["path"] for arrival in service.arrivals()] == [path, ENDPOINTS["template"]]

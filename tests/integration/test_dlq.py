@@ -431,22 +431,40 @@ def test_reading_ends_although_messages_keep_coming(
 
     sqs.bend("receive_message", more)
     assert "50 messages read" in run("list").out
+    assert run("redrive", "--reason", "none has it").out.startswith("0 sent")
+    assert len(sqs.requests("receive_message")) == 10
 
 
 def test_reading_ends_although_the_same_message_comes_again(sqs: Sqs, run: Run) -> None:
     sqs.put("a")
+    handles: list[str] = []
 
     def hidden_for_no_time(real: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return real(**request | {"VisibilityTimeout": 0})
+        received = real(**request | {"VisibilityTimeout": 0})
+        handles.extend(message["ReceiptHandle"] for message in received["Messages"])
+        return received
 
     sqs.bend("receive_message", hidden_for_no_time)
     assert [row["copies"] for row in run("list", "--json").rows] == [1]
-    assert len(sqs.requests("receive_message")) == 4
+    assert len(handles) == 4
     assert run("redrive").code == 0
     assert (sqs.bodies(sqs.dlq), sqs.bodies(sqs.target)) == ([], ["a"])
-    deleted_with = sqs.requests("delete_message_batch")[0]["Entries"][0]["ReceiptHandle"]
-    released_with = sqs.requests("change_message_visibility_batch")[0]["Entries"][0]["ReceiptHandle"]
-    assert deleted_with != released_with  # the newest handle: an older one may delete nothing
+    # The newest handle: an older one may delete nothing.
+    assert sqs.requests("change_message_visibility_batch")[0]["Entries"][0]["ReceiptHandle"] == handles[3]
+    assert sqs.requests("delete_message_batch")[0]["Entries"][0]["ReceiptHandle"] == handles[7]
+
+
+def test_half_of_a_surrogate_pair_is_no_reason_to_stop(sqs: Sqs, run: Run) -> None:
+    sqs.put("a")
+
+    def broken(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        received = real(**request)
+        for message in received.get("Messages", []):
+            message["Body"] = "\ud800"
+        return received
+
+    sqs.bend("receive_message", broken)
+    assert "    \\ud800\n" in run("list", "--bodies").out
 
 
 # Redriving
@@ -614,6 +632,37 @@ def test_stopped_between_sending_and_deleting_a_copy_is_left(
     assert run("redrive").code == 0
     assert sqs.look(sqs.dlq) == []
     assert Counter(sqs.ids(sqs.target)) == Counter(before) + Counter(sent)  # the ledger drops these ten
+
+
+def test_ctrl_c_waits_until_what_was_sent_is_deleted(sqs: Sqs, run: Run) -> None:
+    for number in range(25):
+        sqs.put(f"body {number}")
+
+    def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGINT)
+        return real(**request)
+
+    sqs.bend("send_message_batch", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    ran = run("redrive")
+    assert ran.code == 130
+    assert ran.out == "10 sent, 10 deleted from the dead letter queue, 0 failed\n"
+    assert (len(sqs.look(sqs.dlq)), len(sqs.look(sqs.target))) == (15, 10)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_waits_until_all_are_visible_again(sqs: Sqs, run: Run) -> None:
+    for number in range(25):
+        sqs.put(f"body {number}")
+
+    def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if len(sqs.requests("change_message_visibility_batch")) == 1:  # a second one does not wait
+            signal.raise_signal(signal.SIGINT)
+        return real(**request)
+
+    sqs.bend("change_message_visibility_batch", interrupted)
+    assert run("list").code == 130
+    assert len(sqs.look(sqs.dlq)) == 25
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -901,44 +950,63 @@ def start(*arguments: str, folder: Path = SCRIPT.parents[1]) -> subprocess.Popen
     )
 
 
-def test_ctrl_c_makes_what_was_read_visible_again() -> None:
-    hanging = threading.Event()
-    counts = {f"ApproximateNumberOfMessages{which}": "1" for which in ("", "NotVisible", "Delayed")}
-    message = {
-        "MessageId": "m",
-        "ReceiptHandle": "handle",
-        "Body": "b",
-        "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1"},
-    }
+class Hanging:
+    """An SQS of two messages whose second receive is answered late, or never."""
 
-    def operation(request: Request) -> str:
-        return request.headers["x-amz-target"].removeprefix("AmazonSQS.")
+    def __init__(self) -> None:
+        self.received = threading.Event()
+        self.answers = threading.Event()
+        self.server = RawServer(self._script)
 
-    def script(connection: Connection) -> None:
+    def _script(self, connection: Connection) -> None:
         while request := connection.read_request():
-            answers: dict[str, Any] = {
-                "GetQueueAttributes": {"Attributes": counts},
-                "ReceiveMessage": {"Messages": [message]},
-                "ChangeMessageVisibilityBatch": {"Successful": [{"Id": "0"}]},
-            }
-            if [operation(one) for one in server.requests].count(
-                "ReceiveMessage"
-            ) == 2 and not hanging.is_set():
-                hanging.set()
-                connection.wait(10)
-            connection.write(answer(json.dumps(answers[operation(request)]).encode()))
+            name = operation(request)
+            number = [operation(one) for one in self.server.requests].count("ReceiveMessage")
+            if name == "ReceiveMessage" and number > 1:
+                self.received.set()
+                self.answers.wait(10)
+            connection.write(answer(json.dumps(self._answer(name, number, request)).encode()))
 
-    with RawServer(script) as server:
+    def _answer(self, name: str, number: int, request: Request) -> dict[str, Any]:
+        if name == "GetQueueAttributes":
+            counts = ("", "NotVisible", "Delayed")
+            return {"Attributes": {f"ApproximateNumberOfMessages{which}": "0" for which in counts}}
+        if name == "ReceiveMessage":
+            attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "1"}
+            message = {"MessageId": f"m{number}", "ReceiptHandle": f"handle {number}", "Body": "b"}
+            return {"Messages": [message | {"Attributes": attributes}]}
+        return {"Successful": [{"Id": entry["Id"]} for entry in json.loads(request.body)["Entries"]]}
+
+    def visible_again(self) -> list[str]:
+        last = self.server.requests[-1]
+        assert operation(last) == "ChangeMessageVisibilityBatch"
+        entries = json.loads(last.body)["Entries"]
+        assert [entry["VisibilityTimeout"] for entry in entries] == [0] * len(entries)
+        return [entry["ReceiptHandle"] for entry in entries]
+
+
+def operation(request: Request) -> str:
+    return request.headers["x-amz-target"].removeprefix("AmazonSQS.")
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_ctrl_c_makes_what_was_read_visible_again(*, twice: bool) -> None:
+    """And what SQS hands out meanwhile, for which the first Ctrl-C waits and the second does not."""
+    sqs = Hanging()
+    with sqs.server as server:
         url = f"{server.url}/1/dead"
         done = start(str(SCRIPT), "list", "--queue-url", url, "--endpoint-url", server.url)
-        assert hanging.wait(20)
+        assert sqs.received.wait(20)
         done.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            done.wait(0.5)
+        if twice:
+            done.send_signal(signal.SIGINT)
+        else:
+            sqs.answers.set()
         out, err = done.communicate(timeout=20)
+        sqs.answers.set()
     assert done.returncode == 130
     assert out == ""
-    assert err == "about 3 messages there, 1 of them hidden by another reader\ninterrupted\n"
-    last = server.requests[-1]
-    assert operation(last) == "ChangeMessageVisibilityBatch"
-    assert json.loads(last.body)["Entries"] == [
-        {"Id": "0", "ReceiptHandle": "handle", "VisibilityTimeout": 0}
-    ]
+    assert err == "about 0 messages there\ninterrupted\n"
+    assert sqs.visible_again() == (["handle 1"] if twice else ["handle 1", "handle 2"])

@@ -7,9 +7,13 @@ import json
 import logging
 import socket
 import ssl
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,13 +32,21 @@ from tests.integration.raw_server import (
     answer,
     json_answer,
 )
-from wechat_notify.aws import clients, refresher
+from wechat_notify.aws import clients, events, refresher
+from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
+from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.ledger import Entry, Ledger
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import StorageError, TokenUnavailableError
+from wechat_notify.core.outcomes import Later, Notice, Status, StorageError, TokenUnavailableError
 from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat.client import WeChatClient
 
 Connect = Callable[[str], WeChatClient]
@@ -45,9 +57,13 @@ TOKEN = f"57_{CANARY}/token"
 SECRET = f"{CANARY}/secret"
 OPENID = f"o{CANARY}0123456789012345678"
 
-MESSAGE = parse_message(
-    {"kind": "template", "touser": OPENID, "template_id": "t", "data": {"keyword1": {"value": "v"}}}
-)[0]
+BODY = {
+    "kind": "template",
+    "touser": OPENID,
+    "template_id": "t",
+    "data": {"keyword1": {"value": "v"}},
+}
+MESSAGE = parse_message(BODY)[0]
 
 
 class Listener(logging.Handler):
@@ -376,6 +392,7 @@ def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch,
 
     for module in (clients, refresher):
         monkeypatch.setattr(module, "client", lambda _service, **_: Failing())
+    table, entry = LedgerTable("ledger", 1.0), Entry("shop", TOKEN, Status.QUEUED, "", "", 1.0, 1.0)
     accounts = Accounts(PATH, lambda _credentials: None)  # type: ignore[arg-type,return-value]
     calls: list[Callable[[], object]] = [
         lambda: StoredTokens(PATH).read("shop"),
@@ -385,6 +402,10 @@ def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch,
         lambda: Queue("url").send(TOKEN),
         lambda: Queue("url").hand_out_again(TOKEN, 1),
         lambda: RefreshFunction("refresh").ask("shop", "digest"),
+        lambda: table.read("shop", TOKEN),
+        lambda: table.put(entry),
+        lambda: table.read_circuits(["shop"]),
+        lambda: table.put_circuits(AccountCircuits("shop")),
     ]
     for call in calls:
         with pytest.raises(StorageError) as raised:
@@ -395,6 +416,59 @@ def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch,
             "ParamValidationError",
             "EndpointConnectionError",
         }
+    assert Queue("url").send_later([Later(TOKEN, 1)]) == [0]
+    assert EventBus("bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
+
+
+@pytest.mark.parametrize("errcode", [0, 43101, 45009, 48001, 40001, 99999])
+def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
+    aws: Callable[..., Any],
+    ledger_table: LedgerTable,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    errcode: int,
+) -> None:
+    """Not the ledger's items, not the events; the openid is there as its hash."""
+    openid_hash = partial(hash_openid, key=b"a key for tests")
+    ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", openid_hash=openid_hash)
+    circuits = Circuits(ledger_table, now=time.time, writer=lambda: "writer", quota_reset=QuotaReset(UTC))
+    entries: list[dict[str, str]] = []
+
+    def call(*_: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        entries.extend(Entries)
+        return {"Entries": [{"EventId": "e"} for _ in Entries]}
+
+    monkeypatch.setattr(events, "call", call)
+    with RawServer(echo(lambda seen: json_answer(errcode=errcode, errmsg=f"{seen} {TOKEN} rid: a-b"))) as (
+        server
+    ):
+        sender = SimpleNamespace(
+            token=lambda *_: STORED,
+            send=lambda *_: Delivery(connect(server.url).send(MESSAGE, TOKEN), 1, 0.1),
+        )
+        dispatcher = Dispatcher(
+            ledger,
+            circuits,
+            sender,  # type: ignore[arg-type] # as much of one as is needed
+            Queue("url"),
+            now=time.time,
+            jitter=min,
+        )
+        dispatched = dispatcher.send_now(SendRequest("order-1", "shop", BODY), MESSAGE, lambda: 60.0)
+    assert CANARY in _said(server.requests[0])
+    assert EventBus("bus").publish(dispatched.notices) == 0
+    items = aws("dynamodb").scan(TableName="ledger")["Items"]
+    entry = ledger.read("shop", "order-1")
+    assert entry
+    assert entry.outcome
+    assert (entry.outcome.errcode, entry.outcome.rid, entry.openid_hash) == (
+        errcode,
+        "a-b" if errcode else entry.outcome.rid,
+        openid_hash(OPENID),
+    )
+    assert len(items) == 1 + (errcode in {45009, 48001, 40001})
+    assert len(entries) == {0: 0, 45009: 1, 48001: 2, 40001: 1}.get(errcode, 1)
+    _assert_clean([repr(items), repr(entry), json.dumps(entries), repr(dispatched)])
 
 
 @pytest.mark.parametrize(

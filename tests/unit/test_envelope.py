@@ -23,6 +23,7 @@ from wechat_notify.core.envelope import (
     parse_json,
     parse_queue_body,
     queue_body,
+    with_wishes,
 )
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import MalformedBodyError
@@ -223,6 +224,49 @@ def test_the_largest_body_fits_into_the_queue() -> None:
     assert len(queue_body(SendRequest("x" * 64, "a" * 64, message))) < 256 * 1024
 
 
+# --- Wishes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("delivery", "at_least_once"), [("at_least_once", True), ("at_most_once", False), (None, False)]
+)
+def test_a_wish_for_delivery(delivery: str | None, *, at_least_once: bool) -> None:
+    assert read({**ENVELOPE, "delivery": delivery}).at_least_once == at_least_once
+    assert read({**EVENT, "detail": {**ENVELOPE, "delivery": delivery}}).at_least_once == at_least_once
+
+
+EARLY, LATE = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=timezone(timedelta(hours=8)))
+
+
+@pytest.mark.parametrize("beside", [None, EARLY, LATE])
+@pytest.mark.parametrize("within", [None, EARLY, LATE])
+@pytest.mark.parametrize("at_least_once", [False, True])
+@pytest.mark.parametrize("delivery", [None, "at_most_once", "at_least_once"])
+def test_a_wish_counts_beside_the_message_and_within_it(
+    beside: datetime | None, within: datetime | None, *, at_least_once: bool, delivery: str | None
+) -> None:
+    body = {"kind": "subscription", "touser": "OPENID", "template_id": "T", "data": {}}
+    wishes = {"expires_at": within and within.isoformat(), "delivery": delivery}
+    message, _ = parse_message(body | wishes)
+    request = SendRequest("id", "shop", body | wishes, beside, at_least_once)
+    wished = with_wishes(request, message)
+    assert wished.expires_at == (EARLY if EARLY in (beside, within) else beside or within)
+    assert wished.at_least_once == (at_least_once or delivery == "at_least_once")
+    assert (wished.id, wished.account, wished.message) == (request.id, request.account, request.message)
+    assert with_wishes(wished, message) == wished
+
+
+def test_a_wish_comes_out_of_the_queue_as_it_went_in() -> None:
+    request = SendRequest("id", "shop", {}, EARLY, at_least_once=True)
+    assert json.loads(queue_body(request)) == {
+        "account": "shop",
+        "id": "id",
+        "message": {},
+        "expires_at": "2026-03-01T00:00:00+00:00",
+        "delivery": "at_least_once",
+    }
+
+
 # --- The queue ----------------------------------------------------------------------------------
 
 MESSAGE = {"kind": "template", "touser": "OPENID"}
@@ -307,6 +351,9 @@ def test_an_expiry(expires_at: str, instant: datetime) -> None:
         ({"expires_at": "2024-01-01"}, "expires_at"),
         ({"expires_at": 10**30}, "expires_at"),
         ({"expires_at": {}}, "expires_at"),
+        ({"delivery": "exactly_once"}, "delivery"),
+        ({"delivery": True}, "delivery"),
+        ({"delivery": ""}, "delivery"),
         ({"unknown": 1}, "an unknown field"),
         ({OPENID: 1}, "an unknown field"),
         ({OPENID: 1, "account": 5}, "account"),
@@ -386,7 +433,7 @@ messages = json_values | st.text("\x00\x7f\u2028\ufffe\uffff\U0010ffff中😀", 
 
 
 @quick
-@given(st.builds(SendRequest, ids, accounts, messages, expiries))
+@given(st.builds(SendRequest, ids, accounts, messages, expiries, st.booleans()))
 def test_a_request_comes_out_of_the_queue_as_it_went_in(request_in: SendRequest) -> None:
     body = queue_body(request_in)
     assert body.isascii()

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from wechat_notify.core.messages import KINDS
 from wechat_notify.core.outcomes import ErrorClass
-from wechat_notify.wechat.errcodes import ERROR_CODES, ErrorCode, RetryHint, advice, lookup
+from wechat_notify.wechat.errcodes import ERROR_CODES, ErrorCode, RetryHint, advice, holds, lookup, repeats
 
 # A second witness: written down class by class from what WeChat's documentation says about sends, not copied
 # from the module. 41033 and 200015 lie within these runs of codes; no meaning of theirs is known.
@@ -160,3 +161,45 @@ def test_advice_exists_for_every_hint_whatever_the_class() -> None:
         for error_class in ErrorClass:
             row = ErrorCode(1, "X", error_class, retryable=False, retry_hint=hint, meaning=meaning)
             assert advice(row).en
+
+
+# What an answer speaks about beyond its own message: by the words, class by class.
+HOLDS = {
+    "config": "account",
+    "platform": "account",
+    "permission": "kind",
+    "banned": "kind",
+    "deprecated": "kind",
+    "quota": "kind",
+}
+HOLDS_CODES = {
+    **dict.fromkeys((43107, 43116, 48011, 200013), "template"),
+    **dict.fromkeys((50004, 50007, 61003), "account"),
+    **dict.fromkeys((40001, 40014, 42001, 48012, 45011), "kind"),
+}
+
+
+@pytest.mark.parametrize("code", [*ERROR_CODES, 12345])
+def test_how_much_of_an_account_a_code_speaks_about(code: int) -> None:
+    row = lookup(code)
+    held = holds(row)
+    assert (held and held.value) == HOLDS_CODES.get(code, HOLDS.get(row.error_class.value))
+
+
+def test_what_a_recipient_or_a_request_is_refused_for_holds_nobody_else() -> None:
+    own = {"success", "transient", "recipient", "request", "template", "duplicate", "other"}
+    assert not [row.code for row in ERROR_CODES.values() if row.error_class in own and holds(row)]
+
+
+@pytest.mark.parametrize("code", [*ERROR_CODES, 12345])
+@pytest.mark.parametrize("kind", [*KINDS, ""])
+def test_how_many_repeats_a_code_is_worth(code: int, kind: str) -> None:
+    expected = {40037: 2, 40001: 2, 40014: 2, 42001: 2, 48012: 2}.get(code)
+    if kind == "one_time_subscription" and code in {-1, 45102}:
+        expected = 4
+    assert repeats(lookup(code), kind) == expected
+
+
+def test_no_answer_that_is_not_to_be_repeated_is_worth_repeats_but_40037() -> None:
+    worth = [row.code for row in ERROR_CODES.values() if repeats(row, "template") and not row.retryable]
+    assert worth == [40037]

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fakes import load_event
+from functions.send_api.handler import lambda_handler as send_api
+from functions.token_refresh.handler import lambda_handler as token_refresh
+from tests.fakes import FakeContext, Service, answer, load_event, lost
+from wechat_notify.aws import events
+from wechat_notify.core.outcomes import Notice
 
 ROOT = Path(__file__).parents[2]
 EVENTS = sorted(path.relative_to(ROOT / "events") for path in (ROOT / "events").rglob("*.*"))
@@ -14,8 +22,8 @@ NAMES = [path.with_suffix("").as_posix() for path in EVENTS]
 
 
 def test_every_sample_event_is_used_by_a_test() -> None:
-    functions = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
-    named = re.compile(rf'"((?:{"|".join(sorted(functions))})/\w+)"')
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")} | {"published"}
+    named = re.compile(rf'"((?:{"|".join(sorted(folders))})/\w+)"')
     tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
     assert {path.suffix for path in EVENTS} == {".json"}
     assert set(NAMES) == {name for text in tests for name in named.findall(text)}
@@ -24,13 +32,142 @@ def test_every_sample_event_is_used_by_a_test() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("send_api/")])
 def test_http_events_have_payload_format_2(name: str) -> None:
     event = load_event(name)
-    assert (event["version"], event["routeKey"]) == ("2.0", "POST /v1/accounts/{account}/messages")
-    assert event["rawPath"] == f"/v1/accounts/{event['pathParameters']['account']}/messages"
+    given, http = event["pathParameters"], event["requestContext"]["http"]
+    path = "/v1/accounts/{account}/messages" + ("/{id}" if "id" in given else "")
+    assert (event["version"], event["routeKey"]) == ("2.0", f"{http['method']} {path}")
+    assert event["requestContext"]["routeKey"] == event["routeKey"]
+    assert event["rawPath"] == http["path"] == path.format(**given)
+    assert ("id" in given) == (http["method"] != "POST")
+    assert "id" not in given or "body" not in event
     assert all(header == header.lower() for header in event["headers"])
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("send_queue/")])
 def test_queue_events_are_as_sqs_signs_them(name: str) -> None:
     for record in load_event(name)["Records"]:
-        assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        assert record["md5OfBody"] == md5(record["body"].encode())
         assert record["body"].isascii()
+        attributes = record["messageAttributes"]
+        assert record.get("md5OfMessageAttributes") == (md5(signed(attributes)) if attributes else None)
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def signed(attributes: dict[str, Any]) -> bytes:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html"""
+    text = b""
+    for name, attribute in sorted(attributes.items()):
+        for part, mark in ((name, b""), (attribute["dataType"], b""), (attribute["stringValue"], b"\x01")):
+            text += mark + struct.pack(">I", len(part.encode())) + part.encode()
+    return text
+
+
+# ---------------------------------------------------------------- what the service publishes
+
+
+def send(service: Service, *outcomes: Any) -> None:
+    service.wechat.plan.extend(outcomes)
+    for _ in outcomes:
+        send_api(load_event("send_api/send_subscription"), FakeContext())
+
+
+def fail(service: Service) -> None:
+    send(service, answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
+
+
+def lose(service: Service) -> None:
+    send(service, lost())
+
+
+def use_up(service: Service) -> None:
+    send(service, answer(45009))
+
+
+def break_account(service: Service) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", answer(40164))
+    send_api(load_event("send_api/send_subscription"), FakeContext())
+
+
+def mend_account(service: Service) -> None:
+    break_account(service)
+    service.bus.notices.clear()
+    service.wechat.refusals.clear()
+    service.clock.advance(300)
+    send(service, answer(0))
+
+
+def refuse_token(service: Service) -> None:
+    service.wechat.refuse_tokens("wx-shop", answer(40125))
+    token_refresh(load_event("token_refresh/schedule"), FakeContext())
+
+
+PUBLISHED: dict[str, Callable[[Service], None]] = {
+    "published/message_failed": fail,
+    "published/message_unknown": lose,
+    "published/circuit_opened": break_account,
+    "published/circuit_closed": mend_account,
+    "published/quota_reached": use_up,
+    "published/token_failed": refuse_token,
+}
+
+
+def shape(value: object) -> object:
+    """The names and the types of it."""
+    if isinstance(value, dict):
+        return {name: shape(each) for name, each in value.items()}
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_event_is_as_its_example(
+    service: Service, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    example = load_event(name)
+    PUBLISHED[name](service)
+    (notice,) = service.bus.notices
+    assert (notice.detail_type, shape(notice.detail)) == (example["detail-type"], shape(example["detail"]))
+    assert list(notice.detail) == list(example["detail"])
+    times = [value for key, value in example["detail"].items() if key in {"at", "opened_at", "held_until"}]
+    assert all(re.fullmatch(r"2026-03-01T\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
+    (entry,) = put(monkeypatch, notice)
+    assert (entry["Source"], entry["DetailType"]) == (example["source"], example["detail-type"])
+    assert shape(json.loads(entry["Detail"])) == shape(example["detail"])
+
+
+def put(monkeypatch: pytest.MonkeyPatch, notice: Notice) -> list[dict[str, Any]]:
+    """What is given to EventBridge."""
+    entries: list[dict[str, Any]] = []
+
+    def call(_service: str, _method: str, _action: str, **request: Any) -> dict[str, Any]:
+        entries.extend(request["Entries"])
+        return {"Entries": [{"EventId": "e"} for _ in request["Entries"]]}
+
+    monkeypatch.setattr(events, "call", call)
+    assert events.EventBus("bus").publish([notice]) == 0
+    return entries
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("published/")])
+def test_an_example_is_an_event_as_eventbridge_delivers_it(name: str) -> None:
+    assert name in PUBLISHED
+    assert list(load_event(name)) == [
+        "version",
+        "id",
+        "detail-type",
+        "source",
+        "account",
+        "time",
+        "region",
+        "resources",
+        "detail",
+    ]
+
+
+def test_every_kind_of_event_that_is_published_has_an_example() -> None:
+    sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/wechat_notify").rglob("*.py")]
+    name = re.compile(r'"((?:message|circuit|quota|token)\.[a-z]+)"')
+    published = {found for path in sources for found in name.findall(path.read_text(encoding="utf-8"))}
+    assert published == {load_event(example)["detail-type"] for example in PUBLISHED}

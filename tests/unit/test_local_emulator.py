@@ -107,6 +107,79 @@ def test_other_requests_are_authorised_as_before() -> None:
     assert authorised("AmazonSSM.DescribeParameters", {}) == ["*"]
 
 
+@pytest.mark.parametrize(
+    ("action", "sources", "context"),
+    [
+        ("events:PutEvents", ["wechat-notify"] * 3, {"events:source": "wechat-notify"}),
+        ("events:PutEvents", ["wechat-notify", "other"], {"events:source": "other wechat-notify"}),
+        ("events:PutRule", ["wechat-notify"], {}),
+    ],
+)
+def test_policies_hear_of_the_source_of_events(
+    action: str, sources: list[str], context: dict[str, str]
+) -> None:
+    actions = SimpleNamespace(request_tag_context=lambda *_: {"aws:TagKeys": []})
+    emulator.patch_event_sources(actions)
+    body = json.dumps({"Entries": [{"Source": source} for source in sources]}).encode()
+    assert actions.request_tag_context("events", action, body, {}) == {"aws:TagKeys": [], **context}
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "authorised_as"),
+    [
+        ("sqs", "sqs:SendMessageBatch", "sqs:SendMessage"),
+        ("sqs", "sqs:ReceiveMessage", "sqs:ReceiveMessage"),
+        ("sns", "sns:PublishBatch", "sns:PublishBatch"),
+        ("sqs", None, None),
+    ],
+)
+def test_a_batch_is_authorised_as_what_it_is_a_batch_of(
+    service: str, action: str | None, authorised_as: str | None
+) -> None:
+    actions = SimpleNamespace(extract_iam_action=lambda *_: action)
+    emulator.patch_batch_actions(actions)
+    assert actions.extract_iam_action(service, "POST", "/", {}, b"{}", {}) == authorised_as
+
+
+def test_times_that_sqs_refuses_are_refused() -> None:
+    done: list[dict[str, Any]] = []
+
+    class Error(Exception):
+        def __init__(self, code: str, _message: str) -> None:
+            super().__init__(code)
+
+    def act(data: dict[str, Any], _url: str) -> None:
+        done.append(data)
+
+    def change(data: dict[str, Any], _url: str) -> None:
+        done.append(data)
+
+    sqs = SimpleNamespace(
+        _act_send_message=act,
+        _act_change_visibility=change,
+        _Err=Error,
+        _HANDLERS={"SendMessage": act, "ChangeMessageVisibility": change, "ListQueues": done.append},
+    )
+    emulator.patch_queue_times(sqs)
+    allowed = [
+        (sqs._act_send_message, {"DelaySeconds": 900}),
+        (sqs._HANDLERS["SendMessage"], {"DelaySeconds": None}),
+        (sqs._HANDLERS["ChangeMessageVisibility"], {"VisibilityTimeout": "43200"}),
+    ]
+    for handler, data in allowed:
+        handler(data, "url")
+    assert done == [data for _, data in allowed]
+    refused = [
+        (sqs._act_send_message, {"DelaySeconds": 901}),
+        (sqs._HANDLERS["SendMessage"], {"DelaySeconds": "-1"}),
+        (sqs._HANDLERS["ChangeMessageVisibility"], {"VisibilityTimeout": 43_201}),
+    ]
+    for handler, data in refused:
+        with pytest.raises(Error, match="InvalidParameterValue"):
+            handler(data, "url")
+    assert len(done) == len(allowed)
+
+
 def test_functions_run_with_their_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/emulators/python")
     runtime = SimpleNamespace(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,104 @@ def refusals(body: object) -> list[tuple[str, str]]:
 def wire(body: object) -> Body:
     sent: Body = json.loads(parse_message(body)[0].wire())
     return sent
+
+
+# --- What its sender asks of this service ------------------------------------------------------
+
+WISHES = {"expires_at": "2026-11-21T18:00:00+08:00", "delivery": "at_least_once"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wish_stands_beside_kind_and_never_goes_to_wechat(name: str) -> None:
+    message, warnings = parse_message(example(name) | WISHES)
+    assert warnings == []
+    assert message.expires_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert message.delivery == "at_least_once"
+    assert message.wire() == parse_message(example(name))[0].wire()
+    assert (
+        message.identified("order-1").wire() == parse_message(example(name))[0].identified("order-1").wire()
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("field", WISHES)
+def test_a_wish_may_be_absent_or_null(name: str, field: str) -> None:
+    message, _ = parse_message(example(name) | {field: None})
+    assert (message.expires_at, message.delivery) == (None, None)
+    assert message.wire() == parse_message(example(name))[0].wire()
+
+
+@pytest.mark.parametrize("name", ["subscription", "template", "mini_program_template"])
+def test_a_keyword_that_is_spelled_like_a_wish_is_wechats(name: str) -> None:
+    data = {word: {"value": "x"} for word in ("kind", "expires_at", "delivery")}
+    body = with_(name, "data", data)
+    body.pop("emphasis_keyword", None)
+    assert wire(body)["data"] == data
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-21T18:00:00",
+        "2026-11-21",
+        "tomorrow",
+        "",
+        "18:00",
+        [],
+        {},
+        True,
+        10**30,
+        "2026-13-01T00:00:00Z",
+    ],
+    ids=str,
+)
+def test_an_expiry_is_a_time_with_its_zone(name: str, value: object) -> None:
+    [violation] = violations(example(name) | {"expires_at": value})
+    assert (violation.path, violation.rule) == ("expires_at", "time")
+    assert "2026-11-21T18:00:00+08:00" in violation.text.en
+    assert CHINESE.search(violation.text.zh)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", ["exactly_once", "", "AT_LEAST_ONCE", True, 1, [], {}])
+def test_a_delivery_is_one_of_two(name: str, value: object) -> None:
+    [violation] = violations(example(name) | {"delivery": value})
+    assert (violation.path, violation.rule) == ("delivery", "choice")
+    assert violation.limit == "at_most_once, at_least_once"
+
+
+# --- The id that WeChat can know a second copy by -------------------------------------------------
+
+message_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
+
+
+@quick
+@given(message_ids, message_ids)
+def test_a_template_is_identified_by_at_most_32_ascii_bytes_that_stay_the_same(one: str, other: str) -> None:
+    template = parse_message(without("template", "client_msg_id"))[0]
+    sent = json.loads(template.identified(one).wire())["client_msg_id"]
+    assert 1 <= len(sent) <= 32
+    assert sent.isascii()
+    assert sent == (one if len(one) <= 32 else hashlib.sha256(one.encode()).hexdigest()[:32])
+    again = json.loads(template.identified(other).wire())["client_msg_id"]
+    assert (again == sent) == (one == other)
+    assert "client_msg_id" not in json.loads(template.wire())
+
+
+@pytest.mark.parametrize("own", ["refund-7", "x", "x" * 64])
+def test_a_callers_own_client_msg_id_is_kept(own: str) -> None:
+    template = parse_message(with_("template", "client_msg_id", own))[0]
+    assert template.identified("order-1") == template
+    assert wire(with_("template", "client_msg_id", own))["client_msg_id"] == own
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "template"])
+def test_no_other_kind_is_identified(name: str) -> None:
+    message, _ = parse_message(example(name))
+    assert message.identified("order-1") is message
+    assert not message.deduplicated
+    assert Template.deduplicated
 
 
 # --- What is printed in the documentation -------------------------------------------------------

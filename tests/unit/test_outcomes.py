@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
-from tests.fakes import OPENID, body
+from tests.fakes import ERRCODES, OPENID, START, answer, body, lost, misdirected, unreachable
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import Bilingual, InvalidMessageError, Violation, WeChatNotifyError
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    IllegalTransitionError,
+    InvalidMessageError,
+    Outcome,
+    StartedError,
+    Status,
+    StorageError,
+    Violation,
+    WeChatNotifyError,
+    iso_time,
+    outcome_from_dict,
+)
 
 
 def violation(path: str, rule: str = "missing") -> Violation:
@@ -89,3 +103,44 @@ def test_a_message_keyed_by_an_openid_is_refused_without_naming_it(message: obje
         parse_message(message)
     assert OPENID not in repr(refused.value.args) + str(refused.value)
     assert not [wrong for wrong in refused.value.violations if OPENID in wrong.for_log()]
+
+
+@pytest.mark.parametrize(
+    "outcome", [*map(answer, ERRCODES), lost(), unreachable(), misdirected()], ids=lambda o: str(o.errcode)
+)
+def test_an_outcome_survives_its_way_from_function_to_function(outcome: Outcome) -> None:
+    assert outcome_from_dict(json.loads(json.dumps(asdict(outcome)))) == outcome
+
+
+def test_an_outcome_of_an_older_function_speaks_about_its_message_only() -> None:
+    fields = asdict(answer(45009))
+    del fields["holds"], fields["repeats"]
+    assert outcome_from_dict(fields).holds is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (START, "2026-03-01T07:04:05.000Z"),
+        (START + 0.25, "2026-03-01T07:04:05.250Z"),
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (253402300799.0, "9999-12-31T23:59:59.000Z"),
+        (253402351199.0, "9999-12-31T23:59:59.000Z"),  # 9999-12-31T23:59:59-14:00, an expiry that is one
+        (-62135647200.0, "0001-01-01T00:00:00.000Z"),  # 0001-01-01T00:00:00+14:00
+    ],
+)
+def test_a_time_for_people_and_programs(seconds: float, text: str) -> None:
+    assert iso_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (IllegalTransitionError(Status.SENT, Status.QUEUED), "sent -> queued"),
+        (IllegalTransitionError(None, Status.SENT), "None -> sent"),
+        (StartedError(Status.SENDING), "sending"),
+        (StorageError("write it", "ThrottlingException"), "write it: ThrottlingException"),
+    ],
+)
+def test_an_error_says_what_a_log_needs(error: WeChatNotifyError, text: str) -> None:
+    assert str(error) == text

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +27,23 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
+from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
 from wechat_notify.core.envelope import BODY_BYTES_MOST, parse_queue_body
+from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
+from wechat_notify.telemetry import Telemetry
 
 BODIES = sorted((Path(__file__).parents[1] / "bodies").glob("*.json"))
 SUBSCRIPTION = load_event("send_api/send_subscription")
-MIDNIGHT = 8 * 3600 + 55 * 60 + 55
+KEYED = load_event("send_api/idempotency_key")
+GET = load_event("send_api/get_message")
+DELETE = load_event("send_api/delete_message")
+RESET = 8 * 3600 + 55 * 60 + 55 + 120
+"""Seconds until midnight in Beijing by the slowest clock."""
+MSGID = 1864323726461255680
+TIME = re.compile(r"2026-03-01T07:\d\d:\d\d\.\d{3}Z")
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 Answer = dict[str, Any]
@@ -62,6 +74,29 @@ def call(event: Answer) -> tuple[int, Answer, Answer]:
 def post(content: object, **headers: str) -> tuple[int, Answer, Answer]:
     text = content if isinstance(content, str) else json.dumps(content)
     return call({**SUBSCRIPTION, "headers": {**SUBSCRIPTION["headers"], **headers}, "body": text})
+
+
+def keyed(content: object = None, key: str = KEY, **headers: str) -> tuple[int, Answer, Answer]:
+    """The message ``body()``, or another one, with an ``Idempotency-Key``."""
+    return post(body() if content is None else content, **{"idempotency-key": key, **headers})
+
+
+def look(key: str = KEY, account: str = "shop") -> tuple[int, Answer, Answer]:
+    return call({**GET, "pathParameters": {"account": account, "id": key}})
+
+
+def cancel(key: str = KEY, account: str = "shop") -> tuple[int, Answer, Answer]:
+    return call({**DELETE, "pathParameters": {"account": account, "id": key}})
+
+
+def replayed(headers: Answer) -> bool:
+    return bool(headers.get("Idempotent-Replayed") == "true")
+
+
+def counts(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """What was counted since the last look, under ``service`` alone."""
+    found = [metric for metric in metrics(capsys.readouterr().out) if metric.unit == "Count"]
+    return dict(Counter({m.name: m.value for m in found if not m.dimensions}))
 
 
 # ---------------------------------------------------------------- sent
@@ -408,7 +443,7 @@ def test_a_request_without_a_content_type_is_taken_as_json() -> None:
 
 # ---------------------------------------------------------------- refused by WeChat
 
-RETRY_AFTER = {45011: "60", 43108: "1", 43117: "60", 45009: str(MIDNIGHT), -1: "2"}
+RETRY_AFTER = {45011: "60", 43108: "1", 43117: "60", 45009: str(RESET), -1: "2"}
 STATUS = {
     "recipient": 422,
     "request": 422,
@@ -433,12 +468,12 @@ def test_what_wechat_refuses_is_told_with_its_own_words(service: Service, errcod
     assert status == STATUS[outcome.error_class.value]
     assert (content["errcode"], content["errmsg"]) == (errcode, "WeChat's own words")
     assert (content["rid"], content["class"]) == ("66695e1c-5d4a8e9f-0b2c3d4e", outcome.error_class.value)
-    assert content["retryable"] is outcome.retryable
+    assert content["retryable"] is (outcome.retryable or errcode == 45009)  # when the quota is new
     assert content["detail"] == outcome.hint.en
     assert (content["account"], content["kind"]) == ("shop", "subscription")
     if status in {429, 503}:
         assert headers["Retry-After"] == RETRY_AFTER[errcode]
-    assert ("Retry-After" in headers) == (status in {429, 503} or outcome.retry_after is not None)
+    assert ("Retry-After" in headers) == content["retryable"]
 
 
 def test_the_field_that_wechat_names_is_passed_on(service: Service) -> None:
@@ -456,15 +491,19 @@ def test_a_lost_answer_is_an_unknown_outcome(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [(unreachable(), 503), (answer(40164, "invalid ip 198.51.100.7"), 502)]
+    ("outcome", "status", "retry_after"),
+    [(unreachable(), 503, "2"), (answer(40164, "invalid ip 198.51.100.7"), 502, "300")],
 )
-def test_without_a_token_the_caller_hears_why(service: Service, outcome: Outcome, status: int) -> None:
+def test_without_a_token_the_caller_hears_why(
+    service: Service, outcome: Outcome, status: int, retry_after: str
+) -> None:
     service.store.tokens.clear()
     service.wechat.refuse_tokens("wx-shop", outcome)
     given, headers, content = call(SUBSCRIPTION)
     assert (given, content["errcode"], content["errmsg"]) == (status, outcome.errcode, outcome.errmsg)
-    assert ("Retry-After" in headers) == (status == 503)
+    assert (headers["Retry-After"], content["retryable"]) == (retry_after, True)
     assert service.wechat.attempts == []
+    assert service.ledger_store.entries == {}
 
 
 def test_a_page_of_something_in_between_is_no_fault_of_the_callers(service: Service) -> None:
@@ -512,6 +551,639 @@ def test_a_missing_hash_key_is_noticed_before_the_message_is_sent(
     monkeypatch.setattr(bootstrap, "openid_hash", missing)
     assert call(SUBSCRIPTION)[0] == 500
     assert service.wechat.attempts == []
+
+
+# ---------------------------------------------------------------- the same message again
+
+
+def test_the_key_is_the_id(service: Service) -> None:
+    status, headers, content = call(KEYED)
+    assert (status, content["id"], replayed(headers)) == (200, "order-20260301", False)
+    assert service.ledger_store.entries.keys() == {("shop", "order-20260301")}
+
+
+def test_the_same_key_and_body_are_one_message_and_the_same_answer(service: Service) -> None:
+    status, headers, content = call(KEYED)
+    again = call(KEYED)
+    assert again == (status, {**headers, "Idempotent-Replayed": "true"}, content)
+    assert content["wechat"]["msgid"] == MSGID > 2**53
+    assert len(service.wechat.attempts) == 1
+
+
+def test_a_cloud_call_is_answered_in_its_own_spelling_again(service: Service) -> None:
+    event = load_event("send_api/cloud_call")
+    event["headers"]["idempotency-key"] = KEY
+    first, again = call(event), call(event)
+    assert first[2] == again[2]
+    assert again[2]["wechat"] == {"errCode": 0, "errMsg": "ok", "msgid": MSGID}
+    service.wechat.plan.append(answer(41030, "invalid page"))
+    event["headers"]["idempotency-key"] = "another"
+    first, again = call(event), call(event)
+    assert first[2] == again[2]
+    assert (again[2]["errCode"], again[2]["errMsg"], "errcode" in again[2]) == (41030, "invalid page", False)
+    assert len(service.wechat.attempts) == 2
+
+
+def test_the_field_that_wechat_named_is_passed_on_again(service: Service) -> None:
+    service.wechat.plan.append(answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
+    first, again = keyed(), keyed()
+    assert first[2] == again[2]
+    assert (again[0], again[2]["field"], replayed(again[1])) == (422, "data.thing1.value", True)
+
+
+def test_warnings_are_given_again(service: Service) -> None:
+    content = body(data={"amount1": {"value": "128"}})
+    first, again = keyed(content), keyed(content)
+    assert first[2] == again[2]
+    assert len(again[2]["warnings"]) == len(service.wechat.attempts) == 1
+
+
+def test_the_order_of_the_fields_and_what_is_wished_make_no_other_message(service: Service) -> None:
+    assert keyed()[0] == 200
+    turned = dict(reversed(body().items())) | {
+        "expires_at": "2026-03-02T00:00:00Z",
+        "delivery": "at_least_once",
+    }
+    status, headers, _ = keyed(turned)
+    assert (status, replayed(headers)) == (200, True)
+    assert len(service.wechat.attempts) == 1
+
+
+def test_another_account_may_use_the_same_key(service: Service) -> None:
+    service.add_account("bank")
+    assert keyed()[0] == 200
+    event = {**KEYED, "pathParameters": {"account": "bank"}}
+    event["headers"] = {**KEYED["headers"], "idempotency-key": KEY}
+    status, headers, content = call(event)
+    assert (status, content["account"], replayed(headers)) == (200, "bank", False)
+    assert len(service.wechat.attempts) == 2
+
+
+SENT, QUEUED, LOST = "sent", "queued", "outcome-unknown"
+# By standing: the status, what the body says of itself, whether it is said again, messages to WeChat.
+SENT_NOW = (200, SENT, False, 1)
+OVER_HTTP = {
+    "queued": (202, QUEUED, True, 0),
+    "sending": (409, "in-flight", False, 0),
+    "abandoned": (504, LOST, False, 0),
+    "sent": (200, SENT, True, 0),
+    "failed": (422, "not-sent", True, 0),
+    "try_again": SENT_NOW,
+    "unknown": (504, LOST, True, 0),
+    "expired": (410, "expired", True, 0),
+    "cancelled": (410, "cancelled", True, 0),
+    "refused": (422, "not-sent", True, 0),
+    "other_body": (422, "idempotency-key-reused", False, 0),
+}
+RESPOND_ASYNC = {**OVER_HTTP, "try_again": (202, QUEUED, False, 0)}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+@pytest.mark.parametrize(("prefer", "expected"), [("", OVER_HTTP), ("respond-async", RESPOND_ASYNC)])
+def test_a_message_that_was_handed_over_before_is_answered_by_its_entry(
+    service: Service, *, standing: str, prefer: str, expected: dict[str, tuple[int, str, bool, int]]
+) -> None:
+    bring_about(service, standing)
+    status, headers, content = keyed(prefer=prefer)
+    says = content.get("type", content["status"])
+    attempts = len(service.wechat.attempts)
+    assert (status, str(says).rpartition(":")[2], replayed(headers), attempts) == expected[standing]
+    assert content["id"] == KEY
+    assert content["account"] == "shop"
+    assert ("Location" in headers) == (status == 202)
+    assert ("Retry-After" in headers) == (standing == "sending")
+    if status >= 400:
+        assert content["retryable"] is (standing == "sending")
+
+
+def test_a_message_that_was_to_be_tried_again_is_tried_again_in_earnest(service: Service) -> None:
+    service.wechat.plan.extend([answer(-1), answer(45011), answer(0, msgid=MSGID)])
+    assert [keyed()[0] for _ in range(2)] == [503, 429]
+    service.clock.advance(60)
+    status, headers, content = keyed()
+    assert (status, content["status"], replayed(headers)) == (200, "sent", False)
+    assert replayed(keyed()[1])
+    assert len(service.wechat.attempts) == 3
+    assert look()[2]["attempts"] == 3
+
+
+def test_what_was_tried_twenty_times_is_not_called_worth_another_try(service: Service) -> None:
+    service.wechat.plan.extend([answer(-1)] * 21)
+    for number in range(1, 23):
+        status, headers, content = keyed()
+        assert status == 503
+        assert (content["retryable"], "Retry-After" in headers) == (number < 20, number < 20)
+        assert replayed(headers) == (number > 20)
+    assert len(service.wechat.attempts) == 20
+    assert (look()[2]["reason"], look()[2]["retryable"]) == ("retries_exhausted", False)
+
+
+def test_a_lost_answer_is_no_reason_to_send_it_again(service: Service) -> None:
+    service.wechat.plan.append(lost())
+    first, again = keyed(), keyed()
+    assert (first[0], again[0], again[2]["type"]) == (504, 504, "urn:wechat-notify:problem:outcome-unknown")
+    assert (again[2]["class"], again[2]["retryable"], replayed(again[1])) == ("unknown", False, True)
+    assert len(service.wechat.attempts) == 1
+
+
+@pytest.mark.parametrize("wish", [{"delivery": "at_least_once"}, {}])
+def test_a_lost_answer_is_repeated_where_that_does_no_harm(service: Service, wish: Answer) -> None:
+    content = body("subscription" if wish else "template", **wish)
+    service.wechat.plan.append(lost())
+    assert keyed(content)[0] == 504
+    status, headers, answered = keyed(content)
+    assert (status, answered["status"], replayed(headers)) == (200, "sent", False)
+    assert len(service.wechat.attempts) == 2
+
+
+def test_an_answer_after_a_lost_one_does_not_make_the_lost_one_known(service: Service) -> None:
+    content = body(delivery="at_least_once")
+    service.wechat.plan.extend([lost(), answer(43101, "user refuse to accept the msg")])
+    keyed(content)
+    status, _, answered = keyed(content)
+    assert (status, answered["type"], answered["class"]) == (
+        504,
+        "urn:wechat-notify:problem:outcome-unknown",
+        "unknown",
+    )
+
+
+def test_an_expired_message_is_gone_and_was_not_sent(service: Service) -> None:
+    content = body(expires_at="2026-03-01T15:04:05+08:00")  # this very second
+    for again in (False, True):
+        status, headers, answered = keyed(content)
+        assert (status, answered["type"]) == (410, problem("expired"))
+        assert (answered["class"], answered["retryable"], replayed(headers)) == ("request", False, again)
+    assert service.wechat.attempts == []
+    assert look()[2]["status"] == "expired"
+
+
+def test_a_message_that_expires_later_is_sent_without_our_own_words(service: Service) -> None:
+    assert keyed(body(expires_at="2026-03-01T15:04:06+08:00", delivery="at_most_once"))[0] == 200
+    (sent,) = service.wechat.accepted
+    assert json.loads(sent.wire()).keys() == {"touser", "template_id", "data"}
+    assert look()[2]["expires_at"] == "2026-03-01T07:04:06.000Z"
+
+
+@pytest.mark.parametrize("wrong", [{"expires_at": "2026-03-01T15:04:05"}, {"delivery": "exactly_once"}])
+def test_a_wish_that_is_none_is_refused(service: Service, wrong: Answer) -> None:
+    status, _, content = keyed(body() | wrong)
+    assert (status, [error["path"] for error in content["errors"]]) == (422, list(wrong))
+    assert service.ledger_store.entries == {}
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "x" * 65, "two words", "a\tb", "a,b", "订单", "caf\u00e9", "a\x7f", "a\n"]
+)
+def test_a_key_that_is_none_is_refused(service: Service, key: str) -> None:
+    status, headers, content = keyed(key=key)
+    assert (status, content["type"]) == (400, problem("invalid_idempotency_key"))
+    assert (content["retryable"], "Retry-After" in headers) == (False, False)
+    assert service.ledger_store.puts == len(service.wechat.attempts) == 0
+    (line,) = service.lines("message refused")
+    assert line["reason"] == "invalid_idempotency_key"
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 64, "!~", "a/b?c#d%2F", "0"])
+def test_every_visible_ascii_character_may_be_in_a_key(service: Service, key: str) -> None:
+    assert keyed(key=key)[2]["id"] == key
+    assert replayed(keyed(key=key)[1])
+    assert (look(key)[0], look(key)[2]["id"], len(service.wechat.attempts)) == (200, key, 1)
+
+
+def test_the_location_leads_to_any_id(service: Service) -> None:
+    _, headers, _ = keyed(key="a/b?c#d%2F", prefer="respond-async")
+    assert headers["Location"] == "/v1/accounts/shop/messages/a%2Fb%3Fc%23d%252F"
+    assert len(service.queue.bodies) == 1
+
+
+def test_a_request_that_comes_while_the_first_one_is_at_it_is_told_to_wait(service: Service) -> None:
+    meanwhile: list[tuple[int, Answer, Answer]] = []
+    service.wechat.while_in_flight = lambda _message: meanwhile.append(keyed())
+    assert keyed()[0] == 200
+    ((status, headers, content),) = meanwhile
+    assert (status, content["type"], headers["Retry-After"]) == (409, problem("in_flight"), "2")
+    assert content["retryable"]
+    assert len(service.wechat.attempts) == 1
+    service.wechat.while_in_flight = lambda _message: None
+    assert replayed(keyed()[1])
+
+
+def test_of_requests_that_come_together_one_is_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each execution environment has a log and metrics of its own.
+    own = threading.local()
+
+    def telemetry() -> Telemetry:
+        if not hasattr(own, "telemetry"):
+            own.telemetry = Service().telemetry
+        mine: Telemetry = own.telemetry
+        return mine
+
+    monkeypatch.setattr(bootstrap, "telemetry", telemetry)
+    together = threading.Barrier(8)
+
+    def request(_number: int) -> tuple[int, bool]:
+        together.wait(10)
+        status, headers, _ = keyed()
+        return status, replayed(headers)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = Counter(pool.map(request, range(8)))
+    assert len(service.wechat.attempts) == 1
+    assert answers.pop((200, False)) == 1
+    assert answers.keys() <= {(409, False), (200, True)}
+
+
+def test_a_message_that_waits_on_the_queue_is_put_there_again(service: Service) -> None:
+    """The answer to the first request may have been lost before the message reached the queue."""
+    for again in (False, True):
+        status, headers, content = keyed(prefer="respond-async")
+        assert (status, content["status"], replayed(headers)) == (202, "queued", again)
+        assert headers["Location"] == f"/v1/accounts/shop/messages/{KEY}"
+    assert len(service.queue.bodies) == 2
+    assert len({parse_queue_body(queued, default_id="m1").id for queued in service.queue.bodies}) == 1
+    assert service.queue.groups == ["shop"] * 2
+
+
+def test_another_message_under_a_key_that_waits_is_not_put_on_the_queue(service: Service) -> None:
+    keyed(prefer="respond-async")
+    status, _, content = keyed(OTHER, prefer="respond-async")
+    assert (status, content["type"]) == (422, problem("idempotency_key_reused"))
+    assert len(service.queue.bodies) == 1
+
+
+def test_a_queue_that_did_not_take_the_message_may_take_it_later(service: Service) -> None:
+    service.queue.failing = "ServiceUnavailable"
+    assert keyed(prefer="respond-async")[0] == 503
+    assert (look()[2]["status"], look()[2]["reason"]) == ("failed", "try_again")
+    service.queue.failing = None
+    status, headers, _ = keyed(prefer="respond-async")
+    assert (status, replayed(headers), len(service.queue.bodies)) == (202, False, 1)
+
+
+# ---------------------------------------------------------------- what is held
+
+
+def test_what_an_earlier_answer_holds_is_not_sent(service: Service) -> None:
+    service.wechat.plan.append(answer(45009, "reach max api daily quota limit"))
+    keyed(key="first")
+    service.clock.advance(100)
+    status, headers, content = keyed()
+    assert (status, headers["Retry-After"]) == (429, str(RESET - 100))
+    assert (content["class"], content["errcode"], content["retryable"]) == ("quota", 45009, True)
+    assert "2026-03-01T16:02:00.000Z" in content["detail"]
+    assert content["id"] == KEY
+    assert len(service.wechat.attempts) == 1
+    assert service.ledger_store.entries.keys() == {("shop", "first")}
+    assert look()[0] == 404
+
+
+def test_what_is_held_of_a_broken_account_is_no_limit(service: Service) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", answer(40164, "invalid ip 198.51.100.7"))
+    first, second = keyed(), keyed()
+    assert first[0] == second[0] == 502
+    assert first[1]["Retry-After"] == second[1]["Retry-After"] == "300"
+    assert (second[2]["class"], second[2]["errcode"], second[2]["retryable"]) == ("config", 40164, True)
+    assert len(service.refresher.asked) == 1
+
+
+def test_another_kind_and_another_account_go_on(service: Service) -> None:
+    service.add_account("bank")
+    service.wechat.plan.append(answer(45009))
+    assert keyed()[0] == 429
+    assert post(body("template"))[0] == 200
+    assert call({**SUBSCRIPTION, "pathParameters": {"account": "bank"}})[0] == 200
+    assert post(body())[0] == 429
+
+
+def test_a_held_message_goes_out_under_the_same_key_when_the_time_is_up(service: Service) -> None:
+    service.wechat.plan.append(answer(45011))
+    assert [keyed()[0], keyed()[0]] == [429, 429]
+    service.clock.advance(60)
+    status, headers, _ = keyed()
+    assert (status, replayed(headers), len(service.wechat.attempts)) == (200, False, 2)
+
+
+WHILE_HELD = {**OVER_HTTP, "abandoned": (504, LOST, True, 0)}
+
+
+@pytest.mark.parametrize("trouble", ["held", "no token"])
+@pytest.mark.parametrize("standing", [name for name in STANDINGS if name != "try_again"])
+def test_what_is_held_does_not_hide_what_became_of_a_message(
+    service: Service, standing: str, trouble: str
+) -> None:
+    bring_about(service, standing)
+    if trouble == "held":
+        service.wechat.plan.append(answer(45009))
+        keyed(key="first")
+    else:
+        service.store.tokens.clear()
+        service.wechat.refuse_tokens("wx-shop", unreachable())
+        service.sender._tokens._cache.clear()
+    service.forget()
+    status, headers, content = keyed()
+    says = str(content.get("type", content["status"])).rpartition(":")[2]
+    assert (status, says, replayed(headers), len(service.wechat.attempts)) == WHILE_HELD[standing]
+
+
+def test_what_is_to_be_tried_again_is_held_like_any_other(service: Service) -> None:
+    bring_about(service, "try_again")
+    service.wechat.plan.append(answer(45009))
+    keyed(key="first")
+    assert keyed()[0] == 429
+    assert look()[2]["reason"] == "try_again"
+
+
+# ---------------------------------------------------------------- the ledger in trouble
+
+
+def test_nothing_is_sent_that_the_ledger_does_not_know(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.ledger_store.failing = {"put": "ProvisionedThroughputExceededException"}
+    status, headers, content = keyed()
+    assert (status, content["type"], headers["Retry-After"]) == (503, problem("storage"), "2")
+    assert (content["class"], content["retryable"]) == ("transient", True)
+    assert service.wechat.attempts == []
+    (line,) = service.lines("message refused")
+    assert (line["reason"], line["detail"]) == (
+        "storage",
+        "write the message's entry: ProvisionedThroughputExceededException",
+    )
+    assert counts(capsys) == {"MessagesRefused": 1}
+    service.ledger_store.failing = {}
+    assert (keyed()[0], len(service.wechat.attempts)) == (200, 1)
+
+
+def test_nothing_is_queued_that_the_ledger_does_not_know(service: Service) -> None:
+    service.ledger_store.failing = {"put": "ServiceUnavailable"}
+    assert keyed(prefer="respond-async")[0] == 503
+    assert service.queue.bodies == []
+
+
+def test_circuits_that_cannot_be_read_hold_up_nothing(service: Service) -> None:
+    service.ledger_store.failing = {"read_circuits": "ServiceUnavailable", "put_circuits": "x"}
+    assert keyed()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(answer(0, msgid=MSGID), 200), (answer(43101), 422), (lost(), 504)]
+)
+def test_the_caller_hears_what_could_not_be_recorded(
+    service: Service, capsys: pytest.CaptureFixture[str], *, outcome: Outcome, status: int
+) -> None:
+    def fail(_message: Message) -> None:
+        service.ledger_store.failing = {"put": "ServiceUnavailable"}
+
+    service.wechat.while_in_flight = fail
+    service.wechat.plan.append(outcome)
+    given, headers, content = keyed()
+    assert (given, replayed(headers)) == (status, False)
+    assert content.get("errcode", content.get("wechat", {}).get("errcode")) == outcome.errcode
+    (line,) = service.lines("message attempted")
+    assert (line["level"], line["status"], line["errcode"] if outcome.errcode is not None else None) == (
+        "ERROR",
+        "sending",
+        outcome.errcode,
+    )
+    assert counts(capsys) == {"AnswersNotRecorded": 1}
+    assert service.bus.notices == []
+
+    # To everybody else the answer is lost, when nobody can be at it any more.
+    service.ledger_store.failing = {}
+    assert (keyed()[0], look()[2]["status"]) == (409, "sending")
+    service.clock.advance(60 + 120)
+    assert (look()[2]["status"], look()[2]["reason"]) == ("unknown", "answer_not_recorded")
+    assert keyed()[0] == 504
+    assert counts(capsys) == {"MessagesStanding": 1, "MessagesUnknown": 1}
+    assert len(service.wechat.attempts) == 1
+
+
+# ---------------------------------------------------------------- looked up
+
+
+def test_a_message_that_was_sent_can_be_looked_up(service: Service) -> None:
+    service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
+    call(KEYED)
+    response = lambda_handler(GET, FakeContext())
+    assert f'"msgid": {MSGID}' in response["body"]
+    status, _, content = call(GET)
+    assert (status, content) == (
+        200,
+        {
+            "id": "order-20260301",
+            "account": "shop",
+            "kind": "subscription",
+            "template_id": "J5tWfHcX2mNq8sVbLd0RyGkPzEuA3oTi9wQxCjB6lM4",
+            "openid_hash": service.openid_hash(OPENID),
+            "status": "sent",
+            "attempts": 1,
+            "created_at": "2026-03-01T07:04:05.000Z",
+            "updated_at": "2026-03-01T07:04:05.250Z",
+            "timeline": [
+                {"status": "sending", "at": "2026-03-01T07:04:05.000Z"},
+                {"status": "sent", "at": "2026-03-01T07:04:05.250Z", "errcode": 0},
+            ],
+            "wechat": {"errcode": 0, "errmsg": "ok", "msgid": MSGID},
+        },
+    )
+
+
+RID = "66695e1c-5d4a8e9f-0b2c3d4e"
+LOOKED_UP: dict[str, tuple[list[str], Answer]] = {
+    "queued": (["queued"], {"attempts": 0}),
+    "sending": (["sending"], {"attempts": 1}),
+    "abandoned": (["sending"], {"attempts": 1, "reason": "answer_not_recorded"}),
+    "sent": (["sending", "sent"], {"attempts": 1}),
+    "failed": (["sending", "failed"], {"class": "recipient", "retryable": False}),
+    "try_again": (["sending", "failed"], {"class": "transient", "retryable": True, "reason": "try_again"}),
+    "unknown": (["sending", "unknown"], {"class": "unknown", "retryable": False}),
+    "expired": (["expired"], {"attempts": 0}),
+    "cancelled": (["queued", "cancelled"], {"attempts": 0, "reason": "cancelled"}),
+    "refused": (["failed"], {"attempts": 0, "reason": "unknown_account"}),
+    "other_body": (["sending", "sent"], {"attempts": 1}),
+}
+STATUS_OF = {"abandoned": "unknown", "try_again": "failed", "refused": "failed", "other_body": "sent"}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_every_state_can_be_looked_up(service: Service, standing: str) -> None:
+    bring_about(service, standing)
+    status, headers, content = look()
+    timeline, fields = LOOKED_UP[standing]
+    assert (status, content["status"]) == (200, STATUS_OF.get(standing, standing))
+    assert [change["status"] for change in content["timeline"]] == timeline
+    assert {name: content.get(name) for name in fields} == fields
+    assert ("reason" in content) == ("reason" in fields)
+    times = [content["created_at"], content["updated_at"], *(change["at"] for change in content["timeline"])]
+    assert all(TIME.fullmatch(time) for time in times)
+    assert None not in content.values()
+    assert ("class" in content) == ("hint" in content) == (standing in {"failed", "try_again", "unknown"})
+    assert ("wechat" in content) == (standing in {"sent", "failed", "try_again", "other_body"})
+    assert headers.keys() == {"Content-Type"}
+    seen = json.dumps(content, ensure_ascii=False)
+    assert OPENID not in seen
+    assert "thing1" not in seen
+    assert "礼盒" not in seen
+
+
+def test_what_wechat_said_of_a_refused_message_can_be_looked_up(service: Service) -> None:
+    bring_about(service, "failed")
+    content = look()[2]
+    assert content["wechat"] == {"errcode": 43101, "errmsg": "user refuse to accept the msg", "rid": RID}
+    assert content["timeline"][-1]["errcode"] == 43101
+    assert content["hint"] == {"en": "What to do about 43101.", "zh": "如何处理 43101。"}
+
+
+@pytest.mark.parametrize(
+    ("account", "key"),
+    [
+        ("shop", "another"),
+        ("bank", KEY),
+        ("nobody", KEY),
+        ("Shop", KEY),
+        ("shop#", KEY),
+        ("shop", ""),
+        ("shop", "x" * 65),
+        ("shop", "x" * 5000),
+        ("shop", "two words"),
+        ("shop", "订单"),
+    ],
+)
+def test_a_message_of_nobodys_or_of_another_account_is_not_found(
+    service: Service, capsys: pytest.CaptureFixture[str], *, account: str, key: str
+) -> None:
+    service.add_account("bank")
+    keyed()
+    capsys.readouterr()
+    for ask in (look, cancel):
+        status, headers, content = ask(key, account)
+        assert (status, content["type"]) == (404, problem("unknown_message"))
+        assert (content["retryable"], "Retry-After" in headers) == (False, False)
+    assert service.lines("message refused") == []
+    assert [line["reason"] for line in service.lines("invocation finished")[1:]] == ["unknown_message"] * 2
+    assert counts(capsys) == {}
+
+
+@pytest.mark.parametrize("ask", [look, cancel])
+def test_a_ledger_that_does_not_answer_is_a_reason_to_ask_again(service: Service, ask: Any) -> None:
+    service.ledger_store.failing = {"read": "ServiceUnavailable"}
+    status, headers, content = ask()
+    assert (status, headers["Retry-After"], content["retryable"]) == (503, "2", True)
+
+
+@pytest.mark.parametrize("ask", [look, cancel])
+def test_an_entry_that_cannot_be_told_brings_down_one_answer(
+    service: Service, monkeypatch: pytest.MonkeyPatch, ask: Any
+) -> None:
+    monkeypatch.setattr(service.ledger_store, "read", break_down)
+    status, _, content = ask()
+    assert (status, OPENID in json.dumps(content)) == (500, False)
+    assert OPENID not in service.log.getvalue()
+
+
+# ---------------------------------------------------------------- cancelled
+
+
+def test_a_message_that_waits_can_be_cancelled(service: Service) -> None:
+    keyed(prefer="respond-async")
+    first, again = cancel(), cancel()
+    assert first == again
+    status, _, content = again
+    assert (status, content["status"], content["reason"]) == (200, "cancelled", "cancelled")
+    assert [change["status"] for change in content["timeline"]] == ["queued", "cancelled"]
+    assert look()[2] == content
+    assert keyed(prefer="respond-async")[0] == 410
+    assert (len(service.queue.bodies), service.wechat.attempts) == (1, [])
+
+
+CANCELLED = {
+    **dict.fromkeys(STANDINGS, 409),
+    "queued": 200,
+    "cancelled": 200,
+}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_only_what_has_not_started_can_be_cancelled(service: Service, standing: str) -> None:
+    bring_about(service, standing)
+    before = look()[2]
+    status, headers, content = cancel()
+    assert status == CANCELLED[standing]
+    if status == 409:
+        started = "sending" if standing == "abandoned" else before["status"]
+        assert (content["type"], content["message_status"]) == (problem("already_started"), started)
+        assert (content["retryable"], "Retry-After" in headers) == (False, False)
+        assert look()[2] == before
+
+
+def test_what_goes_out_meanwhile_is_not_cancelled(service: Service) -> None:
+    meanwhile: list[tuple[int, Answer, Answer]] = []
+    service.wechat.while_in_flight = lambda _message: meanwhile.append(cancel())
+    assert keyed()[0] == 200
+    ((status, _, content),) = meanwhile
+    assert (status, content["message_status"]) == (409, "sending")
+    assert look()[2]["status"] == "sent"
+
+
+# ---------------------------------------------------------------- what is told to the team's automation
+
+
+def test_a_message_that_was_sent_is_nothing_to_tell(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    assert [keyed()[0], keyed()[0], keyed(key="later", prefer="respond-async")[0]] == [200, 200, 202]
+    assert [look()[0], cancel()[0]] == [200, 409]
+    assert service.lines("not reported") == []
+
+
+TOLD = {
+    "failed": (answer(43101), ["message.failed"]),
+    "try_again": (answer(-1), []),
+    "lost": (lost(), ["message.unknown"]),
+    "quota": (answer(45009), ["quota.reached"]),
+    "a minute's": (answer(45011), []),
+    "permission": (answer(48001), ["circuit.opened", "message.failed"]),
+}
+
+
+@pytest.mark.parametrize(("outcome", "told"), TOLD.values(), ids=TOLD.keys())
+def test_what_became_of_a_message_is_told_once(service: Service, outcome: Outcome, told: list[str]) -> None:
+    service.wechat.plan.append(outcome)
+    keyed()
+    assert [notice.detail_type for notice in service.bus.notices] == told
+    keyed()
+    assert [notice.detail_type for notice in service.bus.notices] == told
+
+
+def test_a_bus_that_takes_nothing_changes_no_answer(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.bus.failing = "ServiceUnavailable"
+    service.wechat.plan.append(answer(48001))
+    assert keyed()[0] == 502
+    (line,) = service.lines("events not published")
+    assert (line["level"], line["count"]) == ("ERROR", 2)
+    assert counts(capsys) == {"MessagesFailed": 1, "CircuitsOpened": 1, "EventsNotPublished": 2}
+
+
+@pytest.mark.parametrize("broken", ["made", "used"])
+def test_a_bus_that_breaks_down_changes_no_answer(
+    service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    if broken == "made":
+        monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    else:
+        monkeypatch.setattr(service.bus, "publish", break_down)
+    service.wechat.plan.append(answer(43101))
+    assert keyed()[0] == 422
+    assert len(service.lines("not reported")) == len(service.lines("events not published")) == 1
+    assert counts(capsys) == {"MessagesFailed": 1, "EventsNotPublished": 1}
+    assert OPENID not in service.log.getvalue()
 
 
 # ---------------------------------------------------------------- what is seen of it
@@ -563,12 +1235,24 @@ def test_a_refusal_that_cannot_be_logged_is_answered_as_it_is(
 def test_neither_openid_nor_token_nor_secret_is_seen(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    service.telemetry.logger.setLevel("DEBUG")
     service.wechat.plan.extend([answer(0), answer(43101), lost(), answer(40001), answer(40001)])
-    said = [lambda_handler(SUBSCRIPTION, FakeContext()) for _ in range(4)]
+    keys = [f"order-{number}" for number in range(5)]
+    events = [{**KEYED, "headers": {**KEYED["headers"], "idempotency-key": key}} for key in keys]
+    said = [lambda_handler(event, FakeContext()) for event in events * 2]
+    said += [
+        lambda_handler({**event, "pathParameters": {"account": "shop", "id": key}}, FakeContext())
+        for event in (GET, DELETE)
+        for key in keys
+    ]
     said += [lambda_handler(load_event("send_api/invalid_message"), FakeContext())]
     said += [lambda_handler(load_event("send_api/duplicate_key"), FakeContext())]
-    seen = json.dumps(said) + service.log.getvalue() + capsys.readouterr().out
+    kept = [repr(entry) for entry in service.ledger_store.history] + [repr(service.ledger_store.circuits)]
+    told = [json.dumps([notice.detail_type, notice.detail]) for notice in service.bus.notices]
+    assert (len(kept), len(told)) == (9, 3)
+    seen = json.dumps(said) + service.log.getvalue() + capsys.readouterr().out + "".join(kept + told)
     assert len(service.lines("message attempted")) == 4
+    assert len(service.lines("message not attempted")) == 6
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from functions.send_api.handler import lambda_handler as send_api
 from functions.send_queue.handler import lambda_handler
 from tests.fakes import (
     OPENID,
@@ -22,8 +23,13 @@ from tests.fakes import (
     metrics,
     unreachable,
 )
+from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
+from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.envelope import parse_queue_body, queue_body
+from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
+from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
 from wechat_notify.telemetry import InvocationError
 
@@ -44,6 +50,58 @@ def handle(name: str, *, seconds_left: float = 60.0) -> list[str]:
 
 def ids(event: dict[str, Any]) -> list[str]:
     return [record["messageId"] for record in event["Records"]]
+
+
+def enqueued(
+    *contents: object,
+    key: str | None = KEY,
+    account: str = "shop",
+    receive_count: int = 1,
+    attributes: dict[str, str] | None = None,
+    **envelope: object,
+) -> dict[str, Any]:
+    """SQS's event with one record for each message, all of them under the same id."""
+    (record,) = load_event("send_queue/parked")["Records"]
+    records = []
+    for number, content in enumerate(contents or [body()]):
+        wrapped = {"account": account, "message": content, **({"id": key} if key else {}), **envelope}
+        records.append(
+            {
+                **record,
+                "messageId": f"m{number}",
+                "receiptHandle": f"r{number}",
+                "body": json.dumps(wrapped),
+                "attributes": {**record["attributes"], "ApproximateReceiveCount": str(receive_count)},
+                "messageAttributes": {
+                    name: {"stringValue": value, "dataType": "String"}
+                    for name, value in (attributes or {}).items()
+                },
+            }
+        )
+    return {"Records": records}
+
+
+def deliver(event: dict[str, Any]) -> list[str]:
+    """The ids of the records that go back."""
+    response = lambda_handler(event, FakeContext())
+    return [item["itemIdentifier"] for item in response["batchItemFailures"]]
+
+
+def entry(service: Service, key: str = KEY, account: str = "shop") -> Entry:
+    return service.ledger_store.entries[account, key]
+
+
+def told(service: Service) -> list[str]:
+    return [notice.detail_type for notice in service.bus.notices]
+
+
+def totals(capsys: Capture) -> dict[str, int]:
+    """What was counted since the last look, under ``service`` alone."""
+    found = [metric for metric in metrics(capsys.readouterr().out) if metric.unit == "Count"]
+    counted = Counter[str]()
+    for metric in found:
+        counted[metric.name] += 0 if metric.dimensions else int(metric.value)
+    return {name: count for name, count in counted.items() if count}
 
 
 def logged_ids(service: Service) -> list[str]:
@@ -90,11 +148,14 @@ def test_a_message_that_is_delivered_twice_has_the_same_id(
     again = json.loads(json.dumps(event))
     again["Records"][0]["messageId"] = "another-delivery"
     assert lambda_handler(event, FakeContext()) == lambda_handler(again, FakeContext())
-    first, second = logged_ids(service)
-    assert first == second
-    assert len(first) <= 64
+    (first,) = service.lines("message attempted")
+    (second,) = service.lines("message not attempted")
+    assert first["message_id"] == second["message_id"]
+    assert len(first["message_id"]) <= 64
     if message_id:
-        assert first == message_id
+        assert first["message_id"] == message_id
+    assert (second["turn"], second["status"], second["level"]) == ("standing", "sent", "INFO")
+    assert len(service.wechat.attempts) == 1
 
 
 def test_another_firing_of_a_schedule_has_another_id(service: Service) -> None:
@@ -135,17 +196,31 @@ def test_what_can_never_be_sent_is_finished_counted_and_logged(service: Service,
         "invalid": "invalid_message",
         "unknown": "unknown_account",
         "bad-name": "unknown_account",
-        "expired": "expired",
     }
     assert refused["invalid"]["errors"] == ["data: object"]
     assert refused["unknown"]["account"] == "nobody"
     assert logged_ids(service) == ["good"]
-    assert {metric.dimensions["reason"]: metric.value for metric in counted(capsys, "MessagesRefused")} == {
+    (expired,) = service.lines("message not attempted")
+    assert (expired["message_id"], expired["status"], expired["level"]) == ("expired", "expired", "WARNING")
+    found = metrics(capsys.readouterr().out)
+    assert {m.dimensions.get("reason"): m.value for m in found if m.name == "MessagesRefused"} == {
+        None: 2,
         "invalid_message": 1,
         "unknown_account": 2,
-        "expired": 1,
     }
+    assert [m.dimensions for m in found if m.name == "MessagesExpired"] == [{}, {"kind": "subscription"}]
     assert service.dead_letters.bodies == []
+    states = {key: (e.status, e.reason, e.attempts) for (_, key), e in service.ledger_store.entries.items()}
+    assert states == {
+        "invalid": ("failed", "invalid_message", 0),
+        "unknown": ("failed", "unknown_account", 0),
+        "expired": ("expired", None, 0),
+        "good": ("sent", None, 1),
+    }
+    assert {notice.detail["id"]: notice.detail_type for notice in service.bus.notices} == {
+        "invalid": "message.failed",
+        "unknown": "message.failed",
+    }
 
 
 def test_what_is_worth_repeating_goes_back_and_the_rest_does_not(service: Service, capsys: Capture) -> None:
@@ -171,17 +246,25 @@ def test_what_is_worth_repeating_goes_back_and_the_rest_does_not(service: Servic
     assert (line["messages"], line["returned"]) == (3, 1)
 
 
-def test_a_lost_answer_is_repeated_at_once_where_wechat_deduplicates_and_never_goes_back(
+def test_a_lost_answer_is_unknown_and_repeated_only_where_wechat_deduplicates(
     service: Service, capsys: Capture
 ) -> None:
-    service.wechat.plan.extend([lost()] * 4)
-    assert handle("send_queue/sqs_batch") == []
+    service.wechat.plan.extend([lost()] * 3)
+    refund = load_event("send_queue/sqs_batch")["Records"][2]
+    assert handle("send_queue/sqs_batch") == [refund["messageId"]]
     lines = {line["message_id"]: line for line in service.lines("message attempted")}
-    assert [line["status"] for line in lines.values()] == ["unknown"] * 3
-    assert [line["disposition"] for line in lines.values()] == ["finished"] * 3
-    attempts = {name: line["attempts"] for name, line in lines.items()}
-    assert (attempts.pop("refund-7"), list(attempts.values())) == (2, [1, 1])
-    assert sum(metric.value for metric in counted(capsys, "MessagesUnknown")) == 3
+    back = lines.pop("refund-7")
+    assert (back["status"], back["disposition"]) == ("queued", "returned")
+    assert [(line["status"], line["disposition"]) for line in lines.values()] == [("unknown", "finished")] * 2
+    assert told(service) == ["message.unknown"] * 2
+    assert totals(capsys) == {"MessagesUnknown": 2, "MessagesReturned": 1}
+
+    assert deliver({"Records": [refund]}) == []
+    assert [message.kind for message in service.wechat.accepted] == ["template"]
+    (_, first), (_, second) = [(m.kind, m) for m, _ in service.wechat.attempts if m.kind == "template"]
+    assert first == second
+    assert (entry(service, "refund-7").status, entry(service, "refund-7").attempts) == ("sent", 2)
+    assert totals(capsys) == {"MessagesSent": 1}
 
 
 BY_OPENID = [
@@ -231,31 +314,34 @@ def test_metrics_that_cannot_be_flushed_send_nothing_back(
     assert line["error"] == "RuntimeError"
 
 
-def test_what_fails_again_and_again_for_no_known_reason_is_put_aside(
+def test_what_fails_again_and_again_for_no_known_reason_is_given_up(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.sender, "send", break_down)
+    monkeypatch.setattr(service.sender, "token", break_down)  # before anything is claimed
     event = load_event("send_queue/sns_raw")
     (given,) = event["Records"]
     for receive_count, returned in (("4", [{"itemIdentifier": given["messageId"]}]), ("5", [])):
         given["attributes"]["ApproximateReceiveCount"] = receive_count
         assert lambda_handler(event, FakeContext()) == {"batchItemFailures": returned}
-    assert service.dead_letters.bodies == [given["body"]]
-    assert service.dead_letters.attributes == [{"reason": "given up", "message_id": given["messageId"]}]
+    assert service.dead_letters.bodies == []
     first, second = service.lines("message refused")
     assert (first["disposition"], second["disposition"], second["detail"]) == (
         "returned",
-        "dead_letter",
+        "finished",
         "given up",
     )
     assert (second["reason"], second["error"]) == ("internal_error", "RuntimeError")
+    assert (entry(service, "sns-1").status, entry(service, "sns-1").reason) == ("failed", "internal_error")
+    assert told(service) == ["message.failed"]
     assert OPENID not in service.log.getvalue()
 
 
 def test_with_no_time_left_everything_goes_back_unattempted(service: Service) -> None:
     assert sorted(handle("send_queue/sqs_batch", seconds_left=5)) == ids(load_event("send_queue/sqs_batch"))
     assert service.wechat.attempts == []
-    assert len(service.lines("no time left for message")) == 3
+    assert service.ledger_store.entries == {}
+    lines = service.lines("message put off")
+    assert [(line["level"], line["detail"]) for line in lines] == [("WARNING", "again in 0 s")] * 3
 
 
 def test_what_nobody_foresaw_returns_one_message_and_is_logged(
@@ -263,10 +349,10 @@ def test_what_nobody_foresaw_returns_one_message_and_is_logged(
 ) -> None:
     send = service.sender.send
 
-    def break_down_for_one(account: str, message: Message, seconds_left: Callable[[], float]) -> Any:
+    def break_down_for_one(account: str, message: Message, *rest: Any) -> Any:
         if message.kind == "template":
             raise RuntimeError(message.touser)
-        return send(account, message, seconds_left)
+        return send(account, message, *rest)
 
     monkeypatch.setattr(service.sender, "send", break_down_for_one)
     assert handle("send_queue/sqs_batch") == ids(load_event("send_queue/sqs_batch"))[2:]
@@ -276,8 +362,8 @@ def test_what_nobody_foresaw_returns_one_message_and_is_logged(
         "RuntimeError",
         "refund-7",
     )
-    assert line["raised_at"].startswith("batches.py:")
-    assert counted(capsys, "MessagesRefused")[0].dimensions == {"reason": "internal_error"}
+    assert line["raised_at"].startswith("dispatch.py:")
+    assert totals(capsys) == {"MessagesSent": 2, "MessagesUnforeseen": 1, "MessagesReturned": 1}
 
 
 def test_a_missing_hash_key_is_noticed_before_any_message_is_sent(
@@ -292,12 +378,404 @@ def test_a_missing_hash_key_is_noticed_before_any_message_is_sent(
     assert service.wechat.attempts == []
 
 
+# ---------------------------------------------------------------- one id, one message
+
+# By standing: the state afterwards, whether the record goes back, messages to WeChat, the line's level.
+SENT_NOW = ("sent", False, 1, "INFO")
+FROM_THE_QUEUE = {
+    "queued": SENT_NOW,
+    "sending": ("sending", True, 0, "INFO"),
+    "abandoned": ("unknown", False, 0, "WARNING"),
+    "sent": ("sent", False, 0, "INFO"),
+    "failed": ("failed", False, 0, "INFO"),
+    "try_again": SENT_NOW,
+    "unknown": ("unknown", False, 0, "INFO"),
+    "expired": ("expired", False, 0, "INFO"),
+    "cancelled": ("cancelled", False, 0, "INFO"),
+    "refused": ("failed", False, 0, "INFO"),
+    "other_body": ("sent", False, 0, "WARNING"),
+}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_a_message_that_was_handed_over_before_is_dealt_with_by_its_entry(
+    service: Service, standing: str
+) -> None:
+    bring_about(service, standing)
+    notices = len(service.bus.notices)
+    returned = deliver(enqueued())
+    (line,) = service.lines("message attempted") + service.lines("message not attempted")
+    attempts = len(service.wechat.attempts)
+    assert (entry(service).status, returned == ["m0"], attempts, line["level"]) == FROM_THE_QUEUE[standing]
+    assert (line["message_id"], line["status"]) == (KEY, entry(service).status)
+    assert line["openid_hash"] == service.openid_hash(OPENID)
+    assert line["disposition"] == ("returned" if returned else "finished")
+    assert told(service)[notices:] == (["message.unknown"] if standing == "abandoned" else [])
+
+
+def test_a_message_at_which_another_invocation_is_comes_again_when_that_must_be_dead(
+    service: Service, capsys: Capture
+) -> None:
+    bring_about(service, "sending")
+    assert deliver(enqueued()) == ["m0"]
+    assert service.queue.handed_out_again == {"r0": 29 + 120}
+    assert totals(capsys) == {"MessagesStanding": 1, "MessagesReturned": 1}
+
+
+def test_copies_in_one_batch_are_one_message(service: Service, capsys: Capture) -> None:
+    assert deliver(enqueued(body(), body(), body())) == []
+    assert len(service.wechat.attempts) == 1
+    assert totals(capsys) == {"MessagesSent": 1, "MessagesStanding": 2}
+
+
+def test_another_message_under_the_same_id_is_not_sent_and_somebody_hears_of_it(
+    service: Service, capsys: Capture
+) -> None:
+    assert deliver(enqueued(body(), OTHER)) == []
+    assert len(service.wechat.attempts) == 1
+    (line,) = service.lines("message not attempted")
+    assert (line["turn"], line["level"], line["message_id"]) == ("other_body", "WARNING", KEY)
+    standing = [m.dimensions for m in metrics(capsys.readouterr().out) if m.name == "MessagesStanding"]
+    assert standing == [{}, {"turn": "other_body"}]
+
+
+@pytest.mark.parametrize("trouble", ["held", "no token"])
+def test_another_message_under_the_same_id_does_not_wait_for_better_times(
+    service: Service, trouble: str
+) -> None:
+    bring_about(service, "queued")
+    if trouble == "held":
+        service.wechat.plan.append(answer(45009))
+        deliver(enqueued(key="first"))
+    else:
+        service.store.tokens.clear()
+        service.sender._tokens._cache.clear()
+        service.wechat.refuse_tokens("wx-shop", unreachable())
+    assert deliver(enqueued(OTHER)) == []
+    assert service.lines("message not attempted")[-1]["turn"] == "other_body"
+
+
+def over_http(prefer: str = "") -> dict[str, Any]:
+    event = load_event("send_api/idempotency_key")
+    event["headers"] |= {"idempotency-key": KEY, "prefer": prefer}
+    response: dict[str, Any] = send_api({**event, "body": json.dumps(body())}, FakeContext())
+    return response
+
+
+@pytest.mark.parametrize("door", ["HTTP first", "SQS first", "the event bus first"])
+def test_a_message_is_one_whichever_doors_it_came_through(service: Service, door: str) -> None:
+    event = enqueued()
+    if door == "the event bus first":
+        (record,) = event["Records"]
+        detail = {"account": "shop", "message": body()}
+        event_of_bus = {"id": KEY, "detail-type": "WeChat Message Requested", "detail": detail}
+        record["body"] = json.dumps(event_of_bus)
+    if door == "HTTP first":
+        assert over_http()["statusCode"] == 200
+        assert deliver(event) == []
+    else:
+        assert deliver(event) == []
+        response = over_http()
+        assert (response["statusCode"], response["headers"]["Idempotent-Replayed"]) == (200, "true")
+        assert json.loads(response["body"])["wechat"]["msgid"] == 1864323726461255680
+    assert len(service.wechat.attempts) == 1
+
+
+def test_what_http_put_on_the_queue_is_sent_from_there(service: Service, capsys: Capture) -> None:
+    assert over_http("respond-async")["statusCode"] == 202
+    assert totals(capsys) == {}
+    event = enqueued()
+    event["Records"][0]["body"] = service.queue.bodies[0]
+    assert deliver(event) == []
+    assert [change.status for change in entry(service).timeline] == ["queued", "sending", "sent"]
+    assert over_http("respond-async")["statusCode"] == 200
+    assert totals(capsys) == {"MessagesSent": 1, "MessagesStanding": 1}
+
+
+def test_what_was_cancelled_is_not_sent(service: Service, capsys: Capture) -> None:
+    over_http("respond-async")
+    service.ledger.cancel("shop", KEY)
+    assert deliver(enqueued()) == []
+    assert (entry(service).status, service.wechat.attempts) == ("cancelled", [])
+    assert totals(capsys) == {"MessagesStanding": 1}
+
+
+@pytest.mark.parametrize("at", ["beside the message", "in the message"])
+def test_an_expired_message_is_not_sent(service: Service, capsys: Capture, at: str) -> None:
+    now = "2026-03-01T07:04:05Z"
+    event = enqueued(expires_at=now) if at == "beside the message" else enqueued(body(expires_at=now))
+    assert deliver(event) == []
+    assert (entry(service).status, service.wechat.attempts, told(service)) == ("expired", [], [])
+    assert totals(capsys) == {"MessagesExpired": 1}
+    assert deliver(event) == []
+    assert totals(capsys) == {"MessagesStanding": 1}
+
+
+@pytest.mark.parametrize("at", ["beside the message", "in the message"])
+def test_a_lost_answer_is_repeated_where_that_was_asked_for(
+    service: Service, capsys: Capture, at: str
+) -> None:
+    wish = "at_least_once"
+    event = enqueued(delivery=wish) if at == "beside the message" else enqueued(body(delivery=wish))
+    service.wechat.plan.append(lost())
+    assert deliver(event) == ["m0"]
+    assert totals(capsys) == {"MessagesReturned": 1}
+    assert deliver(event) == []
+    assert (entry(service).status, len(service.wechat.attempts), told(service)) == ("sent", 2, [])
+    assert totals(capsys) == {"MessagesSent": 1}
+
+
+def test_an_answer_that_could_not_be_recorded_is_lost_when_the_message_comes_again(
+    service: Service, capsys: Capture
+) -> None:
+    def fail(_message: Message) -> None:
+        service.ledger_store.failing = {"put": "ServiceUnavailable"}
+
+    service.wechat.while_in_flight = fail
+    assert deliver(enqueued()) == ["m0"]
+    (line,) = service.lines("message attempted")
+    assert (line["level"], line["status"], line["errcode"]) == ("ERROR", "sending", 0)
+    assert service.queue.handed_out_again == {"r0": 60 + 120}
+    assert totals(capsys) == {"AnswersNotRecorded": 1, "MessagesReturned": 1}
+    assert told(service) == []
+
+    service.ledger_store.failing = {}
+    service.clock.advance(60 + 120)
+    assert deliver(enqueued(receive_count=2)) == []
+    assert (entry(service).status, entry(service).reason) == ("unknown", "answer_not_recorded")
+    assert len(service.wechat.attempts) == 1
+    assert totals(capsys) == {"MessagesUnknown": 1}
+    assert told(service) == ["message.unknown"]
+
+
+def test_nothing_is_sent_that_the_ledger_does_not_know(service: Service, capsys: Capture) -> None:
+    service.ledger_store.failing = {"put": "ServiceUnavailable"}
+    assert sorted(handle("send_queue/sqs_batch")) == ids(load_event("send_queue/sqs_batch"))
+    assert service.wechat.attempts == []
+    assert len(service.queue.handed_out_again) == 3
+    lines = service.lines("message put off")
+    assert {line["detail"] for line in lines} == {
+        "again in 1 s: write the message's entry: ServiceUnavailable"
+    }
+    assert totals(capsys) == {"MessagesReturned": 3}
+
+
+def test_what_cannot_be_recorded_as_refused_goes_back(service: Service, capsys: Capture) -> None:
+    service.ledger_store.failing = {"put": "ServiceUnavailable"}
+    assert deliver(enqueued({"kind": "template"})) == ["m0"]
+    assert service.lines("message refused") == []
+    assert totals(capsys) == {"MessagesReturned": 1}
+
+
+# ---------------------------------------------------------------- what waits
+
+
+def test_what_is_held_is_parked_as_a_delayed_copy(service: Service, capsys: Capture) -> None:
+    service.telemetry.logger.setLevel("DEBUG")
+    service.wechat.plan.append(answer(45009, "reach max api daily quota limit"))
+    assert deliver(enqueued()) == []  # a copy takes its place
+    (attempted,) = service.lines("message attempted")
+    assert (attempted["level"], attempted["disposition"], attempted["status"]) == (
+        "WARNING",
+        "parked",
+        "queued",
+    )
+    assert told(service) == ["quota.reached"]
+    assert totals(capsys) == {"CircuitsOpened": 1}
+
+    assert deliver(enqueued(key="another")) == []
+    (held,) = service.lines("message not attempted")
+    assert (held["level"], held["turn"], held["errcode"]) == ("DEBUG", "held", 45009)
+    assert totals(capsys) == {"MessagesHeld": 1}
+    assert told(service) == ["quota.reached"]
+    assert (entry(service, "another").status, entry(service, "another").reason) == ("queued", "held")
+    assert len(service.wechat.attempts) == 1
+
+    assert service.queue.delays == [450, 450]
+    assert service.queue.groups == ["shop", "shop"]
+    assert service.queue.attributes == [{HELD_SINCE: "1772348645"}] * 2
+    parked = [parse_queue_body(text, default_id="m1") for text in service.queue.bodies]
+    assert [(request.id, request.message) for request in parked] == [(KEY, body()), ("another", body())]
+
+
+def test_a_held_message_is_a_line_for_debugging_only(service: Service) -> None:
+    service.wechat.plan.append(answer(45009))
+    deliver(enqueued())
+    before = len(service.lines())
+    deliver(enqueued(key="another"))
+    assert [line["message"] for line in service.lines()[before:]] == ["invocation finished"]
+
+
+def test_a_parked_message_is_parked_again_without_a_write_and_goes_out_in_the_end(
+    service: Service, capsys: Capture
+) -> None:
+    service.wechat.plan.append(answer(45009))
+    event = load_event("send_queue/parked")
+    (record,) = event["Records"]
+    request = parse_queue_body(record["body"], default_id=record["messageId"])
+    assert queue_body(request) == record["body"]  # as this service writes it
+    deliver(enqueued())
+    capsys.readouterr()
+    puts = service.ledger_store.puts
+    assert deliver(event) == []
+    assert service.ledger_store.puts == puts
+    assert service.queue.attributes[-1] == {HELD_SINCE: "1772345045"}
+    assert service.queue.bodies[-1] == record["body"]
+    assert totals(capsys) == {"MessagesHeld": 1}
+
+    service.clock.advance(12 * 3600)
+    service.wechat.renew("wx-shop")
+    assert deliver(event) == []
+    assert (entry(service, request.id).status, told(service)) == (
+        "sent",
+        ["quota.reached", "circuit.closed"],
+    )
+    assert totals(capsys)["MessagesSent"] == 1
+    (line,) = service.lines("circuit closed")
+    assert (line["level"], line["account"], line["scope"]) == ("INFO", "shop", "kind:subscription")
+
+
+def test_what_could_never_be_attempted_fails_after_three_days(service: Service, capsys: Capture) -> None:
+    service.wechat.plan.append(answer(45009))
+    deliver(enqueued(key="first"))
+    capsys.readouterr()
+    since = str(int(service.clock.now()) - 3 * 86400 - 1)
+    assert deliver(enqueued(attributes={HELD_SINCE: since})) == []
+    assert (entry(service).status, entry(service).reason) == ("failed", "retries_exhausted")
+    found = metrics(capsys.readouterr().out)
+    assert [m.dimensions for m in found if m.name == "MessagesFailed"] == [
+        {},
+        {"class": "quota", "errcode": "45009"},
+    ]
+    assert told(service) == ["quota.reached", "message.failed"]
+    assert len(service.queue.bodies) == 1
+
+
+def test_what_cannot_be_parked_goes_back(service: Service, capsys: Capture) -> None:
+    service.wechat.plan.append(answer(45009))
+    service.queue.failing_entries = {0}
+    assert deliver(enqueued()) == ["m0"]
+    assert service.queue.handed_out_again == {"r0": 60}
+    assert totals(capsys) == {"CircuitsOpened": 1, "MessagesReturned": 1}
+
+
+def test_another_account_goes_on(service: Service) -> None:
+    service.add_account("bank")
+    service.wechat.plan.append(answer(45009))
+    deliver(enqueued())
+    held, other = enqueued(body(), key="more"), enqueued(body(), account="bank")
+    assert deliver({"Records": held["Records"] + other["Records"]}) == []
+    assert [message.touser for message in service.wechat.accepted] == [OPENID]
+    assert (entry(service, account="bank").status, entry(service, "more").status) == ("sent", "queued")
+
+
+def test_an_account_without_a_token_is_held_as_a_whole(service: Service, capsys: Capture) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", answer(40164, "invalid ip 198.51.100.7"))
+    event = enqueued(body(), body("template"))
+    event["Records"][1]["body"] = event["Records"][1]["body"].replace(KEY, "another")
+    assert deliver(event) == []
+    assert {e.status for e in service.ledger_store.entries.values()} == {"queued"}
+    assert (len(service.refresher.asked), service.wechat.attempts) == (1, [])
+    assert told(service) == ["circuit.opened"]
+    (line,) = service.lines("circuit opened")
+    assert (line["level"], line["account"], line["scope"], line["errcode"]) == (
+        "WARNING",
+        "shop",
+        "account",
+        40164,
+    )
+    assert totals(capsys) == {"MessagesHeld": 2, "CircuitsOpened": 1}
+
+
+def test_a_message_put_back_from_the_dead_letters_keeps_its_first_id(service: Service) -> None:
+    """Its body has none; when it came first it was known by SQS's, and SQS gives it a new one."""
+    event = load_event("send_queue/redriven")
+    (record,) = event["Records"]
+    assert deliver(event) == []
+    assert deliver({"Records": [{**record, "messageId": "m9"}]}) == []
+    first = record["messageAttributes"][MESSAGE_ID]["stringValue"]
+    assert service.ledger_store.entries.keys() == {("shop", first)}
+    assert len(service.wechat.attempts) == 1
+
+
+# ---------------------------------------------------------------- what is counted and told
+
+
+def test_each_message_counts_once_by_what_it_came_to(service: Service, capsys: Capture) -> None:
+    service.wechat.plan.extend([answer(-1), answer(43108), answer(0)])
+    for receive_count in (1, 2, 3):
+        deliver(enqueued(receive_count=receive_count))
+    assert totals(capsys) == {"MessagesReturned": 2, "MessagesSent": 1}
+    assert told(service) == []
+    assert entry(service).attempts == 3
+
+
+def test_what_is_given_up_counts_and_is_told_once(service: Service, capsys: Capture) -> None:
+    service.wechat.plan.extend([answer(-1)] * 20)
+    for receive_count in range(1, 22):
+        returned = deliver(enqueued(receive_count=receive_count))
+        assert bool(returned) == (receive_count < 20)
+    assert totals(capsys) == {"MessagesReturned": 19, "MessagesFailed": 1, "MessagesStanding": 1}
+    (notice,) = service.bus.notices
+    assert (notice.detail_type, notice.detail["reason"]) == ("message.failed", "retries_exhausted")
+    assert notice.detail["attempts"] == 20
+
+
+@pytest.mark.parametrize(
+    ("outcome", "notices"),
+    [
+        (answer(43101), ["message.failed"]),
+        (answer(43107), ["circuit.opened", "message.failed"]),
+        (lost(), ["message.unknown"]),
+        (answer(45011), []),
+        (answer(-1), []),
+        (answer(40241), []),
+    ],
+)
+def test_what_became_of_a_message_is_told(service: Service, outcome: Outcome, notices: list[str]) -> None:
+    service.wechat.plan.append(outcome)
+    deliver(enqueued())
+    assert told(service) == notices
+
+
+def test_a_good_batch_publishes_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    assert handle("send_queue/sqs_batch") == []
+    assert service.lines("not reported") == []
+
+
+@pytest.mark.parametrize("trouble", ["refused", "made", "used"])
+def test_a_bus_in_trouble_sends_no_message_back(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    if trouble == "refused":
+        service.bus.failing = "ServiceUnavailable"
+    elif trouble == "made":
+        monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    else:
+        monkeypatch.setattr(service.bus, "publish", break_down)
+    service.wechat.plan.append(answer(43101))
+    assert deliver(enqueued()) == []
+    assert totals(capsys) == {"MessagesFailed": 1, "EventsNotPublished": 1}
+    (line,) = service.lines("events not published")
+    assert (line["level"], line["count"]) == ("ERROR", 1)
+
+
 def test_neither_openid_nor_token_nor_secret_is_seen(service: Service, capsys: Capture) -> None:
+    service.telemetry.logger.setLevel("DEBUG")
     service.wechat.plan.extend([answer(40001), answer(43101), lost()])
     names = ["send_queue/sqs_batch", "send_queue/unreadable", "send_queue/refusals"]
-    said = [handle(name) for name in names]
-    attributes = json.dumps(service.dead_letters.attributes)
-    seen = json.dumps(said) + attributes + service.log.getvalue() + capsys.readouterr().out
-    assert len(service.lines("message attempted")) == 6
+    said = [handle(name) for name in names * 2]
+    service.wechat.plan.append(answer(45009))
+    said += [deliver(enqueued(body(), OTHER)), deliver(enqueued({"kind": OPENID}, key="invalid"))]
+    attributes = json.dumps(service.dead_letters.attributes + service.queue.attributes)
+    kept = repr(service.ledger_store.history) + repr(service.ledger_store.circuits)
+    notices = json.dumps([[notice.detail_type, notice.detail] for notice in service.bus.notices])
+    seen = json.dumps(said) + attributes + kept + notices + service.log.getvalue() + capsys.readouterr().out
+    assert len(service.lines("message attempted")) >= 7
+    assert len(service.bus.notices) >= 4
+    assert (len(service.dead_letters.attributes), len(service.queue.attributes)) == (2, 1)
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
+    assert service.openid_hash(OPENID) in kept

@@ -20,7 +20,9 @@ from tests.fakes import (
     metrics,
 )
 from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.outcomes import Bilingual, Outcome, Violation
+from wechat_notify.core.dispatch import Dispatched, Turn
+from wechat_notify.core.ledger import Entry
+from wechat_notify.core.outcomes import Bilingual, Notice, Outcome, Status, Violation
 from wechat_notify.core.tokens import AccessToken, Refreshed
 from wechat_notify.telemetry import InvocationError, hash_openid
 
@@ -29,16 +31,35 @@ KEY = b"a key for tests"
 Capture = pytest.CaptureFixture[str]
 
 
-def attempt(service: Service, outcome: Outcome, *, attempts: int = 1, **fields: Any) -> None:
+def entry(status: Status, *, attempts: int = 1, **fields: Any) -> Entry:
+    return Entry(
+        "shop", "order-1", status, "fingerprint", "writer", START, START, attempts=attempts, **fields
+    )
+
+
+def turn(service: Service, dispatched: Dispatched, **fields: Any) -> None:
     with service.telemetry.invocation(FakeContext(), "request-1"):
         service.telemetry.message(
             message(),
-            Delivery(outcome, attempts, 0.125),
+            dispatched,
             message_id="order-1",
             account="shop",
             openid_hash=hash_openid(OPENID, KEY),
             **fields,
         )
+
+
+def attempt(service: Service, outcome: Outcome, *, attempts: int = 1, **fields: Any) -> None:
+    """One message that was attempted, and came to what WeChat says of it."""
+    dispatched = Dispatched(
+        Turn.ATTEMPTED,
+        outcome.status,
+        entry(outcome.status),
+        changed=True,
+        delivery=Delivery(outcome, attempts, 0.125),
+        outcome=outcome,
+    )
+    turn(service, dispatched, **fields)
 
 
 def of(found: list[Metric], name: str) -> list[tuple[dict[str, str], float]]:
@@ -76,6 +97,7 @@ def test_the_line_of_a_message_that_was_sent(service: Service) -> None:
         "account": "shop",
         "kind": "subscription",
         "openid_hash": hash_openid(OPENID, KEY),
+        "turn": "attempted",
         "status": "sent",
         "class": "success",
         "errcode": 0,
@@ -135,6 +157,198 @@ def test_a_lost_answer_is_counted_on_its_own(service: Service, capsys: Capture) 
 def test_a_message_that_never_reached_wechat_has_no_latency(service: Service, capsys: Capture) -> None:
     attempt(service, answer(40125), attempts=0)
     assert of(metrics(capsys.readouterr().out), "WeChatLatency") == []
+
+
+BY_KIND = {"account": "shop", "kind": "subscription"}
+TURNS: dict[str, tuple[Dispatched, str, dict[str, list[Any]]]] = {
+    "goes back": (
+        Dispatched(
+            Turn.ATTEMPTED,
+            Status.QUEUED,
+            entry(Status.QUEUED),
+            changed=True,
+            delivery=Delivery(answer(-1), 1, 0.125),
+            outcome=answer(-1),
+            again_in=2.0,
+        ),
+        "WARNING",
+        {"WeChatLatency": [{}, BY_KIND]},
+    ),
+    "not recorded": (
+        Dispatched(
+            Turn.ATTEMPTED,
+            Status.SENDING,
+            entry(Status.SENDING),
+            changed=True,
+            delivery=Delivery(answer(0), 1, 0.125),
+            outcome=answer(0),
+            unrecorded=True,
+        ),
+        "ERROR",
+        {"WeChatLatency": [{}, BY_KIND], "AnswersNotRecorded": [{}]},
+    ),
+    "another invocation was through first": (
+        Dispatched(
+            Turn.ATTEMPTED,
+            Status.SENT,
+            entry(Status.SENT),
+            delivery=Delivery(answer(0), 1, 0.125),
+            outcome=answer(0),
+        ),
+        "INFO",
+        {"WeChatLatency": [{}, BY_KIND]},
+    ),
+    "no token, over HTTP": (
+        Dispatched(
+            Turn.ATTEMPTED,
+            Status.FAILED,
+            delivery=Delivery(answer(40125), 0, 0.0),
+            outcome=answer(40125),
+        ),
+        "WARNING",
+        {"MessagesFailed": [{}, {"class": "config", "errcode": "40125"}]},
+    ),
+    "no token, from the queue": (
+        Dispatched(
+            Turn.ATTEMPTED,
+            Status.QUEUED,
+            entry(Status.QUEUED, attempts=0),
+            delivery=Delivery(answer(40125), 0, 0.0),
+            outcome=answer(40125),
+        ),
+        "WARNING",
+        {},
+    ),
+    "held": (
+        Dispatched(Turn.HELD, Status.QUEUED, outcome=answer(45009), held_for=900.0),
+        "DEBUG",
+        {"MessagesHeld": [{}, {"account": "shop"}]},
+    ),
+    "put on the queue": (
+        Dispatched(Turn.STANDING, Status.QUEUED, entry(Status.QUEUED, attempts=0), changed=True),
+        "INFO",
+        {},
+    ),
+    "on the queue already": (
+        Dispatched(Turn.STANDING, Status.QUEUED, entry(Status.QUEUED, attempts=0)),
+        "INFO",
+        {"MessagesStanding": [{}, {"turn": "standing"}]},
+    ),
+    "failed before": (
+        Dispatched(Turn.STANDING, Status.FAILED, entry(Status.FAILED), outcome=answer(43101)),
+        "INFO",
+        {"MessagesStanding": [{}, {"turn": "standing"}]},
+    ),
+    "another is at it": (
+        Dispatched(Turn.IN_FLIGHT, Status.SENDING, entry(Status.SENDING), again_in=30.0),
+        "INFO",
+        {"MessagesStanding": [{}, {"turn": "in_flight"}]},
+    ),
+    "another message's id": (
+        Dispatched(Turn.OTHER_BODY, Status.SENT, entry(Status.SENT)),
+        "WARNING",
+        {"MessagesStanding": [{}, {"turn": "other_body"}]},
+    ),
+    "expired": (
+        Dispatched(Turn.STANDING, Status.EXPIRED, entry(Status.EXPIRED, attempts=0), changed=True),
+        "WARNING",
+        {"MessagesExpired": [{}, {"kind": "subscription"}]},
+    ),
+    "expired after an attempt": (
+        Dispatched(Turn.STANDING, Status.EXPIRED, entry(Status.EXPIRED), changed=True),
+        "WARNING",
+        {"MessagesExpired": [{}, BY_KIND]},
+    ),
+    "its holder had died": (
+        Dispatched(Turn.STANDING, Status.UNKNOWN, entry(Status.UNKNOWN), changed=True),
+        "WARNING",
+        {"MessagesUnknown": [{}, BY_KIND]},
+    ),
+    "given up": (
+        Dispatched(
+            Turn.STANDING,
+            Status.FAILED,
+            entry(Status.FAILED, attempts=0),
+            changed=True,
+            outcome=answer(45009),
+        ),
+        "WARNING",
+        {"MessagesFailed": [{}, {"class": "quota", "errcode": "45009"}]},
+    ),
+    "no time": (Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=answer(-1), again_in=0.0), "WARNING", {}),
+}
+
+
+@pytest.mark.parametrize(("dispatched", "level", "counted"), TURNS.values(), ids=TURNS.keys())
+def test_each_turn_has_its_level_and_counts_once(
+    service: Service, capsys: Capture, *, dispatched: Dispatched, level: str, counted: dict[str, list[Any]]
+) -> None:
+    service.telemetry.logger.setLevel("DEBUG")
+    turn(service, dispatched)
+    line, _ = service.lines()
+    assert (line["level"], line["turn"]) == (level, dispatched.turn.name.lower())
+    assert line["message"] == (
+        "message attempted" if dispatched.turn is Turn.ATTEMPTED else "message not attempted"
+    )
+    found = metrics(capsys.readouterr().out)
+    assert {m.name: [dimensions for dimensions, _ in of(found, m.name)] for m in found} == counted
+    assert {m.value for m in found if m.unit == "Count"} <= {1}
+
+
+def test_what_is_held_is_not_in_the_log_as_it_is_deployed(service: Service) -> None:
+    turn(service, TURNS["held"][0])
+    assert [line["message"] for line in service.lines()] == ["invocation finished"]
+
+
+CIRCUIT = {"account": "shop", "scope": "account", "class": "config", "errcode": 40164}
+ANNOUNCED: dict[str, tuple[str, list[tuple[str, str]], bool]] = {
+    "opened": ("circuit.opened", [("circuit opened", "WARNING")], True),
+    "quota": ("quota.reached", [("quota reached", "WARNING")], True),
+    "closed": ("circuit.closed", [("circuit closed", "INFO")], False),
+    "failed": ("message.failed", [], False),
+    "token": ("token.failed", [], False),
+}
+
+
+@pytest.mark.parametrize(("name", "lines", "counts"), ANNOUNCED.values(), ids=ANNOUNCED.keys())
+def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
+    service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]], counts: bool
+) -> None:
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.announce([Notice(name, CIRCUIT)], lambda: service.bus)
+    assert [notice.detail_type for notice in service.bus.notices] == [name]
+    *told, _ = service.lines()
+    assert [(line["message"], line["level"]) for line in told] == lines
+    assert [{name: line[name] for name in CIRCUIT} for line in told] == [CIRCUIT] * len(lines)
+    opened = [({}, 1), ({"account": "shop"}, 1)] if counts else []
+    found = metrics(capsys.readouterr().out)
+    assert of(found, "CircuitsOpened") == opened
+    assert {metric.name for metric in found} <= {"CircuitsOpened"}
+
+
+def test_no_bus_is_made_where_there_is_nothing_to_announce(service: Service) -> None:
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.announce([], break_down)
+    assert [line["message"] for line in service.lines()] == ["invocation finished"]
+
+
+def test_events_that_the_bus_did_not_take_are_counted(service: Service, capsys: Capture) -> None:
+    service.bus.failing = "ServiceUnavailable"
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.announce([Notice("message.failed", {})] * 2, lambda: service.bus)
+    assert of(metrics(capsys.readouterr().out), "EventsNotPublished") == [({}, 2)]
+    (line,) = service.lines("events not published")
+    assert (line["level"], line["count"]) == ("ERROR", 2)
+
+
+def test_an_announcement_that_cannot_be_logged_is_published_all_the_same(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.announce([Notice("circuit.opened", CIRCUIT)], lambda: service.bus)
+    assert len(service.bus.notices) == len(service.lines("not reported")) == 1
+    assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
 
 
 @pytest.mark.parametrize(
@@ -246,6 +460,13 @@ def test_a_refused_message_has_a_line_and_its_account_is_no_dimension(
     (line,) = service.lines("message refused")
     assert (line["reason"], line["account"], line["message_id"]) == ("unknown_account", "nobody", "order-1")
     assert "nobody" not in capsys.readouterr().out
+
+
+def test_a_refused_message_that_comes_again_is_counted_then(service: Service, capsys: Capture) -> None:
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.refused("internal_error", RuntimeError(), counts=False)
+    assert len(service.lines("message refused")) == 1
+    assert [(m.name, m.value) for m in metrics(capsys.readouterr().out)] == [("MessagesUnforeseen", 1)]
 
 
 def test_an_invocation_without_a_correlation_id_has_none(service: Service) -> None:

@@ -7,6 +7,7 @@ import struct
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from datetime import timedelta, timezone
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 import check_wheels
+from wechat_notify.core.circuits import QuotaReset
+from wechat_notify.settings import MalformedSettingError, Settings
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")
@@ -214,12 +217,48 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
         "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",
         "TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>",
         "SEND_QUEUE_URL": "<SendQueue>",
+        "LEDGER_TABLE": "<Ledger>",
+        "LEDGER_RETENTION_DAYS": 30,
+        "EVENT_BUS_NAME": "<EventBus>",
+        "QUOTA_RESET": "00:00+08:00",
     }
     assert {name: stack.properties(name)["Environment"]["Variables"] for name in FUNCTIONS} == {
         "SendApiFunction": {**everywhere, **sending},
         "SendQueueFunction": {**everywhere, **sending, "DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"},
-        "TokenRefreshFunction": everywhere,
+        "TokenRefreshFunction": {**everywhere, "EVENT_BUS_NAME": "<EventBus>"},
     }
+
+
+def test_settings_read_what_the_environment_of_the_senders_holds() -> None:
+    variables = deployed(LedgerRetentionDays="400", QuotaReset="06:30-03:30")
+    for function in SENDERS:
+        environment = variables.properties(function)["Environment"]["Variables"]
+        settings = Settings({name: str(value) for name, value in environment.items()})
+        assert settings.ledger_retention_days == 400
+        assert settings.quota_reset == QuotaReset(timezone(-timedelta(hours=3, minutes=30)), 6.5 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        ("00:00+08:00", True),
+        ("23:59-14:59", True),
+        ("24:00+08:00", False),
+        ("00:60+08:00", False),
+        ("00:00+15:00", False),
+        ("00:00", False),
+        ("00:00Z", False),
+        ("midnight", False),
+    ],
+)
+def test_the_template_takes_the_quota_resets_that_the_functions_take(value: str, *, allowed: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["QuotaReset"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) is allowed
+    if allowed:
+        assert isinstance(Settings({"QUOTA_RESET": value}).quota_reset, QuotaReset)
+    else:
+        with pytest.raises(MalformedSettingError):
+            Settings({"QUOTA_RESET": value}).quota_reset  # noqa: B018 - reading it is the test
 
 
 def test_send_api_answers_before_the_http_api_gives_up(stack: Stack) -> None:
@@ -262,7 +301,9 @@ def test_traces_are_written_only_where_tracing_is_on(mode: str, *, allowed: bool
 def test_each_role_may_do_exactly_this() -> None:
     stack = deployed()
     log = {"logs:CreateLogStream", "logs:PutLogEvents"}
-    send = {"ssm:GetParameter", "lambda:InvokeFunction", "sqs:SendMessage"}
+    publish = {"events:PutEvents"}
+    ledger = {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
+    send = {"ssm:GetParameter", "lambda:InvokeFunction", "sqs:SendMessage"} | ledger | publish
     take = {
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
@@ -276,7 +317,7 @@ def test_each_role_may_do_exactly_this() -> None:
     } == {
         "SendApiRole": send | log,
         "SendQueueRole": send | take | log,
-        "TokenRefreshRole": read | {"ssm:PutParameter"} | log,
+        "TokenRefreshRole": read | {"ssm:PutParameter"} | publish | log,
         "ScheduleRole": {"sqs:SendMessage"},
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
     }
@@ -350,8 +391,33 @@ def test_each_queue_is_reached_by_its_own_functions_only(stack: Stack) -> None:
         "DeadLetterQueue": {"SendQueueRole"},
         "EventDeadLetterQueue": {"RefreshScheduleRole"},
     }
-    assert not stack.allows("SendQueueFunction", "sqs:SendMessage", "<SendQueue.Arn>")
     assert not stack.allows("SendApiFunction", "sqs:ReceiveMessage", "<SendQueue.Arn>")
+
+
+def test_only_senders_reach_the_ledger_and_only_this_one(stack: Stack) -> None:
+    reached = {
+        role: [
+            statement["Resource"]
+            for statement in stack.statements(role)
+            if any(action.startswith("dynamodb:") for action in as_list(statement["Action"]))
+        ]
+        for role in roles(stack)
+    }
+    assert {role: resources for role, resources in reached.items() if resources} == {
+        "SendApiRole": ["<Ledger.Arn>"],
+        "SendQueueRole": ["<Ledger.Arn>"],
+    }
+
+
+def test_functions_publish_on_this_bus_in_their_own_name_only(stack: Stack) -> None:
+    for function in FUNCTIONS:
+        (statement,) = (
+            statement
+            for statement in stack.statements(stack.role_of(function))
+            if "events:PutEvents" in as_list(statement["Action"])
+        )
+        assert statement["Resource"] == "<EventBus.Arn>"
+        assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
 
 
 def test_scheduler_assumes_its_roles_for_one_group_of_this_account_only(stack: Stack) -> None:
@@ -366,6 +432,24 @@ def test_scheduler_assumes_its_roles_for_one_group_of_this_account_only(stack: S
             "StringEquals": {"aws:SourceAccount": "123456789012"},
             "ArnEquals": {"aws:SourceArn": group},
         }
+
+
+# -------------------------------------------------------------------------------- ledger
+
+
+def test_the_ledger_is_a_table_on_demand_that_forgets_by_itself(stack: Stack) -> None:
+    ((_, table),) = stack.of_type("AWS::DynamoDB::Table").items()
+    assert table == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    }
+
+
+def test_the_ledger_outlives_its_stack_and_its_replacement(stack: Stack) -> None:
+    ledger = stack.resources["Ledger"]
+    assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 # -------------------------------------------------------------------------------- queues
@@ -401,18 +485,18 @@ def test_queues_are_encrypted(stack: Stack) -> None:
         assert stack.properties(queue)["SqsManagedSseEnabled"] is True
 
 
-def test_what_was_given_up_is_kept_for_two_weeks(stack: Stack) -> None:
+def test_messages_and_dead_letters_are_kept_as_long_as_sqs_keeps_any(stack: Stack) -> None:
     fourteen_days = 14 * 24 * 3600
+    assert stack.properties("SendQueue")["MessageRetentionPeriod"] == fourteen_days
     assert stack.properties("DeadLetterQueue")["MessageRetentionPeriod"] == fourteen_days
     assert stack.properties("EventDeadLetterQueue")["MessageRetentionPeriod"] == fourteen_days
-    assert stack.properties("SendQueue")["MessageRetentionPeriod"] < fourteen_days
 
 
 def test_the_send_queue_redrives_to_a_queue_that_accepts_it_and_no_other(stack: Stack) -> None:
     send_queue = stack.properties("SendQueue")
     assert send_queue["RedrivePolicy"] == {
         "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
-        "maxReceiveCount": 20,
+        "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
     }
     assert stack.properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue",
@@ -467,7 +551,7 @@ def test_the_bus_rule_hands_over_the_whole_event(stack: Stack) -> None:
     assert rule["EventPattern"] == {"detail-type": ["WeChat Message Requested"]}
     (target,) = rule["Targets"]
     assert target["Arn"] == "<SendQueue.Arn>"
-    assert not target.keys() & {"Input", "InputPath", "InputTransformer"}
+    assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters"}
 
 
 def test_tokens_are_refreshed_every_five_minutes_outside_the_group_of_the_teams(stack: Stack) -> None:
@@ -486,7 +570,11 @@ def test_tokens_are_refreshed_every_five_minutes_outside_the_group_of_the_teams(
 def test_every_route_asks_for_iam(stack: Stack) -> None:
     body = stack.properties("HttpApi")["Body"]
     routes = {(method, path): node for path, item in body["paths"].items() for method, node in item.items()}
-    assert routes.keys() == {("post", "/v1/accounts/{account}/messages")}
+    assert routes.keys() == {
+        ("post", "/v1/accounts/{account}/messages"),
+        ("get", "/v1/accounts/{account}/messages/{id}"),
+        ("delete", "/v1/accounts/{account}/messages/{id}"),
+    }
     for route in routes.values():
         assert route["security"] == [{"AWS_IAM": []}]
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]
@@ -548,8 +636,26 @@ def test_alarms_watch_what_exists(stack: Stack) -> None:
         "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
         "TokenRefreshMissingAlarm": [("FunctionName", "<TokenRefreshFunction>")],
         "UnknownErrcodeAlarm": [("service", service)],
+        "UnforeseenAlarm": [("service", service)],
+        "AnswersNotRecordedAlarm": [("service", service)],
         "ApiErrorAlarm": [("ApiId", "<HttpApi>")],
     }
+
+
+def test_one_message_is_enough_for_the_alarms_on_what_must_not_happen(stack: Stack) -> None:
+    for name, metric in (
+        ("UnforeseenAlarm", "MessagesUnforeseen"),
+        ("AnswersNotRecordedAlarm", "AnswersNotRecorded"),
+        ("UnknownErrcodeAlarm", "UnknownErrcode"),
+    ):
+        alarm = stack.properties(name)
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("WeChatNotify", metric)
+        assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+def test_a_message_that_a_circuit_holds_does_not_count_as_lagging(stack: Stack) -> None:
+    assert stack.properties("OldestMessageAlarm")["Threshold"] > 900  # SQS's longest delay
 
 
 def test_alarms_are_sent_only_where_there_is_a_topic() -> None:
@@ -582,6 +688,7 @@ def test_outputs() -> None:
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
         "TokenRefreshFunctionName": "<TokenRefreshFunction>",
+        "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",
         "ScheduleGroupName": "<ScheduleGroup>",
         "ScheduleRoleArn": "<ScheduleRole.Arn>",

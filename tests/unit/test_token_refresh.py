@@ -8,6 +8,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
+from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
 from wechat_notify.telemetry import InvocationError
@@ -56,6 +57,52 @@ def test_the_invocation_reports_which_accounts_failed(service: Service, capsys: 
     ]
     (line,) = service.lines("invocation finished")
     assert (line["refreshed"], line["failed"]) == (1, 3)
+
+
+def test_the_teams_automation_hears_of_each_account_that_failed(service: Service) -> None:
+    service.add_account("bank", stored=False)
+    service.wechat.refuse_tokens("wx-bank", answer(40164, "invalid ip 198.51.100.7, not in whitelist"))
+    refresh({})
+    (notice,) = service.bus.notices
+    assert (notice.detail_type, notice.detail) == (
+        "token.failed",
+        {
+            "account": "bank",
+            "class": "config",
+            "errcode": 40164,
+            "errmsg": "invalid ip 198.51.100.7, not in whitelist",
+            "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
+            "hint": {"en": "What to do about 40164.", "zh": "如何处理 40164。"},
+        },
+    )
+    refresh(ONE_ACCOUNT)  # which is well
+    assert len(service.bus.notices) == 1
+
+
+def test_what_is_not_known_of_a_failure_is_left_out_of_its_event(service: Service) -> None:
+    service.wechat.refuse_tokens("wx-shop", unreachable())
+    assert refresh({})["failed"][0]["errcode"] is None
+    (notice,) = service.bus.notices
+    assert notice.detail.keys() == {"account", "class", "hint"}
+
+
+def test_where_all_is_well_no_event_is_published(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    assert refresh({})["unchanged"] == ["shop"]
+    assert service.lines("not reported") == []
+
+
+@pytest.mark.parametrize("trouble", ["refused", "made"])
+def test_a_bus_in_trouble_costs_the_sender_nothing(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    if trouble == "made":
+        monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    service.bus.failing = "ServiceUnavailable"
+    service.wechat.refuse_tokens("wx-shop", answer(40164))
+    assert refresh(load_event("token_refresh/rejected_token"))["result"] == "failed"
+    found = [metric for metric in metrics(capsys.readouterr().out) if metric.name == "EventsNotPublished"]
+    assert [(metric.dimensions, metric.value) for metric in found] == [({}, 1)]
 
 
 def test_accounts_that_there_is_no_time_for_are_reported_as_failed(service: Service, capsys: Capture) -> None:
@@ -177,8 +224,9 @@ def test_neither_token_nor_secret_is_seen(service: Service, capsys: Capture) -> 
     refresh(load_event("token_refresh/rejected_token"))
     service.wechat.refuse_tokens("wx-shop", unreachable())
     reports = [refresh({}), refresh(ONE_ACCOUNT)]
-    seen = json.dumps(reports) + service.log.getvalue() + capsys.readouterr().out
-    assert len(service.lines()) >= 5
+    notices = json.dumps([[notice.detail_type, notice.detail] for notice in service.bus.notices])
+    seen = json.dumps(reports) + notices + service.log.getvalue() + capsys.readouterr().out
+    assert (len(service.lines()) >= 5, len(service.bus.notices)) == (True, 2)
     for hidden in ("token-1-of", "token-2-of", "s" * 32):
         assert hidden not in seen
 

@@ -11,7 +11,7 @@ import hmac
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -28,17 +28,19 @@ class InvocationError(Exception):
 
 _Dimensions = tuple[tuple[str, str], ...]
 
-_LINES = {Turn.ATTEMPTED: "message attempted"}
 _COUNTED = {
     Status.SENT: "MessagesSent",
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
-_ANNOUNCED = {
-    "circuit.opened": "circuit opened",
-    "circuit.closed": "circuit closed",
-    "quota.reached": "quota reached",
-}
+_OPENED = frozenset({"circuit.opened", "quota.reached"})
+
+
+class EventBus(Protocol):
+    """Where the team's own automation hears of what happens."""
+
+    def publish(self, notices: Sequence[Notice]) -> int:
+        """Put events on the bus; how many could not be."""
 
 
 class Telemetry:
@@ -130,8 +132,9 @@ class Telemetry:
                 "msgid": outcome.msgid and str(outcome.msgid),
                 "field": outcome.field,
             }
+        attempted = dispatched.turn is Turn.ATTEMPTED
         self._write(dispatched)(
-            _LINES.get(dispatched.turn, "message not attempted"),
+            "message attempted" if attempted else "message not attempted",
             extra={name: value for name, value in line.items() if value not in (None, [])},
         )
 
@@ -139,55 +142,88 @@ class Telemetry:
         """The level of a message's line: what nobody has to look at is not a warning."""
         if dispatched.unrecorded:
             return self.logger.error
-        if dispatched.turn is Turn.HELD:
-            return self.logger.debug  # each of a hundred thousand, every quarter of an hour
-        fine = {Status.SENT, Status.DELIVERED} if dispatched.delivery else set(Status)
-        return self.logger.info if dispatched.status in fine else self.logger.warning
+        match dispatched.turn:
+            case Turn.HELD:
+                return self.logger.debug  # each of a hundred thousand, every quarter of an hour
+            case Turn.ATTEMPTED:
+                fine = dispatched.status is Status.SENT
+            case Turn.OTHER_BODY | Turn.NO_TIME:
+                fine = False
+            case _:
+                fine = not dispatched.changed or dispatched.status is Status.QUEUED
+        return self.logger.info if fine else self.logger.warning
 
     def _count_message(self, message: Message, dispatched: Dispatched, account: str) -> None:
-        delivery, outcome = dispatched.delivery, dispatched.outcome
-        by_kind = (("account", account), ("kind", message.kind))
-        if delivery and delivery.attempts:
-            self._values["WeChatLatency", MetricUnit.Milliseconds, by_kind].append(delivery.seconds * 1000)
+        """A message counts once by what it came to, and by each turn that brought it no nearer to that."""
+        delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
+        attempted = bool(delivery and delivery.attempts)
+        # Without an attempt the account may be a name that somebody made up, and each is billed.
+        known = attempted or dispatched.turn is Turn.HELD or bool(entry and entry.attempts)
+        by_account = (("account", account),) if known else ()
+        by_kind = ("kind", message.kind)
+        if delivery and attempted:
+            milliseconds = delivery.seconds * 1000
+            self._values["WeChatLatency", MetricUnit.Milliseconds, (*by_account, by_kind)].append(
+                milliseconds
+            )
             if outcome and outcome.error_class is ErrorClass.OTHER:
                 self._counts["UnknownErrcode", ()] += 1
         if dispatched.unrecorded:
             self._counts["AnswersNotRecorded", ()] += 1
         elif dispatched.turn is Turn.HELD:
-            self._counts["MessagesHeld", (("account", account),)] += 1
-        elif not dispatched.changed and not delivery:
-            self._counts["MessagesStanding", (("turn", dispatched.turn.name.lower()),)] += 1
+            self._counts["MessagesHeld", by_account] += 1
+        elif entry and not dispatched.changed:  # the call that gave it its state has counted it
+            if dispatched.turn is not Turn.ATTEMPTED:
+                self._counts["MessagesStanding", (("turn", dispatched.turn.name.lower()),)] += 1
         elif dispatched.status is Status.FAILED:
             error_class = outcome.error_class.value if outcome else "none"
             errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
-            # Without an attempt the account may be a name that somebody made up.
-            by_account = (("account", account),) if delivery and delivery.attempts else ()
-            self._counts["MessagesFailed", (*by_account, ("class", error_class), ("errcode", errcode))] += 1
+            by_error = (("class", error_class), ("errcode", errcode))
+            self._counts["MessagesFailed", (*by_account, *by_error)] += 1
         elif name := _COUNTED.get(dispatched.status):
-            self._counts[name, by_kind] += 1
+            self._counts[name, (*by_account, by_kind)] += 1
 
-    def noticed(self, notices: Sequence[Notice], unpublished: int) -> None:
-        """What was announced, and how much of it could not be."""
-        for notice in notices:
-            name = _ANNOUNCED.get(notice.detail_type)
-            if name:
-                with self._guarded():
-                    self.logger.warning(name, extra={**notice.detail})
-                self._counts["CircuitsOpened", (("account", str(notice.detail["account"])),)] += (
-                    notice.detail_type != "circuit.closed"
-                )
+    def announce(self, notices: Sequence[Notice], bus: Callable[[], EventBus]) -> None:
+        """Tell the team's automation; what happens to that changes nothing of what it tells.
+
+        Parameters
+        ----------
+        notices : Sequence
+            What there is to tell; the bus is made only where there is something.
+        bus : Callable
+            Makes the bus.
+        """
+        if not notices:
+            return
+        unpublished = len(notices)
+        with self._guarded():
+            for notice in notices:
+                self._log_notice(notice)
+        with self._guarded():
+            unpublished = bus().publish(notices)
         if unpublished:
-            self.logger.error("events not published", count=unpublished)
             self._counts["EventsNotPublished", ()] += unpublished
+            with self._guarded():
+                self.logger.error("events not published", count=unpublished)
 
-    def refused(self, reason: str, error: Exception | None = None, **fields: Any) -> None:
-        """One message that was never attempted: its line and its count, by the reason."""
+    def _log_notice(self, notice: Notice) -> None:
+        if notice.detail_type in _OPENED:
+            self._counts["CircuitsOpened", (("account", str(notice.detail["account"])),)] += 1
+            self.logger.warning(notice.detail_type.replace(".", " "), extra={**notice.detail})
+        elif notice.detail_type == "circuit.closed":
+            self.logger.info("circuit closed", extra={**notice.detail})
+
+    def refused(
+        self, reason: str, error: Exception | None = None, *, counts: bool = True, **fields: Any
+    ) -> None:
+        """One message that was never attempted: its line and, unless it comes again, its count."""
         if error:
             fields.update(error=type(error).__name__, raised_at=_location(error))
             self._counts["MessagesUnforeseen", ()] += 1
         with self._guarded():
             self.logger.warning("message refused", reason=reason, **fields)
-        self._counts["MessagesRefused", (("reason", reason),)] += 1
+        if counts:
+            self._counts["MessagesRefused", (("reason", reason),)] += 1
 
     def returned(self, count: int) -> None:
         """Messages that went back to the queue to be repeated."""

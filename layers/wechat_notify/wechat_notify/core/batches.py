@@ -6,14 +6,14 @@ Messages to one openid follow one another in the order of the batch: WeChat refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
 from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
-from wechat_notify.core.dispatch import Dispatched, Dispatcher
+from wechat_notify.core.dispatch import Dispatched, Dispatcher, Turn
 from wechat_notify.core.envelope import (
     SendRequest,
     is_account_name,
@@ -23,6 +23,7 @@ from wechat_notify.core.envelope import (
 )
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
+    ErrorClass,
     InvalidMessageError,
     Later,
     MalformedBodyError,
@@ -174,13 +175,33 @@ class BatchSender:
                 lanes.setdefault((read.request.account, read.message.touser), []).append(read)
 
         def send_lane(lane: Lane) -> list[Handled]:
-            return [self._send(read, seconds_left) for read in lane]
+            return list(self._in_order(lane, seconds_left))
 
         if lanes:
             self._dispatcher.look({account for account, _ in lanes})
             for lane in self._concurrently(send_lane, list(lanes.values())):
                 handled.extend(lane)
         return self._park(handled)
+
+    def _in_order(self, lane: Lane, seconds_left: Callable[[], float]) -> Iterator[Handled]:
+        """The messages to one openid; when WeChat has had enough of them, the rest waits as well."""
+        wait: float | None = None
+        for read in lane:
+            if wait is not None:
+                handled = Handled(read.record, Disposition.RETURNED, read.request, read.message)
+                yield self._again(handled, wait)
+                continue
+            item = self._send(read, seconds_left)
+            dispatched = item.dispatched
+            if (
+                dispatched
+                and dispatched.turn is Turn.ATTEMPTED
+                and dispatched.outcome
+                and dispatched.outcome.error_class is ErrorClass.RATE_LIMIT
+                and not dispatched.outcome.holds
+            ):
+                wait = dispatched.again_in
+            yield item
 
     def _read(self, record: Record) -> _Readable | Handled:
         default_id = record.attributes.get(MESSAGE_ID) or record.message_id
@@ -210,7 +231,9 @@ class BatchSender:
             dispatched = self._dispatcher.refuse(request, message, reason)
         except StorageError as error:
             return self._again_after(Handled(record, Disposition.RETURNED, request, message), error)
-        return Handled(
+        except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
+            return self._unforeseen(record, request, message, error)
+        handled = Handled(
             record,
             Disposition.FINISHED,
             request,
@@ -219,6 +242,8 @@ class BatchSender:
             refusal=reason,
             violations=violations,
         )
+        # Whoever is at it may have died: the message comes again to be judged when the claim is over.
+        return handled if dispatched.again_in is None else self._again(handled, dispatched.again_in)
 
     def _send(  # noqa: PLR0911 - one for each way that it can end
         self, read: _Readable, seconds_left: Callable[[], float]
@@ -291,6 +316,8 @@ class BatchSender:
             dispatched = self._dispatcher.refuse(request, message, "internal_error")
         except Exception:  # noqa: BLE001 - it goes back, and is given up another time
             return handled
+        if dispatched.again_in is not None:  # this very attempt's claim, perhaps: it has to run out first
+            return self._again(replace(handled, dispatched=dispatched), dispatched.again_in)
         return replace(handled, disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
 
     def _put_aside(self, handled: Handled) -> Handled:

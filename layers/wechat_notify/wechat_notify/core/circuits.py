@@ -169,7 +169,7 @@ class Circuits:
             probed = {circuit.scope for circuit in admission.probed}
             closed = [c for c in known.circuits if _judged(outcome) and c.scope in probed - {scope}]
             opened = there
-            if scope and (there is None or scope in probed or there.held_until <= self._now()):
+            if scope and (there is None or scope in probed or self._gives_way(there, outcome)):
                 opened = self._opened(scope, there, outcome)
             if opened is there and not closed:
                 return opened, []
@@ -185,6 +185,11 @@ class Circuits:
             name = _OPENED.get(opened.error_class, "circuit.opened")
             notices += [_notice(name, account, opened, outcome)] if name else []
         return opened, notices
+
+    def _gives_way(self, there: Circuit, outcome: Outcome) -> bool:
+        """Whether an answer counts that comes while the circuit is open: others were under way then."""
+        is_short = there.error_class is _PER_MINUTE is not outcome.error_class
+        return is_short or there.held_until <= self._now()
 
     def _opened(self, scope: str, there: Circuit | None, outcome: Outcome) -> Circuit:
         now = self._now()
@@ -202,7 +207,7 @@ class Circuits:
                 held_until = reset if first else min(reset, now + wait)
             case _:
                 held_until = now + max(wait, outcome.retry_after or 0.0)
-        opened_at = now if there is None else there.opened_at
+        opened_at = now if first or there is None else there.opened_at
         return Circuit(scope, outcome.error_class, outcome.errcode, opened_at, held_until, probes)
 
     def _of(self, account: str) -> AccountCircuits:
@@ -257,4 +262,4 @@ def _notice(name: str, account: str, circuit: Circuit, outcome: Outcome | None =
             "rid": outcome.rid,
             "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
         }
-    return Notice(name, detail)
+    return Notice(name, {key: value for key, value in detail.items() if value is not None})

@@ -35,6 +35,7 @@ from wechat_notify.core.tokens import AccessToken
 GIVE_UP_AFTER = 3 * 86400.0
 """Seconds after which a message has failed that could never be attempted."""
 EXHAUSTED = "retries_exhausted"
+HELD = "held"
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _MENDING_FIRST = 300.0
@@ -141,8 +142,9 @@ class Dispatcher:
         if self._expired(request):
             return _found(self._ledger.note(request, message, Status.EXPIRED))
         found = self._ledger.note(request, message, Status.QUEUED)
-        # Where it waits already, the copy that belongs on the queue may never have got there.
-        if found.entry.status is Status.QUEUED and not found.entry.attempts:
+        # Where it waits already, the copy that belongs on the queue may never have got there; a second
+        # one does no harm.
+        if _waits(found):
             try:
                 self._queue.send(queue_body(request), group=request.account)
             except StorageError:
@@ -163,7 +165,12 @@ class Dispatcher:
             The ledger did not answer; nothing was sent.
         """
         self._circuits.look([request.account])
-        return self._send(_Case(request, message, seconds_left))
+        dispatched = self._send(_Case(request, message, seconds_left))
+        if dispatched.entry is None:  # nothing was tried: what came of an earlier call is not to be denied
+            found = self._ledger.standing(request)
+            if found:
+                return replace(self._not_ours(found), notices=dispatched.notices)
+        return dispatched
 
     def send_queued(
         self,
@@ -194,12 +201,12 @@ class Dispatcher:
 
     def refuse(self, request: SendRequest, message: Message | None, reason: str) -> Dispatched:
         """Record that a message of the queue is never attempted; raises ``StorageError``."""
-        return _found(self._ledger.note(request, message, Status.FAILED, reason=reason))
+        return self._not_ours(self._ledger.note(request, message, Status.FAILED, reason=reason))
 
     def _send(self, case: _Case) -> Dispatched:
         request, message = case.request, case.message
         if self._expired(request):
-            return _found(self._ledger.note(request, message, Status.EXPIRED))
+            return self._not_ours(self._ledger.note(request, message, Status.EXPIRED))
         admission = self._circuits.admit(request.account, message)
         if admission.held:
             return self._held(case, admission.held, _held_outcome(admission.held, self._now()))
@@ -214,7 +221,7 @@ class Dispatcher:
     def _attempt(self, case: _Case, token: AccessToken, admission: Admission) -> Dispatched:
         request, message = case.request, case.message
         if self._expired(request):  # while it waited for the token
-            return _found(self._ledger.note(request, message, Status.EXPIRED))
+            return self._not_ours(self._ledger.note(request, message, Status.EXPIRED))
         found = self._ledger.claim(request, message, case.seconds_left(), waiting=case.queued)
         if found.standing is not Standing.TAKEN:
             return self._not_ours(found)
@@ -225,6 +232,12 @@ class Dispatcher:
     def _finish(self, case: _Case, claimed: Entry, delivery: Delivery, admission: Admission) -> Dispatched:
         outcome = delivery.outcome
         decision = decide(case.request, case.message, claimed, outcome, now=self._now(), queued=case.queued)
+        try:
+            entry: Entry | None = self._ledger.finish(
+                claimed, decision.status, outcome=outcome, reason=decision.reason, lost_at=decision.lost_at
+            )
+        except StorageError:
+            entry = None
         circuit, notices = self._circuits.settle(case.request.account, case.message, outcome, admission)
         attempted = Dispatched(
             Turn.ATTEMPTED,
@@ -235,11 +248,7 @@ class Dispatcher:
             outcome=outcome,
             notices=notices,
         )
-        try:
-            entry = self._ledger.finish(
-                claimed, decision.status, outcome=outcome, reason=decision.reason, lost_at=decision.lost_at
-            )
-        except StorageError:
+        if entry is None:
             # When the claim has run out, whoever gets the message knows that this answer is lost.
             again_in = (claimed.lease_until or 0.0) - self._now()
             return replace(attempted, status=Status.SENDING, again_in=again_in, unrecorded=True)
@@ -266,9 +275,9 @@ class Dispatcher:
             told = _until(outcome, circuit, self._now())
             return Dispatched(Turn.ATTEMPTED, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
         found = self._ledger.note(request, message, Status.QUEUED, outcome=outcome)
-        if found.entry.status is Status.QUEUED and self._now() - found.entry.created_at > GIVE_UP_AFTER:
+        if _waits(found) and self._now() - found.entry.created_at > GIVE_UP_AFTER:
             found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
-        if found.entry.status is not Status.QUEUED:
+        if not _waits(found):
             standing = self._not_ours(found)
             return replace(standing, notices=[*notices, *standing.notices])
         return Dispatched(
@@ -288,14 +297,12 @@ class Dispatcher:
             return Dispatched(Turn.HELD, Status.FAILED, outcome=outcome, held_for=held_for)
         found: Found | None = None
         if case.held_since is None:
-            found = self._ledger.note(
-                case.request, case.message, Status.QUEUED, outcome=outcome, reason="held"
-            )
+            found = self._ledger.note(case.request, case.message, Status.QUEUED, outcome=outcome, reason=HELD)
         elif now - case.held_since > GIVE_UP_AFTER:
             found = self._ledger.note(
                 case.request, case.message, Status.FAILED, outcome=outcome, reason=EXHAUSTED
             )
-        if found and found.entry.status is not Status.QUEUED:
+        if found and not _waits(found):
             return self._not_ours(found)
         entry = found.entry if found else None
         return Dispatched(Turn.HELD, Status.QUEUED, entry, outcome=outcome, held_for=held_for)
@@ -360,7 +367,8 @@ def decide(
         return Decision(Status.FAILED)
     exhausted = claimed.attempts >= ATTEMPTS_MOST
     if outcome.repeats is not None:
-        before = sum(change.errcode == outcome.errcode for change in claimed.timeline)
+        attempted = (change for change in claimed.timeline if change.reason != HELD)
+        before = sum(change.errcode == outcome.errcode for change in attempted)
         exhausted = exhausted or before >= outcome.repeats
     if waits:
         exhausted = now - claimed.created_at > GIVE_UP_AFTER
@@ -376,6 +384,10 @@ def wait(outcome: Outcome, attempts: int, jitter: Callable[[float, float], float
         return min(_MENDING_MOST, _MENDING_FIRST * growth) + jitter(0, 60)
     backoff = jitter(0, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
     return max(backoff, (outcome.retry_after or 0.0) + jitter(0, 2))
+
+
+def _waits(found: Found) -> bool:
+    return found.entry.status is Status.QUEUED and found.standing is not Standing.OTHER_BODY
 
 
 def _found(found: Found) -> Dispatched:
@@ -426,7 +438,7 @@ def _until(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
     """The outcome, with the wait that its circuit makes of it for whoever tries again."""
     if circuit is None or not outcome.holds:
         return outcome
-    return replace(outcome, retry_after=max(_HELD_LEAST, circuit.held_until - now))
+    return replace(outcome, retryable=True, retry_after=max(_HELD_LEAST, circuit.held_until - now))
 
 
 def _held_outcome(circuit: Circuit, now: float) -> Outcome:

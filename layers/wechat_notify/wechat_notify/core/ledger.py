@@ -46,10 +46,12 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
     Status.SENT: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
     # From failed only where nothing was sent; from unknown only where a repeat does no harm, or because
     # the holder of a claim that was given up comes back with the answer.
-    Status.FAILED: frozenset({Status.SENDING, Status.QUEUED, Status.EXPIRED}),
+    Status.FAILED: frozenset({Status.SENDING, Status.QUEUED, Status.FAILED, Status.EXPIRED}),
     Status.UNKNOWN: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED}),
 }
 _OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
+CANCELLED = "cancelled"
+NOT_RECORDED = "answer_not_recorded"
 TRY_AGAIN = "try_again"
 """The reason of what failed without having been sent, where its caller and no queue repeats it."""
 
@@ -217,8 +219,10 @@ class Ledger:
             there = self._put(wanted, patient=True)
             if there is None:
                 return wanted
-            # The claim was given up while its holder was still alive: the answer counts all the same.
-            if there.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
+            # The claim was given up while its holder was still alive: the answer counts all the same,
+            # though a refusal says nothing of a copy that went out meanwhile.
+            known = status is Status.SENT or (status is Status.FAILED and there.attempts == entry.attempts)
+            if there.status is not Status.UNKNOWN or not known:
                 return there
             wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
@@ -231,7 +235,7 @@ class Ledger:
                 break
             # An earlier copy whose answer was lost cannot be called back.
             status = Status.CANCELLED if there.lost_at is None else Status.UNKNOWN
-            wanted = there.moved(status, writer=self._writer(), now=self._now(), reason="cancelled")
+            wanted = there.moved(status, writer=self._writer(), now=self._now(), reason=CANCELLED)
             there = self._put(wanted, patient=False)
             if there is None:
                 return Found(Standing.FINAL, wanted, changed=True)
@@ -241,8 +245,22 @@ class Ledger:
         return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, there)
 
     def read(self, account: str, message_id: str) -> Entry | None:
-        """The message's entry; raises ``StorageError``."""
-        return self._store.read(account, message_id)
+        """The message's entry; raises ``StorageError``. A claim whose holder must be dead reads ``unknown``."""
+        entry = self._store.read(account, message_id)
+        if entry and entry.status is Status.SENDING and _abandoned(entry, self._now()):
+            return replace(entry, status=Status.UNKNOWN, reason=NOT_RECORDED)
+        return entry
+
+    def standing(self, request: SendRequest) -> Found | None:
+        """What an earlier call left that a repeat is to hear; None where a repeat would be tried."""
+        there = self.read(request.account, request.id)
+        if there is None:
+            return None
+        if there.fingerprint != _fingerprint(request.message):
+            return Found(Standing.OTHER_BODY, there)
+        if there.status is Status.SENDING:
+            return Found(Standing.IN_FLIGHT, there)
+        return None if there.in_vain else Found(Standing.FINAL, there)
 
     def _write(self, intent: _Intent, *, patient: bool = False, waiting: bool = True) -> Found:
         writer = self._writer()
@@ -265,7 +283,7 @@ class Ledger:
 
     def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | None:
         """What an entry that nobody is at becomes; None where it stays as it is."""
-        if there.status not in _OPEN and not there.in_vain:
+        if (there.status not in _OPEN and not there.in_vain) or there.reason == CANCELLED:
             return None
         if there.status is Status.QUEUED is intent.status:
             return None
@@ -276,7 +294,7 @@ class Ledger:
             if not (goes_on and repeatable(intent.request, intent.message, lost_at, there.attempts, now)):
                 if there.status is Status.UNKNOWN:
                     return None
-                status, fields = Status.UNKNOWN, {"reason": "answer_not_recorded"}
+                status, fields = Status.UNKNOWN, {"reason": NOT_RECORDED}
             fields["lost_at"] = lost_at
         if status is Status.SENDING:
             fields["attempts"] = there.attempts + 1

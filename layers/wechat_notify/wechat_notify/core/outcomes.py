@@ -145,8 +145,13 @@ class Later:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+_YEAR_1, _YEAR_9999 = -62135596800.0, 253402300799.0
+"""The first and the last second that have a date: with an offset, an expiry can lie beyond them."""
+
+
 def iso_time(seconds: float) -> str:
     """Seconds since the epoch as people and other programs read them: RFC 3339, UTC, milliseconds."""
+    seconds = min(max(seconds, _YEAR_1), _YEAR_9999)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,0 +1,198 @@
+"""The other side: WeChat's endpoints and those of AWS, answered at once or after a delay, by uvloop.
+
+``python -m benchmarks.server CA_FILE`` writes the certificate of the authority that signed its own to the
+file, prints where it listens, answers ``stats`` lines, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import trustme
+import uvloop
+
+Answer = Callable[[bytes, bytes], bytes]
+
+TOKEN = "94_" + "kTq3Vx0bYw" * 13  # as long as WeChat's
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+_TARGET = re.compile(rb"\r\nx-amz-target:[ \t]*[A-Za-z0-9_]+\.([A-Za-z]+)", re.IGNORECASE)
+_ACCOUNT = re.compile(r"/accounts/([a-z0-9-]+)/")
+_PAGE = 10
+"""Parameters that one GetParametersByPath answers."""
+
+
+class Door(NamedTuple):
+    """One port: what answers there, and how."""
+
+    answer: Answer
+    tls: bool = True
+    delay: float = 0.0
+    hangs_up: bool = False
+
+
+class Stub:
+    """What AWS and WeChat answer, and how much of it."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.bytes_in = 0
+
+    def wechat(self, head: bytes, body: bytes) -> bytes:
+        """An accepted message, or a token where one is asked for."""
+        self.requests += 1
+        self.bytes_in += len(head) + len(body) + 4
+        if b"token " in head[:64] or b"/cgi-bin/token?" in head[:64]:
+            return _WECHAT_TOKEN
+        return _WECHAT_SENT
+
+    def aws(self, head: bytes, body: bytes) -> bytes:
+        """What the services answer that the functions call."""
+        target = _TARGET.search(head)
+        name = target[1].decode() if target else "Invoke"
+        answer = _AWS[name](json.loads(body or b"{}"))
+        return _response(json.dumps(answer).encode(), b"application/x-amz-json-1.0")
+
+
+def _response(body: bytes, content_type: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Type: %b\r\n"
+        b"Date: Sat, 21 Nov 2026 10:00:00 GMT\r\nContent-Length: %d\r\n\r\n%b"
+    ) % (content_type, len(body), body)
+
+
+_WECHAT_SENT = _response(
+    b'{"errcode":0,"errmsg":"ok","msgid":3862412058123456789}', b"application/json; encoding=utf-8"
+)
+_WECHAT_TOKEN = _response(
+    json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode(), b"application/json; encoding=utf-8"
+)
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    value: dict[str, Any] = {"type": "app", "app_id": "wx3c2f1e0d9b8a7654", "app_secret": "0" * 32}
+    if name.endswith("/access-token"):
+        now = time.time()
+        value = {"value": TOKEN, "expires_at": now + 7000, "obtained_at": now}
+    return {"Name": name, "Type": "SecureString", "Value": json.dumps(value), "Version": 1}
+
+
+def _by_path(request: dict[str, Any]) -> dict[str, Any]:
+    """Pages of credentials: as many accounts as the path's last part says."""
+    path = request["Path"].rstrip("/")
+    count = int(path.rpartition("-")[2])
+    start = int(request.get("NextToken", 0))
+    end = min(count, start + _PAGE)
+    names = [f"{path}/account-{index}/credentials" for index in range(start, end)]
+    page: dict[str, Any] = {"Parameters": [_parameter(name) for name in names]}
+    return page | ({"NextToken": str(end)} if end < count else {})
+
+
+_AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "PutItem": lambda _: {},
+    "UpdateItem": lambda _: {},
+    "GetItem": lambda _: {},
+    "BatchGetItem": lambda request: {
+        "Responses": {name: [] for name in request["RequestItems"]},
+        "UnprocessedKeys": {},
+    },
+    "GetParameter": lambda request: {"Parameter": _parameter(request["Name"])},
+    "GetParameters": lambda request: {
+        "Parameters": [_parameter(name) for name in request["Names"]],
+        "InvalidParameters": [],
+    },
+    "GetParametersByPath": _by_path,
+    "PutParameter": lambda _: {"Version": 2, "Tier": "Standard"},
+    "PutEvents": lambda request: {
+        "FailedEntryCount": 0,
+        "Entries": [{"EventId": "e"} for _ in request["Entries"]],
+    },
+}
+
+
+class _Http(asyncio.Protocol):
+    """One connection: whole requests in, whole answers out."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._received = b""
+        self._transport: Any = None
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end]
+            length = _CONTENT_LENGTH.search(head)
+            stop = end + 4 + (int(length[1]) if length else 0)
+            if len(self._received) < stop:
+                return
+            body, self._received = self._received[end + 4 : stop], self._received[stop:]
+            answer = self._door.answer(head, body)
+            if self._door.delay:
+                self._loop.call_later(self._door.delay, self._write, answer)
+            else:
+                self._write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        if self._door.hangs_up:
+            self._transport.write(answer.replace(b"keep-alive", b"close", 1))
+            self._transport.close()
+        else:
+            self._transport.write(answer)
+
+
+def _tell(stub: Stub) -> None:
+    """Answer each line of standard input with what was done so far; the end of it ends the process."""
+    for _ in sys.stdin:
+        stats = {"cpu": time.process_time(), "requests": stub.requests, "bytes_in": stub.bytes_in}
+        print(json.dumps(stats), flush=True)
+
+
+async def _serve(ca_file: str) -> None:
+    # RSA, as api.weixin.qq.com has it.
+    authority = trustme.CA(key_type=trustme.KeyType.RSA)
+    authority.cert_pem.write_to_path(ca_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    authority.issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.RSA).configure_cert(context)
+    stub = Stub()
+    doors = {
+        "wechat_http": Door(stub.wechat, tls=False),
+        "wechat_tls": Door(stub.wechat),
+        "wechat_tls_hangs_up": Door(stub.wechat, hangs_up=True),
+        "wechat_tls_50": Door(stub.wechat, delay=0.05),
+        "wechat_tls_80": Door(stub.wechat, delay=0.08),
+        "aws": Door(stub.aws),
+    }
+    addresses = {}
+    loop = asyncio.get_running_loop()
+    for name, door in doors.items():
+        listening = await loop.create_server(
+            lambda door=door: _Http(door),
+            "127.0.0.1",
+            0,
+            ssl=context if door.tls else None,
+            backlog=1024,
+        )
+        scheme = "https" if door.tls else "http"
+        addresses[name] = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    print(json.dumps(addresses), flush=True)
+    await asyncio.to_thread(_tell, stub)
+
+
+if __name__ == "__main__":
+    threading.stack_size(256 * 1024)
+    uvloop.run(_serve(sys.argv[1]))

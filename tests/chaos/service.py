@@ -1,0 +1,325 @@
+"""Lambda: the real handlers and the real core in sandboxes, each of which can die with all that it knows."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from aws_lambda_powertools import Logger
+from requests.adapters import BaseAdapter
+
+from functions.send_api.handler import lambda_handler as send_api
+from functions.send_queue.handler import lambda_handler as send_queue
+from functions.token_refresh.handler import lambda_handler as token_refresh
+from tests.chaos.aws import Aws, DeadLetters, Parameters, Queue, Table
+from tests.chaos.wechat import number_in
+from tests.chaos.workload import CANARY
+from tests.fakes import FakeContext
+from wechat_notify import bootstrap
+from wechat_notify.aws import refresher
+from wechat_notify.core import tokens
+from wechat_notify.core.batches import BatchSender
+from wechat_notify.core.circuits import Circuits, QuotaReset
+from wechat_notify.core.delivery import Sender
+from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.envelope import new_id
+from wechat_notify.core.ledger import Ledger
+from wechat_notify.core.outcomes import RefresherBusyError, StorageError
+from wechat_notify.core.tokens import BEIJING, AccessToken, AccessTokens, Grant, TokenRefresher
+from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.wechat import client as client_module
+from wechat_notify.wechat.client import WeChatClient
+
+CONNECT_TIMEOUT, READ_TIMEOUT, ANSWER_TIMEOUT = 0.4, 0.4, 0.5
+"""Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
+within what it plans for."""
+_INVOKE_MOST = 6.0
+"""Seconds for which a sender waits for the refresher's answer."""
+_FUNCTIONS: dict[str, tuple[Callable[[dict[str, Any], Any], Any], float]] = {
+    "send_queue": (send_queue, 60.0),
+    "send_api": (send_api, 29.0),
+    "token_refresh": (token_refresh, 120.0),
+}
+"""Handlers and their timeouts, as the template has them."""
+_numbers = itertools.count()
+
+
+class Killed(BaseException):
+    """The process is gone: no ``except Exception`` may stop it on its way out."""
+
+
+class Crashed(Exception):  # noqa: N818 - it happened to somebody else
+    """An invocation came to no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """When an invocation began and ended; ``blind``: it could not read the circuits."""
+
+    function: str
+    began: float
+    ended: float
+    blind: bool
+
+
+class _Wire(BaseAdapter):
+    """The HTTP library's own adapter, and the moments before and after at which a sandbox can die."""
+
+    def __init__(self, adapter: BaseAdapter, sandbox: Sandbox) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._sandbox = sandbox
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self._sandbox.reached()
+        try:
+            response = self._adapter.send(request, *args, **kwargs)
+        except Exception as error:
+            self._sandbox.unanswered(request, error)
+            raise
+        try:
+            self._sandbox.reached()
+        except Killed:
+            response.close()
+            raise
+        return response
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+class Sandbox:
+    """One process of one function: connections, tokens, circuits, and the end of them all."""
+
+    def __init__(self, lambdas: Lambda, function: str) -> None:
+        aws, clock = lambdas.aws, lambdas.aws.clock
+        self._lambdas = lambdas
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._steps_left = 0
+        self._deadline = 0.0
+        self.dead = False
+        self.stopped = False
+        name = f"chaos-{next(_numbers)}"
+        self.telemetry = Telemetry(Logger(service=name, stream=lambdas.log, utc=True, use_rfc3339=True))
+        logging.getLogger(name).propagate = False  # pytest would keep every line once more
+        self.client = WeChatClient(lambdas.url)
+        session = self.client._session
+        session.mount("http://", _Wire(session.get_adapter(lambdas.url), self))
+        self.table, queue = Table(aws, self), Queue(aws, self)
+        parameters = Parameters(aws, self, self._source)
+        self.ledger = Ledger(
+            self.table, now=clock.now, writer=lambdas.new_id, openid_hash=lambdas.openid_hash
+        )
+        circuits = Circuits(self.table, now=clock.now, writer=lambdas.new_id, quota_reset=QuotaReset(BEIJING))
+        jitter = aws.rng.uniform
+        access_tokens = AccessTokens(parameters, self, now=clock.now, sleep=self._sleep, jitter=jitter)
+        sender = Sender(access_tokens, self.client, now=clock.now, clock=clock.now)
+        self.dispatcher = Dispatcher(self.ledger, circuits, sender, queue, now=clock.now, jitter=jitter)
+        self.batch_sender = BatchSender(
+            self.dispatcher, queue, DeadLetters(aws, self), now=clock.now, jitter=jitter
+        )
+        self.token_refresher = TokenRefresher(parameters, now=clock.now)
+        self.function = function
+
+    def begin(self, seconds: float, steps: int | None) -> FakeContext:
+        """Start an invocation that ends after so many seconds, or with its death after so many steps."""
+        self._deadline = self._clock.now() + seconds
+        self._steps_left = steps or -1
+        self.table.blind = False
+        return _Context(self._clock.now, self._deadline)
+
+    def reached(self) -> None:
+        """A place where the process can die."""
+        with self._lock:
+            self._steps_left -= 1
+            self.stopped = self.stopped or self._clock.now() > self._deadline
+            self.dead = self.dead or self.stopped or self._steps_left == 0
+        if self.dead:
+            raise Killed
+
+    def unanswered(self, request: requests.PreparedRequest, error: Exception) -> None:
+        """Note what the HTTP library said, for whichever message it was."""
+        body = request.body.decode() if isinstance(request.body, bytes) else ""
+        number = number_in(body)
+        if number is not None:
+            self._lambdas.unanswered[number].append(type(error).__name__)
+
+    def ask(self, account: str, rejected: str | None) -> AccessToken:
+        """Invoke the refresher, as ``aws.refresher`` does."""
+        self.reached()
+        began = self._clock.now()
+        token = self._lambdas.refresh(account, rejected)
+        self.reached()
+        if self._clock.now() - began > _INVOKE_MOST:
+            raise RefresherBusyError(account)
+        return token
+
+    def drop(self) -> None:
+        """Forget the process; the operating system closes its connections."""
+        self.client._session.close()
+
+    def _sleep(self, seconds: float) -> None:
+        self.reached()
+        self._clock.sleep(seconds)
+
+    def _source(self, account: str) -> _Source:
+        return _Source(self._lambdas, self.client, f"wx-{account}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    lambdas: Lambda
+    client: WeChatClient
+    app_id: str
+
+    def fetch(self, *, force: bool) -> Grant:
+        secret = self.lambdas.secrets[self.app_id]
+        try:
+            return self.client.fetch_token(self.app_id, secret, force=force)
+        except BaseException:
+            failed, forced = self.lambdas.failed_fetches[self.app_id]
+            self.lambdas.failed_fetches[self.app_id] = (failed + 1, forced + force)
+            raise
+
+
+class _Context(FakeContext):
+    def __init__(self, now: Callable[[], float], deadline: float) -> None:
+        super().__init__()
+        self._now = now
+        self._deadline = deadline
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._deadline - self._now()) * 1000)
+
+
+class Lambda:
+    """The service's functions, their warm sandboxes, and what the invocations came to."""
+
+    def __init__(self, aws: Aws, url: str, secrets: dict[str, str]) -> None:
+        self.aws = aws
+        self.url = url
+        self.secrets = secrets
+        self.log = io.StringIO()
+        """All that the sandboxes write, metrics included."""
+        self.invocations: list[Invocation] = []
+        self.unanswered: defaultdict[int, list[str]] = defaultdict(list)
+        """By message: the errors of the HTTP library."""
+        self.failed_fetches = dict.fromkeys(secrets, (0, 0))
+        """By app id: calls to the token endpoint that failed, and those of them that were forced."""
+        self.failed: list[str] = []
+        """Invocations that ended with an error, though nobody killed them."""
+        self._warm: defaultdict[str, list[Sandbox]] = defaultdict(list)
+        self._running = threading.local()
+        self._refreshing = threading.Lock()
+        self._lock = threading.Lock()
+
+    def new_id(self) -> str:
+        """An id as the service makes them."""
+        return new_id(self.aws.clock.now, self.aws.rng.getrandbits)
+
+    @staticmethod
+    def openid_hash(openid: str) -> str:
+        """An openid as logs may carry it."""
+        return hash_openid(openid, CANARY.encode())
+
+    def invoke(self, function: str, event: dict[str, Any], dies_within: int) -> Any:
+        """What a function answers; raises ``Crashed`` where it has none.
+
+        Parameters
+        ----------
+        function
+            Its folder.
+        event
+            What it is given.
+        dies_within
+            The steps among which a sandbox that is to die does so.
+        """
+        aws = self.aws
+        handler, seconds = _FUNCTIONS[function]
+        with self._lock:
+            sandbox = self._warm[function].pop() if self._warm[function] else None
+        sandbox = sandbox or Sandbox(self, function)
+        to_die = aws.rng.random() < aws.mix.killed
+        began = aws.clock.now()
+        context = sandbox.begin(seconds, aws.rng.randint(1, dies_within) if to_die else None)
+        outer = getattr(self._running, "sandbox", None)
+        self._running.sandbox = sandbox
+        try:
+            answer = handler(event, context)
+            sandbox.reached()  # its answer may get lost as well
+        except Killed:
+            aws.struck["stopped at their timeout" if sandbox.stopped else "killed"] += 1
+            raise Crashed(function) from None
+        except Exception as error:  # noqa: BLE001 - Lambda goes on with the sandbox, and so does this
+            if str(error) != "StorageError":  # which was planted
+                self.failed.append(f"{function}: {error}")
+            raise Crashed(function) from None
+        finally:
+            self._running.sandbox = outer
+            self.invocations.append(Invocation(function, began, aws.clock.now(), sandbox.table.blind))
+            if sandbox.dead:
+                sandbox.drop()
+            else:
+                with self._lock:
+                    self._warm[function].append(sandbox)
+        return answer
+
+    def refresh(self, account: str | None, rejected: str | None = None) -> AccessToken:
+        """The refresher's answer to a sender; one at a time runs."""
+        if not self._refreshing.acquire(blocking=False):
+            raise RefresherBusyError(account or "")
+        try:
+            event = {"account": account, "rejected": rejected} if account else {}
+            answer = self.invoke("token_refresh", event, dies_within=6)
+        except Crashed:
+            raise StorageError("ask for a token", "FunctionError") from None
+        finally:
+            self._refreshing.release()
+        if account is None:
+            return _NO_TOKEN
+        return refresher._token(account, json.loads(json.dumps(answer)))
+
+    def lend(self, patch: pytest.MonkeyPatch) -> None:
+        """Let ``bootstrap`` hand out the parts of the sandbox that is running, on the service's clock."""
+        parts: dict[str, Callable[[Sandbox], object]] = {
+            "telemetry": lambda sandbox: sandbox.telemetry,
+            "dispatcher": lambda sandbox: sandbox.dispatcher,
+            "ledger": lambda sandbox: sandbox.ledger,
+            "batch_sender": lambda sandbox: sandbox.batch_sender,
+            "token_refresher": lambda sandbox: sandbox.token_refresher,
+        }
+        for name, part in parts.items():
+            patch.setattr(bootstrap, name, lambda part=part: part(self._running.sandbox))
+        patch.setattr(bootstrap, "openid_hash", lambda: self.openid_hash)
+        patch.setattr(bootstrap, "message_id", lambda: self.new_id)
+        patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)
+        clock = SimpleNamespace(time=self.aws.clock.now)
+        patch.setattr("functions.token_refresh.handler.time", clock)
+        patch.setattr(tokens, "LONGEST_LOCK", tokens.LONGEST_LOCK / self.aws.clock.speed)
+        patch.setattr(client_module, "_CONNECT_TIMEOUT", CONNECT_TIMEOUT)
+        patch.setattr(client_module, "_READ_TIMEOUT", READ_TIMEOUT)
+        patch.setattr(client_module, "_ANSWER_TIMEOUT", ANSWER_TIMEOUT)
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
+        patch.setattr("sys.stdout", self.log)
+
+    def close(self) -> None:
+        """End all sandboxes."""
+        for sandboxes in self._warm.values():
+            for sandbox in sandboxes:
+                sandbox.drop()
+        self._warm.clear()
+
+
+_NO_TOKEN = AccessToken("", 0.0, 0.0)

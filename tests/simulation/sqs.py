@@ -1,0 +1,238 @@
+"""SQS: a standard queue, and the event source mapping that hands its batches to the function.
+
+Delivered at least once and in no order; a message that is handed out is hidden until its visibility
+timeout ends or it is deleted by its newest receipt. Groups make a fair queue: who has much in flight waits
+for those who have little. Not modelled: long polling, message size, batch windows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Any
+
+from tests.simulation.scheduler import Scheduler
+
+RETENTION = 14 * 86400.0
+VISIBILITY_TIMEOUT = 420.0
+IN_FLIGHT_MOST = 120_000
+DELAY_MOST = 900
+VISIBILITY_MOST = 43_200
+_GHOSTS_AFTER = (0.01, 0.5, 3.0, 61.0, 425.0, 1000.0)
+"""Seconds after which a message comes once more, though it was deleted or is being worked on."""
+
+
+class QueueError(Exception):
+    """SQS refuses a request; its only argument is AWS's error code."""
+
+
+@dataclass(slots=True)
+class Stored:
+    """One message on the queue."""
+
+    id: str
+    body: str
+    group: str | None
+    attributes: Mapping[str, str]
+    sent_at: float
+    receives: int = 0
+    receipt: str | None = None
+    deleted: bool = False
+    generation: int = 0
+
+
+@dataclass
+class Counts:
+    """What the queue did."""
+
+    sent: int = 0
+    received: int = 0
+    ghosts: int = 0
+    receives_most: int = 0
+    expired: int = 0
+    doubled: list[str] = field(default_factory=list)
+    """The bodies of the messages that came once more than they had to."""
+
+
+class FakeSqs:
+    """One standard queue; ``dead_letters`` takes what was received too often."""
+
+    def __init__(
+        self, scheduler: Scheduler, name: str, *, dead_letters: FakeSqs | None = None, receives_most: int = 0
+    ) -> None:
+        self.counts = Counts()
+        self.messages: dict[int, Stored] = {}
+        self.on_arrival: Callable[[], None] = lambda: None
+        self._scheduler = scheduler
+        self._name = name
+        self._dead_letters = dead_letters
+        self._receives_most = receives_most
+        self._hidden: list[tuple[float, int, int]] = []
+        self._ready: dict[str | None, deque[int]] = {}
+        self._in_flight: Counter[str | None] = Counter()
+        self._numbers = count(1)
+        self._by_receipt: dict[str, int] = {}
+
+    def put(
+        self, body: str, *, group: str | None = None, delay: int = 0, attributes: Mapping[str, str] | None = None
+    ) -> str:
+        """Store a message; its id."""
+        if not 0 <= delay <= DELAY_MOST:
+            raise QueueError("InvalidParameterValue")
+        if not body:
+            raise QueueError("MissingParameter")
+        number = next(self._numbers)
+        now = self._scheduler.now
+        stored = Stored(f"{number:08x}-{self._name}", body, group, dict(attributes or {}), now)
+        self.messages[number] = stored
+        self.counts.sent += 1
+        self._show(number, stored, now + delay)
+        return stored.id
+
+    def receive(self, most: int, chance: Random, ghosts: float) -> list[Stored]:
+        """Hand out what is visible, ``most`` messages at most."""
+        self._surface()
+        found: list[Stored] = []
+        while len(found) < most and self._ready:
+            if self._in_flight.total() >= IN_FLIGHT_MOST:
+                break
+            # No set and no hash decides: the groups stand in the order in which they came.
+            group = min(self._ready, key=lambda name: self._in_flight[name])
+            waiting = self._ready[group]
+            if len(waiting) > 1 and chance.random() < 0.2:
+                waiting.rotate(-chance.randrange(min(len(waiting), 20)))
+            number = waiting.popleft()
+            if not waiting:
+                del self._ready[group]
+            stored = self.messages.get(number)
+            if stored is None or self._gone(number, stored):
+                continue
+            found.append(self._hand_out(number, stored))
+            if chance.random() < ghosts:
+                self._haunt(stored, chance.choice(_GHOSTS_AFTER))
+        return found
+
+    def delete(self, receipt: str) -> None:
+        """Delete a message by a receipt; an old one works as well, as on a real queue."""
+        number = self._by_receipt.pop(receipt, None)
+        stored = self.messages.pop(number, None) if number is not None else None
+        if stored is not None:
+            self._end_flight(stored)
+            stored.deleted = True
+            self._by_receipt.pop(stored.receipt or "", None)
+
+    def hide(self, receipt: str, seconds: int) -> None:
+        """Set a message's visibility timeout anew."""
+        if not 0 <= seconds <= VISIBILITY_MOST:
+            raise QueueError("InvalidParameterValue")
+        number = self._by_receipt.get(receipt)
+        stored = self.messages.get(number) if number is not None else None
+        if number is None or stored is None:
+            raise QueueError("ReceiptHandleIsInvalid")
+        if stored.receipt != receipt:
+            raise QueueError("MessageNotInflight")
+        stored.generation += 1
+        heappush(self._hidden, (self._scheduler.now + seconds, number, stored.generation))
+
+    def next_visible_at(self) -> float | None:
+        """When a hidden message is due; in the past where one is visible now."""
+        if self._ready:
+            return self._scheduler.now
+        return self._hidden[0][0] if self._hidden else None
+
+    def _show(self, number: int, stored: Stored, when: float) -> None:
+        if when <= self._scheduler.now:
+            self._ready.setdefault(stored.group, deque()).append(number)
+        else:
+            heappush(self._hidden, (when, number, stored.generation))
+        self.on_arrival()
+
+    def _surface(self) -> None:
+        while self._hidden and self._hidden[0][0] <= self._scheduler.now:
+            _, number, generation = heappop(self._hidden)
+            stored = self.messages.get(number)
+            if stored is None or stored.generation != generation:
+                continue
+            self._end_flight(stored)
+            self._ready.setdefault(stored.group, deque()).append(number)
+
+    def _end_flight(self, stored: Stored) -> None:
+        if stored.receipt is not None:
+            stored.receipt = None
+            self._in_flight[stored.group] -= 1
+
+    def _gone(self, number: int, stored: Stored) -> bool:
+        if self._scheduler.now - stored.sent_at > RETENTION:
+            self.counts.expired += 1
+        elif self._dead_letters is not None and stored.receives >= self._receives_most:
+            self._dead_letters.put(stored.body, group=stored.group, attributes=stored.attributes)
+        else:
+            return False
+        del self.messages[number]
+        return True
+
+    def _hand_out(self, number: int, stored: Stored) -> Stored:
+        stored.receives += 1
+        stored.generation += 1
+        stored.receipt = f"{number}/{stored.receives}"
+        self._by_receipt[stored.receipt] = number
+        self._in_flight[stored.group] += 1
+        self.counts.received += 1
+        self.counts.receives_most = max(self.counts.receives_most, stored.receives)
+        heappush(self._hidden, (self._scheduler.now + VISIBILITY_TIMEOUT, number, stored.generation))
+        return stored
+
+    def _haunt(self, stored: Stored, after: float) -> None:
+        ghost = copy(stored)
+        ghost.receipt = None
+        number = next(self._numbers)
+        self.messages[number] = ghost
+        self.counts.ghosts += 1
+        self.counts.doubled.append(stored.body)
+        heappush(self._hidden, (self._scheduler.now + after, number, ghost.generation))
+
+
+def records(batch: Sequence[Stored]) -> list[dict[str, Any]]:
+    """The records of the event that Lambda makes of a batch."""
+    return [
+        {
+            "messageId": stored.id,
+            "receiptHandle": stored.receipt,
+            "body": stored.body,
+            "attributes": {
+                "ApproximateReceiveCount": str(stored.receives),
+                "SentTimestamp": str(int(stored.sent_at * 1000)),
+            },
+            "messageAttributes": {
+                name: {"stringValue": value, "dataType": "String"}
+                for name, value in stored.attributes.items()
+            },
+            "eventSource": "aws:sqs",
+            "awsRegion": "cn-north-1",
+        }
+        for stored in batch
+    ]
+
+
+def succeeded(batch: Sequence[Stored], receipts: Sequence[str], answer: object) -> list[str]:
+    """The receipts of what Lambda deletes, by the handler's answer; none where the answer is no good.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    if answer is None or answer == {}:
+        return list(receipts)
+    if not isinstance(answer, dict):
+        return []
+    failures = answer.get("batchItemFailures")
+    if failures is None:
+        return list(receipts)
+    known = {stored.id for stored in batch}
+    failed = {item.get("itemIdentifier") for item in failures}
+    if not failed <= known:  # an empty, missing or unknown identifier: the whole batch has failed
+        return []
+    return [receipt for stored, receipt in zip(batch, receipts, strict=True) if stored.id not in failed]

@@ -1,0 +1,450 @@
+"""WeChat, written from its documentation alone: its tokens, its sends, and the log of what it accepted.
+
+It stands where ``requests`` would be, so that the service's own client is part of what is tested. The log
+of acceptances is the only witness of what was sent; nothing of the service writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from random import Random
+from typing import Any
+from urllib.parse import unquote
+
+import requests
+
+BEIJING = timezone(timedelta(hours=8))
+TOKEN_LIFE = 7200.0
+RENEWAL = 300.0
+"""Seconds before its end from which a call of normal mode renews a token; the old one lasts as long."""
+FORCED_A_DAY = 20
+FORCED_APART = 30.0
+DEDUPLICATED = 600.0
+RID = "66695e1c-5d4a8e9f-0b2c3d4e"
+SUBSCRIPTION = "/cgi-bin/message/subscribe/bizsend"
+ONE_TIME = "/cgi-bin/message/template/subscribe"
+MINI_PROGRAM_TEMPLATE = "/cgi-bin/message/wxopen/template/send"
+MINI_PROGRAM_SUBSCRIPTION = "/cgi-bin/message/subscribe/send"
+TEMPLATE = "/cgi-bin/message/template/send"
+TOKENS = "/cgi-bin/stable_token"
+
+
+@dataclass
+class App:
+    """One app and its token."""
+
+    app_id: str
+    secret: str
+    account: str
+    token: str | None = None
+    expires_at: float = 0.0
+    forced: list[float] = field(default_factory=list)
+    force_calls: list[float] = field(default_factory=list)
+    calls: int = 0
+    asked_calls: int = 0
+    """Those that a sender caused."""
+    refused_by_fault: int = 0
+    forced_in_vain: int = 0
+    issued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One message that WeChat took."""
+
+    at: float
+    account: str
+    path: str
+    marker: str
+    openid: str
+    body: dict[str, Any]
+    answered: bool
+    """Whether the answer was sent off whole: it may still find nobody at home."""
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """For so long all calls of an account's endpoint are answered with one errcode."""
+
+    account: str
+    path: str
+    since: float
+    until: float
+    errcode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of a send endpoint and how it was answered; None where no errcode got through."""
+
+    at: float
+    account: str
+    path: str
+    marker: str
+    errcode: int | None
+    invocation_began: float
+    sandbox: str
+
+
+def marker_of(body: dict[str, Any]) -> str:
+    """What makes a message of the workload known again."""
+    for value in body["data"].values():
+        text: str = value["value"]
+        return text
+    raise AssertionError("a message without a marker")
+
+
+def local_day(at: float) -> str:
+    """The day in Beijing, by which WeChat counts."""
+    return datetime.fromtimestamp(at, BEIJING).date().isoformat()
+
+
+class FakeWeChat:
+    """WeChat's server: rules without faults; those are the network's (``Session``)."""
+
+    def __init__(self, now: Callable[[], float], chance: Random) -> None:
+        self.apps: dict[str, App] = {}
+        self.accepted: list[Accepted] = []
+        self.attempts: list[Attempt] = []
+        self.answers: dict[str, list[int]] = defaultdict(list)
+        """The errcodes that a marker's attempts were answered with, whether they arrived or not."""
+        self.lost: dict[str, list[float]] = defaultdict(list)
+        """When an answer about a marker was lost."""
+        self.refused_openids: dict[str, int] = {}
+        self.refused_markers: dict[str, int] = {}
+        self.quotas: dict[tuple[str, str, str], int] = {}
+        """How many messages of an account's endpoint there may be on a day."""
+        self.quota_reached: dict[tuple[str, str], float] = {}
+        self.windows: list[Window] = []
+        self.token_windows: list[Window] = []
+        self.epoch_every = 0
+        self.epochs: list[tuple[float, str, str]] = []
+        self.needless: list[str] = []
+        """Calls of the token endpoint while a good token was there for whoever asked."""
+        self.on_accepted: Callable[[Accepted], None] = lambda _: None
+        self._now = now
+        self._chance = chance
+        self._tokens: dict[str, tuple[App, float]] = {}
+        self._in_flight: dict[tuple[str, str], float] = {}
+        self._used: Counter[tuple[str, str, str]] = Counter()
+        self._deduplicated: dict[tuple[str, str, str], float] = {}
+        self._number = count(1)
+        self._msgid = count(1864323726461255680)
+
+    def add(self, account: str, secret: str) -> App:
+        """An app for an account."""
+        app = App(f"wx-{account}", secret, account)
+        self.apps[app.app_id] = app
+        return app
+
+    def app_of(self, account: str) -> App:
+        """The account's app."""
+        return self.apps[f"wx-{account}"]
+
+    def replace_token(self, app: App) -> None:
+        """What another program's forced refresh does: the old token is void, normal mode gives the new one."""
+        self._void(app)
+        self._issue(app)
+
+    def revoke_token(self, app: App) -> None:
+        """The token is refused from now on, though normal mode goes on handing it out."""
+        self._void(app)
+
+    def lasts(self, token: str) -> bool:
+        """Whether a token is good, and will be by any clock."""
+        return self._tokens.get(token, (None, 0.0))[1] > self._now() + 150
+
+    # ------------------------------------------------------------ stable_token
+
+    def give_token(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer the token endpoint."""
+        now = self._now()
+        app = self.apps.get(request["appid"])
+        if app is None:
+            return _error(40013, "invalid appid")
+        app.calls += 1
+        force = request.get("force_refresh", False)
+        if force:
+            app.force_calls.append(now)
+        if request["secret"] != app.secret:
+            return _error(40125, "invalid appsecret")
+        for window in self.token_windows:
+            if window.account == app.account and window.since <= now < window.until:
+                return _error(window.errcode, "refused")
+        if force and self._may_force(app, now):
+            app.forced.append(now)
+            self._void(app)
+            self._issue(app)
+        elif app.token is None or app.expires_at <= now:
+            self._issue(app)
+        elif app.expires_at - now <= RENEWAL:
+            if app.token in self._tokens:
+                self._tokens[app.token] = (app, now + RENEWAL)
+            self._issue(app)
+        return {"access_token": app.token, "expires_in": int(app.expires_at - now)}
+
+    def _may_force(self, app: App, now: float) -> bool:
+        today = [at for at in app.forced if local_day(at) == local_day(now)]
+        return len(today) < FORCED_A_DAY and (not app.forced or now - app.forced[-1] >= FORCED_APART)
+
+    def _issue(self, app: App) -> None:
+        app.issued += 1
+        app.token = f"TOKEN-CANARY-{app.account}-{app.issued}"
+        app.expires_at = self._now() + TOKEN_LIFE
+        self._tokens[app.token] = (app, app.expires_at)
+
+    def _void(self, app: App) -> None:
+        if app.token is not None:
+            self._tokens.pop(app.token, None)
+
+    # ------------------------------------------------------------ sends
+
+    def take(
+        self, path: str, token: str, body: dict[str, Any], busy_for: float, fault: int | None
+    ) -> dict[str, Any]:
+        """Judge one message; ``fault`` is an errcode out of the blue.
+
+        ``busy_for`` is for how many seconds the openid's next message is refused.
+        """
+        now = self._now()
+        app, valid_until = self._tokens.get(token, (None, 0.0))
+        if app is None or valid_until <= now:
+            return _error(40001, "invalid credential, access_token is invalid or not latest")
+        person = (app.account, body["touser"])
+        if self._in_flight.get(person, 0.0) > now:
+            return _error(43108, "concurrent messages to one user")
+        self._in_flight[person] = now + busy_for
+        for window in self.windows:
+            if (
+                window.account == app.account
+                and window.path in {path, "*"}
+                and window.since <= now < window.until
+            ):
+                return _error(window.errcode, "refused")
+        endpoint = (app.account, path)
+        today = (*endpoint, local_day(now))
+        if today in self.quotas and self._used[today] >= self.quotas[today]:
+            self.quota_reached.setdefault(endpoint, now)
+            return _error(45009, "reach max api daily quota limit")
+        if fault is not None:
+            return _error(fault, "system error" if fault == -1 else "refused")
+        marker = marker_of(body)
+        refused = self.refused_openids.get(body["touser"]) or self.refused_markers.get(marker)
+        if refused:
+            return _error(refused, "data.thing1.value invalid" if refused == 47003 else "refused")
+        if path == TEMPLATE and body.get("client_msg_id"):
+            key = (app.account, body["touser"], body["client_msg_id"])
+            if self._deduplicated.get(key, -DEDUPLICATED) + DEDUPLICATED > now:
+                return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
+            self._deduplicated[key] = now
+        self._used[today] += 1
+        accepted = Accepted(
+            now, app.account, path, marker, body["touser"], body, answered=True, attempt=len(self.accepted)
+        )
+        self.accepted.append(accepted)
+        self.on_accepted(accepted)
+        self._count_epoch()
+        return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
+
+    def _count_epoch(self) -> None:
+        if not self.epoch_every or len(self.accepted) % self.epoch_every:
+            return
+        # In turn: one that leaves normal mode right, and one that only a forced refresh mends.
+        number = len(self.accepted) // self.epoch_every
+        app = sorted(self.apps.values(), key=lambda app: app.account)[number % len(self.apps)]
+        if app.token is None:
+            return
+        if number % 2:
+            self.replace_token(app)
+        else:
+            self.revoke_token(app)
+        self.epochs.append((self._now(), app.account, "replaced" if number % 2 else "revoked"))
+
+
+def _error(errcode: int, text: str) -> dict[str, Any]:
+    return {"errcode": errcode, "errmsg": f"{text} rid: {RID}"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """How often what goes wrong on the way to WeChat, as shares of the calls."""
+
+    unreachable: float = 0.0
+    timeout_before: float = 0.0
+    timeout_after: float = 0.0
+    reset: float = 0.0
+    server_error: float = 0.0
+    truncated: float = 0.0
+    busy: float = 0.0
+    template_refused: float = 0.0
+    unknown_code: float = 0.0
+    too_often: float = 0.0
+    duplicate_refused: float = 0.0
+
+
+class Response:
+    """As much of ``requests.Response`` as the client reads."""
+
+    def __init__(self, status_code: int, content: bytes) -> None:
+        self.status_code = status_code
+        self.raw = self
+        self.length_remaining = 0
+        self._content = content
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read1(self, amount: int, *, decode_content: bool) -> bytes:
+        """The next piece of the body."""
+        assert decode_content
+        content, self._content = self._content[:amount], self._content[amount:]
+        return content
+
+
+class Session:
+    """Stands in for ``requests.Session``: the way to WeChat, with all that befalls it.
+
+    ``exchange`` lets virtual time pass for one request and its answer, and says whether whoever asked is
+    still alive.
+    """
+
+    def __init__(
+        self,
+        wechat: FakeWeChat,
+        chance: Random,
+        network: Callable[[], Network],
+        exchange: Callable[..., Any],
+        whose: Callable[[], tuple[float, str]],
+        asked: Callable[[str], tuple[bool, str | None]],
+    ) -> None:
+        self._wechat = wechat
+        self._chance = chance
+        self._network = network
+        self._exchange = exchange
+        self._whose = whose
+        self._asked = asked
+
+    def close(self) -> None:
+        """Drop the idle connections."""
+
+    def post(self, url: str, *, data: bytes, timeout: tuple[float, float], **_: Any) -> Response:
+        """Send one request."""
+        path, _, query = url.removeprefix("https://api.weixin.qq.com").partition("?")
+        body = json.loads(data)
+        network, chance = self._network(), self._chance
+        draw = chance.random()
+        connect, read = timeout
+        began, sandbox = self._whose()
+
+        def drawn(share: float) -> bool:
+            nonlocal draw
+            draw -= share
+            return draw < 0
+
+        latency = 0.03 + 0.12 * chance.random()
+        if drawn(network.unreachable):
+            self._fail_token(path, body)
+            self._exchange("unreachable", path, connect, lambda: None)
+            raise requests.ConnectTimeout(f"CANARY {url}")
+        if drawn(network.timeout_before):
+            self._fail_token(path, body)
+            self._lose(path, body, read, "timeout before")
+            raise requests.ReadTimeout(f"CANARY {url}")
+        if path == TOKENS:
+            app = self._wechat.apps[body["appid"]]
+            asked, stored = self._asked(app.account)
+            app.asked_calls += asked
+            if asked and stored is not None and self._wechat.lasts(stored):
+                self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")  # noqa: SLF001 - one witness
+            return self._token(body, latency, lost=drawn(network.timeout_after), busy=drawn(network.busy))
+        token = unquote(query.removeprefix("access_token="))
+        marker = marker_of(body)
+
+        def judge(fault: int | None = None, *, lost: bool = False) -> dict[str, Any]:
+            answer = self._wechat.take(path, token, body, latency * 0.4, fault)
+            app = token.removeprefix("TOKEN-CANARY-").rpartition("-")[0]
+            self._wechat.answers[marker].append(answer["errcode"])
+            if lost:
+                self._wechat.lost[marker].append(self._wechat._now())  # noqa: SLF001 - one witness
+            self._wechat.attempts.append(
+                Attempt(
+                    self._wechat._now(),  # noqa: SLF001 - the same
+                    app,
+                    path,
+                    marker,
+                    answer["errcode"],
+                    began,
+                    sandbox,
+                )
+            )
+            return answer
+
+        if drawn(network.timeout_after):
+            self._exchange("timeout after", marker, read, lambda: judge(lost=True), early=True)
+            raise requests.ReadTimeout(f"CANARY {url}")
+        if drawn(network.reset):
+            if chance.random() < 0.5:
+                self._exchange("reset after", marker, latency, lambda: judge(lost=True))
+            else:
+                self._lose(path, body, latency, "reset before")
+            raise requests.ConnectionError(f"CANARY {url}")
+        if drawn(network.server_error):
+            if chance.random() < 0.5:
+                self._exchange("502 after", marker, latency, lambda: judge(lost=True))
+            else:
+                self._lose(path, body, latency, "502 before")
+            return Response(502, b"<html>Bad Gateway</html>")
+        if drawn(network.truncated):
+            answer = self._exchange("truncated", marker, latency, lambda: judge(lost=True))
+            return Response(200, json.dumps(answer).encode()[:-9])
+        fault = None
+        for share, errcode in (
+            (network.busy, -1),
+            (network.template_refused, 40037),
+            (network.unknown_code, 99_999),
+            (network.too_often, 43117),
+        ):
+            if drawn(share):
+                fault = errcode
+                break
+        if fault is None and self._wechat.lost.get(marker) and chance.random() < network.duplicate_refused:
+            if any(accepted.marker == marker for accepted in self._wechat.accepted[-2000:]):
+                fault = 40241
+        answer = self._exchange("send", marker, latency, lambda: judge(fault))
+        return Response(200, json.dumps(answer, ensure_ascii=False).encode())
+
+    def _fail_token(self, path: str, request: dict[str, Any]) -> None:
+        if path == TOKENS:
+            app = self._wechat.apps[request["appid"]]
+            app.refused_by_fault += 1
+            app.forced_in_vain += request["force_refresh"]
+
+    def _lose(self, path: str, body: dict[str, Any], seconds: float, what: str) -> None:
+        """What never reached WeChat, as whoever asked cannot know."""
+        marker = marker_of(body) if path != TOKENS else path
+
+        def note() -> None:
+            self._wechat.lost[marker].append(self._wechat._now())  # noqa: SLF001 - one witness
+
+        self._exchange(what, marker, seconds, note, early=True)
+
+    def _token(self, request: dict[str, Any], latency: float, *, lost: bool, busy: bool) -> Response:
+        if lost or busy:
+            self._fail_token(TOKENS, request)
+        if lost:
+            self._exchange("token lost", request["appid"], 5.0, lambda: self._wechat.give_token(request))
+            raise requests.ReadTimeout("CANARY")
+        if busy:
+            self._exchange("token busy", request["appid"], latency, lambda: None)
+            return Response(200, json.dumps(_error(-1, "system error")).encode())
+        answer = self._exchange("token", request["appid"], latency, lambda: self._wechat.give_token(request))
+        return Response(200, json.dumps(answer).encode())

@@ -1,0 +1,671 @@
+"""The service's real handlers, adapters and core between fakes of AWS and WeChat, in one thread.
+
+Every invocation runs in a sandbox of its own that ``bootstrap`` fills, as a Lambda process would be: its
+token cache, its circuits, its clock. Nothing is real but the code: time, threads, chance, boto3's clients
+and the HTTP session are lent by the world while it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
+from greenlet import getcurrent
+
+from tests.simulation.aws import Boto, EventsApi, FakeParameters, LambdaApi, SqsApi, Weather
+from tests.simulation.dynamodb import FakeDynamoDb, fields_of
+from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task, process
+from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
+from tests.simulation.wechat import FakeWeChat, Network, Session
+from wechat_notify import bootstrap, telemetry
+from wechat_notify.aws import clients
+from wechat_notify.aws import ledger as ledger_module
+from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.settings import Settings
+from wechat_notify.wechat import client as client_module
+
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
+
+START = 1772375400.0
+"""2026-03-01 22:30 in Beijing: a daily quota that is reached holds for an hour and a half."""
+CANARY = "CANARY"
+"""Stands in every secret, token and openid, and in the text of every error that a library raises."""
+PATH = "/wechat-notify/simulation/accounts"
+TABLE = "ledger"
+SEND_QUEUE, DEAD_LETTERS = "https://sqs/send", "https://sqs/dead"
+_ENVIRONMENT = {
+    "PARAMETER_PATH": PATH,
+    "WECHAT_API_BASE": "https://api.weixin.qq.com",
+    "TOKEN_REFRESH_FUNCTION": "token-refresh",
+    "SEND_QUEUE_URL": SEND_QUEUE,
+    "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
+    "OPENID_HASH_KEY": "a key for simulations",
+    "LEDGER_TABLE": TABLE,
+    "LEDGER_RETENTION_DAYS": "30",
+    "EVENT_BUS_NAME": "default",
+    "QUOTA_RESET": "00:00+08:00",
+}
+BATCH_SIZE = 10
+QUEUE_WORKERS = 10
+RECEIVES_MOST = 1000
+_FINAL = frozenset({"sent", "expired", "cancelled"})
+_FINE = Weather()
+_OUTAGE = Weather(throttled=0.9, answer_lost=0.05)
+_POLL = 0.02
+_SCHEDULE = 300.0
+_worlds = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often what goes wrong, as shares of calls, messages or invocations."""
+
+    network: Network = field(default_factory=Network)
+    weather: dict[str, Weather] = field(default_factory=dict)
+    entries_lost: float = 0.0
+    ghosts: float = 0.0
+    killed: float = 0.0
+    clock_skew: float = 0.0
+
+
+CALM = Mix()
+STORMY = Mix(
+    Network(
+        unreachable=0.005,
+        timeout_before=0.02,
+        timeout_after=0.01,
+        reset=0.01,
+        server_error=0.02,
+        truncated=0.002,
+        busy=0.03,
+        template_refused=0.001,
+        unknown_code=0.0005,
+        too_often=0.001,
+        duplicate_refused=0.3,
+    ),
+    {
+        "dynamodb": Weather(throttled=0.02, answer_lost=0.002),
+        "ssm": Weather(throttled=0.01, answer_lost=0.002),
+        "sqs": Weather(throttled=0.005, answer_lost=0.002),
+        "events": Weather(throttled=0.01, answer_lost=0.002),
+    },
+    entries_lost=0.01,
+    ghosts=0.02,
+    killed=0.005,
+    clock_skew=60.0,
+)
+
+
+class History:
+    """A hash over all that happened, so that two runs can be compared, and the last lines to be read."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.events = 0
+        self.lines: list[str] | None = None
+
+    def note(self, line: str) -> None:
+        self.events += 1
+        self._hash.update(line.encode())
+        if self.lines is not None:
+            self.lines.append(line)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class Sink:
+    """Where log lines and metrics go: searched, counted and forgotten."""
+
+    def __init__(self, seen: Callable[[str, str], None]) -> None:
+        self.lines = 0
+        self.problems: list[str] = []
+        self._seen = seen
+
+    def write(self, text: str) -> int:
+        self.lines += 1
+        if CANARY in text:
+            self._seen("a log line or a metric", text)
+        # Nothing of the service's is expected to fail in a way that nobody foresaw.
+        if '"internal_error"' in text or "not reported" in text or "invocation failed" in text:
+            self.problems.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def print(self, text: str) -> None:
+        self.write(text)
+
+
+class Sandbox:
+    """One Lambda process: its parts, and a clock of its own."""
+
+    def __init__(self, name: str, skew: float) -> None:
+        self.name = name
+        self.skew = skew
+        self.parts: dict[str, Any] = {}
+
+
+class Invocation(Process):
+    """One invocation of a function, until it answers, fails, is killed or runs out of time."""
+
+    aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+
+    def __init__(
+        self, world: World, sandbox: Sandbox, seconds: float, on_end: Callable[[Invocation, Any], None]
+    ) -> None:
+        super().__init__()
+        self.world = world
+        self.sandbox = sandbox
+        self.began = world.scheduler.now
+        self.deadline = self.began + seconds
+        self.on_end = on_end
+        self.points = 0
+        self.kill_at: int | None = None
+        self.ended = False
+        self.written: list[str] = []
+        self.subject: Any = None
+        """What it is about: the message of an HTTP request, the ids of a batch, who asks for a token."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.deadline - self.world.scheduler.now) * 1000))
+
+    def point(self) -> None:
+        """A place where the process may be killed."""
+        if self.dead:
+            raise Killed
+        number, self.points = self.points, self.points + 1
+        if number == self.kill_at:
+            self.die()
+
+    def die(self) -> None:
+        """Kill the process that is running."""
+        self.dead = True
+        self.world.scheduler.at(self.world.scheduler.now, self.bury)
+        raise Killed
+
+    def bury(self) -> None:
+        """What is left to do for a dead process: what was on the wire may still arrive."""
+        if self.ended:
+            return
+        self.ended = True
+        self.world.burying = self
+        for task in self.tasks:
+            effect = getattr(task, "on_the_wire", None)
+            if effect is not None and self.world.chance.random() < 0.5:
+                try:
+                    effect()
+                except Exception:  # noqa: BLE001, S110 - nobody hears of it
+                    pass
+            if effect is not None:
+                task.on_the_wire = None  # type: ignore[attr-defined]
+        self.world.burying = None
+        self.world.killed(self)
+        self.world.scheduler.kill(self)
+        self.on_end(self, DEAD)
+
+
+DEAD = object()
+"""What came of an invocation that was killed, ran out of time or raised."""
+
+
+class Function:
+    """One Lambda function: its handler, its sandboxes and how many of them there may be."""
+
+    def __init__(self, world: World, name: str, handler: str, seconds: float, most: int) -> None:
+        self.name = name
+        self.running = 0
+        self.invocations = 0
+        self.kills = 0
+        self._world = world
+        self._handler = handler
+        self._seconds = seconds
+        self._most = most
+        self._free: list[Sandbox] = []
+        self._sandboxes = itertools.count(1)
+        self.points_most = 40
+        """The points among which one is chosen to be killed at."""
+        self.plan: list[int | None] = []
+        """Where the next invocations are killed, before chance has a say."""
+
+    @property
+    def room(self) -> bool:
+        return self.running < self._most
+
+    def invoke(
+        self, event: Any, on_end: Callable[[Invocation, Any], None], subject: Any = None
+    ) -> Invocation | None:
+        """Begin an invocation; None where too many run already."""
+        if not self.room:
+            return None
+        world = self._world
+        self.running += 1
+        self.invocations += 1
+        if self._free:
+            sandbox = self._free.pop()
+        else:
+            skew = world.mix.clock_skew
+            name = f"{self.name}-{next(self._sandboxes)}"
+            sandbox = Sandbox(name, world.chance.uniform(-skew, skew))
+        invocation = Invocation(world, sandbox, self._seconds, self._ended(on_end))
+        invocation.subject = subject
+        if self.plan:
+            invocation.kill_at = self.plan.pop(0)
+        elif world.chance.random() < world.mix.killed:
+            invocation.kill_at = world.chance.randrange(self.points_most)
+        handler = importlib.import_module(self._handler).lambda_handler
+
+        def run() -> None:
+            try:
+                answer = handler(event, invocation)
+            except Exception as error:  # noqa: BLE001 - Lambda reports it
+                world.raised.append(f"{self.name}: {type(error).__name__}: {error}")
+                answer = DEAD
+            if invocation.dead:
+                raise Killed
+            if invocation.kill_at is not None and answer is not DEAD:
+                invocation.die()  # on its way out: nobody gets the answer
+            invocation.ended = True
+            self._free.append(sandbox)
+            world.scheduler.at(world.scheduler.now, lambda: invocation.on_end(invocation, answer))
+
+        world.scheduler.at(invocation.deadline, lambda: self._time_out(invocation))
+        world.scheduler.spawn(run, invocation)
+        return invocation
+
+    def _time_out(self, invocation: Invocation) -> None:
+        if not invocation.ended:
+            self._world.timeouts += 1
+            invocation.dead = True
+            invocation.bury()
+
+    def _ended(self, on_end: Callable[[Invocation, Any], None]) -> Callable[[Invocation, Any], None]:
+        def ended(invocation: Invocation, answer: Any) -> None:
+            self.running -= 1
+            self.kills += invocation.dead
+            if answer is DEAD:
+                self._world.history.note(f"{self._world.scheduler.now:.6f} {invocation.sandbox.name} failed\n")
+            on_end(invocation, answer)
+
+        return ended
+
+
+class Mapping:
+    """The event source mapping: batches of the send queue for the function, while there is room."""
+
+    def __init__(self, world: World, function: Function) -> None:
+        self._world = world
+        self._function = function
+        self._next: float | None = None
+
+    def kick(self) -> None:
+        """Look at the queue soon."""
+        self._poll_at(self._world.scheduler.now + _POLL)
+
+    def _poll_at(self, when: float) -> None:
+        if self._next is None or when < self._next:
+            self._next = when
+            self._world.scheduler.at(when, lambda: self._poll(when))
+
+    def _poll(self, when: float) -> None:
+        if self._next != when:
+            return
+        self._next = None
+        world = self._world
+        while self._function.room:
+            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.ghosts)
+            if not batch:
+                break
+            self._hand_over(batch)
+        due = world.queue.next_visible_at()
+        if due is not None and self._function.room:
+            self._poll_at(max(due, world.scheduler.now + _POLL))
+
+    def _hand_over(self, batch: Sequence[Stored]) -> None:
+        receipts = [stored.receipt or "" for stored in batch]
+
+        def ended(_: Invocation, answer: Any) -> None:
+            if answer is DEAD:  # what it parked, or finished, comes again
+                self._world.doubled += [stored.body for stored in batch]
+            else:
+                for receipt in succeeded(batch, receipts, answer):
+                    self._world.queue.delete(receipt)
+            self.kick()
+
+        self._function.invoke({"Records": records(batch)}, ended, [stored.id for stored in batch])
+
+
+class World:
+    """Everything, from one seed."""
+
+    def __init__(self, seed: int | str, mix: Mix = STORMY, *, thorough: bool = True) -> None:
+        self.seed = seed
+        self.mix = mix
+        self.chance = Random(f"{seed}/chance")
+        self.scheduler = Scheduler(START)
+        self.history = History()
+        self.leaks: list[str] = []
+        self.raised: list[str] = []
+        self.sink = Sink(self.seen)
+        self.timeouts = 0
+        self.killed_with: dict[str, list[float]] = defaultdict(list)
+        """When a worker was killed that had written a message's entry, by the entry's key."""
+        self.unrecorded: dict[str, list[float]] = defaultdict(list)
+        """When a write of an entry was given up, by the entry's key."""
+        self.doubled: list[str] = []
+        """Texts that hold the messages of which there may be two copies: of requests to SQS that were repeated
+        because their answer was lost, and of batches whose worker was killed."""
+        self.outages: dict[str, tuple[float, float]] = {}
+        """From when to when a service takes hardly any request."""
+        self.circuits_stored: list[tuple[float, dict[str, Any]]] = []
+        self.written_by_http: dict[str, Any] = {}
+        self.table = FakeDynamoDb()
+        self.parameters = FakeParameters(lambda: self.scheduler.now)
+        self.dead_letters = FakeSqs(self.scheduler, "dead")
+        self.queue = FakeSqs(
+            self.scheduler, "send", dead_letters=self.dead_letters, receives_most=RECEIVES_MOST
+        )
+        self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
+        self.events = EventsApi(self.chance, lambda: self.mix.entries_lost, self.seen)
+        self.send_queue = Function(
+            self, "send-queue", "functions.send_queue.handler", 60.0, QUEUE_WORKERS
+        )
+        self.send_api = Function(self, "send-api", "functions.send_api.handler", 29.0, 50)
+        self.send_api.points_most = 12
+        self.token_refresh = Function(self, "token-refresh", "functions.token_refresh.handler", 120.0, 1)
+        self.token_refresh.points_most = 12
+        self.mapping = Mapping(self, self.send_queue)
+        self.queue.on_arrival = self.mapping.kick
+        self.table.on_write = self._judge_write
+        self.illegal: list[str] = []
+        """Writes to the ledger that may not be."""
+        self._holders: dict[str, Invocation] = {}
+        self.thorough = thorough
+        self.burying: Invocation | None = None
+        self._jitter = Random(f"{seed}/jitter")
+        self._log_level = "INFO" if thorough else "WARNING"
+        self._number = next(_worlds)
+        sqs = SqsApi(
+            {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters}, self.chance, lambda: self.mix.entries_lost
+        )
+        apis = {
+            "dynamodb": self.table,
+            "ssm": self.parameters,
+            "sqs": sqs,
+            "events": self.events,
+            "lambda": LambdaApi(self._ask, self._await),
+        }
+        self._clients = {
+            (service, patient): Boto(
+                service,
+                api,
+                patient=patient,
+                chance=self.chance,
+                weather=self._weather,
+                exchange=self.exchange,
+                sleep=self.scheduler.sleep,
+                given_up=self._given_up,
+                lost=lambda request: self.doubled.append(str(request)),
+            )
+            for service, api in apis.items()
+            for patient in (False, True)
+        }
+        self.refreshes_scheduled = 0
+        self.refreshes_asked = 0
+
+    # ------------------------------------------------------------ what the service is lent
+
+    @contextmanager
+    def standing(self) -> Iterator[World]:
+        """Lend the service this world's time, chance, threads and clients."""
+        undo: list[Callable[[], None]] = []
+
+        def put(owner: Any, name: str, value: Any) -> None:
+            before = getattr(owner, name)
+            undo.append(lambda: setattr(owner, name, before))
+            setattr(owner, name, value)
+
+        clock = SimpleNamespace(
+            time=self.now, sleep=self.scheduler.sleep, perf_counter=self.now, monotonic=self.now
+        )
+        threads = SimpleNamespace(Lock=lambda: Lock(self.scheduler))
+        lent = {
+            time: clock,
+            threading: threads,
+            ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
+        }
+        for function in (self.send_queue, self.send_api, self.token_refresh):
+            importlib.import_module(function._handler)  # noqa: SLF001 - the same module
+        for module_name, module in sorted(sys.modules.items()):
+            if module_name.partition(".")[0] not in {"wechat_notify", "functions"}:
+                continue
+            for name, value in list(vars(module).items()):
+                for real, stand_in in lent.items():
+                    if value is real and module is not clients:
+                        put(module, name, stand_in)
+        for name, part in list(vars(bootstrap).items()):
+            if hasattr(part, "cache_info"):
+                put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
+        put(bootstrap, "_random", self._jitter)
+        put(clients, "_client", lambda service, patient: self._clients[service, patient])
+        put(ledger_module, "asdict", fields_of)
+        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now})
+        session = Session(
+            self.wechat, self.chance, lambda: self.mix.network, self.exchange, self._whose_attempt,
+            self._asked_and_stored,
+        )
+        put(client_module, "_session", lambda: session)
+        setattr(cloudwatch, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
+        try:
+            yield self
+        finally:
+            delattr(cloudwatch, "print")
+            for action in reversed(undo):
+                action()
+            self._forget_loggers()
+
+    def now(self) -> float:
+        """The time by the clock of whoever asks."""
+        return self.scheduler.now + self._sandbox().skew
+
+    def _part(self, name: str, make: Callable[[], Any]) -> Any:
+        parts = self._sandbox().parts
+        if name not in parts:
+            match name:
+                case "settings":
+                    parts[name] = Settings(_ENVIRONMENT)
+                case "telemetry":
+                    parts[name] = telemetry.Telemetry(self._logger())
+                case _:
+                    parts[name] = make()
+        return parts[name]
+
+    def _logger(self) -> Logger:
+        # Loggers of one name share their fields; every process has its own.
+        name = f"simulation-{self._number}-{self._sandbox().name}"
+        return Logger(
+            service=name, stream=self.sink, level=self._log_level, utc=True, use_rfc3339=True
+        )
+
+    def _forget_loggers(self) -> None:
+        known = logging.Logger.manager.loggerDict
+        for name in [name for name in known if name.startswith(f"simulation-{self._number}-")]:
+            del known[name]
+
+    def _sandbox(self) -> Sandbox:
+        running = process()
+        assert isinstance(running, Invocation)
+        return running.sandbox
+
+    # ------------------------------------------------------------ time, and how it ends
+
+    def exchange(
+        self, operation: str, subject: str, seconds: float, effect: Callable[[], Any], *, early: bool = False
+    ) -> Any:
+        """One request and its answer: it may be killed before, between and after."""
+        task = getcurrent()
+        assert isinstance(task, Task)
+        invocation = task.process
+        assert isinstance(invocation, Invocation)
+        scheduler = self.scheduler
+        invocation.point()
+        there = min(0.05, seconds / 2) if early else seconds / 2
+        task.on_the_wire = effect  # type: ignore[attr-defined]
+        scheduler.sleep(there)
+        task.on_the_wire = None  # type: ignore[attr-defined]
+        error: Exception | None = None
+        answer: Any = None
+        try:
+            answer = effect()
+        except Exception as raised:  # noqa: BLE001 - it travels back as the answer does
+            error = raised
+        result = answer.get("errcode", "") if error is None and isinstance(answer, dict) else error and type(error).__name__
+        self.history.note(f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {result}\n")
+        if operation == "put_item" and error is None:
+            self._written(subject)
+        invocation.point()
+        scheduler.sleep(seconds - there)
+        if error is not None:
+            raise error
+        return answer
+
+    def _written(self, subject: str) -> None:
+        key = subject.partition(" ")[0]
+        if not key.startswith("message#"):
+            self.circuits_stored.append((self.scheduler.now, self.table.tables[TABLE][key]))
+
+    def _weather(self, service: str) -> Weather:
+        since, until = self.outages.get(service, (0.0, 0.0))
+        if since <= self.scheduler.now < until:
+            return _OUTAGE
+        return self.mix.weather.get(service, _FINE)
+
+    def _judge_write(self, key: str, there: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
+        """Hold a write against the rules of the ledger, which are written down here once more."""
+        if not key.startswith("message#"):
+            return
+        if item is None:
+            self.illegal.append(f"{key} was deleted")
+            return
+        if self.thorough and CANARY in str(item):
+            self.leaks.append(f"the ledger: {key}")
+        was, version, reason = None, 0, None
+        if there is not None:
+            was, version = there["status"]["S"], int(there["version"]["N"])
+            reason = there["reason"]["S"] if "reason" in there else None
+        status = item["status"]["S"]
+        if int(item["version"]["N"]) != version + 1:
+            self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
+        if was in _FINAL or (was == "failed" and reason != "try_again"):
+            self.illegal.append(f"{key} {was} -> {status}")
+        running = self.burying or getattr(getcurrent(), "process", None)
+        if isinstance(running, Invocation):
+            running.written.append(key)
+            if running.world.send_api.name in running.sandbox.name:
+                self.written_by_http.setdefault(key, running.subject)
+        holder = self._holders.pop(key, None)
+        if was == "sending" and holder is not None and not holder.ended and holder is not running:
+            self.illegal.append(f"{key} was taken from somebody alive")
+        if status == "sending" and isinstance(running, Invocation):
+            self._holders[key] = running
+
+    def _given_up(self, operation: str, subject: str) -> None:
+        if operation == "put_item":
+            self.unrecorded[subject.partition(" ")[0]].append(self.scheduler.now)
+
+    def killed(self, invocation: Invocation) -> None:
+        """Note whose messages a killed worker may have been at."""
+        for key in invocation.written:
+            self.killed_with[key].append(self.scheduler.now)
+
+    def _whose_attempt(self) -> tuple[float, str]:
+        running = process()
+        assert isinstance(running, Invocation)
+        return running.began, running.sandbox.name
+
+    def _asked_and_stored(self, account: str) -> tuple[bool, str | None]:
+        """Whether a sender asked for this refresh, and the token that was stored before it began."""
+        running = process()
+        assert isinstance(running, Invocation)
+        name = f"{PATH}/{account}/access-token"
+        stored = self.parameters.stored_at.get(name)
+        found = stored is not None and stored < running.began
+        token = json.loads(self.parameters.values[name])["value"] if found else None
+        return running.subject == "asked", token
+
+    def seen(self, where: str, text: str) -> None:
+        """A text that leaves the service: no secret may stand in it."""
+        if CANARY in text:
+            self.leaks.append(f"{where}: {text[:2000]}")
+
+    # ------------------------------------------------------------ the refresher
+
+    def _ask(self, event: dict[str, Any]) -> object | None:
+        self.seen("a question to the refresher", str(event))
+        self.refreshes_asked += 1
+        asked = _Asked()
+
+        def ended(_: Invocation, answer: Any) -> None:
+            asked.answer = (answer is DEAD, None if answer is DEAD else answer)
+            if asked.waiter is not None:
+                waiter, asked.waiter = asked.waiter, None
+                waiter.switch()
+
+        return asked if self.token_refresh.invoke(event, ended, "asked") else None
+
+    def _await(self, asked: object, seconds: float) -> Any:
+        assert isinstance(asked, _Asked)
+        task = getcurrent()
+        assert isinstance(task, Task)
+        if asked.answer is None:
+            asked.waiter = task
+
+            def give_up() -> None:
+                if asked.waiter is task:
+                    asked.waiter = None
+                    task.switch()
+
+            self.scheduler.at(self.scheduler.now + seconds, give_up)
+            self.scheduler.park()
+        invocation = task.process
+        assert isinstance(invocation, Invocation)
+        invocation.point()
+        return asked.answer
+
+    def keep_tokens_fresh(self, wanted: Callable[[], bool]) -> None:
+        """What the schedule does, for as long as it is wanted."""
+
+        def run() -> None:
+            if wanted():
+                self.refreshes_scheduled += 1
+                began = self.token_refresh.invoke({"detail-type": "Scheduled Event"}, lambda *_: None)
+                # Lambda tries a throttled asynchronous invocation again.
+                self.scheduler.at(self.scheduler.now + (_SCHEDULE if began else 20.0), run)
+
+        run()
+
+
+@dataclass
+class _Asked:
+    answer: Any = None
+    waiter: Task | None = None
