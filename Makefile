@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-runtime simulate lock clean
+.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,6 +67,10 @@ MESSAGES ?= 100000
 SEED     ?= 1
 simulate: setup ## the handlers and the core in virtual time, with faults: MESSAGES messages from SEED
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.simulation --messages $(MESSAGES) --seed $(SEED)
+
+chaos: MESSAGES = 20000
+chaos: setup ## the same over real sockets, against the simulator: MESSAGES messages from SEED
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.chaos --messages $(MESSAGES) --seed $(SEED)
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9

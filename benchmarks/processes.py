@@ -99,7 +99,7 @@ def environment(server: Server, wechat: str = "wechat_tls", **more: str) -> dict
         "AWS_ENDPOINT_URL": server.addresses["aws"],
         "AWS_EC2_METADATA_DISABLED": "true",
         "WECHAT_API_BASE": server.addresses[wechat],
-        "PARAMETER_PATH": "/wechat-notify/bench/accounts",
+        "PARAMETER_PATH": "/wechat-notify/bench/accounts-1",  # the server lists as many
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-bench",
         "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",
         "POWERTOOLS_LOG_LEVEL": "INFO",

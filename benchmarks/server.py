@@ -44,6 +44,8 @@ class Stub:
     def __init__(self) -> None:
         self.requests = 0
         self.bytes_in = 0
+        self.puts = 0
+        self.items: dict[str, int] = {}
 
     def wechat(self, head: bytes, body: bytes) -> bytes:
         """An accepted message, or a token where one is asked for."""
@@ -57,8 +59,34 @@ class Stub:
         """What the services answer that the functions call."""
         target = _TARGET.search(head)
         name = target[1].decode() if target else "Invoke"
-        answer = _AWS[name](json.loads(body or b"{}"))
+        request = json.loads(body or b"{}")
+        if name == "PutItem" and "status" in request["Item"]:
+            self.puts += 1
+            self.items[f"item_{request['Item']['status']['S']}"] = _map_size(request["Item"])
+        answer = _AWS[name](request)
         return _response(json.dumps(answer).encode(), b"application/x-amz-json-1.0")
+
+
+def _map_size(attributes: dict[str, Any]) -> int:
+    return sum(len(name.encode()) + _size(value) for name, value in attributes.items())
+
+
+def _size(attribute: dict[str, Any]) -> int:
+    """Bytes as DynamoDB counts them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S":
+            return len(value.encode())
+        case "N":
+            return 1 + (len(value.strip("-0.")) + 1) // 2
+        case "M":
+            return 3 + len(value) + _map_size(value)
+        case "L":
+            return 3 + len(value) + sum(map(_size, value))
+    return 1
 
 
 def _response(body: bytes, content_type: bytes) -> bytes:
@@ -157,7 +185,13 @@ class _Http(asyncio.Protocol):
 def _tell(stub: Stub) -> None:
     """Answer each line of standard input with what was done so far; the end of it ends the process."""
     for _ in sys.stdin:
-        stats = {"cpu": time.process_time(), "requests": stub.requests, "bytes_in": stub.bytes_in}
+        stats = {
+            "cpu": time.process_time(),
+            "requests": stub.requests,
+            "bytes_in": stub.bytes_in,
+            "puts": stub.puts,
+            **stub.items,
+        }
         print(json.dumps(stats), flush=True)
 
 

@@ -17,7 +17,6 @@ from wechat_notify.core.envelope import (
     parse_json,
     with_wishes,
 )
-from wechat_notify.core.ledger import Standing
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     BodyTooLargeError,
@@ -89,7 +88,7 @@ def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
     found = bootstrap.ledger().cancel(*_message(event))
     if found is None:
         raise UnknownMessageError
-    if found.standing is Standing.IN_FLIGHT or found.entry.status is not Status.CANCELLED:
+    if found.entry.status is not Status.CANCELLED:
         raise StartedError(found.entry.status)
     return answers.message(found.entry)
 

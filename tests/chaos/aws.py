@@ -238,10 +238,13 @@ class Table(_Calls):
         return self._reach("read", lambda: self._aws.table.read(account, message_id))
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        there = self._reach("write", lambda: self._aws.table.put_circuits(circuits))
-        if there is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
-            self._aws.quota_since.setdefault(circuits.account, self._aws.clock.now())
-        return there
+        def effect() -> AccountCircuits | None:
+            there = self._aws.table.put_circuits(circuits)
+            if there is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
+                self._aws.quota_since.setdefault(circuits.account, self._aws.clock.now())
+            return there
+
+        return self._reach("write", effect)
 
     def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
         names = list(accounts)

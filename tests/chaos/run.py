@@ -45,7 +45,7 @@ RESET = datetime(2026, 3, 2, tzinfo=BEIJING).timestamp()
 _QUOTA_SHARE, _QUOTA_LEAST = 0.6, 20
 """The part of the messages of one kind and account that a day's quota allows: all the others have to fit into
 the next day's. Of fewer messages the repeats would be too large a part."""
-WORKERS = 12
+_WORKERS = 12
 _SCHEDULE = 300.0
 _LATENCY = 0.003
 _TOKEN_SECONDS = 1500
@@ -205,7 +205,7 @@ class Run:
 
     def _work(self, began: float, progress: Callable[[int, int], None]) -> str | None:
         self._at(self._clock.now(), self._refresh)
-        workers = [threading.Thread(target=self._worker, name=f"chaos-{n}") for n in range(WORKERS)]
+        workers = [threading.Thread(target=self._worker, name=f"chaos-{n}") for n in range(_WORKERS)]
         real_most = _REAL_LEAST + _REAL_A_MESSAGE * len(self._handed)
         unfinished = None
         for worker in workers:

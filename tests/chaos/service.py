@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -184,13 +184,7 @@ class _Source:
     app_id: str
 
     def fetch(self, *, force: bool) -> Grant:
-        secret = self.lambdas.secrets[self.app_id]
-        try:
-            return self.client.fetch_token(self.app_id, secret, force=force)
-        except BaseException:
-            failed, forced = self.lambdas.failed_fetches[self.app_id]
-            self.lambdas.failed_fetches[self.app_id] = (failed + 1, forced + force)
-            raise
+        return self.client.fetch_token(self.app_id, self.lambdas.secrets[self.app_id], force=force)
 
 
 class _Context(FakeContext):
@@ -215,8 +209,8 @@ class Lambda:
         self.invocations: list[Invocation] = []
         self.unanswered: defaultdict[int, list[str]] = defaultdict(list)
         """By message: the errors of the HTTP library."""
-        self.failed_fetches = dict.fromkeys(secrets, (0, 0))
-        """By app id: calls to the token endpoint that failed, and those of them that were forced."""
+        self.asked_in_vain: Counter[str] = Counter()
+        """Questions for a token, by account, that were answered with none."""
         self.failed: list[str] = []
         """Invocations that ended with an error, though nobody killed them."""
         self._warm: defaultdict[str, list[Sandbox]] = defaultdict(list)
@@ -282,7 +276,9 @@ class Lambda:
         try:
             event = {"account": account, "rejected": rejected} if account else {}
             answer = self.invoke("token_refresh", event, dies_within=6)
+            self.asked_in_vain[account or ""] += answer.get("result") == "failed"
         except Crashed:
+            self.asked_in_vain[account or ""] += 1
             raise StorageError("ask for a token", "FunctionError") from None
         finally:
             self._refreshing.release()

@@ -287,7 +287,7 @@ def test_some_answers_have_no_content_whatever_they_say(connect: Connect, status
     with RawServer(always(head("Content-Length: 5", status=f"HTTP/1.1 {status} No Content"))) as server:
         transport = connect(server.url)
         assert [transport.post(PATH, BODY) for _ in range(2)] == [(status, b"")] * 2
-    assert server.accepted == 1
+    assert server.accepted == 2
 
 
 def test_as_much_as_is_allowed_is_read(connect: Connect) -> None:
@@ -1082,8 +1082,21 @@ PARTS = st.one_of(
     st.binary(max_size=12),
     st.integers(-2, 99_999).map(lambda number: b"%d" % number),
 )
+
+
+def edited(written: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    for at, gone, new in edits:
+        written = written[:at] + new + written[at + gone :]
+    return written
+
+
 NOISE = st.lists(PARTS, max_size=12).map(b"".join) | st.binary(max_size=300)
-SOUND_BEGINNING = st.lists(PARTS, max_size=8).map(lambda parts: b"HTTP/1.1 200 OK\r\n" + b"".join(parts))
+ALMOST_SOUND = st.builds(
+    edited,
+    st.sampled_from([*KEPT.values(), *NOT_KEPT.values()]),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 5), PARTS | st.just(b"")), max_size=3),
+)
+WHATEVER = NOISE | ALMOST_SOUND | ALMOST_SOUND
 ENDS = st.sampled_from(["closed", "silent", "reset"])
 
 
@@ -1152,13 +1165,18 @@ class _Readable:
 
 
 def by_the_standard_library(received: bytes) -> tuple[int, bytes]:
-    response = HTTPResponse(cast("socket.socket", _Readable(received)), method="POST")
-    response.begin()
-    return response.status, response.read()
+    while True:
+        response = HTTPResponse(cast("socket.socket", _Readable(received)), method="POST")
+        response.begin()
+        if response.status in {204, 304}:  # of which it reads chunks, if they say so
+            return response.status, b""
+        if response.status >= 200:
+            return response.status, response.read()
+        received = received.partition(b"\r\n\r\n")[2]  # of the interim answers it knows 100 only
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True)
-@given(written=NOISE | SOUND_BEGINNING, end=ENDS, data=st.data())
+@given(written=WHATEVER, end=ENDS, data=st.data())
 def test_whatever_comes_is_an_answer_or_the_one_error(written: bytes, end: str, data: st.DataObject) -> None:
     scripted = ScriptedSocket(pieces_of(data, written), end)
     pieces = len(scripted.pieces)
@@ -1176,7 +1194,7 @@ def test_whatever_comes_is_an_answer_or_the_one_error(written: bytes, end: str, 
     except HTTPException as error:
         pytest.fail(f"refused by http.client: {error!r}")
     assert status == outcome.status
-    if b"content-encoding" not in written.lower():
+    if b"content-encoding" not in written.lower() and status not in {204, 304}:
         assert content == outcome.content
     if connection.reusable:
         # Nothing of what was received is left over: any byte less is not an answer.
@@ -1262,7 +1280,7 @@ def test_over_sockets_too_whatever_comes_hangs_nothing_leaks_nothing_and_poisons
 
         @settings(max_examples=120, deadline=None, derandomize=True)
         @given(
-            written=NOISE | SOUND_BEGINNING,
+            written=WHATEVER,
             end=st.sampled_from(["closed", "closed", "reset"]),
             data=st.data(),
         )

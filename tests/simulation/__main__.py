@@ -1,4 +1,4 @@
-"""``python -m tests.simulation``: one run from a seed, its counts, and exit code 1 where a promise was broken."""
+"""``python -m tests.simulation``: one run from a seed, and exit code 1 where a promise was broken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def main() -> int:
     if not report.broken:
         return 0
     sys.stdout.write(f"\n{len(report.broken)} broken:\n")
-    for line in report.broken[:10]:
+    first = {line.partition(":")[0]: line for line in reversed(report.broken)}
+    for line in first.values():
         sys.stdout.write(f"  {line[:1000]}\n")
     messages = _fewest(options.seed, options.messages, options.planted)
     sys.stdout.write(f"\nSEED={options.seed} MESSAGES={messages} make simulate\n")

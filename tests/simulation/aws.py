@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.sqs import FakeSqs, QueueError
 
 _TRIES = {"ssm": 2, "sqs": 2, "lambda": 1, "dynamodb": 6, "events": 2}
@@ -160,7 +160,9 @@ class SqsApi:
 class EventsApi:
     """The event bus: what was published."""
 
-    def __init__(self, chance: Random, entry_lost: Callable[[], float], seen: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, chance: Random, entry_lost: Callable[[], float], seen: Callable[[str, str], None]
+    ) -> None:
         self.published = 0
         self._chance = chance
         self._entry_lost = entry_lost
@@ -272,7 +274,11 @@ class Boto:
             if self._service == "sqs":
                 self._lost(request)
             self._exchange(
-                f"{method} lost", subject, _TIMEOUT[self._service], lambda: _quietly(function, request), early=True
+                f"{method} lost",
+                subject,
+                _TIMEOUT[self._service],
+                lambda: _quietly(function, request),
+                early=True,
             )
             raise ReadTimeoutError(endpoint_url="https://CANARY.amazonaws.com.cn")
         return self._exchange(method, subject, latency, lambda: function(**request))
@@ -284,10 +290,8 @@ class Boto:
 
 
 def _quietly(function: Callable[..., Any], request: dict[str, Any]) -> None:
-    try:
+    with suppress(ClientError):  # nobody hears of it
         function(**request)
-    except ClientError:
-        pass  # nobody hears of it
 
 
 def _subject(request: dict[str, Any]) -> str:

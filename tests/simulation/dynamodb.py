@@ -6,7 +6,7 @@ consistent reads, item sizes, deletion by ``ttl``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -87,8 +87,8 @@ class FakeDynamoDb:
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind)) if isinstance(kind, type) and is_dataclass(kind) else ()
 
 
 def fields_of(value: Any) -> Any:
@@ -96,7 +96,7 @@ def fields_of(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is float or kind is int or value is None:
         return value
-    if names := _names(kind):
+    if names := _names(kind):  # type: ignore[arg-type] # a class has a hash
         return {name: fields_of(getattr(value, name)) for name in names}
     return tuple(map(fields_of, value)) if kind is tuple else value
 

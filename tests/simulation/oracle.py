@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.simulation.dynamodb import plain
@@ -25,7 +26,6 @@ from tests.simulation.wechat import (
     Accepted,
     App,
     Attempt,
-
     local_day,
 )
 from tests.simulation.workload import ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
@@ -111,12 +111,14 @@ class Oracle:
             body = dict(accepted.body)
             client_msg_id = body.pop("client_msg_id", None)
             asked = ask is not None and ask.good and ask.body() == body
-            if ask is None or not asked or (accepted.account, accepted.path) != (ask.account, PATHS[ask.kind]):
+            if (
+                ask is None
+                or not asked
+                or (accepted.account, accepted.path) != (ask.account, PATHS[ask.kind])
+            ):
                 self._break("nothing is sent that nobody asked for", accepted)
                 continue
-            keys = ask.keys or [
-                key for key, http in self._world.written_by_http.items() if http is ask
-            ]
+            keys = ask.keys or [key for key, http in self._world.written_by_http.items() if http is ask]
             wanted = {_client_msg_id(key.split("#", 2)[2]) for key in keys}
             if accepted.path == TEMPLATE and client_msg_id not in wanted:
                 self._break("a template message carries its id", accepted)
@@ -189,7 +191,9 @@ class Oracle:
         elif errcode == 40001 and ask.account != SECRET_ACCOUNT:
             self._break("a rejected token fails no message", f"{key} {entry}")
         else:
-            least = 5 if errcode == -1 and ask.kind == "one_time_subscription" else _IN_VAIN_LEAST.get(errcode, 1)
+            least = (
+                5 if errcode == -1 and ask.kind == "one_time_subscription" else _IN_VAIN_LEAST.get(errcode, 1)
+            )
             if answers.count(int(errcode)) < least and entry["attempts"] < 20:
                 self._break("what is worth repeating is repeated", f"{key} {entry} {answers}")
 
@@ -209,21 +213,25 @@ class Oracle:
             # Another copy of it may come at any time.
             if ask.doors > 1 or ask.other_body or ask.by_http or ask.marker in copied:
                 continue
-            for first, second in zip(attempts, attempts[1:], strict=False):
+            for first, second in pairwise(attempts):
                 least = _LEAST_WAIT.get(first.errcode or 0, 0.0)
                 if second.at - first.at < least - 0.55:
                     self._break("a repeat waits", f"{ask} {first} {second}")
 
     def _judge_circuits(self) -> None:
         world = self._world
-        midnight = datetime.fromtimestamp(START, BEIJING).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+        midnight = datetime.fromtimestamp(START, BEIJING).replace(hour=0, minute=0, second=0) + timedelta(
+            days=1
+        )
         reset = midnight.timestamp()
-        for (account, path), _reached in world.wechat.quota_reached.items():
-            late = self._late(account, path, "QUOTA".lower(), until=reset)
+        for account, path in world.wechat.quota_reached:
+            late = self._late(account, path, "quota", until=reset)
             self._report.counts[f"calls to {account} after its quota was known to be used up"] = len(late)
             if late:
                 self._break("after 45009 nothing is sent until the reset", late[0])
-            held = [each for each in world.wechat.attempts if each.account != account and each.errcode == 45009]
+            held = [
+                each for each in world.wechat.attempts if each.account != account and each.errcode == 45009
+            ]
             if held:
                 self._break("one account's quota is no other's", held[0])
         for window in world.wechat.windows:
@@ -262,9 +270,11 @@ class Oracle:
         days = Counter(local_day(at) for at in app.force_calls)
         if any(count > FORCED_A_DAY for count in days.values()):
             self._break("a token is forced twenty times a day at most", f"{app.account} {days}")
-        for first, second in zip(app.force_calls, app.force_calls[1:], strict=False):
+        for first, second in pairwise(app.force_calls):
             if second - first < FORCED_APART:
-                self._break("forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s")
+                self._break(
+                    "forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s"
+                )
         epochs = sum(account == app.account for _, account, _ in world.wechat.epochs)
         lives = int((world.scheduler.now - START) / 6000) + 1
         # A forced refresh that was lost, or died with the refresher, cannot be repeated for half a minute;
@@ -291,7 +301,9 @@ class Oracle:
         for queue in (world.queue, world.dead_letters):
             for stored in queue.messages.values():
                 if CANARY in str(stored.attributes):
-                    self._break("no secret leaves the service", f"an attribute of a message: {stored.attributes}")
+                    self._break(
+                        "no secret leaves the service", f"an attribute of a message: {stored.attributes}"
+                    )
         for leak in world.leaks[:5]:
             self._break("no secret leaves the service", leak)
         for write in world.illegal[:5]:
@@ -330,7 +342,8 @@ class Oracle:
                 function.name: f"{function.invocations}, {function.kills} killed"
                 for function in (world.send_queue, world.send_api, world.token_refresh)
             },
-            "handed out by the queue": f"{world.queue.counts.received}, {world.queue.counts.ghosts} once more",
+            "handed out by the queue": world.queue.counts.received,
+            "of these once more than they had to be": world.queue.counts.ghosts,
             "dead letters": len(world.dead_letters.messages),
             "token epochs": len(wechat.epochs),
             "canaries in what left the service": len(world.leaks),
@@ -383,7 +396,7 @@ def _run(seed: int | str, messages: int, *, thorough: bool) -> Report:
         drained = workload.over
         states = _states(world)
         redriven = [redrive(world, workload) for _ in range(2)] if drained else []
-        world.scheduler.run(world.scheduler.now + 300, lambda: False)  # until the last lease is over
+        world.scheduler.run(world.scheduler.now + 300, lambda: not drained)  # until the last lease is over
         report = Oracle(world, workload).judge()
     if not drained:
         left = Counter(stored.body[:60] for stored in world.queue.messages.values()).most_common(3)
@@ -407,5 +420,3 @@ def redrive(world: World, workload: Workload) -> tuple[int, int, list[tuple[str,
         world.queue.put(stored.body, attributes=stored.attributes)
     world.scheduler.run(world.scheduler.now + 3600, lambda: workload.over)
     return _states(world)
-
-

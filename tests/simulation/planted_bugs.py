@@ -255,7 +255,9 @@ def _cancel_anything() -> Sequence[Patch]:
 def _unknown_account_again() -> Sequence[Patch]:
     before = BatchSender._refused
 
-    def refused(self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any) -> Handled:
+    def refused(
+        self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any
+    ) -> Handled:
         if reason == "unknown_account":
             return self._again(Handled(record, Disposition.RETURNED, request, message), 60.0)
         return before(self, record, request, message, reason, *rest)
@@ -284,7 +286,9 @@ def _url_in_errors() -> Sequence[Patch]:
 def _with_reason(before: Callable[[Any], Any], renamed: Callable[..., Any]) -> Callable[[Any], Any]:
     def no_answer(problem: Any) -> Any:
         return before(
-            renamed(problem.reason, problem.may_have_arrived, passing=problem.passing, limited=problem.limited)
+            renamed(
+                problem.reason, problem.may_have_arrived, passing=problem.passing, limited=problem.limited
+            )
         )
 
     return no_answer
@@ -317,11 +321,23 @@ def _lost_is_failed() -> Sequence[Patch]:
 
 
 BUGS = (
-    Bug("retry_on_read_timeout", "a lost answer counts as a failure that can be repeated", _retry_on_read_timeout),
+    Bug(
+        "retry_on_read_timeout",
+        "a lost answer counts as a failure that can be repeated",
+        _retry_on_read_timeout,
+    ),
     Bug("lost_is_failed", "a lost answer counts as a failure, and is not repeated", _lost_is_failed),
     Bug("lost_failure_id", "the last of the batch item failures is left out", _lost_failure_id),
-    Bug("failure_under_another_name", "the key of the batch item failures is misspelled", _failure_under_another_name),
-    Bug("refresh_without_compare", "every rejected sender makes the refresher call WeChat", _refresh_without_compare),
+    Bug(
+        "failure_under_another_name",
+        "the key of the batch item failures is misspelled",
+        _failure_under_another_name,
+    ),
+    Bug(
+        "refresh_without_compare",
+        "every rejected sender makes the refresher call WeChat",
+        _refresh_without_compare,
+    ),
     Bug("force_always", "the refresher always asks by force, and does not count it", _force_always),
     Bug("rejected_token_kept", "a rejected token is used again", _rejected_token_kept),
     Bug("entry_deleted", "an exception deletes the entry, as some idempotency decorators do", _entry_deleted),
@@ -330,7 +346,9 @@ BUGS = (
     Bug("no_condition", "an entry is written without a condition", _no_condition),
     Bug("no_lease", "anybody may take over a claim", _no_lease),
     Bug("lease_without_skew", "a lease does not reckon with two clocks", _lease_without_skew),
-    Bug("unrecorded_is_done", "an outcome that could not be recorded counts as recorded", _unrecorded_is_done),
+    Bug(
+        "unrecorded_is_done", "an outcome that could not be recorded counts as recorded", _unrecorded_is_done
+    ),
     Bug("sent_before_it_is", "a message is recorded as sent before it goes out", _sent_before_it_is),
     Bug("ledger_ignored", "what the ledger says of a message is not heeded", _ledger_ignored),
     Bug("no_expiry", "nobody looks whether a message has expired", _no_expiry),
@@ -343,7 +361,11 @@ BUGS = (
     Bug("parked_unseen", "a copy that SQS refused counts as parked", _parked_unseen),
     Bug("held_is_done", "a held message is deleted and not parked", _held_is_done),
     Bug("cancel_anything", "a message is cancelled whatever its state", _cancel_anything),
-    Bug("unknown_account_again", "a message for an account that nobody knows is tried for ever", _unknown_account_again),
+    Bug(
+        "unknown_account_again",
+        "a message for an account that nobody knows is tried for ever",
+        _unknown_account_again,
+    ),
     Bug("openid_in_clear", "the ledger keeps openids as they are", _openid_in_clear),
     Bug("url_in_errors", "an error of the HTTP library is told with its URL", _url_in_errors),
     Bug("transient_gives_up", "a message is given up after one attempt", _transient_gives_up),

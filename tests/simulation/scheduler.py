@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from types import TracebackType
@@ -33,6 +34,8 @@ class Task(greenlet):
     """One line of execution of a process."""
 
     process: Process
+    on_the_wire: Callable[[], Any] | None = None
+    """A request that has left and may arrive, whatever becomes of its sender."""
 
     def __init__(self, run: Callable[[], Any], hub: greenlet, process: Process) -> None:
         super().__init__(run, hub)
@@ -141,7 +144,7 @@ class Lock:
             waiter = self._waiters.popleft()
             if not waiter.woken and not waiter.task.process.dead:
                 # Still held, for the next one.
-                self._scheduler.at(self._scheduler.now, lambda: self._hand_over(waiter))
+                self._scheduler.at(self._scheduler.now, partial(self._hand_over, waiter))
                 return
         self._held = False
 

@@ -79,7 +79,12 @@ class FakeSqs:
         self._by_receipt: dict[str, int] = {}
 
     def put(
-        self, body: str, *, group: str | None = None, delay: int = 0, attributes: Mapping[str, str] | None = None
+        self,
+        body: str,
+        *,
+        group: str | None = None,
+        delay: int = 0,
+        attributes: Mapping[str, str] | None = None,
     ) -> str:
         """Store a message; its id."""
         if not 0 <= delay <= DELAY_MOST:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 import requests
@@ -94,9 +94,8 @@ class Attempt:
 
 def marker_of(body: dict[str, Any]) -> str:
     """What makes a message of the workload known again."""
-    for value in body["data"].values():
-        text: str = value["value"]
-        return text
+    for keyword in body["data"].values():
+        return str(keyword["value"])
     raise AssertionError("a message without a marker")
 
 
@@ -148,7 +147,7 @@ class FakeWeChat:
         return self.apps[f"wx-{account}"]
 
     def replace_token(self, app: App) -> None:
-        """What another program's forced refresh does: the old token is void, normal mode gives the new one."""
+        """What another program's forced refresh does: the old token is void, normal mode has the new one."""
         self._void(app)
         self._issue(app)
 
@@ -159,6 +158,15 @@ class FakeWeChat:
     def lasts(self, token: str) -> bool:
         """Whether a token is good, and will be by any clock."""
         return self._tokens.get(token, (None, 0.0))[1] > self._now() + 150
+
+    def took_lately(self, marker: str) -> bool:
+        """Whether a copy of the message was accepted in the last minute."""
+        for accepted in reversed(self.accepted):
+            if accepted.at < self._now() - 60:
+                break
+            if accepted.marker == marker:
+                return True
+        return False
 
     # ------------------------------------------------------------ stable_token
 
@@ -297,7 +305,7 @@ class Response:
         self.length_remaining = 0
         self._content = content
 
-    def __enter__(self) -> Response:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -321,6 +329,7 @@ class Session:
         self,
         wechat: FakeWeChat,
         chance: Random,
+        *,
         network: Callable[[], Network],
         exchange: Callable[..., Any],
         whose: Callable[[], tuple[float, str]],
@@ -364,7 +373,7 @@ class Session:
             asked, stored = self._asked(app.account)
             app.asked_calls += asked
             if asked and stored is not None and self._wechat.lasts(stored):
-                self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")  # noqa: SLF001 - one witness
+                self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")
             return self._token(body, latency, lost=drawn(network.timeout_after), busy=drawn(network.busy))
         token = unquote(query.removeprefix("access_token="))
         marker = marker_of(body)
@@ -374,10 +383,10 @@ class Session:
             app = token.removeprefix("TOKEN-CANARY-").rpartition("-")[0]
             self._wechat.answers[marker].append(answer["errcode"])
             if lost:
-                self._wechat.lost[marker].append(self._wechat._now())  # noqa: SLF001 - one witness
+                self._wechat.lost[marker].append(self._wechat._now())
             self._wechat.attempts.append(
                 Attempt(
-                    self._wechat._now(),  # noqa: SLF001 - the same
+                    self._wechat._now(),
                     app,
                     path,
                     marker,
@@ -416,9 +425,9 @@ class Session:
             if drawn(share):
                 fault = errcode
                 break
-        if fault is None and self._wechat.lost.get(marker) and chance.random() < network.duplicate_refused:
-            if any(accepted.marker == marker for accepted in self._wechat.accepted[-2000:]):
-                fault = 40241
+        maybe_double = fault is None and marker in self._wechat.lost
+        if maybe_double and self._wechat.took_lately(marker) and chance.random() < network.duplicate_refused:
+            fault = 40241
         answer = self._exchange("send", marker, latency, lambda: judge(fault))
         return Response(200, json.dumps(answer, ensure_ascii=False).encode())
 
@@ -433,7 +442,7 @@ class Session:
         marker = marker_of(body) if path != TOKENS else path
 
         def note() -> None:
-            self._wechat.lost[marker].append(self._wechat._now())  # noqa: SLF001 - one witness
+            self._wechat.lost[marker].append(self._wechat._now())
 
         self._exchange(what, marker, seconds, note, early=True)
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -146,7 +147,7 @@ class Workload:
         sizes = [self.messages // bursts] * bursts
         sizes[0] += self.messages - sum(sizes)
         for at, size in zip(times, sizes, strict=True):
-            world.scheduler.at(START + 1 + at, lambda size=size: self._burst(size))
+            world.scheduler.at(START + 1 + at, partial(self._burst, size))
         self.last_at = START + 1 + times[-1] + 5
         for service in ("dynamodb", "ssm", "sqs"):
             since = START + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
@@ -159,7 +160,11 @@ class Workload:
 
     def begin(self) -> None:
         """Keep the tokens fresh until everything is over."""
-        self.world.keep_tokens_fresh(lambda: not self.over)
+        self.world.keep_tokens_fresh(self.wanted)
+
+    def wanted(self) -> bool:
+        """Whether something is left to be done."""
+        return not self.over
 
     @property
     def over(self) -> bool:
@@ -180,7 +185,9 @@ class Workload:
         chance, scheduler = self._chance, self.world.scheduler
         account = chance.choice(ACCOUNTS) if chance.random() < 0.3 else None
         for _ in range(size):
-            self._one(account if account and chance.random() < 0.8 else chance.choice(ACCOUNTS), scheduler.now)
+            self._one(
+                account if account and chance.random() < 0.8 else chance.choice(ACCOUNTS), scheduler.now
+            )
 
     def _one(self, account: str, now: float) -> None:
         chance, world = self._chance, self.world
@@ -190,7 +197,13 @@ class Workload:
         if draw < 0.003:
             self._unreadable(number)
             return
-        ask = Ask(number, account, chance.choice(KINDS), self._openid(account, chance.randrange(self._openids)), None)
+        ask = Ask(
+            number,
+            account,
+            chance.choice(KINDS),
+            self._openid(account, chance.randrange(self._openids)),
+            None,
+        )
         self.asks.append(ask)
         draw = chance.random()
         if draw < 0.1:
@@ -205,7 +218,11 @@ class Workload:
         elif draw < 0.011:
             world.wechat.refused_markers[ask.marker] = 47003
         if chance.random() < 0.8:
-            ask.id = f"order-{number}" if chance.random() < 0.9 else f"order-of-a-customer-with-a-long-name-{number}"
+            ask.id = (
+                f"order-{number}"
+                if chance.random() < 0.9
+                else f"order-of-a-customer-with-a-long-name-{number}"
+            )
         draw = chance.random()
         if draw < 0.84:
             self._to_queue(ask, chance.random() < 0.06)
@@ -266,7 +283,12 @@ class Workload:
         group = ask.account if self._chance.random() < 0.7 else None
         if as_event:
             event_id = f"event-{ask.number}"
-            body = {"id": event_id, "detail-type": "WeChat Message Requested", "source": "orders", "detail": envelope}
+            body = {
+                "id": event_id,
+                "detail-type": "WeChat Message Requested",
+                "source": "orders",
+                "detail": envelope,
+            }
             ask.stored.append(self.world.queue.put(json.dumps(body)))
             message_id = ask.id or event_id
             if self._chance.random() < 0.1:  # EventBridge delivers at least once
@@ -355,4 +377,3 @@ class Workload:
 
         if self.world.send_api.invoke(event, ended, "a DELETE") is None:
             self.callers -= 1
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import itertools
 import json
 import logging
@@ -19,11 +20,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
@@ -133,10 +134,11 @@ class History:
         return self._hash.hexdigest()
 
 
-class Sink:
+class Sink(io.TextIOBase):
     """Where log lines and metrics go: searched, counted and forgotten."""
 
     def __init__(self, seen: Callable[[str, str], None]) -> None:
+        super().__init__()
         self.lines = 0
         self.problems: list[str] = []
         self._seen = seen
@@ -149,9 +151,6 @@ class Sink:
         if '"internal_error"' in text or "not reported" in text or "invocation failed" in text:
             self.problems.append(text)
         return len(text)
-
-    def flush(self) -> None:
-        pass
 
     def print(self, text: str) -> None:
         self.write(text)
@@ -211,15 +210,13 @@ class Invocation(Process):
         self.ended = True
         self.world.burying = self
         for task in self.tasks:
-            effect = getattr(task, "on_the_wire", None)
+            effect = task.on_the_wire
             if effect is not None and self.world.chance.random() < 0.5:
-                try:
+                with suppress(Exception):  # nobody hears of it
                     effect()
-                except Exception:  # noqa: BLE001, S110 - nobody hears of it
-                    pass
-            if effect is not None:
-                task.on_the_wire = None  # type: ignore[attr-defined]
+            task.on_the_wire = None
         self.world.burying = None
+        self.world.last_points = self.points
         self.world.killed(self)
         self.world.scheduler.kill(self)
         self.on_end(self, DEAD)
@@ -304,7 +301,9 @@ class Function:
             self.running -= 1
             self.kills += invocation.dead
             if answer is DEAD:
-                self._world.history.note(f"{self._world.scheduler.now:.6f} {invocation.sandbox.name} failed\n")
+                self._world.history.note(
+                    f"{self._world.scheduler.now:.6f} {invocation.sandbox.name} failed\n"
+                )
             on_end(invocation, answer)
 
         return ended
@@ -368,13 +367,15 @@ class World:
         self.raised: list[str] = []
         self.sink = Sink(self.seen)
         self.timeouts = 0
+        self.last_points = 0
+        """The points that the last process that was killed had come by."""
         self.killed_with: dict[str, list[float]] = defaultdict(list)
         """When a worker was killed that had written a message's entry, by the entry's key."""
         self.unrecorded: dict[str, list[float]] = defaultdict(list)
         """When a write of an entry was given up, by the entry's key."""
         self.doubled: list[str] = []
-        """Texts that hold the messages of which there may be two copies: of requests to SQS that were repeated
-        because their answer was lost, and of batches whose worker was killed."""
+        """Texts that hold the messages of which there may be two copies: requests to SQS that were repeated
+        because their answer was lost, and batches whose worker was killed."""
         self.outages: dict[str, tuple[float, float]] = {}
         """From when to when a service takes hardly any request."""
         self.circuits_stored: list[tuple[float, dict[str, Any]]] = []
@@ -387,9 +388,7 @@ class World:
         )
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost, self.seen)
-        self.send_queue = Function(
-            self, "send-queue", "functions.send_queue.handler", 60.0, QUEUE_WORKERS
-        )
+        self.send_queue = Function(self, "send-queue", "functions.send_queue.handler", 60.0, QUEUE_WORKERS)
         self.send_api = Function(self, "send-api", "functions.send_api.handler", 29.0, 50)
         self.send_api.points_most = 12
         self.token_refresh = Function(self, "token-refresh", "functions.token_refresh.handler", 120.0, 1)
@@ -406,7 +405,9 @@ class World:
         self._log_level = "INFO" if thorough else "WARNING"
         self._number = next(_worlds)
         sqs = SqsApi(
-            {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters}, self.chance, lambda: self.mix.entries_lost
+            {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters},
+            self.chance,
+            lambda: self.mix.entries_lost,
         )
         apis = {
             "dynamodb": self.table,
@@ -455,7 +456,7 @@ class World:
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
         }
         for function in (self.send_queue, self.send_api, self.token_refresh):
-            importlib.import_module(function._handler)  # noqa: SLF001 - the same module
+            importlib.import_module(function._handler)
         for module_name, module in sorted(sys.modules.items()):
             if module_name.partition(".")[0] not in {"wechat_notify", "functions"}:
                 continue
@@ -471,8 +472,12 @@ class World:
         put(ledger_module, "asdict", fields_of)
         put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now})
         session = Session(
-            self.wechat, self.chance, lambda: self.mix.network, self.exchange, self._whose_attempt,
-            self._asked_and_stored,
+            self.wechat,
+            self.chance,
+            network=lambda: self.mix.network,
+            exchange=self.exchange,
+            whose=self._whose_attempt,
+            asked=self._asked_and_stored,
         )
         put(client_module, "_session", lambda: session)
         setattr(cloudwatch, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
@@ -504,7 +509,7 @@ class World:
         # Loggers of one name share their fields; every process has its own.
         name = f"simulation-{self._number}-{self._sandbox().name}"
         return Logger(
-            service=name, stream=self.sink, level=self._log_level, utc=True, use_rfc3339=True
+            service=name, stream=cast("IO[str]", self.sink), level=self._log_level, utc=True, use_rfc3339=True
         )
 
     def _forget_loggers(self) -> None:
@@ -530,16 +535,20 @@ class World:
         scheduler = self.scheduler
         invocation.point()
         there = min(0.05, seconds / 2) if early else seconds / 2
-        task.on_the_wire = effect  # type: ignore[attr-defined]
+        task.on_the_wire = effect
         scheduler.sleep(there)
-        task.on_the_wire = None  # type: ignore[attr-defined]
+        task.on_the_wire = None
         error: Exception | None = None
         answer: Any = None
         try:
             answer = effect()
         except Exception as raised:  # noqa: BLE001 - it travels back as the answer does
             error = raised
-        result = answer.get("errcode", "") if error is None and isinstance(answer, dict) else error and type(error).__name__
+        result = (
+            answer.get("errcode", "")
+            if error is None and isinstance(answer, dict)
+            else error and type(error).__name__
+        )
         self.history.note(f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {result}\n")
         if operation == "put_item" and error is None:
             self._written(subject)

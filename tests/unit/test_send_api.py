@@ -1068,6 +1068,13 @@ def test_a_message_of_nobodys_or_of_another_account_is_not_found(
     assert counts(capsys) == {}
 
 
+@pytest.mark.parametrize("key", ["", "x" * 65, "x" * 5000, "two words", "订单"])
+@pytest.mark.parametrize("ask", [look, cancel])
+def test_what_is_no_id_is_not_looked_for(service: Service, ask: Any, key: str) -> None:
+    assert ask(key)[0] == 404
+    assert service.ledger_store.reads == 0
+
+
 @pytest.mark.parametrize("ask", [look, cancel])
 def test_a_ledger_that_does_not_answer_is_a_reason_to_ask_again(service: Service, ask: Any) -> None:
     service.ledger_store.failing = {"read": "ServiceUnavailable"}
@@ -1149,6 +1156,16 @@ TOLD = {
     "a minute's": (answer(45011), []),
     "permission": (answer(48001), ["circuit.opened", "message.failed"]),
 }
+
+
+def test_what_is_not_known_is_left_out_of_an_event(service: Service) -> None:
+    service.store.tokens.clear()
+    service.store.broken["shop"] = "wrong: app_id"
+    del service.store.sources["shop"]
+    assert keyed()[0] == 502
+    (notice,) = service.bus.notices
+    assert notice.detail_type == "circuit.opened"
+    assert notice.detail.keys() == {"account", "scope", "class", "opened_at", "held_until", "hint"}
 
 
 @pytest.mark.parametrize(("outcome", "told"), TOLD.values(), ids=TOLD.keys())

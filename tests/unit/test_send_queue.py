@@ -699,6 +699,24 @@ def test_a_message_put_back_from_the_dead_letters_keeps_its_first_id(service: Se
     assert len(service.wechat.attempts) == 1
 
 
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"binaryValue": "AAEC", "dataType": "Binary"},
+        {"stringValue": "7", "dataType": "Number"},
+        {"stringValue": "", "dataType": "String"},
+    ],
+)
+@pytest.mark.parametrize("name", ["trace", HELD_SINCE, MESSAGE_ID])
+def test_attributes_of_a_producers_own_stop_nothing(
+    service: Service, attribute: dict[str, str], name: str
+) -> None:
+    event = enqueued()
+    event["Records"][0]["messageAttributes"] = {name: attribute}
+    assert deliver(event) == []
+    assert entry(service).status == "sent"
+
+
 # ---------------------------------------------------------------- what is counted and told
 
 

@@ -19,7 +19,6 @@ from tests.fakes import (
     answer,
     highest,
     lowest,
-    message,
     unreachable,
 )
 from wechat_notify.core import tokens as tokens_module
@@ -297,10 +296,10 @@ def test_a_thread_that_hangs_holds_up_its_own_account_alone(held_up: AccessToken
 def test_a_message_that_waited_in_vain_for_another_thread_was_not_attempted(
     service: Service, held_up: AccessTokens
 ) -> None:
-    delivery = Sender(held_up, service.wechat, now=service.clock.now, clock=service.clock.now).send(
-        "slow", message(), plenty
-    )
-    assert (delivery.outcome.unattempted, delivery.outcome.retryable, delivery.attempts) == (True, True, 0)
+    sender = Sender(held_up, service.wechat, now=service.clock.now, clock=service.clock.now)
+    outcome = failure(lambda: sender.token("slow", plenty))
+    assert (outcome.error_class, outcome.retryable) == (ErrorClass.TRANSIENT, True)
+    assert service.wechat.attempts == []
 
 
 # ---------------------------------------------------------------- whether an account is known

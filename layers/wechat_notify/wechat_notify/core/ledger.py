@@ -245,7 +245,7 @@ class Ledger:
         return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, there)
 
     def read(self, account: str, message_id: str) -> Entry | None:
-        """The message's entry; raises ``StorageError``. A claim whose holder must be dead reads ``unknown``."""
+        """The message's entry, ``unknown`` where a claim's holder must be dead; raises ``StorageError``."""
         entry = self._store.read(account, message_id)
         if entry and entry.status is Status.SENDING and _abandoned(entry, self._now()):
             return replace(entry, status=Status.UNKNOWN, reason=NOT_RECORDED)

@@ -402,9 +402,9 @@ class _Connection:
         return received
 
     def _content(self, status: int, fields: dict[bytes, bytes], begun: bytes) -> tuple[bytes, bytes | None]:
-        """The content, and what came after it; None where only the end of the connection ends it."""
+        """The content, and what came after it; None where the connection cannot go on."""
         if status in _WITHOUT_CONTENT:
-            return b"", begun
+            return b"", None  # where a server sends some all the same, it may come later
         length = fields.get(b"content-length")
         coding = fields.get(b"transfer-encoding")
         if coding is not None:

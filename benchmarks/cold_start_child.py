@@ -1,0 +1,63 @@
+"""One cold start: import the handler, answer the first event; run by ``cold_start`` in a fresh interpreter.
+
+No ``site``, no ``PYTHON…`` variables, no writing of byte code: as in Lambda, where /opt is read-only.
+"""
+
+# What Lambda's own runtime client has imported before it looks at a handler (awslambdaric/bootstrap.py).
+import base64  # noqa: F401
+import datetime  # noqa: F401
+import decimal  # noqa: F401
+import importlib
+import json
+import logging  # noqa: F401
+import os
+import re  # noqa: F401
+import sys
+import time
+import traceback  # noqa: F401
+import uuid  # noqa: F401
+import warnings  # noqa: F401
+from pathlib import Path
+
+
+def _resident_mb() -> float:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def main() -> None:
+    """Start, and say what it took."""
+    told = json.loads(sys.stdin.readline())
+    sys.path.insert(0, str(Path(__file__).parent))
+    from events import Context, batch  # noqa: PLC0415 - this folder is no package here
+    from trust import trust  # noqa: PLC0415
+
+    del sys.path[0]
+    sys.path[:0] = told["first"]
+    sys.path += told["last"]
+    trust(os.environ["BENCHMARK_CA_FILE"])
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    context = Context()
+
+    began, cpu = time.perf_counter(), time.process_time()
+    handler = importlib.import_module(told["module"]).lambda_handler
+    imported = time.perf_counter()
+    answer = handler(told["event"], context)
+    took = {
+        "wall": time.perf_counter() - began,
+        "cpu": time.process_time() - cpu,
+        "import": imported - began,
+        "rss": _resident_mb(),
+    }
+    if answer.get("batchItemFailures") or answer.get("statusCode", 200) != 200 or answer.get("failed"):
+        raise RuntimeError(answer)
+    for _ in range(told["batches"]):
+        handler(batch(told["size"]), context)
+    answers.write(json.dumps(took | {"rss_later": _resident_mb()}))
+    answers.close()
+
+
+main()

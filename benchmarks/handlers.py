@@ -1,0 +1,199 @@
+"""Whole handlers, warm: a batch of the queue, a call of the API, and how many messages little CPU can send.
+
+boto3's calls go to the server over TLS. "ledger in memory" is the same handler with a dictionary behind
+the ledger's port: what remains of the service without its DynamoDB calls.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from tempfile import TemporaryFile
+from typing import Any
+
+from benchmarks import events
+from benchmarks.figures import Comparison
+from benchmarks.processes import Server, interleaved, limited, values, workers
+from benchmarks.worker import measured, resident_mb
+
+PRODUCT = "wechat_notify"
+IN_MEMORY = "wechat_notify, ledger in memory"
+NAIVE = "naive"
+IDEMPOTENT = "naive, idempotent"
+_OPTIONS = {
+    PRODUCT: "benchmarks.handlers:Product",
+    IN_MEMORY: "benchmarks.handlers:InMemory",
+    NAIVE: "benchmarks.handlers:Naive",
+    IDEMPOTENT: "benchmarks.handlers:Idempotent",
+}
+_LIKE_WITH_LIKE = {PRODUCT: IDEMPOTENT, IDEMPOTENT: NAIVE}
+BATCHES = (10, 100, 1000)
+SMALL = 128.0
+"""Megabytes of the smallest function."""
+
+
+class Product:
+    """The service's functions."""
+
+    package = "functions.{}.handler"
+
+    def __init__(self, accounts: int = 1) -> None:
+        os.environ["PARAMETER_PATH"] = f"/wechat-notify/bench/accounts-{accounts}"
+        self._accounts = accounts
+        self._context = events.Context()
+        self._handlers: dict[str, Any] = {}
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Put something in a part's place, before it is made."""
+
+    def handler(self, function: str) -> Any:
+        """A function's handler."""
+        if function not in self._handlers:
+            module = importlib.import_module(self.package.format(function))
+            self._handlers[function] = module.lambda_handler
+        return self._handlers[function]
+
+    def batch(self, size: int, repeat: int = 1) -> dict[str, float]:
+        """CPU and wall seconds of a message in batches of the queue."""
+        handler = self.handler("send_queue")
+        batches = [events.batch(size, self._accounts) for _ in range(repeat)]
+        answers: list[Any] = []
+        took = measured(lambda: answers.extend(handler(batch, self._context) for batch in batches))
+        returned = sum(len(answer["batchItemFailures"]) for answer in answers)
+        if returned:
+            raise RuntimeError(f"{returned} messages were returned")
+        each = size * repeat
+        return {"cpu": took["cpu"] / each, "wall": took["wall"] / each, "rss": resident_mb()}
+
+    def request(self, count: int) -> dict[str, float]:
+        """CPU seconds of a call of the API."""
+        handler = self.handler("send_api")
+        requests = [events.request() for _ in range(count)]
+        answers: list[Any] = []
+        took = measured(lambda: answers.extend(handler(request, self._context) for request in requests))
+        wrong = [answer for answer in answers if answer["statusCode"] != 200]  # noqa: PLR2004 - HTTP's own
+        if wrong:
+            raise RuntimeError(wrong[0]["body"])
+        return {"cpu": took["cpu"] / count}
+
+    def logged(self, size: int) -> int:
+        """Bytes that a batch of so many messages writes to the log; a call of the API where it is 0."""
+        sys.stdout.flush()
+        with TemporaryFile() as file:
+            before = os.dup(1)
+            os.dup2(file.fileno(), 1)
+            try:
+                if size:
+                    self.batch(size)
+                else:
+                    self.request(1)
+                sys.stdout.flush()
+            finally:
+                os.dup2(before, 1)
+                os.close(before)
+            return file.tell()
+
+    def refresh(self) -> dict[str, float]:
+        """CPU seconds of an account's token in one refresh of them all."""
+        handler = self.handler("token_refresh")
+        took = measured(lambda: handler({}, self._context))
+        return {"cpu": took["cpu"] / self._accounts}
+
+
+class InMemory(Product):
+    """The service's functions with a ledger that is no table."""
+
+    def prepare(self) -> None:
+        """Put a dictionary behind the ledger's port."""
+        from wechat_notify import bootstrap  # noqa: PLC0415 - only in this worker
+
+        table = _Memory()
+        setattr(bootstrap, "ledger_table", lambda: table)  # noqa: B010 - mypy knows it as a function
+
+
+class _Memory:
+    """A ``LedgerStore`` and a ``CircuitStore``."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], Any] = {}
+
+    def put(self, entry: Any, *, patient: bool = False) -> Any:  # noqa: ARG002 - the port's
+        key = (entry.account, entry.id)
+        there = self._entries.get(key)
+        if there is not None and there.version != entry.version - 1:
+            return there
+        self._entries[key] = entry
+        if len(self._entries) > 20_000:  # noqa: PLR2004 - it need not remember the last round
+            self._entries.clear()
+        return None
+
+    def read(self, account: str, message_id: str) -> Any:
+        return self._entries.get((account, message_id))
+
+    def put_circuits(self, _circuits: Any) -> None:
+        return None
+
+    def read_circuits(self, _accounts: Any) -> dict[str, Any]:
+        return {}
+
+
+class Naive(Product):
+    """What a good engineer writes in a hurry."""
+
+    package = "benchmarks.naive.{}"
+
+
+class Idempotent(Product):
+    """The same with Powertools' idempotency."""
+
+    package = "benchmarks.naive.{}_idempotent"
+
+
+def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
+    """The handlers side by side."""
+    found: list[Comparison] = []
+    with workers(server, _OPTIONS) as made:
+        for size in BATCHES[:1] if quick else BATCHES:
+            repeat = max(1, (20 if quick else 200) // size)
+            told = {"size": size, "repeat": repeat}
+            took = interleaved(made, rounds, "batch", dict.fromkeys(made, told))
+            found.append(_comparison(queue_case(size), values(took, "cpu")))
+        count = 10 if quick else 100
+        took = interleaved(made, rounds, "request", dict.fromkeys(made, {"count": count}))
+        found.append(_comparison(API_CASE, values(took, "cpu")))
+    found.append(_little_cpu(server, 1 if quick else rounds, quick=quick))
+    return found
+
+
+def queue_case(size: int) -> str:
+    """The name of the comparison."""
+    return f"send_queue, CPU a message in batches of {size}"
+
+
+API_CASE = "send_api, CPU a call"
+SMALL_CASE = f"send_queue, messages a second at 80 ms with the CPU of {SMALL:.0f} MB"
+
+
+def _little_cpu(server: Server, rounds: int, *, quick: bool) -> Comparison:
+    """One batch at a time under a quota; as many messages as take some seconds."""
+    sizes = {PRODUCT: 200, IN_MEMORY: 500, NAIVE: 40, IDEMPOTENT: 40}
+    if quick:
+        sizes = {name: size // 10 for name, size in sizes.items()}
+    rates: dict[str, list[float]] = {name: [] for name in sizes}
+    how = ""
+    with workers(server, _OPTIONS, wechat="wechat_tls_80") as made:
+        for name, worker in made.items():
+            worker.call("batch", size=20 if name in {PRODUCT, IN_MEMORY} else 2)
+        for _ in range(rounds):
+            for name, worker in made.items():
+                with limited(worker.pid, SMALL) as how:
+                    rates[name].append(1 / worker.call("batch", size=sizes[name])["wall"])
+    note = f"{how}; batches of {', '.join(f'{size} ({name})' for name, size in sizes.items())}"
+    return Comparison("handlers", SMALL_CASE, "msg/s", NAIVE, rates, note, _LIKE_WITH_LIKE)
+
+
+def _comparison(case: str, seconds: dict[str, list[float]]) -> Comparison:
+    scaled = {name: [1e6 * value for value in each] for name, each in seconds.items()}
+    return Comparison("handlers", case, "µs", NAIVE, scaled, baselines=_LIKE_WITH_LIKE)

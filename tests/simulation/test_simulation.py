@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.dynamodb import fields_of
+from tests.simulation.oracle import run
+from tests.simulation.planted_bugs import BUGS, plant
+from tests.simulation.wechat import Network
+from tests.simulation.workload import KINDS, Ask, Workload, key_of
+from tests.simulation.world import CALM, START, TABLE, Mix, World
+from wechat_notify.core.ledger import Change, Entry
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+
+SEEDS = 200
+MESSAGES = 500
+FEW = 300
+_ROOT = Path(__file__).parents[2]
+
+
+def _broken(seed: int) -> list[str]:
+    report = run(seed, MESSAGES)
+    return [f"SEED={seed} MESSAGES={MESSAGES} make simulate: {line}" for line in report.broken]
+
+
+def test_two_hundred_seeds_keep_every_promise() -> None:
+    """Not by xdist: ``make check`` runs on one process, and these are most of its time."""
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        broken = [line for lines in pool.map(_broken, range(1, SEEDS + 1), chunksize=5) for line in lines]
+    assert broken == []
+
+
+@cache
+def _sound(seed: int) -> bool:
+    return not run(seed, FEW).broken
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug: object) -> None:
+    name = str(getattr(bug, "name", bug))
+    for seed in range(1, 13):
+        with plant(name):
+            broken = run(seed, FEW).broken
+        if broken:
+            assert _sound(seed), f"seed {seed} breaks a promise without any bug"
+            return
+    pytest.fail(f"nobody noticed: {getattr(bug, 'text', name)}")
+
+
+def test_a_bug_is_gone_when_its_time_is_over() -> None:
+    before = run(7, 50).counts
+    for bug in BUGS:
+        with plant(bug.name):
+            pass
+    assert run(7, 50).counts == before
+
+
+def test_one_seed_is_one_history_whatever_the_process() -> None:
+    here = run(3, 200).counts
+    assert run(3, 200).counts == here
+    assert run(4, 200).counts["history"] != here["history"]
+    for hash_seed in ("0", "1"):
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "layers" / "wechat_notify"))),
+        }
+        told = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", "--seed", "3", "--messages", "200"],
+            env=environment,
+            cwd=_ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert str(here["history"]) in told.stdout
+
+
+def test_what_breaks_is_told_with_what_replays_it() -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.simulation",
+            "--seed",
+            "1",
+            "--messages",
+            "300",
+            "--planted",
+            "no_condition",
+        ],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(_ROOT), str(_ROOT / "layers" / "wechat_notify"))),
+        },
+        cwd=_ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 1
+    assert "the ledger's rules are kept" in told.stdout
+    assert "SEED=1 MESSAGES=" in told.stdout
+
+
+# ---------------------------------------------------------------- a kill at every point
+
+LOST = Mix(network=Network(timeout_after=1.0))
+GOOD_OR_LOST = pytest.mark.parametrize("mix", [CALM, LOST], ids=["good", "lost"])
+WISHES = pytest.mark.parametrize("at_least_once", [False, True], ids=["at_most_once", "at_least_once"])
+
+
+def _alone(mix: Mix, kind: str, *, at_least_once: bool) -> tuple[World, Workload, Ask]:
+    world = World("kills")
+    workload = Workload(world, 0)
+    ask = Ask(0, "shop-e", kind, "oCANARYe00000000000000000001", "order-0", at_least_once)
+    workload.asks.append(ask)
+    world.mix = CALM
+
+    def go_bad() -> None:
+        world.mix = mix
+
+    def go_well() -> None:
+        world.mix = CALM
+
+    world.scheduler.at(START + 1, go_bad)
+    world.scheduler.at(START + 4, go_well)
+    return world, workload, ask
+
+
+def _verdict(world: World, workload: Workload, ask: Ask, mix: Mix, *, killed: bool) -> str:
+    world.scheduler.run(START + 7200, lambda: workload.over)
+    assert workload.over
+    world.scheduler.run(world.scheduler.now + 300, lambda: False)
+    item = world.table.tables[TABLE].get(key_of("shop-e", "order-0"))
+    status = item["status"]["S"] if item else "none"
+    accepted = len(world.wechat.accepted)
+    assert world.leaks == world.illegal == world.raised == world.sink.problems == []
+    assert accepted <= (2 if ask.at_least_once and ask.kind != "template" else 1)
+    if status == "sent":
+        assert accepted
+    else:
+        assert status in {"unknown", "sending"}
+        assert killed or mix is LOST
+    if status == "sending":
+        assert ask.by_http  # nobody comes back to it; who asks is told that it is unknown
+    return status
+
+
+@GOOD_OR_LOST
+@WISHES
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_queue_worker_may_be_killed_anywhere(mix: Mix, kind: str, *, at_least_once: bool) -> None:
+    states = set()
+    for point in range(100):
+        world, workload, ask = _alone(mix, kind, at_least_once=at_least_once)
+        with world.standing():
+            world.send_queue.plan = [point]
+            workload.outstanding += 1
+            world.keep_tokens_fresh(workload.wanted)
+
+            def begin(workload: Workload = workload, ask: Ask = ask) -> None:
+                workload.outstanding -= 1
+                workload._to_queue(ask, as_event=False)
+
+            world.scheduler.at(START + 2, begin)
+            status = _verdict(world, workload, ask, mix, killed=True)
+        states.add(status)
+        assert status in ({"sent"} if at_least_once or kind == "template" else {"sent", "unknown"})
+        assert world.send_queue.kills == 1
+        if world.last_points <= point:
+            break
+    else:
+        pytest.fail("there is no end to it")
+    assert point >= 8
+    assert "sent" in states or mix is LOST
+
+
+@GOOD_OR_LOST
+@WISHES
+@pytest.mark.parametrize("wait", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize("kind", ["subscription", "template"])
+def test_an_api_worker_may_be_killed_anywhere(
+    mix: Mix, kind: str, *, wait: bool, at_least_once: bool
+) -> None:
+    for point in range(100):
+        world, workload, ask = _alone(mix, kind, at_least_once=at_least_once)
+        with world.standing():
+            world.send_api.plan = [point]
+            workload.outstanding += 1
+            world.keep_tokens_fresh(workload.wanted)
+
+            def begin(workload: Workload = workload, ask: Ask = ask) -> None:
+                workload.outstanding -= 1
+                workload._to_api(ask, wait=wait)
+
+            world.scheduler.at(START + 2, begin)
+            _verdict(world, workload, ask, mix, killed=True)
+        assert world.send_api.kills == 1
+        if world.last_points <= point:
+            break
+    assert 4 <= point < 99
+
+
+def test_the_refresher_may_be_killed_anywhere() -> None:
+    for point in range(100):
+        world, workload, ask = _alone(CALM, "subscription", at_least_once=False)
+        with world.standing():
+            workload.outstanding += 1
+            world.keep_tokens_fresh(workload.wanted)
+
+            def begin(
+                world: World = world, workload: Workload = workload, ask: Ask = ask, point: int = point
+            ) -> None:
+                workload.outstanding -= 1
+                world.wechat.revoke_token(world.wechat.app_of("shop-e"))
+                world.token_refresh.plan = [point]
+                workload._to_queue(ask, as_event=False)
+
+            world.scheduler.at(START + 2, begin)
+            assert _verdict(world, workload, ask, CALM, killed=True) == "sent"
+        app = world.wechat.app_of("shop-e")
+        assert len(app.force_calls) <= 2
+        assert all(b - a >= 30 for a, b in pairwise(app.force_calls))
+        if world.token_refresh.kills and world.last_points <= point:
+            break
+    assert 8 <= point < 99
+
+
+def test_the_short_cut_through_an_entry_gives_what_asdict_gives() -> None:
+    outcome = Outcome(Status.FAILED, ErrorClass.QUOTA, Bilingual("a", "b"), retryable=True, errcode=45009)
+    entry = Entry(
+        "shop",
+        "1",
+        Status.QUEUED,
+        "f",
+        "w",
+        START,
+        START,
+        outcome=outcome,
+        timeline=(Change(Status.QUEUED, START, None, "held"),),
+    )
+    assert fields_of(entry) == asdict(entry)
+    assert fields_of(entry)["outcome"]["error_class"] is ErrorClass.QUOTA

@@ -1,0 +1,246 @@
+"""The ledger's and the tokens' states under any order of what can happen to them."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.fakes import (
+    START,
+    Clock,
+    FakeLedgerStore,
+    FakeParameterStore,
+    FakeRefresher,
+    FakeWeChat,
+    lowest,
+    message,
+)
+from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.ledger import CLOCK_SKEW, Entry, Ledger, Standing
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Outcome,
+    Status,
+    StorageError,
+    TokenUnavailableError,
+)
+from wechat_notify.core.tokens import AccessTokens, TokenRefresher
+
+WRITERS = st.integers(0, 2)
+SECONDS = 60.0
+_LEGAL = {
+    None: {"queued", "sending", "failed", "expired"},
+    "queued": {"sending", "failed", "expired", "cancelled", "unknown"},
+    "sending": {"sending", "queued", "sent", "failed", "unknown"},
+    "failed": {"sending", "queued", "expired"},
+    "unknown": {"sending", "queued", "sent", "failed"},
+}
+
+
+class Ledgers(RuleBasedStateMachine):
+    """Three processes at one message, with clocks that differ and a store that fails and loses answers."""
+
+    @initialize(at_least_once=st.booleans(), kind=st.sampled_from(["subscription", "template"]))
+    def begin(self, at_least_once: bool, kind: str) -> None:  # noqa: FBT001 - drawn
+        self.store = FakeLedgerStore()
+        self.time = START
+        self.message = message(kind)
+        self.request = SendRequest("order-1", "shop", {"kind": kind}, at_least_once=at_least_once)
+        self.skews = (-CLOCK_SKEW / 2, 0.0, CLOCK_SKEW / 2)
+        self.writes = 0
+        self.ledgers = [
+            Ledger(
+                self.store,
+                now=partial(self._now, skew),
+                writer=self._writer,
+                openid_hash=lambda _: "0" * 16,
+            )
+            for skew in self.skews
+        ]
+        self.claims: dict[int, tuple[float, Entry]] = {}
+        """By process: until when it lives, and what it claimed."""
+        self.sent_off = 0
+
+    def _now(self, skew: float) -> float:
+        return self.time + skew
+
+    def _writer(self) -> str:
+        self.writes += 1
+        return f"writer-{self.writes}"
+
+    @rule(failing=st.booleans(), losing=st.integers(0, 2))
+    def weather(self, failing: bool, losing: int) -> None:  # noqa: FBT001 - drawn
+        self.store.failing = {"put": "ProvisionedThroughputExceededException"} if failing else {}
+        self.store.losing_answers = losing
+
+    @rule(seconds=st.sampled_from([0.5, 30.0, 59.0, 61.0, 200.0, 700.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.time += seconds
+        self.claims = {who: claim for who, claim in self.claims.items() if claim[0] > self.time}
+
+    @rule(who=WRITERS, waiting=st.booleans())
+    def claim(self, who: int, waiting: bool) -> None:  # noqa: FBT001 - drawn
+        if who in self.claims:
+            return
+        try:
+            found = self.ledgers[who].claim(self.request, self.message, SECONDS, waiting=waiting)
+        except StorageError:
+            return
+        if found.standing is Standing.TAKEN:
+            assert not self.claims, "somebody alive has it"
+            self.claims[who] = (self.time + SECONDS, found.entry)
+            self.sent_off += 1
+
+    @precondition(lambda self: bool(getattr(self, "claims", None)))
+    @rule(status=st.sampled_from([Status.SENT, Status.FAILED, Status.UNKNOWN, Status.QUEUED]), data=st.data())
+    def finish(self, status: Status, data: st.DataObject) -> None:
+        who = data.draw(st.sampled_from(sorted(self.claims)))
+        _, entry = self.claims.pop(who)
+        errors = {Status.UNKNOWN: ErrorClass.UNKNOWN, Status.SENT: ErrorClass.SUCCESS}
+        outcome = Outcome(status, errors.get(status, ErrorClass.TRANSIENT), Bilingual("a", "b"))
+        lost_at = entry.lost_at
+        if status is Status.UNKNOWN:
+            lost_at = lost_at or entry.updated_at
+        elif status in {Status.FAILED, Status.QUEUED} and lost_at is not None:
+            status = Status.UNKNOWN
+        try:
+            self.ledgers[who].finish(entry, status, outcome=outcome, lost_at=lost_at)
+        except StorageError:
+            return
+
+    @rule(who=WRITERS, status=st.sampled_from([Status.QUEUED, Status.EXPIRED, Status.FAILED]))
+    def note(self, who: int, status: Status) -> None:
+        try:
+            self.ledgers[who].note(self.request, self.message, status)
+        except StorageError:
+            return
+
+    @rule(who=WRITERS)
+    def cancel(self, who: int) -> None:
+        try:
+            self.ledgers[who].cancel("shop", "order-1")
+        except StorageError:
+            return
+
+    @invariant()
+    def history_is_legal(self) -> None:
+        history = getattr(self, "store", None) and self.store.history
+        before: Entry | None = None
+        for entry in history or ():
+            assert entry.version == (before.version + 1 if before else 1)
+            assert str(entry.status) in _LEGAL[str(before.status) if before else None]
+            assert entry.timeline[-1].status is entry.status
+            assert len(entry.timeline) == min(40, entry.version)
+            assert entry.attempts >= (before.attempts if before else 0)
+            assert (entry.lease_until is None) == (entry.status is not Status.SENDING)
+            if before and before.lost_at is not None and entry.status is not Status.SENT:
+                assert entry.lost_at is not None
+                assert entry.status not in {Status.FAILED, Status.CANCELLED, Status.EXPIRED}
+            before = entry
+
+    @invariant()
+    def who_lives_is_undisturbed(self) -> None:
+        for _, claimed in getattr(self, "claims", {}).values():
+            there = self.store.entries["shop", "order-1"]
+            assert (there.version, there.writer) == (claimed.version, claimed.writer)
+
+
+class Tokens(RuleBasedStateMachine):
+    """Two senders and the refresher over WeChat's own rules."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock = Clock()
+        self.wechat = FakeWeChat(self.clock)
+        self.store = FakeParameterStore()
+        self.store.sources["shop"] = self.wechat.app("wx-shop")
+        self.refresher = TokenRefresher(self.store, now=self.clock.now)
+        self.asked = FakeRefresher(self.refresher)
+        self.senders = [
+            AccessTokens(self.store, self.asked, now=self.clock.now, sleep=self.clock.sleep, jitter=lowest)
+            for _ in range(2)
+        ]
+        self.held: list[Any] = [None, None]
+        self.forced: list[float] = []
+        self.epochs = 1
+        self.needed = 0
+
+    @rule(seconds=st.sampled_from([1.0, 29.0, 31.0, 400.0, 6000.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule()
+    def run_by_schedule(self) -> None:
+        before = len(self.wechat.fetches)
+        self.refresher.refresh_all(lambda: 120.0)
+        self._note_forced(before)
+
+    @rule(who=st.integers(0, 1))
+    def get(self, who: int) -> None:
+        before = len(self.wechat.fetches)
+        try:
+            self.held[who] = self.senders[who].get("shop")
+            assert self.held[who].usable(self.clock.now())
+        except TokenUnavailableError:
+            assert (
+                "save" in self.store.failing or "read" in self.store.failing or "load" in self.store.failing
+            )
+        self._note_forced(before)
+
+    @rule(who=st.integers(0, 1))
+    def be_rejected(self, who: int) -> None:
+        rejected = self.held[who]
+        if rejected is None or self.wechat._valid.get(rejected.value, 0.0) > self.clock.now():
+            return
+        before = len(self.wechat.fetches)
+        stored = self.store.tokens.get("shop")
+        good = stored is not None and self.wechat._valid.get(stored.value, 0.0) > self.clock.now() + 10
+        try:
+            self.held[who] = self.senders[who].replace("shop", rejected, 0.0)
+            assert self.held[who].value != rejected.value
+        except TokenUnavailableError:
+            pass
+        if good:
+            assert len(self.wechat.fetches) == before, "the store had a good one"
+        assert len(self.wechat.fetches) - before <= 2
+        self._note_forced(before)
+
+    @precondition(lambda self: hasattr(self, "wechat") and self.wechat._apps["wx-shop"].token)
+    @rule(replaced=st.booleans())
+    def end_an_epoch(self, replaced: bool) -> None:  # noqa: FBT001 - drawn
+        self.epochs += 1
+        if replaced:
+            self.wechat.renew("wx-shop")
+        else:
+            self.wechat.reject("wx-shop")
+
+    @rule(failing=st.sampled_from([{}, {"save": "ThrottlingException"}, {"read": "ThrottlingException"}]))
+    def weather(self, failing: dict[str, str]) -> None:
+        self.store.failing = dict(failing)
+
+    def _note_forced(self, before: int) -> None:
+        self.forced += [self.clock.now() for _, force in self.wechat.fetches[before:] if force]
+
+    @invariant()
+    def force_is_seldom(self) -> None:
+        forced = getattr(self, "forced", [])
+        assert all(after - first >= 30 for first, after in pairwise(forced))
+        days = [int((at + 8 * 3600) // 86_400) for at in forced]
+        assert all(days.count(day) <= 20 for day in days)
+
+
+_SETTINGS = settings(max_examples=150, stateful_step_count=30, deadline=None, derandomize=True, database=None)
+
+
+@pytest.mark.parametrize("machine", [Ledgers, Tokens])
+def test_states(machine: type[RuleBasedStateMachine]) -> None:
+    from hypothesis.stateful import run_state_machine_as_test  # noqa: PLC0415 - beside its only use
+
+    run_state_machine_as_test(machine, settings=_SETTINGS)
