@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos lock clean
+.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos bench cost lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,13 +72,30 @@ chaos: MESSAGES = 20000
 chaos: setup ## the same over real sockets, against the simulator: MESSAGES messages from SEED
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.chaos --messages $(MESSAGES) --seed $(SEED)
 
+# Python 3.13 where there is one: what is measured then is what Lambda runs.
+.venv-bench/.done: requirements/benchmarks.txt
+	@echo "Installing into .venv-bench (once)"
+	@"$(or $(RUNTIME_PYTHON),$(PYTHON))" -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.txt
+	@touch $@
+
+# QUICK=1: one round of little, in half a minute; it takes the layer as it was built last and leaves docs alone.
+bench: .venv-bench/.done ## measure against wechatpy, requests and naive handlers; renews docs/performance.md and docs/cost.md
+ifeq ($(QUICK),)
+	@$(MAKE) --no-print-directory build
+endif
+	@PYTHONPATH=.:layers/wechat_notify .venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
+
+cost: setup ## renew docs/cost.md from the last results
+	@$(BIN)/python -m benchmarks.cost
+
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements requirements/dev requirements/build; do \
+	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

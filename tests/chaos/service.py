@@ -66,7 +66,6 @@ class Crashed(Exception):  # noqa: N818 - it happened to somebody else
 class Invocation:
     """When an invocation began and ended; ``blind``: it could not read the circuits."""
 
-    function: str
     began: float
     ended: float
     blind: bool
@@ -99,9 +98,9 @@ class _Wire(BaseAdapter):
 
 
 class Sandbox:
-    """One process of one function: connections, tokens, circuits, and the end of them all."""
+    """One process: connections, tokens, circuits, and the end of them all."""
 
-    def __init__(self, lambdas: Lambda, function: str) -> None:
+    def __init__(self, lambdas: Lambda) -> None:
         aws, clock = lambdas.aws, lambdas.aws.clock
         self._lambdas = lambdas
         self._clock = clock
@@ -130,7 +129,6 @@ class Sandbox:
             self.dispatcher, queue, DeadLetters(aws, self), now=clock.now, jitter=jitter
         )
         self.token_refresher = TokenRefresher(parameters, now=clock.now)
-        self.function = function
 
     def begin(self, seconds: float, steps: int | None) -> FakeContext:
         """Start an invocation that ends after so many seconds, or with its death after so many steps."""
@@ -159,11 +157,11 @@ class Sandbox:
         """Invoke the refresher, as ``aws.refresher`` does."""
         self.reached()
         began = self._clock.now()
-        token = self._lambdas.refresh(account, rejected)
+        answer = self._lambdas.refresh(account, rejected)
         self.reached()
         if self._clock.now() - began > _INVOKE_MOST:
             raise RefresherBusyError(account)
-        return token
+        return refresher._token(account, answer)
 
     def drop(self) -> None:
         """Forget the process; the operating system closes its connections."""
@@ -243,7 +241,7 @@ class Lambda:
         handler, seconds = _FUNCTIONS[function]
         with self._lock:
             sandbox = self._warm[function].pop() if self._warm[function] else None
-        sandbox = sandbox or Sandbox(self, function)
+        sandbox = sandbox or Sandbox(self)
         to_die = aws.rng.random() < aws.mix.killed
         began = aws.clock.now()
         context = sandbox.begin(seconds, aws.rng.randint(1, dies_within) if to_die else None)
@@ -261,7 +259,7 @@ class Lambda:
             raise Crashed(function) from None
         finally:
             self._running.sandbox = outer
-            self.invocations.append(Invocation(function, began, aws.clock.now(), sandbox.table.blind))
+            self.invocations.append(Invocation(began, aws.clock.now(), sandbox.table.blind))
             if sandbox.dead:
                 sandbox.drop()
             else:
@@ -269,22 +267,30 @@ class Lambda:
                     self._warm[function].append(sandbox)
         return answer
 
-    def refresh(self, account: str | None, rejected: str | None = None) -> AccessToken:
-        """The refresher's answer to a sender; one at a time runs."""
+    def refresh(self, account: str | None = None, rejected: str | None = None) -> dict[str, Any]:
+        """The refresher's answer, to a sender or to the schedule.
+
+        Raises
+        ------
+        RefresherBusyError
+            One at a time runs.
+        StorageError
+            It came to no answer.
+        """
+        name = account or ""
         if not self._refreshing.acquire(blocking=False):
-            raise RefresherBusyError(account or "")
+            raise RefresherBusyError(name)
         try:
             event = {"account": account, "rejected": rejected} if account else {}
             answer = self.invoke("token_refresh", event, dies_within=6)
-            self.asked_in_vain[account or ""] += answer.get("result") == "failed"
         except Crashed:
-            self.asked_in_vain[account or ""] += 1
+            self.asked_in_vain[name] += 1
             raise StorageError("ask for a token", "FunctionError") from None
         finally:
             self._refreshing.release()
-        if account is None:
-            return _NO_TOKEN
-        return refresher._token(account, json.loads(json.dumps(answer)))
+        self.asked_in_vain[name] += answer.get("result") == "failed"
+        told: dict[str, Any] = json.loads(json.dumps(answer))
+        return told
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:
         """Let ``bootstrap`` hand out the parts of the sandbox that is running, on the service's clock."""
@@ -316,6 +322,3 @@ class Lambda:
             for sandbox in sandboxes:
                 sandbox.drop()
         self._warm.clear()
-
-
-_NO_TOKEN = AccessToken("", 0.0, 0.0)

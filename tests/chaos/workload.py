@@ -152,7 +152,7 @@ def _message(number: int, count: int, rng: random.Random, now: float) -> Handed:
     expires_at = now + rng.uniform(-600, 1200) if rng.random() < 0.02 else None
     if expires_at is not None:
         body["expires_at"] = datetime.fromtimestamp(expires_at, UTC).isoformat()
-    cancel = door is not Door.SYNC and keyed and rng.random() < 0.03
+    cancel = door is not Door.SYNC and keyed and rng.random() < 0.05
     return Handed(
         number,
         "nobody" if fate is Fate.UNKNOWN_ACCOUNT else rng.choice(ACCOUNTS),
@@ -162,7 +162,7 @@ def _message(number: int, count: int, rng: random.Random, now: float) -> Handed:
         f"order-{number}" if keyed else None,
         at_least_once,
         expires_at,
-        rng.uniform(0, 5) if cancel else None,
+        rng.uniform(0, 2) if cancel else None,
         door is Door.QUEUE and keyed and rng.random() < 0.02,
     )
 

@@ -347,7 +347,7 @@ class Session:
 
     def post(self, url: str, *, data: bytes, timeout: tuple[float, float], **_: Any) -> Response:
         """Send one request."""
-        path, _, query = url.removeprefix("https://api.weixin.qq.com").partition("?")
+        path, _mark, query = url.removeprefix("https://api.weixin.qq.com").partition("?")
         body = json.loads(data)
         network, chance = self._network(), self._chance
         draw = chance.random()

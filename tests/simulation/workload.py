@@ -224,10 +224,10 @@ class Workload:
                 else f"order-of-a-customer-with-a-long-name-{number}"
             )
         draw = chance.random()
-        if draw < 0.84:
+        if draw < 0.9:
             self._to_queue(ask, chance.random() < 0.06)
         else:
-            self._to_api(ask, wait=draw < 0.93)
+            self._to_api(ask, wait=draw < 0.96)
         if ask.id is None:
             return
         draw = chance.random()

@@ -709,6 +709,24 @@ def test_what_follows_for_the_same_openid_waits_too_and_uses_up_no_attempt(
     assert status(lone(service, id="x", message=body(touser=OTHER_OPENID))) is Status.SENT
 
 
+def test_what_follows_waits_for_an_answer_of_now_and_not_for_an_earlier_one(service: Service) -> None:
+    pages = [record(number, message=body(page=f"pages/{number}")) for number in (1, 2)]
+    service.wechat.plan.append(answer(43117))
+    handle(service, pages[0])
+    meanwhile: list[dict[str, Handled]] = []
+
+    def come_again(_message: Message) -> None:
+        service.wechat.while_in_flight = lambda _message: None
+        meanwhile.append(handle(service, *pages))
+
+    service.wechat.while_in_flight = come_again
+    handle(service, pages[0])
+    ((one, two),) = [list(handled.values()) for handled in meanwhile]
+    assert one.dispatched is not None
+    assert two.dispatched is not None
+    assert (one.dispatched.turn, two.dispatched.turn) == (Turn.IN_FLIGHT, Turn.ATTEMPTED)
+
+
 def test_another_error_stops_nobody_else(service: Service) -> None:
     pages = [record(number, message=body(page=f"pages/{number}")) for number in (1, 2)]
     service.wechat.plan.append(answer(-1))

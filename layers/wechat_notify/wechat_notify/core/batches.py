@@ -198,9 +198,8 @@ class BatchSender:
                 and dispatched.turn is Turn.ATTEMPTED
                 and dispatched.outcome
                 and dispatched.outcome.error_class is ErrorClass.RATE_LIMIT
-                and not dispatched.outcome.holds
             ):
-                wait = dispatched.again_in
+                wait = dispatched.again_in  # None where a circuit holds what follows
             yield item
 
     def _read(self, record: Record) -> _Readable | Handled:
