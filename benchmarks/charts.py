@@ -56,9 +56,7 @@ def bars(title: str, unit: str, groups: Sequence[Group]) -> str:
     return _document(title, y + 4, parts)
 
 
-def lines(
-    title: str, across: str, unit: str, series: Mapping[str, Sequence[tuple[float, Spread]]]
-) -> str:
+def lines(title: str, across: str, unit: str, series: Mapping[str, Sequence[tuple[float, Spread]]]) -> str:
     """A line for each subject over sizes; both axes are logarithmic."""
     height, top, left = 340, 50, 80
     right, bottom = _WIDTH - 200, height - 50

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import check_wheels
-
 from benchmarks import events
 from benchmarks.figures import Comparison
 from benchmarks.processes import ROOT, Server, environment
@@ -80,7 +79,7 @@ def available() -> str | None:
     name = _LAYERS.get(platform.machine())
     if name is None:
         return f"no layer is built for {platform.machine()}"
-    if sys.version_info[:2] != (3, 13):
+    if platform.python_version_tuple()[:2] != ("3", "13"):
         return "the layer is built for Python 3.13"
     if not (_BUILT / name / "python").is_dir():
         return "make build comes first"
@@ -92,7 +91,11 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
     starts, notes = _assemble(), _how_uncached()
     found: list[Comparison] = []
     for function in FUNCTIONS[:1] if quick else FUNCTIONS:
-        subjects = {name: starts[name, function] for name in (PRODUCT, NAIVE, IDEMPOTENT) if (name, function) in starts}
+        subjects = {
+            name: starts[name, function]
+            for name in (PRODUCT, NAIVE, IDEMPOTENT)
+            if (name, function) in starts
+        }
         for cached in (True, False):
             took: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
             for index in range(-1, rounds):  # the first one warms the cache
@@ -103,25 +106,28 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
                     if index >= 0:
                         took[name].append(answer)
             note = "" if cached else notes
-            found.append(_comparison(case(function, cached=cached), "ms", 1e3, took, "wall", note))
+            found.append(_comparison(case(function, cached=cached), "ms", took, "wall", note))
             if cached:
-                found.append(_comparison(cpu_case(function), "ms", 1e3, took, "cpu"))
-                found.append(
-                    _comparison(f"{function}, the import's part of it", "ms", 1e3, took, "import")
-                )
+                found.append(_comparison(cpu_case(function), "ms", took, "cpu"))
+                found.append(_comparison(f"{function}, the import's part of it", "ms", took, "import"))
             if cached and function == FUNCTIONS[0]:
-                found.append(_comparison(MEMORY_CASE, "MB", 1, took, "rss"))
+                found.append(_comparison(MEMORY_CASE, "MB", took, "rss"))
                 later = {
-                    name: [_run(server, start, function, batches=100) for _ in range(1 if quick else rounds)]
+                    name: [_run(server, start, function, batches=10 if quick else 100) for _ in range(rounds)]
                     for name, start in subjects.items()
                 }
-                found.append(_comparison(MEMORY_LATER_CASE, "MB", 1, later, "rss_later"))
+                found.append(_comparison(MEMORY_LATER_CASE, "MB", later, "rss_later"))
     return found
 
 
 def _comparison(
-    name: str, unit: str, factor: float, took: dict[str, list[dict[str, float]]], field: str, note: str = ""
+    name: str,
+    unit: str,
+    took: dict[str, list[dict[str, float]]],
+    field: str,
+    note: str = "",
 ) -> Comparison:
+    factor = 1e3 if unit == "ms" else 1.0
     rounds = {subject: [factor * each[field] for each in answers] for subject, answers in took.items()}
     return Comparison("cold start", name, unit, NAIVE, rounds, note)
 

@@ -5,7 +5,7 @@ No ``site``, no ``PYTHON…`` variables, no writing of byte code: as in Lambda, 
 
 # What Lambda's own runtime client has imported before it looks at a handler (awslambdaric/bootstrap.py).
 import base64  # noqa: F401
-import datetime  # noqa: F401
+import datetime  # noqa: F401, ICN001
 import decimal  # noqa: F401
 import importlib
 import json
@@ -19,6 +19,8 @@ import uuid  # noqa: F401
 import warnings  # noqa: F401
 from pathlib import Path
 
+_OK = 200
+
 
 def _resident_mb() -> float:
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
@@ -31,16 +33,15 @@ def main() -> None:
     """Start, and say what it took."""
     told = json.loads(sys.stdin.readline())
     sys.path.insert(0, str(Path(__file__).parent))
-    from events import Context, batch  # noqa: PLC0415 - this folder is no package here
-    from trust import trust  # noqa: PLC0415
-
+    events = importlib.import_module("events")  # this folder is no package here
+    trust = importlib.import_module("trust").trust
     del sys.path[0]
     sys.path[:0] = told["first"]
     sys.path += told["last"]
     trust(os.environ["BENCHMARK_CA_FILE"])
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    context = Context()
+    context = events.Context()
 
     began, cpu = time.perf_counter(), time.process_time()
     handler = importlib.import_module(told["module"]).lambda_handler
@@ -52,10 +53,10 @@ def main() -> None:
         "import": imported - began,
         "rss": _resident_mb(),
     }
-    if answer.get("batchItemFailures") or answer.get("statusCode", 200) != 200 or answer.get("failed"):
+    if answer.get("batchItemFailures") or answer.get("statusCode", _OK) != _OK or answer.get("failed"):
         raise RuntimeError(answer)
     for _ in range(told["batches"]):
-        handler(batch(told["size"]), context)
+        handler(events.batch(told["size"]), context)
     answers.write(json.dumps(took | {"rss_later": _resident_mb()}))
     answers.close()
 

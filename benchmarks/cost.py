@@ -42,25 +42,37 @@ class Price(NamedTuple):
 PRICES = {
     "lambda_second": Price("Lambda, arm64", 0.0000133334, "GB-second", "aws.amazon.com/lambda/pricing"),
     "lambda_request": Price("Lambda, invocations", 0.20, "million", "aws.amazon.com/lambda/pricing"),
-    "sqs": Price("SQS, standard queue (64 KB a request)", 0.40, "million requests", "aws.amazon.com/sqs/pricing"),
+    "sqs": Price(
+        "SQS, standard queue (64 KB a request)", 0.40, "million requests", "aws.amazon.com/sqs/pricing"
+    ),
     "sqs_fair": Price(
         "SQS, in addition for messages with a group (fair queue)",
         0.10,
         "million requests",
         "aws.amazon.com/sqs/pricing",
     ),
-    "write": Price("DynamoDB on demand, writes of 1 KB", 0.625, "million", "aws.amazon.com/dynamodb/pricing/on-demand"),
-    "read": Price("DynamoDB on demand, reads of 4 KB", 0.125, "million", "aws.amazon.com/dynamodb/pricing/on-demand"),
+    "write": Price(
+        "DynamoDB on demand, writes of 1 KB", 0.625, "million", "aws.amazon.com/dynamodb/pricing/on-demand"
+    ),
+    "read": Price(
+        "DynamoDB on demand, reads of 4 KB", 0.125, "million", "aws.amazon.com/dynamodb/pricing/on-demand"
+    ),
     "stored": Price("DynamoDB, storage", 0.25, "GB-month", "aws.amazon.com/dynamodb/pricing/on-demand"),
     "http": Price("HTTP API", 1.00, "million requests", "aws.amazon.com/api-gateway/pricing"),
     "event": Price("EventBridge, custom events", 1.00, "million", "aws.amazon.com/eventbridge/pricing"),
-    "firing": Price("EventBridge Scheduler", 1.00, "million invocations", "aws.amazon.com/eventbridge/pricing"),
+    "firing": Price(
+        "EventBridge Scheduler", 1.00, "million invocations", "aws.amazon.com/eventbridge/pricing"
+    ),
     "logs": Price("CloudWatch Logs, taken in", 0.50, "GB", "aws.amazon.com/cloudwatch/pricing"),
     "logs_kept": Price("CloudWatch Logs, kept", 0.03, "GB-month", "aws.amazon.com/cloudwatch/pricing"),
-    "metric": Price("CloudWatch, metrics of one's own", 0.30, "metric-month", "aws.amazon.com/cloudwatch/pricing"),
+    "metric": Price(
+        "CloudWatch, metrics of one's own", 0.30, "metric-month", "aws.amazon.com/cloudwatch/pricing"
+    ),
     "alarm": Price("CloudWatch, alarms", 0.10, "alarm-month", "aws.amazon.com/cloudwatch/pricing"),
     "out": Price("data to the internet", 0.09, "GB", "aws.amazon.com/ec2/pricing/on-demand"),
-    "kms": Price("KMS, requests (each read of a SecureString)", 3.00, "million", "aws.amazon.com/kms/pricing"),
+    "kms": Price(
+        "KMS, requests (each read of a SecureString)", 3.00, "million", "aws.amazon.com/kms/pricing"
+    ),
     "secret": Price("Secrets Manager", 0.40, "secret-month", "aws.amazon.com/secrets-manager/pricing"),
     "parameter": Price(
         "Parameter Store, standard parameters, default throughput",
@@ -210,7 +222,9 @@ class Model:
             self._invoke(bill, self.batch_seconds(setting), setting.batch, setting.memory)
             self._log(bill, self.measured.queue_log + given.log_overhead / setting.batch)
         if setting.ledger:
-            units = _units(self.measured.claim_bytes) + (self.measured.puts - 1) * _units(self.measured.sent_bytes)
+            units = _units(self.measured.claim_bytes) + (self.measured.puts - 1) * _units(
+                self.measured.sent_bytes
+            )
             if kind == "async":
                 units += _units(self.measured.claim_bytes)
             # DynamoDB adds 100 bytes to each item that it stores.
@@ -234,7 +248,10 @@ class Model:
             f"{given.alarms} alarms": given.alarms * self.price("alarm"),
             "the openid hash key": self.price("secret"),
             "token_refresh, every 5 minutes": decrypted * self.price("kms")
-            + _DAY / 300 * _MONTH_DAYS * (self.price("lambda_request") / MILLION + 0.5 * self.price("lambda_second")),
+            + _DAY
+            / 300
+            * _MONTH_DAYS
+            * (self.price("lambda_request") / MILLION + 0.5 * self.price("lambda_second")),
         }
 
     def demand(self, a_day: float, setting: Setting) -> Demand:
@@ -243,7 +260,9 @@ class Model:
         rate = given.peak * a_day / _DAY
         concurrency = rate / setting.batch * self.batch_seconds(setting)
         processes = max(1.0, concurrency)
-        units = _units(self.measured.claim_bytes) + (self.measured.puts - 1) * _units(self.measured.sent_bytes)
+        units = _units(self.measured.claim_bytes) + (self.measured.puts - 1) * _units(
+            self.measured.sent_bytes
+        )
         # A process reads an account's token once it meets the account, and then when it is old.
         reads = min(rate, processes * given.accounts / given.token_age)
         return Demand(
@@ -254,7 +273,10 @@ class Model:
             writes=rate * units if setting.ledger else 0.0,
             # The circuits of a batch's accounts are one call, once a second in each process.
             reads=min(rate, processes) * given.accounts if setting.ledger else 0.0,
-            dollars=self.bill("SQS, producer sends ten at a time", setting).total * a_day * _MONTH_DAYS / MILLION
+            dollars=self.bill("SQS, producer sends ten at a time", setting).total
+            * a_day
+            * _MONTH_DAYS
+            / MILLION
             + sum(self.fixed().values()),
         )
 
@@ -332,7 +354,9 @@ def from_results(results: Results) -> Measured:
     bare = "wechat_notify, ledger in memory"
 
     def by_batch(subject: str) -> dict[int, float]:
-        sizes = {size: ("handlers", f"send_queue, CPU a message in batches of {size}") for size in (10, 100, 1000)}
+        sizes = {
+            size: ("handlers", f"send_queue, CPU a message in batches of {size}") for size in (10, 100, 1000)
+        }
         sizes[1] = ("growth", "batch of 1, CPU a message")
         return {size: value(*where, subject) / 1e6 for size, where in sizes.items()}
 
@@ -376,7 +400,7 @@ def _page(model: Model) -> Iterable[str]:
     yield from _by_size(model)
     yield from _fixed(model)
     yield from _scale(model, usual)
-    yield from _prices(model)
+    yield from _prices()
     yield from _assumptions(model)
 
 
@@ -460,7 +484,9 @@ def _scale(model: Model, usual: Setting) -> Iterable[str]:
     firsts = [demand.first() for demand in demands]
     yield (
         "| the quota that bites first | "
-        + " | ".join(f"{quota.name}: {100 * used:.3g} % of {quota.most:,.0f} {quota.unit}" for quota, used in firsts)
+        + " | ".join(
+            f"{quota.name}: {100 * used:.3g} % of {quota.most:,.0f} {quota.unit}" for quota, used in firsts
+        )
         + " |"
     )
     yield ""
@@ -470,7 +496,7 @@ def _scale(model: Model, usual: Setting) -> Iterable[str]:
     )
 
 
-def _prices(model: Model) -> Iterable[str]:
+def _prices() -> Iterable[str]:
     yield ""
     yield "## Prices"
     yield ""
@@ -479,7 +505,11 @@ def _prices(model: Model) -> Iterable[str]:
     for price in PRICES.values():
         yield f"| {price.name} | {price.dollars:.10g} | {price.unit} | {price.source} |"
     yield ""
-    yield "Default quotas: " + "; ".join(f"{each.name} {each.most:,.0f} {each.unit}" for each in QUOTAS.values()) + "."
+    yield (
+        "Default quotas: "
+        + "; ".join(f"{each.name} {each.most:,.0f} {each.unit}" for each in QUOTAS.values())
+        + "."
+    )
 
 
 def _assumptions(model: Model) -> Iterable[str]:

@@ -97,7 +97,7 @@ def _rounded(comparison: dict[str, Any]) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """This machine, without its name or anybody's."""
+    """Of this machine what a reader can use: neither its name nor anybody else's."""
     model = "unknown"
     megabytes = 0
     for line in _lines("/proc/cpuinfo"):

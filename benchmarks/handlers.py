@@ -158,10 +158,10 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
         for size in BATCHES[:1] if quick else BATCHES:
             repeat = max(1, (20 if quick else 200) // size)
             told = {"size": size, "repeat": repeat}
-            took = interleaved(made, rounds, "batch", dict.fromkeys(made, told))
+            took = interleaved(made, rounds, "batch", told)
             found.append(_comparison(queue_case(size), values(took, "cpu")))
         count = 10 if quick else 100
-        took = interleaved(made, rounds, "request", dict.fromkeys(made, {"count": count}))
+        took = interleaved(made, rounds, "request", {"count": count})
         found.append(_comparison(API_CASE, values(took, "cpu")))
     found.append(_little_cpu(server, 1 if quick else rounds, quick=quick))
     return found

@@ -172,7 +172,7 @@ def workers(
 
 
 def interleaved(
-    made: Mapping[str, Worker], rounds: int, method: str, each: Mapping[str, Mapping[str, Any]] | None = None
+    made: Mapping[str, Worker], rounds: int, method: str, told: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
     """Let each worker do it once a round, beginning with another one each time; a warm-up comes first."""
     found: dict[str, list[Any]] = {name: [] for name in made}
@@ -180,7 +180,7 @@ def interleaved(
     for index in range(-1, rounds):
         shift = index % len(names)
         for name in (*names[shift:], *names[:shift]):
-            answer = made[name].call(method, **((each or {}).get(name) or {}))
+            answer = made[name].call(method, **told)
             if index >= 0:
                 found[name].append(answer)
     return found

@@ -60,9 +60,7 @@ def terminal(results: Results) -> str:
         lines.append(f"\n{comparison.section}: {comparison.case}")
         for subject in comparison.rounds:
             spread, ratio = comparison.value(subject), comparison.ratio(subject)
-            compared = (
-                "" if ratio is None or comparison.peer_of(subject) == subject else _ratio(ratio)
-            )
+            compared = "" if ratio is None or comparison.peer_of(subject) == subject else _ratio(ratio)
             shown = f"{number(spread.median):>9} {comparison.unit}"
             lines.append(f"  {subject:34} {shown:18} {compared}")
     return "\n".join([*lines, "", *targets.table(results)])
@@ -139,12 +137,17 @@ def _charts(results: Results) -> dict[str, str]:
             ("without TLS", "transport", "CPU a message without TLS, one after the other"),
         ],
     )
-    add("transport-connection", "CPU of a new TLS connection", "ms", [("", "transport", "CPU of a new TLS connection")])
+    add(
+        "transport-connection",
+        "CPU of a new TLS connection",
+        "ms",
+        [("", "transport", "CPU of a new TLS connection")],
+    )
     add(
         "transport-reach",
         "Messages a second at 50 ms, one core",
         "msg/s",
-        [(f"{n} at a time", "transport", transport.reach_case(n)) for n in transport.LATENCIES],
+        [(f"{n} at a time", "transport", transport.reach_case(n)) for n in transport.CONCURRENCY],
     )
     add(
         "handlers-queue",
@@ -153,7 +156,12 @@ def _charts(results: Results) -> dict[str, str]:
         [(f"batches of {n}", "handlers", handlers.queue_case(n)) for n in handlers.BATCHES],
     )
     add("handlers-api", "send_api, CPU a call", "µs", [("", "handlers", handlers.API_CASE)])
-    add("handlers-small", "With the CPU of 128 MB, WeChat at 80 ms", "msg/s", [("", "handlers", handlers.SMALL_CASE)])
+    add(
+        "handlers-small",
+        "With the CPU of 128 MB, WeChat at 80 ms",
+        "msg/s",
+        [("", "handlers", handlers.SMALL_CASE)],
+    )
     add(
         "calls",
         "CPU of small things",
@@ -180,7 +188,13 @@ def _charts(results: Results) -> dict[str, str]:
         if series:
             drawn[name] = charts.lines(title, across, "µs", series)
 
-    grow("growth-batch", "send_queue, CPU a message by batch", "messages in a batch", growth.BATCHES, growth.batch_case)
+    grow(
+        "growth-batch",
+        "send_queue, CPU a message by batch",
+        "messages in a batch",
+        growth.BATCHES,
+        growth.batch_case,
+    )
     grow(
         "growth-accounts",
         "send_queue, CPU a message by accounts: the first batch of 1000",

@@ -77,7 +77,7 @@ TARGETS = (
         2.0,
         "ms",
     ),
-    *(_reach(concurrency) for concurrency in transport.LATENCIES),
+    *(_reach(concurrency) for concurrency in transport.CONCURRENCY),
     *(
         Target(
             f"{function} start {how} ÷ {peer}",
@@ -92,10 +92,15 @@ TARGETS = (
         for cached, how in ((True, "with page cache"), (False, "without page cache"))
         for peer in (cold_start.NAIVE, cold_start.IDEMPOTENT)
     ),
+    Target("validate + serialise", "calls", calls.MESSAGE_CASE, calls.PRODUCT, 15.0, "µs"),
     Target(
-        "validate + serialise", "calls", calls.MESSAGE_CASE, calls.PRODUCT, 15.0, "µs"
+        "send_queue, memory after a start",
+        "cold start",
+        cold_start.MEMORY_CASE,
+        cold_start.PRODUCT,
+        50.0,
+        "MB",
     ),
-    Target("send_queue, memory after a start", "cold start", cold_start.MEMORY_CASE, cold_start.PRODUCT, 50.0, "MB"),
     Target(
         "send_queue, memory after 1,000 messages",
         "cold start",
@@ -106,7 +111,13 @@ TARGETS = (
     ),
     *(
         Target(
-            f"the CPU of 128 MB at 80 ms, {what}", "handlers", handlers.SMALL_CASE, subject, 150.0, "msg/s", most=False
+            f"the CPU of 128 MB at 80 ms, {what}",
+            "handlers",
+            handlers.SMALL_CASE,
+            subject,
+            150.0,
+            "msg/s",
+            most=False,
         )
         for what, subject in (("ledger in memory", _BARE), ("with ledger", _FULL))
     ),

@@ -17,7 +17,7 @@ def trust(ca_file: str) -> None:
     if "ssl" in sys.modules:
         _patch(sys.modules["ssl"], ca_file)
     else:
-        sys.meta_path.insert(0, _OnImport(lambda module: _patch(module, ca_file)))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _OnImport(lambda module: _patch(module, ca_file)))
 
 
 class _OnImport:
@@ -29,7 +29,7 @@ class _OnImport:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name != "ssl":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target)
             if spec and spec.loader:
@@ -48,7 +48,9 @@ def _patch(ssl: Any, ca_file: str) -> None:
     load = ssl.SSLContext.load_verify_locations
     defaults = ssl.SSLContext.set_default_verify_paths
 
-    def load_verify_locations(context: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+    def load_verify_locations(
+        context: Any, cafile: Any = None, capath: Any = None, cadata: Any = None
+    ) -> None:
         load(context, cafile, capath, cadata)
         load(context, ca_file)
 

@@ -18,7 +18,7 @@ persistence = DynamoDBPersistenceLayer(table_name=os.environ["LEDGER_TABLE"])
 config = IdempotencyConfig(event_key_jmespath="messageId", expires_after_seconds=30 * 86400)
 
 
-@idempotent_function(data_keyword_argument="record", persistence_store=persistence, config=config)
+@idempotent_function(data_keyword_argument="record", persistence_store=persistence, config=config)  # type: ignore[untyped-decorator]
 def send_once(record: Record) -> dict[str, object]:
     """Send one record's message, unless that was done before."""
     return send(record.body.account, record.body.message, record.messageId)

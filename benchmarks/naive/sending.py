@@ -27,7 +27,11 @@ def send(account: str, message: TemplateMessage, message_id: str) -> dict[str, o
     except WeChatClientException as error:
         metrics.add_metric(name="MessagesFailed", unit=MetricUnit.Count, value=1)
         logger.warning(
-            "message failed", message_id=message_id, account=account, errcode=error.errcode, errmsg=error.errmsg
+            "message failed",
+            message_id=message_id,
+            account=account,
+            errcode=error.errcode,
+            errmsg=error.errmsg,
         )
         if error.errcode in RETRYABLE:
             raise TryAgainError from error

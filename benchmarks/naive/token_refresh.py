@@ -16,7 +16,7 @@ metrics = Metrics()
 PATH = os.environ["PARAMETER_PATH"]
 
 
-class Client(WeChatClient):
+class Client(WeChatClient):  # type: ignore[misc] # it has no types
     """wechatpy's client, whose token URL is fixed otherwise."""
 
     def fetch_access_token(self) -> Any:
@@ -40,7 +40,11 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:  # no
         client = Client(credentials["app_id"], credentials["app_secret"], timeout=5)
         answer = client.fetch_access_token()
         now = time.time()
-        token = {"value": answer["access_token"], "expires_at": now + answer["expires_in"], "obtained_at": now}
+        token = {
+            "value": answer["access_token"],
+            "expires_at": now + answer["expires_in"],
+            "obtained_at": now,
+        }
         parameters.set_parameter(
             f"{PATH}/{account}/access-token", json.dumps(token), parameter_type="SecureString", overwrite=True
         )

@@ -105,7 +105,8 @@ def message(entry: Entry) -> Response:
             for change in entry.timeline
         ],
     )
-    return Response(200, {**body, **(_last(entry.outcome, entry) if entry.outcome else {})})
+    outcome = entry.final_outcome
+    return Response(200, {**body, **(_last(outcome, entry) if outcome else {})})
 
 
 def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:

@@ -710,6 +710,19 @@ def test_in_doubt_only_wechats_word_makes_a_message_sent_and_nothing_makes_it_fa
 @pytest.mark.parametrize(
     "second", [lost(), *map(answer, (-1, 40003, 40037, 45009, 47003, 48001))], ids=lambda o: str(o.errcode)
 )
+def test_what_a_later_attempt_came_to_does_not_speak_for_a_message_in_doubt(
+    http: Door, second: Outcome
+) -> None:
+    http.service.wechat.plan.extend([lost(), second])
+    http(AT_LEAST_ONCE)
+    dispatched = http(AT_LEAST_ONCE)
+    (notice,) = [notice for notice in dispatched.notices if notice.detail_type == "message.unknown"]
+    assert notice.detail.get("class") == (None if second.errcode is not None else "unknown")
+
+
+@pytest.mark.parametrize(
+    "second", [lost(), *map(answer, (-1, 40003, 40037, 45009, 47003, 48001))], ids=lambda o: str(o.errcode)
+)
 def test_in_doubt_over_http_every_other_end_is_unknown(http: Door, second: Outcome) -> None:
     http.service.wechat.plan.extend([lost(), second])
     http(AT_LEAST_ONCE)

@@ -177,7 +177,15 @@ def test_no_other_kind_is_identified(name: str) -> None:
     message, _ = parse_message(example(name))
     assert message.identified("order-1") is message
     assert not message.deduplicated
-    assert Template.deduplicated
+
+
+@pytest.mark.parametrize(
+    ("own", "known"), [(None, True), ("x" * 32, True), ("x" * 33, False), ("订单", False)]
+)
+def test_wechat_is_relied_on_for_ids_of_32_ascii_bytes_only(own: str | None, *, known: bool) -> None:
+    fields = without("template", "client_msg_id")
+    template = parse_message(fields if own is None else {**fields, "client_msg_id": own})[0]
+    assert template.deduplicated is known
 
 
 # --- What is printed in the documentation -------------------------------------------------------

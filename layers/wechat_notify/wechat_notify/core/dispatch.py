@@ -410,7 +410,7 @@ def _notices(entry: Entry) -> list[Notice]:
     name = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}.get(entry.status)
     if name is None or entry.in_vain:
         return []
-    outcome = entry.outcome
+    outcome = entry.final_outcome
     detail: dict[str, Any] = {
         "id": entry.id,
         "account": entry.account,

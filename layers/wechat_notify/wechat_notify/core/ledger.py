@@ -112,6 +112,13 @@ class Entry:
         )
 
     @property
+    def final_outcome(self) -> Outcome | None:
+        """The last attempt's outcome, unless it was definite while an earlier copy is in doubt."""
+        if self.status is Status.UNKNOWN and self.outcome and self.outcome.status is not Status.UNKNOWN:
+            return None
+        return self.outcome
+
+    @property
     def in_vain(self) -> bool:
         """Whether the message failed without having been sent, and its caller was told to try again."""
         return self.status is Status.FAILED and self.reason == TRY_AGAIN

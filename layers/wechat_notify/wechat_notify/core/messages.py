@@ -248,14 +248,17 @@ Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
 class _Message(_Body):
     endpoint: ClassVar[str]
-    deduplicated: ClassVar[bool] = False
-    """Whether WeChat drops a second copy of an identified message, for 10 minutes."""
     touser: Required
     template_id: Required
     expires_at: AwareDatetime | None = None
     """When it is not worth sending any more."""
     delivery: DeliveryWish | None = None
     """What a lost answer means: it may have been sent (the default), or send it again."""
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether WeChat drops a second copy of the identified message, for 10 minutes."""
+        return False
 
     def identified(self, message_id: str) -> Self:  # noqa: ARG002 - most kinds have no field for it
         """The message with an id that WeChat can know a second copy by, where its kind has one."""
@@ -370,13 +373,18 @@ class Template(_Message):
     """Official account template message (``template/send``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/template/send"
-    deduplicated: ClassVar[bool] = True
     kind: Literal["template"]
     url: Text | None = None
     miniprogram: MiniProgram | None = None
     data: Annotated[Data, PlainValidator(_Keywords(official_account_template=True))]
     client_msg_id: Required | None = None
     """Within 10 minutes WeChat sends one openid's message with the same id once."""
+
+    @property
+    def deduplicated(self) -> bool:  # noqa: D102 - described where it is declared
+        # Of a caller's own id that is longer or not ASCII nobody has told what WeChat makes of it.
+        own = self.client_msg_id
+        return own is None or (own.isascii() and len(own) <= _CLIENT_MSG_ID_MOST)
 
     def identified(self, message_id: str) -> Self:
         """With the caller's own id, or with this one, or with a digest of it: 32 ASCII bytes at most."""
