@@ -68,9 +68,9 @@ SEED     ?= 1
 simulate: setup ## the handlers and the core in virtual time, with faults: MESSAGES messages from SEED
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.simulation --messages $(MESSAGES) --seed $(SEED)
 
-chaos: MESSAGES = 20000
 chaos: setup ## the same over real sockets, against the simulator: MESSAGES messages from SEED
-	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.chaos --messages $(MESSAGES) --seed $(SEED)
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.chaos --seed $(SEED) \
+		--messages $(if $(filter file,$(origin MESSAGES)),20000,$(MESSAGES))
 
 # Python 3.13 where there is one: what is measured then is what Lambda runs.
 .venv-bench/.done: requirements/benchmarks.txt

@@ -43,7 +43,8 @@ def bars(title: str, unit: str, groups: Sequence[Group]) -> str:
             width = max(1.0, spread.median * scale)
             parts.append(_text(_LEFT - 8, middle + 4, name, anchor="end"))
             parts.append(
-                f'<rect x="{_LEFT}" y="{y:.1f}" width="{width:.1f}" height="{_BAR - 4}" fill="{colours[name]}"/>'
+                f'<rect x="{_LEFT}" y="{y:.1f}" width="{width:.1f}" height="{_BAR - 4}" '
+                f'fill="{colours[name]}"/>'
             )
             parts.append(
                 f'<line x1="{_LEFT + spread.low * scale:.1f}" x2="{_LEFT + spread.high * scale:.1f}" '
@@ -112,10 +113,10 @@ def _text(
 
 
 def _document(title: str, height: float, parts: Sequence[str]) -> str:
+    box = f'width="{_WIDTH}" height="{height:.0f}" viewBox="0 0 {_WIDTH} {height:.0f}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height:.0f}" '
-            f'viewBox="0 0 {_WIDTH} {height:.0f}" font-family="sans-serif" font-size="12">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="12">',
             f"<title>{escape(title)}</title>",
             f'<rect width="100%" height="100%" fill="{_PAPER}"/>',
             f'<text x="12" y="26" font-size="15" font-weight="bold" fill="{_INK}">{escape(title)}</text>',

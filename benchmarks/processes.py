@@ -198,13 +198,12 @@ def values(found: Mapping[str, Sequence[Mapping[str, float]]], field: str) -> di
 def limited(pid: int, megabytes: float) -> Iterator[str]:
     """As much CPU as Lambda gives to a function of so much memory; says how that is done."""
     share = megabytes / _MB_OF_A_CORE
-    group = _cgroup(share)
+    group = _cgroup(pid, share)
     if group is None:
         with _duty_cycle(pid, share):
             yield "stopped and continued by signals"
         return
     folder, version = group
-    (folder / "cgroup.procs").write_text(str(pid))
     try:
         yield f"cgroup v{version} quota, {share * _PERIOD_US:.0f} of each {_PERIOD_US} µs"
     finally:
@@ -212,27 +211,27 @@ def limited(pid: int, megabytes: float) -> Iterator[str]:
         folder.rmdir()
 
 
-def _cgroup(share: float) -> tuple[Path, int] | None:
-    """A new group with the quota, and cgroup's version; None where groups cannot be made."""
+def _cgroup(pid: int, share: float) -> tuple[Path, int] | None:
+    """A new group with the quota and the process, and cgroup's version; None where groups cannot be made."""
     quota = max(1000, round(share * _PERIOD_US))
-    name = f"benchmarks-{os.getpid()}"
-    second = Path("/sys/fs/cgroup") / name
-    first = Path("/sys/fs/cgroup/cpu") / name
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    parent = Path("/sys/fs/cgroup") if unified else Path("/sys/fs/cgroup/cpu")
+    folder = parent / f"benchmarks-{os.getpid()}"
     try:
-        if (second.parent / "cgroup.controllers").exists():
-            second.mkdir()
-            try:
-                (second / "cpu.max").write_text(f"{quota} {_PERIOD_US}")
-            except OSError:
-                second.rmdir()
-                return None
-            return second, 2
-        first.mkdir()
-        (first / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-        (first / "cpu.cfs_quota_us").write_text(str(quota))
+        folder.mkdir()
     except OSError:
         return None
-    return first, 1
+    try:
+        if unified:
+            (folder / "cpu.max").write_text(f"{quota} {_PERIOD_US}")
+        else:
+            (folder / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+            (folder / "cpu.cfs_quota_us").write_text(str(quota))
+        (folder / "cgroup.procs").write_text(str(pid))
+    except OSError:
+        folder.rmdir()
+        return None
+    return folder, 2 if unified else 1
 
 
 @contextmanager

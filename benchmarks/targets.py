@@ -145,9 +145,8 @@ def table(results: Results) -> list[str]:
             lines.append(f"| {target.text} | {limit} | {aim} | not measured | |")
             continue
         found = value(target, comparison)
-        lines.append(
-            f"| {target.text} | {limit} | {aim} | {_with_unit(found, target.unit)} | {_verdict(target, found)} |"
-        )
+        measured, verdict = _with_unit(found, target.unit), _verdict(target, found)
+        lines.append(f"| {target.text} | {limit} | {aim} | {measured} | {verdict} |")
     return lines
 
 

@@ -39,7 +39,7 @@ _HEAD_BYTES_MOST = 16 * 1024
 """For interim answers and the real one together, and for trailers again."""
 _LINE_BYTES_MOST = 4096
 _PIECE = 16 * 1024
-"""As much as a TLS record holds."""
+"""As much as a TLS record holds, or TLS could keep a rest of it back that no polling sees."""
 
 _PATH = re.compile(r"/[!-~]*")
 _HOST = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -132,12 +132,12 @@ class PooledTransport:
         self._trust = trust
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
-        # No lock: its ends are atomic, and a lock held during a fork would stay held in the child.
+        # Its ends are atomic, so it has no lock, which a fork at the wrong moment would leave held for ever.
         self._idle: deque[_Connection] = deque()
         self._start = self._middle = b""
         if self._address:
             self._start = f"POST {self._address.prefix}".encode()
-            # An answer is smaller than the CPU it takes to decompress it.
+            # To decompress a hundred bytes takes longer than to receive them as they are.
             self._middle = (
                 f" HTTP/1.1\r\nHost: {self._address.host_header}\r\n"
                 "Content-Type: application/json; charset=utf-8\r\nAccept: application/json\r\n"
@@ -285,10 +285,7 @@ class _Connection:
 
     def is_alive(self) -> bool:
         """Whether it is fresh, this process's own, and quiet: what can be read now is a goodbye or poison."""
-        if self.is_old() or self._process != os.getpid() or self._poll.poll(0):
-            return False
-        pending = getattr(self._socket, "pending", None)  # what TLS has decrypted and nobody has read
-        return pending is None or not pending()
+        return not self.is_old() and self._process == os.getpid() and not self._poll.poll(0)
 
     def exchange(self, request: bytes) -> Response:
         """Write a request once and read its answer; raises ``_FaultError``."""

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from benchmarks import cost
+from benchmarks.cost import COLUMNS, DOORS, QUOTAS, Assumptions, Measured, Model, Price, Setting
+from benchmarks.figures import Results
+
+_BATCHES = (1, 10, 100, 1000)
+_MEASURED = Measured(
+    queue_cpu=dict.fromkeys(_BATCHES, 0.001),
+    queue_cpu_bare=dict.fromkeys(_BATCHES, 0.0002),
+    api_cpu=0.002,
+    api_cpu_bare=0.001,
+    claim_bytes=400.0,
+    sent_bytes=1024.0,
+    puts=2.0,
+    queue_log=1000.0,
+    api_log=2000.0,
+    request_bytes=750.0,
+)
+_GIVEN = Assumptions(
+    wechat_seconds=0.1,
+    table_seconds=0.01,
+    queue_seconds=0.01,
+    lambda_cpu=2.0,
+    side_by_side=10,
+    wire_overhead=250.0,
+    access_log=0.0,
+    log_overhead=0.0,
+    accounts=10,
+    token_age=50.0,
+    peak=1.0,
+)
+_MODEL = Model(_MEASURED, _GIVEN)
+_BATCHED = "SQS, producer sends ten at a time"
+
+
+def test_a_batch_that_waits_is_billed_for_its_waves() -> None:
+    # Two waves of ten, each of 100 ms for WeChat, 2 x 10 ms for the table, 2 ms of CPU.
+    assert _MODEL.batch_seconds(Setting(batch=20, memory=1769)) == pytest.approx(0.244)
+
+
+def test_a_batch_without_cpu_to_spare_is_billed_for_its_cpu() -> None:
+    # An eighth of a core: the 2 ms of each message take 16, a hundred of them more than ten waves of 136.
+    seconds = _MODEL.batch_seconds(Setting(batch=100, memory=int(1769 / 8)))
+    assert seconds == pytest.approx(1.601, abs=0.002)
+
+
+def test_more_memory_than_a_core_needs_does_not_make_it_faster() -> None:
+    assert _MODEL.batch_seconds(Setting(memory=1769)) == _MODEL.batch_seconds(Setting(memory=10_240))
+
+
+def test_a_million_from_the_queue_item_by_item() -> None:
+    bill = _MODEL.bill(_BATCHED, Setting(batch=10, memory=1769))
+
+    assert bill.items["door"] == 0
+    # A tenth of a request each to send, to receive and to delete.
+    assert bill.items["SQS"] == pytest.approx(0.3 * 0.40)
+    # 100,000 invocations of 122 ms.
+    gb_seconds = 100_000 * 0.122 * 1769 / 1024
+    assert bill.items["Lambda"] == pytest.approx(0.02 + gb_seconds * 0.0000133334)
+    # Two writes of up to 1 KB; and a kilobyte with DynamoDB's 100 bytes on top, for a month.
+    assert bill.items["ledger"] == pytest.approx(2 * 0.625 + 1.124e9 / 2**30 * 0.25)
+    assert bill.items["logs"] == pytest.approx(1e9 / 2**30 * 0.53)
+    assert bill.items["data out"] == pytest.approx(1e9 / 2**30 * 0.09)
+    assert bill.total == pytest.approx(sum(bill.items.values()))
+    assert bill.largest == "ledger"
+
+
+def test_an_item_beyond_a_kilobyte_is_two_write_units() -> None:
+    larger = Model(dataclasses.replace(_MEASURED, sent_bytes=1025.0), _GIVEN)
+    more = larger.bill(_BATCHED, Setting()).items["ledger"] - _MODEL.bill(_BATCHED, Setting()).items["ledger"]
+    assert more == pytest.approx(0.625, abs=0.001)
+
+
+def test_without_the_ledger_nothing_is_written() -> None:
+    assert _MODEL.bill(_BATCHED, Setting(ledger=False)).items["ledger"] == 0
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_door_pays_for_the_same_things(door: str) -> None:
+    bill = _MODEL.bill(door, Setting())
+    assert tuple(bill.items) == COLUMNS
+    assert all(dollars >= 0 for dollars in bill.items.values())
+
+
+def test_what_the_doors_add() -> None:
+    totals = {door: _MODEL.bill(door, Setting()).items for door in DOORS}
+    assert totals["event bus"]["door"] == totals["Scheduler"]["door"] == 1.0
+    assert totals["SQS, producer sends one at a time"]["SQS"] == pytest.approx(1.2 * 0.40)
+    assert totals["HTTP, respond-async"]["SQS"] == pytest.approx(1.2 * 0.50)
+    assert totals["HTTP, the caller waits"]["SQS"] == 0
+    third_write = totals["HTTP, respond-async"]["ledger"] - totals["HTTP, the caller waits"]["ledger"]
+    assert third_write == pytest.approx(0.625)
+
+
+def test_the_price_list_is_the_only_place_for_prices() -> None:
+    free = {name: Price(price.name, 0.0, price.unit, price.source) for name, price in cost.PRICES.items()}
+    model = Model(_MEASURED, _GIVEN, free)
+    assert all(model.bill(door, Setting()).total == 0 for door in DOORS)
+    assert sum(model.fixed().values()) == 0
+
+
+def test_what_a_day_asks_of_the_quotas() -> None:
+    demand = _MODEL.demand(86_400_000.0, Setting(batch=10, memory=1769))
+
+    assert demand.rate == 1000
+    assert demand.concurrency == pytest.approx(100 * 0.122)
+    assert demand.ssm == pytest.approx(12.2 * 10 / 50)
+    assert demand.writes == 2000
+    assert demand.first()[0] is QUOTAS["writes"]
+    assert demand.first()[1] == pytest.approx(0.5)
+
+
+def test_few_messages_read_few_tokens() -> None:
+    assert _MODEL.demand(864.0, Setting()).ssm == pytest.approx(0.01)
+
+
+def test_the_page_is_what_the_script_makes_of_the_last_results() -> None:
+    results = Results.from_json(json.loads(cost.RESULTS.read_text(encoding="utf-8")))
+    page = cost.render(Model(cost.from_results(results)))
+    assert cost.PAGE.read_text(encoding="utf-8") == page, "make cost renews it"
+
+
+def test_results_come_back_as_they_were_written() -> None:
+    document = json.loads(cost.RESULTS.read_text(encoding="utf-8"))
+    assert Results.from_json(document).as_json() == document
