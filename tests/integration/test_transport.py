@@ -579,7 +579,7 @@ def test_an_answer_before_the_body_is_written_is_the_answer(
     with RawServer(script) as server:
         transport = connect(server.url)
         assert transport.post(PATH, LARGE) == (413, b"too large")
-        assert not transport._idle
+        assert not [idle for idle in transport._idle if idle.is_alive()]
 
 
 def kept_unread(connection: Connection) -> None:
