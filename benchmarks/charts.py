@@ -13,7 +13,16 @@ _WIDTH = 760
 _LEFT = 250
 _RIGHT = 110
 _BAR = 20
-_COLOURS = ("#07c160", "#8fd9b0", "#576b95", "#b5bccb", "#c2703d", "#e0b394")
+_COLOURS = {
+    "wechat_notify": "#07c160",
+    "wechat_notify, ledger in memory": "#8fd9b0",
+    "its transport alone": "#8fd9b0",
+    "wechatpy": "#576b95",
+    "naive": "#576b95",
+    "naive, idempotent": "#a3adc2",
+    "requests.Session": "#a3adc2",
+}
+_OTHER = "#c2703d"
 _INK = "#333333"
 _PAPER = "#ffffff"
 _GRID = "#dddddd"
@@ -30,8 +39,6 @@ def bars(title: str, unit: str, groups: Sequence[Group]) -> str:
     """A bar for each subject, as long as its median, with a line from the least to the most."""
     most = max(spread.high for group in groups for _, spread in group.bars) or 1.0
     scale = (_WIDTH - _LEFT - _RIGHT) / most
-    subjects = list(dict.fromkeys(name for group in groups for name, _ in group.bars))
-    colours = dict(zip(subjects, _COLOURS * 3, strict=False))
     parts: list[str] = []
     y = 46.0
     for group in groups:
@@ -44,7 +51,7 @@ def bars(title: str, unit: str, groups: Sequence[Group]) -> str:
             parts.append(_text(_LEFT - 8, middle + 4, name, anchor="end"))
             parts.append(
                 f'<rect x="{_LEFT}" y="{y:.1f}" width="{width:.1f}" height="{_BAR - 4}" '
-                f'fill="{colours[name]}"/>'
+                f'fill="{_COLOURS.get(name, _OTHER)}"/>'
             )
             parts.append(
                 f'<line x1="{_LEFT + spread.low * scale:.1f}" x2="{_LEFT + spread.high * scale:.1f}" '
@@ -81,7 +88,8 @@ def lines(title: str, across: str, unit: str, series: Mapping[str, Sequence[tupl
         parts.append(_text(at, bottom + 18, number(x), anchor="middle"))
     parts.append(_text((left + right) / 2, bottom + 38, across, anchor="middle"))
     labels: list[float] = []
-    for (name, points), colour in zip(series.items(), _COLOURS, strict=False):
+    for name, points in series.items():
+        colour = _COLOURS.get(name, _OTHER)
         places = [place(x, spread.median) for x, spread in points if spread.median > 0]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')

@@ -227,6 +227,9 @@ class Model:
             )
             if kind == "async":
                 units += _units(self.measured.claim_bytes)
+            # Circuits: one read of an account's item a batch, unless that was read within the second.
+            looks = 1 if kind == "http" else 1 / setting.batch
+            bill.add("ledger", looks * self.price("read"))
             # DynamoDB adds 100 bytes to each item that it stores.
             stored = MILLION * (self.measured.sent_bytes + 100) / _GB * given.retention_days / _MONTH_DAYS
             bill.add("ledger", units * self.price("write") + stored * self.price("stored"))
@@ -271,8 +274,8 @@ class Model:
             concurrency=concurrency,
             ssm=reads,
             writes=rate * units if setting.ledger else 0.0,
-            # The circuits of a batch's accounts are one call, once a second in each process.
-            reads=min(rate, processes) * given.accounts if setting.ledger else 0.0,
+            # A message needs its account's circuits, and a process reads those once a second at most.
+            reads=min(rate, processes * given.accounts) if setting.ledger else 0.0,
             dollars=self.bill("SQS, producer sends ten at a time", setting).total
             * a_day
             * _MONTH_DAYS
@@ -399,7 +402,7 @@ def _page(model: Model) -> Iterable[str]:
     yield (
         f"**In one line:** a million messages from SQS cost ${bill.total:.2f} with the ledger and "
         f"${model.bill('SQS, producer sends ten at a time', Setting(ledger=False)).total:.2f} without; "
-        f"most of it is for {bill.largest}."
+        f"the largest part: {bill.largest}."
     )
     yield from _by_door(model, usual)
     yield from _by_size(model)
@@ -418,7 +421,7 @@ def _by_door(model: Model, usual: Setting) -> Iterable[str]:
         "the sum without it shows what it costs."
     )
     yield ""
-    yield f"| | {' | '.join(COLUMNS)} | **$ a million** | without ledger | most is for |"
+    yield f"| | {' | '.join(COLUMNS)} | **$ a million** | without ledger | largest part |"
     yield "|---" * (len(COLUMNS) + 4) + "|"
     for door in DOORS:
         bill = model.bill(door, usual)
@@ -554,7 +557,7 @@ def _assumptions(model: Model) -> Iterable[str]:
         f"{given.log_retention_days}."
     )
     yield f"- Each process reads each account's token every {given.token_age:.0f} s."
-    yield "- Cold starts are left out."
+    yield "- A run of token_refresh takes a second at 512 MB. Cold starts are left out."
     yield "- The surcharge for fair queues is taken on every request of a message with a group."
 
 

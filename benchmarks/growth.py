@@ -11,6 +11,8 @@ ACCOUNTS = (1, 10, 100, 1000)
 DEPTHS = (10, 100, 1000, 10_000)
 _LONG = 1000
 """More than this is left to the service without its table: the others' rounds would take minutes."""
+_MANY = 100
+"""Accounts beyond which the naive handlers are left out: each makes a connection of its own."""
 _SUBJECTS = {
     PRODUCT: "benchmarks.handlers:Product",
     IN_MEMORY: "benchmarks.handlers:InMemory",
@@ -70,7 +72,8 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
 
 
 def _by_accounts(server: Server, rounds: int, count: int) -> list[Comparison]:
-    subjects = {name: subject for name, subject in _SUBJECTS.items() if name != PRODUCT}
+    some = (IN_MEMORY, NAIVE) if count <= _MANY else (IN_MEMORY,)
+    subjects = {name: _SUBJECTS[name] for name in some}
     first: dict[str, list[float]] = {name: [] for name in subjects}
     later: dict[str, list[float]] = {name: [] for name in subjects}
     refresh: dict[str, list[float]] = {name: [] for name in subjects}

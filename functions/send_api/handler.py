@@ -85,12 +85,13 @@ def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
 
 
 def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
-    found = bootstrap.ledger().cancel(*_message(event))
-    if found is None:
+    dispatched = bootstrap.dispatcher().cancel(*_message(event))
+    if dispatched is None or dispatched.entry is None:
         raise UnknownMessageError
-    if found.entry.status is not Status.CANCELLED:
-        raise StartedError(found.entry.status)
-    return answers.message(found.entry)
+    bootstrap.telemetry().announce(dispatched.notices, bootstrap.event_bus)
+    if dispatched.status is not Status.CANCELLED:
+        raise StartedError(dispatched.status)
+    return answers.message(dispatched.entry)
 
 
 _METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {

@@ -558,6 +558,7 @@ def test_too_many_requests_is_a_rate_limit(connect: Connect) -> None:
         (-1, "template", None, None),
         (-1, "one_time_subscription", None, 4),
         (40001, "template", Holds.KIND, 2),
+        (40013, "template", None, None),  # the mini program that the message opens: no other has it
         (40037, "template", None, 2),
         (40241, "template", None, None),
         (43101, "template", None, None),
@@ -656,6 +657,7 @@ def test_a_wrong_secret_is_a_matter_of_config_and_not_of_the_token(connect: Conn
     ("errcode", "error_class", "holds"),
     [
         (40001, ErrorClass.CONFIG, Holds.ACCOUNT),
+        (40013, ErrorClass.CONFIG, Holds.ACCOUNT),
         (40014, ErrorClass.CONFIG, Holds.ACCOUNT),
         (40125, ErrorClass.CONFIG, Holds.ACCOUNT),
         (40164, ErrorClass.CONFIG, Holds.ACCOUNT),

@@ -63,8 +63,8 @@ def test_a_million_from_the_queue_item_by_item() -> None:
     # 100,000 invocations of 122 ms.
     gb_seconds = 100_000 * 0.122 * 1769 / 1024
     assert bill.items["Lambda"] == pytest.approx(0.02 + gb_seconds * 0.0000133334)
-    # Two writes of up to 1 KB; and a kilobyte with DynamoDB's 100 bytes on top, for a month.
-    assert bill.items["ledger"] == pytest.approx(2 * 0.625 + 1.124e9 / 2**30 * 0.25)
+    # Two writes of up to 1 KB, a tenth of a read; a kilobyte with DynamoDB's 100 bytes on top, for a month.
+    assert bill.items["ledger"] == pytest.approx(2 * 0.625 + 0.1 * 0.125 + 1.124e9 / 2**30 * 0.25)
     assert bill.items["logs"] == pytest.approx(1e9 / 2**30 * 0.53)
     assert bill.items["data out"] == pytest.approx(1e9 / 2**30 * 0.09)
     assert bill.total == pytest.approx(sum(bill.items.values()))
@@ -95,7 +95,7 @@ def test_what_the_doors_add() -> None:
     assert totals["HTTP, respond-async"]["SQS"] == pytest.approx(1.2 * 0.50)
     assert totals["HTTP, the caller waits"]["SQS"] == 0
     third_write = totals["HTTP, respond-async"]["ledger"] - totals["HTTP, the caller waits"]["ledger"]
-    assert third_write == pytest.approx(0.625)
+    assert third_write == pytest.approx(0.625 - 0.9 * 0.125)
 
 
 def test_the_price_list_is_the_only_place_for_prices() -> None:
@@ -112,6 +112,7 @@ def test_what_a_day_asks_of_the_quotas() -> None:
     assert demand.concurrency == pytest.approx(100 * 0.122)
     assert demand.ssm == pytest.approx(12.2 * 10 / 50)
     assert demand.writes == 2000
+    assert demand.reads == pytest.approx(122)
     assert demand.first()[0] is QUOTAS["writes"]
     assert demand.first()[1] == pytest.approx(0.5)
 

@@ -164,6 +164,8 @@ CLASSES: dict[str, tuple[str, str | None]] = {
 """A second witness: what the issue says of each class; the codes that it treats apart follow."""
 CODES: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys((40001, 40014, 42001, 48012, 45011), (WAITS_ITSELF, KIND)),
+    40013: (FAILS, None),  # on a send it is the AppID of the mini program that this message opens
+    45063: (FAILS, KIND),
     42006: (WAITS_ITSELF, None),
     40037: (WAITS_ITSELF, None),
     **dict.fromkeys((40091, 40094, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
@@ -1027,6 +1029,18 @@ def test_a_message_without_a_token_is_given_up_after_three_days(queue: Door) -> 
     assert queue.entry().reason == "retries_exhausted"
 
 
+def test_a_message_without_a_token_is_given_up_before_sqs_does(queue: Door) -> None:
+    queue.service.store.tokens.clear()
+    queue.service.refresher.down = "ServiceException"
+    again_in: float | None = 0.0
+    for count in range(1, 1001):
+        again_in = queue(receive_count=count).again_in
+        if again_in is None:
+            break
+        queue.service.clock.advance(again_in)
+    assert (again_in, queue.entry().reason) == (None, "retries_exhausted")
+
+
 def test_an_account_without_a_usable_secret_is_held_and_wakes_by_itself(door: Door) -> None:
     service = door.service
     service.store.tokens.clear()
@@ -1063,6 +1077,30 @@ def test_no_message_is_claimed_that_could_not_be_finished(
         )
         assert dispatched.outcome is not None
         assert dispatched.outcome.retryable
+
+
+@pytest.mark.parametrize(("seconds", "attempted"), [(8.0, True), (8.1, False)])
+def test_no_message_is_sent_where_the_claim_took_its_time(
+    door: Door, monkeypatch: pytest.MonkeyPatch, *, seconds: float, attempted: bool
+) -> None:
+    service, put = door.service, door.service.ledger_store.put
+
+    def slow(entry: Entry, *, patient: bool = False) -> Entry | None:
+        service.clock.advance(0.0 if patient else seconds)
+        return put(entry, patient=patient)
+
+    monkeypatch.setattr(service.ledger_store, "put", slow)
+    dispatched = door(seconds_left=20.0)
+    assert bool(service.wechat.attempts) is attempted
+    if not attempted:
+        assert (dispatched.status, dispatched.notices) == (
+            Status.QUEUED if door.queued else Status.FAILED,
+            [],
+        )
+        assert dispatched.outcome is not None
+        assert dispatched.outcome.retryable
+        assert door.queued or door.entry().in_vain
+        assert door(receive_count=2).status is Status.SENT
 
 
 # ---------------------------------------------------------------- what a circuit holds

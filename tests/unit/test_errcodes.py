@@ -175,7 +175,7 @@ HOLDS = {
 HOLDS_CODES = {
     **dict.fromkeys((43107, 43116, 48011, 200013), "template"),
     **dict.fromkeys((50004, 50007, 61003), "account"),
-    **dict.fromkeys((40001, 40014, 42001, 48012, 45011), "kind"),
+    **dict.fromkeys((40001, 40014, 42001, 45011, 45063, 48012), "kind"),
 }
 
 

@@ -29,7 +29,8 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.envelope import BODY_BYTES_MOST, parse_queue_body
+from wechat_notify.core.batches import Record
+from wechat_notify.core.envelope import BODY_BYTES_MOST, SendRequest, parse_queue_body, queue_body
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
@@ -1134,6 +1135,18 @@ def test_what_goes_out_meanwhile_is_not_cancelled(service: Service) -> None:
     ((status, _, content),) = meanwhile
     assert (status, content["message_status"]) == (409, "sending")
     assert look()[2]["status"] == "sent"
+
+
+def test_of_what_is_cancelled_in_doubt_the_automation_is_told(service: Service) -> None:
+    given = body(delivery="at_least_once")
+    service.wechat.plan.append(lost())
+    text = queue_body(SendRequest(KEY, "shop", given))
+    service.batch_sender.send([Record("m1", "receipt-1", text, 1)], lambda: 60.0)
+    status, _, content = cancel()
+    assert (status, content["message_status"]) == (409, "unknown")
+    assert [notice.detail_type for notice in service.bus.notices] == ["message.unknown"]
+    assert cancel()[0] == 409
+    assert len(service.bus.notices) == 1
 
 
 # ---------------------------------------------------------------- what is told to the team's automation

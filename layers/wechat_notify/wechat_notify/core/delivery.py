@@ -20,12 +20,12 @@ _PATIENCE = 12.0
 _LAST_QUESTION = 16.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
 _TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
-_TIME_FOR_A_POST = 12.0
+TIME_FOR_A_POST = 12.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
 _TIME_FOR_THE_LEDGER = 5.0
 """Seconds that are kept for writing down what came of it."""
-TIME_FOR_AN_ATTEMPT = _TIME_FOR_A_POST + _TIME_FOR_THE_LEDGER
+TIME_FOR_AN_ATTEMPT = TIME_FOR_A_POST + _TIME_FOR_THE_LEDGER
 """Seconds that must be left where a message is claimed."""
 _TIME_FOR_A_QUESTION = _LAST_QUESTION + _TIME_FOR_THE_LEDGER
 """Seconds that must be left where a claimed message asks for another token."""

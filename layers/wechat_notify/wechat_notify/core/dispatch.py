@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from wechat_notify.core.circuits import Admission, Circuit, Circuits
-from wechat_notify.core.delivery import TIME_FOR_AN_ATTEMPT, Delivery, Sender
+from wechat_notify.core.delivery import TIME_FOR_A_POST, TIME_FOR_AN_ATTEMPT, Delivery, Sender
 from wechat_notify.core.envelope import SendRequest, queue_body
 from wechat_notify.core.ledger import ATTEMPTS_MOST, TRY_AGAIN, Entry, Found, Ledger, Standing, repeatable
 from wechat_notify.core.messages import Message
@@ -203,6 +203,11 @@ class Dispatcher:
         """Record that a message of the queue is never attempted; raises ``StorageError``."""
         return self._not_ours(self._ledger.note(request, message, Status.FAILED, reason=reason))
 
+    def cancel(self, account: str, message_id: str) -> Dispatched | None:
+        """Keep a message that waits from being sent; None where there is none. Raises ``StorageError``."""
+        found = self._ledger.cancel(account, message_id)
+        return _found(found) if found else None
+
     def _send(self, case: _Case) -> Dispatched:
         request, message = case.request, case.message
         if self._expired(request):
@@ -225,6 +230,8 @@ class Dispatcher:
         found = self._ledger.claim(request, message, case.seconds_left(), waiting=case.queued)
         if found.standing is not Standing.TAKEN:
             return self._not_ours(found)
+        if case.seconds_left() < TIME_FOR_A_POST:  # the table took its time, and a POST must not be cut off
+            return self._finish(case, found.entry, Delivery(_TOO_LATE, 0, 0.0), admission)
         identified = message.identified(request.id)
         delivery = self._sender.send(request.account, identified, token, case.seconds_left)
         return self._finish(case, found.entry, delivery, admission)
@@ -383,6 +390,9 @@ def wait(outcome: Outcome, attempts: int, jitter: Callable[[float, float], float
     if outcome.unattempted and not outcome.retryable:
         return min(_MENDING_MOST, _MENDING_FIRST * growth) + jitter(0, 60)
     backoff = jitter(0, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
+    if outcome.unattempted and attempts > ATTEMPTS_MOST:
+        # It may be three days until it is given up, and the queue hands a message out 1,000 times at most.
+        backoff = _BACKOFF_MOST + jitter(0, 60)
     return max(backoff, (outcome.retry_after or 0.0) + jitter(0, 2))
 
 

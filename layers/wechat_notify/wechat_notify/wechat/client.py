@@ -252,7 +252,7 @@ def _outcome(answer: Answer, kind: str = "") -> Outcome:
         field=answer.field,
         retry_after=_RETRY_AFTER.get(code.retry_hint),
         repeats=repeats(code, kind),
-        holds=None if done else holds(code),
+        holds=None if done else holds(code, kind),
     )
 
 

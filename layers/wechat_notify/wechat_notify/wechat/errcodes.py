@@ -467,6 +467,7 @@ _HOLDS: Mapping[int, Holds] = {
     43116: Holds.TEMPLATE,
     48011: Holds.TEMPLATE,
     200013: Holds.TEMPLATE,
+    45063: Holds.KIND,
     50004: Holds.ACCOUNT,
     50007: Holds.ACCOUNT,
     61003: Holds.ACCOUNT,
@@ -477,8 +478,18 @@ _HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
 }
 
 
-def holds(code: ErrorCode) -> Holds | None:
-    """How much of the account a code speaks about, beyond the message that it answers; None for nothing."""
+_INVALID_APPID = 40013
+
+
+def holds(code: ErrorCode, kind: str = "") -> Holds | None:
+    """How much of the account a code speaks about, beyond the message that it answers; None for nothing.
+
+    ``kind`` is that of the message, empty where a token was asked for.
+    """
+    # A send names no AppID but that of the mini program which the message opens: one message's mistake.
+    # https://github.com/node-webot/co-wechat-api/issues/66
+    if code.code == _INVALID_APPID and kind:
+        return None
     by_class = _HOLDS_BY_HINT.get(code.retry_hint) or _HOLDS_BY_CLASS.get(code.error_class)
     return _HOLDS.get(code.code, by_class)
 
