@@ -618,7 +618,7 @@ class Service:
             return f"writer-{next(writers)}"
 
         self.ledger = Ledger(
-            self.ledger_store, now=self.clock.now, writer=writer, openid_hash=self.openid_hash
+            self.ledger_store, now=self.clock.now, writer=writer, keyed_hash=self.openid_hash
         )
         self.circuits = Circuits(
             self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(_BEIJING)

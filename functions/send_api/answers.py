@@ -32,17 +32,20 @@ class HandedOver:
             case Turn.OTHER_BODY:
                 return problems.key_reused(**self._names)
             case Turn.STANDING if dispatched.entry:
-                response = self._standing(dispatched.entry)
+                response = self._standing(dispatched, dispatched.entry)
                 if dispatched.changed:
                     return response
                 return replace(response, headers={**response.headers, "Idempotent-Replayed": "true"})
         outcome = dispatched.outcome
         assert outcome  # noqa: S101 - what was tried, or could not be, has one
-        if dispatched.status is Status.UNKNOWN and outcome.status is not Status.UNKNOWN:
-            return self._lost()  # an earlier copy's answer is, whatever became of this one
+        if dispatched.status is Status.UNKNOWN and (
+            dispatched.repeatable or outcome.status is not Status.UNKNOWN
+        ):
+            # An earlier copy's answer is lost, whatever became of this one.
+            return self._lost(repeatable=dispatched.repeatable)
         return self._attempted(outcome, dispatched.entry)
 
-    def _standing(self, entry: Entry) -> Response:
+    def _standing(self, dispatched: Dispatched, entry: Entry) -> Response:
         """The answer that the message's entry gives."""
         match entry.status:
             case Status.QUEUED:
@@ -52,7 +55,7 @@ class HandedOver:
             case Status.EXPIRED | Status.CANCELLED:
                 return problems.gone(entry.status, **self._names)
             case Status.UNKNOWN:
-                return self._lost()
+                return self._lost(repeatable=dispatched.repeatable)
         if entry.outcome is None:
             return problems.refused_before(reason=entry.reason, **self._names)
         return self._attempted(entry.outcome, entry)
@@ -67,8 +70,10 @@ class HandedOver:
         wechat = dict(zip(names, (outcome.errcode, outcome.errmsg), strict=True))
         return Response(200, self._accepted(Status.SENT, wechat=_given(**wechat, msgid=outcome.msgid)))
 
-    def _lost(self) -> Response:
-        return problems.answer_lost(cloud_call=self.message.cloud_call, kind=self.message.kind, **self._names)
+    def _lost(self, *, repeatable: bool) -> Response:
+        return problems.answer_lost(
+            repeatable=repeatable, cloud_call=self.message.cloud_call, kind=self.message.kind, **self._names
+        )
 
     def _accepted(self, status: Status, **more: Any) -> dict[str, Any]:
         body = {**self._names, "kind": self.message.kind, "status": status.value, **more}
@@ -116,7 +121,7 @@ def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
     if outcome.status is not Status.SENT:
         last |= {
             "class": outcome.error_class.value,
-            "retryable": outcome.retryable and not _given_up(entry),
+            "retryable": entry.in_vain,
             "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
         }
     return last

@@ -9,6 +9,7 @@ from typing import Any
 from functions.send_api import answers, headers, problems
 from functions.send_api.problems import Response
 from wechat_notify import bootstrap
+from wechat_notify.core.dispatch import Dispatched
 from wechat_notify.core.envelope import (
     BODY_BYTES_MOST,
     SendRequest,
@@ -17,6 +18,7 @@ from wechat_notify.core.envelope import (
     parse_json,
     with_wishes,
 )
+from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     BodyTooLargeError,
@@ -72,26 +74,31 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
         account=account,
         openid_hash=openid_hash,
         warnings=warnings,
+        alone=True,
     )
     telemetry.announce(dispatched.notices, bootstrap.event_bus)
     return answers.HandedOver(request, message, warnings).answer(dispatched)
 
 
 def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
-    entry = bootstrap.ledger().read(*_message(event))
-    if entry is None:
-        raise UnknownMessageError
-    return answers.message(entry)
+    return answers.message(_announced(bootstrap.dispatcher().look_up(*_message(event))))
 
 
 def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
-    dispatched = bootstrap.dispatcher().cancel(*_message(event))
+    entry = _announced(bootstrap.dispatcher().cancel(*_message(event)))
+    if entry.status is not Status.CANCELLED:
+        raise StartedError(entry.status)
+    return answers.message(entry)
+
+
+def _announced(dispatched: Dispatched | None) -> Entry:
+    """The entry that was asked for; to look at one can be what shows that its message is in doubt."""
     if dispatched is None or dispatched.entry is None:
         raise UnknownMessageError
+    if dispatched.changed:
+        bootstrap.telemetry().ended(dispatched.entry)
     bootstrap.telemetry().announce(dispatched.notices, bootstrap.event_bus)
-    if dispatched.status is not Status.CANCELLED:
-        raise StartedError(dispatched.status)
-    return answers.message(dispatched.entry)
+    return dispatched.entry
 
 
 _METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {

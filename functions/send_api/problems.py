@@ -93,9 +93,9 @@ def not_sent(outcome: Outcome, *, cloud_call: bool, **more: Any) -> Response:
     )
 
 
-def answer_lost(*, cloud_call: bool, **more: Any) -> Response:
+def answer_lost(*, repeatable: bool, cloud_call: bool, **more: Any) -> Response:
     """A message of which no more is known than that it may have been sent."""
-    return not_sent(_LOST, cloud_call=cloud_call, **more)
+    return not_sent(_LOST_BUT_REPEATABLE if repeatable else _LOST, cloud_call=cloud_call, **more)
 
 
 def in_flight(**more: Any) -> Response:
@@ -254,6 +254,18 @@ _LOST = Outcome(
         "Repeating it under a new id can send it twice.",
         "未收到微信的应答：消息可能已发出，使用新的 id 重发可能造成重复。",
     ),
+)
+_LOST_BUT_REPEATABLE = Outcome(
+    Status.UNKNOWN,
+    ErrorClass.UNKNOWN,
+    Bilingual(
+        "WeChat's answer was lost: the message may have been sent. Repeat it with the same Idempotency-Key: "
+        "WeChat drops the second copy, or you asked for at-least-once.",
+        "未收到微信的应答：消息可能已发出。请使用相同的 Idempotency-Key 重发："
+        "微信会去重，或该消息要求至少一次送达。",
+    ),
+    retryable=True,
+    retry_after=_COME_AGAIN,
 )
 INTERNAL_ERROR = _problem(
     500,

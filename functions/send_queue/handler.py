@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         telemetry.returned(len(returned))
         notices = [notice for item in handled if item.dispatched for notice in item.dispatched.notices]
         telemetry.announce(notices, bootstrap.event_bus)
-        line.update(messages=len(records), returned=len(returned))
+        line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 
@@ -41,6 +42,10 @@ def _record(record: dict[str, Any]) -> Record:
             name: value["stringValue"] for name, value in attributes.items() if value["dataType"] == "String"
         },
     )
+
+
+def _status(item: Handled) -> str:
+    return item.dispatched.status.value if item.dispatched else item.disposition.value
 
 
 def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], str]) -> None:

@@ -14,9 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
 from aws_lambda_powertools import Logger
-from requests.adapters import BaseAdapter
 
 from functions.send_api.handler import lambda_handler as send_api
 from functions.send_queue.handler import lambda_handler as send_queue
@@ -37,8 +35,9 @@ from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.outcomes import RefresherBusyError, StorageError
 from wechat_notify.core.tokens import BEIJING, AccessToken, AccessTokens, Grant, TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
-from wechat_notify.wechat import client as client_module
+from wechat_notify.wechat import transport as transport_module
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.transport import PooledTransport, Response, Transport, TransportError
 
 CONNECT_TIMEOUT, READ_TIMEOUT, ANSWER_TIMEOUT = 0.4, 0.4, 0.5
 """Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
@@ -71,30 +70,25 @@ class Invocation:
     blind: bool
 
 
-class _Wire(BaseAdapter):
-    """The HTTP library's own adapter, and the moments before and after at which a sandbox can die."""
+class _Wire:
+    """The client's own transport, and the moments before and after at which a sandbox can die."""
 
-    def __init__(self, adapter: BaseAdapter, sandbox: Sandbox) -> None:
-        super().__init__()
-        self._adapter = adapter
+    def __init__(self, transport: Transport, sandbox: Sandbox) -> None:
+        self._transport = transport
         self._sandbox = sandbox
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def post(self, path: str, body: bytes) -> Response:
         self._sandbox.reached()
         try:
-            response = self._adapter.send(request, *args, **kwargs)
-        except Exception as error:
-            self._sandbox.unanswered(request, error)
+            response = self._transport.post(path, body)
+        except TransportError as error:
+            self._sandbox.unanswered(body, error)
             raise
-        try:
-            self._sandbox.reached()
-        except Killed:
-            response.close()
-            raise
+        self._sandbox.reached()
         return response
 
     def close(self) -> None:
-        self._adapter.close()
+        self._transport.close()
 
 
 class Sandbox:
@@ -112,14 +106,11 @@ class Sandbox:
         name = f"chaos-{next(_numbers)}"
         self.telemetry = Telemetry(Logger(service=name, stream=lambdas.log, utc=True, use_rfc3339=True))
         logging.getLogger(name).propagate = False  # pytest would keep every line once more
-        self.client = WeChatClient(lambdas.url)
-        session = self.client._session
-        session.mount("http://", _Wire(session.get_adapter(lambdas.url), self))
+        self._wire = _Wire(PooledTransport(lambdas.url), self)
+        self.client = WeChatClient(lambdas.url, self._wire)
         self.table, queue = Table(aws, self), Queue(aws, self)
         parameters = Parameters(aws, self, self._source)
-        self.ledger = Ledger(
-            self.table, now=clock.now, writer=lambdas.new_id, openid_hash=lambdas.openid_hash
-        )
+        self.ledger = Ledger(self.table, now=clock.now, writer=lambdas.new_id, keyed_hash=lambdas.openid_hash)
         circuits = Circuits(self.table, now=clock.now, writer=lambdas.new_id, quota_reset=QuotaReset(BEIJING))
         jitter = aws.rng.uniform
         access_tokens = AccessTokens(parameters, self, now=clock.now, sleep=self._sleep, jitter=jitter)
@@ -146,12 +137,11 @@ class Sandbox:
         if self.dead:
             raise Killed
 
-    def unanswered(self, request: requests.PreparedRequest, error: Exception) -> None:
-        """Note what the HTTP library said, for whichever message it was."""
-        body = request.body.decode() if isinstance(request.body, bytes) else ""
-        number = number_in(body)
+    def unanswered(self, body: bytes, error: TransportError) -> None:
+        """Note what the transport said, for whichever message it was."""
+        number = number_in(body.decode())
         if number is not None:
-            self._lambdas.unanswered[number].append(type(error).__name__)
+            self._lambdas.unanswered[number].append(error.reason)
 
     def ask(self, account: str, rejected: str | None) -> AccessToken:
         """Invoke the refresher, as ``aws.refresher`` does."""
@@ -165,7 +155,7 @@ class Sandbox:
 
     def drop(self) -> None:
         """Forget the process; the operating system closes its connections."""
-        self.client._session.close()
+        self._wire.close()
 
     def _sleep(self, seconds: float) -> None:
         self.reached()
@@ -206,7 +196,7 @@ class Lambda:
         """All that the sandboxes write, metrics included."""
         self.invocations: list[Invocation] = []
         self.unanswered: defaultdict[int, list[str]] = defaultdict(list)
-        """By message: the errors of the HTTP library."""
+        """By message: the errors of the transport."""
         self.asked_in_vain: Counter[str] = Counter()
         """Questions for a token, by account, that were answered with none."""
         self.failed: list[str] = []
@@ -309,11 +299,10 @@ class Lambda:
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)
         patch.setattr(tokens, "LONGEST_LOCK", tokens.LONGEST_LOCK / self.aws.clock.speed)
-        patch.setattr(client_module, "_CONNECT_TIMEOUT", CONNECT_TIMEOUT)
-        patch.setattr(client_module, "_READ_TIMEOUT", READ_TIMEOUT)
-        patch.setattr(client_module, "_ANSWER_TIMEOUT", ANSWER_TIMEOUT)
+        patch.setattr(transport_module, "_CONNECT_TIMEOUT", CONNECT_TIMEOUT)
+        patch.setattr(transport_module, "_READ_TIMEOUT", READ_TIMEOUT)
+        patch.setattr(transport_module, "_ANSWER_TIMEOUT", ANSWER_TIMEOUT)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
-        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
         patch.setattr("sys.stdout", self.log)
 
     def close(self) -> None:

@@ -11,10 +11,11 @@ from datetime import datetime
 from functools import cached_property
 
 from tests.chaos.run import RESET, History
+from tests.chaos.service import Lambda
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
 from wechat_notify.core.dispatch import EXHAUSTED
-from wechat_notify.core.ledger import Entry, _fingerprint
+from wechat_notify.core.ledger import Entry, canonical
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.tokens import BEIJING, FORCED_A_DAY
 
@@ -30,7 +31,7 @@ WORDS = (
 )
 """Of the duplicated, those are beyond the agreement that asked for once, or of which no answer was lost."""
 _LOSES_THE_ANSWER = frozenset({"timeout", "reset", "status", "truncated", "html", "drip"})
-_BREAKS_THE_CONNECTION = frozenset({"timeout", "reset"})
+_LEAVES_NO_ANSWER = frozenset({"timeout", "reset", "truncated", "drip"})
 _REPEATS = 2
 """Of an answer such as 40037."""
 _IGNORANT_FOR = 1.0
@@ -218,7 +219,7 @@ def judge(history: History) -> Verdict:
 
 
 def _stories(history: History, verdict: Verdict) -> list[_Story]:
-    by_body = {_fingerprint(handed.body): handed.number for handed in history.handed}
+    by_body = {Lambda.openid_hash(canonical(handed.body)): handed.number for handed in history.handed}
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in history.table.entries.values():
         number = by_body.get(entry.fingerprint)
@@ -357,7 +358,7 @@ def _count_what_struck(history: History, verdict: Verdict) -> None:
     for arrival in history.arrivals:
         if arrival.fault:
             effect = _effect(arrival)
-            planted[arrival.number] += effect in _BREAKS_THE_CONNECTION
+            planted[arrival.number] += effect in _LEAVES_NO_ANSWER
             name = {"errcode": f"errcode {arrival.errcode}", "status": "5xx"}.get(effect, effect)
             when = "" if effect == "errcode" else arrival.fault.removeprefix(effect)
             struck[f"{name}{when}"] += 1

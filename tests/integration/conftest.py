@@ -22,11 +22,11 @@ from local.simulator.server import Simulator
 from wechat_notify.aws import clients
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.wechat import client as client_module
+from wechat_notify.wechat import transport as transport_module
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.transport import PooledTransport
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
 
 PATH = "/wechat-notify/test/accounts"
 RETENTION = 30 * 24 * 3600.0
@@ -45,23 +45,24 @@ def _no_threads_left() -> Iterator[None]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timeouts for a test that waits for one; where an answer comes, a busy machine may need longer."""
-    monkeypatch.setattr(client_module, "_CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(client_module, "_READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(client_module, "_ANSWER_TIMEOUT", 0.45)
+    monkeypatch.setattr(transport_module, "_CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.45)
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[str], WeChatClient]]:
+def connect() -> Iterator[Callable[..., WeChatClient]]:
     """Makes clients for an address on the loopback, and closes their connections in the end."""
     made: list[WeChatClient] = []
 
-    def make(base_url: str) -> WeChatClient:
-        made.append(WeChatClient(base_url))
+    def make(base_url: str, trust: Path | None = None) -> WeChatClient:
+        transport = PooledTransport(base_url, trust=str(trust)) if trust else None
+        made.append(WeChatClient(base_url, transport))
         return made[-1]
 
     yield make
     for client in made:
-        client._session.close()
+        client._transport.close()
 
 
 @pytest.fixture

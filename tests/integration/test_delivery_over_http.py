@@ -30,7 +30,7 @@ from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status, TokenUnavailableError, UnknownAccountError
 from wechat_notify.telemetry import Telemetry
-from wechat_notify.wechat import client as client_module
+from wechat_notify.wechat import transport as transport_module
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.errcodes import lookup
 
@@ -156,7 +156,7 @@ def service(
     monkeypatch.setattr(refresher, "client", lambda _service: built.lambda_service)
     built.add_account("shop", "wxapp", "app-secret")
     yield built
-    bootstrap.wechat()._session.close()
+    bootstrap.wechat()._transport.close()
     for part in parts:
         part.cache_clear()
 
@@ -216,7 +216,7 @@ def test_every_errcode_of_wechats_becomes_the_class_of_the_table(simulator: Simu
         assert (outcome.status is Status.SENT) == (row.error_class is ErrorClass.DUPLICATE)
         assert outcome.rid
         assert outcome.msgid is None
-    client._session.close()
+    client._transport.close()
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
 
 
 def test_a_slow_answer_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.3)
     service.tell("settings", fault_seconds=5)
     delivery = service.send(message("fault-drip"))
     assert delivery.outcome.status is Status.UNKNOWN

@@ -17,10 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import requests
-import urllib3
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
-from requests.adapters import BaseAdapter
 
 from tests.integration.conftest import PATH
 from tests.integration.raw_server import (
@@ -48,8 +45,9 @@ from wechat_notify.core.outcomes import Later, Notice, Status, StorageError, Tok
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.transport import Response, TransportError, _Connection
 
-Connect = Callable[[str], WeChatClient]
+Connect = Callable[..., WeChatClient]
 
 # A slash, so that the spelling in a URL is another one.
 CANARY = "CANARY"
@@ -121,7 +119,7 @@ def _assert_clean(texts: Sequence[str]) -> None:
 def use(client: WeChatClient) -> None:
     """Send a message and fetch a token, and look at everything that comes back."""
     _assert_clean([repr(client.send(MESSAGE, TOKEN))])
-    client._session.close()  # a server that answers once and hangs up must not meet the next call
+    client._transport.close()  # a server that answers once and hangs up must not meet the next call
     try:
         grant = client.fetch_token("wxapp", SECRET, force=False)
     except TokenUnavailableError as error:
@@ -293,21 +291,40 @@ def test_a_certificate_that_nobody_vouches_for_tells_nothing(connect: Connect, t
     assert not server.requests
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError, ValueError, OSError, requests.ConnectionError, urllib3.exceptions.HTTPError]
-)
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError, TimeoutError, ssl.SSLError])
+@pytest.mark.parametrize("place", ["exchange", "_write"])
 @pytest.mark.usefixtures("heard")
-def test_an_error_that_nobody_expected_tells_nothing(error: type[Exception]) -> None:
-    class Broken(BaseAdapter):
-        def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
-            raise error(f"{request.url} {request.body!r}") from KeyError(request.url, request.body)
+def test_an_error_that_nobody_expected_tells_nothing(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
+) -> None:
+    seen: list[bytes] = []
+
+    def fail(_connection: _Connection, request: bytes) -> None:
+        seen.append(request)
+        raise error(request.decode()) from KeyError(request)
+
+    monkeypatch.setattr(_Connection, place, fail)
+    with RawServer(always(b"")) as server:
+        use(connect(server.url))
+    assert len(seen) == 2
+    assert all(CANARY in request.decode() for request in seen)
+
+
+@pytest.mark.parametrize("may_have_arrived", [True, False])
+@pytest.mark.parametrize("passing", [True, False])
+@pytest.mark.usefixtures("heard")
+def test_of_an_error_of_the_transport_nothing_but_its_reason_is_told(
+    *, may_have_arrived: bool, passing: bool
+) -> None:
+    class Broken:
+        def post(self, path: str, body: bytes) -> Response:
+            behind = KeyError(path, body)
+            raise TransportError("Odd", may_have_arrived=may_have_arrived, passing=passing) from behind
 
         def close(self) -> None:
             pass
 
-    with requests.Session() as session:
-        session.mount("http://", Broken())
-        use(WeChatClient("http://127.0.0.1", session))
+    use(WeChatClient("http://127.0.0.1", Broken()))
 
 
 def test_a_token_and_an_openid_in_errmsg_become_asterisks(connect: Connect) -> None:
@@ -430,7 +447,7 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
 ) -> None:
     """Not the ledger's items, not the events; the openid is there as its hash."""
     openid_hash = partial(hash_openid, key=b"a key for tests")
-    ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", openid_hash=openid_hash)
+    ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", keyed_hash=openid_hash)
     circuits = Circuits(ledger_table, now=time.time, writer=lambda: "writer", quota_reset=QuotaReset(UTC))
     entries: list[dict[str, str]] = []
 
@@ -458,8 +475,9 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     assert CANARY in _said(server.requests[0])
     assert EventBus("bus").publish(dispatched.notices) == 0
     items = aws("dynamodb").scan(TableName="ledger")["Items"]
-    entry = ledger.read("shop", "order-1")
-    assert entry
+    found = ledger.look_up("shop", "order-1")
+    assert found
+    entry = found.entry
     assert entry.outcome
     assert (entry.outcome.errcode, entry.outcome.rid, entry.openid_hash) == (
         errcode,

@@ -64,14 +64,6 @@ def connect() -> Iterator[Connect]:
         transport.close()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timeouts for a test that waits for one; where an answer comes, a busy machine may need longer."""
-    monkeypatch.setattr(transport_module, "_CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.45)
-
-
 def chunked(body: bytes, size: int, extension: bytes = b"", trailers: bytes = b"") -> bytes:
     parts = [body[start : start + size] for start in range(0, len(body), size)]
     framed = b"".join(b"%x%b\r\n%b\r\n" % (len(part), extension, part) for part in parts)

@@ -367,7 +367,7 @@ BUGS = (
         _unknown_account_again,
     ),
     Bug("openid_in_clear", "the ledger keeps openids as they are", _openid_in_clear),
-    Bug("url_in_errors", "an error of the HTTP library is told with its URL", _url_in_errors),
+    Bug("url_in_errors", "an error on the way is told with its URL", _url_in_errors),
     Bug("transient_gives_up", "a message is given up after one attempt", _transient_gives_up),
     Bug("unreadable_dropped", "a body that nobody can read is dropped", _unreadable_dropped),
 )

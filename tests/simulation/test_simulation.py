@@ -5,21 +5,17 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.dynamodb import fields_of
 from tests.simulation.oracle import run
 from tests.simulation.planted_bugs import BUGS, plant
 from tests.simulation.wechat import Network
 from tests.simulation.workload import KINDS, Ask, Workload, key_of
 from tests.simulation.world import CALM, START, TABLE, Mix, World
-from wechat_notify.core.ledger import Change, Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 
 SEEDS = 200
 MESSAGES = 500
@@ -234,20 +230,3 @@ def test_the_refresher_may_be_killed_anywhere() -> None:
         if world.token_refresh.kills and world.last_points <= point:
             break
     assert 8 <= point < 99
-
-
-def test_the_short_cut_through_an_entry_gives_what_asdict_gives() -> None:
-    outcome = Outcome(Status.FAILED, ErrorClass.QUOTA, Bilingual("a", "b"), retryable=True, errcode=45009)
-    entry = Entry(
-        "shop",
-        "1",
-        Status.QUEUED,
-        "f",
-        "w",
-        START,
-        START,
-        outcome=outcome,
-        timeline=(Change(Status.QUEUED, START, None, "held"),),
-    )
-    assert fields_of(entry) == asdict(entry)
-    assert fields_of(entry)["outcome"]["error_class"] is ErrorClass.QUOTA

@@ -1,6 +1,6 @@
 """WeChat, written from its documentation alone: its tokens, its sends, and the log of what it accepted.
 
-It stands where ``requests`` would be, so that the service's own client is part of what is tested. The log
+It stands where the sockets would be, so that the service's own client is part of what is tested. The log
 of acceptances is the only witness of what was sent; nothing of the service writes it.
 """
 
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from random import Random
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
-import requests
+from wechat_notify.wechat import transport as transport_module
+from wechat_notify.wechat.transport import Response, TransportError
 
 BEIJING = timezone(timedelta(hours=8))
 TOKEN_LIFE = 7200.0
@@ -105,7 +106,7 @@ def local_day(at: float) -> str:
 
 
 class FakeWeChat:
-    """WeChat's server: rules without faults; those are the network's (``Session``)."""
+    """WeChat's server: rules without faults; those are the network's (``Wire``)."""
 
     def __init__(self, now: Callable[[], float], chance: Random) -> None:
         self.apps: dict[str, App] = {}
@@ -296,30 +297,8 @@ class Network:
     duplicate_refused: float = 0.0
 
 
-class Response:
-    """As much of ``requests.Response`` as the client reads."""
-
-    def __init__(self, status_code: int, content: bytes) -> None:
-        self.status_code = status_code
-        self.raw = self
-        self.length_remaining = 0
-        self._content = content
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def read1(self, amount: int, *, decode_content: bool) -> bytes:
-        """The next piece of the body."""
-        assert decode_content
-        content, self._content = self._content[:amount], self._content[amount:]
-        return content
-
-
-class Session:
-    """Stands in for ``requests.Session``: the way to WeChat, with all that befalls it.
+class Wire:
+    """Stands in for the client's transport: the way to WeChat, with all that befalls it.
 
     ``exchange`` lets virtual time pass for one request and its answer, and says whether whoever asked is
     still alive.
@@ -345,13 +324,13 @@ class Session:
     def close(self) -> None:
         """Drop the idle connections."""
 
-    def post(self, url: str, *, data: bytes, timeout: tuple[float, float], **_: Any) -> Response:
+    def post(self, url: str, data: bytes) -> Response:
         """Send one request."""
-        path, _mark, query = url.removeprefix("https://api.weixin.qq.com").partition("?")
+        path, _mark, query = url.partition("?")
         body = json.loads(data)
         network, chance = self._network(), self._chance
         draw = chance.random()
-        connect, read = timeout
+        connect, read = transport_module._CONNECT_TIMEOUT, transport_module._READ_TIMEOUT
         began, sandbox = self._whose()
 
         def drawn(share: float) -> bool:
@@ -363,11 +342,11 @@ class Session:
         if drawn(network.unreachable):
             self._fail_token(path, body)
             self._exchange("unreachable", path, connect, lambda: None)
-            raise requests.ConnectTimeout(f"CANARY {url}")
+            raise _error_of_the_wire("ConnectTimeout", url, may_have_arrived=False)
         if drawn(network.timeout_before):
             self._fail_token(path, body)
             self._lose(path, body, read, "timeout before")
-            raise requests.ReadTimeout(f"CANARY {url}")
+            raise _error_of_the_wire("ReadTimeout", url)
         if path == TOKENS:
             app = self._wechat.apps[body["appid"]]
             asked, stored = self._asked(app.account)
@@ -399,13 +378,13 @@ class Session:
 
         if drawn(network.timeout_after):
             self._exchange("timeout after", marker, read, lambda: judge(lost=True), early=True)
-            raise requests.ReadTimeout(f"CANARY {url}")
+            raise _error_of_the_wire("ReadTimeout", url)
         if drawn(network.reset):
             if chance.random() < 0.5:
                 self._exchange("reset after", marker, latency, lambda: judge(lost=True))
             else:
                 self._lose(path, body, latency, "reset before")
-            raise requests.ConnectionError(f"CANARY {url}")
+            raise _error_of_the_wire("ConnectionLost", url)
         if drawn(network.server_error):
             if chance.random() < 0.5:
                 self._exchange("502 after", marker, latency, lambda: judge(lost=True))
@@ -450,10 +429,18 @@ class Session:
         if lost or busy:
             self._fail_token(TOKENS, request)
         if lost:
-            self._exchange("token lost", request["appid"], 5.0, lambda: self._wechat.give_token(request))
-            raise requests.ReadTimeout("CANARY")
+            read = transport_module._READ_TIMEOUT
+            self._exchange("token lost", request["appid"], read, lambda: self._wechat.give_token(request))
+            raise _error_of_the_wire("ReadTimeout", TOKENS)
         if busy:
             self._exchange("token busy", request["appid"], latency, lambda: None)
             return Response(200, json.dumps(_error(-1, "system error")).encode())
         answer = self._exchange("token", request["appid"], latency, lambda: self._wechat.give_token(request))
         return Response(200, json.dumps(answer).encode())
+
+
+def _error_of_the_wire(reason: str, url: str, *, may_have_arrived: bool = True) -> TransportError:
+    """The transport's error, with more behind it than the real one has, so that a leak is noticed."""
+    error = TransportError(reason, may_have_arrived=may_have_arrived)
+    error.__cause__ = OSError(f"CANARY {url}")
+    return error

@@ -2,7 +2,7 @@
 
 Every invocation runs in a sandbox of its own that ``bootstrap`` fills, as a Lambda process would be: its
 token cache, its circuits, its clock. Nothing is real but the code: time, threads, chance, boto3's clients
-and the HTTP session are lent by the world while it stands.
+and the way to WeChat are lent by the world while it stands.
 """
 
 from __future__ import annotations
@@ -27,23 +27,20 @@ from types import SimpleNamespace
 from typing import IO, Any, cast
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 from greenlet import getcurrent
 
 from tests.simulation.aws import Boto, EventsApi, FakeParameters, LambdaApi, SqsApi, Weather
-from tests.simulation.dynamodb import FakeDynamoDb, fields_of
+from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task, process
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
-from tests.simulation.wechat import FakeWeChat, Network, Session
+from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws import clients
-from wechat_notify.aws import ledger as ledger_module
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.settings import Settings
 from wechat_notify.wechat import client as client_module
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
 
 START = 1772375400.0
 """2026-03-01 22:30 in Beijing: a daily quota that is reached holds for an hour and a half."""
@@ -469,9 +466,8 @@ class World:
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
         put(clients, "_client", lambda service, patient: self._clients[service, patient])
-        put(ledger_module, "asdict", fields_of)
         put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now})
-        session = Session(
+        wire = Wire(
             self.wechat,
             self.chance,
             network=lambda: self.mix.network,
@@ -479,12 +475,12 @@ class World:
             whose=self._whose_attempt,
             asked=self._asked_and_stored,
         )
-        put(client_module, "_session", lambda: session)
-        setattr(cloudwatch, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
+        put(client_module, "PooledTransport", lambda _base_url: wire)
+        setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
         finally:
-            delattr(cloudwatch, "print")
+            delattr(telemetry, "print")
             for action in reversed(undo):
                 action()
             self._forget_loggers()

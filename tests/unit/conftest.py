@@ -5,7 +5,6 @@ import pytest
 from pytest_socket import disable_socket, enable_socket
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
-os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "WeChatNotify")
 
 from tests.fakes import Service
 

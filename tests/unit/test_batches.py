@@ -575,8 +575,8 @@ def test_a_time_that_is_not_one_of_ours_is_none(service: Service, since: str) ->
         (300.0, 300, 600),
         (600.0, 600, 900),
         (899.0, 899, 900),
-        (900.0, 450, 900),
-        (86400.0, 450, 900),
+        (900.0, 750, 900),
+        (86400.0, 750, 900),
     ],
 )
 def test_what_is_parked_comes_back_spread_out_and_never_later_than_sqs_can_do(

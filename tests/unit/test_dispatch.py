@@ -26,9 +26,10 @@ from tests.fakes import (
 from wechat_notify.core.circuits import Admission
 from wechat_notify.core.dispatch import GIVE_UP_AFTER, Decision, Dispatched, Turn, decide, wait
 from wechat_notify.core.envelope import SendRequest, with_wishes
-from wechat_notify.core.ledger import TRY_AGAIN, Change, Entry
+from wechat_notify.core.ledger import HELD, TRY_AGAIN, Change, Entry
 from wechat_notify.core.messages import KINDS, parse_message
 from wechat_notify.core.outcomes import (
+    ErrorClass,
     IllegalTransitionError,
     Outcome,
     Status,
@@ -188,7 +189,9 @@ def test_the_class_of_an_errcode_decides(door: Door, errcode: int) -> None:
     status, reason = {
         GOES_ON: (Status.SENT, None),
         FAILS: (Status.FAILED, None),
-        WAITS_ITSELF: (Status.QUEUED, None) if door.queued else (Status.FAILED, TRY_AGAIN),
+        WAITS_ITSELF: (Status.QUEUED, HELD if outcome.error_class is ErrorClass.QUOTA else None)
+        if door.queued
+        else (Status.FAILED, TRY_AGAIN),
     }[becomes]
     assert dispatched.status is status
     assert (door.entry().status, door.entry().reason) == (status, reason)
@@ -375,7 +378,9 @@ def test_a_pause_is_what_the_error_asks_and_what_sqs_allows(
     outcome: Outcome, attempts: int, portion: float
 ) -> None:
     pause = wait(outcome, attempts, lambda low, high: low + (high - low) * portion)
-    assert 0 <= pause <= 3660
+    assert pause >= 0
+    if outcome.holds is None:  # where it holds the message is parked
+        assert pause <= 3660
     assert pause >= (outcome.retry_after or 0)
     if not outcome.unattempted:
         assert pause <= max(300, (outcome.retry_after or 0) + 2)
@@ -1039,6 +1044,23 @@ def test_a_message_without_a_token_is_given_up_before_sqs_does(queue: Door) -> N
             break
         queue.service.clock.advance(again_in)
     assert (again_in, queue.entry().reason) == (None, "retries_exhausted")
+
+
+@pytest.mark.parametrize("trouble", ["no token", "quota"])
+def test_what_is_tried_again_days_later_is_not_given_up_at_the_first_trouble(
+    service: Service, trouble: str
+) -> None:
+    service.wechat.plan.append(answer(-1))
+    assert Door("http", service)().status is Status.FAILED
+    service.clock.advance(GIVE_UP_AFTER + DAY)
+    assert Door("async", service)().status is Status.QUEUED
+    if trouble == "quota":
+        service.token_refresher.refresh("shop")
+        service.wechat.plan.append(answer(45009))
+    else:
+        service.store.tokens.clear()
+        service.refresher.down = "ServiceException"
+    assert Door("queue", service)().status is Status.QUEUED
 
 
 def test_an_account_without_a_usable_secret_is_held_and_wakes_by_itself(door: Door) -> None:

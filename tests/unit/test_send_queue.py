@@ -5,7 +5,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.send_api.handler import lambda_handler as send_api
 from functions.send_queue.handler import lambda_handler
@@ -31,9 +30,16 @@ from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
-from wechat_notify.telemetry import InvocationError
+from wechat_notify.telemetry import InvocationError, Telemetry
 
 Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def service(service: Service) -> Service:
+    """With a line for every message."""
+    service.telemetry.logger.setLevel("DEBUG")
+    return service
 
 
 def handle(name: str, *, seconds_left: float = 60.0) -> list[str]:
@@ -123,7 +129,7 @@ def test_a_batch_is_sent(service: Service, capsys: Capture) -> None:
     }
     assert sorted(logged_ids(service)) == sorted(["order-20260301", ids(event)[1], "refund-7"])
     (line,) = service.lines("invocation finished")
-    assert (line["messages"], line["returned"]) == (3, 0)
+    assert (line["messages"], line["returned"], line["statuses"]) == (3, 0, {"sent": 3})
     assert line.get("correlation_id") is None
     assert line["function_request_id"] == FakeContext.aws_request_id
     messages = service.lines("message attempted")
@@ -244,6 +250,7 @@ def test_what_is_worth_repeating_goes_back_and_the_rest_does_not(service: Servic
     assert [metric.value for metric in found if metric.name == "MessagesReturned"] == [1]
     (line,) = service.lines("invocation finished")
     assert (line["messages"], line["returned"]) == (3, 1)
+    assert line["statuses"] == {"queued": 1, "unknown": 1, "failed": 1}
 
 
 def test_a_lost_answer_is_unknown_and_repeated_only_where_wechat_deduplicates(
@@ -308,7 +315,7 @@ def test_a_sent_message_that_cannot_be_reported_does_not_go_back(
 def test_metrics_that_cannot_be_flushed_send_nothing_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    monkeypatch.setattr(Telemetry, "_flush", break_down)
     assert handle("send_queue/sqs_batch") == []
     (line,) = service.lines("not reported")
     assert line["error"] == "RuntimeError"
@@ -381,7 +388,7 @@ def test_a_missing_hash_key_is_noticed_before_any_message_is_sent(
 # ---------------------------------------------------------------- one id, one message
 
 # By standing: the state afterwards, whether the record goes back, messages to WeChat, the line's level.
-SENT_NOW = ("sent", False, 1, "INFO")
+SENT_NOW = ("sent", False, 1, "DEBUG")
 FROM_THE_QUEUE = {
     "queued": SENT_NOW,
     "sending": ("sending", True, 0, "INFO"),
@@ -571,7 +578,6 @@ def test_what_cannot_be_recorded_as_refused_goes_back(service: Service, capsys: 
 
 
 def test_what_is_held_is_parked_as_a_delayed_copy(service: Service, capsys: Capture) -> None:
-    service.telemetry.logger.setLevel("DEBUG")
     service.wechat.plan.append(answer(45009, "reach max api daily quota limit"))
     assert deliver(enqueued()) == []  # a copy takes its place
     (attempted,) = service.lines("message attempted")
@@ -591,14 +597,24 @@ def test_what_is_held_is_parked_as_a_delayed_copy(service: Service, capsys: Capt
     assert (entry(service, "another").status, entry(service, "another").reason) == ("queued", "held")
     assert len(service.wechat.attempts) == 1
 
-    assert service.queue.delays == [450, 450]
+    assert service.queue.delays == [750, 750]
     assert service.queue.groups == ["shop", "shop"]
     assert service.queue.attributes == [{HELD_SINCE: "1772348645"}] * 2
     parked = [parse_queue_body(text, default_id="m1") for text in service.queue.bodies]
     assert [(request.id, request.message) for request in parked] == [(KEY, body()), ("another", body())]
 
 
+def test_what_went_well_is_a_line_for_debugging_only(service: Service) -> None:
+    service.telemetry.logger.setLevel("INFO")
+    handle("send_queue/refusals")
+    *told, finished = service.lines()
+    assert sorted(line["message_id"] for line in told) == ["bad-name", "expired", "invalid", "unknown"]
+    assert {line["level"] for line in told} == {"WARNING"}
+    assert finished["statuses"] == {"failed": 2, "finished": 1, "expired": 1, "sent": 1}
+
+
 def test_a_held_message_is_a_line_for_debugging_only(service: Service) -> None:
+    service.telemetry.logger.setLevel("INFO")
     service.wechat.plan.append(answer(45009))
     deliver(enqueued())
     before = len(service.lines())
@@ -781,7 +797,6 @@ def test_a_bus_in_trouble_sends_no_message_back(
 
 
 def test_neither_openid_nor_token_nor_secret_is_seen(service: Service, capsys: Capture) -> None:
-    service.telemetry.logger.setLevel("DEBUG")
     service.wechat.plan.extend([answer(40001), answer(43101), lost()])
     names = ["send_queue/sqs_batch", "send_queue/unreadable", "send_queue/refusals"]
     said = [handle(name) for name in names * 2]

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from tests.fakes import (
     OPENID,
@@ -24,7 +24,7 @@ from wechat_notify.core.dispatch import Dispatched, Turn
 from wechat_notify.core.ledger import Entry
 from wechat_notify.core.outcomes import Bilingual, Notice, Outcome, Status, Violation
 from wechat_notify.core.tokens import AccessToken, Refreshed
-from wechat_notify.telemetry import InvocationError, hash_openid
+from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
 KEY = b"a key for tests"
 
@@ -72,8 +72,8 @@ def test_an_openid_is_logged_as_the_same_keyed_hash() -> None:
     assert len(hash_openid(OPENID, KEY)) == 16
 
 
-def test_one_line_an_invocation_and_one_a_message(service: Service) -> None:
-    attempt(service, answer(0, msgid=1864323726461255680))
+def test_one_line_an_invocation_and_one_for_what_did_not_go_well(service: Service) -> None:
+    attempt(service, answer(43101))
     attempted, finished = service.lines()
     assert (attempted["message"], finished["message"]) == ("message attempted", "invocation finished")
     for line in (attempted, finished):
@@ -295,9 +295,27 @@ def test_each_turn_has_its_level_and_counts_once(
     assert {m.value for m in found if m.unit == "Count"} <= {1}
 
 
-def test_what_is_held_is_not_in_the_log_as_it_is_deployed(service: Service) -> None:
+def test_what_is_held_or_sent_has_no_line_as_it_is_deployed(service: Service) -> None:
     turn(service, TURNS["held"][0])
-    assert [line["message"] for line in service.lines()] == ["invocation finished"]
+    attempt(service, answer(0))
+    assert [line["message"] for line in service.lines()] == ["invocation finished"] * 2
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_of_one_message_alone_the_invocations_line_says_what_went_well(service: Service, level: str) -> None:
+    service.telemetry.logger.setLevel(level)
+    for outcome in (answer(0), answer(43101)):
+        attempt(service, outcome, alone=True)
+    sent, attempted, finished = service.lines()
+    assert [sent["message"], finished["message"]] == ["invocation finished"] * 2
+    assert (sent["message_id"], sent["turn"], sent["status"], sent["wechat_ms"]) == (
+        "order-1",
+        "attempted",
+        "sent",
+        125.0,
+    )
+    assert (attempted["level"], attempted["errcode"]) == ("WARNING", 43101)
+    assert "message_id" not in finished
 
 
 CIRCUIT = {"account": "shop", "scope": "account", "class": "config", "errcode": 40164}
@@ -376,12 +394,8 @@ def test_a_name_that_may_be_a_persons_is_not_in_a_line(service: Service) -> None
     assert OPENID not in service.log.getvalue()
 
 
-def broken_warnings() -> Iterator[Violation]:
-    yield break_down()
-
-
 def test_a_message_whose_report_breaks_down_is_one_line(service: Service, capsys: Capture) -> None:
-    attempt(service, answer(0), warnings=broken_warnings())
+    attempt(service, answer(0), warnings=[SimpleNamespace(for_log=break_down)])
     line, finished = service.lines()
     assert (line["level"], line["message"], line["error"]) == ("ERROR", "not reported", "RuntimeError")
     assert line["raised_at"].startswith("telemetry.py:")
@@ -404,8 +418,8 @@ def test_a_refusal_whose_line_breaks_down_is_counted_all_the_same(
 def test_metrics_that_cannot_be_flushed_are_one_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
-    attempt(service, answer(0))
+    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    attempt(service, answer(43101))
     assert [line["message"] for line in service.lines()] == [
         "message attempted",
         "invocation finished",
@@ -416,7 +430,7 @@ def test_metrics_that_cannot_be_flushed_are_one_line(
 def test_metrics_that_cannot_be_flushed_do_not_hide_why_an_invocation_failed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    monkeypatch.setattr(Telemetry, "_flush", break_down)
 
     def fail() -> None:
         with service.telemetry.invocation(FakeContext()):
@@ -444,6 +458,50 @@ def test_counts_are_summed_up_and_start_again(service: Service, capsys: Capture)
     with service.telemetry.invocation(FakeContext()):
         pass
     assert metrics(capsys.readouterr().out) == []
+
+
+def sent_by(service: Service, *accounts: str) -> None:
+    """One batch in which a message of each account was sent."""
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.returned(1)
+        for account in accounts:
+            delivery = Delivery(answer(0), 1, 0.125)
+            dispatched = Dispatched(
+                Turn.ATTEMPTED, Status.SENT, entry(Status.SENT), changed=True, delivery=delivery
+            )
+            service.telemetry.message(message(), dispatched, account=account)
+
+
+def test_a_batch_is_one_document_as_far_as_its_dimensions_agree(service: Service, capsys: Capture) -> None:
+    sent_by(service, "shop", "shop")
+    (document,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert document["_aws"].pop("Timestamp") / 1000 == pytest.approx(time.time(), abs=60)
+    apart = [["service"], ["service", "account", "kind"]]
+    returned = [{"Name": "MessagesReturned", "Unit": "Count"}]
+    sent = [{"Name": "MessagesSent", "Unit": "Count"}, {"Name": "WeChatLatency", "Unit": "Milliseconds"}]
+    assert document == {
+        "_aws": {
+            "CloudWatchMetrics": [
+                {"Namespace": "WeChatNotify", "Dimensions": [["service"]], "Metrics": returned},
+                {"Namespace": "WeChatNotify", "Dimensions": apart, "Metrics": sent},
+            ]
+        },
+        "service": service.telemetry.logger.service,
+        "account": "shop",
+        "kind": "subscription",
+        "MessagesReturned": [1],
+        "MessagesSent": [2],
+        "WeChatLatency": [125.0, 125.0],
+    }
+    sent_by(service, "shop", "bank")
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [document["account"] for document in documents] == ["shop", "bank"]
+
+
+def test_no_document_has_more_values_than_cloudwatch_takes(service: Service, capsys: Capture) -> None:
+    sent_by(service, *["shop"] * 250)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(document["WeChatLatency"]) for document in documents] == [100, 100, 50]
 
 
 def test_latencies_are_given_out_once(service: Service, capsys: Capture) -> None:
@@ -567,5 +625,5 @@ def test_one_invocation_leaves_nothing_to_the_next(service: Service) -> None:
 def test_metrics_are_one_json_document_a_line(service: Service, capsys: Capture) -> None:
     attempt(service, answer(43101))
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert all(document["service"] == "wechat-notify-test" for document in documents)
+    assert all(document["service"] == service.telemetry.logger.service for document in documents)
     assert OPENID not in json.dumps(documents)

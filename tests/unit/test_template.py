@@ -210,7 +210,6 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
         "PARAMETER_PATH": "/wechat-notify/dev/accounts",
         "WECHAT_API_BASE": "https://api.weixin.qq.com",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
-        "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
     sending = {

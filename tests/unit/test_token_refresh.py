@@ -4,14 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
-from wechat_notify.telemetry import InvocationError
+from wechat_notify.telemetry import InvocationError, Telemetry
 
 Capture = pytest.CaptureFixture[str]
 ONE_ACCOUNT = load_event("token_refresh/one_account")
@@ -125,7 +124,7 @@ def test_the_invocation_has_no_correlation_id_of_its_own(service: Service) -> No
 def test_a_report_that_cannot_be_flushed_does_not_cost_the_sender_its_token(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EphemeralMetrics, "flush_metrics", break_down)
+    monkeypatch.setattr(Telemetry, "_flush", break_down)
     assert refresh(load_event("token_refresh/rejected_token"))["result"] == "token"
     assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"]
 

@@ -71,7 +71,7 @@ def ledger_table() -> LedgerTable:
 @cache
 def ledger() -> Ledger:
     """What became of every message."""
-    return Ledger(ledger_table(), now=time.time, writer=message_id(), openid_hash=openid_hash())
+    return Ledger(ledger_table(), now=time.time, writer=message_id(), keyed_hash=openid_hash())
 
 
 @cache

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import logging
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from wechat_notify.core.dispatch import Dispatched, Turn
+from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import ErrorClass, Notice, Status, Violation
 from wechat_notify.core.tokens import Refreshed
@@ -27,7 +30,12 @@ class InvocationError(Exception):
 
 
 _Dimensions = tuple[tuple[str, str], ...]
+_Unit = Literal["Count", "Milliseconds", "Seconds"]
+_Level = Literal["debug", "info", "warning", "error"]
 
+_NAMESPACE = "WeChatNotify"
+_VALUES_MOST = 100
+"""Values of a metric that CloudWatch takes from one document."""
 _COUNTED = {
     Status.SENT: "MessagesSent",
     Status.UNKNOWN: "MessagesUnknown",
@@ -49,7 +57,8 @@ class Telemetry:
     def __init__(self, logger: Logger | None = None) -> None:
         self.logger = logger or Logger(utc=True, use_rfc3339=True)
         self._counts: Counter[tuple[str, _Dimensions]] = Counter()
-        self._values: defaultdict[tuple[str, MetricUnit, _Dimensions], list[float]] = defaultdict(list)
+        self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
+        self._line: dict[str, Any] = {}
         self._cold = True
 
     @contextmanager
@@ -62,7 +71,7 @@ class Telemetry:
         self._cold = False
         if correlation_id:
             self.logger.set_correlation_id(correlation_id)
-        fields: dict[str, Any] = {}
+        fields = self._line = {}
         try:
             yield fields
         except Exception as error:  # noqa: BLE001 - it is raised again by its name
@@ -94,12 +103,16 @@ class Telemetry:
         dispatched: Dispatched,
         *,
         account: str,
-        warnings: Iterable[Violation] = (),
+        warnings: Sequence[Violation] = (),
+        alone: bool = False,
         **fields: Any,
     ) -> None:
-        """One message's turn at a door: its line, with the fields that the door adds, and its counts."""
+        """One message's turn at a door: its line, with the fields that the door adds, and its counts.
+
+        Where the invocation is about this message alone, what went well stands in the invocation's line.
+        """
         with self._guarded():
-            self._log_message(message, dispatched, account, warnings, fields)
+            self._log_message(message, dispatched, account, warnings, fields, alone=alone)
             self._count_message(message, dispatched, account)
 
     def _log_message(
@@ -107,11 +120,16 @@ class Telemetry:
         message: Message,
         dispatched: Dispatched,
         account: str,
-        warnings: Iterable[Violation],
+        warnings: Sequence[Violation],
         fields: Mapping[str, Any],
+        *,
+        alone: bool,
     ) -> None:
+        level = _level(dispatched, warnings)
+        if level == "debug" and not alone and self.logger.log_level > logging.DEBUG:
+            return
         delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
-        line = {
+        said = {
             "account": account,
             "kind": message.kind,
             "turn": dispatched.turn.name.lower(),
@@ -123,7 +141,7 @@ class Telemetry:
             **fields,
         }
         if outcome:
-            line |= {
+            said |= {
                 "class": outcome.error_class.value,
                 "errcode": outcome.errcode,
                 "errmsg": outcome.errmsg,
@@ -132,26 +150,13 @@ class Telemetry:
                 "msgid": outcome.msgid and str(outcome.msgid),
                 "field": outcome.field,
             }
+        said = {name: value for name, value in said.items() if value not in (None, [])}
+        if alone and level in {"debug", "info"}:
+            self._line.update(said)
+            return
         attempted = dispatched.turn is Turn.ATTEMPTED
-        self._write(dispatched)(
-            "message attempted" if attempted else "message not attempted",
-            extra={name: value for name, value in line.items() if value not in (None, [])},
-        )
-
-    def _write(self, dispatched: Dispatched) -> Callable[..., None]:
-        """The level of a message's line: what nobody has to look at is not a warning."""
-        if dispatched.unrecorded:
-            return self.logger.error
-        match dispatched.turn:
-            case Turn.HELD:
-                return self.logger.debug  # each of a hundred thousand, every quarter of an hour
-            case Turn.ATTEMPTED:
-                fine = dispatched.status is Status.SENT
-            case Turn.OTHER_BODY | Turn.NO_TIME:
-                fine = False
-            case _:
-                fine = not dispatched.changed or dispatched.status is Status.QUEUED
-        return self.logger.info if fine else self.logger.warning
+        text = "message attempted" if attempted else "message not attempted"
+        getattr(self.logger, level)(text, extra=said)
 
     def _count_message(self, message: Message, dispatched: Dispatched, account: str) -> None:
         """A message counts once by what it came to, and by each turn that brought it no nearer to that."""
@@ -162,10 +167,8 @@ class Telemetry:
         by_account = (("account", account),) if known else ()
         by_kind = ("kind", message.kind)
         if delivery and attempted:
-            milliseconds = delivery.seconds * 1000
-            self._values["WeChatLatency", MetricUnit.Milliseconds, (*by_account, by_kind)].append(
-                milliseconds
-            )
+            milliseconds = round(delivery.seconds * 1000, 1)
+            self._values["WeChatLatency", "Milliseconds", (*by_account, by_kind)].append(milliseconds)
             if outcome and outcome.error_class is ErrorClass.OTHER:
                 self._counts["UnknownErrcode", ()] += 1
         if dispatched.unrecorded:
@@ -182,6 +185,11 @@ class Telemetry:
             self._counts["MessagesFailed", (*by_account, *by_error)] += 1
         elif name := _COUNTED.get(dispatched.status):
             self._counts[name, (*by_account, by_kind)] += 1
+
+    def ended(self, entry: Entry) -> None:
+        """A message that came to its end because somebody asked about it."""
+        if name := _COUNTED.get(entry.status):
+            self._counts[name, (("account", entry.account), ("kind", entry.kind or "none"))] += 1
 
     def announce(self, notices: Sequence[Notice], bus: Callable[[], EventBus]) -> None:
         """Tell the team's automation; what happens to that changes nothing of what it tells.
@@ -240,7 +248,7 @@ class Telemetry:
         self._counts["TokenRefreshes", by_account] += result.calls
         if result.token:
             age = now - result.token.obtained_at
-            self._values["TokenAge", MetricUnit.Seconds, by_account].append(age)
+            self._values["TokenAge", "Seconds", by_account].append(age)
         if not result.stored:
             self._counts["TokenNotStored", by_account] += 1
             self.logger.error("token not stored", account=result.account)
@@ -260,21 +268,55 @@ class Telemetry:
             )
 
     def _flush(self) -> None:
-        by_dimensions: defaultdict[_Dimensions, list[tuple[str, MetricUnit, list[float]]]] = defaultdict(list)
+        # Not by Powertools: a document for each set of dimensions costs 200 us a batch, these cost 30.
+        groups: defaultdict[tuple[_Dimensions, int], dict[str, tuple[_Unit, list[float]]]] = defaultdict(dict)
         for (name, dimensions), count in self._counts.items():
-            by_dimensions[dimensions].append((name, MetricUnit.Count, [count]))
+            groups[dimensions, 0][name] = ("Count", [count])
         for (name, unit, dimensions), values in self._values.items():
-            by_dimensions[dimensions].append((name, unit, values))
+            for start in range(0, len(values), _VALUES_MOST):
+                groups[dimensions, start][name] = (unit, values[start : start + _VALUES_MOST])
         self._counts.clear()
         self._values.clear()
-        for dimensions, entries in by_dimensions.items():
-            metrics = EphemeralMetrics()
-            if dimensions:
-                metrics.add_dimensions(service=metrics.service or "", **dict(dimensions))
-            for name, unit, values in entries:
-                for value in values:
-                    metrics.add_metric(name=name, unit=unit, value=value)
-            metrics.flush_metrics()
+        now = int(time.time() * 1000)
+        documents: list[dict[str, Any]] = []
+        for (dimensions, _), metrics in groups.items():
+            fields = {**dict(dimensions), **{name: values for name, (_, values) in metrics.items()}}
+            if documents and fields.keys().isdisjoint(documents[0]):
+                document = documents[0]
+            else:
+                document = {
+                    "_aws": {"Timestamp": now, "CloudWatchMetrics": []},
+                    "service": self.logger.service,
+                }
+                documents.append(document)
+            document.update(fields)
+            names = [name for name, _ in dimensions]
+            document["_aws"]["CloudWatchMetrics"].append(
+                {
+                    "Namespace": _NAMESPACE,
+                    "Dimensions": [["service"], ["service", *names]] if names else [["service"]],
+                    "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
+                }
+            )
+        for document in documents:
+            print(json.dumps(document))  # noqa: T201 - Lambda's log is where CloudWatch finds them
+
+
+def _level(dispatched: Dispatched, warnings: Sequence[Violation]) -> _Level:
+    """The level of a message's line: what nobody has to look at is not a warning."""
+    if dispatched.unrecorded:
+        return "error"
+    match dispatched.turn:
+        case Turn.HELD:
+            return "debug"  # each of a hundred thousand, every quarter of an hour
+        case Turn.ATTEMPTED if dispatched.status is Status.SENT:
+            # Its entry tells the same, but for the warnings.
+            return "debug" if dispatched.changed and not warnings else "info"
+        case Turn.ATTEMPTED | Turn.OTHER_BODY | Turn.NO_TIME:
+            fine = False
+        case _:
+            fine = not dispatched.changed or dispatched.status is Status.QUEUED
+    return "info" if fine else "warning"
 
 
 def hash_openid(openid: str, key: bytes) -> str:

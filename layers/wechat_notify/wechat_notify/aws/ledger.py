@@ -15,9 +15,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -139,7 +139,7 @@ class _Kind(Generic[T]):
 
     def to_item(self, value: T) -> dict[str, Any]:
         """The item, in DynamoDB's own JSON."""
-        return {"pk": _attribute(self.key(value)), **_attribute(asdict(value))["M"]}
+        return {"pk": _attribute(self.key(value)), **_attributes(value)}
 
     def from_item(self, item: dict[str, Any]) -> T:
         """What ``to_item`` wrote; raises ``StorageError`` where somebody has changed it by hand."""
@@ -162,23 +162,32 @@ _ENTRIES = _Kind(Entry, lambda entry: _message_key(entry.account, entry.id), "th
 _CIRCUITS = _Kind(AccountCircuits, lambda circuits: _circuits_key(circuits.account), "the account's circuits")
 
 
-# Not boto3's TypeSerializer: it refuses floats, so that a pass like this one would have to come before it
-# (44 us an item instead of 20), and its counterpart makes a Decimal of every number.
-def _attribute(value: object) -> dict[str, Any]:
-    match value:
-        case str():
-            return {"S": str(value)}
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-        case float():
-            return {"N": f"{value:.3f}"}
-        case dict():
-            return {"M": {name: _attribute(each) for name, each in value.items() if each is not None}}
-        case list() | tuple():
-            return {"L": [_attribute(each) for each in value]}
-    raise TypeError(type(value).__name__)
+# Not dataclasses.asdict, which copies every leaf first: 20 us an item, and 7 like this (16 with a match, that
+# asks of one class after the other). Nor boto3's TypeSerializer: it refuses floats, and its counterpart makes
+# a Decimal of every number.
+def _attributes(value: Any) -> dict[str, Any]:
+    return {
+        name: _attribute(each)
+        for name in value.__dataclass_fields__
+        if (each := getattr(value, name)) is not None
+    }
+
+
+def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one for each type
+    kind = type(value)
+    if kind is str:
+        return {"S": value}
+    if kind is int:
+        return {"N": str(value)}
+    if kind is float:
+        return {"N": f"{value:.3f}"}
+    if kind is bool:
+        return {"BOOL": value}
+    if kind is tuple:
+        return {"L": [_attribute(each) for each in cast("tuple[object, ...]", value)]}
+    if isinstance(value, StrEnum):
+        return {"S": value.value}
+    return {"M": _attributes(value)}
 
 
 def _plain(attribute: dict[str, Any]) -> object:

@@ -23,10 +23,13 @@ from wechat_notify.core.envelope import (
 )
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
+    Bilingual,
     ErrorClass,
     InvalidMessageError,
     Later,
     MalformedBodyError,
+    Outcome,
+    Status,
     StorageError,
     UnknownAccountError,
     Violation,
@@ -42,6 +45,7 @@ _DELAY_MOST = 900.0
 """Seconds for which SQS delays a message at most: what is parked for longer comes by and is parked again."""
 _SPREAD = 600.0
 """Seconds at most over which messages that were parked together come back."""
+_RULES_MOST = 10
 HELD_SINCE = "held_since"
 MESSAGE_ID = "message_id"
 """Message attributes: since when it is parked (seconds since the epoch); the id that a body without one
@@ -117,11 +121,23 @@ class Queue(Protocol):
         """Put messages on the queue; the indices of those that could not be."""
 
 
-def _side_by_side(
-    send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]
-) -> Iterable[list[Handled]]:
-    with ThreadPoolExecutor(min(_CONCURRENCY, len(lanes))) as pool:
-        return list(pool.map(send_lane, lanes))
+class _SideBySide:
+    """Threads that stay for the next batch: to start and end them costs as much as a message does."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_CONCURRENCY)
+
+    def __call__(
+        self, send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]
+    ) -> Iterable[list[Handled]]:
+        if len(lanes) == 1:
+            return [send_lane(lanes[0])]
+        waiting = iter(lanes)  # each lane goes to one of the threads that share it
+
+        def send_lanes(_thread: int) -> list[Handled]:
+            return [handled for lane in waiting for handled in send_lane(lane)]
+
+        return list(self._pool.map(send_lanes, range(min(_CONCURRENCY, len(lanes)))))
 
 
 class BatchSender:
@@ -141,16 +157,15 @@ class BatchSender:
         *,
         now: Callable[[], float],
         jitter: Callable[[float, float], float],
-        concurrently: Callable[
-            [Callable[[Lane], list[Handled]], Sequence[Lane]], Iterable[list[Handled]]
-        ] = _side_by_side,
+        concurrently: Callable[[Callable[[Lane], list[Handled]], Sequence[Lane]], Iterable[list[Handled]]]
+        | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._queue = queue
         self._dead_letters = dead_letters
         self._now = now
         self._jitter = jitter
-        self._concurrently = concurrently
+        self._concurrently = concurrently or _SideBySide()
 
     def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
         """What became of each record, in no particular order.
@@ -227,7 +242,7 @@ class BatchSender:
         violations: Sequence[Violation] = (),
     ) -> Handled:
         try:
-            dispatched = self._dispatcher.refuse(request, message, reason)
+            dispatched = self._dispatcher.refuse(request, message, reason, _refused(reason, violations))
         except StorageError as error:
             return self._again_after(Handled(record, Disposition.RETURNED, request, message), error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
@@ -244,9 +259,7 @@ class BatchSender:
         # Whoever is at it may have died: the message comes again to be judged when the claim is over.
         return handled if dispatched.again_in is None else self._again(handled, dispatched.again_in)
 
-    def _send(  # noqa: PLR0911 - one for each way that it can end
-        self, read: _Readable, seconds_left: Callable[[], float]
-    ) -> Handled:
+    def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
         record, request, message = read.record, read.request, read.message
         handled = Handled(record, Disposition.RETURNED, request, message, violations=read.warnings)
         if seconds_left() < TIME_FOR_A_MESSAGE:
@@ -265,12 +278,12 @@ class BatchSender:
             return self._again_after(handled, error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
             return self._unforeseen(record, request, message, error)
-        handled = replace(handled, dispatched=dispatched)
-        if dispatched.held_for is not None:
-            return replace(handled, disposition=Disposition.PARKED)
-        if dispatched.again_in is not None:
+        parked = dispatched.held_for is not None
+        disposition = Disposition.PARKED if parked else Disposition.FINISHED
+        handled = replace(handled, disposition=disposition, dispatched=dispatched)
+        if not parked and dispatched.again_in is not None:
             return self._again(handled, dispatched.again_in)
-        return replace(handled, disposition=Disposition.FINISHED)
+        return handled
 
     def _park(self, handled: Sequence[Handled]) -> list[Handled]:
         """Put copies of what is held on the queue, to be handed out later; what cannot be goes back.
@@ -296,7 +309,7 @@ class BatchSender:
         held_for = item.dispatched.held_for or 0.0
         delay = held_for + self._jitter(0, min(_SPREAD, held_for))
         if held_for >= _DELAY_MOST:  # spread already while it waits
-            delay = self._jitter(_DELAY_MOST / 2, _DELAY_MOST)
+            delay = self._jitter(_DELAY_MOST - 150, _DELAY_MOST)
         since = item.record.attributes.get(HELD_SINCE) or str(int(self._now()))
         body = queue_body(item.request)
         return Later(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: since})
@@ -346,6 +359,19 @@ class BatchSender:
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             detail = f"again after the queue's visibility timeout ({code})"
         return replace(handled, disposition=Disposition.RETURNED, detail=detail)
+
+
+def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
+    """What its producer finds in the ledger and hears on the bus: the rules that were broken, no values."""
+    if reason == UnknownAccountError.reason:
+        hint = Bilingual("No credentials are stored for this account.", "该账号没有存储凭证。")
+        return Outcome(Status.FAILED, ErrorClass.CONFIG, hint)
+    rules = "; ".join(violation.for_log() for violation in violations[:_RULES_MOST])
+    return Outcome(
+        Status.FAILED,
+        ErrorClass.REQUEST,
+        Bilingual(f"The message breaks these rules: {rules}.", f"消息不符合以下规则：{rules}。"),
+    )
 
 
 def _seconds(text: str | None) -> float | None:

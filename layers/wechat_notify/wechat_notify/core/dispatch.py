@@ -17,7 +17,16 @@ from typing import Any, Protocol
 from wechat_notify.core.circuits import Admission, Circuit, Circuits
 from wechat_notify.core.delivery import TIME_FOR_A_POST, TIME_FOR_AN_ATTEMPT, Delivery, Sender
 from wechat_notify.core.envelope import SendRequest, queue_body
-from wechat_notify.core.ledger import ATTEMPTS_MOST, TRY_AGAIN, Entry, Found, Ledger, Standing, repeatable
+from wechat_notify.core.ledger import (
+    ATTEMPTS_MOST,
+    HELD,
+    TRY_AGAIN,
+    Entry,
+    Found,
+    Ledger,
+    Standing,
+    repeatable,
+)
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,
@@ -35,7 +44,6 @@ from wechat_notify.core.tokens import AccessToken
 GIVE_UP_AFTER = 3 * 86400.0
 """Seconds after which a message has failed that could never be attempted."""
 EXHAUSTED = "retries_exhausted"
-HELD = "held"
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _MENDING_FIRST = 300.0
@@ -69,7 +77,8 @@ class Dispatched:
 
     ``entry`` is missing where the ledger was not asked. ``changed`` says that this call gave the message
     its state. ``again_in`` is set where it is to be handed out again after so many seconds, ``held_for``
-    where it is to be parked for so many. ``unrecorded``: the outcome did not reach the ledger.
+    where it is to be parked for so many. ``repeatable``: it may have been sent, and may be sent again.
+    ``unrecorded``: the outcome did not reach the ledger.
     """
 
     turn: Turn
@@ -80,6 +89,7 @@ class Dispatched:
     outcome: Outcome | None = None
     again_in: float | None = None
     held_for: float | None = None
+    repeatable: bool = False
     unrecorded: bool = False
     notices: Sequence[Notice] = ()
 
@@ -169,8 +179,9 @@ class Dispatcher:
         if dispatched.entry is None:  # nothing was tried: what came of an earlier call is not to be denied
             found = self._ledger.standing(request)
             if found:
-                return replace(self._not_ours(found), notices=dispatched.notices)
-        return dispatched
+                standing = self._not_ours(found)
+                dispatched = replace(standing, notices=[*dispatched.notices, *standing.notices])
+        return self._with_repeatable(request, message, dispatched)
 
     def send_queued(
         self,
@@ -199,9 +210,17 @@ class Dispatcher:
         )
         return self._send(case)
 
-    def refuse(self, request: SendRequest, message: Message | None, reason: str) -> Dispatched:
+    def refuse(
+        self, request: SendRequest, message: Message | None, reason: str, outcome: Outcome | None = None
+    ) -> Dispatched:
         """Record that a message of the queue is never attempted; raises ``StorageError``."""
-        return self._not_ours(self._ledger.note(request, message, Status.FAILED, reason=reason))
+        found = self._ledger.note(request, message, Status.FAILED, reason=reason, outcome=outcome)
+        return self._not_ours(found)
+
+    def look_up(self, account: str, message_id: str) -> Dispatched | None:
+        """What became of a message; None where there is none. Raises ``StorageError``."""
+        found = self._ledger.look_up(account, message_id)
+        return _found(found) if found else None
 
     def cancel(self, account: str, message_id: str) -> Dispatched | None:
         """Keep a message that waits from being sent; None where there is none. Raises ``StorageError``."""
@@ -264,7 +283,7 @@ class Dispatcher:
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
             return replace(attempted, changed=False, again_in=_ELSEWHERE if is_open else None)
         if entry.status is not Status.QUEUED:
-            told = _until(outcome, circuit, self._now()) if entry.in_vain else outcome
+            told = _told(outcome, circuit, self._now()) if entry.in_vain else outcome
             return replace(attempted, outcome=told, notices=[*notices, *_notices(entry)])
         if outcome.holds and circuit:
             return replace(attempted, held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
@@ -279,10 +298,10 @@ class Dispatcher:
             held = self._held(case, circuit, outcome)
             return replace(held, delivery=delivery, notices=[*notices, *held.notices])
         if not case.queued:
-            told = _until(outcome, circuit, self._now())
+            told = _told(outcome, circuit, self._now())
             return Dispatched(Turn.ATTEMPTED, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
         found = self._ledger.note(request, message, Status.QUEUED, outcome=outcome)
-        if _waits(found) and self._now() - found.entry.created_at > GIVE_UP_AFTER:
+        if _waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
             found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
         if not _waits(found):
             standing = self._not_ours(found)
@@ -313,6 +332,14 @@ class Dispatcher:
             return self._not_ours(found)
         entry = found.entry if found else None
         return Dispatched(Turn.HELD, Status.QUEUED, entry, outcome=outcome, held_for=held_for)
+
+    def _with_repeatable(self, request: SendRequest, message: Message, dispatched: Dispatched) -> Dispatched:
+        entry = dispatched.entry
+        if entry is None or dispatched.status is not Status.UNKNOWN:
+            return dispatched
+        lost_at = entry.lost_at or entry.updated_at
+        again = repeatable(request, message, lost_at, entry.attempts, self._now())
+        return replace(dispatched, repeatable=again)
 
     def _not_ours(self, found: Found) -> Dispatched:
         dispatched = _found(found)
@@ -378,10 +405,10 @@ def decide(
         before = sum(change.errcode == outcome.errcode for change in attempted)
         exhausted = exhausted or before >= outcome.repeats
     if waits:
-        exhausted = now - claimed.created_at > GIVE_UP_AFTER
-    if exhausted:
-        return Decision(Status.FAILED, EXHAUSTED)
-    return Decision(Status.QUEUED) if queued else Decision(Status.FAILED, TRY_AGAIN)
+        exhausted = now - claimed.pursued_since > GIVE_UP_AFTER
+    if exhausted or not queued:
+        return Decision(Status.FAILED, EXHAUSTED if exhausted else TRY_AGAIN)
+    return Decision(Status.QUEUED, HELD if waits else None)
 
 
 def wait(outcome: Outcome, attempts: int, jitter: Callable[[float, float], float]) -> float:
@@ -444,23 +471,27 @@ def _notices(entry: Entry) -> list[Notice]:
     return [Notice(name, {key: value for key, value in detail.items() if value is not None})]
 
 
-def _until(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
-    """The outcome, with the wait that its circuit makes of it for whoever tries again."""
-    if circuit is None or not outcome.holds:
-        return outcome
-    return replace(outcome, retryable=True, retry_after=max(_HELD_LEAST, circuit.held_until - now))
+def _told(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
+    """The outcome for a caller who is to try again, with the wait that its circuit makes of it."""
+    retry_after = outcome.retry_after
+    if circuit and outcome.holds:
+        retry_after = max(_HELD_LEAST, circuit.held_until - now)
+    elif outcome.unattempted and not outcome.retryable:
+        retry_after = _MENDING_FIRST
+    return replace(outcome, retryable=True, retry_after=retry_after)
 
 
 def _held_outcome(circuit: Circuit, now: float) -> Outcome:
     """What a message comes to that is not sent because of what an earlier one came to."""
-    code = f"errcode {circuit.errcode}" if circuit.errcode is not None else circuit.error_class.value
+    code = "errcode" if circuit.errcode is not None else "class"
+    answer = circuit.error_class.value if circuit.errcode is None else circuit.errcode
     return Outcome(
         Status.FAILED,
         circuit.error_class,
         Bilingual(
-            f"Nothing was sent: WeChat answered {code} before, which holds for this message too. "
+            f"Nothing was sent: an earlier message came to {code} {answer}, which holds for this one too. "
             f"The next attempt is due at {iso_time(circuit.held_until)}.",
-            f"消息未发出：微信此前返回 {code}，对该消息同样适用。"
+            f"消息未发出：此前消息的结果为 {code} {answer}，对该消息同样适用。"
             f"下次尝试时间为 {iso_time(circuit.held_until)}。",
         ),
         retryable=True,

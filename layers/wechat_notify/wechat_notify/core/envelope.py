@@ -16,9 +16,9 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wechat_notify.core.messages import DeliveryWish, Message
+from wechat_notify.core.messages import DeliveryWish, Expiry, Message
 from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
@@ -60,7 +60,7 @@ class _Envelope(BaseModel):
     account: Annotated[str, Field(min_length=1)]
     message: Any
     id: Annotated[str, Field(min_length=1)] | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Expiry | None = None
     delivery: DeliveryWish | None = None
 
 
@@ -175,6 +175,8 @@ def _short_id(given: str) -> str:
 
 def with_wishes(request: SendRequest, message: Message) -> SendRequest:
     """The request with what its message asks of this service itself; the earlier expiry counts."""
+    if message.expires_at is None and message.delivery is None:
+        return request
     times = [time for time in (request.expires_at, message.expires_at) if time]
     at_least_once = request.at_least_once or message.delivery == "at_least_once"
     return replace(request, expires_at=min(times, default=None), at_least_once=at_least_once)

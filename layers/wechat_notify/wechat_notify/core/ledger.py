@@ -14,11 +14,11 @@ A good message costs two writes and no read: a write that meets another entry re
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import pairwise
 from typing import Any, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
@@ -40,7 +40,14 @@ _WRITES_MOST = 8
 _NEXT: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.QUEUED, Status.SENDING, Status.FAILED, Status.EXPIRED}),
     Status.QUEUED: frozenset(
-        {Status.SENDING, Status.FAILED, Status.EXPIRED, Status.CANCELLED, Status.UNKNOWN}
+        {
+            Status.QUEUED,  # now for another reason
+            Status.SENDING,
+            Status.FAILED,
+            Status.EXPIRED,
+            Status.CANCELLED,
+            Status.UNKNOWN,
+        }
     ),
     Status.SENDING: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED, Status.UNKNOWN}),
     Status.SENT: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
@@ -51,6 +58,8 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
 }
 _OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
 CANCELLED = "cancelled"
+HELD = "held"
+"""The reason of what waits for its account, kind or template and not for its own next attempt."""
 NOT_RECORDED = "answer_not_recorded"
 TRY_AGAIN = "try_again"
 """The reason of what failed without having been sent, where its caller and no queue repeats it."""
@@ -113,7 +122,9 @@ class Entry:
 
     @property
     def final_outcome(self) -> Outcome | None:
-        """The last attempt's outcome, unless it was definite while an earlier copy is in doubt."""
+        """The last attempt's outcome, where that is what became of the message."""
+        if self.status in {Status.CANCELLED, Status.EXPIRED}:
+            return None
         if self.status is Status.UNKNOWN and self.outcome and self.outcome.status is not Status.UNKNOWN:
             return None
         return self.outcome
@@ -122,6 +133,12 @@ class Entry:
     def in_vain(self) -> bool:
         """Whether the message failed without having been sent, and its caller was told to try again."""
         return self.status is Status.FAILED and self.reason == TRY_AGAIN
+
+    @property
+    def pursued_since(self) -> float:
+        """Since when it has been waiting on end: what a caller tries again, days later maybe, begins anew."""
+        resumed = [later.at for earlier, later in pairwise(self.timeline) if earlier.reason == TRY_AGAIN]
+        return max(resumed, default=self.created_at)
 
 
 class LedgerStore(Protocol):
@@ -179,12 +196,15 @@ class Ledger:
         *,
         now: Callable[[], float],
         writer: Callable[[], str],
-        openid_hash: Callable[[str], str],
+        keyed_hash: Callable[[str], str],
     ) -> None:
         self._store = store
-        self._now = now
+        self._clock = now
         self._writer = writer
-        self._openid_hash = openid_hash
+        self._keyed_hash = keyed_hash
+
+    def _now(self) -> float:
+        return round(self._clock(), 3)  # as it is stored
 
     def claim(self, request: SendRequest, message: Message, seconds: float, *, waiting: bool) -> Found:
         """Take the message for an attempt that ends, one way or another, within so many seconds.
@@ -251,23 +271,28 @@ class Ledger:
         alive = there.status is Status.SENDING and not _abandoned(there, self._now())
         return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, there)
 
-    def read(self, account: str, message_id: str) -> Entry | None:
-        """The message's entry, ``unknown`` where a claim's holder must be dead; raises ``StorageError``."""
-        entry = self._store.read(account, message_id)
-        if entry and entry.status is Status.SENDING and _abandoned(entry, self._now()):
-            return replace(entry, status=Status.UNKNOWN, reason=NOT_RECORDED)
-        return entry
+    def look_up(self, account: str, message_id: str) -> Found | None:
+        """The message's entry, None where there is none; a claim whose holder must be dead ends here."""
+        there = self._store.read(account, message_id)
+        if there is None:
+            return None
+        if there.status is Status.SENDING:
+            now = self._now()
+            if not _abandoned(there, now):
+                return Found(Standing.IN_FLIGHT, there)
+            wanted = there.moved(
+                Status.UNKNOWN, writer=self._writer(), now=now, lost_at=_lost_at(there), reason=NOT_RECORDED
+            )
+            other = self._put(wanted, patient=False)
+            return Found(Standing.FINAL, other or wanted, changed=other is None)
+        return Found(Standing.FINAL, there)
 
     def standing(self, request: SendRequest) -> Found | None:
         """What an earlier call left that a repeat is to hear; None where a repeat would be tried."""
-        there = self.read(request.account, request.id)
-        if there is None:
-            return None
-        if there.fingerprint != _fingerprint(request.message):
-            return Found(Standing.OTHER_BODY, there)
-        if there.status is Status.SENDING:
-            return Found(Standing.IN_FLIGHT, there)
-        return None if there.in_vain else Found(Standing.FINAL, there)
+        found = self.look_up(request.account, request.id)
+        if found and found.entry.fingerprint != self._fingerprint(request.message):
+            return Found(Standing.OTHER_BODY, found.entry)
+        return None if found and found.entry.in_vain else found
 
     def _write(self, intent: _Intent, *, patient: bool = False, waiting: bool = True) -> Found:
         writer = self._writer()
@@ -292,7 +317,9 @@ class Ledger:
         """What an entry that nobody is at becomes; None where it stays as it is."""
         if (there.status not in _OPEN and not there.in_vain) or there.reason == CANCELLED:
             return None
-        if there.status is Status.QUEUED is intent.status:
+        if there.status is Status.QUEUED is intent.status and (
+            intent.fields.get("reason") != HELD or there.reason == HELD
+        ):
             return None
         now, status, fields = self._now(), intent.status, dict(intent.fields)
         lost_at = _lost_at(there)
@@ -317,17 +344,21 @@ class Ledger:
             account=request.account,
             id=request.id,
             status=intent.status,
-            fingerprint=_fingerprint(request.message),
+            fingerprint=self._fingerprint(request.message),
             writer=writer,
             created_at=now,
             updated_at=now,
             kind=message.kind if message else None,
             template_id=message.template_id if message else None,
-            openid_hash=self._openid_hash(message.touser) if message else None,
+            openid_hash=self._keyed_hash(message.touser) if message else None,
             expires_at=request.expires_at.timestamp() if request.expires_at else None,
             timeline=(Change(intent.status, now, errcode, intent.fields.get("reason")),),
             **intent.fields,
         )
+
+    def _fingerprint(self, body: object) -> str:
+        """Under a key: who reads the table cannot try out what a message may have said."""
+        return self._keyed_hash(canonical(body))
 
     def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
         """As the store does; this call's own write, repeated because its answer was lost, is a success."""
@@ -362,9 +393,8 @@ def _abandoned(entry: Entry, now: float) -> bool:
     return now >= (entry.lease_until or 0.0)
 
 
-def _fingerprint(body: object) -> str:
-    """The same for the same message, whatever the order of its fields and the door it came through."""
+def canonical(body: object) -> str:
+    """A message's text, the same whatever the order of its fields and the door it came through."""
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in _WISHES}
-    text = json.dumps(body, default=written_out, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return json.dumps(body, default=written_out, sort_keys=True, separators=(",", ":"))

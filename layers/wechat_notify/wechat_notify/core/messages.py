@@ -43,6 +43,7 @@ Data = dict[str, dict[str, str]]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _CONTROL_BUT_LINE_BREAKS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _SCENE = re.compile(r"[0-9]{1,5}")
 _SCENE_MOST = 10_000
 _TITLE_MOST = 15
@@ -108,6 +109,25 @@ def _scene(value: object) -> object:
             limit="0-10000",
         )
     return value
+
+
+_TIME = Finding(
+    "time",
+    Bilingual(
+        "must be a time with its zone, such as 2026-11-21T18:00:00+08:00",
+        "必须是带时区的时间，如 2026-11-21T18:00:00+08:00",
+    ),
+)
+
+
+def _time_text(value: object) -> object:
+    """A time is text with a date: pydantic would take any number for one."""
+    if not isinstance(value, str) or not _DATED.match(value):
+        raise _problem(_TIME)
+    return value
+
+
+Expiry = Annotated[AwareDatetime, BeforeValidator(_time_text)]
 
 
 class _Body(BaseModel):
@@ -250,7 +270,7 @@ class _Message(_Body):
     endpoint: ClassVar[str]
     touser: Required
     template_id: Required
-    expires_at: AwareDatetime | None = None
+    expires_at: Expiry | None = None
     """When it is not worth sending any more."""
     delivery: DeliveryWish | None = None
     """What a lost answer means: it may have been sent (the default), or send it again."""
@@ -436,13 +456,6 @@ _STRUCTURE: dict[str, Finding] = {
     "too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
     "union_tag_not_found": _REQUIRED,
 }
-_TIME = Finding(
-    "time",
-    Bilingual(
-        "must be a time with its zone, such as 2026-11-21T18:00:00+08:00",
-        "必须是带时区的时间，如 2026-11-21T18:00:00+08:00",
-    ),
-)
 _OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
 
 

@@ -1,25 +1,16 @@
-"""The one HTTP client for WeChat's server API.
+"""The one client for WeChat's server API: what is asked, and what an answer or its absence means.
 
-The access token stands in every URL, so nothing of the HTTP library's errors leaves this module:
-each failure becomes an ``Outcome`` of our own words, made after the library's exception is gone.
+Whatever happens becomes an ``Outcome`` of our own words. The access token stands in every URL, so the
+transport's errors know nothing but a reason.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import LocationValueError, NewConnectionError, SSLError
 
 from wechat_notify.core.outcomes import (
     Bilingual,
@@ -32,39 +23,18 @@ from wechat_notify.core.outcomes import (
 from wechat_notify.core.tokens import Grant
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import RetryHint, advice, holds, lookup, repeats
+from wechat_notify.wechat.transport import PooledTransport, Transport, TransportError
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
 
-# These log whole URLs, and the token with them: each request at DEBUG, odd headers at WARNING.
-for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.poolmanager", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(lambda _record: False)
-
-_CONNECT_TIMEOUT = 2.0
-_READ_TIMEOUT = 5.0
-_ANSWER_TIMEOUT = 6.0
-"""Seconds for the whole answer: the read timeout counts anew for every byte of a slow one."""
-_ANSWER_BYTES_MOST = 64 * 1024
-_POOL = 32
-_IDLE_MOST = 20.0
-"""Seconds after which idle connections are not used again. A frozen Lambda does not see a gateway
-drop them, and a message written to a dead connection counts as possibly sent."""
 _EXPIRES_IN_MOST = 10.0**9
 """Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""
 _OPENID_LEAST = 6
 _WRONG_SECRET = 40125
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    "Accept": "application/json",
-    "User-Agent": "wechat-notify",
-}
-
-_NO_USABLE_URL = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    LocationValueError,
-)
+_OK = 200
+_REQUEST_TIMEOUT = 408
+_TOO_MANY_REQUESTS = 429
 
 _RETRY_AFTER = {
     RetryHint.BACKOFF: 2.0,
@@ -73,6 +43,8 @@ _RETRY_AFTER = {
     RetryHint.BACKOFF_PER_OPENID: 60.0,
     RetryHint.NEXT_MINUTE: 60.0,
     RetryHint.AFTER_60S: 60.0,
+    RetryHint.AFTER_1H: 3600.0,
+    RetryHint.AFTER_24H: 86400.0,
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: 3.0,
 }
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
@@ -98,14 +70,12 @@ class WeChatClient:
     ----------
     base_url : str
         Scheme and host, such as ``https://api.weixin.qq.com`` or one of its failover domains.
-    session : requests.Session, optional
-        For tests that break the transport on purpose.
+    transport : Transport, optional
+        For tests: another way to that address.
     """
 
-    def __init__(self, base_url: str, session: requests.Session | None = None) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._session = session or _session()
-        self._used_at = time.time()
+    def __init__(self, base_url: str, transport: Transport | None = None) -> None:
+        self._transport = transport or PooledTransport(base_url)
 
     def send(self, message: Message, token: str) -> Outcome:
         """Make one attempt to send; never raises for anything that WeChat or the network does."""
@@ -136,90 +106,16 @@ class WeChatClient:
 
     def _post(self, path: str, body: bytes) -> bytes | _NoAnswer:
         """The answer's body, or why there is none."""
-        now = time.time()  # not the monotonic clock, which may stand still while Lambda is frozen
-        if now - self._used_at > _IDLE_MOST:
-            self._session.close()
-        self._used_at = now
-        deadline = now + _ANSWER_TIMEOUT
-        sent = False
         try:
-            with self._session.post(
-                self._base_url + path,
-                data=body,
-                headers=_HEADERS,
-                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                sent = True
-                content = _read(response, deadline)
-                status = response.status_code
-        except Exception as error:  # noqa: BLE001 - whatever it is, its text and traceback know the URL
-            return _NoAnswer(
-                type(error).__name__,
-                may_have_arrived=sent or not _never_left(error),
-                passing=not isinstance(error, _NO_USABLE_URL),
-            )
+            status, content = self._transport.post(path, body)
+        except TransportError as error:
+            return _NoAnswer(error.reason, error.may_have_arrived, error.passing)
         return _by_status(status, content)
-
-
-class _HandshakeError(SSLError):
-    """The TLS handshake failed, so that nothing was sent."""
-
-
-class _HTTPSConnection(HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except OSError as error:  # TCP's own are urllib3's by now; a handshake's look like those of an answer
-            raise _HandshakeError(type(error).__name__) from None
-
-
-class _HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None, or requests reads all of a redirect's body and takes its target apart, just to offer it."""
-
-
-def _session() -> requests.Session:
-    session = _Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # accounts share the session
-    session.trust_env = False  # no proxy, netrc or CA look-ups in the environment for each call
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_POOL, max_retries=0)
-    pools = adapter.poolmanager.pool_classes_by_scheme
-    adapter.poolmanager.pool_classes_by_scheme = {**pools, "https": _HTTPSConnectionPool}
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body, at most ``_ANSWER_BYTES_MOST`` of it after decompression, before the deadline."""
-    content = bytearray()
-    while chunk := response.raw.read1(_ANSWER_BYTES_MOST, decode_content=True):
-        content += chunk
-        if len(content) > _ANSWER_BYTES_MOST:
-            raise OSError("answer too large")
-        if time.time() > deadline and response.raw.length_remaining != 0:
-            raise TimeoutError
-    return bytes(content)
-
-
-def _never_left(error: Exception) -> bool:
-    """Whether the error says that no connection was made, so that nothing was sent."""
-    # Not every ValueError of requests: it has one for the headers of an answer, too.
-    if isinstance(error, (requests.ConnectTimeout, *_NO_USABLE_URL)):
-        return True
-    cause: Any = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError | _HandshakeError)
 
 
 def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
     """An answer is read whatever its status says, if it is WeChat's JSON; otherwise the status decides."""
-    if status == requests.codes.ok:
+    if status == _OK:
         return content
     try:
         if "errcode" in parse_json(content):
@@ -228,11 +124,11 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
         pass  # an error page: its status says all that there is to know
     # A server that failed may have accepted the message first; one that refused or points elsewhere has not.
     refused = 300 <= status < 500  # noqa: PLR2004 - HTTP's ranges
-    limited = status == requests.codes.too_many_requests
+    limited = status == _TOO_MANY_REQUESTS
     return _NoAnswer(
         f"HTTP {status}",
         may_have_arrived=not refused,
-        passing=limited or status == requests.codes.request_timeout,
+        passing=limited or status == _REQUEST_TIMEOUT,
         limited=limited,
     )
 
