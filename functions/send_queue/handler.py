@@ -28,6 +28,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         notices = [notice for item in handled if item.dispatched for notice in item.dispatched.notices]
         telemetry.announce(notices, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
+    bootstrap.settle()
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 

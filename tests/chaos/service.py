@@ -8,7 +8,8 @@ import json
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from tests.fakes import FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
 from wechat_notify.core import tokens
-from wechat_notify.core.batches import BatchSender
+from wechat_notify.core.batches import BatchSender, Handled, Lane
 from wechat_notify.core.circuits import Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatch import Dispatcher
@@ -91,6 +92,12 @@ class _Wire:
         self._transport.close()
 
 
+def _side_by_side(send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]) -> list[list[Handled]]:
+    """With threads that end with the batch: a sandbox that dies leaves none behind."""
+    with ThreadPoolExecutor(10) as pool:
+        return list(pool.map(send_lane, lanes))
+
+
 class Sandbox:
     """One process: connections, tokens, circuits, and the end of them all."""
 
@@ -117,7 +124,12 @@ class Sandbox:
         sender = Sender(access_tokens, self.client, now=clock.now, clock=clock.now)
         self.dispatcher = Dispatcher(self.ledger, circuits, sender, queue, now=clock.now, jitter=jitter)
         self.batch_sender = BatchSender(
-            self.dispatcher, queue, DeadLetters(aws, self), now=clock.now, jitter=jitter
+            self.dispatcher,
+            queue,
+            DeadLetters(aws, self),
+            now=clock.now,
+            jitter=jitter,
+            concurrently=_side_by_side,
         )
         self.token_refresher = TokenRefresher(parameters, now=clock.now)
 

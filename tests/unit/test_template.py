@@ -211,6 +211,7 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
         "WECHAT_API_BASE": "https://api.weixin.qq.com",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
     sending = {
         "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from functools import cache, partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _random = random.SystemRandom()
 _DAY = 86400
+_settled = False
 
 
 @cache
@@ -141,3 +143,14 @@ def token_refresher() -> TokenRefresher:
     from wechat_notify.aws.ssm import Accounts  # noqa: PLC0415
 
     return TokenRefresher(Accounts(settings().parameter_path, _AppTokens), now=time.time)
+
+
+def settle() -> None:
+    """After the first event: what the process has made by now stays, so no garbage is looked for in it.
+
+    With boto3's clients a full collection takes 20 ms, and what is under way waits for it.
+    """
+    global _settled  # noqa: PLW0603 - once a process
+    if not _settled:
+        gc.freeze()
+        _settled = True

@@ -6,7 +6,6 @@ more under what it is broken down by. Account names that nobody has stored are n
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import logging
@@ -321,7 +320,7 @@ def _level(dispatched: Dispatched, warnings: Sequence[Violation]) -> _Level:
 
 def hash_openid(openid: str, key: bytes) -> str:
     """An openid as logs may carry it: 16 hex digits of its HMAC-SHA256, the same for the same user."""
-    return hmac.new(key, openid.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(key, openid.encode(), "sha256").hex()[:16]
 
 
 def _location(error: BaseException) -> str:

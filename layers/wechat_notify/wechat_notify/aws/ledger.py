@@ -78,7 +78,6 @@ class LedgerTable:
         return {circuits.account: circuits for circuits in found}
 
     def _put(self, kind: _Kind[T], value: T, over: float, *, patient: bool = False) -> T | None:
-        key = kind.key(value)
         item = kind.to_item(value) | {"ttl": _attribute(math.ceil(over + self._retention_seconds))}
         for _ in range(2):
             there = put_if(
@@ -91,7 +90,7 @@ class LedgerTable:
             )
             if there is None:
                 return None
-            found = kind.from_item(there) if there else self._read(kind, key)
+            found = kind.from_item(there) if there else self._read(kind, kind.key(value))
             if found is not None:
                 return found
         # It vanished between the put and the read, twice.

@@ -267,8 +267,8 @@ class Dispatcher:
         circuit, notices = self._circuits.settle(case.request.account, case.message, outcome, admission)
         attempted = Dispatched(
             Turn.ATTEMPTED,
-            decision.status,
-            claimed,
+            entry.status if entry else Status.SENDING,
+            entry or claimed,
             changed=True,
             delivery=delivery,
             outcome=outcome,
@@ -277,8 +277,7 @@ class Dispatcher:
         if entry is None:
             # When the claim has run out, whoever gets the message knows that this answer is lost.
             again_in = (claimed.lease_until or 0.0) - self._now()
-            return replace(attempted, status=Status.SENDING, again_in=again_in, unrecorded=True)
-        attempted = replace(attempted, status=entry.status, entry=entry)
+            return replace(attempted, again_in=again_in, unrecorded=True)
         if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
             return replace(attempted, changed=False, again_in=_ELSEWHERE if is_open else None)
