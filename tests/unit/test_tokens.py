@@ -628,6 +628,20 @@ def test_the_next_forced_refresh_waits_for_half_a_minute(service: Service) -> No
     assert service.store.tokens["shop"].forced_count == 2
 
 
+def test_until_then_those_who_were_rejected_cost_one_call_in_five_seconds(service: Service) -> None:
+    rejected_and_handed_out_again(service)
+    service.clock.advance(20)
+    service.forget()
+    for _ in range(20):
+        failure = rejected_and_handed_out_again(service).failure
+        assert failure is not None
+        assert failure.error_class is ErrorClass.TOKEN
+        service.clock.advance(0.49)
+    assert len(service.wechat.fetches) == 2
+    service.clock.advance(2)
+    assert rejected_and_handed_out_again(service).token is not None
+
+
 def test_the_twenty_first_forced_refresh_of_a_day_in_beijing_is_not_made(service: Service) -> None:
     for _ in range(20):
         assert rejected_and_handed_out_again(service).forced
@@ -642,7 +656,7 @@ def test_the_twenty_first_forced_refresh_of_a_day_in_beijing_is_not_made(service
     service.clock.advance(midnight - service.clock.now() - 1)
     service.token_refresher.refresh("shop")
     assert rejected_and_handed_out_again(service).failure is not None
-    service.clock.advance(1)
+    service.clock.advance(5)  # so long the answer before counts
     assert rejected_and_handed_out_again(service).failure is None
     assert (service.store.tokens["shop"].forced_day, service.store.tokens["shop"].forced_count) == (
         "2026-03-02",

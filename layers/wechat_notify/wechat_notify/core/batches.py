@@ -7,7 +7,7 @@ Messages to one openid follow one another in the order of the batch: WeChat refu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -134,12 +134,10 @@ class _SideBySide:
             return [send_lane(lanes[0])]
         waiting = iter(lanes)  # each lane goes to one of the threads that share it
 
-        def send_lanes() -> list[Handled]:
+        def send_lanes(_thread: int) -> list[Handled]:
             return [handled for lane in waiting for handled in send_lane(lane)]
 
-        futures = [self._pool.submit(send_lanes) for _ in range(min(_CONCURRENCY, len(lanes)))]
-        wait(futures)  # whatever becomes of one, no thread is at it any more when the batch is over
-        return [future.result() for future in futures]
+        return list(self._pool.map(send_lanes, range(min(_CONCURRENCY, len(lanes)))))
 
 
 class BatchSender:

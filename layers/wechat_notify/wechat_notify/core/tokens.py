@@ -50,6 +50,8 @@ _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
 LONGEST_LOCK = 8.0
 """Seconds for which a thread waits while another one gets the account's token."""
+_IN_VAIN_FOR = 5.0
+"""Seconds for which WeChat is not asked again about a token that it hands out and rejects."""
 _CONCURRENT_ACCOUNTS = 16
 _TIME_FOR_A_REFRESH = 30.0
 """Seconds that one account may take: two calls to WeChat, and writes that SSM throttles."""
@@ -310,6 +312,7 @@ class TokenRefresher:
         self._store = store
         self._now = now
         self._forced: dict[str, AccessToken] = {}
+        self._in_vain: dict[str, tuple[str | None, Outcome, float]] = {}
 
     def refresh_all(self, seconds_left: Callable[[], float]) -> list[Refreshed]:
         """Every account, concurrently; one account's failure stops no other. In order of name.
@@ -362,6 +365,9 @@ class TokenRefresher:
         stored = self._store.load(account)
         if stored.token and stored.token.usable(self._now()) and stored.token.digest != rejected:
             return Refreshed(account, stored.token)
+        question, failure, until = self._in_vain.get(account, (None, _BUSY, 0.0))
+        if question == rejected and self._now() < until:
+            return Refreshed(account, failure=failure)
         return self._renew(stored, rejected)
 
     def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
@@ -372,7 +378,13 @@ class TokenRefresher:
         try:
             token = self._token(account, account.source.fetch(force=False), kept)
             if token.digest == rejected:
-                kept = self._reserve_forced(account.name, token)
+                try:
+                    kept = self._reserve_forced(account.name, token)
+                except TokenUnavailableError as error:
+                    # Until another may be forced, everybody who was rejected would cost one call.
+                    pause = min(_IN_VAIN_FOR, error.outcome.retry_after or _IN_VAIN_FOR)
+                    self._in_vain[account.name] = (rejected, error.outcome, self._now() + pause)
+                    raise
                 calls, forced = 2, True
                 token = self._token(account, account.source.fetch(force=True), kept)
         except TokenUnavailableError as error:
