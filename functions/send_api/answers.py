@@ -18,11 +18,15 @@ from wechat_notify.core.outcomes import Outcome, Status, Violation, iso_time
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A message that came over HTTP, and what there is to say of it whatever became of it."""
+    """A message that came over HTTP, and what there is to say of it whatever became of it.
+
+    ``keyed``: its id is its caller's own. Without one a repeat is another message.
+    """
 
     request: SendRequest
     message: Message
     warnings: Sequence[Violation] = ()
+    keyed: bool = False
 
     def answer(self, dispatched: Dispatched) -> Response:
         """The answer to the message, whether this call or an earlier one gave it its state."""
@@ -42,7 +46,7 @@ class HandedOver:
             dispatched.repeatable or outcome.status is not Status.UNKNOWN
         ):
             # An earlier copy's answer is lost, whatever became of this one.
-            return self._lost(repeatable=dispatched.repeatable)
+            return self._lost(repeatable=dispatched.repeatable and self.keyed)
         return self._attempted(outcome, dispatched.entry)
 
     def _standing(self, dispatched: Dispatched, entry: Entry) -> Response:
@@ -55,7 +59,7 @@ class HandedOver:
             case Status.EXPIRED | Status.CANCELLED:
                 return problems.gone(entry.status, **self._names)
             case Status.UNKNOWN:
-                return self._lost(repeatable=dispatched.repeatable)
+                return self._lost(repeatable=dispatched.repeatable and self.keyed)
         if entry.outcome is None:
             return problems.refused_before(reason=entry.reason, **self._names)
         return self._attempted(entry.outcome, entry)

@@ -58,7 +58,8 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     account = _account(event)
     if account is None:
         raise UnknownAccountError
-    message_id = headers.idempotency_key(given) or bootstrap.message_id()()
+    key = headers.idempotency_key(given)
+    message_id = key or bootstrap.message_id()()
     value = parse_json(_content(event, given))
     message, warnings = parse_message(value)
     request = with_wishes(SendRequest(message_id, account, value), message)
@@ -78,7 +79,7 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
         alone=True,
     )
     telemetry.announce(dispatched.notices, bootstrap.event_bus)
-    return answers.HandedOver(request, message, warnings).answer(dispatched)
+    return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(dispatched)
 
 
 def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:

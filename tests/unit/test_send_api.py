@@ -1298,3 +1298,23 @@ def test_the_body_is_json_in_utf8(service: Service, content_type: str, status: i
     event = {**SUBSCRIPTION, "headers": {**SUBSCRIPTION["headers"], "content-type": content_type}}
     assert call(event)[0] == status
     assert len(service.wechat.accepted) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("content", "with_key", "repeatable"),
+    [
+        (body("template"), True, True),
+        (body(delivery="at_least_once"), True, True),
+        (body(), True, False),
+        (body("template"), False, False),
+        (body(delivery="at_least_once"), False, False),
+    ],
+)
+def test_a_lost_answer_is_worth_repeating_only_under_the_same_key(
+    service: Service, content: dict[str, Any], *, with_key: bool, repeatable: bool
+) -> None:
+    # Without a key a repeat has another id, and is another message to everybody.
+    service.wechat.plan.append(lost())
+    status, headers, answered = keyed(content) if with_key else post(content)
+    assert (status, answered["retryable"], "Retry-After" in headers) == (504, repeatable, repeatable)
+    assert ("with the same Idempotency-Key" in answered["detail"]) == repeatable
