@@ -267,7 +267,7 @@ class Telemetry:
             )
 
     def _flush(self) -> None:
-        # Not by Powertools: a document for each set of dimensions costs 200 us a batch, these cost 30.
+        # Not by Powertools: a document for each set of dimensions costs 170 us a batch, these cost 30.
         groups: defaultdict[tuple[_Dimensions, int], dict[str, tuple[_Unit, list[float]]]] = defaultdict(dict)
         for (name, dimensions), count in self._counts.items():
             groups[dimensions, 0][name] = ("Count", [count])

@@ -53,7 +53,8 @@ class Finding:
 
 def field_type(key: str) -> str:
     """The keyword's type: its key without the trailing digits (the index in the library)."""
-    return _TRAILING_DIGITS.sub("", key)
+    # A pattern takes three times as long, and knows the digits of other scripts as well.
+    return key.rstrip("0123456789") if key.isascii() else _TRAILING_DIGITS.sub("", key)
 
 
 def check_keyword(key: str, value: str, *, official_account_template: bool) -> Iterator[Finding]:
