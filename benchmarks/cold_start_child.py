@@ -4,19 +4,19 @@ No ``site``, no ``PYTHON…`` variables, no writing of byte code: as in Lambda, 
 """
 
 # What Lambda's own runtime client has imported before it looks at a handler (awslambdaric/bootstrap.py).
-import base64  # noqa: F401
-import datetime  # noqa: F401, ICN001
-import decimal  # noqa: F401
+import base64  # noqa: F401 - only to be there
+import datetime  # noqa: F401, ICN001 - only to be there
+import decimal  # noqa: F401 - only to be there
 import importlib
 import json
-import logging  # noqa: F401
+import logging  # noqa: F401 - only to be there
 import os
-import re  # noqa: F401
+import re  # noqa: F401 - only to be there
 import sys
 import time
-import traceback  # noqa: F401
-import uuid  # noqa: F401
-import warnings  # noqa: F401
+import traceback  # noqa: F401 - only to be there
+import uuid  # noqa: F401 - only to be there
+import warnings  # noqa: F401 - only to be there
 from pathlib import Path
 
 _OK = 200

@@ -94,7 +94,7 @@ class Product(_Way):
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
         from wechat_notify.core.messages import parse_message  # noqa: PLC0415 - only in this worker
-        from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415
+        from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415 - only in this worker
 
         self._client = WeChatClient(self.base_url)
         self._messages = [parse_message(events.message(index))[0] for index in range(256)]
@@ -111,7 +111,7 @@ class PooledTransport(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechat_notify.wechat.transport import PooledTransport as Transport  # noqa: PLC0415
+        from wechat_notify.wechat.transport import PooledTransport as Transport  # noqa: PLC0415 - only in this worker
 
         self._transport = Transport(self.base_url)
 
@@ -127,7 +127,7 @@ class Wechatpy(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechatpy import WeChatClient  # noqa: PLC0415
+        from wechatpy import WeChatClient  # noqa: PLC0415 - only in this worker
 
         self._client = WeChatClient("wx3c2f1e0d9b8a7654", "", access_token=TOKEN, timeout=5)
         self._client.API_BASE_URL = self.base_url + "/cgi-bin/"
@@ -147,7 +147,7 @@ class Session(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        import requests  # noqa: PLC0415
+        import requests  # noqa: PLC0415 - only in this worker
 
         self._session = requests.Session()
         _make_room(self._session, connections)
