@@ -33,8 +33,8 @@ drop it, and a message written to a dead connection counts as possibly sent."""
 _IDLE_CONNECTIONS = 128
 _ANSWER_BYTES_MOST = 64 * 1024
 """Of content, compressed and not."""
-_CHUNKED_BYTES_MOST = 8 * _ANSWER_BYTES_MOST
-"""With the framing: chunks of one byte take six."""
+_CHUNKED_TIMES_MOST = 8
+"""As much of it with the framing: chunks of one byte take six."""
 _HEAD_BYTES_MOST = 16 * 1024
 """For interim answers and the real one together, and for trailers again."""
 _LINE_BYTES_MOST = 4096
@@ -68,6 +68,28 @@ class Response(NamedTuple):
 
     status: int
     content: bytes
+
+
+class Answer(NamedTuple):
+    """A ``Response`` with its head, for services that say something there."""
+
+    status: int
+    content: bytes
+    head: bytes
+
+    def field(self, name: str) -> str:
+        """The first field of that name, empty where there is none; white space around it is gone."""
+        found = re.search(rb"\r\n%b:([^\r]*)" % re.escape(name.encode()), self.head, re.IGNORECASE)
+        return found[1].strip(b" \t").decode("latin-1") if found else ""
+
+
+class Limits(NamedTuple):
+    """What one server is given, in seconds and bytes; the constants above say what each is about."""
+
+    connect_timeout: float = _CONNECT_TIMEOUT
+    read_timeout: float = _READ_TIMEOUT
+    answer_timeout: float = _ANSWER_TIMEOUT
+    answer_bytes_most: int = _ANSWER_BYTES_MOST
 
 
 class TransportError(Exception):
@@ -104,6 +126,29 @@ class _FaultError(Exception):
     """Its text is the reason of a ``TransportError``."""
 
 
+class Trust:
+    """The CA certificates that transports trust, loaded on first use and once for all who share them.
+
+    Parameters
+    ----------
+    path : str, optional
+        Other certificates than the system's: a file, or a directory with their hashes as names (which
+        costs nothing to load, where a file takes 15 ms of the first connection).
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+
+    def context(self) -> ssl.SSLContext:
+        """The context of every connection."""
+        with self._lock:  # or each thread of a cold start would load the certificates
+            if self._context is None:
+                self._context = _tls_context(self._path)
+            return self._context
+
+
 class _Address(NamedTuple):
     tls: bool
     host: str
@@ -122,19 +167,21 @@ class PooledTransport:
     ----------
     base_url : str
         Scheme, host, and perhaps a port and a path, such as ``https://api.weixin.qq.com``.
-    trust : str, optional
-        The CA certificates to trust instead of the system's: a file, or a directory with their hashes
-        as names (which costs nothing to load, where a file takes 15 ms of the first connection).
+    trust : str or Trust, optional
+        The CA certificates to trust instead of the system's, or those shared with other transports.
+    limits : Limits, optional
+        Other limits than WeChat's.
     """
 
-    def __init__(self, base_url: str, *, trust: str | None = None) -> None:
+    def __init__(
+        self, base_url: str, *, trust: str | Trust | None = None, limits: Limits | None = None
+    ) -> None:
         self._address = _parse(base_url)
-        self._trust = trust
-        self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
+        self._trust = trust if isinstance(trust, Trust) else Trust(trust)
+        self._limits = limits
         # Its ends are atomic, so it has no lock, which a fork at the wrong moment would leave held for ever.
         self._idle: deque[_Connection] = deque()
-        self._start = self._middle = b""
+        self._start = self._middle = self._named = b""
         if self._address:
             self._start = f"POST {self._address.prefix}".encode()
             # To decompress a hundred bytes takes longer than to receive them as they are.
@@ -143,15 +190,32 @@ class PooledTransport:
                 "Content-Type: application/json; charset=utf-8\r\nAccept: application/json\r\n"
                 "Accept-Encoding: identity\r\nUser-Agent: wechat-notify\r\nContent-Length: "
             ).encode()
+            self._named = (
+                f" HTTP/1.1\r\nHost: {self._address.host_header}\r\n"
+                "Accept-Encoding: identity\r\nUser-Agent: wechat-notify\r\n"
+            ).encode()
+
+    @property
+    def host(self) -> str:
+        """What stands in the ``Host`` field, empty where the base URL is none."""
+        return self._address.host_header if self._address else ""
 
     def post(self, path: str, body: bytes) -> Response:
         """Send JSON once and read the answer, following no redirect; raises ``TransportError`` only."""
         answer = self._attempt(path, body)
-        if isinstance(answer, Response):
-            return answer
+        if isinstance(answer, tuple):
+            return answer[0]
         # The access token is in the path. Raised here, with no error behind it and these two gone, the
         # traceback has no frame of this module that knows it.
         del path, body
+        raise answer
+
+    def post_with(self, fields: bytes, path: str, body: bytes) -> Answer:
+        """``post`` with fields of one's own, each ended by CR LF, in place of those that say JSON."""
+        answer = self._attempt(path, body, fields)
+        if isinstance(answer, tuple):
+            return Answer(*answer[0], answer[1])
+        del fields, path, body  # as above
         raise answer
 
     def close(self) -> None:
@@ -159,15 +223,18 @@ class PooledTransport:
         while connection := self._pop():
             connection.close()
 
-    def _attempt(self, path: str, body: bytes) -> Response | TransportError:
+    def _attempt(
+        self, path: str, body: bytes, fields: bytes | None = None
+    ) -> tuple[Response, bytes] | TransportError:
         connection: _Connection | None = None
         address = self._address
         if address is None or not _PATH.fullmatch(path):
             return TransportError("InvalidURL", may_have_arrived=False, passing=False)
         try:
-            request = b"%b%b%b%d\r\n\r\n%b" % (self._start, path.encode(), self._middle, len(body), body)
+            middle = self._middle if fields is None else b"%b%bContent-Length: " % (self._named, fields)
+            request = b"%b%b%b%d\r\n\r\n%b" % (self._start, path.encode(), middle, len(body), body)
             connection = self._reuse() or self._connect(address)
-            return connection.exchange(request)
+            return connection.exchange(request), connection.head
         except _FaultError as fault:
             return TransportError(str(fault), may_have_arrived=connection is not None)
         except Exception as unforeseen:  # noqa: BLE001 - whatever it is, its text and traceback may know the path
@@ -212,7 +279,8 @@ class PooledTransport:
         reason = "NameResolutionError"
         for family, kind, protocol, _, place in places:
             try:
-                return _Connection(self._open(address, socket.socket(family, kind, protocol), place))
+                opened = self._open(address, socket.socket(family, kind, protocol), place)
+                return _Connection(opened, self._limits)
             except _FaultError as fault:
                 reason = str(fault)
             except TimeoutError:
@@ -230,10 +298,10 @@ class PooledTransport:
             if address.tls:
                 # Before it is connected: given a connected one whose peer has gone already, wrap_socket
                 # makes no handshake and says nothing (or loses the socket, in Python 3.11).
-                opened = self._tls().wrap_socket(
+                opened = self._trust.context().wrap_socket(
                     opened, server_hostname=address.host.encode(), do_handshake_on_connect=False
                 )
-            opened.settimeout(_CONNECT_TIMEOUT)
+            opened.settimeout(self._limits.connect_timeout if self._limits else _CONNECT_TIMEOUT)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opened.connect(place)
             if address.tls:
@@ -243,12 +311,6 @@ class PooledTransport:
             raise
         return opened
 
-    def _tls(self) -> ssl.SSLContext:
-        with self._lock:  # or each thread of a cold start would load the certificates
-            if self._context is None:
-                self._context = _tls_context(self._trust)
-            return self._context
-
 
 class _Connection:
     """A connection in the hands of one thread, or in the pool."""
@@ -256,16 +318,23 @@ class _Connection:
     __slots__ = (
         "_deadline",
         "_idle_most",
+        "_limits",
+        "_most",
         "_poll",
         "_process",
+        "_read_timeout",
         "_socket",
         "_timeout",
         "_used_at",
+        "head",
         "reusable",
     )
 
-    def __init__(self, opened: socket.socket) -> None:
+    def __init__(self, opened: socket.socket, limits: Limits | None = None) -> None:
         self._socket = opened
+        self._limits = limits
+        self._read_timeout = 0.0
+        self._most = 0
         self._timeout = opened.gettimeout()
         self._poll = select.poll()
         self._poll.register(opened, select.POLLIN)
@@ -273,6 +342,8 @@ class _Connection:
         self._deadline = 0.0
         self._used_at = 0.0
         self._idle_most = 0.0
+        self.head = b""
+        """The last answer's."""
         self.reusable = False
         """Whether the last answer was read to its end, and nothing stands against another request."""
 
@@ -290,8 +361,13 @@ class _Connection:
     def exchange(self, request: bytes) -> Response:
         """Write a request once and read its answer; raises ``_FaultError``."""
         self.reusable = False
-        self._wait_for(_READ_TIMEOUT)
-        self._deadline = time.monotonic() + _ANSWER_TIMEOUT
+        limits = self._limits
+        if limits is None:
+            self._read_timeout, self._most, seconds = _READ_TIMEOUT, _ANSWER_BYTES_MOST, _ANSWER_TIMEOUT
+        else:
+            _, self._read_timeout, seconds, self._most = limits
+        self._wait_for(self._read_timeout)
+        self._deadline = time.monotonic() + seconds
         unwritten = self._write(request)
         if not unwritten:
             return self._read(self._receive())
@@ -308,7 +384,7 @@ class _Connection:
         try:
             written = self._socket.send(request)
             while written < len(request):
-                self._wait_for(min(_READ_TIMEOUT, self._left("WriteTimeout")))
+                self._wait_for(min(self._read_timeout, self._left("WriteTimeout")))
                 written += self._socket.send(memoryview(request)[written:])
         except _FaultError as fault:
             return str(fault)
@@ -342,7 +418,7 @@ class _Connection:
 
     def _more(self) -> bytes:
         """The next piece of an answer that has begun, nothing at its end."""
-        self._wait_for(min(_READ_TIMEOUT, self._left("AnswerTimeout")))
+        self._wait_for(min(self._read_timeout, self._left("AnswerTimeout")))
         return self._receive()
 
     def _fill(self, buffer: bytearray, most: int) -> None:
@@ -375,10 +451,11 @@ class _Connection:
         content, rest = self._content(status, fields, received[head.end() :])
         coding = fields.get(b"content-encoding")
         if coding and content:
-            content = _decoded(content, coding)
+            content = _decoded(content, coding, self._most)
         self._used_at = time.time()
         self._idle_most = _kept_for(head, fields)
         self.reusable = rest == b"" and self._idle_most > 0
+        self.head = head[0]
         return Response(status, content)
 
     def _rest_of_head(self, received: bytes, heads: int) -> bytes:
@@ -414,7 +491,7 @@ class _Connection:
         if not _LENGTH.fullmatch(length):  # two of them are joined by a comma
             raise _FaultError("AnswerUnreadable")
         most = int(length)
-        if most > _ANSWER_BYTES_MOST:
+        if most > self._most:
             raise _FaultError("AnswerTooLarge")
         if len(begun) < most:
             buffer = bytearray(begun)
@@ -424,7 +501,7 @@ class _Connection:
         return begun[:most], begun[most:]
 
     def _until_the_end(self, buffer: bytearray) -> bytes:
-        while len(buffer) <= _ANSWER_BYTES_MOST:
+        while len(buffer) <= self._most:
             piece = self._more()
             if not piece:
                 return bytes(buffer)
@@ -442,11 +519,11 @@ class _Connection:
             size = int(chunk[1], 16)
             if size == 0:
                 break
-            if len(content) + size > _ANSWER_BYTES_MOST:
+            if len(content) + size > self._most:
                 raise _FaultError("AnswerTooLarge")
             end = at + size
             while len(buffer) < end + 2:
-                self._fill(buffer, _CHUNKED_BYTES_MOST)
+                self._fill(buffer, _CHUNKED_TIMES_MOST * self._most)
             content += buffer[at:end]
             if buffer[end : end + 2] != b"\r\n":
                 raise _FaultError("AnswerUnreadable")
@@ -464,7 +541,7 @@ class _Connection:
         while (end := buffer.find(b"\r\n", at)) < 0:
             if len(buffer) - at > _LINE_BYTES_MOST:
                 raise _FaultError("AnswerUnreadable")
-            self._fill(buffer, _CHUNKED_BYTES_MOST)
+            self._fill(buffer, _CHUNKED_TIMES_MOST * self._most)
         return bytes(buffer[at:end]), end + 2
 
 
@@ -557,7 +634,7 @@ def _kept_for(head: re.Match[bytes], fields: dict[bytes, bytes]) -> float:
     return min(_IDLE_MOST, 0.8 * int(told[1])) if told else _IDLE_MOST
 
 
-def _decoded(content: bytes, coding: bytes) -> bytes:
+def _decoded(content: bytes, coding: bytes, most: int) -> bytes:
     """The content without its compression, of which there is one layer at most."""
     if coding == b"identity":
         return content
@@ -573,10 +650,10 @@ def _decoded(content: bytes, coding: bytes) -> bytes:
         raise _FaultError("AnswerUnreadable")
     decompressor = zlib.decompressobj(window)
     try:
-        decoded = decompressor.decompress(content, _ANSWER_BYTES_MOST + 1)
+        decoded = decompressor.decompress(content, most + 1)
     except zlib.error:
         raise _FaultError("AnswerUnreadable") from None
-    if len(decoded) > _ANSWER_BYTES_MOST:
+    if len(decoded) > most:
         raise _FaultError("AnswerTooLarge")
     if not decompressor.eof or decompressor.unused_data:
         raise _FaultError("AnswerUnreadable")
