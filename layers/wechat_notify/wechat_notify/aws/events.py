@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from wechat_notify.aws.clients import batches, call
+from wechat_notify.aws.batches import batches
+from wechat_notify.aws.calls import Caller
 from wechat_notify.core.outcomes import Notice, StorageError
 
 _SOURCE = "wechat-notify"
@@ -15,7 +16,8 @@ _SOURCE = "wechat-notify"
 class EventBus:
     """One EventBridge bus, by its name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, aws: Caller, name: str) -> None:
+        self._aws = aws
         self._name = name
 
     def publish(self, notices: Sequence[Notice]) -> int:
@@ -26,7 +28,7 @@ class EventBus:
         failed = 0
         for batch in batches(map(self._entry, notices), _size):
             try:
-                answer = call("events", "put_events", "publish the events", Entries=batch)
+                answer = self._aws.call("events", "PutEvents", "publish the events", Entries=batch)
             except StorageError:
                 answer = {}
             failed += len(batch) - sum("EventId" in entry for entry in answer.get("Entries", []))

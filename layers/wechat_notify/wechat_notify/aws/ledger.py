@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from wechat_notify.aws.clients import call, put_if
+from wechat_notify.aws.calls import Caller
 from wechat_notify.core.circuits import AccountCircuits
 from wechat_notify.core.envelope import is_account_name
 from wechat_notify.core.ledger import Entry
@@ -40,20 +40,30 @@ class LedgerTable:
 
     Parameters
     ----------
+    aws : Caller
+        The way to DynamoDB.
     table_name : str
         The table, whose only key is ``pk``.
     retention_seconds : float
         For how long an entry is kept after its last change and its expiry, circuits after they are over.
-    now : Callable
-        Seconds since the epoch.
+    now, sleep : Callable
+        Seconds since the epoch; a pause.
     """
 
     def __init__(
-        self, table_name: str, retention_seconds: float, *, now: Callable[[], float] = time.time
+        self,
+        aws: Caller,
+        table_name: str,
+        retention_seconds: float,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._aws = aws
         self._table_name = table_name
         self._retention_seconds = retention_seconds
         self._now = now
+        self._sleep = sleep
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise what stands there."""
@@ -80,7 +90,7 @@ class LedgerTable:
     def _put(self, kind: _Kind[T], value: T, over: float, *, patient: bool = False) -> T | None:
         item = kind.to_item(value) | {"ttl": _attribute(math.ceil(over + self._retention_seconds))}
         for _ in range(2):
-            there = put_if(
+            there = self._aws.put_if(
                 "attribute_not_exists(pk) OR version = :previous",
                 kind.writing,
                 patient=patient,
@@ -97,9 +107,9 @@ class LedgerTable:
         raise StorageError(kind.writing, "Contended")
 
     def _read(self, kind: _Kind[T], key: str) -> T | None:
-        answer = call(
+        answer = self._aws.call(
             "dynamodb",
-            "get_item",
+            "GetItem",
             kind.reading,
             TableName=self._table_name,
             Key={"pk": _attribute(key)},
@@ -113,13 +123,13 @@ class LedgerTable:
             self._table_name: {"Keys": [{"pk": _attribute(key)} for key in keys], "ConsistentRead": True}
         }
         for pause in (*_PAUSES, None):
-            answer = call("dynamodb", "batch_get_item", _CIRCUITS.reading, RequestItems=request)
+            answer = self._aws.call("dynamodb", "BatchGetItem", _CIRCUITS.reading, RequestItems=request)
             items += answer["Responses"].get(self._table_name, [])
             request = answer.get("UnprocessedKeys")
             if not request:
                 return items
             if pause:
-                time.sleep(pause)
+                self._sleep(pause)
         raise StorageError(_CIRCUITS.reading, "UnprocessedKeys")
 
 

@@ -6,11 +6,10 @@ It runs with a reserved concurrency of one, so being throttled means that a refr
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from wechat_notify.aws.clients import client, error_code
+from wechat_notify.aws.calls import NO_ANSWER_YET, Caller
 from wechat_notify.core.outcomes import (
     RefresherBusyError,
     StorageError,
@@ -20,13 +19,15 @@ from wechat_notify.core.outcomes import (
 )
 from wechat_notify.core.tokens import AccessToken
 
-_BUSY = frozenset({"TooManyRequestsException", "ReadTimeoutError"})
+_ACTION = "ask for a token"
+_BUSY = frozenset({"TooManyRequestsException", *NO_ANSWER_YET})
 
 
 class RefreshFunction:
     """The token_refresh function, by its name."""
 
-    def __init__(self, function_name: str) -> None:
+    def __init__(self, aws: Caller, function_name: str) -> None:
+        self._aws = aws
         self._function_name = function_name
 
     def ask(self, account: str, rejected: str | None) -> AccessToken:
@@ -45,18 +46,14 @@ class RefreshFunction:
         """
         request = json.dumps({"account": account, "rejected": rejected})
         try:
-            answer = client("lambda").invoke(FunctionName=self._function_name, Payload=request)
-            payload = answer["Payload"].read()
-            if not answer.get("FunctionError"):
-                return _token(account, json.loads(payload))
-            code = "FunctionError"  # its payload is an error's text and traceback: left where it is
-        except (BotoCoreError, ClientError) as error:
-            code = error_code(error)
-        except (ValueError, KeyError, TypeError):
-            code = "UnreadableAnswer"
-        if code in _BUSY:
-            raise RefresherBusyError(account)
-        raise StorageError("ask for a token", code)
+            answer = self._aws.invoke(self._function_name, request, _ACTION)
+        except StorageError as error:
+            if error.code in _BUSY:
+                raise RefresherBusyError(account) from None
+            raise
+        with suppress(ValueError, KeyError, TypeError):
+            return _token(account, json.loads(answer))
+        raise StorageError(_ACTION, "UnreadableAnswer")
 
 
 def _token(account: str, result: dict[str, Any]) -> AccessToken:

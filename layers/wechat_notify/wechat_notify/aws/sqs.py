@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wechat_notify.aws.clients import batches, call
+from wechat_notify.aws.batches import batches
+from wechat_notify.aws.calls import Caller
 from wechat_notify.core.outcomes import Later, StorageError
 
 
@@ -17,14 +18,15 @@ class Queue:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, aws: Caller, url: str) -> None:
+        self._aws = aws
         self._url = url
 
     def send(self, body: str, *, group: str | None = None, **attributes: str) -> None:
         """Put a message on the queue, with string message attributes."""
-        call(
+        self._aws.call(
             "sqs",
-            "send_message",
+            "SendMessage",
             "put the message on the queue",
             QueueUrl=self._url,
             **_message(body, group, attributes),
@@ -43,9 +45,9 @@ class Queue:
                 for index, item in batch
             ]
             try:
-                answer = call(
+                answer = self._aws.call(
                     "sqs",
-                    "send_message_batch",
+                    "SendMessageBatch",
                     "put the messages on the queue",
                     QueueUrl=self._url,
                     Entries=entries,
@@ -58,9 +60,9 @@ class Queue:
 
     def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
         """Make a received message visible again after so many seconds (its visibility timeout)."""
-        call(
+        self._aws.call(
             "sqs",
-            "change_message_visibility",
+            "ChangeMessageVisibility",
             "set the visibility timeout",
             QueueUrl=self._url,
             ReceiptHandle=receipt_handle,

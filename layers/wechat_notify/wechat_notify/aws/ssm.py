@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from wechat_notify.aws.clients import call
+from wechat_notify.aws.calls import Caller
 from wechat_notify.core.envelope import is_account_name
 from wechat_notify.core.outcomes import StorageError, UnknownAccountError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
@@ -40,14 +40,17 @@ class AppCredentials(BaseModel):
 class StoredTokens:
     """The sender's side: reads one account's token and nothing else."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, aws: Caller, path: str) -> None:
+        self._aws = aws
         self._path = path
 
     def read(self, account: str) -> AccessToken | None:
         """The stored token, None where there is none; raises ``StorageError``."""
         name = f"{self._path}/{account}/{_ACCESS_TOKEN}"
         try:
-            answer = call("ssm", "get_parameter", "read the access token", Name=name, WithDecryption=True)
+            answer = self._aws.call(
+                "ssm", "GetParameter", "read the access token", Name=name, WithDecryption=True
+            )
         except StorageError as error:
             if error.code == "ParameterNotFound":
                 return None
@@ -60,13 +63,16 @@ class Accounts:
 
     Parameters
     ----------
+    aws : Caller
+        The way to SSM.
     path : str
         The parameter path under which accounts are stored.
     source : Callable
         Where a token comes from, by the credentials.
     """
 
-    def __init__(self, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
+    def __init__(self, aws: Caller, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
+        self._aws = aws
         self._path = path
         self._source = source
 
@@ -77,7 +83,7 @@ class Accounts:
         names = [f"{self._path}/{account}/{name}" for name in (_CREDENTIALS, _ACCESS_TOKEN)]
         values = {
             parameter["Name"].rpartition("/")[2]: parameter["Value"]
-            for parameter in _read("get_parameters", "read the account", Names=names)["Parameters"]
+            for parameter in self._read("GetParameters", "read the account", Names=names)["Parameters"]
         }
         if _CREDENTIALS not in values:
             raise UnknownAccountError(account)
@@ -88,8 +94,8 @@ class Accounts:
         found: dict[str, dict[str, str]] = {}
         page: dict[str, Any] = {}
         while True:
-            answer = _read(
-                "get_parameters_by_path", "list the accounts", Path=self._path, Recursive=True, **page
+            answer = self._read(
+                "GetParametersByPath", "list the accounts", Path=self._path, Recursive=True, **page
             )
             for parameter in answer["Parameters"]:
                 account, _, name = parameter["Name"].removeprefix(f"{self._path}/").partition("/")
@@ -103,9 +109,9 @@ class Accounts:
 
     def save(self, account: str, token: AccessToken) -> None:
         """Replace the stored token; raises ``StorageError``."""
-        call(
+        self._aws.call(
             "ssm",
-            "put_parameter",
+            "PutParameter",
             "store the access token",
             patient=True,
             Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
@@ -113,6 +119,9 @@ class Accounts:
             Type="SecureString",
             Overwrite=True,
         )
+
+    def _read(self, operation: str, action: str, **request: Any) -> Any:
+        return self._aws.call("ssm", operation, action, patient=True, WithDecryption=True, **request)
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
         source, problem = None, None
@@ -128,10 +137,6 @@ class Accounts:
                 problem = f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {", ".join(fields)}'
         token = _token(values[_ACCESS_TOKEN]) if _ACCESS_TOKEN in values else None
         return Account(account, source, token, problem)
-
-
-def _read(method: str, action: str, **request: Any) -> Any:
-    return call("ssm", method, action, patient=True, WithDecryption=True, **request)
 
 
 @cache

@@ -21,9 +21,9 @@ from wechat_notify.core.outcomes import (
     TokenUnavailableError,
 )
 from wechat_notify.core.tokens import Grant
+from wechat_notify.transport import Transport, TransportError
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import RetryHint, advice, holds, lookup, repeats
-from wechat_notify.wechat.transport import PooledTransport, Transport, TransportError
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
@@ -68,14 +68,12 @@ class WeChatClient:
 
     Parameters
     ----------
-    base_url : str
-        Scheme and host, such as ``https://api.weixin.qq.com`` or one of its failover domains.
-    transport : Transport, optional
-        For tests: another way to that address.
+    transport : Transport
+        The way to ``https://api.weixin.qq.com`` or one of its failover domains.
     """
 
-    def __init__(self, base_url: str, transport: Transport | None = None) -> None:
-        self._transport = transport or PooledTransport(base_url)
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def send(self, message: Message, token: str) -> Outcome:
         """Make one attempt to send; never raises for anything that WeChat or the network does."""

@@ -1,4 +1,4 @@
-"""The way to WeChat for the hot path: one POST at a time over pooled connections.
+"""The way to WeChat and to AWS: one POST at a time over pooled connections.
 
 It is strict where HTTP/1.1 (RFC 9112) lets a client choose: what is malformed or ambiguous is refused as
 a whole, and its connection is not used again, so that no byte of one answer is read as part of another.
@@ -20,19 +20,12 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import ssl
 
-_CONNECT_TIMEOUT = 2.0
-"""Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
 _CONNECT_ALL = 6.0
 """Seconds after which no further address is tried."""
-_READ_TIMEOUT = 5.0
-_ANSWER_TIMEOUT = 6.0
-"""Seconds from the first byte written to the last one read: each read has the read timeout anew."""
 _IDLE_MOST = 20.0
 """Seconds after which an idle connection is not used again. A frozen Lambda does not see a gateway
 drop it, and a message written to a dead connection counts as possibly sent."""
 _IDLE_CONNECTIONS = 128
-_ANSWER_BYTES_MOST = 64 * 1024
-"""Of content, compressed and not."""
 _CHUNKED_TIMES_MOST = 8
 """As much of it with the framing: chunks of one byte take six."""
 _HEAD_BYTES_MOST = 16 * 1024
@@ -84,12 +77,22 @@ class Answer(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What one server is given, in seconds and bytes; the constants above say what each is about."""
+    """How long one server may take, in seconds, and how much it may answer; these are WeChat's.
 
-    connect_timeout: float = _CONNECT_TIMEOUT
-    read_timeout: float = _READ_TIMEOUT
-    answer_timeout: float = _ANSWER_TIMEOUT
-    answer_bytes_most: int = _ANSWER_BYTES_MOST
+    ``connect_timeout``
+        For the TCP connection to one address, and the same again for the TLS handshake.
+    ``read_timeout``
+        For each read.
+    ``answer_timeout``
+        From the first byte written to the last one read.
+    ``answer_bytes_most``
+        Bytes of content, compressed and not.
+    """
+
+    connect_timeout: float = 2.0
+    read_timeout: float = 5.0
+    answer_timeout: float = 6.0
+    answer_bytes_most: int = 64 * 1024
 
 
 class TransportError(Exception):
@@ -167,18 +170,16 @@ class PooledTransport:
     ----------
     base_url : str
         Scheme, host, and perhaps a port and a path, such as ``https://api.weixin.qq.com``.
-    trust : str or Trust, optional
-        The CA certificates to trust instead of the system's, or those shared with other transports.
+    trust : Trust, optional
+        The CA certificates to trust, shared with other transports; the system's without it.
     limits : Limits, optional
         Other limits than WeChat's.
     """
 
-    def __init__(
-        self, base_url: str, *, trust: str | Trust | None = None, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, base_url: str, trust: Trust | None = None, limits: Limits | None = None) -> None:
         self._address = _parse(base_url)
-        self._trust = trust if isinstance(trust, Trust) else Trust(trust)
-        self._limits = limits
+        self._trust = trust or Trust()
+        self._limits = limits or Limits()
         # Its ends are atomic, so it has no lock, which a fork at the wrong moment would leave held for ever.
         self._idle: deque[_Connection] = deque()
         self._start = self._middle = self._named = b""
@@ -301,7 +302,7 @@ class PooledTransport:
                 opened = self._trust.context().wrap_socket(
                     opened, server_hostname=address.host.encode(), do_handshake_on_connect=False
                 )
-            opened.settimeout(self._limits.connect_timeout if self._limits else _CONNECT_TIMEOUT)
+            opened.settimeout(self._limits.connect_timeout)
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             opened.connect(place)
             if address.tls:
@@ -319,10 +320,8 @@ class _Connection:
         "_deadline",
         "_idle_most",
         "_limits",
-        "_most",
         "_poll",
         "_process",
-        "_read_timeout",
         "_socket",
         "_timeout",
         "_used_at",
@@ -330,11 +329,9 @@ class _Connection:
         "reusable",
     )
 
-    def __init__(self, opened: socket.socket, limits: Limits | None = None) -> None:
+    def __init__(self, opened: socket.socket, limits: Limits) -> None:
         self._socket = opened
         self._limits = limits
-        self._read_timeout = 0.0
-        self._most = 0
         self._timeout = opened.gettimeout()
         self._poll = select.poll()
         self._poll.register(opened, select.POLLIN)
@@ -361,13 +358,8 @@ class _Connection:
     def exchange(self, request: bytes) -> Response:
         """Write a request once and read its answer; raises ``_FaultError``."""
         self.reusable = False
-        limits = self._limits
-        if limits is None:
-            self._read_timeout, self._most, seconds = _READ_TIMEOUT, _ANSWER_BYTES_MOST, _ANSWER_TIMEOUT
-        else:
-            _, self._read_timeout, seconds, self._most = limits
-        self._wait_for(self._read_timeout)
-        self._deadline = time.monotonic() + seconds
+        self._wait_for(self._limits.read_timeout)
+        self._deadline = time.monotonic() + self._limits.answer_timeout
         unwritten = self._write(request)
         if not unwritten:
             return self._read(self._receive())
@@ -384,7 +376,7 @@ class _Connection:
         try:
             written = self._socket.send(request)
             while written < len(request):
-                self._wait_for(min(self._read_timeout, self._left("WriteTimeout")))
+                self._wait_for(min(self._limits.read_timeout, self._left("WriteTimeout")))
                 written += self._socket.send(memoryview(request)[written:])
         except _FaultError as fault:
             return str(fault)
@@ -418,7 +410,7 @@ class _Connection:
 
     def _more(self) -> bytes:
         """The next piece of an answer that has begun, nothing at its end."""
-        self._wait_for(min(self._read_timeout, self._left("AnswerTimeout")))
+        self._wait_for(min(self._limits.read_timeout, self._left("AnswerTimeout")))
         return self._receive()
 
     def _fill(self, buffer: bytearray, most: int) -> None:
@@ -451,7 +443,7 @@ class _Connection:
         content, rest = self._content(status, fields, received[head.end() :])
         coding = fields.get(b"content-encoding")
         if coding and content:
-            content = _decoded(content, coding, self._most)
+            content = _decoded(content, coding, self._limits.answer_bytes_most)
         self._used_at = time.time()
         self._idle_most = _kept_for(head, fields)
         self.reusable = rest == b"" and self._idle_most > 0
@@ -491,7 +483,7 @@ class _Connection:
         if not _LENGTH.fullmatch(length):  # two of them are joined by a comma
             raise _FaultError("AnswerUnreadable")
         most = int(length)
-        if most > self._most:
+        if most > self._limits.answer_bytes_most:
             raise _FaultError("AnswerTooLarge")
         if len(begun) < most:
             buffer = bytearray(begun)
@@ -501,7 +493,7 @@ class _Connection:
         return begun[:most], begun[most:]
 
     def _until_the_end(self, buffer: bytearray) -> bytes:
-        while len(buffer) <= self._most:
+        while len(buffer) <= self._limits.answer_bytes_most:
             piece = self._more()
             if not piece:
                 return bytes(buffer)
@@ -519,11 +511,11 @@ class _Connection:
             size = int(chunk[1], 16)
             if size == 0:
                 break
-            if len(content) + size > self._most:
+            if len(content) + size > self._limits.answer_bytes_most:
                 raise _FaultError("AnswerTooLarge")
             end = at + size
             while len(buffer) < end + 2:
-                self._fill(buffer, _CHUNKED_TIMES_MOST * self._most)
+                self._fill(buffer, _CHUNKED_TIMES_MOST * self._limits.answer_bytes_most)
             content += buffer[at:end]
             if buffer[end : end + 2] != b"\r\n":
                 raise _FaultError("AnswerUnreadable")
@@ -541,7 +533,7 @@ class _Connection:
         while (end := buffer.find(b"\r\n", at)) < 0:
             if len(buffer) - at > _LINE_BYTES_MOST:
                 raise _FaultError("AnswerUnreadable")
-            self._fill(buffer, _CHUNKED_TIMES_MOST * self._most)
+            self._fill(buffer, _CHUNKED_TIMES_MOST * self._limits.answer_bytes_most)
         return bytes(buffer[at:end]), end + 2
 
 

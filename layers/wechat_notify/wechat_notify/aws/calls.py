@@ -1,7 +1,8 @@
 """Calls to AWS without its SDK: JSON over pooled connections, signed with Signature Version 4.
 
 A call of boto3's takes 0.7 ms of CPU, one of these 0.04; and boto3's import with its first clients takes
-130 ms and 29 MB more. Here stands what the senders call, and no more. Error codes are AWS's, as botocore
+130 ms and 29 MB more (docs/decisions.md, 27). Here stands what the functions need, and no more: Lambda's
+environment has region and credentials, which last as long as the process. Error codes are AWS's, as botocore
 reads them off the same answers; where there is no answer, they are the transport's reasons. Nothing else of
 an answer gets into an error.
 
@@ -15,19 +16,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib
 import json
-import os
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from wechat_notify.core.outcomes import StorageError
+from wechat_notify.transport import Answer, Limits, PooledTransport, TransportError, Trust
 
 Service = Literal["dynamodb", "events", "lambda", "sqs", "ssm"]
 
@@ -58,8 +57,6 @@ _REST_TIMEOUT = 0.5
 """Seconds beyond the read timeout in which an answer that has begun must end."""
 _ANSWER_BYTES_MOST = 17 * 2**20
 """BatchGetItem answers up to 16 MB."""
-_SKEW_LEAST = 240.0
-"""Seconds by which a clock must be wrong for that to be the matter; AWS forgives five minutes."""
 
 _OK = 200
 _PASSING_STATUS = frozenset({429, 500, 502, 503, 504, 509})
@@ -84,17 +81,6 @@ _PASSING = frozenset(
     }
 )
 """botocore's retries/standard.py and data/_retry.json."""
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
-_SKEWED = frozenset(
-    {
-        "InvalidSignatureException",
-        "RequestExpired",
-        "RequestInTheFuture",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-    }
-)
-"""What may mean a wrong clock: as AWS's SDK for JavaScript has it (isClockSkewError)."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _IN_A_FIELD = re.compile(r"[!-~]+")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
@@ -103,7 +89,7 @@ _REGION = re.compile(r"[a-z0-9-]{1,40}")
 class _Reply(NamedTuple):
     """AWS's answer, and the object that it is where one was asked for."""
 
-    answer: Any
+    answer: Answer
     object: dict[str, Any]
 
 
@@ -112,7 +98,7 @@ class _Refusal(NamedTuple):
 
     code: str
     passing: bool = False
-    answer: Any = None
+    answer: Answer | None = None
 
 
 class _UnableError(Exception):
@@ -142,11 +128,6 @@ class Credentials:
                 self._keys = {}
             self._keys[scope] = key
         return key
-
-    def is_same(self, other: Credentials) -> bool:
-        """Whether a request that was refused for the one would be refused for the other."""
-        mine, others = ((of.access_key, of.secret_key, of.token) for of in (self, other))
-        return mine == others
 
 
 def sign(
@@ -186,65 +167,23 @@ def sign(
     ).encode()
 
 
-class Keyring:
-    """The credentials of this process: the environment's, or else what botocore finds elsewhere.
-
-    Lambda puts them into the environment, as everybody does who has none of AWS's own places to look.
-    """
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self._lock = threading.Lock()
-        self._credentials: Credentials | None = None
-        self._chain: Any = None
-
-    def credentials(self) -> Credentials:
-        """The present ones; raises an ``_UnableError``, or what botocore raises."""
-        if self._credentials and self._chain is None:
-            return self._credentials
-        with self._lock:
-            found = self._from_environment() or self._from_chain()
-            if not (self._credentials and found.is_same(self._credentials)):
-                self._credentials = found
-            return self._credentials
-
-    def renew(self, expired: Credentials) -> bool:
-        """Look again; whether there are others now."""
-        with self._lock:
-            if self._chain is None and self._credentials is expired:
-                self._credentials = None
-        return not self.credentials().is_same(expired)
-
-    def _from_environment(self) -> Credentials | None:
-        access_key = self._environ.get("AWS_ACCESS_KEY_ID")
-        secret_key = self._environ.get("AWS_SECRET_ACCESS_KEY")
-        if not (access_key and secret_key):
-            return None
-        return _usable(access_key, secret_key, self._environ.get("AWS_SESSION_TOKEN"))
-
-    def _from_chain(self) -> Credentials:
-        if self._chain is None:
-            from botocore.session import Session  # noqa: PLC0415 - 60 ms, outside of Lambda only
-
-            self._chain = Session().get_credentials()
-            if self._chain is None:
-                raise _UnableError("NoCredentialsError")
-        found = self._chain.get_frozen_credentials()  # it renews them before they expire
-        return _usable(found.access_key, found.secret_key, found.token)
-
-
-def _usable(access_key: str, secret_key: str, token: str | None) -> Credentials:
+def _credentials(environ: Mapping[str, str]) -> Credentials:
+    access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    token = environ.get("AWS_SESSION_TOKEN")
+    if not (access_key and secret_key):
+        raise _UnableError("NoCredentialsError")
     if not _IN_A_FIELD.fullmatch(access_key) or (token and not _IN_A_FIELD.fullmatch(token)):
         raise _UnableError("InvalidCredentials")
     return Credentials(access_key, secret_key, token or None)
 
 
 class _Endpoint(NamedTuple):
-    """A service where this process finds it."""
+    """A service where this process finds it, and who calls it."""
 
     service: Service
     region: str
-    transport: Any
+    credentials: Credentials
+    transport: PooledTransport
     prefix: str
     fields: Mapping[str, str]
 
@@ -262,27 +201,32 @@ class Caller:
     ----------
     environ : Mapping
         Where region, credentials and other endpoints than AWS's own are named, as AWS's SDKs read them.
+    trust : Trust, optional
+        The CA certificates, where others load the same.
+    connect : Callable
+        For tests: another way to an address.
     now, sleep, jitter : Callable
         Seconds since the epoch; a pause; a number between two others.
     """
 
     def __init__(
         self,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str],
+        trust: Trust | None = None,
         *,
+        connect: Callable[..., Any] = PooledTransport,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._environ = environ
+        self._trust = trust or Trust()
+        self._connect = connect
         self._now = now
         self._sleep = sleep
         self._jitter = jitter
-        self._keyring = Keyring(environ)
-        self._clock_slow = 0.0
         self._lock = threading.Lock()
         self._endpoints: dict[Service, _Endpoint] = {}
-        self._trust: Any = None
 
     def call(
         self, service: Service, operation: str, action: str, *, patient: bool = False, **request: Any
@@ -315,7 +259,7 @@ class Caller:
         said = self._ask("dynamodb", _Request("PutItem", _encoded(wanted)), patient=patient)
         if not isinstance(said, _Refusal):
             return None
-        if said.code == "ConditionalCheckFailedException":
+        if said.answer and said.code == "ConditionalCheckFailedException":
             there: dict[str, Any] = (_decoded(said.answer.content) or {}).get("Item") or {}
             return there
         code = said.code
@@ -334,8 +278,7 @@ class Caller:
         elif said.answer.field("x-amz-function-error"):
             code = "FunctionError"
         else:
-            content: bytes = said.answer.content
-            return content
+            return said.answer.content
         del said  # as above; a failed function answers its error's text and traceback
         raise StorageError(action, code)
 
@@ -346,51 +289,39 @@ class Caller:
 
     def _ask(self, service: Service, request: _Request, *, patient: bool = False) -> _Reply | _Refusal:
         """An answer that is no error, or a refusal after all attempts."""
+        try:
+            endpoint = self._endpoints.get(service) or self._endpoint(service)
+        except _UnableError as error:
+            return _Refusal(str(error))
         api = _APIS[service]
         attempts = _PATIENT_ATTEMPTS if patient else api.attempts
-        mended: set[str] = set()
-        number = 0
+        number = 1
         while True:
-            try:
-                endpoint = self._endpoints.get(service) or self._endpoint(service)
-                credentials = self._keyring.credentials()
-            except _UnableError as error:
-                return _Refusal(str(error))
-            except Exception as error:  # noqa: BLE001 - whatever a source of credentials raises
-                return _Refusal(type(error).__name__)
-            clock_slow = self._clock_slow
-            said = self._attempt(endpoint, request, credentials, clock_slow)
-            if not isinstance(said, _Refusal):
-                return said
-            if said.code not in mended and self._mend(said, credentials, clock_slow):
-                mended.add(said.code)
-                continue
-            number += 1
-            if number >= attempts or not said.passing:
+            said = self._attempt(endpoint, request)
+            if not isinstance(said, _Refusal) or not said.passing or number == attempts:
                 return said
             self._sleep(self._jitter(0.0, min(_PAUSE_MOST, api.pause * 2 ** (number - 1))))
+            number += 1
 
-    def _attempt(
-        self, endpoint: _Endpoint, request: _Request, credentials: Credentials, clock_slow: float
-    ) -> _Reply | _Refusal:
+    def _attempt(self, endpoint: _Endpoint, request: _Request) -> _Reply | _Refusal:
         path, named = endpoint.prefix + request.path, endpoint.fields
         if request.operation:
             named = {**named, "x-amz-target": _APIS[endpoint.service].target + request.operation}
         fields = sign(
-            credentials,
+            endpoint.credentials,
             endpoint.service,
             endpoint.region,
             path=path if path == "/" else quote(path, safe="/~"),
             fields=named,
             body=request.body,
-            now=self._now() + clock_slow,
+            now=self._now(),
         )
         trace = self._environ.get("_X_AMZN_TRACE_ID")  # a new one for each invocation
         if trace and _IN_A_FIELD.fullmatch(trace):
             fields += f"x-amzn-trace-id: {trace}\r\n".encode()
         try:
             answer = endpoint.transport.post_with(fields, path, request.body)
-        except _transport().TransportError as error:
+        except TransportError as error:
             return _Refusal(error.reason, error.passing)
         if answer.status != _OK:
             code = _code(answer)
@@ -398,28 +329,8 @@ class Caller:
         found = _decoded(answer.content) if request.operation else {}
         return _Refusal("UnreadableAnswer") if found is None else _Reply(answer, found)
 
-    def _mend(self, refusal: _Refusal, credentials: Credentials, clock_slow: float) -> bool:
-        """Whether there is now a reason for another answer."""
-        if refusal.code in _EXPIRED:
-            try:
-                return self._keyring.renew(credentials)
-            except Exception:  # noqa: BLE001 - as above; what AWS said goes before it
-                return False
-        return refusal.code in _SKEWED and self._set_clock(refusal.answer.field("date"), clock_slow)
-
-    def _set_clock(self, date: str, clock_slow: float) -> bool:
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly ever
-
-        try:
-            slow = parsedate_to_datetime(date).timestamp() - self._now()
-        except (ValueError, OverflowError):
-            return False
-        if abs(slow - clock_slow) < _SKEW_LEAST:
-            return False
-        self._clock_slow = slow
-        return True
-
     def _endpoint(self, service: Service) -> _Endpoint:
+        """The service's endpoint, made on first use; raises ``_UnableError``."""
         api = _APIS[service]
         with self._lock:
             if service in self._endpoints:
@@ -432,23 +343,19 @@ class Caller:
                 or self._environ.get("AWS_ENDPOINT_URL")
                 or endpoint_url(service, region)
             )
+            limits = Limits(
+                _CONNECT_TIMEOUT, api.read_timeout, api.read_timeout + _REST_TIMEOUT, _ANSWER_BYTES_MOST
+            )
             parts = urlsplit(url)
-            transport = self._connect(f"{parts.scheme}://{parts.netloc}", api)
+            transport = self._connect(f"{parts.scheme}://{parts.netloc}", trust=self._trust, limits=limits)
             fields = {"content-type": api.content_type, "host": transport.host}
             if service == "sqs":
                 fields["x-amzn-query-mode"] = "true"  # or it would say its error codes otherwise
-            made = _Endpoint(service, region, transport, parts.path.rstrip("/"), fields)
+            made = _Endpoint(
+                service, region, _credentials(self._environ), transport, parts.path.rstrip("/"), fields
+            )
             self._endpoints[service] = made
             return made
-
-    def _connect(self, base_url: str, api: _Api) -> Any:
-        module = _transport()
-        if self._trust is None:
-            self._trust = module.Trust(self._environ.get("AWS_CA_BUNDLE") or None)
-        limits = module.Limits(
-            _CONNECT_TIMEOUT, api.read_timeout, api.read_timeout + _REST_TIMEOUT, _ANSWER_BYTES_MOST
-        )
-        return module.PooledTransport(base_url, trust=self._trust, limits=limits)
 
 
 NO_ANSWER_YET = frozenset({"ReadTimeout", "AnswerTimeout"})
@@ -458,33 +365,6 @@ def endpoint_url(service: Service, region: str) -> str:
     """Where AWS has a service."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://{service}.{region}.{suffix}"
-
-
-def call(service: Service, operation: str, action: str, *, patient: bool = False, **request: Any) -> Any:
-    """``Caller.call`` of this process."""
-    return caller().call(service, operation, action, patient=patient, **request)
-
-
-def put_if(condition: str, action: str, *, patient: bool = False, **request: Any) -> dict[str, Any] | None:
-    """``Caller.put_if`` of this process."""
-    return caller().put_if(condition, action, patient=patient, **request)
-
-
-def invoke(function_name: str, payload: str, action: str) -> bytes:
-    """``Caller.invoke`` of this process."""
-    return caller().invoke(function_name, payload, action)
-
-
-@cache
-def caller() -> Caller:
-    """The process's own."""
-    return Caller()
-
-
-@cache
-def _transport() -> Any:
-    # By its name until it has left the wechat room, to which this one is a stranger.
-    return importlib.import_module("wechat_notify.wechat.transport")
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -505,7 +385,7 @@ def _decoded(content: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _code(answer: Any) -> str:
+def _code(answer: Answer) -> str:
     """AWS's name for what went wrong, the status where there is none."""
     body = _decoded(answer.content) or {}
     for said in (
