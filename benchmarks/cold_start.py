@@ -1,7 +1,7 @@
-"""Cold starts from what is deployed: the built layer and functions, boto3 beside them as the runtime has it.
+"""Cold starts from what is deployed: the built layer and functions; boto3 beside them as in the runtime.
 
 Each start is a fresh process, which imports a handler and answers a first event. The naive handlers'
-libraries come from the benchmark's environment, compiled as the layer is, and so does boto3 for both.
+libraries come from the benchmark's environment, compiled as the layer is, and so does boto3.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whole handlers, warm: a batch of the queue, a call of the API, and how many messages little CPU can send.
 
-boto3's calls go to the server over TLS. "ledger in memory" is the same handler with a dictionary behind
-the ledger's port: what remains of the service without its DynamoDB calls.
+Calls to AWS go to the server over TLS, the naive handlers' by boto3. "ledger in memory" is the same handler
+with a dictionary behind the ledger's port: what remains of the service without its DynamoDB calls.
 """
 
 from __future__ import annotations
