@@ -266,8 +266,9 @@ class Model:
         units = _units(self.measured.claim_bytes) + (self.measured.puts - 1) * _units(
             self.measured.sent_bytes
         )
-        # A process reads an account's token once it meets the account, and then when it is old.
-        reads = min(rate, processes * given.accounts / given.token_age)
+        reads = self._token_reads(rate, processes)
+        usual = rate / given.peak
+        decrypted = self._token_reads(usual, max(1.0, concurrency / given.peak)) * _DAY * _MONTH_DAYS
         return Demand(
             a_day=a_day,
             rate=rate,
@@ -280,8 +281,13 @@ class Model:
             * a_day
             * _MONTH_DAYS
             / MILLION
+            + decrypted * self.price("kms") / MILLION
             + sum(self.fixed().values()),
         )
+
+    def _token_reads(self, rate: float, processes: float) -> float:
+        """Tokens read a second: by each process once it meets the account, and then when it is old."""
+        return min(rate, processes * self.assumptions.accounts / self.assumptions.token_age)
 
     def _invoke(self, bill: Bill, seconds: float, messages: float, memory: int) -> None:
         requests = self.price("lambda_request") / messages
@@ -406,6 +412,7 @@ def _page(model: Model) -> Iterable[str]:
     )
     yield from _by_door(model, usual)
     yield from _by_size(model)
+    yield from _http_by_memory(model)
     yield from _fixed(model)
     yield from _scale(model, usual)
     yield from _prices()
@@ -430,8 +437,10 @@ def _by_door(model: Model, usual: Setting) -> Iterable[str]:
         yield f"| {door} | {items} | **{bill.total:.2f}** | {bare.total:.2f} | {bill.largest} |"
 
 
+_MEMORIES = (128, 256, 512, 1024, 1769)
+
+
 def _by_size(model: Model) -> Iterable[str]:
-    memories = (128, 256, 512, 1024, 1769)
     for ledger in (True, False):
         yield ""
         yield f"## By batch and memory, {'with' if ledger else 'without'} the ledger"
@@ -443,15 +452,33 @@ def _by_size(model: Model) -> Iterable[str]:
             else "The same."
         )
         yield ""
-        yield f"| batch | {' | '.join(f'{memory} MB' for memory in memories)} |"
-        yield "|---" * (len(memories) + 1) + "|"
+        yield f"| batch | {' | '.join(f'{memory} MB' for memory in _MEMORIES)} |"
+        yield "|---" * (len(_MEMORIES) + 1) + "|"
         for batch in (1, 10, 100, 1000):
             cells = []
-            for memory in memories:
+            for memory in _MEMORIES:
                 setting = Setting(batch, memory, ledger)
                 total = model.bill("SQS, producer sends ten at a time", setting).total
                 cells.append(f"{total:.2f} ({1000 * model.batch_seconds(setting):,.0f})")
             yield f"| {batch:,} | {' | '.join(cells)} |"
+
+
+def _http_by_memory(model: Model) -> Iterable[str]:
+    yield ""
+    yield "## The HTTP doors, by memory"
+    yield ""
+    yield "Dollars a million calls; the queue's own function behind `respond-async` has as much memory."
+    yield ""
+    yield f"| | {' | '.join(f'{memory} MB' for memory in _MEMORIES)} |"
+    yield "|---" * (len(_MEMORIES) + 1) + "|"
+    for door, kind in DOORS.items():
+        if kind in {"http", "async"}:
+            for ledger in (True, False):
+                totals = [
+                    model.bill(door, Setting(memory=memory, ledger=ledger)).total for memory in _MEMORIES
+                ]
+                name = door if ledger else f"{door}, without the ledger"
+                yield f"| {name} | {' | '.join(map(_dollars, totals))} |"
 
 
 def _fixed(model: Model) -> Iterable[str]:
@@ -559,6 +586,10 @@ def _assumptions(model: Model) -> Iterable[str]:
     yield f"- Each process reads each account's token every {given.token_age:.0f} s."
     yield "- A run of token_refresh takes a second at 512 MB. Cold starts are left out."
     yield "- The surcharge for fair queues is taken on every request of a message with a group."
+    yield (
+        "- Prices and default quotas are what AWS's pages and those that quote them said. The newest are worth "
+        "a second look: DynamoDB's (halved in November 2024) and the surcharge for fair queues."
+    )
 
 
 def _dollars(amount: float) -> str:

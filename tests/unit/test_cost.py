@@ -8,6 +8,7 @@ import pytest
 from benchmarks import cost
 from benchmarks.cost import COLUMNS, DOORS, QUOTAS, Assumptions, Measured, Model, Price, Setting
 from benchmarks.figures import Results
+from wechat_notify.core import batches
 
 _BATCHES = (1, 10, 100, 1000)
 _MEASURED = Measured(
@@ -119,6 +120,18 @@ def test_what_a_day_asks_of_the_quotas() -> None:
 
 def test_few_messages_read_few_tokens() -> None:
     assert _MODEL.demand(864.0, Setting()).ssm == pytest.approx(0.01)
+
+
+def test_a_month_has_its_messages_what_is_fixed_and_the_tokens_that_are_read() -> None:
+    setting = Setting(batch=10, memory=1769)
+    demand = _MODEL.demand(86_400_000.0, setting)
+    messages = 30 * 86.4 * _MODEL.bill(_BATCHED, setting).total
+    tokens = demand.ssm * 30 * 86_400 / 1e6 * 3.00
+    assert demand.dollars == pytest.approx(messages + tokens + sum(_MODEL.fixed().values()))
+
+
+def test_the_model_sends_as_many_side_by_side_as_the_service() -> None:
+    assert Assumptions().side_by_side == batches._CONCURRENCY
 
 
 def test_the_page_is_what_the_script_makes_of_the_last_results() -> None:
