@@ -587,8 +587,8 @@ def _assumptions(model: Model) -> Iterable[str]:
     yield "- A run of token_refresh takes a second at 512 MB. Cold starts are left out."
     yield "- The surcharge for fair queues is taken on every request of a message with a group."
     yield (
-        "- Prices and default quotas are what AWS's pages and those that quote them said. The newest are worth "
-        "a second look: DynamoDB's (halved in November 2024) and the surcharge for fair queues."
+        "- Prices and default quotas are what AWS's pages and those that quote them said. The newest are "
+        "worth a second look: DynamoDB's (halved in November 2024) and the surcharge for fair queues."
     )
 
 
