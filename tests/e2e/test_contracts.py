@@ -1,11 +1,13 @@
-"""The emulator is held to what the fakes and moto are held to: a false green here would be one everywhere."""
+"""The emulator is held to what the fakes and moto are held to: a false green here would be one everywhere.
+
+It checks the signatures of an IAM user's keys, which moto does not.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,45 +23,54 @@ from tests.integration.test_contracts import (  # the tests are run here with th
     TestBus,
     TestLedgerStore,
     TestQueue,
-    fail_with,
 )
-from wechat_notify.aws import clients
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger import LedgerTable
-from wechat_notify.core.outcomes import Notice
+from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.aws.ssm import Accounts, StoredTokens
+from wechat_notify.core.outcomes import Notice, StorageError
 
 __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
 
 _names = (f"contract-{number}" for number in itertools.count())
 
 
-@pytest.fixture
-def aws(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The service's own clients, on the emulator."""
-    client = cache(service.client)
-    monkeypatch.setattr(clients, "client", lambda name, **_: client(name))
-    return client
+def caller_of(service: Service, **changed: str) -> Caller:
+    environ = {
+        "AWS_REGION": service.state.region,
+        "AWS_ENDPOINT_URL": service.state.aws_endpoint_url,
+        "AWS_ACCESS_KEY_ID": service.state.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": service.state.secret_access_key,
+    }
+    return Caller(environ | changed)
 
 
 @pytest.fixture
-def queue(aws: Any, monkeypatch: pytest.MonkeyPatch) -> QueueAt:
-    return SqsQueueAt(aws, monkeypatch, next(_names))
+def caller(service: Service) -> Iterator[Caller]:
+    """The adapters' way to the emulator."""
+    made = caller_of(service)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def ledger(service: Service, aws: Any, monkeypatch: pytest.MonkeyPatch) -> LedgerAt:  # noqa: ARG001
-    """The table that was deployed, where the adapter finds it."""
-    table = service.stack.deployment.outputs["LedgerTableName"]
-    return DynamoDbLedgerAt(LedgerTable(table, 86_400), next(_names), monkeypatch)
+def queue(service: Service, caller: Caller) -> QueueAt:
+    return SqsQueueAt(service.client, caller, next(_names))
+
+
+@pytest.fixture
+def ledger(service: Service, caller: Caller) -> LedgerAt:
+    """The table that was deployed."""
+    return DynamoDbLedgerAt(caller, service.stack.deployment.outputs["LedgerTableName"], next(_names))
 
 
 class EmulatedBusAt:
     """The bus that was deployed, heard by a queue."""
 
-    def __init__(self, service: Service, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, service: Service, caller: Caller) -> None:
         self._bus = service.state.event_bus_name
-        self.bus: Bus = EventBus(self._bus)
-        self._events, self._sqs, self._monkeypatch = aws("events"), aws("sqs"), monkeypatch
+        self.bus: Bus = EventBus(caller, self._bus)
+        self._events, self._sqs = service.client("events"), service.client("sqs")
         self._name = next(_names)
         self._url: str = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
@@ -80,16 +91,48 @@ class EmulatedBusAt:
         heard.sort(key=lambda event: event["detail"]["number"])
         return [Notice(event["detail-type"], event["detail"]) for event in heard]
 
-    def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
-
     def remove(self) -> None:
         self._events.remove_targets(Rule=self._name, EventBusName=self._bus, Ids=["queue"])
         self._events.delete_rule(Name=self._name, EventBusName=self._bus)
 
 
 @pytest.fixture
-def bus(service: Service, aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[BusAt]:
-    built = EmulatedBusAt(service, aws, monkeypatch)
+def bus(service: Service, caller: Caller) -> Iterator[BusAt]:
+    built = EmulatedBusAt(service, caller)
     yield built
     built.remove()
+
+
+def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, caller: Caller) -> None:
+    outputs, account = service.stack.deployment.outputs, service.state.account
+    token = RefreshFunction(caller, outputs["TokenRefreshFunctionName"]).ask(account, None)
+    path = outputs["ParameterPath"]
+    assert StoredTokens(caller, path).read(account) == token
+    loaded = Accounts(caller, path, lambda _credentials: None).load(account)  # type: ignore[arg-type,return-value]
+    assert (loaded.token, loaded.problem) == (token, None)
+    assert StoredTokens(caller, path).read("nobody") is None
+    with pytest.raises(StorageError, match="ResourceNotFoundException"):
+        RefreshFunction(caller, "no-such-function").ask(account, None)
+
+
+@pytest.mark.parametrize("changed", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+def test_a_signature_by_other_keys_is_refused(service: Service, changed: str) -> None:
+    other = caller_of(service, **{changed: "AKIAOTHERKEYOTHERKEY"})
+    url = service.state.send_queue_url
+    calls: list[Callable[[], object]] = [
+        lambda: other.call("dynamodb", "GetItem", "do", TableName="t", Key={"pk": {"S": "1"}}),
+        lambda: other.call("ssm", "GetParameter", "do", Name="n"),
+        lambda: other.call("sqs", "SendMessage", "do", QueueUrl=url, MessageBody="b"),
+        lambda: other.call("events", "PutEvents", "do", Entries=[]),
+        lambda: other.invoke("f", "{}", "do"),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError) as raised:
+            call()
+        assert raised.value.code in {
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+        }
+    other.close()

@@ -1,35 +1,49 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from moto import mock_aws
 
+from functions.token_refresh.handler import lambda_handler as token_refresh
 from local.simulator.server import Simulator
-from wechat_notify.aws import clients
+from tests.fakes import FakeContext
+from tests.integration.raw_server import Connection, RawServer, Script, answer
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.ledger import LedgerTable
-from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.wechat import transport as transport_module
+from wechat_notify.transport import Limits, PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.transport import PooledTransport
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
 PATH = "/wechat-notify/test/accounts"
 RETENTION = 30 * 24 * 3600.0
+REGION = "eu-central-1"
+ENVIRON = {
+    "AWS_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "AKIACANARY",
+    "AWS_SECRET_ACCESS_KEY": "secret-CANARY",
+    "AWS_SESSION_TOKEN": "token-CANARY",
+}
+"""As Lambda sets it."""
+IMPATIENT = Limits(0.3, 0.3, 0.45)
+"""For a test that waits for a timeout; where an answer comes, a busy machine may need longer."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,26 +57,43 @@ def _no_threads_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timeouts for a test that waits for one; where an answer comes, a busy machine may need longer."""
-    monkeypatch.setattr(transport_module, "_CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.45)
+def connect() -> Iterator[Callable[..., PooledTransport]]:
+    """Makes transports, and closes their connections in the end."""
+    made: list[PooledTransport] = []
 
-
-@pytest.fixture
-def connect() -> Iterator[Callable[..., WeChatClient]]:
-    """Makes clients for an address on the loopback, and closes their connections in the end."""
-    made: list[WeChatClient] = []
-
-    def make(base_url: str, trust: Path | None = None) -> WeChatClient:
-        transport = PooledTransport(base_url, trust=str(trust)) if trust else None
-        made.append(WeChatClient(base_url, transport))
+    def make(*given: Any, **named: Any) -> PooledTransport:
+        made.append(PooledTransport(*given, **named))
         return made[-1]
 
     yield make
-    for client in made:
-        client._transport.close()
+    for transport in made:
+        transport.close()
+
+
+@pytest.fixture
+def client_at(connect: Callable[..., PooledTransport]) -> Callable[..., WeChatClient]:
+    """Makes clients for a WeChat on the loopback."""
+    return lambda *given, **named: WeChatClient(connect(*given, **named))
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    """The pauses between attempts, each as long as it can be; nobody waits for them."""
+    return []
+
+
+@pytest.fixture
+def caller_at(slept: list[float]) -> Iterator[Callable[..., Caller]]:
+    """Makes callers for an AWS on the loopback, and closes their connections in the end."""
+    made: list[Caller] = []
+
+    def make(url: str, environ: dict[str, str] = ENVIRON, **options: Any) -> Caller:
+        made.append(Caller({"AWS_ENDPOINT_URL": url, **environ}, sleep=slept.append, jitter=max, **options))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.close()
 
 
 @pytest.fixture
@@ -72,20 +103,50 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """An empty AWS in this process; its clients by the service's name."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    clients._client.cache_clear()
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """An empty AWS in this process; an operator's clients by the service's name."""
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    make: Any = boto3.client
     # The session is kept because it keeps the parsed service models, which take most of the time.
     with mock_aws(config={"core": {"reset_boto3_session": False}}):
-        yield clients.client
-    clients._client.cache_clear()
+        yield cache(make)
 
 
 @pytest.fixture
-def put(aws: Callable[..., Any]) -> Callable[[str, str], None]:
+def aws_url(aws: Callable[[str], Any]) -> Iterator[str]:  # noqa: ARG001 - it is there now
+    """Where the service calls that AWS."""
+    with RawServer(moto_behind()) as server:
+        yield server.url
+
+
+def moto_behind() -> Script:
+    """Hands every request to moto, which answers those of ``requests`` too."""
+    session = requests.Session()
+
+    def script(connection: Connection) -> None:
+        while request := connection.read_request():
+            service = request.headers["authorization"].split("/")[3]
+            host = f"{service}.{REGION}.amazonaws.com"
+            headers = request.headers | {"host": host}
+            said = session.post(f"https://{host}{request.target}", data=request.body, headers=headers)
+            fields = [
+                f"{name}: {said.headers[name]}" for name in said.headers if name.lower().startswith("x-amz")
+            ]
+            connection.write(answer(said.content, *fields, status=f"{said.status_code} Said"))
+
+    return script
+
+
+@pytest.fixture
+def caller(aws_url: str, caller_at: Callable[..., Caller]) -> Caller:
+    """The service's way to that AWS."""
+    return caller_at(aws_url)
+
+
+@pytest.fixture
+def put(aws: Callable[[str], Any]) -> Callable[[str, str], None]:
     """Writes a parameter as an operator does, by its name below the accounts' path."""
 
     def write(name: str, value: str) -> None:
@@ -95,7 +156,7 @@ def put(aws: Callable[..., Any]) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def ledger_table(aws: Callable[..., Any]) -> LedgerTable:
+def ledger_table(aws: Callable[[str], Any], caller: Caller) -> LedgerTable:
     """The ledger's table, empty, with its adapter."""
     aws("dynamodb").create_table(
         TableName="ledger",
@@ -103,7 +164,30 @@ def ledger_table(aws: Callable[..., Any]) -> LedgerTable:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    return LedgerTable("ledger", RETENTION)
+    return LedgerTable(caller, "ledger", RETENTION)
+
+
+class RefreshLambda:
+    """The Lambda service with the one function that is invoked."""
+
+    def __init__(self) -> None:
+        self.invoked: list[dict[str, Any]] = []
+        self.busy = False
+
+    def script(self, connection: Connection) -> None:
+        while request := connection.read_request():
+            assert request.target == "/2015-03-31/functions/token-refresh/invocations"
+            self.invoked.append(json.loads(request.body))
+            connection.write(self._answer(self.invoked[-1]))
+
+    def _answer(self, event: dict[str, Any]) -> bytes:
+        if self.busy:
+            return answer(b"{}", "X-Amzn-ErrorType: TooManyRequestsException", status="429 Too Many")
+        try:
+            return answer(json.dumps(token_refresh(event, FakeContext())).encode())
+        except Exception as error:  # noqa: BLE001 - Lambda answers every error of a function so
+            failed = json.dumps({"errorMessage": str(error)})
+            return answer(failed.encode(), "X-Amz-Function-Error: Unhandled")
 
 
 @pytest.fixture
@@ -150,55 +234,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def trust(certificate: Path) -> Trust:
+    """Whoever vouches for that certificate all the same."""
+    return Trust(str(certificate))
+
+
 @pytest.fixture
 def tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
-
-
-@pytest.fixture
-def over_the_wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Lets the clients of a service (by its id in the environment) call an address on the loopback."""
-    clients._client.cache_clear()
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    made: list[Any] = []
-    make = boto3.client
-
-    def remember(*given: Any, **named: Any) -> Any:
-        made.append(make(*given, **named))
-        return made[-1]
-
-    monkeypatch.setattr(boto3, "client", remember)
-    yield lambda service, url: monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", url)
-    for client in made:
-        client.close()
-    clients._client.cache_clear()
-
-
-@pytest.fixture
-def lambda_at(
-    monkeypatch: pytest.MonkeyPatch, over_the_wire: Callable[[str, str], None]
-) -> Callable[[str], RefreshFunction]:
-    """The refresher's function, as the Lambda service at an address would run it."""
-    monkeypatch.setattr(clients, "_CONNECT_TIMEOUT", 0.5)
-    monkeypatch.setitem(clients._READ_TIMEOUT, "lambda", 0.4)
-
-    def at(url: str) -> RefreshFunction:
-        over_the_wire("LAMBDA", url)
-        return RefreshFunction("token-refresh")
-
-    return at
-
-
-@pytest.fixture
-def table_at(over_the_wire: Callable[[str, str], None]) -> Callable[[str], LedgerTable]:
-    """The ledger's table, as DynamoDB at an address would keep it."""
-
-    def at(url: str) -> LedgerTable:
-        over_the_wire("DYNAMODB", url)
-        return LedgerTable("ledger", RETENTION)
-
-    return at

@@ -176,6 +176,11 @@ def json_answer(**fields: object) -> bytes:
     return answer(json.dumps(fields).encode())
 
 
+def refused(code: str, status: str = "400 Bad Request", **fields: object) -> bytes:
+    """How AWS refuses a call."""
+    return answer(json.dumps({"__type": code, **fields}).encode(), status=status)
+
+
 SENT = json_answer(errcode=0, errmsg="ok", msgid=1864323726461255683)
 
 
@@ -197,3 +202,26 @@ def once(written: bytes) -> Script:
             connection.write(written)
 
     return script
+
+
+def in_turn(*written: bytes) -> Script:
+    """Answer each request with the next of these, on whichever connection it comes; an empty one hangs up."""
+    left = iter(written)
+
+    def script(connection: Connection) -> None:
+        while connection.read_request() and (said := next(left)):
+            connection.write(said)
+
+    return script
+
+
+def silence(connection: Connection) -> None:
+    """Read a request and answer nothing."""
+    connection.read_request()
+    connection.wait(5)
+
+
+def reset(connection: Connection) -> None:
+    """Read a request and end the connection with a reset."""
+    connection.read_request()
+    connection.reset()

@@ -1,28 +1,32 @@
-"""The AWS adapters against an AWS in this process, and the refresher's invocation over the wire."""
+"""The AWS adapters against an AWS behind a socket, and against answers that it gives seldom."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-import wechat_notify
-from tests.integration.conftest import PATH, RETENTION
-from tests.integration.raw_server import Connection, RawServer, always, answer, json_answer
-from wechat_notify.aws import clients, ledger
+from tests.integration.conftest import IMPATIENT, PATH, RETENTION
+from tests.integration.raw_server import (
+    Connection,
+    RawServer,
+    Request,
+    Script,
+    always,
+    answer,
+    in_turn,
+    json_answer,
+    refused,
+    silence,
+)
+from wechat_notify.aws import ledger
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
@@ -44,11 +48,12 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
 )
 from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.transport import PooledTransport
 from wechat_notify.wechat import client as wechat_client
 
 Put = Callable[[str, str], None]
-Aws = Callable[..., Any]
-LambdaAt = Callable[[str], RefreshFunction]
+Aws = Callable[[str], Any]
+CallerAt = Callable[..., Caller]
 
 HINT = wechat_client._hint(0)
 SENT = Entry(
@@ -80,6 +85,9 @@ SENT = Entry(
 TOKEN = AccessToken("57_token", 2_000_000_000.5, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.25)
 
 
+NOBODY = "http://127.0.0.1:9"
+
+
 class Source:
     """A token source that remembers its credentials."""
 
@@ -94,43 +102,37 @@ def app(app_id: str) -> str:
     return json.dumps({"type": "app", "app_id": app_id, "app_secret": f"secret of {app_id}"})
 
 
+@pytest.fixture
+def accounts(caller: Caller) -> Accounts:
+    return Accounts(caller, PATH, Source)
+
+
 # The parameter store
 
 
-def test_what_the_refresher_saves_the_sender_reads(aws: Aws) -> None:
-    accounts = Accounts(PATH, Source)
+def test_what_the_refresher_saves_is_encrypted_and_the_sender_reads_it(
+    aws: Aws, caller: Caller, accounts: Accounts
+) -> None:
     accounts.save("shop", TOKEN)
-    assert StoredTokens(PATH).read("shop") == TOKEN
+    assert StoredTokens(caller, PATH).read("shop") == TOKEN
     stored = aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]
     assert stored["Type"] == "SecureString"
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_saved_token_replaces_the_one_before() -> None:
-    accounts = Accounts(PATH, Source)
-    accounts.save("shop", AccessToken("old", 5.0, 1.0))
-    accounts.save("shop", TOKEN)
-    assert StoredTokens(PATH).read("shop") == TOKEN
-
-
-@pytest.mark.usefixtures("aws")
-def test_no_stored_token_is_none() -> None:
-    assert StoredTokens(PATH).read("shop") is None
-
-
 @pytest.mark.parametrize("value", ["", " ", "57_token", "[]", '{"value": "t"}', '{"value": 1}', '"text"'])
-def test_a_stored_token_that_cannot_be_read_counts_as_none(put: Put, value: str) -> None:
+def test_a_stored_token_that_cannot_be_read_counts_as_none(
+    caller: Caller, accounts: Accounts, put: Put, value: str
+) -> None:
     put("shop/access-token", value or "-")
     put("shop/credentials", app("wxshop"))
-    assert StoredTokens(PATH).read("shop") is None
-    account = Accounts(PATH, Source).load("shop")
+    assert StoredTokens(caller, PATH).read("shop") is None
+    account = accounts.load("shop")
     assert account.token is None
     assert account.source
 
 
-def test_an_account_is_its_credentials_and_its_token(put: Put) -> None:
+def test_an_account_is_its_credentials_and_its_token(accounts: Accounts, put: Put) -> None:
     put("shop/credentials", ' {"type": "app", "app_id": " wxshop\\n", "app_secret": " s3cret\\n"} ')
-    accounts = Accounts(PATH, Source)
     assert accounts.load("shop").token is None
     accounts.save("shop", TOKEN)
     account = accounts.load("shop")
@@ -140,73 +142,19 @@ def test_an_account_is_its_credentials_and_its_token(put: Put) -> None:
     assert (credentials.app_id, credentials.app_secret) == ("wxshop", "s3cret")
 
 
-def test_an_account_without_credentials_is_unknown(put: Put) -> None:
-    put("shop/access-token", "{}")
-    for name in ("shop", "nobody"):
-        with pytest.raises(UnknownAccountError):
-            Accounts(PATH, Source).load(name)
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The AWS operations that were called."""
-    names: list[str] = []
-
-    class Recorder:
-        def __getattr__(self, method: str) -> Callable[..., Any]:
-            def call(**_: object) -> dict[str, Any]:
-                names.append(method)
-                return {"Parameters": []}
-
-            return call
-
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Recorder())
-    return names
-
-
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "../shop", "shop ", "shop\n", "é", "a" * 65, "a_b"])
-def test_a_name_that_no_account_can_have_never_reaches_aws(called: list[str], name: str) -> None:
+def test_a_name_that_no_account_can_have_never_reaches_aws(caller_at: CallerAt, name: str) -> None:
     with pytest.raises(UnknownAccountError):
-        Accounts(PATH, Source).load(name)
-    assert not called
+        Accounts(caller_at(NOBODY), PATH, Source).load(name)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "-", "a" * 64, "shop-2"])
-def test_a_name_that_an_account_can_have_does(called: list[str], name: str) -> None:
-    with pytest.raises(UnknownAccountError):
-        Accounts(PATH, Source).load(name)
-    assert called == ["get_parameters"]
+def test_a_name_that_an_account_can_have_does(caller_at: CallerAt, name: str) -> None:
+    with pytest.raises(StorageError, match="ConnectionRefused"):
+        Accounts(caller_at(NOBODY), PATH, Source).load(name)
 
 
-def test_the_refresher_is_patient_and_who_must_not_lose_what_came_of_a_message(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    patience: list[bool] = []
-
-    def client(_service: str, *, patient: bool = False) -> Failing:
-        patience.append(patient)
-        return Failing(NoCredentialsError())
-
-    monkeypatch.setattr(clients, "client", client)
-    for call in STORE_CALLS.values():
-        with pytest.raises(StorageError):
-            call()
-    assert dict(zip(STORE_CALLS, patience, strict=True)) == {
-        "read": False,
-        "load": True,
-        "load_all": True,
-        "save": True,
-        "send": False,
-        "hand_out_again": False,
-        "put": False,
-        "put patiently": True,
-        "read entry": False,
-        "put_circuits": False,
-        "read_circuits": False,
-    }
-
-
-def test_all_accounts_are_listed_page_by_page(put: Put) -> None:
+def test_all_accounts_are_listed_page_by_page(accounts: Accounts, put: Put) -> None:
     for number in range(13):
         put(f"shop-{number}/credentials", app(f"wx{number}"))
     for number in range(0, 13, 2):
@@ -214,7 +162,7 @@ def test_all_accounts_are_listed_page_by_page(put: Put) -> None:
             f"shop-{number}/access-token",
             json.dumps({"value": f"t{number}", "expires_at": 9, "obtained_at": 1}),
         )
-    listed = {account.name: account for account in Accounts(PATH, Source).load_all()}
+    listed = {account.name: account for account in accounts.load_all()}
     assert listed.keys() == {f"shop-{number}" for number in range(13)}
     for number in range(13):
         account = listed[f"shop-{number}"]
@@ -223,7 +171,7 @@ def test_all_accounts_are_listed_page_by_page(put: Put) -> None:
         assert (account.token.value if account.token else None) == (None if number % 2 else f"t{number}")
 
 
-def test_what_else_lies_in_the_tree_is_left_alone(aws: Aws, put: Put) -> None:
+def test_what_else_lies_in_the_tree_is_left_alone(aws: Aws, accounts: Accounts, put: Put) -> None:
     put("shop/credentials", app("wxshop"))
     put("shop/notes", "call the agency")
     put("shop/old/credentials", "deeper")
@@ -231,12 +179,7 @@ def test_what_else_lies_in_the_tree_is_left_alone(aws: Aws, put: Put) -> None:
     put("credentials", "at the top")
     put("access-token", "at the top")
     aws("ssm").put_parameter(Name=f"{PATH}-of-another/x/credentials", Value=app("wxx"), Type="SecureString")
-    assert [account.name for account in Accounts(PATH, Source).load_all()] == ["shop"]
-
-
-def test_no_accounts_are_no_trouble(aws: Aws) -> None:
-    assert list(Accounts(PATH, Source).load_all()) == []
-    assert aws("ssm") is aws("ssm")
+    assert [account.name for account in accounts.load_all()] == ["shop"]
 
 
 @pytest.mark.parametrize(
@@ -253,11 +196,10 @@ def test_no_accounts_are_no_trouble(aws: Aws) -> None:
     ],
 )
 def test_credentials_that_are_none_are_a_problem_of_their_account_alone(
-    put: Put, credentials: str, named: str
+    accounts: Accounts, put: Put, credentials: str, named: str
 ) -> None:
     put("broken/credentials", credentials)
     put("shop/credentials", app("wxshop"))
-    accounts = Accounts(PATH, Source)
     by_name = {account.name: account for account in accounts.load_all()}
     assert by_name["shop"].source
     assert by_name["broken"] == accounts.load("broken")
@@ -265,68 +207,40 @@ def test_credentials_that_are_none_are_a_problem_of_their_account_alone(
     assert by_name["broken"].problem == f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {named}'
 
 
-def test_an_account_under_an_impossible_name_is_listed_with_its_problem(put: Put) -> None:
+def test_an_account_under_an_impossible_name_is_listed_with_its_problem(accounts: Accounts, put: Put) -> None:
     put("My_Shop/credentials", app("wxshop"))
-    (account,) = Accounts(PATH, Source).load_all()
+    (account,) = accounts.load_all()
     assert account.source is None
     assert "a-z, 0-9 and -" in str(account.problem)
 
 
 # Failures
 
-
-class Failing:
-    """An AWS client of which every call fails."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, _method: str) -> Callable[..., None]:
-        def fail(**_: object) -> None:
-            raise self._error
-
-        return fail
-
-
-STORE_CALLS: dict[str, Callable[[], object]] = {
-    "read": lambda: StoredTokens(PATH).read("shop"),
-    "load": lambda: Accounts(PATH, Source).load("shop"),
-    "load_all": lambda: list(Accounts(PATH, Source).load_all()),
-    "save": lambda: Accounts(PATH, Source).save("shop", TOKEN),
-    "send": lambda: Queue("url").send("body"),
-    "hand_out_again": lambda: Queue("url").hand_out_again("handle", 5),
-    "put": lambda: LedgerTable("ledger", RETENTION).put(SENT),
-    "put patiently": lambda: LedgerTable("ledger", RETENTION).put(SENT, patient=True),
-    "read entry": lambda: LedgerTable("ledger", RETENTION).read("shop", "1"),
-    "put_circuits": lambda: LedgerTable("ledger", RETENTION).put_circuits(AccountCircuits("shop", 1)),
-    "read_circuits": lambda: LedgerTable("ledger", RETENTION).read_circuits(["shop"]),
+CALLS: dict[str, tuple[int, Callable[[Caller], object]]] = {
+    "read": (2, lambda caller: StoredTokens(caller, PATH).read("shop")),
+    "load": (8, lambda caller: Accounts(caller, PATH, Source).load("shop")),
+    "load_all": (8, lambda caller: list(Accounts(caller, PATH, Source).load_all())),
+    "save": (8, lambda caller: Accounts(caller, PATH, Source).save("shop", TOKEN)),
+    "send": (2, lambda caller: Queue(caller, "url").send("body")),
+    "hand_out_again": (2, lambda caller: Queue(caller, "url").hand_out_again("handle", 5)),
+    "put": (6, lambda caller: LedgerTable(caller, "ledger", RETENTION).put(SENT)),
+    "put patiently": (8, lambda caller: LedgerTable(caller, "ledger", RETENTION).put(SENT, patient=True)),
+    "read entry": (6, lambda caller: LedgerTable(caller, "ledger", RETENTION).read("shop", "1")),
+    "put_circuits": (6, lambda caller: LedgerTable(caller, "ledger", 1.0).put_circuits(AccountCircuits("a"))),
+    "read_circuits": (6, lambda caller: LedgerTable(caller, "ledger", 1.0).read_circuits(["shop"])),
 }
 
 
-@pytest.mark.parametrize("call", STORE_CALLS.values(), ids=STORE_CALLS.keys())
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (
-            ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "Op"),
-            "ThrottlingException",
-        ),
-        (ClientError({}, "Op"), "ClientError"),
-        (EndpointConnectionError(endpoint_url="https://ssm"), "EndpointConnectionError"),
-        (ConnectTimeoutError(endpoint_url="https://ssm"), "ConnectTimeoutError"),
-        (NoCredentialsError(), "NoCredentialsError"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_every_failure_is_a_storage_error_with_awss_code(
-    monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], error: Exception, code: str
+@pytest.mark.parametrize(("attempts", "call"), CALLS.values(), ids=CALLS.keys())
+def test_the_refresher_is_patient_and_who_must_not_lose_what_came_of_a_message(
+    caller_at: CallerAt, attempts: int, call: Callable[[Caller], object]
 ) -> None:
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Failing(error))
-    with pytest.raises(StorageError) as raised:
-        call()
-    assert raised.value.code == code
+    with RawServer(always(refused("ThrottlingException"))) as server, pytest.raises(StorageError) as raised:
+        call(caller_at(server.url))
+    assert raised.value.code == "ThrottlingException"
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
+    assert len(server.requests) == attempts
 
 
 # Queues
@@ -344,8 +258,8 @@ def queue_url(aws: Aws) -> str:
     return url
 
 
-def test_a_message_is_put_on_the_queue_with_its_attributes(aws: Aws, queue_url: str) -> None:
-    Queue(queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
+def test_a_message_is_put_on_the_queue_with_its_attributes(aws: Aws, caller: Caller, queue_url: str) -> None:
+    Queue(caller, queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
     (received,) = receive(aws, queue_url)
     assert received["Body"] == '{"a": "\\u6df1"}'
     assert received["MessageAttributes"] == {
@@ -354,14 +268,14 @@ def test_a_message_is_put_on_the_queue_with_its_attributes(aws: Aws, queue_url: 
     }
 
 
-def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, queue_url: str) -> None:
-    Queue(queue_url).send("body")
+def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, caller: Caller, queue_url: str) -> None:
+    Queue(caller, queue_url).send("body")
     (received,) = receive(aws, queue_url)
     assert "MessageAttributes" not in received
 
 
-def test_a_received_message_can_be_handed_out_again(aws: Aws, queue_url: str) -> None:
-    queue = Queue(queue_url)
+def test_a_received_message_can_be_handed_out_again(aws: Aws, caller: Caller, queue_url: str) -> None:
+    queue = Queue(caller, queue_url)
     queue.send("body")
     (received,) = receive(aws, queue_url)
     assert receive(aws, queue_url) == []
@@ -370,29 +284,29 @@ def test_a_received_message_can_be_handed_out_again(aws: Aws, queue_url: str) ->
     queue.hand_out_again(received["ReceiptHandle"], 11.5 * 3600)
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_queue_that_is_none_is_a_storage_error() -> None:
-    queue = Queue("https://sqs.eu-central-1.amazonaws.com/123456789012/none")
+def test_a_queue_that_is_none_is_a_storage_error(caller: Caller) -> None:
+    queue = Queue(caller, "https://sqs.eu-central-1.amazonaws.com/123456789012/none")
     with pytest.raises(StorageError, match="NonExistentQueue"):
         queue.send("body")
     with pytest.raises(StorageError):
         queue.hand_out_again("handle", 5)
 
 
+def asked(server: RawServer) -> list[dict[str, Any]]:
+    return [json.loads(request.body) for request in server.requests]
+
+
+def sent(*numbers: int) -> bytes:
+    return json_answer(Successful=[{"Id": str(number)} for number in numbers], Failed=[{"Id": "3"}])
+
+
 def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that_fit(
-    monkeypatch: pytest.MonkeyPatch,
+    caller_at: CallerAt,
 ) -> None:
-    calls: list[list[dict[str, Any]]] = []
-
-    class Sqs:
-        def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-            assert QueueUrl == "url"
-            calls.append(Entries)
-            return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
-
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Sqs())
     small, large = Later("small", 1), Later("深" * 80_000, 900, "shop", {"message_id": "1"})
-    assert Queue("url").send_later([small] * 12 + [large] * 3) == []
+    with RawServer(in_turn(sent(*range(10)), sent(10, 11, 12), sent(13), sent(14))) as server:
+        assert Queue(caller_at(server.url), "url").send_later([small] * 12 + [large] * 3) == []
+    calls = [call["Entries"] for call in asked(server)]
     assert [[entry["MessageBody"][0] for entry in entries] for entries in calls] == [
         ["s"] * 10,
         ["s"] * 2 + ["深"],
@@ -407,60 +321,32 @@ def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that
     }
 
 
-def test_what_sqs_does_not_report_as_sent_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Any] = [
-        {"Successful": [{"Id": str(n)} for n in range(10) if n not in {3, 4}], "Failed": [{"Id": "3"}]},
-        ClientError({"Error": {"Code": "Throttled", "Message": "no"}}, "SendMessageBatch"),
-        {"Successful": [{"Id": "20"}]},
-    ]
-
-    class Sqs:
-        def send_message_batch(self, **_: Any) -> dict[str, Any]:
-            answered: dict[str, Any] | Exception = answers.pop(0)
-            if isinstance(answered, Exception):
-                raise answered
-            return answered
-
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Sqs())
-    assert Queue("url").send_later([Later("body", 5)] * 21) == [3, 4, *range(10, 20)]
+def test_what_sqs_does_not_report_as_sent_has_failed(caller_at: CallerAt) -> None:
+    some = sent(*(number for number in range(10) if number not in {3, 4}))
+    with RawServer(in_turn(some, refused("AccessDenied"), sent(20))) as server:
+        queue = Queue(caller_at(server.url), "url")
+        assert queue.send_later([Later("body", 5)] * 21) == [3, 4, *range(10, 20)]
 
 
 # The event bus
 
 
-def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
+def published(done: int, failed: int = 0) -> bytes:
+    entries = [{"EventId": "1"}] * done + [{"ErrorCode": "ThrottlingException"}] * failed
+    return json_answer(FailedEntryCount=failed, Entries=entries)
 
-    class Events:
-        def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-            calls.append(len(Entries))
-            return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in Entries]}
 
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Events())
+def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(caller_at: CallerAt) -> None:
     small, large = Notice("small", {}), Notice("large", {"text": "x" * 150_000})
-    assert EventBus("bus").publish([small] * 12 + [large] * 2) == 0
-    assert calls == [10, 3, 1]
+    with RawServer(in_turn(published(10), published(3), published(1))) as server:
+        assert EventBus(caller_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
+    assert [len(call["Entries"]) for call in asked(server)] == [10, 3, 1]
 
 
-def test_events_that_are_refused_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Any] = [
-        {
-            "FailedEntryCount": 2,
-            "Entries": [{"EventId": "1"}] * 8 + [{"ErrorCode": "ThrottlingException"}] * 2,
-        },
-        NoCredentialsError(),
-        {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]},
-    ]
-
-    class Events:
-        def put_events(self, **_: Any) -> dict[str, Any]:
-            answered: dict[str, Any] | Exception = answers.pop(0)
-            if isinstance(answered, Exception):
-                raise answered
-            return answered
-
-    monkeypatch.setattr(clients, "client", lambda _service, **_: Events())
-    assert EventBus("bus").publish([Notice("any", {"at": Path("x")})] * 21) == 12
+def test_events_that_are_refused_are_counted(caller_at: CallerAt) -> None:
+    with RawServer(in_turn(published(8, failed=2), refused("AccessDenied"), published(1))) as server:
+        bus = EventBus(caller_at(server.url), "bus")
+        assert bus.publish([Notice("any", {"at": Path("x")})] * 21) == 12
 
 
 # The ledger's table
@@ -553,9 +439,9 @@ def test_an_entry_outlives_its_last_change_and_its_expiry(
 
 
 def test_circuits_outlive_their_holds_and_vanish_when_there_are_none(
-    aws: Aws, ledger_table: LedgerTable
+    aws: Aws, caller: Caller, ledger_table: LedgerTable
 ) -> None:
-    table = LedgerTable("ledger", RETENTION, now=lambda: 1000.5)
+    table = LedgerTable(caller, "ledger", RETENTION, now=lambda: 1000.5)
     circuits = tuple(
         Circuit(f"kind:{until}", ErrorClass.QUOTA, 45009, 900.0, until) for until in (990.0, 2000.25)
     )
@@ -701,202 +587,136 @@ def test_fields_that_a_later_version_added_are_read_past(aws: Aws, ledger_table:
     assert ledger_table.read("shop", SENT.id) == SENT
 
 
-class ScriptedDynamoDb:
-    """A client that gives the answers of a script, and notes what was asked."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(**request: Any) -> Any:
-            self.asked.append((method, request))
-            answered = self.answers.pop(0)
-            if isinstance(answered, Exception):
-                raise answered
-            return answered
-
-        return call
+def meets(**there: Any) -> bytes:
+    """The refusal of a put; it may have the item that stands there."""
+    return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **there)
 
 
-def refused_with(**fields: Any) -> ClientError:
-    failed = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "oGivenByHand"}, **fields}
-    return ClientError(failed, "PutItem")  # type: ignore[arg-type]  # as botocore makes it
+THERE = meets(Item=ledger._ENTRIES.to_item(SENT))
+NOTHING = json_answer()
 
 
-@pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedDynamoDb]:
-    def script(*answers: Any) -> ScriptedDynamoDb:
-        dynamodb = ScriptedDynamoDb(*answers)
-        monkeypatch.setattr(clients, "client", lambda _service, **_: dynamodb)
-        return dynamodb
-
-    return script
+def operation(request: Request) -> str:
+    return request.headers["x-amz-target"].partition(".")[2]
 
 
-def test_a_put_is_one_call_whether_it_wins_or_not(scripted: Callable[..., ScriptedDynamoDb]) -> None:
-    dynamodb = scripted({}, refused_with(Item=ledger._ENTRIES.to_item(SENT)))
-    table = LedgerTable("ledger", RETENTION)
-    assert table.put(SENT) is None
-    assert table.put(replace(SENT, writer="another")) == SENT
-    assert [method for method, _ in dynamodb.asked] == ["put_item"] * 2
-    for _, request in dynamodb.asked:
+def test_a_put_is_one_call_whether_it_wins_or_not(caller_at: CallerAt) -> None:
+    with RawServer(in_turn(NOTHING, THERE)) as server:
+        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        assert table.put(SENT) is None
+        assert table.put(replace(SENT, writer="another")) == SENT
+    assert [operation(request) for request in server.requests] == ["PutItem"] * 2
+    for request in asked(server):
         assert request["TableName"] == "ledger"
         assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
         assert request["ExpressionAttributeValues"] == {":previous": {"N": "1"}}
 
 
-def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(
-    scripted: Callable[..., ScriptedDynamoDb],
-) -> None:
-    dynamodb = scripted(refused_with(), {"Item": ledger._ENTRIES.to_item(SENT)})
-    assert LedgerTable("ledger", RETENTION).put(SENT) == SENT
-    assert [method for method, _ in dynamodb.asked] == ["put_item", "get_item"]
-    assert dynamodb.asked[1][1]["ConsistentRead"] is True
+def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(caller_at: CallerAt) -> None:
+    with RawServer(in_turn(meets(), json_answer(Item=ledger._ENTRIES.to_item(SENT)))) as server:
+        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) == SENT
+    assert [operation(request) for request in server.requests] == ["PutItem", "GetItem"]
+    assert asked(server)[1]["ConsistentRead"] is True
 
 
-def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(
-    scripted: Callable[..., ScriptedDynamoDb],
-) -> None:
-    table = LedgerTable("ledger", RETENTION)
-    dynamodb = scripted(refused_with(), {}, {})
-    assert table.put(SENT) is None
-    assert [method for method, _ in dynamodb.asked] == ["put_item", "get_item", "put_item"]
-    dynamodb = scripted(*[refused_with(), {}] * 3)
-    with pytest.raises(StorageError, match="Contended") as raised:
-        table.put(SENT)
-    assert len(dynamodb.asked) == 4
+def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(caller_at: CallerAt) -> None:
+    with RawServer(in_turn(meets(), NOTHING, NOTHING)) as server:
+        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) is None
+    assert [operation(request) for request in server.requests] == ["PutItem", "GetItem", "PutItem"]
+    with RawServer(in_turn(meets(), NOTHING, meets(), NOTHING)) as server:
+        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        with pytest.raises(StorageError, match="Contended") as raised:
+            table.put(SENT)
     assert raised.value.__context__ is None
 
 
-def keys_asked(request: dict[str, Any]) -> list[str]:
-    assert request["RequestItems"]["ledger"]["ConsistentRead"] is True
-    return [key["pk"]["S"] for key in request["RequestItems"]["ledger"]["Keys"]]
+def test_a_write_whose_answer_was_lost_meets_itself(caller_at: CallerAt) -> None:
+    with RawServer(in_turn(b"", THERE)) as server:
+        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) == SENT
+    first, second = asked(server)
+    assert first == second
 
 
-def test_circuits_are_read_a_hundred_accounts_a_call(scripted: Callable[..., ScriptedDynamoDb]) -> None:
-    dynamodb = scripted(*[{"Responses": {"ledger": []}}] * 3)
+def keys_asked(server: RawServer) -> list[list[str]]:
+    """The keys of each call."""
+    calls = [call["RequestItems"]["ledger"] for call in asked(server)]
+    assert all(call["ConsistentRead"] for call in calls)
+    return [[key["pk"]["S"] for key in call["Keys"]] for call in calls]
+
+
+def test_circuits_are_read_a_hundred_accounts_a_call(caller_at: CallerAt) -> None:
     names = [f"shop-{number:03}" for number in range(201)]
-    assert LedgerTable("ledger", RETENTION).read_circuits(names) == {}
-    asked = [keys_asked(request) for _, request in dynamodb.asked]
-    assert [len(keys) for keys in asked] == [100, 100, 1]
-    assert [key for keys in asked for key in keys] == [f"circuits#{name}" for name in names]
+    with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
+        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).read_circuits(names) == {}
+    assert [len(keys) for keys in keys_asked(server)] == [100, 100, 1]
+    assert [key for keys in keys_asked(server) for key in keys] == [f"circuits#{name}" for name in names]
 
 
-def test_names_that_no_account_has_are_not_asked_for(scripted: Callable[..., ScriptedDynamoDb]) -> None:
-    dynamodb = scripted({"Responses": {"ledger": []}})
+def test_names_that_no_account_has_are_not_asked_for(caller_at: CallerAt) -> None:
     strange = ["", "Shop", "a#b", "深圳", "x" * 3000]
-    assert LedgerTable("ledger", RETENTION).read_circuits(strange) == {}
-    assert dynamodb.asked == []
-    LedgerTable("ledger", RETENTION).read_circuits([*strange, "shop"])
-    assert [keys_asked(request) for _, request in dynamodb.asked] == [["circuits#shop"]]
+    with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
+        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        assert table.read_circuits(strange) == table.read_circuits([*strange, "shop"]) == {}
+    assert keys_asked(server) == [["circuits#shop"]]
 
 
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, without making them."""
-    seconds: list[float] = []
-    monkeypatch.setattr(time, "sleep", seconds.append)
-    return seconds
-
-
-def test_what_a_busy_table_left_unread_is_asked_for_again(
-    scripted: Callable[..., ScriptedDynamoDb], slept: list[float]
-) -> None:
+def test_what_a_busy_table_left_unread_is_asked_for_again(caller_at: CallerAt, slept: list[float]) -> None:
     circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
     items = [ledger._CIRCUITS.to_item(each) for each in circuits]
     left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
-    dynamodb = scripted(
-        {"Responses": {"ledger": items[:2]}, "UnprocessedKeys": left},
-        {"Responses": {}, "UnprocessedKeys": left},
-        {"Responses": {"ledger": items[2:]}, "UnprocessedKeys": {}},
+    answers = (
+        json_answer(Responses={"ledger": items[:2]}, UnprocessedKeys=left),
+        json_answer(Responses={}, UnprocessedKeys=left),
+        json_answer(Responses={"ledger": items[2:]}, UnprocessedKeys={}),
     )
-    found = LedgerTable("ledger", RETENTION).read_circuits(["a", "b", "c"])
-    assert found == {each.account: each for each in circuits}
-    assert [len(keys_asked(request)) for _, request in dynamodb.asked] == [3, 1, 1]
+    with RawServer(in_turn(*answers)) as server:
+        table = LedgerTable(caller_at(server.url), "ledger", RETENTION, sleep=slept.append)
+        assert table.read_circuits(["a", "b", "c"]) == {each.account: each for each in circuits}
+    assert [len(keys) for keys in keys_asked(server)] == [3, 1, 1]
     assert slept == [0.05, 0.1]
 
 
-def test_a_table_that_stays_busy_is_given_up(
-    scripted: Callable[..., ScriptedDynamoDb], slept: list[float]
-) -> None:
+def test_a_table_that_stays_busy_is_given_up(caller_at: CallerAt, slept: list[float]) -> None:
     left = {"ledger": {"Keys": [{"pk": {"S": "circuits#a"}}], "ConsistentRead": True}}
-    dynamodb = scripted(*[{"Responses": {}, "UnprocessedKeys": left}] * 10)
-    with pytest.raises(StorageError, match="UnprocessedKeys"):
-        LedgerTable("ledger", RETENTION).read_circuits(["a"])
-    assert len(dynamodb.asked) == 5
+    with RawServer(always(json_answer(Responses={}, UnprocessedKeys=left))) as server:
+        table = LedgerTable(caller_at(server.url), "ledger", RETENTION, sleep=slept.append)
+        with pytest.raises(StorageError, match="UnprocessedKeys"):
+            table.read_circuits(["a"])
+    assert len(server.requests) == 5
     assert sum(slept) < 1
-
-
-def throttled(code: str = "ProvisionedThroughputExceededException") -> bytes:
-    written = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "slow"})
-    return answer(written.encode(), status="400 Bad Request", content_type="application/x-amz-json-1.0")
-
-
-@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "ThrottlingException"])
-@pytest.mark.parametrize(("patient", "attempts", "seconds"), [(False, 6, 1.55), (True, 8, 6.35)])
-def test_a_throttled_table_is_ridden_out_with_short_pauses(
-    table_at: Callable[[str], LedgerTable],
-    slept: list[float],
-    code: str,
-    attempts: int,
-    seconds: float,
-    *,
-    patient: bool,
-) -> None:
-    with RawServer(always(throttled(code))) as server, pytest.raises(StorageError) as raised:
-        table_at(server.url).put(SENT, patient=patient)
-    assert raised.value.code == code
-    assert len(server.requests) == attempts
-    assert sum(slept) == pytest.approx(seconds)
-    assert slept[0] == pytest.approx(0.05)
-
-
-def test_a_write_whose_answer_was_lost_meets_itself(table_at: Callable[[str], LedgerTable]) -> None:
-    there = {
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "Item": ledger._ENTRIES.to_item(SENT),
-    }
-    requests: list[dict[str, Any]] = []
-
-    def script(connection: Connection) -> None:
-        while request := connection.read_request():
-            requests.append(json.loads(request.body))
-            if len(requests) == 1:
-                return  # it was stored, and nobody hears of it
-            connection.write(answer(json.dumps(there).encode(), status="400 Bad Request"))
-
-    with RawServer(script) as server:
-        assert table_at(server.url).put(SENT) == SENT
-    assert requests[0] == requests[1]
 
 
 # The refresher's function
 
 
-def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(lambda_at: LambdaAt) -> None:
+def ask(caller_at: CallerAt, written: bytes) -> AccessToken:
+    """Ask a refresher that answers so, and is not asked twice."""
+    with RawServer(in_turn(written)) as server:
+        return RefreshFunction(caller_at(server.url), "token-refresh").ask("shop", None)
+
+
+def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(caller_at: CallerAt) -> None:
     token = {"value": "57_new", "expires_at": 2e9, "obtained_at": 1.5, "forced_day": "", "forced_count": 2}
     with RawServer(always(json_answer(result="token", token=token))) as server:
-        answered = lambda_at(server.url).ask("shop", "digest")
-        lambda_at(server.url).ask("shop", None)
+        refresher = RefreshFunction(caller_at(server.url), "token-refresh")
+        answered = refresher.ask("shop", "digest")
+        refresher.ask("shop", None)
     assert answered == AccessToken("57_new", 2e9, 1.5, "", 2)
-    first, second = server.requests
-    assert first.target == "/2015-03-31/functions/token-refresh/invocations"
-    assert first.headers.get("x-amz-invocation-type", "RequestResponse") == "RequestResponse"
-    assert json.loads(first.body) == {"account": "shop", "rejected": "digest"}
-    assert json.loads(second.body) == {"account": "shop", "rejected": None}
+    assert server.requests[0].target == "/2015-03-31/functions/token-refresh/invocations"
+    assert "x-amz-invocation-type" not in server.requests[0].headers  # by default it is RequestResponse
+    assert asked(server) == [
+        {"account": "shop", "rejected": "digest"},
+        {"account": "shop", "rejected": None},
+    ]
     assert server.accepted == 1
 
 
-def test_the_refresher_knows_no_such_account(lambda_at: LambdaAt) -> None:
-    with (
-        RawServer(always(json_answer(result="unknown_account"))) as server,
-        pytest.raises(UnknownAccountError),
-    ):
-        lambda_at(server.url).ask("shop", None)
+def test_the_refresher_knows_no_such_account(caller_at: CallerAt) -> None:
+    with pytest.raises(UnknownAccountError):
+        ask(caller_at, json_answer(result="unknown_account"))
 
 
-def test_why_there_is_no_token_comes_back_word_for_word(lambda_at: LambdaAt) -> None:
+def test_why_there_is_no_token_comes_back_word_for_word(caller_at: CallerAt) -> None:
     failure = {
         "status": "failed",
         "error_class": "config",
@@ -910,9 +730,8 @@ def test_why_there_is_no_token_comes_back_word_for_word(lambda_at: LambdaAt) -> 
         "retry_after": 30.5,
         "unattempted": False,
     }
-    written = json_answer(result="failed", failure=failure)
-    with RawServer(always(written)) as server, pytest.raises(TokenUnavailableError) as raised:
-        lambda_at(server.url).ask("shop", None)
+    with pytest.raises(TokenUnavailableError) as raised:
+        ask(caller_at, json_answer(result="failed", failure=failure))
     assert raised.value.outcome == Outcome(
         Status.FAILED,
         ErrorClass.CONFIG,
@@ -924,37 +743,40 @@ def test_why_there_is_no_token_comes_back_word_for_word(lambda_at: LambdaAt) -> 
     )
 
 
-def refused(name: str, status: str) -> bytes:
+def lambda_refuses(name: str, status: str) -> bytes:
     return answer(b'{"message":"no"}', f"X-Amzn-ErrorType: {name}", status=status)
 
 
-def test_a_throttled_refresher_is_busy_and_not_asked_again_here(lambda_at: LambdaAt) -> None:
-    written = refused("TooManyRequestsException", "429 Too Many Requests")
-    with RawServer(always(written)) as server, pytest.raises(RefresherBusyError):
-        lambda_at(server.url).ask("shop", None)
-    assert len(server.requests) == 1
+def test_a_throttled_refresher_is_busy_and_not_asked_again_here(caller_at: CallerAt) -> None:
+    with pytest.raises(RefresherBusyError):
+        ask(caller_at, lambda_refuses("TooManyRequestsException", "429 Too Many Requests"))
 
 
-def test_a_refresher_that_takes_too_long_is_busy(lambda_at: LambdaAt) -> None:
-    def silence(connection: Connection) -> None:
-        connection.read_request()
-        connection.wait(5)
+def stops_half_way(connection: Connection) -> None:
+    connection.read_request()
+    connection.write(json_answer(result="unknown_account")[:-5])
+    connection.wait(5)
 
-    started = time.perf_counter()
-    with RawServer(silence) as server, pytest.raises(RefresherBusyError):
-        lambda_at(server.url).ask("shop", None)
-    assert time.perf_counter() - started < 2
+
+@pytest.mark.parametrize("script", [silence, stops_half_way])
+def test_a_refresher_that_takes_too_long_is_busy(caller_at: CallerAt, script: Script) -> None:
+    def connect(base_url: str, **_: object) -> PooledTransport:
+        return PooledTransport(base_url, limits=IMPATIENT._replace(answer_timeout=0.0))
+
+    with RawServer(script) as server, pytest.raises(RefresherBusyError):
+        RefreshFunction(caller_at(server.url, connect=connect), "token-refresh").ask("shop", None)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("written", "code"),
     [
-        (refused("ResourceNotFoundException", "404 Not Found"), "ResourceNotFoundException"),
-        (refused("AccessDeniedException", "403 Forbidden"), "AccessDeniedException"),
-        (refused("ServiceException", "500 Internal Server Error"), "ServiceException"),
+        (lambda_refuses("ResourceNotFoundException", "404 Not Found"), "ResourceNotFoundException"),
+        (lambda_refuses("AccessDeniedException", "403 Forbidden"), "AccessDeniedException"),
+        (lambda_refuses("ServiceException", "500 Internal Server Error"), "ServiceException"),
         (answer(b'{"errorType":"KeyError"}', "X-Amz-Function-Error: Unhandled"), "FunctionError"),
         (answer(b"Task timed out", "X-Amz-Function-Error: Unhandled"), "FunctionError"),
+        (b"", "ConnectionClosed"),
         (answer(b""), "UnreadableAnswer"),
         (answer(b"null"), "UnreadableAnswer"),
         (answer(b"[]"), "UnreadableAnswer"),
@@ -966,104 +788,7 @@ def test_a_refresher_that_takes_too_long_is_busy(lambda_at: LambdaAt) -> None:
         (json_answer(result="failed", failure={"status": "odd"}), "UnreadableAnswer"),
     ],
 )
-def test_a_refresher_that_fails_is_a_storage_error(lambda_at: LambdaAt, written: bytes, code: str) -> None:
-    with RawServer(always(written)) as server, pytest.raises(StorageError) as raised:
-        lambda_at(server.url).ask("shop", None)
+def test_a_refresher_that_fails_is_a_storage_error(caller_at: CallerAt, written: bytes, code: str) -> None:
+    with pytest.raises(StorageError) as raised:
+        ask(caller_at, written)
     assert raised.value.code == code
-    assert len(server.requests) == 1
-
-
-def test_a_refresher_that_cannot_be_reached_is_a_storage_error(lambda_at: LambdaAt) -> None:
-    with RawServer(always(b"")) as server:
-        url = server.url
-    with pytest.raises(StorageError, match="EndpointConnectionError"):
-        lambda_at(url).ask("shop", None)
-
-
-def test_an_answer_that_breaks_off_is_a_storage_error(lambda_at: LambdaAt) -> None:
-    def script(connection: Connection) -> None:
-        if connection.read_request():
-            connection.write(json_answer(result="unknown_account")[:-5])
-
-    with RawServer(script) as server, pytest.raises(StorageError):
-        lambda_at(server.url).ask("shop", None)
-
-
-# Clients
-
-
-def test_clients_are_made_once_and_with_timeouts(lambda_at: LambdaAt) -> None:
-    lambda_at("http://127.0.0.1:9")
-    made = clients.client("lambda")
-    assert made is clients.client("lambda")
-    assert (made.meta.config.connect_timeout, made.meta.config.read_timeout) == (0.5, 0.4)
-    assert made.meta.config.retries["total_max_attempts"] == 1
-
-
-def test_a_patient_client_tries_longer(aws: Aws) -> None:
-    attempts = [
-        made.meta.config.retries["total_max_attempts"] for made in (aws("ssm"), aws("ssm", patient=True))
-    ]
-    assert attempts == [2, 8]
-
-
-@pytest.mark.usefixtures("aws")
-def test_threads_that_come_first_together_make_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-
-    def make(service: str, **_: object) -> object:
-        made.append(service)
-        time.sleep(0.05)
-        return object()
-
-    monkeypatch.setattr(boto3, "client", make)
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(clients.client, ["sqs"] * 8))) == 1
-    assert made == ["sqs"]
-
-
-@pytest.fixture
-def fresh() -> Callable[[str], str]:
-    """Runs a line of Python in a process of its own that knows no AWS."""
-    layer = Path(wechat_notify.__file__).parents[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(layer), str(layer.parents[1])])
-
-    def run(line: str) -> str:
-        done = subprocess.run(  # noqa: S603 - our own interpreter
-            [sys.executable, "-c", line],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        return done.stdout.strip()
-
-    return run
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "wechat_notify.bootstrap",
-        "functions.send_api.handler",
-        "functions.send_queue.handler",
-        "functions.token_refresh.handler",
-    ],
-)
-def test_importing_a_handler_imports_no_aws_library(fresh: Callable[[str], str], module: str) -> None:
-    line = (
-        f"import sys, {module}; print({{'boto3', 'botocore.client', 'botocore.session'}} & set(sys.modules))"
-    )
-    assert fresh(line) == "set()"
-
-
-def test_importing_an_adapter_makes_no_client(fresh: Callable[[str], str]) -> None:
-    line = (
-        "import sys; from wechat_notify.aws import clients, events, ledger, refresher, sqs, ssm;"
-        "events.EventBus('b'), ledger.LedgerTable('t', 1);"
-        "refresher.RefreshFunction('f'), sqs.Queue('u'), ssm.StoredTokens('/p');"
-        "print('boto3' in sys.modules, clients._client.cache_info().currsize)"
-    )
-    assert fresh(line) == "False 0"

@@ -7,17 +7,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
-from botocore.exceptions import ClientError
 
-from functions.token_refresh.handler import lambda_handler
 from local.simulator.server import Simulator
 from tests import fakes
-from tests.integration.conftest import PATH
-from tests.integration.raw_server import Connection, RawServer, answer, json_answer
-from wechat_notify.aws import clients
+from tests.integration.conftest import IMPATIENT, PATH, RETENTION, RefreshLambda
+from tests.integration.raw_server import Connection, RawServer, always, json_answer, refused
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
@@ -53,23 +51,11 @@ from wechat_notify.core.tokens import (
 )
 from wechat_notify.wechat.client import WeChatClient
 
-Aws = Callable[..., Any]
+Aws = Callable[[str], Any]
+CallerAt = Callable[..., Caller]
 
 TOKEN = AccessToken("57_token", 2_000_000_000.0, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.0)
 RENEWED = AccessToken("58_token", 2_000_007_200.0, 2_000_000_000.0)
-
-
-def fail_with(code: str) -> Any:
-    """An AWS client of which every call is answered with an error."""
-
-    class Failing:
-        def __getattr__(self, method: str) -> Callable[..., None]:
-            def fail(**_: object) -> None:
-                raise ClientError({"Error": {"Code": code, "Message": "no"}}, method)
-
-            return fail
-
-    return Failing()
 
 
 # The parameter store
@@ -83,7 +69,6 @@ class Store(Protocol):
 
     def add(self, account: str) -> None: ...
     def add_broken(self, account: str) -> None: ...
-    def break_down(self, code: str) -> None: ...
 
 
 class FakeStore:
@@ -98,9 +83,6 @@ class FakeStore:
     def add_broken(self, account: str) -> None:
         self._store.broken[account] = "wrong: app_secret"
 
-    def break_down(self, code: str) -> None:
-        self._store.failing = dict.fromkeys(("read", "load", "load_all", "save"), code)
-
 
 class _Source:
     def __init__(self, credentials: AppCredentials) -> None:
@@ -111,11 +93,10 @@ class _Source:
 
 
 class SsmStore:
-    def __init__(self, put: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.reader: TokenReader = StoredTokens(PATH)
-        self.accounts: AccountStore = Accounts(PATH, _Source)
+    def __init__(self, caller: Caller, put: Callable[[str, str], None]) -> None:
+        self.reader: TokenReader = StoredTokens(caller, PATH)
+        self.accounts: AccountStore = Accounts(caller, PATH, _Source)
         self._put = put
-        self._monkeypatch = monkeypatch
 
     def add(self, account: str) -> None:
         credentials = {"type": "app", "app_id": account, "app_secret": "secret"}
@@ -124,15 +105,12 @@ class SsmStore:
     def add_broken(self, account: str) -> None:
         self._put(f"{account}/credentials", '{"type": "app", "app_id": "wx"}')
 
-    def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
-
 
 @pytest.fixture(params=["fake", "SSM"])
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "fake":
         return FakeStore()
-    return SsmStore(request.getfixturevalue("put"), monkeypatch)
+    return SsmStore(request.getfixturevalue("caller"), request.getfixturevalue("put"))
 
 
 def test_what_is_saved_is_read_and_loaded(store: Store) -> None:
@@ -189,21 +167,6 @@ def test_all_accounts_are_loaded_the_broken_ones_too(store: Store) -> None:
     assert [name for name, account in loaded.items() if account.token] == ["shop-3"]
 
 
-def test_a_store_that_is_down_says_so_with_awss_code(store: Store) -> None:
-    store.add("shop")
-    store.break_down("ThrottlingException")
-    calls: list[Callable[[], object]] = [
-        lambda: store.reader.read("shop"),
-        lambda: store.accounts.load("shop"),
-        lambda: list(store.accounts.load_all()),
-        lambda: store.accounts.save("shop", TOKEN),
-    ]
-    for call in calls:
-        with pytest.raises(StorageError) as raised:
-            call()
-        assert raised.value.code == "ThrottlingException"
-
-
 # The refresher
 
 
@@ -224,33 +187,15 @@ class FakeRefresherAt:
 
 
 class LambdaRefresherAt:
-    """The same core behind the function's handler, behind the Lambda service's HTTP, behind boto3."""
+    """The same core behind the function's handler, behind the Lambda service's HTTP, behind a call."""
 
-    def __init__(self, service: fakes.Service) -> None:
+    def __init__(self, service: fakes.Service, function: RefreshLambda, caller: Caller) -> None:
         self.service = service
-        self.refresher: Refresher
-        self._busy = False
+        self.refresher: Refresher = RefreshFunction(caller, "token-refresh")
+        self._function = function
 
     def make_busy(self) -> None:
-        self._busy = True
-
-    def script(self, connection: Connection) -> None:
-        while request := connection.read_request():
-            if self._busy:
-                written = answer(
-                    b"{}", "X-Amzn-ErrorType: TooManyRequestsException", status="429 Too Many Requests"
-                )
-            else:
-                written = self._invoke(json.loads(request.body))
-            connection.write(written)
-
-    def _invoke(self, event: dict[str, Any]) -> bytes:
-        try:
-            return answer(json.dumps(lambda_handler(event, fakes.FakeContext())).encode())
-        except Exception as error:  # noqa: BLE001 - Lambda answers every error of a function so
-            return answer(
-                json.dumps({"errorMessage": str(error)}).encode(), "X-Amz-Function-Error: Unhandled"
-            )
+        self._function.busy = True
 
 
 @pytest.fixture(params=["fake", "Lambda"])
@@ -258,13 +203,11 @@ def refresher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "fake":
         yield FakeRefresherAt()
         return
-    at: Callable[[str], RefreshFunction] = request.getfixturevalue("lambda_at")
-    service = fakes.Service()
+    caller_at: CallerAt = request.getfixturevalue("caller_at")
+    service, function = fakes.Service(), RefreshLambda()
     service.lend(monkeypatch)
-    built = LambdaRefresherAt(service)
-    with RawServer(built.script) as server:
-        built.refresher = at(server.url)
-        yield built
+    with RawServer(function.script) as server:
+        yield LambdaRefresherAt(service, function, caller_at(server.url))
 
 
 def test_a_stored_token_that_was_not_rejected_is_handed_out(refresher: RefresherAt) -> None:
@@ -325,7 +268,6 @@ class QueueAt(Protocol):
     def groups(self) -> dict[str, str | None]: ...
     def hidden(self) -> int: ...
     def receipt_handle(self) -> str: ...
-    def break_down(self, code: str) -> None: ...
 
 
 class FakeQueueAt:
@@ -346,16 +288,12 @@ class FakeQueueAt:
     def receipt_handle(self) -> str:
         return "handle"
 
-    def break_down(self, code: str) -> None:
-        self._queue.failing = code
-
 
 class SqsQueueAt:
-    def __init__(self, aws: Aws, monkeypatch: pytest.MonkeyPatch, name: str = "send") -> None:
+    def __init__(self, aws: Aws, caller: Caller, name: str = "send") -> None:
         self._sqs = aws("sqs")
         self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        self._monkeypatch = monkeypatch
-        self.queue: BothSides = Queue(self._url)
+        self.queue: BothSides = Queue(caller, self._url)
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(
@@ -389,15 +327,12 @@ class SqsQueueAt:
         handle: str = self._receive()[0]["ReceiptHandle"]
         return handle
 
-    def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
-
 
 @pytest.fixture(params=["fake", "SQS"])
-def queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> QueueAt:
+def queue(request: pytest.FixtureRequest) -> QueueAt:
     if request.param == "fake":
         return FakeQueueAt()
-    return SqsQueueAt(request.getfixturevalue("aws"), monkeypatch)
+    return SqsQueueAt(request.getfixturevalue("aws"), request.getfixturevalue("caller"))
 
 
 class TestQueue:
@@ -446,19 +381,6 @@ class TestQueue:
             queue.queue.hand_out_again(handle, seconds)
         assert raised.value.code == "InvalidParameterValue"
 
-    def test_a_queue_that_is_down_says_so_with_awss_code(self, queue: QueueAt) -> None:
-        handle = queue.receipt_handle()
-        queue.break_down("ServiceUnavailable")
-        calls: list[Callable[[], None]] = [
-            lambda: queue.queue.send("body"),
-            lambda: queue.queue.hand_out_again(handle, 5),
-        ]
-        for call in calls:
-            with pytest.raises(StorageError) as raised:
-                call()
-            assert raised.value.code == "ServiceUnavailable"
-        assert queue.queue.send_later([Later("body", 5)] * 12) == list(range(12))
-
 
 # The ledger
 
@@ -474,7 +396,6 @@ class LedgerAt(Protocol):
     account: str
 
     def delete(self, message_id: str) -> None: ...
-    def break_down(self, code: str) -> None: ...
 
 
 class FakeLedgerAt:
@@ -486,32 +407,25 @@ class FakeLedgerAt:
     def delete(self, message_id: str) -> None:
         del self._store.entries[self.account, message_id]
 
-    def break_down(self, code: str) -> None:
-        self._store.failing = dict.fromkeys(("put", "read", "put_circuits", "read_circuits"), code)
-
 
 class DynamoDbLedgerAt:
-    """The real adapter, on the DynamoDB that ``clients.client`` leads to."""
-
-    def __init__(self, store: LedgerTable, account: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._table = store
-        self.store: LedgerAndCircuits = store
+    def __init__(self, caller: Caller, table_name: str, account: str) -> None:
+        self.store: LedgerAndCircuits = LedgerTable(caller, table_name, RETENTION)
         self.account = account
-        self._monkeypatch = monkeypatch
+        self._caller = caller
+        self._table_name = table_name
 
     def delete(self, message_id: str) -> None:
         key = {"pk": {"S": f"message#{self.account}#{message_id}"}}
-        clients.client("dynamodb").delete_item(TableName=self._table._table_name, Key=key)
-
-    def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
+        self._caller.call("dynamodb", "DeleteItem", "delete", TableName=self._table_name, Key=key)
 
 
 @pytest.fixture(params=["fake", "DynamoDB"])
-def ledger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LedgerAt:
+def ledger(request: pytest.FixtureRequest) -> LedgerAt:
     if request.param == "fake":
         return FakeLedgerAt()
-    return DynamoDbLedgerAt(request.getfixturevalue("ledger_table"), "shop", monkeypatch)
+    request.getfixturevalue("ledger_table")
+    return DynamoDbLedgerAt(request.getfixturevalue("caller"), "ledger", "shop")
 
 
 def entry(account: str, message_id: str = "1", version: int = 1, **fields: Any) -> Entry:
@@ -654,20 +568,6 @@ class TestLedgerStore:
             ledger.store.put_circuits(circuits)
         assert ledger.store.read_circuits(iter(names * 2)) == stored
 
-    def test_a_store_that_is_down_says_so_with_awss_code(self, ledger: LedgerAt) -> None:
-        ledger.store.put(entry(ledger.account))
-        ledger.break_down("ProvisionedThroughputExceededException")
-        calls: list[Callable[[], object]] = [
-            lambda: ledger.store.put(entry(ledger.account, version=2)),
-            lambda: ledger.store.read(ledger.account, "1"),
-            lambda: ledger.store.put_circuits(AccountCircuits(ledger.account, 1)),
-            lambda: ledger.store.read_circuits([ledger.account]),
-        ]
-        for call in calls:
-            with pytest.raises(StorageError) as raised:
-                call()
-            assert raised.value.code == "ProvisionedThroughputExceededException"
-
 
 # The event bus
 
@@ -682,7 +582,6 @@ class BusAt(Protocol):
     bus: Bus
 
     def arrived(self) -> list[Notice]: ...
-    def break_down(self, code: str) -> None: ...
 
 
 class FakeBusAt:
@@ -693,25 +592,19 @@ class FakeBusAt:
     def arrived(self) -> list[Notice]:
         return self._bus.notices
 
-    def break_down(self, code: str) -> None:
-        self._bus.failing = code
-
 
 class EventBridgeBusAt:
     """EventBridge as it answers over HTTP: an id for every entry."""
 
+    bus: Bus
+
     def __init__(self) -> None:
-        self.bus: Bus = EventBus("bus")
         self._entries: list[dict[str, str]] = []
-        self._code: str | None = None
 
     def script(self, connection: Connection) -> None:
         while request := connection.read_request():
             assert request.headers["x-amz-target"] == "AWSEvents.PutEvents"
             entries = json.loads(request.body)["Entries"]
-            if self._code:
-                connection.write(answer(b"{}", f"X-Amzn-ErrorType: {self._code}", status="400 Bad Request"))
-                continue
             assert 1 <= len(entries) <= 10
             self._entries += entries
             connection.write(json_answer(FailedEntryCount=0, Entries=[{"EventId": "1-2"} for _ in entries]))
@@ -722,19 +615,16 @@ class EventBridgeBusAt:
         assert all(entry["Detail"].isascii() for entry in self._entries)
         return [Notice(entry["DetailType"], json.loads(entry["Detail"])) for entry in self._entries]
 
-    def break_down(self, code: str) -> None:
-        self._code = code
-
 
 @pytest.fixture(params=["fake", "EventBridge"])
 def bus(request: pytest.FixtureRequest) -> Iterator[BusAt]:
     if request.param == "fake":
         yield FakeBusAt()
         return
-    over_the_wire: Callable[[str, str], None] = request.getfixturevalue("over_the_wire")
+    caller_at: CallerAt = request.getfixturevalue("caller_at")
     built = EventBridgeBusAt()
     with RawServer(built.script) as server:
-        over_the_wire("EVENTBRIDGE", server.url)
+        built.bus = EventBus(caller_at(server.url), "bus")
         yield built
 
 
@@ -750,9 +640,69 @@ class TestBus:
         assert bus.bus.publish(notices) == 0
         assert bus.arrived() == notices
 
-    def test_a_bus_that_is_down_costs_the_events_and_nothing_else(self, bus: BusAt) -> None:
-        bus.break_down("InternalException")
-        assert bus.bus.publish([Notice("circuit.opened", {})] * 12) == 12
+
+# What is down
+
+
+class Down(NamedTuple):
+    """All that is AWS's."""
+
+    reader: TokenReader
+    accounts: AccountStore
+    queue: BothSides
+    ledger: LedgerAndCircuits
+    bus: Bus
+
+
+@pytest.fixture(params=["fake", "AWS"])
+def down(request: pytest.FixtureRequest) -> Iterator[Down]:
+    """Where every call is refused with ``InternalError``."""
+    if request.param == "fake":
+        store, queue, ledger, bus = (
+            fakes.FakeParameterStore(),
+            fakes.FakeQueue(),
+            fakes.FakeLedgerStore(),
+            fakes.FakeBus(),
+        )
+        store.failing = dict.fromkeys(("read", "load", "load_all", "save"), "InternalError")
+        ledger.failing = dict.fromkeys(("put", "read", "put_circuits", "read_circuits"), "InternalError")
+        queue.failing = bus.failing = "InternalError"
+        yield Down(store, store, queue, ledger, bus)
+        return
+    caller_at: CallerAt = request.getfixturevalue("caller_at")
+    with RawServer(always(refused("InternalError"))) as server:
+        caller = caller_at(server.url)
+        yield Down(
+            StoredTokens(caller, PATH),
+            Accounts(caller, PATH, _Source),
+            Queue(caller, "url"),
+            LedgerTable(caller, "ledger", RETENTION),
+            EventBus(caller, "bus"),
+        )
+
+
+def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: down.reader.read("shop"),
+        lambda: down.accounts.load("shop"),
+        lambda: list(down.accounts.load_all()),
+        lambda: down.accounts.save("shop", TOKEN),
+        lambda: down.queue.send("body"),
+        lambda: down.queue.hand_out_again("handle", 5),
+        lambda: down.ledger.put(entry("shop")),
+        lambda: down.ledger.read("shop", "1"),
+        lambda: down.ledger.put_circuits(AccountCircuits("shop", 1)),
+        lambda: down.ledger.read_circuits(["shop"]),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError) as raised:
+            call()
+        assert raised.value.code == "InternalError"
+
+
+def test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else(down: Down) -> None:
+    assert down.queue.send_later([Later("body", 5)] * 12) == list(range(12))
+    assert down.bus.publish([Notice("circuit.opened", {})] * 12) == 12
 
 
 # WeChat
@@ -815,7 +765,7 @@ def wechat(request: pytest.FixtureRequest) -> WeChatAt:
     if request.param == "fake":
         return FakeWeChatAt()
     simulator: Simulator = request.getfixturevalue("simulator")
-    return SimulatedWeChatAt(simulator, request.getfixturevalue("connect")(simulator.url))
+    return SimulatedWeChatAt(simulator, request.getfixturevalue("client_at")(simulator.url))
 
 
 def facts(outcome: Outcome) -> tuple[object, ...]:
@@ -901,16 +851,15 @@ def test_one_openid_has_one_message_in_flight(wechat: WeChatAt) -> None:
     assert facts(second) == facts(fakes.answer(43108))
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_lost_answer_looks_the_same(simulator: Simulator, connect: Callable[[str], WeChatClient]) -> None:
-    client = connect(simulator.url)
+def test_a_lost_answer_looks_the_same(simulator: Simulator, client_at: Callable[..., WeChatClient]) -> None:
+    client = client_at(simulator.url, limits=IMPATIENT)
     token = client.fetch_token("wxapp", "app-secret", force=False).value
     assert facts(client.send(fakes.message(touser="fault-timeout"), token)) == facts(fakes.lost())
 
 
-def test_an_unreachable_wechat_looks_the_same(connect: Callable[[str], WeChatClient]) -> None:
+def test_an_unreachable_wechat_looks_the_same(client_at: Callable[..., WeChatClient]) -> None:
     with RawServer(lambda _connection: None) as server:
-        client = connect(server.url)
+        client = client_at(server.url)
     assert facts(client.send(fakes.message(), "57_token")) == facts(fakes.unreachable())
     with pytest.raises(TokenUnavailableError) as raised:
         client.fetch_token("wxapp", "app-secret", force=False)

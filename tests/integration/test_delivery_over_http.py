@@ -17,20 +17,18 @@ from aws_lambda_powertools import Logger
 
 from functions.send_api.handler import lambda_handler as send_api
 from functions.send_queue.handler import lambda_handler as send_queue
-from functions.token_refresh.handler import lambda_handler
 from local.simulator.errcodes import ERRMSG
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext, load_event
-from tests.integration.conftest import PATH
+from tests.integration.conftest import ENVIRON, IMPATIENT, PATH, RefreshLambda
+from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
-from wechat_notify.aws import refresher
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.ssm import StoredTokens
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status, TokenUnavailableError, UnknownAccountError
 from wechat_notify.telemetry import Telemetry
-from wechat_notify.wechat import transport as transport_module
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.errcodes import lookup
 
@@ -45,24 +43,13 @@ ENDPOINTS = {
 _services = itertools.count()
 
 
-class RefreshLambda:
-    """Lambda with the one function that is invoked: events and answers pass as JSON."""
-
-    def __init__(self) -> None:
-        self.invoked: list[dict[str, Any]] = []
-
-    def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
-        assert FunctionName == "token-refresh"
-        self.invoked.append(json.loads(Payload))
-        result = json.dumps(lambda_handler(json.loads(Payload), None))
-        return {"StatusCode": 200, "Payload": io.BytesIO(result.encode())}
-
-
 class Service:
     """The service as ``bootstrap`` puts it together, and what the simulator saw of it."""
 
-    def __init__(self, simulator: Simulator, put: Callable[[str, str], None]) -> None:
-        self.lambda_service = RefreshLambda()
+    def __init__(
+        self, simulator: Simulator, lambda_service: RefreshLambda, put: Callable[[str, str], None]
+    ) -> None:
+        self.lambda_service = lambda_service
         self.put = put
         self._url = simulator.url
 
@@ -128,37 +115,53 @@ class Service:
 def service(
     simulator: Simulator,
     put: Callable[[str, str], None],
-    aws: Callable[..., Any],
-    ledger_table: LedgerTable,
+    aws: Callable[[str], Any],
+    aws_url: str,
+    ledger_table: LedgerTable,  # noqa: ARG001 - it is there now
+    *,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Service]:
-    assert isinstance(ledger_table, LedgerTable)  # the table is there now
-    environment = {
-        "PARAMETER_PATH": PATH,
-        "WECHAT_API_BASE": simulator.url,
-        "TOKEN_REFRESH_FUNCTION": "token-refresh",
-        "LEDGER_TABLE": "ledger",
-        "LEDGER_RETENTION_DAYS": "30",
-        "QUOTA_RESET": "00:00+08:00",
-        "OPENID_HASH_KEY": "a key for tests",
-        "SEND_QUEUE_URL": aws("sqs").create_queue(QueueName="send")["QueueUrl"],
-        "DEAD_LETTER_QUEUE_URL": aws("sqs").create_queue(QueueName="dead")["QueueUrl"],
-        "EVENT_BUS_NAME": aws("events").create_event_bus(Name="bus") and "bus",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    refresher = RefreshLambda()
     parts = [part for part in vars(bootstrap).values() if hasattr(part, "cache_clear")]
     for part in parts:
         part.cache_clear()
     telemetry = Telemetry(Logger(service=f"delivery-{next(_services)}", stream=io.StringIO()))
     monkeypatch.setattr(bootstrap, "telemetry", lambda: telemetry)
-    built = Service(simulator, put)
-    monkeypatch.setattr(refresher, "client", lambda _service: built.lambda_service)
-    built.add_account("shop", "wxapp", "app-secret")
-    yield built
-    bootstrap.wechat()._transport.close()
+    with RawServer(refresher.script) as lambda_service:
+        environment = {
+            **ENVIRON,
+            "AWS_ENDPOINT_URL": aws_url,
+            "AWS_ENDPOINT_URL_LAMBDA": lambda_service.url,
+            "PARAMETER_PATH": PATH,
+            "WECHAT_API_BASE": simulator.url,
+            "TOKEN_REFRESH_FUNCTION": "token-refresh",
+            "LEDGER_TABLE": "ledger",
+            "LEDGER_RETENTION_DAYS": "30",
+            "QUOTA_RESET": "00:00+08:00",
+            "OPENID_HASH_KEY": "a key for tests",
+            "SEND_QUEUE_URL": aws("sqs").create_queue(QueueName="send")["QueueUrl"],
+            "DEAD_LETTER_QUEUE_URL": aws("sqs").create_queue(QueueName="dead")["QueueUrl"],
+            "EVENT_BUS_NAME": aws("events").create_event_bus(Name="bus") and "bus",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        built = Service(simulator, refresher, put)
+        built.add_account("shop", "wxapp", "app-secret")
+        yield built
+        bootstrap.wechat()._transport.close()
+        bootstrap.aws().close()
     for part in parts:
         part.cache_clear()
+
+
+@pytest.fixture
+def impatient(
+    service: Service, client_at: Callable[..., WeChatClient], monkeypatch: pytest.MonkeyPatch
+) -> Service:
+    """The service with less time for WeChat."""
+    client = client_at(bootstrap.settings().wechat_api_base, limits=IMPATIENT)
+    monkeypatch.setattr(bootstrap, "wechat", lambda: client)
+    return service
 
 
 def body(name: str) -> dict[str, Any]:
@@ -205,8 +208,10 @@ def test_all_kinds_have_a_body() -> None:
 # Every code
 
 
-def test_every_errcode_of_wechats_becomes_the_class_of_the_table(simulator: Simulator) -> None:
-    client = WeChatClient(simulator.url)
+def test_every_errcode_of_wechats_becomes_the_class_of_the_table(
+    simulator: Simulator, client_at: Callable[..., WeChatClient]
+) -> None:
+    client = client_at(simulator.url)
     token = client.fetch_token("wxapp", "app-secret", force=False).value
     for errcode in sorted({*ERRMSG, 99999, -99999} - {0}):
         outcome = client.send(message(f"errcode-{errcode}"), token)
@@ -216,7 +221,6 @@ def test_every_errcode_of_wechats_becomes_the_class_of_the_table(simulator: Simu
         assert (outcome.status is Status.SENT) == (row.error_class is ErrorClass.DUPLICATE)
         assert outcome.rid
         assert outcome.msgid is None
-    client._transport.close()
 
 
 @pytest.mark.parametrize(
@@ -305,7 +309,7 @@ def test_a_token_of_another_account_is_found_out_and_replaced(service: Service) 
     service.tell("apps", app_id="wxother", secret="other-secret")
     service.add_account("other", "wxother", "other-secret")
     service.send(message(), "other")
-    others = StoredTokens(PATH).read("other")
+    others = StoredTokens(bootstrap.aws(), PATH).read("other")
     assert others
     service.put("shop/access-token", json.dumps(asdict(others)))
     service.tell("tokens/revoke", app_id="wxother")
@@ -402,18 +406,17 @@ def test_another_code_of_the_token_class_is_no_reason_to_replace_it(service: Ser
 # Faults on the way
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "touser", ["fault-timeout", "fault-reset", "fault-truncated", "fault-html", "fault-503"]
 )
 @pytest.mark.parametrize("after", ["", "-after"])
 def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
-    service: Service, touser: str, after: str
+    impatient: Service, touser: str, after: str
 ) -> None:
-    delivery = service.send(message(touser + after))
+    delivery = impatient.send(message(touser + after))
     assert delivery.outcome.status is Status.UNKNOWN
     assert not delivery.outcome.retryable
-    (arrival,) = service.arrivals()
+    (arrival,) = impatient.arrivals()
     assert arrival["accepted"] == bool(after)
 
 
@@ -424,10 +427,9 @@ def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
     assert service.ask("stats")["redirects_followed"] == 0
 
 
-def test_a_slow_answer_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.3)
-    service.tell("settings", fault_seconds=5)
-    delivery = service.send(message("fault-drip"))
+def test_a_slow_answer_is_given_up(impatient: Service) -> None:
+    impatient.tell("settings", fault_seconds=5)
+    delivery = impatient.send(message("fault-drip"))
     assert delivery.outcome.status is Status.UNKNOWN
     assert delivery.seconds < 2
 

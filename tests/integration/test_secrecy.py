@@ -17,19 +17,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
-from tests.integration.conftest import PATH
+from tests.integration.conftest import IMPATIENT, PATH
 from tests.integration.raw_server import (
     Connection,
     RawServer,
-    Request,
     Script,
     always,
     answer,
     json_answer,
+    once,
+    refused,
+    reset,
+    silence,
 )
-from wechat_notify.aws import clients, events, refresher
+from tests.integration.test_contracts import EventBridgeBusAt
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
@@ -41,13 +44,14 @@ from wechat_notify.core.dispatch import Dispatcher
 from wechat_notify.core.envelope import SendRequest
 from wechat_notify.core.ledger import Entry, Ledger
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import Later, Notice, Status, StorageError, TokenUnavailableError
+from wechat_notify.core.outcomes import Later, Notice, Status, TokenUnavailableError
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
+from wechat_notify.transport import Response, TransportError, _Connection
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.transport import Response, TransportError, _Connection
 
-Connect = Callable[..., WeChatClient]
+ClientAt = Callable[..., WeChatClient]
+CallerAt = Callable[..., Caller]
 
 # A slash, so that the spelling in a URL is another one.
 CANARY = "CANARY"
@@ -209,84 +213,72 @@ def echo(written: Callable[[str], bytes]) -> Script:
     def script(connection: Connection) -> None:
         request = connection.read_request()
         if request:
-            connection.write(written(_said(request)))
+            connection.write(written(request.all_text))
 
     return script
 
 
-def _said(request: Request) -> str:
-    return f"{request.target} {request.body.decode()}"
-
-
 @pytest.mark.parametrize("written", ECHOES.values(), ids=ECHOES.keys())
-@pytest.mark.usefixtures("heard", "impatient")
+@pytest.mark.usefixtures("heard")
 def test_a_server_that_repeats_what_it_was_told_is_not_quoted(
-    connect: Connect, written: Callable[[str], bytes]
+    client_at: ClientAt, written: Callable[[str], bytes]
 ) -> None:
     with RawServer(echo(written)) as server:
-        use(connect(server.url))
-    assert all(CANARY in _said(request) for request in server.requests)
+        use(client_at(server.url, limits=IMPATIENT))
+    assert all(CANARY in request.all_text for request in server.requests)
     assert len(server.requests) == 2
 
 
-def _reset(connection: Connection) -> None:
-    connection.read_request()
-    connection.reset()
-
-
-def _silence(connection: Connection) -> None:
-    connection.read_request()
-    connection.wait(5)
-
-
-@pytest.mark.parametrize("script", [_reset, _silence])
-@pytest.mark.usefixtures("heard", "impatient")
-def test_a_broken_connection_tells_nothing(connect: Connect, script: Script) -> None:
+@pytest.mark.parametrize("script", [reset, silence])
+@pytest.mark.usefixtures("heard")
+def test_a_broken_connection_tells_nothing(client_at: ClientAt, script: Script) -> None:
     with RawServer(script) as server:
-        use(connect(server.url))
+        use(client_at(server.url, limits=IMPATIENT))
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_closed_pooled_connection_tells_nothing(connect: Connect) -> None:
+def test_a_closed_pooled_connection_tells_nothing(client_at: ClientAt) -> None:
     with RawServer(echo(lambda _seen: answer(b"{}", "Connection: keep-alive"))) as server:
-        client = connect(server.url)
+        client = client_at(server.url)
         use(client)
         use(client)
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_refused_connection_tells_nothing(connect: Connect) -> None:
+def test_a_refused_connection_tells_nothing(client_at: ClientAt) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    use(connect(f"http://127.0.0.1:{port}"))
-
-
-@pytest.mark.usefixtures("heard", "impatient")
-def test_a_connect_timeout_tells_nothing(connect: Connect, full_backlog: str) -> None:
-    use(connect(full_backlog))
+    use(client_at(f"http://127.0.0.1:{port}"))
 
 
 @pytest.mark.usefixtures("heard")
-def test_an_unknown_name_tells_nothing(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connect_timeout_tells_nothing(client_at: ClientAt, full_backlog: str) -> None:
+    use(client_at(full_backlog, limits=IMPATIENT))
+
+
+@pytest.mark.usefixtures("heard")
+def test_an_unknown_name_tells_nothing(client_at: ClientAt, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    use(connect("http://wechat.invalid"))
+    use(client_at("http://wechat.invalid"))
 
 
 @pytest.mark.parametrize(
     "base_url", ["https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"]
 )
 @pytest.mark.usefixtures("heard")
-def test_an_address_that_is_none_tells_nothing(connect: Connect, base_url: str) -> None:
-    use(connect(base_url))
+def test_an_address_that_is_none_tells_nothing(client_at: ClientAt, base_url: str) -> None:
+    use(client_at(base_url))
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_certificate_that_nobody_vouches_for_tells_nothing(connect: Connect, tls: ssl.SSLContext) -> None:
+def test_a_certificate_that_nobody_vouches_for_tells_nothing(
+    client_at: ClientAt, tls: ssl.SSLContext
+) -> None:
     with RawServer(always(b""), tls) as server:
-        use(connect(server.url))
+        use(client_at(server.url))
     assert server.accepted == 2
     assert not server.requests
 
@@ -295,7 +287,7 @@ def test_a_certificate_that_nobody_vouches_for_tells_nothing(connect: Connect, t
 @pytest.mark.parametrize("place", ["exchange", "_write"])
 @pytest.mark.usefixtures("heard")
 def test_an_error_that_nobody_expected_tells_nothing(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
+    client_at: ClientAt, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
 ) -> None:
     seen: list[bytes] = []
 
@@ -305,7 +297,7 @@ def test_an_error_that_nobody_expected_tells_nothing(
 
     monkeypatch.setattr(_Connection, place, fail)
     with RawServer(always(b"")) as server:
-        use(connect(server.url))
+        use(client_at(server.url))
     assert len(seen) == 2
     assert all(CANARY in request.decode() for request in seen)
 
@@ -324,12 +316,12 @@ def test_of_an_error_of_the_transport_nothing_but_its_reason_is_told(
         def close(self) -> None:
             pass
 
-    use(WeChatClient("http://127.0.0.1", Broken()))
+    use(WeChatClient(Broken()))
 
 
-def test_a_token_and_an_openid_in_errmsg_become_asterisks(connect: Connect) -> None:
+def test_a_token_and_an_openid_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
     with RawServer(echo(lambda seen: json_answer(errcode=-1, errmsg=f"{seen} {TOKEN} rid: a-b"))) as server:
-        outcome = connect(server.url).send(MESSAGE, TOKEN)
+        outcome = client_at(server.url).send(MESSAGE, TOKEN)
     assert outcome.errmsg is not None
     assert "?access_token=***" in outcome.errmsg
     assert '"touser":"***"' in outcome.errmsg
@@ -337,11 +329,11 @@ def test_a_token_and_an_openid_in_errmsg_become_asterisks(connect: Connect) -> N
 
 
 @pytest.mark.usefixtures("heard")
-def test_what_a_healthy_call_says_in_the_logs_holds_no_token(connect: Connect) -> None:
+def test_what_a_healthy_call_says_in_the_logs_holds_no_token(client_at: ClientAt) -> None:
     with RawServer(echo(lambda _seen: json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9))) as (
         server
     ):
-        use(connect(server.url))
+        use(client_at(server.url))
 
 
 # AWS
@@ -349,20 +341,32 @@ def test_what_a_healthy_call_says_in_the_logs_holds_no_token(connect: Connect) -
 STORED = AccessToken(TOKEN, expires_at=2_000_000_000.0, obtained_at=1.0)
 
 
+def parameters(credentials: str) -> bytes:
+    """What SSM answers whatever is asked: one account, as JSON."""
+    named = {
+        "credentials": credentials,
+        "access-token": json.dumps({"value": TOKEN, "expires_at": 2e9, "obtained_at": 1.0}),
+    }
+    stored = [{"Name": f"{PATH}/shop/{name}", "Value": value} for name, value in named.items()]
+    return json_answer(Parameters=stored, Parameter=stored[1])
+
+
 @pytest.mark.usefixtures("heard")
-def test_reading_and_writing_parameters_says_no_secret(aws: Callable[..., Any]) -> None:
+def test_reading_and_writing_parameters_says_no_secret(caller_at: CallerAt) -> None:
     credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
-    aws("ssm").put_parameter(Name=f"{PATH}/shop/credentials", Value=credentials, Type="SecureString")
     seen: list[AppCredentials] = []
 
     def source(given: AppCredentials) -> Any:
         seen.append(given)
 
-    accounts = Accounts(PATH, source)
-    accounts.save("shop", STORED)
-    assert StoredTokens(PATH).read("shop") == STORED
-    _assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])
+    with RawServer(always(parameters(credentials))) as server:
+        caller = caller_at(server.url)
+        accounts = Accounts(caller, PATH, source)
+        accounts.save("shop", STORED)
+        assert StoredTokens(caller, PATH).read("shop") == STORED
+        _assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])
     assert [given.app_secret for given in seen] == [SECRET, SECRET]
+    assert CANARY in server.requests[0].all_text
 
 
 @pytest.mark.parametrize(
@@ -382,98 +386,116 @@ def test_reading_and_writing_parameters_says_no_secret(aws: Callable[..., Any]) 
     ],
 )
 @pytest.mark.usefixtures("heard")
-def test_credentials_that_are_wrong_are_not_quoted(put: Callable[[str, str], None], credentials: str) -> None:
-    put("shop/credentials", credentials)
-    account = Accounts(PATH, lambda _credentials: None).load("shop")  # type: ignore[arg-type,return-value]
+def test_credentials_that_are_wrong_are_not_quoted(caller_at: CallerAt, credentials: str) -> None:
+    with RawServer(always(parameters(credentials))) as server:
+        accounts = Accounts(caller_at(server.url), PATH, lambda _: None)  # type: ignore[arg-type,return-value]
+        account = accounts.load("shop")
     assert account.source is None
     assert account.problem
     _assert_clean([repr(account), account.problem])
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ClientError({"Error": {"Code": "ValidationException", "Message": TOKEN}}, "GetParameter"),
-        ParamValidationError(report=TOKEN),
-        EndpointConnectionError(endpoint_url=TOKEN),
-    ],
-)
+AWS_ECHOES: dict[str, Callable[[str], bytes]] = {
+    "in the message": lambda seen: refused("ValidationException", Message=seen, message=seen),
+    "as the code": refused,
+    "as another code": lambda seen: refused(f"a b:{seen}", Code=seen),
+    "in the fields": lambda seen: answer(
+        b"{}",
+        f"x-amzn-query-error: {seen};Sender",
+        f"X-Amzn-ErrorType: {seen}",
+        f"X-Amz-Function-Error: {seen}",
+        status="400 Bad Request",
+    ),
+    "as what stands there": lambda seen: refused(
+        "ConditionalCheckFailedException", Item={"pk": {"S": seen}, seen: {"N": seen}}
+    ),
+    "as the answer": lambda seen: answer(json.dumps(seen).encode()),
+    "in an answer of nothing that was asked": lambda seen: json_answer(**{seen: seen}),
+    "in a failed function": lambda seen: answer(
+        json.dumps({"errorMessage": seen, "stackTrace": [seen]}).encode(), "X-Amz-Function-Error: Unhandled"
+    ),
+    **{name: ECHOES[name] for name in ("in bad JSON", "in bad UTF-8", "in a 302 page", "in a 500 page")},
+    **{name: ECHOES[name] for name in ("truncated", "in the status line", "nowhere, it hangs up")},
+}
+
+
+@pytest.mark.parametrize("written", AWS_ECHOES.values(), ids=AWS_ECHOES.keys())
 @pytest.mark.usefixtures("heard")
-def test_an_error_of_aws_is_reduced_to_its_code(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    class Failing:
-        def __getattr__(self, _method: str) -> Callable[..., None]:
-            def fail(**_: object) -> None:
-                raise error
+def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
+    caller_at: CallerAt, written: Callable[[str], bytes]
+) -> None:
+    def script(connection: Connection) -> None:
+        if request := connection.read_request():
+            connection.write(written(f"{request.headers} {request.all_text}"))
 
-            return fail
-
-    for module in (clients, refresher):
-        monkeypatch.setattr(module, "client", lambda _service, **_: Failing())
-    table, entry = LedgerTable("ledger", 1.0), Entry("shop", TOKEN, Status.QUEUED, "", "", 1.0, 1.0)
-    accounts = Accounts(PATH, lambda _credentials: None)  # type: ignore[arg-type,return-value]
-    calls: list[Callable[[], object]] = [
-        lambda: StoredTokens(PATH).read("shop"),
-        lambda: accounts.load("shop"),
-        lambda: list(accounts.load_all()),
-        lambda: accounts.save("shop", STORED),
-        lambda: Queue("url").send(TOKEN),
-        lambda: Queue("url").hand_out_again(TOKEN, 1),
-        lambda: RefreshFunction("refresh").ask("shop", "digest"),
-        lambda: table.read("shop", TOKEN),
-        lambda: table.put(entry),
-        lambda: table.read_circuits(["shop"]),
-        lambda: table.put_circuits(AccountCircuits("shop")),
-    ]
-    for call in calls:
-        with pytest.raises(StorageError) as raised:
-            call()
-        _assert_clean(_texts(raised.value))
-        assert raised.value.code in {
-            "ValidationException",
-            "ParamValidationError",
-            "EndpointConnectionError",
-        }
-    assert Queue("url").send_later([Later(TOKEN, 1)]) == [0]
-    assert EventBus("bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
+    with RawServer(script) as server:
+        caller = caller_at(server.url)
+        table, entry = (
+            LedgerTable(caller, "ledger", 1.0),
+            Entry("shop", TOKEN, Status.QUEUED, "", "", 1.0, 1.0),
+        )
+        accounts = Accounts(caller, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
+        calls: list[Callable[[], object]] = [
+            lambda: StoredTokens(caller, PATH).read("shop"),
+            lambda: accounts.load("shop"),
+            lambda: list(accounts.load_all()),
+            lambda: accounts.save("shop", STORED),
+            lambda: Queue(caller, "url").send(TOKEN),
+            lambda: Queue(caller, "url").hand_out_again(TOKEN, 1),
+            lambda: RefreshFunction(caller, "refresh").ask("shop", TOKEN),
+            lambda: table.read("shop", TOKEN),
+            lambda: table.put(entry),
+            lambda: table.read_circuits(["shop"]),
+            lambda: table.put_circuits(AccountCircuits("shop")),
+        ]
+        for call in calls:
+            try:
+                result = call()
+            except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
+                _assert_clean(_texts(error))
+            else:
+                _assert_clean([repr(result)])
+        assert Queue(caller, "url").send_later([Later(TOKEN, 1)]) == [0]
+        assert EventBus(caller, "bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
+    for request in server.requests:
+        assert "AKIACANARY" in request.headers["authorization"]
+        assert request.headers["x-amz-security-token"] == "token-CANARY"
 
 
 @pytest.mark.parametrize("errcode", [0, 43101, 45009, 48001, 40001, 99999])
 def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
-    aws: Callable[..., Any],
+    aws: Callable[[str], Any],
+    caller: Caller,
     ledger_table: LedgerTable,
-    connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
+    caller_at: CallerAt,
+    client_at: ClientAt,
+    *,
     errcode: int,
 ) -> None:
     """Not the ledger's items, not the events; the openid is there as its hash."""
     openid_hash = partial(hash_openid, key=b"a key for tests")
     ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", keyed_hash=openid_hash)
     circuits = Circuits(ledger_table, now=time.time, writer=lambda: "writer", quota_reset=QuotaReset(UTC))
-    entries: list[dict[str, str]] = []
-
-    def call(*_: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        entries.extend(Entries)
-        return {"Entries": [{"EventId": "e"} for _ in Entries]}
-
-    monkeypatch.setattr(events, "call", call)
     with RawServer(echo(lambda seen: json_answer(errcode=errcode, errmsg=f"{seen} {TOKEN} rid: a-b"))) as (
         server
     ):
         sender = SimpleNamespace(
             token=lambda *_: STORED,
-            send=lambda *_: Delivery(connect(server.url).send(MESSAGE, TOKEN), 1, 0.1),
+            send=lambda *_: Delivery(client_at(server.url).send(MESSAGE, TOKEN), 1, 0.1),
         )
         dispatcher = Dispatcher(
             ledger,
             circuits,
             sender,  # type: ignore[arg-type] # as much of one as is needed
-            Queue("url"),
+            Queue(caller, "url"),
             now=time.time,
             jitter=min,
         )
         dispatched = dispatcher.send_now(SendRequest("order-1", "shop", BODY), MESSAGE, lambda: 60.0)
-    assert CANARY in _said(server.requests[0])
-    assert EventBus("bus").publish(dispatched.notices) == 0
+    assert CANARY in server.requests[0].all_text
+    bus = EventBridgeBusAt()
+    with RawServer(bus.script) as server:
+        assert EventBus(caller_at(server.url), "bus").publish(dispatched.notices) == 0
     items = aws("dynamodb").scan(TableName="ledger")["Items"]
     found = ledger.look_up("shop", "order-1")
     assert found
@@ -485,8 +507,8 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
         openid_hash(OPENID),
     )
     assert len(items) == 1 + (errcode in {45009, 48001, 40001})
-    assert len(entries) == {0: 0, 45009: 1, 48001: 2, 40001: 1}.get(errcode, 1)
-    _assert_clean([repr(items), repr(entry), json.dumps(entries), repr(dispatched)])
+    assert len(bus.arrived()) == {0: 0, 45009: 1, 48001: 2, 40001: 1}.get(errcode, 1)
+    _assert_clean([repr(items), repr(entry), repr(bus.arrived()), repr(dispatched)])
 
 
 @pytest.mark.parametrize(
@@ -510,10 +532,10 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     ids=["a token", "half a token", "odd", "no JSON", "function error", "truncated", "throttled"],
 )
 @pytest.mark.usefixtures("heard")
-def test_asking_for_a_token_says_none(lambda_at: Callable[[str], RefreshFunction], written: bytes) -> None:
-    with RawServer(always(written)) as server:
+def test_asking_for_a_token_says_none(caller_at: CallerAt, written: bytes) -> None:
+    with RawServer(once(written)) as server:
         try:
-            token = lambda_at(server.url).ask("shop", None)
+            token = RefreshFunction(caller_at(server.url), "refresh").ask("shop", None)
         except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
             _assert_clean(_texts(error))
         else:
@@ -521,8 +543,12 @@ def test_asking_for_a_token_says_none(lambda_at: Callable[[str], RefreshFunction
             _assert_clean([repr(token)])
 
 
-def test_no_repr_shows_a_secret() -> None:
+def test_no_repr_shows_a_secret(caller_at: CallerAt) -> None:
     credentials = AppCredentials(type="app", app_id="wxapp", app_secret=SECRET)
     for holder in (STORED, Grant(TOKEN, 5), credentials):
         _assert_clean([repr(holder), str(holder), f"{holder}"])
     _assert_clean([STORED.digest])
+    with RawServer(once(parameters("{}"))) as server:
+        caller = caller_at(server.url)
+        StoredTokens(caller, PATH).read("shop")
+    _assert_clean([repr(caller), repr(caller._endpoints)])

@@ -15,7 +15,7 @@ import time
 import traceback
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -25,13 +25,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.integration.raw_server import Connection, RawServer, Script, always, answer, once
-from wechat_notify.wechat import transport as transport_module
-from wechat_notify.wechat.transport import (
+from tests.integration.conftest import IMPATIENT
+from tests.integration.raw_server import (
+    Connection,
+    RawServer,
+    Script,
+    always,
+    answer,
+    once,
+    reset,
+    silence,
+)
+from wechat_notify import transport as transport_module
+from wechat_notify.transport import (
+    Limits,
     PooledTransport,
     Response,
     Transport,
     TransportError,
+    Trust,
     _Connection,
     _FaultError,
 )
@@ -47,21 +59,7 @@ SOUND = answer(CONTENT)
 LONG = CONTENT.ljust(1000)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 SECONDS = 2.0
-"""What a failure with `impatient` timeouts may take on a busy machine."""
-
-
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """Makes transports, and closes their connections in the end."""
-    made: list[PooledTransport] = []
-
-    def make(base_url: str, trust: Path | None = None) -> PooledTransport:
-        made.append(PooledTransport(base_url, trust=str(trust) if trust else None))
-        return made[-1]
-
-    yield make
-    for transport in made:
-        transport.close()
+"""What a failure within `IMPATIENT` limits may take on a busy machine."""
 
 
 def chunked(body: bytes, size: int, extension: bytes = b"", trailers: bytes = b"") -> bytes:
@@ -130,6 +128,29 @@ def test_a_post_is_one_request_and_names_its_host(connect: Connect) -> None:
     }
 
 
+def test_a_post_may_have_fields_of_its_own_and_hears_those_of_the_answer(connect: Connect) -> None:
+    with RawServer(always(answer(CONTENT, "X-Said: \t first ", "x-said: second"))) as server:
+        answered = connect(server.url).post_with(b"x-a: 1\r\nx-b: 2\r\n", PATH, BODY)
+    assert answered[:2] == OK
+    assert [answered.field(name) for name in ("X-SAID", "said", "x-more")] == ["first", "", ""]
+    assert (server.requests[0].target, server.requests[0].body) == (PATH, BODY)
+    assert server.requests[0].headers == {
+        "host": connect(server.url).host,
+        "x-a": "1",
+        "x-b": "2",
+        "accept-encoding": "identity",
+        "user-agent": "wechat-notify",
+        "content-length": str(len(BODY)),
+    }
+
+
+def test_nor_does_the_error_of_such_a_post_know_anything(connect: Connect) -> None:
+    with RawServer(once(b"")) as server, pytest.raises(TransportError) as raised:
+        connect(server.url).post_with(f"authorization: {TOKEN}\r\n".encode(), PATH, BODY)
+    assert lost(raised.value) == "ConnectionClosed"
+    assert_clean(raised.value)
+
+
 def test_a_base_url_may_have_a_path(connect: Connect) -> None:
     with RawServer(always(SOUND)) as server:
         assert connect(f"{server.url}/wechat/").post(PATH, BODY) == OK
@@ -170,7 +191,11 @@ def test_a_path_that_could_be_more_than_a_path_is_refused(connect: Connect, path
 
 
 def test_the_environment_names_no_proxy_and_nobody_to_trust(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, certificate: Path
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    tls: ssl.SSLContext,
+    certificate: Path,
+    trust: Trust,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setenv("SSLKEYLOGFILE", str(certificate.parent / "keys"))
@@ -182,7 +207,7 @@ def test_the_environment_names_no_proxy_and_nobody_to_trust(
         assert connect(server.url).post(PATH, BODY) == OK
         with RawServer(always(SOUND), tls) as secure:
             assert unsent(fails(connect(secure.url))) == "CertificateError"
-            connect(secure.url, certificate).post(PATH, BODY)
+            connect(secure.url, trust).post(PATH, BODY)
     assert proxy.accepted == 0
     assert not (certificate.parent / "keys").exists()
 
@@ -283,7 +308,7 @@ def test_some_answers_have_no_content_whatever_they_say(connect: Connect, status
 
 
 def test_as_much_as_is_allowed_is_read(connect: Connect) -> None:
-    content = b"x" * transport_module._ANSWER_BYTES_MOST
+    content = b"x" * Limits().answer_bytes_most
     for written in (answer(content), answer(gzip.compress(content), "Content-Encoding: gzip")):
         with RawServer(always(written)) as server:
             assert connect(server.url).post(PATH, BODY) == (200, content)
@@ -293,26 +318,17 @@ def test_as_much_as_is_allowed_is_read(connect: Connect) -> None:
         assert connect(server.url).post(PATH, BODY) == (200, content)
 
 
-def test_an_answer_that_is_complete_counts_even_if_it_is_late(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.05)
-
+def test_an_answer_that_is_complete_counts_even_if_it_is_late(connect: Connect) -> None:
     def script(connection: Connection) -> None:
         connection.read_request()
         connection.wait(0.15)
         connection.write(SOUND)
 
     with RawServer(script) as server:
-        assert connect(server.url).post(PATH, BODY) == OK
+        assert connect(server.url, limits=Limits(answer_timeout=0.05)).post(PATH, BODY) == OK
 
 
 # Answers that cannot
-
-
-def _reset(connection: Connection) -> None:
-    connection.read_request()
-    connection.reset()
 
 
 def _reset_in_the_answer(connection: Connection) -> None:
@@ -320,11 +336,6 @@ def _reset_in_the_answer(connection: Connection) -> None:
     connection.write(answer(LONG)[:-500])
     connection.wait(0.05)
     connection.reset()
-
-
-def _no_answer(connection: Connection) -> None:
-    connection.read_request()
-    connection.wait(5)
 
 
 def _half_closed(connection: Connection) -> None:
@@ -366,10 +377,10 @@ LENGTH = f"Content-Length: {len(CONTENT)}"
 
 LOST: dict[str, tuple[str, Script]] = {
     "closed without an answer": ("ConnectionClosed", once(b"")),
-    "reset": ("ConnectionLost", _reset),
+    "reset": ("ConnectionLost", reset),
     "reset in the answer": ("ConnectionLost", _reset_in_the_answer),
     "half closed in the answer": ("AnswerTruncated", _half_closed),
-    "no answer": ("ReadTimeout", _no_answer),
+    "no answer": ("ReadTimeout", silence),
     "stops in the head": ("ReadTimeout", kept_open(SOUND[:20])),
     "stops in the content": ("ReadTimeout", kept_open(SOUND[:-1])),
     "stops in the chunks": ("ReadTimeout", kept_open(CHUNKED + b"\r\n" + chunked(LONG, 7)[:-9])),
@@ -482,7 +493,6 @@ LOST: dict[str, tuple[str, Script]] = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("reason", "script"), LOST.values(), ids=LOST.keys())
 def test_a_lost_answer_may_have_arrived_and_costs_its_connection(
     connect: Connect, reason: str, script: Script
@@ -493,17 +503,16 @@ def test_a_lost_answer_may_have_arrived_and_costs_its_connection(
         scripts.pop()(connection) if scripts else always(SOUND)(connection)
 
     with RawServer(first_then_sound) as server:
-        transport = connect(server.url)
+        transport = connect(server.url, limits=IMPATIENT)
         started = time.perf_counter()
         assert lost(fails(transport)) == reason
         assert time.perf_counter() - started < SECONDS
         assert len(server.requests) == 1
-        transport_module._READ_TIMEOUT = 5.0  # the fixture puts it back
+        transport._limits = Limits()  # for the next connection
         assert transport.post(PATH, BODY) == OK
     assert server.accepted == 2
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "written",
     [SOUND, answer(LONG), CHUNKED + b"\r\n" + chunked(LONG, 10), head() + LONG],
@@ -519,15 +528,11 @@ def test_a_slow_drip_is_bounded_by_the_time_for_the_whole_answer(connect: Connec
 
     with RawServer(script) as server:
         started = time.perf_counter()
-        assert lost(fails(connect(server.url))) in {"AnswerTimeout", "ReadTimeout"}
+        assert lost(fails(connect(server.url, limits=IMPATIENT))) in {"AnswerTimeout", "ReadTimeout"}
         assert time.perf_counter() - started < SECONDS
 
 
-def test_the_late_answer_to_one_message_is_not_read_as_that_to_the_next(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 0.2)
-
+def test_the_late_answer_to_one_message_is_not_read_as_that_to_the_next(connect: Connect) -> None:
     def script(connection: Connection) -> None:
         while request := connection.read_request():
             if request.body == b"slow":
@@ -535,9 +540,9 @@ def test_the_late_answer_to_one_message_is_not_read_as_that_to_the_next(
             connection.write(answer(request.body))
 
     with RawServer(script) as server:
-        transport = connect(server.url)
+        transport = connect(server.url, limits=Limits(read_timeout=0.2))
         assert lost(fails(transport, b"slow")) == "ReadTimeout"
-        monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 5.0)
+        transport._limits = Limits()  # for the next connection
         assert transport.post(PATH, b"quick") == (200, b"quick")
 
 
@@ -564,12 +569,9 @@ def _refuse_early_and_say_goodbye(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("script", [_refuse_early, _refuse_early_and_stay, _refuse_early_and_say_goodbye])
-def test_an_answer_before_the_body_is_written_is_the_answer(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, script: Script
-) -> None:
-    monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 0.5)
+def test_an_answer_before_the_body_is_written_is_the_answer(connect: Connect, script: Script) -> None:
     with RawServer(script) as server:
-        transport = connect(server.url)
+        transport = connect(server.url, limits=Limits(read_timeout=0.5))
         assert transport.post(PATH, LARGE) == (413, b"too large")
         assert not [idle for idle in transport._idle if idle.is_alive()]
 
@@ -578,15 +580,13 @@ def kept_unread(connection: Connection) -> None:
     connection.wait(5)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_body_that_nobody_reads_is_given_up(connect: Connect) -> None:
     with RawServer(kept_unread) as server:
         started = time.perf_counter()
-        assert lost(fails(connect(server.url), LARGE)) == "WriteTimeout"
+        assert lost(fails(connect(server.url, limits=IMPATIENT), LARGE)) == "WriteTimeout"
         assert time.perf_counter() - started < SECONDS
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_body_that_is_read_too_slowly_is_given_up(connect: Connect) -> None:
     def script(connection: Connection) -> None:
         while not connection.wait(0.02):
@@ -594,7 +594,7 @@ def test_a_body_that_is_read_too_slowly_is_given_up(connect: Connect) -> None:
 
     with RawServer(script) as server:
         started = time.perf_counter()
-        assert lost(fails(connect(server.url), LARGE)) == "WriteTimeout"
+        assert lost(fails(connect(server.url, limits=IMPATIENT), LARGE)) == "WriteTimeout"
         assert time.perf_counter() - started < SECONDS
 
 
@@ -611,17 +611,18 @@ def test_a_reset_in_the_body_may_have_arrived(connect: Connect) -> None:
 
 
 def test_many_posts_go_over_one_connection(connect: Connect) -> None:
-    with RawServer(always(SOUND)) as server:
+    with RawServer(always(answer(CONTENT, "Set-Cookie: account=first; Path=/"))) as server:
         transport = connect(server.url)
         assert {transport.post(PATH, BODY) for _ in range(50)} == {OK}
         assert transport._idle[0]._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert (server.accepted, len(server.requests)) == (1, 50)
+    assert all(request == server.requests[0] for request in server.requests)  # no cookie goes back
 
 
 @pytest.mark.parametrize("how", ["half", "whole", "reset", "unasked"])
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_written(
-    connect: Connect, tls: ssl.SSLContext, certificate: Path, how: str, *, secure: bool
+    connect: Connect, tls: ssl.SSLContext, trust: Trust, how: str, *, secure: bool
 ) -> None:
     ended = threading.Semaphore(0)
 
@@ -642,7 +643,7 @@ def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_writt
         connection.wait(0.3)
 
     with RawServer(script, tls if secure else None) as server:
-        transport = connect(server.url, certificate)
+        transport = connect(server.url, trust)
         for number in range(1, 4):
             assert transport.post(PATH, BODY) == OK
             assert ended.acquire(timeout=5)
@@ -844,19 +845,17 @@ def test_the_addresses_of_a_name_are_tried_in_turn(
     assert server.requests[0].headers["host"] == "wechat.invalid"
 
 
-@pytest.mark.usefixtures("impatient")
 def test_an_address_whose_handshake_fails_is_followed_by_the_next(
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,
     tls: ssl.SSLContext,
-    certificate: Path,
+    trust: Trust,
     full_backlog: str,
 ) -> None:
     silent = ("127.0.0.1", int(full_backlog.rpartition(":")[2]))
     with RawServer(kept_open(b"")) as odd, RawServer(always(SOUND), tls) as server:
-        transport = connect("https://127.0.0.1", certificate)
+        transport = connect("https://127.0.0.1", trust, Limits(connect_timeout=0.3))
         resolving(monkeypatch, silent, ("127.0.0.1", odd.port), ("127.0.0.1", server.port))
-        monkeypatch.setattr(transport_module, "_READ_TIMEOUT", 5.0)
         assert transport.post(PATH, BODY) == OK
     assert odd.accepted == 1
     assert not odd.requests
@@ -899,35 +898,36 @@ def test_a_refused_connection_sent_nothing(connect: Connect, nobody: tuple[str, 
     assert unsent(fails(connect(f"http://127.0.0.1:{nobody[1]}"))) == "ConnectionRefused"
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_connect_timeout_sent_nothing(connect: Connect, full_backlog: str) -> None:
     started = time.perf_counter()
-    assert unsent(fails(connect(full_backlog))) == "ConnectTimeout"
+    assert unsent(fails(connect(full_backlog, limits=IMPATIENT))) == "ConnectTimeout"
     assert time.perf_counter() - started < SECONDS
 
 
 # TLS
 
 
-def test_one_context_serves_all_connections_and_many_posts_share_one(
+def test_one_context_serves_all_who_share_it_and_many_posts_share_one_connection(
     connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
     make = transport_module._tls_context
 
-    def remember(trust: str | None) -> ssl.SSLContext:
-        made.append(trust)
+    def remember(path: str | None) -> ssl.SSLContext:
+        made.append(path)
         time.sleep(0.05)
-        return make(trust)
+        return make(path)
 
     monkeypatch.setattr(transport_module, "_tls_context", remember)
+    trust = Trust(str(certificate))
     with RawServer(always(SOUND), tls) as server:
-        transport = connect(server.url, certificate)
+        transport = connect(server.url, trust)
         with ThreadPoolExecutor(10) as pool:
             assert set(pool.map(lambda _: transport.post(PATH, BODY), range(100))) == {OK}
         accepted = server.accepted
         assert [transport.post(PATH, BODY) for _ in range(20)] == [OK] * 20
         assert server.accepted == accepted <= 10
+        assert connect(server.url, trust).post(PATH, BODY) == OK
     assert made == [str(certificate)]
 
 
@@ -942,7 +942,7 @@ def test_certificates_can_be_trusted_by_a_directory_of_hashes(
     )
     (tmp_path / f"{digest.stdout.strip()}.0").write_bytes(certificate.read_bytes())
     with RawServer(always(SOUND), tls) as server:
-        assert connect(server.url, tmp_path).post(PATH, BODY) == OK
+        assert connect(server.url, Trust(str(tmp_path))).post(PATH, BODY) == OK
 
 
 def test_without_certificates_of_the_systems_those_of_certifi_are_trusted(
@@ -962,37 +962,37 @@ def test_a_certificate_that_nobody_vouches_for_gets_nothing(connect: Connect, tl
 
 
 def test_a_certificate_for_another_name_gets_nothing(
-    connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, tls: ssl.SSLContext, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(always(SOUND), tls) as server:
         resolving(monkeypatch, ("127.0.0.1", server.port))
-        assert unsent(fails(connect("https://wechat.invalid", certificate))) == "CertificateError"
+        assert unsent(fails(connect("https://wechat.invalid", trust))) == "CertificateError"
     assert not server.requests
 
 
 def test_the_host_is_named_in_the_handshake(
-    connect: Connect, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, tls: ssl.SSLContext, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str | None] = []
     tls.sni_callback = lambda _socket, name, _context: named.append(name)
     with RawServer(always(SOUND), tls) as server:
         resolving(monkeypatch, ("127.0.0.1", server.port))
-        fails(connect("https://wechat.invalid", certificate))
+        fails(connect("https://wechat.invalid", trust))
     assert named == ["wechat.invalid"]
 
 
-def test_older_tls_is_refused(connect: Connect, tls: ssl.SSLContext, certificate: Path) -> None:
+def test_older_tls_is_refused(connect: Connect, tls: ssl.SSLContext, trust: Trust) -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
     tls.set_ciphers("DEFAULT:@SECLEVEL=0")
     with RawServer(always(SOUND), tls) as server:
-        assert unsent(fails(connect(server.url, certificate))) == "HandshakeError"
+        assert unsent(fails(connect(server.url, trust))) == "HandshakeError"
 
 
-def test_tls_1_2_is_enough(connect: Connect, tls: ssl.SSLContext, certificate: Path) -> None:
+def test_tls_1_2_is_enough(connect: Connect, tls: ssl.SSLContext, trust: Trust) -> None:
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with RawServer(always(SOUND), tls) as server:
-        transport = connect(server.url, certificate)
+        transport = connect(server.url, trust)
         assert [transport.post(PATH, BODY) for _ in range(3)] == [OK] * 3
     assert server.accepted == 1
 
@@ -1007,7 +1007,6 @@ def _drip_the_handshake(connection: Connection) -> None:
     connection.drip(b"\x16\x03\x03\x01\x00" + bytes(256), every=0.1)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -1022,20 +1021,19 @@ def _drip_the_handshake(connection: Connection) -> None:
 )
 def test_a_handshake_that_fails_sent_nothing(connect: Connect, script: Script, reason: str) -> None:
     with RawServer(script) as server:
-        transport = connect(server.url.replace("http:", "https:"))
+        transport = connect(server.url.replace("http:", "https:"), limits=IMPATIENT)
         started = time.perf_counter()
         assert unsent(fails(transport)) in {reason, "ConnectionError"}
         assert time.perf_counter() - started < SECONDS
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("reason", "script"), list(LOST.values())[:12], ids=list(LOST)[:12])
 def test_an_answer_is_lost_over_tls_as_well(
-    connect: Connect, tls: ssl.SSLContext, certificate: Path, reason: str, script: Script
+    connect: Connect, tls: ssl.SSLContext, trust: Trust, reason: str, script: Script
 ) -> None:
-    transport_module._CONNECT_TIMEOUT = 2.0  # the fixture puts it back
+    limits = IMPATIENT._replace(connect_timeout=2.0)
     with RawServer(script, tls) as server:
-        error = lost(fails(connect(server.url, certificate)))
+        error = lost(fails(connect(server.url, trust, limits)))
     # TLS tells less of how a connection ended, and a reset may overtake what came before it.
     assert error in {reason, "AnswerTruncated", "ConnectionLost", "ConnectionClosed"}
 
@@ -1130,8 +1128,8 @@ class ScriptedSocket:
         return 0
 
 
-def exchange(scripted: ScriptedSocket) -> tuple[_Connection, Response | str]:
-    connection = _Connection(cast("socket.socket", scripted))
+def exchange(scripted: ScriptedSocket, limits: Limits | None = None) -> tuple[_Connection, Response | str]:
+    connection = _Connection(cast("socket.socket", scripted), limits or Limits())
     try:
         return connection, connection.exchange(b"request")
     except _FaultError as fault:
@@ -1172,10 +1170,9 @@ def by_the_standard_library(received: bytes) -> tuple[int, bytes]:
         received = received.partition(b"\r\n\r\n")[2]  # of the interim answers it knows 100 only
 
 
-def test_nothing_more_is_read_after_the_time_for_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "_ANSWER_TIMEOUT", 0.0)
+def test_nothing_more_is_read_after_the_time_for_the_answer() -> None:
     scripted = ScriptedSocket([SOUND[:9], SOUND[9:]], "closed")
-    assert exchange(scripted)[1] == "AnswerTimeout"
+    assert exchange(scripted, Limits(answer_timeout=0.0))[1] == "AnswerTimeout"
     assert scripted.calls == 1
 
 
@@ -1191,7 +1188,7 @@ def test_whatever_comes_is_an_answer_or_the_one_error(written: bytes, end: str, 
         assert not connection.reusable
         return
     assert 200 <= outcome.status <= 599
-    assert len(outcome.content) <= transport_module._ANSWER_BYTES_MOST
+    assert len(outcome.content) <= Limits().answer_bytes_most
     # A second witness, more lenient than this one: whatever is accepted here means the same there.
     try:
         status, content = by_the_standard_library(scripted.received)
@@ -1257,7 +1254,6 @@ def test_every_sound_answer_is_read_exactly(  # noqa: PLR0917 - hypothesis names
     assert connection.reusable is not (bool(after) and bool(pieces[-1] or len(pieces) == 1))
 
 
-@pytest.mark.usefixtures("impatient")
 def test_over_sockets_too_whatever_comes_hangs_nothing_leaks_nothing_and_poisons_nothing(
     connect: Connect,
 ) -> None:
@@ -1297,13 +1293,11 @@ def test_over_sockets_too_whatever_comes_hangs_nothing_leaks_nothing_and_poisons
                 assert_clean(error)
                 lost(error)
             assert time.perf_counter() - started < SECONDS
-            transport_module._READ_TIMEOUT = 5.0
             try:
                 assert transport.post(PATH, b"sound") == (200, b"own")
             except TransportError as error:
                 # The server hung up on a sound answer just when this was written.
                 unanswered.append(lost(error))
-            transport_module._READ_TIMEOUT = 0.3
 
         fuzz()
     assert set(unanswered) <= {"ConnectionClosed", "ConnectionLost"}
@@ -1315,12 +1309,12 @@ def test_over_sockets_too_whatever_comes_hangs_nothing_leaks_nothing_and_poisons
 def test_without_tls_nothing_heavy_is_imported() -> None:
     """A cold start pays for every import; `ssl` comes with the first handshake."""
     code = (
-        "import sys; from wechat_notify.wechat.transport import PooledTransport; "
+        "import sys; from wechat_notify.transport import PooledTransport; "
         "PooledTransport('https://api.weixin.qq.com'); "
         "heavy = {'ssl', 'email', 'http', 'requests', 'certifi', 'stringprep'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
-    layer = Path(transport_module.__file__).parents[2]
+    layer = Path(transport_module.__file__).parents[1]
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-c", code],
         capture_output=True,

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from functions.send_api.handler import lambda_handler as send_api
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests.fakes import FakeContext, Service, answer, load_event, lost
-from wechat_notify.aws import events
+from wechat_notify.aws.events import EventBus
 from wechat_notify.core.outcomes import Notice
 
 ROOT = Path(__file__).parents[2]
@@ -122,9 +123,7 @@ def shape(value: object) -> object:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_event_is_as_its_example(
-    service: Service, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_published_event_is_as_its_example(service: Service, name: str) -> None:
     example = load_event(name)
     PUBLISHED[name](service)
     (notice,) = service.bus.notices
@@ -132,21 +131,21 @@ def test_a_published_event_is_as_its_example(
     assert list(notice.detail) == list(example["detail"])
     times = [value for key, value in example["detail"].items() if key in {"at", "opened_at", "held_until"}]
     assert all(re.fullmatch(r"2026-03-01T\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
-    (entry,) = put(monkeypatch, notice)
+    (entry,) = put(notice)
     assert (entry["Source"], entry["DetailType"]) == (example["source"], example["detail-type"])
     assert shape(json.loads(entry["Detail"])) == shape(example["detail"])
 
 
-def put(monkeypatch: pytest.MonkeyPatch, notice: Notice) -> list[dict[str, Any]]:
+def put(notice: Notice) -> list[dict[str, Any]]:
     """What is given to EventBridge."""
     entries: list[dict[str, Any]] = []
 
-    def call(_service: str, _method: str, _action: str, **request: Any) -> dict[str, Any]:
-        entries.extend(request["Entries"])
-        return {"Entries": [{"EventId": "e"} for _ in request["Entries"]]}
+    def call(*_: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        entries.extend(Entries)
+        return {"Entries": [{"EventId": "e"} for _ in Entries]}
 
-    monkeypatch.setattr(events, "call", call)
-    assert events.EventBus("bus").publish([notice]) == 0
+    aws: Any = SimpleNamespace(call=call)
+    assert EventBus(aws, "bus").publish([notice]) == 0
     return entries
 
 

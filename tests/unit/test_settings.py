@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,13 +135,27 @@ def test_the_parts_do_what_they_are_for() -> None:
     assert (len(first), first[12]) == (32, "7")
     assert OPENID not in bootstrap.openid_hash()(OPENID)
     assert isinstance(bootstrap.settings(), Settings)
+    wechat: Any = bootstrap.wechat()
+    assert wechat._transport._trust is bootstrap.aws()._trust is bootstrap.trust()
 
 
-def test_importing_the_handlers_needs_no_environment_and_loads_no_aws_client() -> None:
-    code = """
-import sys
-import functions.send_api.handler, functions.send_queue.handler, functions.token_refresh.handler
-sys.exit(sorted({"boto3", "botocore.session"} & sys.modules.keys()) or 0)
+def test_the_handlers_need_no_environment_to_be_imported_and_no_sdk_for_their_first_event() -> None:
+    """Without credentials, so that every call to AWS ends just before a connection is made."""
+    code = f"""
+import os, sys
+import functions.send_api.handler as api, functions.send_queue.handler as queue
+import functions.token_refresh.handler as refresh
+from tests.fakes import FakeContext, load_event
+from wechat_notify.telemetry import InvocationError
+os.environ |= {VARIABLES | {"AWS_REGION": "eu-central-1"}}
+assert api.lambda_handler(load_event("send_api/send_template"), FakeContext())["statusCode"] == 503
+assert len(queue.lambda_handler(load_event("send_queue/sqs_batch"), FakeContext())["batchItemFailures"]) == 3
+try:
+    refresh.lambda_handler(load_event("token_refresh/schedule"), FakeContext())
+except InvocationError as error:
+    assert str(error) == "StorageError"
+# The name botocore is there because powertools looks whether there is one.
+sys.exit(sorted({{"boto3", "botocore.session", "requests", "urllib3"}} & sys.modules.keys()) or 0)
 """
     path = os.pathsep.join(["layers/wechat_notify", "."])
     result = subprocess.run(  # noqa: S603 - this interpreter
@@ -152,3 +167,4 @@ sys.exit(sorted({"boto3", "botocore.session"} & sys.modules.keys()) or 0)
         text=True,
     )
     assert (result.returncode, result.stderr) == (0, "")
+    assert "NoCredentialsError" in result.stdout

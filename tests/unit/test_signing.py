@@ -16,8 +16,8 @@ from botocore.regions import EndpointResolver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechat_notify.aws import signed
-from wechat_notify.aws.signed import Credentials, endpoint_url, sign
+from wechat_notify.aws import calls
+from wechat_notify.aws.calls import Credentials, endpoint_url, sign
 
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 VALUES = st.text(VISIBLE, min_size=1, max_size=40)
@@ -50,7 +50,7 @@ def by_botocore(
     token=st.one_of(st.none(), VALUES),
     now=st.integers(0, 4 * 10**9),
     region=st.from_regex(r"[a-z]{2}-[a-z]{4,9}-[1-9]", fullmatch=True),
-    service=st.sampled_from(sorted(signed._APIS)),
+    service=st.sampled_from(sorted(calls._APIS)),
 )
 def test_a_signature_is_botocores(
     *,
@@ -93,7 +93,7 @@ def test_keys_of_other_days_regions_services_and_secrets_are_others_and_few_are_
         credentials.key(day, region, service)
         for day in ("20260301", "20260302")
         for region in ("eu-central-1", "cn-north-1")
-        for service in signed._APIS
+        for service in calls._APIS
     }
     keys.add(Credentials("A", "other").key("20260301", "eu-central-1", "ssm"))
     assert len(keys) == 2 * 2 * 5 + 1
@@ -109,7 +109,7 @@ def test_credentials_show_nothing() -> None:
 SESSION = botocore.session.Session()
 
 
-@pytest.mark.parametrize("service", sorted(signed._APIS))
+@pytest.mark.parametrize("service", sorted(calls._APIS))
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_services_are_where_botocore_finds_them(service: Any, partition: str) -> None:
     resolver = EndpointResolver(SESSION.get_component("data_loader").load_data("endpoints"))
@@ -122,7 +122,7 @@ def test_services_are_where_botocore_finds_them(service: Any, partition: str) ->
 
 def test_services_are_spoken_to_as_their_models_say() -> None:
     load: Any = SESSION.get_component("data_loader").load_service_model
-    for service, api in signed._APIS.items():
+    for service, api in calls._APIS.items():
         metadata = load(service, "service-2")["metadata"]
         assert metadata.get("signingName", metadata["endpointPrefix"]) == service
         assert metadata["serviceId"].upper() == api.endpoint
