@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
 from wechat_notify.core.dispatch import Dispatched, Dispatcher, Turn
@@ -54,15 +54,14 @@ had when it first came."""
 Lane = list["_Readable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One message as the queue handed it out, for the ``receive_count``-th time."""
 
     message_id: str
     receipt_handle: str
     body: str
     receive_count: int
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 class Disposition(StrEnum):
@@ -77,8 +76,7 @@ class Disposition(StrEnum):
     """It was put among the dead letters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(NamedTuple):
     """One record and what became of it.
 
     ``refusal`` is set where the message will never be attempted, ``dispatched`` where the ledger knows
@@ -96,8 +94,7 @@ class Handled:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Readable:
+class _Readable(NamedTuple):
     record: Record
     request: SendRequest
     message: Message
@@ -280,7 +277,7 @@ class BatchSender:
             return self._unforeseen(record, request, message, error)
         parked = dispatched.held_for is not None
         disposition = Disposition.PARKED if parked else Disposition.FINISHED
-        handled = replace(handled, disposition=disposition, dispatched=dispatched)
+        handled = handled._replace(disposition=disposition, dispatched=dispatched)
         if not parked and dispatched.again_in is not None:
             return self._again(handled, dispatched.again_in)
         return handled
@@ -297,7 +294,7 @@ class BatchSender:
         failed = set(self._queue.send_later([self._later(item) for item in held]))
         unparked = {id(item) for index, item in enumerate(held) if index in failed}
         return [
-            self._again(replace(item, disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT))
+            self._again(item._replace(disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT))
             if id(item) in unparked
             else item
             for item in handled
@@ -323,14 +320,14 @@ class BatchSender:
         if record.receive_count < _UNFORESEEN_MOST:
             return handled
         if request is None:
-            return self._put_aside(replace(handled, disposition=Disposition.DEAD_LETTER, detail="given up"))
+            return self._put_aside(handled._replace(disposition=Disposition.DEAD_LETTER, detail="given up"))
         try:
             dispatched = self._dispatcher.refuse(request, message, "internal_error")
         except Exception:  # noqa: BLE001 - it goes back, and is given up another time
             return handled
         if dispatched.again_in is not None:  # this very attempt's claim, perhaps: it has to run out first
-            return self._again(replace(handled, dispatched=dispatched), dispatched.again_in)
-        return replace(handled, disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
+            return self._again(handled._replace(dispatched=dispatched), dispatched.again_in)
+        return handled._replace(disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
 
     def _put_aside(self, handled: Handled) -> Handled:
         """Keep the body among the dead letters, with the id under which it first came."""
@@ -342,14 +339,14 @@ class BatchSender:
         try:
             self._dead_letters.send(record.body, **attributes)
         except Exception:  # noqa: BLE001 - it goes back, and the queue's own redrive policy does the same in the end
-            return replace(handled, disposition=Disposition.RETURNED)
+            return handled._replace(disposition=Disposition.RETURNED)
         return handled
 
     def _again_after(self, handled: Handled, error: StorageError) -> Handled:
         """Hand the message out again when the ledger may have come back."""
         growth = 2.0 ** min(handled.record.receive_count, 16)
         again = self._again(handled, self._jitter(1, min(_STORE_WAIT, 2 * growth)))
-        return replace(again, detail=f"{again.detail}: {error}")
+        return again._replace(detail=f"{again.detail}: {error}")
 
     def _again(self, handled: Handled, wait: float) -> Handled:
         detail = f"again in {wait:.0f} s"
@@ -358,7 +355,7 @@ class BatchSender:
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what others of the batch sent
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             detail = f"again after the queue's visibility timeout ({code})"
-        return replace(handled, disposition=Disposition.RETURNED, detail=detail)
+        return handled._replace(disposition=Disposition.RETURNED, detail=detail)
 
 
 def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:

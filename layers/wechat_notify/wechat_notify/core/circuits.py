@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wechat_notify.core.ledger import CLOCK_SKEW
 from wechat_notify.core.messages import Message
@@ -82,8 +82,7 @@ class CircuitStore(Protocol):
         """Store as the successor of the version before; the other one that stands there, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """Whether a message may go to WeChat now.
 
     ``held`` is the circuit that it has to wait for longest. ``probed`` are those whose time is up and

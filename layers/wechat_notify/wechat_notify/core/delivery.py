@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome, TokenUnavailableError, UnknownAccountError
@@ -40,8 +40,7 @@ class MessageApi(Protocol):
         """Make one attempt; never raises for anything that WeChat or the network does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What became of one message: the outcome, attempts at WeChat and seconds spent waiting for it."""
 
     outcome: Outcome

@@ -9,10 +9,10 @@ Every door comes through here, so that a message is the same message whichever w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.circuits import Admission, Circuit, Circuits
 from wechat_notify.core.delivery import TIME_FOR_A_POST, TIME_FOR_AN_ATTEMPT, Delivery, Sender
@@ -71,8 +71,7 @@ class Turn(Enum):
     """Too little time was left to begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(NamedTuple):
     """What became of one message this time; ``status`` is its state now.
 
     ``entry`` is missing where the ledger was not asked. ``changed`` says that this call gave the message
@@ -94,8 +93,7 @@ class Dispatched:
     notices: Sequence[Notice] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(NamedTuple):
     """One message at one door. ``queued``: the queue repeats it, not its caller."""
 
     request: SendRequest
@@ -180,7 +178,7 @@ class Dispatcher:
             found = self._ledger.standing(request)
             if found:
                 standing = self._not_ours(found)
-                dispatched = replace(standing, notices=[*dispatched.notices, *standing.notices])
+                dispatched = standing._replace(notices=[*dispatched.notices, *standing.notices])
         return self._with_repeatable(request, message, dispatched)
 
     def send_queued(
@@ -277,16 +275,16 @@ class Dispatcher:
         if entry is None:
             # When the claim has run out, whoever gets the message knows that this answer is lost.
             again_in = (claimed.lease_until or 0.0) - self._now()
-            return replace(attempted, again_in=again_in, unrecorded=True)
+            return attempted._replace(again_in=again_in, unrecorded=True)
         if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
-            return replace(attempted, changed=False, again_in=_ELSEWHERE if is_open else None)
+            return attempted._replace(changed=False, again_in=_ELSEWHERE if is_open else None)
         if entry.status is not Status.QUEUED:
             told = _told(outcome, circuit, self._now()) if entry.in_vain else outcome
-            return replace(attempted, outcome=told, notices=[*notices, *_notices(entry)])
+            return attempted._replace(outcome=told, notices=[*notices, *_notices(entry)])
         if outcome.holds and circuit:
-            return replace(attempted, held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
-        return replace(attempted, again_in=wait(outcome, claimed.attempts, self._jitter))
+            return attempted._replace(held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
+        return attempted._replace(again_in=wait(outcome, claimed.attempts, self._jitter))
 
     def _unattempted(self, case: _Case, outcome: Outcome, admission: Admission) -> Dispatched:
         """There was no token: nothing is claimed, and nothing is in doubt."""
@@ -295,7 +293,7 @@ class Dispatcher:
         delivery = Delivery(outcome, 0, 0.0)
         if case.queued and outcome.holds and circuit:
             held = self._held(case, circuit, outcome)
-            return replace(held, delivery=delivery, notices=[*notices, *held.notices])
+            return held._replace(delivery=delivery, notices=[*notices, *held.notices])
         if not case.queued:
             told = _told(outcome, circuit, self._now())
             return Dispatched(Turn.ATTEMPTED, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
@@ -304,7 +302,7 @@ class Dispatcher:
             found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
         if not _waits(found):
             standing = self._not_ours(found)
-            return replace(standing, notices=[*notices, *standing.notices])
+            return standing._replace(notices=[*notices, *standing.notices])
         return Dispatched(
             Turn.ATTEMPTED,
             Status.QUEUED,
@@ -338,13 +336,13 @@ class Dispatcher:
             return dispatched
         lost_at = entry.lost_at or entry.updated_at
         again = repeatable(request, message, lost_at, entry.attempts, self._now())
-        return replace(dispatched, repeatable=again)
+        return dispatched._replace(repeatable=again)
 
     def _not_ours(self, found: Found) -> Dispatched:
         dispatched = _found(found)
         if found.standing is not Standing.IN_FLIGHT:
             return dispatched
-        return replace(dispatched, again_in=max(1.0, (found.entry.lease_until or 0.0) - self._now()))
+        return dispatched._replace(again_in=max(1.0, (found.entry.lease_until or 0.0) - self._now()))
 
     def _expired(self, request: SendRequest) -> bool:
         return request.expires_at is not None and request.expires_at <= datetime.fromtimestamp(
@@ -352,8 +350,7 @@ class Dispatcher:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What an attempt's outcome makes of a message.
 
     ``queued`` means that it is repeated; ``lost_at`` is when the first copy went out whose answer was

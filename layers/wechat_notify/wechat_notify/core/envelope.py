@@ -11,10 +11,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -40,8 +39,7 @@ def is_message_id(given: str) -> bool:
     return _ID.fullmatch(given) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class SendRequest:
+class SendRequest(NamedTuple):
     """One message as it was handed over; ``message`` is checked later, by its kind.
 
     ``at_least_once``: its sender would rather have it twice than not at all.
@@ -182,7 +180,7 @@ def with_wishes(request: SendRequest, message: Message) -> SendRequest:
         return request
     times = [time for time in (request.expires_at, message.expires_at) if time]
     at_least_once = request.at_least_once or message.delivery == "at_least_once"
-    return replace(request, expires_at=min(times, default=None), at_least_once=at_least_once)
+    return request._replace(expires_at=min(times, default=None), at_least_once=at_least_once)
 
 
 def queue_body(request: SendRequest) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
 from wechat_notify.core.messages import OWN_WORDS, Message
@@ -168,8 +168,7 @@ class Standing(Enum):
     """The id belongs to another message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An entry as a call left or found it; ``changed`` where this very call gave it its state."""
 
     standing: Standing
@@ -177,8 +176,7 @@ class Found:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Intent:
+class _Intent(NamedTuple):
     """What a call would make of a message's entry."""
 
     request: SendRequest

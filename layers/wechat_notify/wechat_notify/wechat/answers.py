@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 # Reported texts are a line long; the cap keeps a runaway one out of logs and tables.
@@ -32,8 +32,7 @@ class UnreadableAnswerError(ValueError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The answer to a send.
 
     `rid` finds the call in WeChat's own log for 7 days. `field` is the key of `data` that a 47003 complains

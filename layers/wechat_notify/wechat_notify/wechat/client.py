@@ -7,9 +7,9 @@ transport's errors know nothing but a reason.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from wechat_notify.core.outcomes import (
@@ -50,8 +50,7 @@ _RETRY_AFTER = {
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
 
 
-@dataclass(frozen=True, slots=True)
-class _NoAnswer:
+class _NoAnswer(NamedTuple):
     """Why there is no answer to read, and whether the request may have been acted on.
 
     ``passing`` says that the next attempt may fare better without anybody's doing.
