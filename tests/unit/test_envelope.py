@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -472,7 +471,7 @@ def test_a_request_does_not_change() -> None:
     request = SendRequest("id", "shop", {})
     with pytest.raises(AttributeError):
         request.id = "another"  # type: ignore[misc]
-    assert replace(request, id="another").id == "another"
+    assert request._replace(id="another").id == "another"
 
 
 # --- Ids ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -69,7 +69,7 @@ class Desk:
         """Let the message have an entry of this state."""
         self.claim()
         assert self.entry is not None
-        entry = replace(self.entry, status=status, **{"lease_until": None, **fields})
+        entry = self.entry._replace(status=status, **{"lease_until": None, **fields})
         self.store.entries["shop", "order-1"] = entry
         self.store.puts = self.store.reads = 0
         return entry
@@ -102,7 +102,7 @@ def test_an_entry_says_what_there_is_to_say_and_no_openid(desk: Desk) -> None:
         (Status.SENDING, START, None),
         (Status.SENT, START + 0.25, 0),
     ]
-    assert OPENID not in repr(replace(entry, openid_hash=None))
+    assert OPENID not in repr(entry._replace(openid_hash=None))
 
 
 def test_a_claim_holds_for_what_is_left_and_for_two_clocks_that_differ(desk: Desk) -> None:
@@ -348,7 +348,7 @@ def test_what_may_be_sent_once_more(
     kind: str, *, at_least_once: bool, attempts: int, end: bool, later: float
 ) -> None:
     desk = Desk(given=body(kind))
-    request = replace(desk.request, at_least_once=at_least_once)
+    request = desk.request._replace(at_least_once=at_least_once)
     dropped = kind == "template" and later < 480
     assert repeatable(request, desk.message, START, attempts, START + later) == (
         not end and (at_least_once or dropped)
@@ -426,7 +426,7 @@ def test_what_a_repeat_is_to_hear(
 ) -> None:
     entry = desk.stand(status, **fields)
     assert desk.ledger.standing(desk.request) == (None if standing is None else Found(standing, entry))
-    other = desk.ledger.standing(replace(desk.request, message=body(page="pages/other")))
+    other = desk.ledger.standing(desk.request._replace(message=body(page="pages/other")))
     assert other == Found(OTHER_BODY, entry)
     assert desk.store.puts == 0
 
@@ -496,7 +496,7 @@ def test_what_somebody_else_made_of_the_message_meanwhile_stands(
     desk: Desk, status: Status, ours: Status
 ) -> None:
     claimed = desk.claim().entry
-    other = replace(claimed, version=2, writer="another", status=status)
+    other = claimed._replace(version=2, writer="another", status=status)
     desk.store.entries["shop", "order-1"] = other
     assert desk.ledger.finish(claimed, ours) == other
     assert desk.entry == other
@@ -595,7 +595,7 @@ def test_a_write_that_always_comes_second_ends(
 
     def always_second(entry: Entry, *, patient: bool = False) -> Entry | None:  # noqa: ARG001 - the table's
         desk.store.puts += 1
-        return replace(entry, status=Status.QUEUED, version=next(versions), writer="another")
+        return entry._replace(status=Status.QUEUED, version=next(versions), writer="another")
 
     monkeypatch.setattr(desk.store, "put", always_second)
     if call == CANCELS:

@@ -23,10 +23,10 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from wechat_notify.aws.calls import Caller
-from wechat_notify.core.circuits import AccountCircuits
+from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.envelope import is_account_name
-from wechat_notify.core.ledger import Entry
-from wechat_notify.core.outcomes import StorageError
+from wechat_notify.core.ledger import Change, Entry
+from wechat_notify.core.outcomes import Bilingual, Outcome, StorageError
 
 T = TypeVar("T", bound=Entry | AccountCircuits)
 
@@ -152,9 +152,8 @@ class _Kind(Generic[T]):
 
     def from_item(self, item: dict[str, Any]) -> T:
         """What ``to_item`` wrote; raises ``StorageError`` where somebody has changed it by hand."""
-        # pydantic, whose errors are ValueErrors, reads past fields that a later version has added.
-        with suppress(ValueError):
-            return self._adapter.validate_python(_plain({"M": item}))
+        with suppress(ValueError):  # pydantic's errors are some
+            return self._adapter.validate_python(_plain({"M": item}, self._made_of))
         raise StorageError(self.reading, "UnreadableItem")  # without a word of what stands there
 
 
@@ -176,9 +175,7 @@ _CIRCUITS = _Kind(AccountCircuits, lambda circuits: _circuits_key(circuits.accou
 # a Decimal of every number.
 def _attributes(value: Any) -> dict[str, Any]:
     return {
-        name: _attribute(each)
-        for name in value.__dataclass_fields__
-        if (each := getattr(value, name)) is not None
+        name: _attribute(each) for name in value.__match_args__ if (each := getattr(value, name)) is not None
     }
 
 
@@ -199,7 +196,10 @@ def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one for each
     return {"M": _attributes(value)}
 
 
-def _plain(attribute: dict[str, Any]) -> object:
+_MADE_OF: dict[str, Any] = {"circuits": Circuit, "hint": Bilingual, "outcome": Outcome, "timeline": Change}
+
+
+def _plain(attribute: dict[str, Any], made_of: Any = None) -> object:
     ((kind, value),) = attribute.items()
     match kind:
         case "S" | "BOOL":
@@ -207,8 +207,11 @@ def _plain(attribute: dict[str, Any]) -> object:
         case "N":
             return float(value) if "." in value else int(value)
         case "M":
+            given = {name: _plain(each, _MADE_OF.get(name)) for name, each in value.items()}
             # Absent where it is None; a circuit's errcode is the only such field without a default.
-            return {"errcode": None} | {name: _plain(each) for name, each in value.items()}
+            given.setdefault("errcode", None)
+            # What a later version has added is read past.
+            return {name: given[name] for name in getattr(made_of, "__match_args__", ()) if name in given}
         case "L":
-            return [_plain(each) for each in value]
+            return [_plain(each, made_of) for each in value]
     raise ValueError(kind)

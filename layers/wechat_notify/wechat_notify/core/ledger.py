@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -65,8 +64,7 @@ TRY_AGAIN = "try_again"
 """The reason of what failed without having been sent, where its caller and no queue repeats it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One line of a message's timeline; ``at`` is seconds since the epoch."""
 
     status: Status
@@ -75,8 +73,7 @@ class Change:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One message's entry. All times are seconds since the epoch.
 
     ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
@@ -110,8 +107,7 @@ class Entry:
             raise IllegalTransitionError(self.status, status)
         outcome: Outcome | None = fields.get("outcome")
         change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
-        return replace(
-            self,
+        return self._replace(
             status=status,
             writer=writer,
             updated_at=now,
