@@ -63,7 +63,7 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     value = parse_json(_content(event, given))
     message, warnings = parse_message(value)
     request = with_wishes(SendRequest(message_id, account, value), message)
-    openid_hash = bootstrap.openid_hash()(message.touser)  # before it is sent: nothing may fail after that
+    openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         dispatched = bootstrap.dispatcher().accept(request, message)
     else:

@@ -73,7 +73,7 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
             item.message,
             item.dispatched,
             account=item.request.account,
-            openid_hash=openid_hash(item.message.touser),
+            openid_hash=openid_hash,
             warnings=item.violations,
             **fields,
         )

@@ -50,11 +50,29 @@ class EventBus(Protocol):
         """Put events on the bus; how many could not be."""
 
 
+class _Guarded:
+    """What cannot be told of a message that was sent must not make it be sent again."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        # Without its text and a traceback's, which may quote a secret.
+        self._logger.error("not reported", error=type(error).__name__, raised_at=_location(error))
+        return True
+
+
 class Telemetry:
     """Log lines at once, metrics summed up and flushed once an invocation."""
 
     def __init__(self, logger: Logger | None = None) -> None:
         self.logger = logger or Logger(utc=True, use_rfc3339=True)
+        self._guarded = _Guarded(self.logger)
         self._counts: Counter[tuple[str, _Dimensions]] = Counter()
         self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
         self._line: dict[str, Any] = {}
@@ -83,18 +101,8 @@ class Telemetry:
         else:
             self.logger.info("invocation finished", **fields)
         finally:
-            with self._guarded():
+            with self._guarded:
                 self._flush()
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """What cannot be told of a message that was sent must not make it be sent again."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is about the report
-            self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
-                "not reported", error=type(error).__name__, raised_at=_location(error)
-            )
 
     def message(
         self,
@@ -102,6 +110,7 @@ class Telemetry:
         dispatched: Dispatched,
         *,
         account: str,
+        openid_hash: Callable[[str], str],
         warnings: Sequence[Violation] = (),
         alone: bool = False,
         **fields: Any,
@@ -110,8 +119,11 @@ class Telemetry:
 
         Where the invocation is about this message alone, what went well stands in the invocation's line.
         """
-        with self._guarded():
-            self._log_message(message, dispatched, account, warnings, fields, alone=alone)
+        with self._guarded:
+            level = _level(dispatched, warnings)
+            if level != "debug" or alone or self.logger.log_level <= logging.DEBUG:
+                named = {"openid_hash": openid_hash(message.touser), **fields}
+                self._log_message(message, dispatched, account, warnings, named, level=level, alone=alone)
             self._count_message(message, dispatched, account)
 
     def _log_message(
@@ -122,11 +134,9 @@ class Telemetry:
         warnings: Sequence[Violation],
         fields: Mapping[str, Any],
         *,
+        level: _Level,
         alone: bool,
     ) -> None:
-        level = _level(dispatched, warnings)
-        if level == "debug" and not alone and self.logger.log_level > logging.DEBUG:
-            return
         delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
         said = {
             "account": account,
@@ -203,14 +213,14 @@ class Telemetry:
         if not notices:
             return
         unpublished = len(notices)
-        with self._guarded():
+        with self._guarded:
             for notice in notices:
                 self._log_notice(notice)
-        with self._guarded():
+        with self._guarded:
             unpublished = bus().publish(notices)
         if unpublished:
             self._counts["EventsNotPublished", ()] += unpublished
-            with self._guarded():
+            with self._guarded:
                 self.logger.error("events not published", count=unpublished)
 
     def _log_notice(self, notice: Notice) -> None:
@@ -227,7 +237,7 @@ class Telemetry:
         if error:
             fields.update(error=type(error).__name__, raised_at=_location(error))
             self._counts["MessagesUnforeseen", ()] += 1
-        with self._guarded():
+        with self._guarded:
             self.logger.warning("message refused", reason=reason, **fields)
         if counts:
             self._counts["MessagesRefused", (("reason", reason),)] += 1
@@ -239,7 +249,7 @@ class Telemetry:
     def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
         """What the refresher did, account by account."""
         for result in results:
-            with self._guarded():
+            with self._guarded:
                 self._refreshed(result, now)
 
     def _refreshed(self, result: Refreshed, now: float) -> None:

@@ -134,6 +134,8 @@ class Circuits:
         held: Circuit | None = None
         for _ in range(_WRITES_MOST):
             known = self._of(account)
+            if not known.circuits:
+                return Admission()
             scopes = _scopes(message).values()
             mine = [circuit for circuit in known.circuits if circuit.scope in scopes]
             # A limit per minute needs no probe: it is over when the minute is.
@@ -164,6 +166,8 @@ class Circuits:
         there: Circuit | None = None
         for _ in range(_WRITES_MOST):
             known = self._of(account)
+            if scope is None and not known.circuits:
+                return None, []
             there = next((circuit for circuit in known.circuits if circuit.scope == scope), None)
             probed = {circuit.scope for circuit in admission.probed}
             closed = [c for c in known.circuits if _judged(outcome) and c.scope in probed - {scope}]

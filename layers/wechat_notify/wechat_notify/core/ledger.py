@@ -391,4 +391,8 @@ def canonical(body: object) -> str:
     """A message's text, the same whatever the order of its fields and the door it came through."""
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in _WISHES}
-    return json.dumps(body, default=written_out, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(body)
+
+
+# Made once: json.dumps makes one for each call that has options.
+_CANONICAL = json.JSONEncoder(default=written_out, sort_keys=True, separators=(",", ":"))

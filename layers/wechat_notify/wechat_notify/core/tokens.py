@@ -159,6 +159,11 @@ class _Cached:
         self.failed_question: str | None = None
         self.failed_until = 0.0
 
+    def fresh(self, now: float) -> AccessToken | None:
+        """The token, where it can be used and need not be read again."""
+        token = self.token  # once: without the lock it may be gone a moment later
+        return token if token and now < self.fresh_until and token.usable(now) else None
+
 
 class AccessTokens:
     """The sender's cache: one token an account, read again before it is too old."""
@@ -196,10 +201,15 @@ class AccessTokens:
         TokenUnavailableError
             WeChat gives no token, or the stores do not answer.
         """
+        known = self._cache.get(account)
+        # The lock is for those who have to do something about the token.
+        token = known.fresh(self._now()) if known else None
+        if token:
+            return token
         with self._locked(account) as cached:
             now = self._now()
-            if cached.token and now < cached.fresh_until and cached.token.usable(now):
-                return cached.token
+            if token := cached.fresh(now):  # another thread was here first
+                return token
             try:
                 return self._usable(account, cached, None, patience)
             except TokenUnavailableError:

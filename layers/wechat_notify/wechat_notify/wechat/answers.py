@@ -50,9 +50,7 @@ def parse_json(body: bytes) -> dict[str, object]:
     """The JSON object in a body, whatever its Content-Type said; raises `UnreadableAnswerError`."""
     try:
         # Recursion: a few thousand brackets are deeper than the decoder goes.
-        decoded = json.loads(
-            body.decode("utf-8-sig", errors="replace"), strict=False, parse_constant=_refuse_constant
-        )
+        decoded = _DECODER.decode(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):
         decoded = None
     # Raised out here because an error raised in `except` would carry the decoder's, and with it the body.
@@ -84,7 +82,9 @@ def parse_answer(body: bytes, secrets: Iterable[str]) -> Answer:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with `***` for every secret, plain or as it stands in a URL."""
     # What is longer than the text does not stand in it: "ok" is not searched for every token.
-    fitting = (secret for secret in secrets if 0 < len(secret) <= len(text))
+    fitting = [secret for secret in secrets if 0 < len(secret) <= len(text)]
+    if not fitting:
+        return text
     spellings = {spelling for secret in fitting for spelling in (secret, _quoted(secret))}
     # The longest first: of a secret that begins with another one, nothing may stay behind.
     for spelling in sorted(spellings, key=len, reverse=True):
@@ -98,6 +98,10 @@ def _quoted(secret: str) -> str:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(name)
+
+
+# Made once: json.loads makes one for each call that has options.
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
 
 
 def _errcode(payload: dict[str, object], msgid: int | None) -> int:
