@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
@@ -330,7 +331,15 @@ def _level(dispatched: Dispatched, warnings: Sequence[Violation]) -> _Level:
 
 def hash_openid(openid: str, key: bytes) -> str:
     """An openid as logs may carry it: 16 hex digits of its HMAC-SHA256, the same for the same user."""
-    return hmac.digest(key, openid.encode(), "sha256").hex()[:16]
+    digest = _keyed(key).copy()
+    digest.update(openid.encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=4)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """Begun once: ``hmac.digest`` takes the key in anew, and lets other threads go first meanwhile."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def _location(error: BaseException) -> str:

@@ -208,5 +208,6 @@ def new_id(now: Callable[[], float], random_bits: Callable[[int], int]) -> str:
     random_bits : Callable
         ``n`` → an unpredictable integer of ``n`` bits.
     """
-    value = int(now() * 1000) << 80 | 0x7 << 76 | random_bits(12) << 64 | 0b10 << 62 | random_bits(62)
+    bits = random_bits(74)
+    value = int(now() * 1000) << 80 | 0x7 << 76 | bits >> 62 << 64 | 0b10 << 62 | bits & (1 << 62) - 1
     return f"{value:032x}"
