@@ -2,6 +2,9 @@
 
 Messages to one openid follow one another in the order of the batch: WeChat refuses two at a time
 (43108). Different openids are sent concurrently, since almost all of the time is waiting.
+
+Here and wherever else values are made for every message they are named tuples: a frozen dataclass takes three
+times as long to make, four times as long to replace, and to define as well. A message makes sixteen.
 """
 
 from __future__ import annotations
@@ -37,10 +40,9 @@ from wechat_notify.core.outcomes import (
 )
 
 _CONCURRENCY = 32
-"""Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most, whatever
-the CPU; these are 400, which is more than the smallest function has the CPU for. A batch of ten makes ten
-threads; 32 take 4 MB more than 10.
-"""
+"""Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most,
+whatever the CPU; these are 400, which is more than the smallest function has the CPU for. A batch of ten
+makes ten threads; 32 take 4 MB more than 10."""
 _NOW = 0.0
 _UNFORESEEN_MOST = 5
 """Receives after which a message that fails for a reason that nobody foresaw is given up."""

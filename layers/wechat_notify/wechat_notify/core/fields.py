@@ -183,7 +183,7 @@ def _moments(value: str, limit: str, en: str, zh: str) -> Iterator[Finding]:
 
 
 def _digits_are_ascii(value: str) -> bool:
-    return all(character.isascii() for character in value if character.isdigit())
+    return value.isascii() or all(character.isascii() for character in value if character.isdigit())
 
 
 def _amount(value: str) -> Iterator[Finding]:
