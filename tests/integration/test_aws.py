@@ -415,8 +415,7 @@ def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> N
 
 def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_table: LedgerTable) -> None:
     assert SENT.outcome
-    largest = replace(
-        SENT,
+    largest = SENT._replace(
         account="a" * 64,
         id="i" * 64,
         kind="mini_program_subscription",
@@ -433,7 +432,7 @@ def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_t
 def test_an_entry_outlives_its_last_change_and_its_expiry(
     aws: Aws, ledger_table: LedgerTable, expires_at: float | None
 ) -> None:
-    ledger_table.put(replace(SENT, expires_at=expires_at))
+    ledger_table.put(SENT._replace(expires_at=expires_at))
     ttl = int(item(aws, f"message#shop#{SENT.id}")["ttl"]["N"])
     assert 0 <= ttl - RETENTION - max(SENT.updated_at, expires_at or 0.0) < 1
 
@@ -522,7 +521,7 @@ def test_what_is_written_is_what_is_read(entry: Entry, circuits: AccountCircuits
 
 @given(st.floats(0, 4e9))
 def test_times_are_kept_to_the_millisecond(at: float) -> None:
-    kept = ledger._ENTRIES.from_item(ledger._ENTRIES.to_item(replace(SENT, updated_at=at))).updated_at
+    kept = ledger._ENTRIES.from_item(ledger._ENTRIES.to_item(SENT._replace(updated_at=at))).updated_at
     assert abs(kept - at) <= 0.000_501
 
 
@@ -604,7 +603,7 @@ def test_a_put_is_one_call_whether_it_wins_or_not(caller_at: CallerAt) -> None:
     with RawServer(in_turn(NOTHING, THERE)) as server:
         table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
         assert table.put(SENT) is None
-        assert table.put(replace(SENT, writer="another")) == SENT
+        assert table.put(SENT._replace(writer="another")) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem"] * 2
     for request in asked(server):
         assert request["TableName"] == "ledger"

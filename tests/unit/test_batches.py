@@ -27,15 +27,7 @@ from tests.fakes import (
     unreachable,
 )
 from wechat_notify.core import batches
-from wechat_notify.core.batches import (
-    HELD_SINCE,
-    MESSAGE_ID,
-    BatchSender,
-    Disposition,
-    Handled,
-    Record,
-    Threads,
-)
+from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
 from wechat_notify.core.dispatch import GIVE_UP_AFTER, Turn
 from wechat_notify.core.envelope import parse_queue_body
 from wechat_notify.core.ledger import Entry
@@ -841,47 +833,16 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
 # --- Threads ------------------------------------------------------------------------------------
 
 
-def lanes_of(count: int) -> list[Any]:
-    return [[number] for number in range(count)]
-
-
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 100])
-def test_every_lane_is_worked_off_once_by_so_many_threads_at_most(count: int) -> None:
-    threads, seen = Threads(4), Counter[int]()
-    lock = threading.Lock()
-
-    def work(lane: Any) -> Any:
-        with lock:
-            seen[threading.get_ident()] += 1
-        return lane
-
-    for _ in range(3):  # the threads stay for the next batch
-        assert sorted(threads.map(work, lanes_of(count))) == lanes_of(count)
-    assert len(seen) <= min(4, count)
-    assert seen.total() == 3 * count
-
-
-def test_as_many_lanes_are_under_way_as_there_may_be_threads() -> None:
-    together = threading.Barrier(4, timeout=5)  # breaks unless all four are
+def test_so_many_openids_are_under_way_together_and_each_lane_is_worked_off_once() -> None:
+    most = batches._CONCURRENCY
+    together = threading.Barrier(most, timeout=5)  # breaks unless all of them are
+    side_by_side: Any = batches._SideBySide()
 
     def work(lane: Any) -> Any:
         together.wait()
         return lane
 
-    assert len(list(Threads(4).map(work, lanes_of(8)))) == 8
-
-
-def test_an_error_is_raised_when_all_are_through_and_the_threads_go_on() -> None:
-    threads, through = Threads(3), Counter[int]()
-
-    def work(lane: Any) -> Any:
-        if lane == [1]:
-            raise KeyError(1)
-        time.sleep(0.02)
-        through[lane[0]] += 1
-        return lane
-
-    with pytest.raises(KeyError):
-        threads.map(work, lanes_of(6))
-    assert through == {0: 1, 2: 1, 3: 1, 4: 1, 5: 1}
-    assert len(list(threads.map(lambda _lane: [], lanes_of(6)))) == 6
+    for _ in range(2):  # the threads stay for the next batch
+        lanes: Any = [[number] for number in range(2 * most)]
+        done = [handled for part in side_by_side(work, lanes) for handled in part]
+        assert sorted(done) == list(range(2 * most))
