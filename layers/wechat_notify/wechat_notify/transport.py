@@ -51,6 +51,9 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n\0]*)?")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*")
 _KEPT_FOR = re.compile(rb"(?:^|[,; \t])timeout=([0-9]{1,9})")
 
+_OF_THE_LAYER = Path(__file__).with_name("certificates")
+"""Where ``hash_certificates.py`` leaves them."""
+
 _SWITCHING_PROTOCOLS = 101
 _OK = 200
 _WITHOUT_CONTENT = frozenset({204, 304})
@@ -132,24 +135,37 @@ class _FaultError(Exception):
 class Trust:
     """The CA certificates that transports trust, loaded on first use and once for all who share them.
 
+    Those that the layer was built with cost nothing, but they are as old as the layer. The system's, a file
+    that takes 15 ms, come beside them when they are not enough.
+
     Parameters
     ----------
     path : str, optional
-        Other certificates than the system's: a file, or a directory with their hashes as names (which
-        costs nothing to load, where a file takes 15 ms of the first connection).
+        Other certificates than these: a file, or a directory with their hashes as names.
     """
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path
         self._context: ssl.SSLContext | None = None
+        self._may_grow = path is None and _OF_THE_LAYER.is_dir()
+        self._has_grown = False
         self._lock = threading.Lock()
 
     def context(self) -> ssl.SSLContext:
         """The context of every connection."""
         with self._lock:  # or each thread of a cold start would load the certificates
             if self._context is None:
-                self._context = _tls_context(self._path)
+                self._context = _tls_context(str(_OF_THE_LAYER) if self._may_grow else self._path)
             return self._context
+
+    def grow(self) -> bool:
+        """Load the system's certificates too; whether what was refused without them is worth another try."""
+        context = self.context()
+        with self._lock:
+            if self._may_grow and not self._has_grown:
+                context.load_verify_locations(cafile=_certificates_of_the_system())
+                self._has_grown = True
+            return self._may_grow
 
 
 class _Address(NamedTuple):
@@ -270,6 +286,15 @@ class PooledTransport:
             pass  # others took them meanwhile
 
     def _connect(self, address: _Address) -> _Connection:
+        """A connection, at the second try where the layer's certificates are too old for the host's."""
+        try:
+            return self._reach(address)
+        except _FaultError as fault:
+            if str(fault) != "CertificateError" or not self._trust.grow():
+                raise
+        return self._reach(address)
+
+    def _reach(self, address: _Address) -> _Connection:
         """A connection to the first of the host's addresses that gives one, looked up anew."""
         deadline = time.monotonic() + _CONNECT_ALL
         try:
@@ -592,16 +617,23 @@ def _tls_context(trust: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if trust is None:
-        trust = ssl.get_default_verify_paths().openssl_cafile
-        if not Path(trust).is_file():  # Python on a Mac, a bare container
-            import certifi  # noqa: PLC0415 - 16 ms
-
-            trust = certifi.where()
+        trust = _certificates_of_the_system()
     if Path(trust).is_dir():
         context.load_verify_locations(capath=trust)
     else:
         context.load_verify_locations(cafile=trust)
     return context
+
+
+def _certificates_of_the_system() -> str:
+    import ssl  # noqa: PLC0415 - as above
+
+    file = ssl.get_default_verify_paths().openssl_cafile
+    if Path(file).is_file():
+        return file
+    import certifi  # noqa: PLC0415 - 16 ms, for Python on a Mac and for a bare container
+
+    return certifi.where()
 
 
 def _fields(head: re.Match[bytes]) -> dict[bytes, bytes]:
