@@ -6,9 +6,16 @@ import gc
 import os
 import random
 import time
+from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
+from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.aws.sqs import Queue
+from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
+from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Circuits
 from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatch import Dispatcher
@@ -19,16 +26,6 @@ from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.transport import PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from wechat_notify.aws.calls import Caller
-    from wechat_notify.aws.events import EventBus
-    from wechat_notify.aws.ledger import LedgerTable
-    from wechat_notify.aws.sqs import Queue
-    from wechat_notify.aws.ssm import AppCredentials
-    from wechat_notify.core.batches import BatchSender
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -67,23 +64,19 @@ def wechat() -> WeChatClient:
 
 @cache
 def trust() -> Trust:
-    """The CA certificates of every connection, loaded once: 15 ms."""
+    """The CA certificates of every connection."""
     return Trust()
 
 
 @cache
 def aws() -> Caller:
     """The way to AWS."""
-    from wechat_notify.aws.calls import Caller  # noqa: PLC0415 - on first use
-
     return Caller(os.environ, trust())
 
 
 @cache
 def ledger_table() -> LedgerTable:
     """The table of messages and circuits."""
-    from wechat_notify.aws.ledger import LedgerTable  # noqa: PLC0415 - on first use
-
     return LedgerTable(aws(), settings().ledger_table, settings().ledger_retention_days * _DAY)
 
 
@@ -96,9 +89,6 @@ def ledger() -> Ledger:
 @cache
 def dispatcher() -> Dispatcher:
     """What takes messages from the doors to WeChat."""
-    from wechat_notify.aws.refresher import RefreshFunction  # noqa: PLC0415 - on first use
-    from wechat_notify.aws.ssm import StoredTokens  # noqa: PLC0415
-
     tokens = AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
         RefreshFunction(aws(), settings().token_refresh_function),
@@ -116,25 +106,18 @@ def dispatcher() -> Dispatcher:
 @cache
 def send_queue() -> Queue:
     """The queue of messages to be sent."""
-    from wechat_notify.aws.sqs import Queue  # noqa: PLC0415
-
     return Queue(aws(), settings().send_queue_url)
 
 
 @cache
 def event_bus() -> EventBus:
     """Where the team's own automation hears of what happens."""
-    from wechat_notify.aws.events import EventBus  # noqa: PLC0415
-
     return EventBus(aws(), settings().event_bus_name)
 
 
 @cache
 def batch_sender() -> BatchSender:
     """What sends a batch of queued messages."""
-    from wechat_notify.aws.sqs import Queue  # noqa: PLC0415
-    from wechat_notify.core.batches import BatchSender  # noqa: PLC0415
-
     return BatchSender(
         dispatcher(),
         send_queue(),
@@ -157,15 +140,13 @@ class _AppTokens:
 @cache
 def token_refresher() -> TokenRefresher:
     """What keeps the stored tokens fresh."""
-    from wechat_notify.aws.ssm import Accounts  # noqa: PLC0415
-
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 
 def settle() -> None:
     """After the first event: what the process has made by now stays, so no garbage is looked for in it.
 
-    With boto3's clients a full collection takes 20 ms, and what is under way waits for it.
+    A full collection of all that takes 4 ms, and what is under way waits for it.
     """
     global _settled  # noqa: PLW0603 - once a process
     if not _settled:

@@ -53,7 +53,7 @@ class SendRequest(NamedTuple):
 
 
 class _Envelope(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     account: Annotated[str, Field(min_length=1)]
     message: Any

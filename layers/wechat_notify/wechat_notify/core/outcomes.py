@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 
 class ErrorClass(StrEnum):
@@ -124,16 +125,14 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """An event for the team's own automation: EventBridge's detail-type, and its detail as JSON has it."""
 
     detail_type: str
     detail: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(NamedTuple):
     """A message for a queue that shows it after so many seconds, 900 (SQS's limit) at most.
 
     ``group`` is whose it is: nobody's backlog stands before another group's messages.
@@ -142,7 +141,7 @@ class Later:
     body: str
     delay_seconds: int
     group: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 _YEAR_1, _YEAR_9999 = -62135596800.0, 253402300799.0
@@ -161,8 +160,7 @@ _INNER_DEPTH = 2
 _KNOWN_KEY = re.compile(r"(?=.{1,24}$)[A-Za-z_]+[0-9]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One rule that one field breaks, without the value: that may be personal data.
 
     ``limit`` is what the rule allows (a number of characters, a form, a list), ``length`` the
