@@ -1,8 +1,8 @@
 """AWS as several processes see it at once: the queue with its visibility timeouts, and calls that fail.
 
 ``Aws`` and ``Sqs`` outlive every sandbox. The others are one sandbox's way there, made of what the core knows
-AWS by: throttled calls are repeated as botocore does it, answers get lost, and before and after each call the
-sandbox may die.
+AWS by: throttled calls are repeated as ``aws.calls`` does it, answers get lost, and before and after each
+call the sandbox may die.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VISIBILITY = 420.0
 RECEIVES_MOST = 1000
 """As the template has them."""
 _TRIES = {False: 6, True: 8}
-"""How often botocore makes a call to the ledger, impatient or patient, as ``aws.clients`` has it."""
+"""How often ``aws.calls`` makes a call to the ledger, impatient or patient."""
 _SENDERS_TRIES = 2
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ class Mortal(Protocol):
 
 
 class _Calls:
-    """One sandbox's way to AWS: what of a call fails, and what botocore does about it."""
+    """One sandbox's way to AWS: what of a call fails, and what ``aws.calls`` does about it."""
 
     def __init__(self, aws: Aws, sandbox: Mortal) -> None:
         self._aws = aws
@@ -206,7 +206,7 @@ class _Calls:
             raise StorageError(action, "InternalError")
         for attempt in range(tries):
             if attempt:
-                aws.clock.sleep(0.05 * 2.0**attempt * aws.rng.random())
+                aws.clock.sleep(0.05 * 2.0 ** (attempt - 1) * aws.rng.random())
             if aws.rng.random() < chance:
                 aws.struck[throttled] += 1
                 continue

@@ -36,11 +36,10 @@ from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.outcomes import RefresherBusyError, StorageError
 from wechat_notify.core.tokens import BEIJING, AccessToken, AccessTokens, Grant, TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
-from wechat_notify.wechat import transport as transport_module
+from wechat_notify.transport import Limits, PooledTransport, Response, Transport, TransportError
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.transport import PooledTransport, Response, Transport, TransportError
 
-CONNECT_TIMEOUT, READ_TIMEOUT, ANSWER_TIMEOUT = 0.4, 0.4, 0.5
+LIMITS = Limits(connect_timeout=0.4, read_timeout=0.4, answer_timeout=0.5)
 """Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
 within what it plans for."""
 _INVOKE_MOST = 6.0
@@ -113,8 +112,8 @@ class Sandbox:
         name = f"chaos-{next(_numbers)}"
         self.telemetry = Telemetry(Logger(service=name, stream=lambdas.log, utc=True, use_rfc3339=True))
         logging.getLogger(name).propagate = False  # pytest would keep every line once more
-        self._wire = _Wire(PooledTransport(lambdas.url), self)
-        self.client = WeChatClient(lambdas.url, self._wire)
+        self._wire = _Wire(PooledTransport(lambdas.url, limits=LIMITS), self)
+        self.client = WeChatClient(self._wire)
         self.table, queue = Table(aws, self), Queue(aws, self)
         parameters = Parameters(aws, self, self._source)
         self.ledger = Ledger(self.table, now=clock.now, writer=lambdas.new_id, keyed_hash=lambdas.openid_hash)
@@ -311,9 +310,6 @@ class Lambda:
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)
         patch.setattr(tokens, "LONGEST_LOCK", tokens.LONGEST_LOCK / self.aws.clock.speed)
-        patch.setattr(transport_module, "_CONNECT_TIMEOUT", CONNECT_TIMEOUT)
-        patch.setattr(transport_module, "_READ_TIMEOUT", READ_TIMEOUT)
-        patch.setattr(transport_module, "_ANSWER_TIMEOUT", ANSWER_TIMEOUT)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
         patch.setattr("sys.stdout", self.log)
 

@@ -24,8 +24,8 @@ from wechat_notify.core import ledger
 from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Admission, Circuits
 from wechat_notify.core.tokens import AccessToken
+from wechat_notify.transport import PooledTransport, Response, TransportError
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.transport import PooledTransport, Response, TransportError
 
 HARD = Mix(
     reset=0.02,

@@ -41,7 +41,7 @@ def _run(seed: int, messages: int, planted: str | None) -> Report:
 
 
 _THOROUGH_MOST = 20_000
-"""Messages up to which every log line is written and every write is searched for secrets."""
+"""Messages up to which every log line is written."""
 
 
 def _fewest(seed: int, messages: int, planted: str | None) -> int:

@@ -1,15 +1,16 @@
 """DynamoDB: one table with the key ``pk``, conditional puts and consistent reads.
 
-It takes the requests of ``aws.ledger`` as boto3 does. Not modelled: any other condition, eventually
-consistent reads, item sizes, deletion by ``ttl``.
+It takes the requests of ``aws.ledger``. Not modelled: any other condition, eventually consistent reads, item
+sizes, deletion by ``ttl``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from botocore.exceptions import ClientError
+from tests.simulation.aws import Refusal
 
 CONDITION = "attribute_not_exists(pk) OR version = :previous"
 KEYS_MOST = 100
@@ -18,19 +19,24 @@ Item = dict[str, Any]
 
 
 class FakeDynamoDb:
-    """The tables, by name; ``writes`` counts what was stored."""
+    """The tables, by name; ``writes`` counts what was stored.
 
-    def __init__(self) -> None:
+    ``unread`` is how often a batch is read in part only, as a throttled table's is.
+    """
+
+    def __init__(self, chance: Random, unread: Callable[[], float] = lambda: 0.0) -> None:
         self.tables: dict[str, dict[str, Item]] = {}
         self.writes = 0
         self.on_write: Callable[[str, Item | None, Item | None], None] = lambda *_: None
         """Is told the key, what stood there and what stands there now, before that is so."""
         self.conflicts = 0
+        self._chance = chance
+        self._unread = unread
 
     def put_item(
         self,
         *,
-        TableName: str,  # noqa: N803 - boto3's names, here and below
+        TableName: str,  # noqa: N803 - AWS's names, here and below
         Item: Item,  # noqa: N803
         ConditionExpression: str | None = None,  # noqa: N803
         ExpressionAttributeValues: Item | None = None,  # noqa: N803
@@ -45,15 +51,8 @@ class FakeDynamoDb:
             assert ExpressionAttributeValues is not None
             if there.get("version") != ExpressionAttributeValues[":previous"]:
                 self.conflicts += 1
-                response: Any = {
-                    "Error": {
-                        "Code": "ConditionalCheckFailedException",
-                        "Message": "The conditional request failed",
-                    }
-                }
-                if ReturnValuesOnConditionCheckFailure == "ALL_OLD":
-                    response["Item"] = there
-                raise ClientError(response, "PutItem")
+                asked_for = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+                raise Refusal("ConditionalCheckFailedException", **({"Item": there} if asked_for else {}))
         self.on_write(key, there, Item)
         table[key] = Item
         self.writes += 1
@@ -68,13 +67,19 @@ class FakeDynamoDb:
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Several items; those that are not there are left out."""
         responses: dict[str, list[Item]] = {}
+        unread: dict[str, Any] = {}
         for name, request in RequestItems.items():
+            assert request["ConsistentRead"]
             keys = [key["pk"]["S"] for key in request["Keys"]]
             if not 1 <= len(keys) <= KEYS_MOST or len(set(keys)) < len(keys):
-                raise ClientError({"Error": {"Code": "ValidationException", "Message": ""}}, "BatchGetItem")
+                raise Refusal("ValidationException")
+            if self._chance.random() < self._unread():
+                read = self._chance.randrange(len(keys))
+                unread[name] = {**request, "Keys": request["Keys"][read:]}
+                keys = keys[:read]
             table = self.tables.get(name, {})
             responses[name] = [table[key] for key in keys if key in table]
-        return {"Responses": responses, "UnprocessedKeys": {}}
+        return {"Responses": responses, "UnprocessedKeys": unread}
 
     def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:  # noqa: N803
         """Forget an item."""
@@ -84,9 +89,9 @@ class FakeDynamoDb:
         return {}
 
 
-def plain(item: Item) -> dict[str, Any]:
-    """An item without DynamoDB's types."""
-    return {name: _value(value) for name, value in item.items()}
+def plain(item: Item, but: str | None = None) -> dict[str, Any]:
+    """An item, ``but`` for one of its attributes, without DynamoDB's types."""
+    return {name: _value(value) for name, value in item.items() if name != but}
 
 
 def _value(attribute: dict[str, Any]) -> Any:

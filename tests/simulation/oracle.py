@@ -97,7 +97,7 @@ class Oracle:
     def _gather(self) -> None:
         for key, item in self._world.table.tables.get(TABLE, {}).items():
             if key.startswith("message#"):
-                self._entries[key] = plain(item)
+                self._entries[key] = plain(item, but="timeline")
         for accepted in self._world.wechat.accepted:
             self._accepted[accepted.marker].append(accepted)
         for attempt in self._world.wechat.attempts:
@@ -136,7 +136,7 @@ class Oracle:
         world = self._world
         entry = self._entries.get(key)
         status = entry["status"] if entry else "no entry"
-        if entry and status == "sending" and not any(ask.stored for ask in asks):
+        if entry and status == "sending" and not self._comes_back(key, asks):
             # Whose caller was told, but whose entry was not; nobody comes back to it, and to read it says so.
             status = "unknown" if entry["lease_until"] < world.scheduler.now else status
         accepted = [each for ask in asks for each in self._accepted[ask.marker]]
@@ -172,6 +172,11 @@ class Oracle:
         if status == "failed" and all(not ask.other_body for ask in asks):
             self._judge_failure(key, entry, asks[0])
         return str(status)
+
+    def _comes_back(self, key: str, asks: list[Ask]) -> bool:
+        """Whether the queue has the message of an entry: another's, under the same id, leaves it as it is."""
+        by_http = key in self._world.written_by_http
+        return any(ask.stored and not (by_http and ask.other_body) for ask in asks)
 
     def _judge_failure(self, key: str, entry: dict[str, Any], ask: Ask) -> None:
         reason, errcode = entry.get("reason"), entry.get("outcome", {}).get("errcode")
@@ -295,9 +300,6 @@ class Oracle:
 
     def _judge_secrets(self) -> None:
         world = self._world
-        for key, entry in self._entries.items():
-            if CANARY in str(entry):
-                self._break("no secret leaves the service", f"the ledger: {key}")
         for queue in (world.queue, world.dead_letters):
             for stored in queue.messages.values():
                 if CANARY in str(stored.attributes):
@@ -308,6 +310,8 @@ class Oracle:
             self._break("no secret leaves the service", leak)
         for write in world.illegal[:5]:
             self._break("the ledger's rules are kept", write)
+        for call in world.misdone[:5]:
+            self._break("a call to AWS ends with its answer or after all its attempts", call)
         for error in world.raised:
             # SSM may refuse the refresher its parameters; then nobody can do anything.
             if "StorageError" not in error:

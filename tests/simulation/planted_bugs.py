@@ -15,8 +15,9 @@ from typing import Any
 
 import functions.send_queue.handler as send_queue
 from tests.simulation.world import TABLE
-from wechat_notify.aws import clients
-from wechat_notify.aws import ledger as ledger_table
+from wechat_notify import bootstrap
+from wechat_notify.aws import calls
+from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.core import circuits, ledger, outcomes
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
@@ -27,6 +28,7 @@ from wechat_notify.core.messages import Template
 from wechat_notify.core.outcomes import Later, Status, StorageError
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
+from wechat_notify.transport import Answer
 from wechat_notify.wechat import client
 from wechat_notify.wechat.client import WeChatClient
 
@@ -35,10 +37,11 @@ Patch = tuple[Any, str, Any]
 
 @dataclass(frozen=True)
 class Bug:
-    """One bug: what it does, and what has to be replaced to have it."""
+    """One bug: what it does, which promise it breaks, and what has to be replaced to have it."""
 
     name: str
     text: str
+    broken: str
     patches: Callable[[], Sequence[Patch]]
 
 
@@ -46,7 +49,7 @@ def _retry_on_read_timeout() -> Sequence[Patch]:
     before = client._no_answer
 
     def no_answer(problem: Any) -> Any:
-        return before(replace(problem, may_have_arrived=False))
+        return before(problem._replace(may_have_arrived=False))
 
     return [(client, "_no_answer", no_answer)]
 
@@ -99,7 +102,7 @@ def _entry_deleted() -> Sequence[Patch]:
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         if status is Status.UNKNOWN:
             key = {"pk": {"S": f"message#{entry.account}#{entry.id}"}}
-            clients.client("dynamodb").delete_item(TableName=TABLE, Key=key)
+            bootstrap.aws().call("dynamodb", "DeleteItem", "delete", TableName=TABLE, Key=key)
             raise StorageError("send", "ReadTimeout")
         return before(self, entry, status, **fields)
 
@@ -125,11 +128,11 @@ def _visible_too_early() -> Sequence[Patch]:
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(_condition: str, _action: str, *, patient: bool = False, **request: Any) -> None:
+    def put(self: Caller, _condition: str, action: str, *, patient: bool = False, **request: Any) -> None:
         del request["ExpressionAttributeValues"]
-        clients.client("dynamodb", patient=patient).put_item(**request)
+        Caller.call(self, "dynamodb", "PutItem", action, patient=patient, **request)
 
-    return [(ledger_table, "put_if", put)]
+    return [(Caller, "put_if", put)]
 
 
 def _no_lease() -> Sequence[Patch]:
@@ -163,7 +166,7 @@ def _sent_before_it_is() -> Sequence[Patch]:
     def claim(self: Ledger, *args: Any, **named: Any) -> Found:
         found = before(self, *args, **named)
         if found.standing is Standing.TAKEN:
-            return replace(found, entry=self.finish(found.entry, Status.SENT))
+            return found._replace(entry=self.finish(found.entry, Status.SENT))
         return found
 
     return [(Ledger, "claim", claim)]
@@ -173,7 +176,7 @@ def _ledger_ignored() -> Sequence[Patch]:
     before = Ledger.claim
 
     def claim(self: Ledger, *args: Any, **named: Any) -> Found:
-        return replace(before(self, *args, **named), standing=Standing.TAKEN)
+        return before(self, *args, **named)._replace(standing=Standing.TAKEN)
 
     return [(Ledger, "claim", claim)]
 
@@ -213,7 +216,7 @@ def _parked_without_id() -> Sequence[Patch]:
     def later(self: BatchSender, item: Handled) -> Later:
         copy = before(self, item)
         assert item.request
-        return replace(copy, body=copy.body.replace(f'"id":"{item.request.id}",', ""))
+        return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
 
     return [(BatchSender, "_later", later)]
 
@@ -231,7 +234,7 @@ def _parked_unseen() -> Sequence[Patch]:
 def _held_is_done() -> Sequence[Patch]:
     def park(self: BatchSender, handled: Sequence[Handled]) -> list[Handled]:  # noqa: ARG001 - the bug
         return [
-            replace(item, disposition=Disposition.FINISHED)
+            item._replace(disposition=Disposition.FINISHED)
             if item.dispatched and item.dispatched.turn is Turn.HELD
             else item
             for item in handled
@@ -245,7 +248,7 @@ def _cancel_anything() -> Sequence[Patch]:
         there = self._store.read(account, message_id)
         if there is None:
             return None
-        wanted = replace(there, status=Status.CANCELLED, version=there.version + 1)
+        wanted = there._replace(status=Status.CANCELLED, version=there.version + 1)
         self._store.put(wanted)
         return Found(Standing.FINAL, wanted, changed=True)
 
@@ -269,7 +272,7 @@ def _openid_in_clear() -> Sequence[Patch]:
     before = Ledger.__init__
 
     def init(self: Ledger, *args: Any, **named: Any) -> None:
-        before(self, *args, **{**named, "openid_hash": lambda openid: openid})
+        before(self, *args, **{**named, "keyed_hash": lambda openid: openid})
 
     return [(Ledger, "__init__", init)]
 
@@ -320,56 +323,223 @@ def _lost_is_failed() -> Sequence[Patch]:
     return [(client, "_no_answer", no_answer)]
 
 
+def _invocation_repeated() -> Sequence[Patch]:
+    repeated = calls._APIS["lambda"]._replace(attempts=2)
+    return [(calls, "_APIS", {**calls._APIS, "lambda": repeated})]
+
+
+def _throttled_is_final() -> Sequence[Patch]:
+    return [(calls, "_PASSING", frozenset()), (calls, "_PASSING_STATUS", frozenset())]
+
+
+def _lost_is_an_answer() -> Sequence[Patch]:
+    before = Caller._attempt
+
+    def attempt(self: Caller, *args: Any) -> Any:
+        said = before(self, *args)
+        lost = isinstance(said, calls._Refusal) and said.answer is None
+        return calls._Reply(Answer(200, b"{}", b""), {}) if lost else said
+
+    return [(Caller, "_attempt", attempt)]
+
+
 BUGS = (
     Bug(
         "retry_on_read_timeout",
         "a lost answer counts as a failure that can be repeated",
+        "twice only where an answer was lost and the sender agreed",
         _retry_on_read_timeout,
     ),
-    Bug("lost_is_failed", "a lost answer counts as a failure, and is not repeated", _lost_is_failed),
-    Bug("lost_failure_id", "the last of the batch item failures is left out", _lost_failure_id),
+    Bug(
+        "lost_is_failed",
+        "a lost answer counts as a failure, and is not repeated",
+        "what was accepted is sent or unknown",
+        _lost_is_failed,
+    ),
+    Bug(
+        "lost_failure_id",
+        "the last of the batch item failures is left out",
+        "every message that was taken comes to its end",
+        _lost_failure_id,
+    ),
     Bug(
         "failure_under_another_name",
         "the key of the batch item failures is misspelled",
+        "every message that was taken comes to its end",
         _failure_under_another_name,
     ),
     Bug(
         "refresh_without_compare",
         "every rejected sender makes the refresher call WeChat",
+        "one rejected token, one refresh",
         _refresh_without_compare,
     ),
-    Bug("force_always", "the refresher always asks by force, and does not count it", _force_always),
-    Bug("rejected_token_kept", "a rejected token is used again", _rejected_token_kept),
-    Bug("entry_deleted", "an exception deletes the entry, as some idempotency decorators do", _entry_deleted),
-    Bug("visible_at_once", "what is to be repeated is handed out at once", _visible_at_once),
-    Bug("visible_too_early", "what is to be repeated is handed out a second early", _visible_too_early),
-    Bug("no_condition", "an entry is written without a condition", _no_condition),
-    Bug("no_lease", "anybody may take over a claim", _no_lease),
-    Bug("lease_without_skew", "a lease does not reckon with two clocks", _lease_without_skew),
     Bug(
-        "unrecorded_is_done", "an outcome that could not be recorded counts as recorded", _unrecorded_is_done
+        "force_always",
+        "the refresher always asks by force, and does not count it",
+        "forced refreshes are half a minute apart",
+        _force_always,
     ),
-    Bug("sent_before_it_is", "a message is recorded as sent before it goes out", _sent_before_it_is),
-    Bug("ledger_ignored", "what the ledger says of a message is not heeded", _ledger_ignored),
-    Bug("no_expiry", "nobody looks whether a message has expired", _no_expiry),
-    Bug("circuits_not_read", "what is held is sent", _circuits_not_read),
-    Bug("wrong_midnight", "the quota's day begins in another time zone", _wrong_midnight),
-    Bug("circuit_never_closes", "a circuit stays open when its cause is gone", _circuit_never_closes),
-    Bug("other_client_msg_id", "each attempt has a client_msg_id of its own", _other_client_msg_id),
-    Bug("no_client_msg_id", "a template message goes out without an id", _no_client_msg_id),
-    Bug("parked_without_id", "a parked copy is another message", _parked_without_id),
-    Bug("parked_unseen", "a copy that SQS refused counts as parked", _parked_unseen),
-    Bug("held_is_done", "a held message is deleted and not parked", _held_is_done),
-    Bug("cancel_anything", "a message is cancelled whatever its state", _cancel_anything),
+    Bug(
+        "rejected_token_kept",
+        "a rejected token is used again",
+        "a rejected token fails no message",
+        _rejected_token_kept,
+    ),
+    Bug(
+        "entry_deleted",
+        "an exception deletes the entry, as some idempotency decorators do",
+        "twice only where an answer was lost and the sender agreed",
+        _entry_deleted,
+    ),
+    Bug(
+        "visible_at_once", "what is to be repeated is handed out at once", "a repeat waits", _visible_at_once
+    ),
+    Bug(
+        "visible_too_early",
+        "what is to be repeated is handed out a second early",
+        "a repeat waits",
+        _visible_too_early,
+    ),
+    Bug(
+        "no_condition",
+        "an entry is written without a condition",
+        "the ledger's rules are kept",
+        _no_condition,
+    ),
+    Bug("no_lease", "anybody may take over a claim", "the ledger's rules are kept", _no_lease),
+    Bug(
+        "lease_without_skew",
+        "a lease does not reckon with two clocks",
+        "the ledger's rules are kept",
+        _lease_without_skew,
+    ),
+    Bug(
+        "unrecorded_is_done",
+        "an outcome that could not be recorded counts as recorded",
+        "every message that was taken comes to its end",
+        _unrecorded_is_done,
+    ),
+    Bug(
+        "sent_before_it_is",
+        "a message is recorded as sent before it goes out",
+        "what is sent was accepted",
+        _sent_before_it_is,
+    ),
+    Bug(
+        "ledger_ignored",
+        "what the ledger says of a message is not heeded",
+        "the ledger's rules are kept",
+        _ledger_ignored,
+    ),
+    Bug(
+        "no_expiry",
+        "nobody looks whether a message has expired",
+        "nothing is sent after it expired",
+        _no_expiry,
+    ),
+    Bug(
+        "circuits_not_read",
+        "what is held is sent",
+        "after 45009 nothing is sent until the reset",
+        _circuits_not_read,
+    ),
+    Bug(
+        "wrong_midnight",
+        "the quota's day begins in another time zone",
+        "after 45009 nothing is sent until the reset",
+        _wrong_midnight,
+    ),
+    Bug(
+        "circuit_never_closes",
+        "a circuit stays open when its cause is gone",
+        "it drains in bounded time",
+        _circuit_never_closes,
+    ),
+    Bug(
+        "other_client_msg_id",
+        "each attempt has a client_msg_id of its own",
+        "a template message carries its id",
+        _other_client_msg_id,
+    ),
+    Bug(
+        "no_client_msg_id",
+        "a template message goes out without an id",
+        "a template message carries its id",
+        _no_client_msg_id,
+    ),
+    Bug(
+        "parked_without_id",
+        "a parked copy is another message",
+        "every message that was taken comes to its end",
+        _parked_without_id,
+    ),
+    Bug(
+        "parked_unseen",
+        "a copy that SQS refused counts as parked",
+        "every message that was taken comes to its end",
+        _parked_unseen,
+    ),
+    Bug(
+        "held_is_done",
+        "a held message is deleted and not parked",
+        "every message that was taken comes to its end",
+        _held_is_done,
+    ),
+    Bug(
+        "cancel_anything",
+        "a message is cancelled whatever its state",
+        "what is cancelled stays so",
+        _cancel_anything,
+    ),
     Bug(
         "unknown_account_again",
         "a message for an account that nobody knows is tried for ever",
+        "it drains in bounded time",
         _unknown_account_again,
     ),
-    Bug("openid_in_clear", "the ledger keeps openids as they are", _openid_in_clear),
-    Bug("url_in_errors", "an error on the way is told with its URL", _url_in_errors),
-    Bug("transient_gives_up", "a message is given up after one attempt", _transient_gives_up),
-    Bug("unreadable_dropped", "a body that nobody can read is dropped", _unreadable_dropped),
+    Bug(
+        "openid_in_clear",
+        "the ledger keeps openids as they are",
+        "no secret leaves the service",
+        _openid_in_clear,
+    ),
+    Bug(
+        "url_in_errors",
+        "an error on the way is told with its URL",
+        "no secret leaves the service",
+        _url_in_errors,
+    ),
+    Bug(
+        "transient_gives_up",
+        "a message is given up after one attempt",
+        "what is worth repeating is repeated",
+        _transient_gives_up,
+    ),
+    Bug(
+        "invocation_repeated",
+        "an invocation is repeated, though the function may be running",
+        "a call to AWS ends with its answer or after all its attempts",
+        _invocation_repeated,
+    ),
+    Bug(
+        "throttled_is_final",
+        "what AWS refuses for the moment is not asked again",
+        "a call to AWS ends with its answer or after all its attempts",
+        _throttled_is_final,
+    ),
+    Bug(
+        "lost_is_an_answer",
+        "a lost answer of AWS's counts as an empty one",
+        "every message that was taken comes to its end",
+        _lost_is_an_answer,
+    ),
+    Bug(
+        "unreadable_dropped",
+        "a body that nobody can read is dropped",
+        "the dead letters are the bodies that nobody can read",
+        _unreadable_dropped,
+    ),
 )
 
 

@@ -72,9 +72,7 @@ class Scheduler:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass for whoever calls."""
-        task = getcurrent()
-        assert isinstance(task, Task)
-        heappush(self._heap, (self.now + seconds, next(self._order), task.switch))
+        heappush(self._heap, (self.now + seconds, next(self._order), getcurrent().switch))
         self._hub.switch()
 
     def park(self) -> None:
@@ -95,13 +93,6 @@ class Scheduler:
             when, _, action = heappop(heap)
             self.now = when
             action()
-
-
-def process() -> Process:
-    """The process that is running."""
-    task = getcurrent()
-    assert isinstance(task, Task)
-    return task.process
 
 
 class _Waiter:

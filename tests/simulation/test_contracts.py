@@ -1,108 +1,143 @@
 """The fakes of this simulation under the contract tests that moto and the emulator pass.
 
-The service's real adapters stand between the tests and the fakes, as they do in the simulation. Known
-differences: no eventual consistency, no item sizes, no expiry by ``ttl``, no long polling, no batch
-windows, no message sizes; DynamoDB knows the one condition that the adapter uses. WeChat's own rules are
-compared in ``test_wechat_keeps_its_rules``.
+The service's real adapters and its real ``Caller`` stand between the tests and the fakes, as they do in the
+simulation. Known differences: no eventual consistency, no item sizes, no expiry by ``ttl``, no long polling,
+no batch windows, no message sizes; DynamoDB knows the one condition that the adapter uses. WeChat's own
+rules are compared in ``test_wechat_keeps_its_rules``.
 """
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 import pytest
 
+from functions.token_refresh.handler import lambda_handler as token_refresh
+from tests import fakes
+from tests.integration.conftest import PATH
 from tests.integration.test_contracts import (
+    CIRCUIT,
     BothSides,
+    Bus,
+    BusAt,
+    Down,
     DynamoDbLedgerAt,
     LedgerAt,
     QueueAt,
+    RefresherAt,
     SsmStore,
     Store,
+    TestBus,
     TestLedgerStore,
     TestQueue,
-    fail_with,
-    test_a_store_that_is_down_says_so_with_awss_code,
+    entry,
+    test_a_busy_refresher_says_so,
+    test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else,
+    test_a_refresher_without_its_store_is_a_failed_function,
+    test_a_rejected_token_is_replaced,
+    test_a_stored_token_that_was_not_rejected_is_handed_out,
     test_a_token_alone_makes_no_account,
     test_all_accounts_are_loaded_the_broken_ones_too,
     test_an_account_that_is_none_is_unknown_and_has_no_token,
     test_an_account_with_credentials_has_a_source_and_no_problem,
+    test_an_account_without_credentials_is_unknown,
     test_credentials_that_cannot_be_used_are_a_problem_and_no_error,
+    test_what_is_down_says_so_with_awss_code,
     test_what_is_saved_is_read_and_loaded,
+    test_why_wechat_gives_no_token_comes_through_unchanged,
 )
-from tests.simulation.aws import Boto, FakeParameters, SqsApi, Weather
+from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, Refusal, SqsApi
+from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.sqs import FakeSqs
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
 from tests.simulation.world import START
-from wechat_notify.aws import clients
+from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
+from wechat_notify.core.circuits import AccountCircuits
+from wechat_notify.core.outcomes import Notice, StorageError
+from wechat_notify.core.tokens import Refresher
 
 __all__ = [
+    "TestBus",
     "TestLedgerStore",
     "TestQueue",
-    "test_a_store_that_is_down_says_so_with_awss_code",
+    "test_a_busy_refresher_says_so",
+    "test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else",
+    "test_a_refresher_without_its_store_is_a_failed_function",
+    "test_a_rejected_token_is_replaced",
+    "test_a_stored_token_that_was_not_rejected_is_handed_out",
     "test_a_token_alone_makes_no_account",
     "test_all_accounts_are_loaded_the_broken_ones_too",
     "test_an_account_that_is_none_is_unknown_and_has_no_token",
     "test_an_account_with_credentials_has_a_source_and_no_problem",
+    "test_an_account_without_credentials_is_unknown",
     "test_credentials_that_cannot_be_used_are_a_problem_and_no_error",
+    "test_what_is_down_says_so_with_awss_code",
     "test_what_is_saved_is_read_and_loaded",
+    "test_why_wechat_gives_no_token_comes_through_unchanged",
 ]
 
+Lend = Callable[..., WatchedCaller]
 
-def _lend(monkeypatch: pytest.MonkeyPatch, service: str, api: object) -> None:
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def lend(pauses: list[float]) -> Iterator[Lend]:
+    """Makes callers of the services that are given, in the weather that is given."""
+    misdone: list[str] = []
     one_at_a_time = threading.Lock()  # here are real threads
 
     def exchange(_operation: str, _subject: str, _seconds: float, effect: Callable[[], Any], **_: Any) -> Any:
         with one_at_a_time:
             return effect()
 
-    boto = Boto(
-        service,
-        api,
-        patient=False,
-        chance=Random(0),
-        weather=lambda _: Weather(),
-        exchange=exchange,
-        sleep=lambda _: None,
-        given_up=lambda *_: None,
-        lost=lambda _: None,
-    )
-    monkeypatch.setattr(clients, "_client", lambda *_: boto)
+    def make(weather: Weather | None = None, **apis: object) -> WatchedCaller:
+        aws = Aws(
+            apis,
+            chance=Random(0),
+            weather=lambda _: weather or Weather(),
+            exchange=exchange,
+            doubled=lambda _: None,
+            seen=lambda *_: None,
+        )
+        return WatchedCaller(aws, misdone=misdone.append, given_up=lambda _: None, sleep=pauses.append)
+
+    yield make
+    assert misdone == []
 
 
 @pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch) -> LedgerAt:
-    _lend(monkeypatch, "dynamodb", FakeDynamoDb())
-    return DynamoDbLedgerAt(LedgerTable("ledger", 86_400.0), "shop", monkeypatch)
+def ledger(lend: Lend) -> LedgerAt:
+    return DynamoDbLedgerAt(lend(dynamodb=FakeDynamoDb(Random(0))), "ledger", "shop")
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    from tests.integration.conftest import PATH  # noqa: PLC0415 - a conftest is no module to begin with
-
+def store(lend: Lend) -> Store:
     parameters = FakeParameters(lambda: START)
-    _lend(monkeypatch, "ssm", parameters)
 
     def put(name: str, value: str) -> None:
         parameters.values[f"{PATH}/{name}"] = value
 
-    return SsmStore(put, monkeypatch)
+    return SsmStore(lend(ssm=parameters), put)
 
 
 class _QueueAt:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, lend: Lend) -> None:
         self._scheduler = Scheduler(START)
         self._sqs = FakeSqs(self._scheduler, "send")
-        self._monkeypatch = monkeypatch
-        _lend(monkeypatch, "sqs", SqsApi({"url": self._sqs}, Random(0), lambda: 0.0))
-        self.queue: BothSides = Queue("url")
+        self.queue: BothSides = Queue(lend(sqs=SqsApi({"url": self._sqs}, Random(0), lambda: 0.0)), "url")
 
     def messages(self) -> list[tuple[str, dict[str, str]]]:
         return [(stored.body, dict(stored.attributes)) for stored in self._sqs.receive(10, Random(0), 0.0)]
@@ -122,16 +157,128 @@ class _QueueAt:
         assert stored.receipt is not None
         return stored.receipt
 
-    def break_down(self, code: str) -> None:
-        self._monkeypatch.setattr(clients, "client", lambda _service, **_: fail_with(code))
+
+@pytest.fixture
+def queue(lend: Lend) -> QueueAt:
+    return _QueueAt(lend)
+
+
+class _BusAt:
+    def __init__(self, lend: Lend) -> None:
+        self._api = EventsApi(Random(0), lambda: 0.0)
+        self.bus: Bus = EventBus(lend(events=self._api), "bus")
+
+    def arrived(self) -> list[Notice]:
+        return [Notice(each["DetailType"], json.loads(each["Detail"])) for each in self._api.published]
 
 
 @pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> QueueAt:
-    return _QueueAt(monkeypatch)
+def bus(lend: Lend) -> BusAt:
+    return _BusAt(lend)
+
+
+class _RefresherAt:
+    def __init__(self, lend: Lend, service: fakes.Service) -> None:
+        self.service = service
+        self.refresher: Refresher = RefreshFunction(
+            lend(**{"lambda": LambdaApi(self._begin, lambda answer, _: answer)}), "token-refresh"
+        )
+        self._busy = False
+
+    def make_busy(self) -> None:
+        self._busy = True
+
+    def _begin(self, event: dict[str, Any]) -> Any:
+        if self._busy:
+            return None
+        try:
+            return False, token_refresh(event, fakes.FakeContext())
+        except Exception as error:  # noqa: BLE001 - Lambda answers every error of a function so
+            return True, {"errorMessage": str(error)}
+
+
+@pytest.fixture
+def refresher(lend: Lend, monkeypatch: pytest.MonkeyPatch) -> RefresherAt:
+    service = fakes.Service()
+    service.lend(monkeypatch)
+    return _RefresherAt(lend, service)
+
+
+class _Refusing:
+    def __getattr__(self, _operation: str) -> Callable[..., None]:
+        def refuse(**_: object) -> None:
+            raise Refusal("InternalError")
+
+        return refuse
+
+
+@pytest.fixture
+def down(lend: Lend) -> Down:
+    caller = lend(**dict.fromkeys(("dynamodb", "events", "sqs", "ssm"), _Refusing()))
+    store = SsmStore(caller, lambda *_: None)
+    return Down(
+        store.reader,
+        store.accounts,
+        Queue(caller, "url"),
+        LedgerTable(caller, "ledger", 86_400.0),
+        EventBus(caller, "bus"),
+    )
 
 
 # ---------------------------------------------------------------- what no other fake has
+
+
+@pytest.mark.parametrize(
+    "weather", [Weather(throttled=1.0), Weather(request_lost=1.0), Weather(answer_lost=1.0)]
+)
+def test_what_comes_to_nothing_is_attempted_as_often_as_it_must_be(
+    lend: Lend, pauses: list[float], weather: Weather
+) -> None:
+    caller = lend(
+        weather,
+        dynamodb=FakeDynamoDb(Random(0)),
+        ssm=FakeParameters(lambda: START),
+        **{"lambda": LambdaApi(lambda _: "running", lambda *_: (False, {}))},
+    )
+    table, store = LedgerTable(caller, "ledger", 86_400.0), SsmStore(caller, lambda *_: None)
+    calls: list[tuple[int, Callable[[], object]]] = [
+        (6, lambda: table.put(entry("shop"))),
+        (8, lambda: table.put(entry("shop"), patient=True)),
+        (6, lambda: table.read_circuits(["shop"])),
+        (2, lambda: store.reader.read("shop")),
+        (8, lambda: store.accounts.load("shop")),
+        (1, lambda: caller.invoke("token-refresh", "{}", "ask")),
+    ]
+    for attempts, call in calls:
+        pauses.clear()
+        with pytest.raises(StorageError):
+            call()
+        assert len(pauses) == attempts - 1
+
+
+@pytest.mark.parametrize(
+    ("weather", "stored"), [(Weather(request_lost=1.0), False), (Weather(answer_lost=1.0), True)]
+)
+def test_what_is_not_answered_has_been_done_or_not(lend: Lend, weather: Weather, *, stored: bool) -> None:
+    api = FakeDynamoDb(Random(0))
+    with pytest.raises(StorageError):
+        LedgerTable(lend(weather, dynamodb=api), "ledger", 86_400.0).put(entry("shop"))
+    there = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0).read("shop", "1")
+    assert there == (entry("shop") if stored else None)
+
+
+def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
+    shares = iter((1.0, 1.0, 1.0))
+    api = FakeDynamoDb(Random(0), unread=lambda: next(shares, 0.0))
+    pauses: list[float] = []
+    table = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0, sleep=pauses.append)
+    stored = {
+        name: AccountCircuits(name, 1, "writer", (CIRCUIT,)) for name in map("shop-{}".format, range(130))
+    }
+    for circuits in stored.values():
+        table.put_circuits(circuits)
+    assert table.read_circuits(stored) == stored
+    assert pauses == [0.05, 0.1, 0.2]
 
 
 def _sqs(receives_most: int = 3) -> tuple[Scheduler, FakeSqs, FakeSqs]:

@@ -16,8 +16,7 @@ from random import Random
 from typing import Any
 from urllib.parse import unquote
 
-from wechat_notify.wechat import transport as transport_module
-from wechat_notify.wechat.transport import Response, TransportError
+from wechat_notify.transport import Limits, Response, TransportError
 
 BEIJING = timezone(timedelta(hours=8))
 TOKEN_LIFE = 7200.0
@@ -33,6 +32,7 @@ MINI_PROGRAM_TEMPLATE = "/cgi-bin/message/wxopen/template/send"
 MINI_PROGRAM_SUBSCRIPTION = "/cgi-bin/message/subscribe/send"
 TEMPLATE = "/cgi-bin/message/template/send"
 TOKENS = "/cgi-bin/stable_token"
+_LIMITS = Limits()
 
 
 @dataclass
@@ -330,7 +330,7 @@ class Wire:
         body = json.loads(data)
         network, chance = self._network(), self._chance
         draw = chance.random()
-        connect, read = transport_module._CONNECT_TIMEOUT, transport_module._READ_TIMEOUT
+        connect, read = _LIMITS.connect_timeout, _LIMITS.read_timeout
         began, sandbox = self._whose()
 
         def drawn(share: float) -> bool:
@@ -369,7 +369,7 @@ class Wire:
                     app,
                     path,
                     marker,
-                    answer["errcode"],
+                    None if lost else answer["errcode"],
                     began,
                     sandbox,
                 )
@@ -429,8 +429,9 @@ class Wire:
         if lost or busy:
             self._fail_token(TOKENS, request)
         if lost:
-            read = transport_module._READ_TIMEOUT
-            self._exchange("token lost", request["appid"], read, lambda: self._wechat.give_token(request))
+            self._exchange(
+                "token lost", request["appid"], _LIMITS.read_timeout, lambda: self._wechat.give_token(request)
+            )
             raise _error_of_the_wire("ReadTimeout", TOKENS)
         if busy:
             self._exchange("token busy", request["appid"], latency, lambda: None)

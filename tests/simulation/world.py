@@ -1,8 +1,8 @@
 """The service's real handlers, adapters and core between fakes of AWS and WeChat, in one thread.
 
 Every invocation runs in a sandbox of its own that ``bootstrap`` fills, as a Lambda process would be: its
-token cache, its circuits, its clock. Nothing is real but the code: time, threads, chance, boto3's clients
-and the way to WeChat are lent by the world while it stands.
+token cache, its circuits, its clock. Nothing is real but the code: time, threads, chance and the transports
+to AWS and WeChat are lent by the world while it stands.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from typing import IO, Any, cast
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
-from tests.simulation.aws import Boto, EventsApi, FakeParameters, LambdaApi, SqsApi, Weather
+from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, SqsApi
+from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
-from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task, process
+from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
-from wechat_notify.aws import clients
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.settings import Settings
-from wechat_notify.wechat import client as client_module
+from wechat_notify.transport import Answer
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -66,7 +66,7 @@ QUEUE_WORKERS = 10
 RECEIVES_MOST = 1000
 _FINAL = frozenset({"sent", "expired", "cancelled"})
 _FINE = Weather()
-_OUTAGE = Weather(throttled=0.9, answer_lost=0.05)
+_OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
 _POLL = 0.02
 _SCHEDULE = 300.0
 _worlds = itertools.count(1)
@@ -100,10 +100,11 @@ STORMY = Mix(
         duplicate_refused=0.3,
     ),
     {
-        "dynamodb": Weather(throttled=0.02, answer_lost=0.002),
-        "ssm": Weather(throttled=0.01, answer_lost=0.002),
-        "sqs": Weather(throttled=0.005, answer_lost=0.002),
-        "events": Weather(throttled=0.01, answer_lost=0.002),
+        "dynamodb": Weather(throttled=0.02, request_lost=0.001, answer_lost=0.002),
+        "ssm": Weather(throttled=0.01, request_lost=0.001, answer_lost=0.002),
+        "sqs": Weather(throttled=0.005, request_lost=0.001, answer_lost=0.002),
+        "events": Weather(throttled=0.01, request_lost=0.001, answer_lost=0.002),
+        "lambda": Weather(throttled=0.01, request_lost=0.01, answer_lost=0.01),
     },
     entries_lost=0.01,
     ghosts=0.02,
@@ -377,14 +378,14 @@ class World:
         """From when to when a service takes hardly any request."""
         self.circuits_stored: list[tuple[float, dict[str, Any]]] = []
         self.written_by_http: dict[str, Any] = {}
-        self.table = FakeDynamoDb()
+        self.table = FakeDynamoDb(self.chance, lambda: self.mix.entries_lost)
         self.parameters = FakeParameters(lambda: self.scheduler.now)
         self.dead_letters = FakeSqs(self.scheduler, "dead")
         self.queue = FakeSqs(
             self.scheduler, "send", dead_letters=self.dead_letters, receives_most=RECEIVES_MOST
         )
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
-        self.events = EventsApi(self.chance, lambda: self.mix.entries_lost, self.seen)
+        self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
         self.send_queue = Function(self, "send-queue", "functions.send_queue.handler", 60.0, QUEUE_WORKERS)
         self.send_api = Function(self, "send-api", "functions.send_api.handler", 29.0, 50)
         self.send_api.points_most = 12
@@ -396,7 +397,6 @@ class World:
         self.illegal: list[str] = []
         """Writes to the ledger that may not be."""
         self._holders: dict[str, Invocation] = {}
-        self.thorough = thorough
         self.burying: Invocation | None = None
         self._jitter = Random(f"{seed}/jitter")
         self._log_level = "INFO" if thorough else "WARNING"
@@ -413,21 +413,16 @@ class World:
             "events": self.events,
             "lambda": LambdaApi(self._ask, self._await),
         }
-        self._clients = {
-            (service, patient): Boto(
-                service,
-                api,
-                patient=patient,
-                chance=self.chance,
-                weather=self._weather,
-                exchange=self.exchange,
-                sleep=self.scheduler.sleep,
-                given_up=self._given_up,
-                lost=lambda request: self.doubled.append(str(request)),
-            )
-            for service, api in apis.items()
-            for patient in (False, True)
-        }
+        self.aws = Aws(
+            apis,
+            chance=self.chance,
+            weather=self._weather,
+            exchange=self.exchange,
+            doubled=self.doubled.append,
+            seen=self.seen,
+        )
+        self.misdone: list[str] = []
+        """Calls to AWS that were not made as often as they must be, or succeeded without an answer."""
         self.refreshes_scheduled = 0
         self.refreshes_asked = 0
 
@@ -435,7 +430,7 @@ class World:
 
     @contextmanager
     def standing(self) -> Iterator[World]:
-        """Lend the service this world's time, chance, threads and clients."""
+        """Lend the service this world's time, chance, threads and transports."""
         undo: list[Callable[[], None]] = []
 
         def put(owner: Any, name: str, value: Any) -> None:
@@ -444,7 +439,12 @@ class World:
             setattr(owner, name, value)
 
         clock = SimpleNamespace(
-            time=self.now, sleep=self.scheduler.sleep, perf_counter=self.now, monotonic=self.now
+            time=self.now,
+            sleep=self.scheduler.sleep,
+            perf_counter=self.now,
+            monotonic=self.now,
+            gmtime=time.gmtime,
+            strftime=time.strftime,
         )
         threads = SimpleNamespace(Lock=lambda: Lock(self.scheduler))
         lent = {
@@ -459,14 +459,13 @@ class World:
                 continue
             for name, value in list(vars(module).items()):
                 for real, stand_in in lent.items():
-                    if value is real and module is not clients:
+                    if value is real:
                         put(module, name, stand_in)
         for name, part in list(vars(bootstrap).items()):
             if hasattr(part, "cache_info"):
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
-        put(clients, "_client", lambda service, patient: self._clients[service, patient])
-        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now})
+        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now, "sleep": self.scheduler.sleep})
         wire = Wire(
             self.wechat,
             self.chance,
@@ -475,7 +474,7 @@ class World:
             whose=self._whose_attempt,
             asked=self._asked_and_stored,
         )
-        put(client_module, "PooledTransport", lambda _base_url: wire)
+        put(bootstrap, "PooledTransport", lambda _base_url, _trust: wire)
         setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
@@ -487,23 +486,36 @@ class World:
 
     def now(self) -> float:
         """The time by the clock of whoever asks."""
-        return self.scheduler.now + self._sandbox().skew
+        return self.scheduler.now + _running().sandbox.skew
 
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
-        parts = self._sandbox().parts
+        parts = _running().sandbox.parts
         if name not in parts:
             match name:
                 case "settings":
                     parts[name] = Settings(_ENVIRONMENT)
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
+                case "aws":
+                    parts[name] = self._caller()
                 case _:
                     parts[name] = make()
         return parts[name]
 
+    def _caller(self) -> WatchedCaller:
+        return WatchedCaller(
+            self.aws,
+            misdone=self.misdone.append,
+            given_up=lambda key: self.unrecorded[key].append(self.scheduler.now),
+            trust=bootstrap.trust(),
+            now=self.now,
+            sleep=self.scheduler.sleep,
+            jitter=self._jitter.uniform,
+        )
+
     def _logger(self) -> Logger:
         # Loggers of one name share their fields; every process has its own.
-        name = f"simulation-{self._number}-{self._sandbox().name}"
+        name = f"simulation-{self._number}-{_running().sandbox.name}"
         return Logger(
             service=name, stream=cast("IO[str]", self.sink), level=self._log_level, utc=True, use_rfc3339=True
         )
@@ -513,51 +525,27 @@ class World:
         for name in [name for name in known if name.startswith(f"simulation-{self._number}-")]:
             del known[name]
 
-    def _sandbox(self) -> Sandbox:
-        running = process()
-        assert isinstance(running, Invocation)
-        return running.sandbox
-
     # ------------------------------------------------------------ time, and how it ends
 
     def exchange(
         self, operation: str, subject: str, seconds: float, effect: Callable[[], Any], *, early: bool = False
     ) -> Any:
         """One request and its answer: it may be killed before, between and after."""
-        task = getcurrent()
-        assert isinstance(task, Task)
-        invocation = task.process
-        assert isinstance(invocation, Invocation)
+        task = cast("Task", getcurrent())
+        invocation = cast("Invocation", task.process)
         scheduler = self.scheduler
         invocation.point()
         there = min(0.05, seconds / 2) if early else seconds / 2
         task.on_the_wire = effect
         scheduler.sleep(there)
         task.on_the_wire = None
-        error: Exception | None = None
-        answer: Any = None
-        try:
-            answer = effect()
-        except Exception as raised:  # noqa: BLE001 - it travels back as the answer does
-            error = raised
-        result = (
-            answer.get("errcode", "")
-            if error is None and isinstance(answer, dict)
-            else error and type(error).__name__
+        answer = effect()
+        self.history.note(
+            f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {_gist(answer)}\n"
         )
-        self.history.note(f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {result}\n")
-        if operation == "put_item" and error is None:
-            self._written(subject)
         invocation.point()
         scheduler.sleep(seconds - there)
-        if error is not None:
-            raise error
         return answer
-
-    def _written(self, subject: str) -> None:
-        key = subject.partition(" ")[0]
-        if not key.startswith("message#"):
-            self.circuits_stored.append((self.scheduler.now, self.table.tables[TABLE][key]))
 
     def _weather(self, service: str) -> Weather:
         since, until = self.outages.get(service, (0.0, 0.0))
@@ -568,12 +556,12 @@ class World:
     def _judge_write(self, key: str, there: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
         """Hold a write against the rules of the ledger, which are written down here once more."""
         if not key.startswith("message#"):
+            assert item is not None
+            self.circuits_stored.append((self.scheduler.now, item))
             return
         if item is None:
             self.illegal.append(f"{key} was deleted")
             return
-        if self.thorough and CANARY in str(item):
-            self.leaks.append(f"the ledger: {key}")
         was, version, reason = None, 0, None
         if there is not None:
             was, version = there["status"]["S"], int(there["version"]["N"])
@@ -594,24 +582,18 @@ class World:
         if status == "sending" and isinstance(running, Invocation):
             self._holders[key] = running
 
-    def _given_up(self, operation: str, subject: str) -> None:
-        if operation == "put_item":
-            self.unrecorded[subject.partition(" ")[0]].append(self.scheduler.now)
-
     def killed(self, invocation: Invocation) -> None:
         """Note whose messages a killed worker may have been at."""
         for key in invocation.written:
             self.killed_with[key].append(self.scheduler.now)
 
     def _whose_attempt(self) -> tuple[float, str]:
-        running = process()
-        assert isinstance(running, Invocation)
+        running = _running()
         return running.began, running.sandbox.name
 
     def _asked_and_stored(self, account: str) -> tuple[bool, str | None]:
         """Whether a sender asked for this refresh, and the token that was stored before it began."""
-        running = process()
-        assert isinstance(running, Invocation)
+        running = _running()
         name = f"{PATH}/{account}/access-token"
         stored = self.parameters.stored_at.get(name)
         found = stored is not None and stored < running.began
@@ -626,7 +608,6 @@ class World:
     # ------------------------------------------------------------ the refresher
 
     def _ask(self, event: dict[str, Any]) -> object | None:
-        self.seen("a question to the refresher", str(event))
         self.refreshes_asked += 1
         asked = _Asked()
 
@@ -652,9 +633,7 @@ class World:
 
             self.scheduler.at(self.scheduler.now + seconds, give_up)
             self.scheduler.park()
-        invocation = task.process
-        assert isinstance(invocation, Invocation)
-        invocation.point()
+        _running().point()
         return asked.answer
 
     def keep_tokens_fresh(self, wanted: Callable[[], bool]) -> None:
@@ -668,6 +647,18 @@ class World:
                 self.scheduler.at(self.scheduler.now + (_SCHEDULE if began else 20.0), run)
 
         run()
+
+
+def _running() -> Invocation:
+    # Asked at every turn, so without a look at what it is.
+    return cast("Invocation", cast("Task", getcurrent()).process)
+
+
+def _gist(answer: object) -> object:
+    """What there is to note of an answer from AWS or WeChat."""
+    if isinstance(answer, Answer):
+        return answer.status
+    return answer.get("errcode", "") if isinstance(answer, dict) else ""
 
 
 @dataclass
