@@ -407,7 +407,7 @@ def _decoded(content: bytes) -> dict[str, Any] | None:
     if not content:
         return {}
     try:
-        found = json.loads(content)
+        found = json.loads(content.decode())  # of bytes it would look for the encoding first
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
