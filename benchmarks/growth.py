@@ -10,7 +10,7 @@ BATCHES = (1, 10, 100, 1000, 10_000)
 ACCOUNTS = (1, 10, 100, 1000)
 DEPTHS = (10, 100, 1000, 10_000)
 _LONG = 1000
-"""More than this is left to the service without its table: the others' rounds would take minutes."""
+"""More than this is left to the service: the naive handler's rounds would take minutes."""
 _MANY = 100
 """Accounts beyond which the naive handlers are left out: each makes a connection of its own."""
 _SUBJECTS = {
@@ -55,7 +55,7 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
     found: list[Comparison] = []
     with workers(server, _SUBJECTS) as made:
         for size in BATCHES[:1] if quick else BATCHES:
-            some = {name: each for name, each in made.items() if size <= _LONG or name == IN_MEMORY}
+            some = {name: each for name, each in made.items() if size <= _LONG or name != NAIVE}
             told = {"size": size, "repeat": max(1, (20 if quick else 100) // size)}
             took = interleaved(some, rounds, "batch", told)
             found.append(_comparison(batch_case(size), values(took, "cpu")))
@@ -63,7 +63,7 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
         found += _by_accounts(server, rounds, count)
     with workers(server, _SUBJECTS) as made:
         for depth in DEPTHS[:1] if quick else DEPTHS:
-            some = {name: each for name, each in made.items() if depth <= _LONG or name == IN_MEMORY}
+            some = {name: each for name, each in made.items() if depth <= _LONG or name != NAIVE}
             told = {"size": 10, "repeat": depth // 10}
             took = interleaved(some, rounds, "batch", told)
             found.append(_comparison(depth_case(depth), values(took, "cpu")))
