@@ -298,6 +298,7 @@ def _unbroken() -> Iterator[None]:
         nonlocal asked
         asked = True
         signal.signal(signal.SIGINT, before)
+        _say("waiting for SQS; Ctrl-C once more does not wait")
 
     before = signal.signal(signal.SIGINT, remember)
     try:
