@@ -15,7 +15,7 @@ _RIGHT = 110
 _BAR = 20
 _COLOURS = {
     "wechat_notify": "#07c160",
-    "wechat_notify, ledger in memory": "#8fd9b0",
+    "wechat_notify, without ledger": "#8fd9b0",
     "its transport alone": "#8fd9b0",
     "wechatpy": "#576b95",
     "naive": "#576b95",

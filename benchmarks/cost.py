@@ -365,7 +365,7 @@ def from_results(results: Results) -> Measured:
             raise KeyError(f"{section}: {case}")
         return found.value(subject).median
 
-    bare = "wechat_notify, ledger in memory"
+    bare = "wechat_notify, without ledger"
 
     def by_batch(subject: str) -> dict[int, float]:
         sizes = {
@@ -555,9 +555,9 @@ def _assumptions(model: Model) -> Iterable[str]:
     yield ""
     cpu = ", ".join(f"{size}: {1e6 * seconds:.0f}" for size, seconds in sorted(found.queue_cpu.items()))
     bare = ", ".join(f"{size}: {1e6 * seconds:.0f}" for size, seconds in sorted(found.queue_cpu_bare.items()))
-    yield f"- Measured: CPU of a queued message by batch (µs) {cpu}; with the ledger in memory {bare}."
+    yield f"- Measured: CPU of a queued message by batch (µs) {cpu}; without the ledger {bare}."
     call, bare_call = 1e6 * found.api_cpu, 1e6 * found.api_cpu_bare
-    yield f"- Measured: CPU of a call of the API {call:.0f} µs; with the ledger in memory {bare_call:.0f}."
+    yield f"- Measured: CPU of a call of the API {call:.0f} µs; without the ledger {bare_call:.0f}."
     yield (
         f"- Measured: ledger items of {found.claim_bytes:.0f} and {found.sent_bytes:.0f} bytes, "
         f"{found.puts:.3g} writes a message; {found.queue_log:.0f} bytes of log a queued message, "

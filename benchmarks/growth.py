@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.figures import Comparison
-from benchmarks.handlers import IN_MEMORY, NAIVE, PRODUCT
+from benchmarks.handlers import NAIVE, PRODUCT, WITHOUT
 from benchmarks.processes import Server, Worker, interleaved, values, workers
 
 BATCHES = (1, 10, 100, 1000, 10_000)
@@ -15,7 +15,7 @@ _MANY = 100
 """Accounts beyond which the naive handlers are left out: each makes a connection of its own."""
 _SUBJECTS = {
     PRODUCT: "benchmarks.handlers:Product",
-    IN_MEMORY: "benchmarks.handlers:InMemory",
+    WITHOUT: "benchmarks.handlers:WithoutLedger",
     NAIVE: "benchmarks.handlers:Naive",
 }
 
@@ -72,7 +72,7 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
 
 
 def _by_accounts(server: Server, rounds: int, count: int) -> list[Comparison]:
-    some = (IN_MEMORY, NAIVE) if count <= _MANY else (IN_MEMORY,)
+    some = (WITHOUT, NAIVE) if count <= _MANY else (WITHOUT,)
     subjects = {name: _SUBJECTS[name] for name in some}
     first: dict[str, list[float]] = {name: [] for name in subjects}
     later: dict[str, list[float]] = {name: [] for name in subjects}

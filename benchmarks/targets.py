@@ -41,7 +41,7 @@ def _reach(concurrency: int) -> Target:
     )
 
 
-_FULL, _BARE = handlers.PRODUCT, handlers.IN_MEMORY
+_FULL, _BARE = handlers.PRODUCT, handlers.WITHOUT
 TARGETS = (
     Target(
         "transport, CPU over TLS ÷ wechatpy",
@@ -64,7 +64,7 @@ TARGETS = (
         )
         for size in handlers.BATCHES
         for what, subject, peer in (
-            ("ledger in memory ÷ naive", _BARE, handlers.NAIVE),
+            ("without ledger ÷ naive", _BARE, handlers.NAIVE),
             ("with ledger ÷ naive with idempotency", _FULL, handlers.IDEMPOTENT),
             ("with ledger ÷ naive without", _FULL, handlers.NAIVE),
         )
@@ -119,7 +119,7 @@ TARGETS = (
             "msg/s",
             most=False,
         )
-        for what, subject in (("ledger in memory", _BARE), ("with ledger", _FULL))
+        for what, subject in (("without ledger", _BARE), ("with ledger", _FULL))
     ),
 )
 
