@@ -1,8 +1,9 @@
-"""Small things that happen to every message: its check, its JSON, the look at the token."""
+"""Small things that happen to every message: its check, its JSON, the look at the token, a put."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from typing import Any
@@ -18,6 +19,9 @@ NAIVE = "naive"
 MESSAGE_CASE = "validate a message and write WeChat's JSON"
 DOOR_CASE = "the same from the queue's body"
 TOKEN_CASE = "token cache hit"
+PUT_CASE = "a conditional PutItem over TLS"
+BOTO3 = "boto3"
+TUNED = "boto3, tuned"
 
 
 class Product:
@@ -106,6 +110,74 @@ class Naive:
         return {"cpu": took["cpu"] / count}
 
 
+class Caller:
+    """The service's own way to DynamoDB."""
+
+    def __init__(self) -> None:
+        from wechat_notify.aws.calls import Caller as Signed  # noqa: PLC0415 - only in this worker
+
+        self._caller = Signed(os.environ)
+
+    def put(self, count: int) -> dict[str, float]:
+        """An item such as the ledger's."""
+        took = measured(
+            lambda: [
+                self._caller.put_if(_CONDITION, "put", TableName="ledger", Item=_ITEM, **_VALUES)
+                for _ in range(count)
+            ]
+        )
+        return {"cpu": took["cpu"] / count}
+
+
+class Boto3:
+    """AWS's own client."""
+
+    def __init__(self, **config: Any) -> None:
+        import boto3  # noqa: PLC0415 - only in this worker
+        from botocore.config import Config  # noqa: PLC0415 - the same
+
+        self._client = boto3.client("dynamodb", config=Config(**config))
+
+    def put(self, count: int) -> dict[str, float]:
+        """An item such as the ledger's."""
+        took = measured(
+            lambda: [
+                self._client.put_item(
+                    TableName="ledger", Item=_ITEM, ConditionExpression=_CONDITION, **_VALUES
+                )
+                for _ in range(count)
+            ]
+        )
+        return {"cpu": took["cpu"] / count}
+
+
+class TunedBoto3(Boto3):
+    """Without what can be left out: the check of parameters, and a user agent made anew for each call."""
+
+    def __init__(self) -> None:
+        super().__init__(parameter_validation=False, user_agent="bench")
+
+
+_CONDITION = "attribute_not_exists(pk) OR version = :previous"
+_VALUES: dict[str, Any] = {"ExpressionAttributeValues": {":previous": {"N": "1"}}}
+_ITEM: dict[str, Any] = {
+    "pk": {"S": "message#account-0#order-20260301"},
+    "account": {"S": "account-0"},
+    "id": {"S": "order-20260301"},
+    "status": {"S": "sent"},
+    "fingerprint": {"S": "0123456789abcdef"},
+    "writer": {"S": "0" * 32},
+    "created_at": {"N": "1772348640.123"},
+    "updated_at": {"N": "1772348640.456"},
+    "version": {"N": "2"},
+    "kind": {"S": "template"},
+    "template_id": {"S": events.TEMPLATE_ID},
+    "attempts": {"N": "1"},
+    "timeline": {"L": [{"M": {"status": {"S": "sent"}, "at": {"N": "1772348640.456"}}}]},
+    "ttl": {"N": "1774940640"},
+}
+
+
 def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
     """The small things side by side."""
     found = []
@@ -116,4 +188,13 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
             took = values(interleaved(made, rounds, method, {"count": count}), "cpu")
             scaled = {name: [1e6 * value for value in each] for name, each in took.items()}
             found.append(Comparison("calls", case, "µs", NAIVE, scaled))
+    subjects = {
+        PRODUCT: "benchmarks.calls:Caller",
+        BOTO3: "benchmarks.calls:Boto3",
+        TUNED: "benchmarks.calls:TunedBoto3",
+    }
+    with workers(server, subjects) as made:
+        took = values(interleaved(made, rounds, "put", {"count": count // 10}), "cpu")
+        scaled = {name: [1e6 * value for value in each] for name, each in took.items()}
+        found.append(Comparison("calls", PUT_CASE, "µs", BOTO3, scaled))
     return found

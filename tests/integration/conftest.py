@@ -88,7 +88,8 @@ def caller_at(slept: list[float]) -> Iterator[Callable[..., Caller]]:
     made: list[Caller] = []
 
     def make(url: str, environ: dict[str, str] = ENVIRON, **options: Any) -> Caller:
-        made.append(Caller({"AWS_ENDPOINT_URL": url, **environ}, sleep=slept.append, jitter=max, **options))
+        options = {"sleep": slept.append, "jitter": max, **options}
+        made.append(Caller({"AWS_ENDPOINT_URL": url, **environ}, **options))
         return made[-1]
 
     yield make

@@ -258,7 +258,10 @@ def test_what_many_threads_need_first_is_made_once_and_with_the_services_limits(
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda _, name=service: caller.call(name, "Do", "do it"), range(8)))
         caller.invoke("f", "{}", "ask")
-    assert made == [Limits(1.0, seconds, seconds + 0.5, 17 * 2**20) for seconds in (1.0, 2.0, 3.0, 2.0, 6.0)]
+    assert made == [
+        Limits(1.0, seconds, seconds + 0.5, most * 2**20)
+        for seconds, most in ((1.0, 17), (2.0, 1), (3.0, 1), (2.0, 1), (6.0, 1))
+    ]
 
 
 def test_aws_is_trusted_by_the_certificates_that_are_given(
@@ -339,6 +342,14 @@ def test_an_answer_that_is_no_object_is_unreadable(caller_at: CallerAt, content:
     with RawServer(always(answer(content))) as server:
         assert fails(lambda: get(caller_at(server.url))) == "UnreadableAnswer"
         assert fails(lambda: put(caller_at(server.url))) == "UnreadableAnswer"
+    # Whether it was done is not known, and what it asked for may be asked for again.
+    with RawServer(in_turn(answer(content), answer(b'{"Parameter": {}}'))) as server:
+        assert get(caller_at(server.url)) == {"Parameter": {}}
+
+
+def test_what_is_null_is_not_there(caller_at: CallerAt) -> None:
+    with RawServer(always(answer(b'{"Successful": null, "Failed": []}'))) as server:
+        assert caller_at(server.url).call("sqs", "SendMessageBatch", "send") == {"Failed": []}
 
 
 def test_nothing_is_an_answer_too(caller_at: CallerAt) -> None:
@@ -375,6 +386,15 @@ def test_a_throttled_table_is_ridden_out(
     assert sum(slept) == pytest.approx(seconds)
     assert slept[0] == pytest.approx(0.05)
     assert server.accepted == 1
+
+
+@pytest.mark.parametrize(("patient", "least"), [(False, 1.0), (True, 5.0)])
+def test_an_outage_is_ridden_out_even_where_every_pause_is_short(
+    caller_at: CallerAt, slept: list[float], least: float, *, patient: bool
+) -> None:
+    with RawServer(always(refused("InternalServerError", status="500 Internal"))) as server:
+        assert fails(lambda: put(caller_at(server.url, jitter=min), patient=patient)) == "InternalServerError"
+    assert sum(slept) > least
 
 
 def test_a_patient_call_elsewhere_pauses_as_botocore_does(caller_at: CallerAt, slept: list[float]) -> None:
@@ -464,10 +484,15 @@ def test_what_the_environment_lacks_has_a_name(caller_at: CallerAt, name: str, c
     assert fails(lambda: get(caller_at("http://127.0.0.1:9", {**ENVIRON, name: ""}))) == code
 
 
-@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
 def test_credentials_that_would_break_a_field_are_not_sent(caller_at: CallerAt, name: str) -> None:
     environ = {**ENVIRON, name: "CANARY\r\nHost: elsewhere"}
     assert fails(lambda: get(caller_at("http://127.0.0.1:9", environ))) == "InvalidCredentials"
+
+
+def test_an_endpoint_that_is_none_has_a_name(caller_at: CallerAt) -> None:
+    assert fails(lambda: get(caller_at("http://["))) == "InvalidURL"
+    assert fails(lambda: get(caller_at("nowhere"))) == "InvalidURL"
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "ExpiredTokenException", "AccessDenied"])

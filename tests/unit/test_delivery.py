@@ -14,6 +14,10 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
+from wechat_notify import transport
+from wechat_notify.aws import calls
+from wechat_notify.aws.calls import Service as AwsService
+from wechat_notify.core import delivery as delivery_module
 from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE, TIME_FOR_AN_ATTEMPT, Delivery
 from wechat_notify.core.messages import KINDS, Message
 from wechat_notify.core.outcomes import (
@@ -24,6 +28,7 @@ from wechat_notify.core.outcomes import (
     TokenUnavailableError,
     UnknownAccountError,
 )
+from wechat_notify.transport import Limits
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _no_answer, _NoAnswer, _outcome
 
@@ -189,20 +194,34 @@ def test_an_account_that_is_removed_meanwhile_keeps_the_answer_that_it_got(
 
 
 def test_times_leave_room_for_the_ledger() -> None:
-    assert (TIME_FOR_AN_ATTEMPT, TIME_FOR_A_MESSAGE) == (17.0, 53.0)
+    assert (TIME_FOR_AN_ATTEMPT, TIME_FOR_A_MESSAGE) == (18.0, 57.0)
+
+
+def test_times_are_what_the_transports_take_at_worst() -> None:
+    def one(limits: Limits) -> float:
+        return 2 * limits.connect_timeout + limits.answer_timeout  # TCP and TLS each
+
+    def call(service: AwsService) -> float:
+        api = calls._APIS[service]
+        attempt = one(Limits(calls._CONNECT_TIMEOUT, answer_timeout=api.read_timeout + calls._REST_TIMEOUT))
+        return api.attempts * attempt + sum(api.pause * 2.0**number for number in range(api.attempts - 1))
+
+    # The first address is silent, and the second one slow.
+    assert transport._CONNECT_ALL + one(Limits()) <= delivery_module.TIME_FOR_A_POST
+    assert call("ssm") + call("lambda") <= delivery_module._LAST_QUESTION
 
 
 def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_that(service: Service) -> None:
     service.wechat.plan.append(answer(40001))
-    delivery = send(service, seconds_left=20.9)
+    delivery = send(service, seconds_left=23.9)
     # Nothing is known of the account: the token may just have been old.
     assert (delivery.outcome, delivery.attempts) == (replace(answer(40001), holds=None), 1)
     assert (service.refresher.asked, delivery.outcome.retryable) == ([], True)
     service.wechat.plan.append(answer(40001))
-    assert send(service, seconds_left=21.0).attempts == 2
+    assert send(service, seconds_left=24.0).attempts == 2
 
 
-@pytest.mark.parametrize(("left", "attempts"), [(16.9, 1), (17.0, 2)])
+@pytest.mark.parametrize(("left", "attempts"), [(17.9, 1), (18.0, 2)])
 def test_a_message_is_not_repeated_where_the_new_token_took_too_long(
     service: Service, left: float, attempts: int
 ) -> None:
@@ -214,7 +233,7 @@ def test_a_message_is_not_repeated_where_the_new_token_took_too_long(
     assert len(service.refresher.asked) == 1
 
 
-@pytest.mark.parametrize(("left", "longest"), [(60.0, 12.0 + 2.0), (25.0, 8.0 + 2.0), (17.0, 0.5)])
+@pytest.mark.parametrize(("left", "longest"), [(60.0, 12.0 + 2.0), (26.0, 8.0 + 2.0), (18.0, 0.5)])
 def test_a_busy_refresher_is_waited_for_as_long_as_there_is_time(
     service: Service, left: float, longest: float
 ) -> None:

@@ -1085,7 +1085,7 @@ def test_an_account_without_a_usable_secret_is_held_and_wakes_by_itself(door: Do
     assert door(message_id="order-4").status is Status.SENT
 
 
-@pytest.mark.parametrize(("seconds_left", "turn"), [(16.9, Turn.NO_TIME), (17.0, Turn.ATTEMPTED)])
+@pytest.mark.parametrize(("seconds_left", "turn"), [(17.9, Turn.NO_TIME), (18.0, Turn.ATTEMPTED)])
 def test_no_message_is_claimed_that_could_not_be_finished(
     door: Door, seconds_left: float, turn: Turn
 ) -> None:
@@ -1101,7 +1101,7 @@ def test_no_message_is_claimed_that_could_not_be_finished(
         assert dispatched.outcome.retryable
 
 
-@pytest.mark.parametrize(("seconds", "attempted"), [(8.0, True), (8.1, False)])
+@pytest.mark.parametrize(("seconds", "attempted"), [(7.0, True), (7.1, False)])
 def test_no_message_is_sent_where_the_claim_took_its_time(
     door: Door, monkeypatch: pytest.MonkeyPatch, *, seconds: float, attempted: bool
 ) -> None:

@@ -142,11 +142,12 @@ def test_the_parts_do_what_they_are_for() -> None:
 def test_the_handlers_need_no_environment_to_be_imported_and_no_sdk_for_their_first_event() -> None:
     """Without credentials, so that every call to AWS ends just before a connection is made."""
     code = f"""
-import os, sys
+import gc, os, sys
 import functions.send_api.handler as api, functions.send_queue.handler as queue
 import functions.token_refresh.handler as refresh
 from tests.fakes import FakeContext, load_event
 from wechat_notify.telemetry import InvocationError
+assert gc.get_threshold()[0] == 100_000
 os.environ |= {VARIABLES | {"AWS_REGION": "eu-central-1"}}
 assert api.lambda_handler(load_event("send_api/send_template"), FakeContext())["statusCode"] == 503
 assert len(queue.lambda_handler(load_event("send_queue/sqs_batch"), FakeContext())["batchItemFailures"]) == 3

@@ -87,7 +87,7 @@ def test_a_signature_is_botocores(
     assert dict(line.split(": ", 1) for line in lines) == theirs
 
 
-def test_keys_of_other_days_regions_services_and_secrets_are_others_and_few_are_kept() -> None:
+def test_keys_of_other_days_regions_services_and_secrets_are_others() -> None:
     credentials = Credentials("A", "secret")
     keys = {
         credentials.key(day, region, service)
@@ -97,7 +97,6 @@ def test_keys_of_other_days_regions_services_and_secrets_are_others_and_few_are_
     }
     keys.add(Credentials("A", "other").key("20260301", "eu-central-1", "ssm"))
     assert len(keys) == 2 * 2 * 5 + 1
-    assert len(credentials._keys) <= 10
     assert credentials.key("20260301", "cn-north-1", "ssm") in keys
 
 
@@ -110,7 +109,7 @@ SESSION = botocore.session.Session()
 
 
 @pytest.mark.parametrize("service", sorted(calls._APIS))
-@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc"])
 def test_services_are_where_botocore_finds_them(service: Any, partition: str) -> None:
     resolver = EndpointResolver(SESSION.get_component("data_loader").load_data("endpoints"))
     regions = SESSION.get_available_regions(service, partition)

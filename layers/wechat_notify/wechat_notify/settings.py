@@ -1,4 +1,4 @@
-"""The only reader of the environment. The template sets every variable; nothing has a second name."""
+"""The only reader of what the template sets; AWS's own variables are read by ``aws.calls``."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import ssl
 
-_CONNECT_ALL = 6.0
-"""Seconds after which no further address is tried."""
+_CONNECT_ALL = 2.5
+"""Seconds after which no further address is tried: enough for a second one where the first is silent."""
 _IDLE_MOST = 20.0
 """Seconds after which an idle connection is not used again. A frozen Lambda does not see a gateway
 drop it, and a message written to a dead connection counts as possibly sent."""
@@ -148,7 +148,8 @@ class Trust:
         self._path = path
         self._context: ssl.SSLContext | None = None
         self._may_grow = path is None and _OF_THE_LAYER.is_dir()
-        self._has_grown = False
+        self.grown = False
+        """Whether the system's certificates came beside the layer's."""
         self._lock = threading.Lock()
 
     def context(self) -> ssl.SSLContext:
@@ -159,13 +160,13 @@ class Trust:
             return self._context
 
     def grow(self) -> bool:
-        """Load the system's certificates too; whether what was refused without them is worth another try."""
+        """Load the system's certificates too, where only the layer's were; ``grown`` afterwards."""
         context = self.context()
         with self._lock:
-            if self._may_grow and not self._has_grown:
+            if self._may_grow and not self.grown:
                 context.load_verify_locations(cafile=_certificates_of_the_system())
-                self._has_grown = True
-            return self._may_grow
+                self.grown = True
+            return self.grown
 
 
 class _Address(NamedTuple):
@@ -287,16 +288,17 @@ class PooledTransport:
 
     def _connect(self, address: _Address) -> _Connection:
         """A connection, at the second try where the layer's certificates are too old for the host's."""
-        try:
-            return self._reach(address)
-        except _FaultError as fault:
-            if str(fault) != "CertificateError" or not self._trust.grow():
-                raise
-        return self._reach(address)
-
-    def _reach(self, address: _Address) -> _Connection:
-        """A connection to the first of the host's addresses that gives one, looked up anew."""
         deadline = time.monotonic() + _CONNECT_ALL
+        grown = self._trust.grown
+        try:
+            return self._reach(address, deadline)
+        except _FaultError as fault:
+            if str(fault) != "CertificateError" or self._trust.grow() == grown or time.monotonic() > deadline:
+                raise
+        return self._reach(address, deadline)
+
+    def _reach(self, address: _Address, deadline: float) -> _Connection:
+        """A connection to the first of the host's addresses that gives one, looked up anew."""
         try:
             # In bytes, because for a str the standard library imports its IDNA tables.
             places = socket.getaddrinfo(address.host.encode(), address.port, type=socket.SOCK_STREAM)

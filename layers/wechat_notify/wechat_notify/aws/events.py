@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from wechat_notify.aws.batches import batches
 from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.chunks import chunks
 from wechat_notify.core.outcomes import Notice, StorageError
 
 _SOURCE = "wechat-notify"
@@ -26,7 +26,7 @@ class EventBus:
         What they tell has happened already, and no message may fail for want of an event.
         """
         failed = 0
-        for batch in batches(map(self._entry, notices), _size):
+        for batch in chunks(map(self._entry, notices), _size):
             try:
                 answer = self._aws.call("events", "PutEvents", "publish the events", Entries=batch)
             except StorageError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wechat_notify.aws.batches import batches
 from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.chunks import chunks
 from wechat_notify.core.outcomes import Later, StorageError
 
 
@@ -35,7 +35,7 @@ class Queue:
     def send_later(self, items: Sequence[Later]) -> list[int]:
         """Put messages on the queue that stay hidden for a while; the indices of those that failed."""
         failed: list[int] = []
-        for batch in batches(enumerate(items), lambda numbered: _size(numbered[1])):
+        for batch in chunks(enumerate(items), lambda numbered: _size(numbered[1])):
             entries = [
                 {
                     "Id": str(index),

@@ -3,8 +3,8 @@
 Messages to one openid follow one another in the order of the batch: WeChat refuses two at a time
 (43108). Different openids are sent concurrently, since almost all of the time is waiting.
 
-Here and wherever else values are made for every message they are named tuples: a frozen dataclass takes three
-times as long to make, four times as long to replace, and to define as well. A message makes sixteen.
+Here and elsewhere on a message's way values are named tuples: a frozen dataclass takes three to four times as
+long to make, to replace and to define, and a message makes sixteen of them.
 """
 
 from __future__ import annotations

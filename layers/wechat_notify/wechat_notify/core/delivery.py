@@ -17,10 +17,10 @@ _ATTEMPTS_MOST = 3
 """With the token at hand, with the one in the store, with a new one."""
 _PATIENCE = 12.0
 """Seconds for which a busy refresher is waited for, where there is the time."""
-_LAST_QUESTION = 16.0
+_LAST_QUESTION = 19.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
 _TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
-TIME_FOR_A_POST = 12.0
+TIME_FOR_A_POST = 13.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
 _TIME_FOR_THE_LEDGER = 5.0

@@ -281,7 +281,10 @@ class RefresherBusyError(WeChatNotifyError):
 
 
 class StorageError(WeChatNotifyError):
-    """An AWS store, queue or function did not do what it was asked; ``code`` is AWS's error code."""
+    """An AWS store, queue or function did not do what it was asked; ``code`` says why.
+
+    It is AWS's error code, or the transport's reason where AWS gave no answer.
+    """
 
     reason = "storage"
 

@@ -12,7 +12,7 @@ _BATCH_BYTES = 262_144
 """SQS has since raised its bytes, EventBridge has not."""
 
 
-def batches(entries: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+def chunks(entries: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
     """The entries in lists that one call takes; ``size`` is an entry's in bytes."""
     batch: list[T] = []
     room = _BATCH_BYTES
