@@ -107,7 +107,7 @@ class Assumptions:
     table_seconds: float = 0.006
     queue_seconds: float = 0.010
     lambda_cpu: float = 1.5
-    side_by_side: int = 32
+    side_by_side: int = 20
     retention_days: int = 30
     log_retention_days: int = 30
     wire_overhead: float = 250.0
