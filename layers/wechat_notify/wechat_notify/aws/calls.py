@@ -6,11 +6,11 @@ Lambda's environment has region and credentials, which last as long as the proce
 botocore reads them off the same answers; where there is no answer, they are the transport's reasons. Nothing
 else of an answer gets into an error.
 
-Every call may be repeated after its answer was lost. Reads change nothing, and ``PutParameter`` says the
-same again. ``PutItem`` carries a condition
-on the version it replaces, so that a second one meets the first. ``SendMessage`` and ``SendMessageBatch``
-make a second copy, which the ledger knows by its id, or a second dead letter. ``ChangeMessageVisibility``
-says the same again. Events are delivered at least once anyway. An invocation is attempted once.
+Every call may be repeated after its answer was lost. Reads change nothing, and ``PutParameter`` says the same
+again. ``PutItem`` carries a condition on the version it replaces, so that a second one meets the first.
+``SendMessage`` and ``SendMessageBatch`` make a second copy, which the ledger knows by its id, or a second dead
+letter. ``ChangeMessageVisibility`` says the same again. Events are delivered at least once anyway. An
+invocation is attempted once.
 """
 
 from __future__ import annotations
