@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -989,6 +989,15 @@ def operation(request: Request) -> str:
     return request.headers["x-amz-target"].removeprefix("AmazonSQS.")
 
 
+@pytest.fixture
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Whoever runs in the background was told to ignore it, and so would be whom the test starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize("twice", [False, True])
 def test_ctrl_c_makes_what_was_read_visible_again(*, twice: bool) -> None:
     """And what SQS hands out meanwhile, for which the first Ctrl-C waits and the second does not."""

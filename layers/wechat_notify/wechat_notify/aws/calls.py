@@ -8,8 +8,8 @@ else of an answer gets into an error.
 
 Every call may be repeated after its answer was lost. Reads change nothing, and ``PutParameter`` says the same
 again. ``PutItem`` carries a condition on the version it replaces, so that a second one meets the first.
-``SendMessage`` and ``SendMessageBatch`` make a second copy, which the ledger knows by its id, or a second dead
-letter. ``ChangeMessageVisibility`` says the same again. Events are delivered at least once anyway. An
+``SendMessage`` and ``SendMessageBatch`` make a second copy, which the ledger knows by its id, or a second
+dead letter. ``ChangeMessageVisibility`` says the same again. Events are delivered at least once anyway. An
 invocation is attempted once.
 """
 
