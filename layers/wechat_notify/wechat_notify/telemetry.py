@@ -82,13 +82,13 @@ class Telemetry:
     @contextmanager
     def invocation(self, context: Any, correlation_id: str | None = None) -> Iterator[dict[str, Any]]:
         """One invocation: yields the fields of its line, which is written at the end."""
-        self.logger.clear_state()
+        # In the place of the last invocation's: nobody else appends any.
         self.logger.append_keys(
-            function_request_id=getattr(context, "aws_request_id", None), cold_start=self._cold
+            function_request_id=getattr(context, "aws_request_id", None),
+            cold_start=self._cold,
+            correlation_id=correlation_id or None,
         )
         self._cold = False
-        if correlation_id:
-            self.logger.set_correlation_id(correlation_id)
         fields = self._line = {}
         try:
             yield fields
