@@ -172,7 +172,7 @@ def answer(errcode: int, errmsg: str | None = None, **fields: Any) -> Outcome:
         "holds": _HOLDS.get(errcode),
         **fields,
     }
-    return Outcome(**{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__} | fields)
+    return outcome._replace(**fields)
 
 
 def lost() -> Outcome:

@@ -68,7 +68,7 @@ class HandedOver:
         cloud_call = self.message.cloud_call
         if outcome.status is not Status.SENT:
             if entry and _given_up(entry):
-                outcome = replace(outcome, retryable=False, retry_after=None)
+                outcome = outcome._replace(retryable=False, retry_after=None)
             return problems.not_sent(outcome, cloud_call=cloud_call, kind=self.message.kind, **self._names)
         names = ("errCode", "errMsg") if cloud_call else ("errcode", "errmsg")
         wechat = dict(zip(names, (outcome.errcode, outcome.errmsg), strict=True))

@@ -61,7 +61,7 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.message_id()()
     value = parse_json(_content(event, given))
-    message, warnings = parse_message(value)
+    message, warnings = parse_message(value, message_id)
     request = with_wishes(SendRequest(message_id, account, value), message)
     openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.outcomes import Notice, Outcome, UnknownAccountError
+from wechat_notify.core.outcomes import Notice, Outcome, UnknownAccountError, outcome_to_dict
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -80,5 +80,5 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _for_sender(result: Refreshed) -> dict[str, Any]:
     if result.failure:
-        return {"result": "failed", "failure": asdict(result.failure)}
+        return {"result": "failed", "failure": outcome_to_dict(result.failure)}
     return {"result": "token", "token": asdict(result.token)}  # type: ignore[arg-type] # no failure: a token

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -420,7 +419,7 @@ def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_t
         id="i" * 64,
         kind="mini_program_subscription",
         expires_at=1_772_348_999.999,
-        outcome=replace(SENT.outcome, msgid=2**63 - 1),
+        outcome=SENT.outcome._replace(msgid=2**63 - 1),
     )
     for entry, most in ((SENT, 768), (largest, 1024)):
         ledger_table.put(entry)

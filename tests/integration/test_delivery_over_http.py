@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Service:
         try:
             token = sender.token(account, lambda: 60.0)
         except TokenUnavailableError as error:
-            return Delivery(replace(error.outcome, unattempted=True), 0, 0.0)
+            return Delivery(error.outcome._replace(unattempted=True), 0, 0.0)
         return sender.send(account, message, token, lambda: 60.0)
 
     def post(self, content: object, key: str, account: str = "shop") -> tuple[int, dict[str, str], str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta, timezone
 from itertools import count
 from typing import Any
@@ -19,12 +19,11 @@ from wechat_notify import bootstrap
 from wechat_notify.aws import calls
 from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.sqs import Queue
-from wechat_notify.core import circuits, ledger, outcomes
+from wechat_notify.core import circuits, ledger, messages, outcomes
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
 from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
 from wechat_notify.core.dispatch import Dispatcher, Turn
 from wechat_notify.core.ledger import Entry, Found, Ledger, Standing
-from wechat_notify.core.messages import Template
 from wechat_notify.core.outcomes import Later, Status, StorageError
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
@@ -198,16 +197,12 @@ def _circuit_never_closes() -> Sequence[Patch]:
 
 
 def _other_client_msg_id() -> Sequence[Patch]:
-    before, number = Template.identified, count()
-
-    def identified(self: Template, message_id: str) -> Template:
-        return before(self, f"{next(number)}-{message_id}"[:32])
-
-    return [(Template, "identified", identified)]
+    number = count()
+    return [(messages, "_client_msg_id", lambda message_id: f"{next(number)}-{message_id}"[:32])]
 
 
 def _no_client_msg_id() -> Sequence[Patch]:
-    return [(Template, "identified", lambda self, _message_id: self)]
+    return [(messages, "_client_msg_id", lambda _message_id: None)]
 
 
 def _parked_without_id() -> Sequence[Patch]:
@@ -317,7 +312,7 @@ def _lost_is_failed() -> Sequence[Patch]:
     def no_answer(problem: Any) -> Any:
         outcome = before(problem)
         if outcome.status is Status.UNKNOWN:
-            return replace(outcome, status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
+            return outcome._replace(status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
         return outcome
 
     return [(client, "_no_answer", no_answer)]

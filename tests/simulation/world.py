@@ -37,6 +37,7 @@ from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.core import batches
 from wechat_notify.settings import Settings
 from wechat_notify.transport import Answer
 
@@ -451,6 +452,7 @@ class World:
             time: clock,
             threading: threads,
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
+            batches._SideBySide: lambda: Pool(self.scheduler, batches._CONCURRENCY).map,
         }
         for function in (self.send_queue, self.send_api, self.token_refresh):
             importlib.import_module(function._handler)

@@ -846,3 +846,43 @@ def test_so_many_openids_are_under_way_together_and_each_lane_is_worked_off_once
         lanes: Any = [[number] for number in range(2 * most)]
         done = [handled for part in side_by_side(work, lanes) for handled in part]
         assert sorted(done) == list(range(2 * most))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 100])
+def test_no_more_threads_than_lanes_work_and_no_more_than_there_may_be(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_CONCURRENCY", 4)
+    side_by_side: Any = batches._SideBySide()
+    seen: set[int] = set()
+
+    def work(lane: Any) -> Any:
+        seen.add(threading.get_ident())
+        return lane
+
+    for _ in range(3):
+        lanes: Any = [[number] for number in range(count)]
+        assert sorted(side_by_side(work, lanes)) == lanes
+    assert len(seen) <= min(4, count)
+    assert side_by_side._threads == min(4, count) - 1
+
+
+@pytest.mark.parametrize("wrong", [KeyError(1), SystemExit(1)])
+def test_an_error_is_raised_when_all_are_through_and_the_threads_go_on(wrong: BaseException) -> None:
+    side_by_side: Any = batches._SideBySide()
+    together = threading.Barrier(6, timeout=5)
+    through: Counter[int] = Counter()
+
+    def work(lane: Any) -> Any:
+        together.wait()
+        if lane == [1]:
+            raise wrong
+        through[lane[0]] += 1
+        return lane
+
+    lanes: Any = [[number] for number in range(6)]
+    with pytest.raises(type(wrong)):
+        side_by_side(work, lanes)
+    assert through == {0: 1, 2: 1, 3: 1, 4: 1, 5: 1}
+    together = threading.Barrier(6, timeout=5)  # all six threads are there again
+    assert sorted(side_by_side(lambda lane: (together.wait(), lane)[1], lanes)) == lanes

@@ -277,7 +277,7 @@ def test_whatever_wechat_says_of_the_message_itself_closes_the_circuit(watch: Wa
 def test_what_was_not_judged_closes_nothing(watch: Watch) -> None:
     circuit = watch.hold(48001)
     watch.pass_time_to(circuit.held_until)
-    _, notices = watch.settle(replace(answer(47003), unattempted=True), watch.admit())
+    _, notices = watch.settle(answer(47003)._replace(unattempted=True), watch.admit())
     assert (notices, set(watch.stored())) == ([], {circuit.scope})
 
 

@@ -175,7 +175,7 @@ def test_where_the_rejected_token_cannot_be_replaced_the_message_is_not_judged(s
     service.wechat.reject("wx-shop")
     service.wechat.refuse_tokens("wx-shop", answer(40243))
     delivery = send(service)
-    assert (delivery.outcome, delivery.attempts) == (replace(answer(40243), unattempted=True), 1)
+    assert (delivery.outcome, delivery.attempts) == (answer(40243)._replace(unattempted=True), 1)
 
 
 def test_an_account_that_is_removed_meanwhile_keeps_the_answer_that_it_got(
@@ -187,7 +187,7 @@ def test_an_account_that_is_removed_meanwhile_keeps_the_answer_that_it_got(
     monkeypatch.setattr(service.refresher, "ask", removed)
     service.wechat.plan.append(answer(40001))
     delivery = send(service)
-    assert (delivery.outcome, delivery.attempts) == (replace(answer(40001), holds=None), 1)
+    assert (delivery.outcome, delivery.attempts) == (answer(40001)._replace(holds=None), 1)
 
 
 # ---------------------------------------------------------------- time
@@ -215,7 +215,7 @@ def test_a_rejected_token_is_not_replaced_where_there_is_no_time_left_for_that(s
     service.wechat.plan.append(answer(40001))
     delivery = send(service, seconds_left=23.9)
     # Nothing is known of the account: the token may just have been old.
-    assert (delivery.outcome, delivery.attempts) == (replace(answer(40001), holds=None), 1)
+    assert (delivery.outcome, delivery.attempts) == (answer(40001)._replace(holds=None), 1)
     assert (service.refresher.asked, delivery.outcome.retryable) == ([], True)
     service.wechat.plan.append(answer(40001))
     assert send(service, seconds_left=24.0).attempts == 2
@@ -229,7 +229,7 @@ def test_a_message_is_not_repeated_where_the_new_token_took_too_long(
     delivery = send(service, seconds_left=iter([29.0, 29.0, left]))
     assert delivery.attempts == attempts
     if attempts == 1:
-        assert delivery.outcome == replace(answer(40001), holds=None)
+        assert delivery.outcome == answer(40001)._replace(holds=None)
     assert len(service.refresher.asked) == 1
 
 

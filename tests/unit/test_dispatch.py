@@ -66,7 +66,7 @@ class Door:
         **wishes: Any,
     ) -> Dispatched:
         text = given or body()
-        message = parse_message(text)[0]
+        message = parse_message(text, message_id)[0]
         request = with_wishes(SendRequest(message_id, wishes.pop("account", "shop"), text, **wishes), message)
         stopped_at = self.service.clock.now() + seconds_left
 

@@ -43,7 +43,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.ledger = self.another()
-        self.message: Message = parse_message(self.given)[0]
+        self.message: Message = parse_message(self.given, "order-1")[0]
         self.request = with_wishes(SendRequest("order-1", "shop", self.given), self.message)
 
     def another(self, *, clock: Clock | None = None) -> Ledger:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import pytest
 
@@ -21,6 +20,7 @@ from wechat_notify.core.outcomes import (
     WeChatNotifyError,
     iso_time,
     outcome_from_dict,
+    outcome_to_dict,
 )
 
 
@@ -109,11 +109,11 @@ def test_a_message_keyed_by_an_openid_is_refused_without_naming_it(message: obje
     "outcome", [*map(answer, ERRCODES), lost(), unreachable(), misdirected()], ids=lambda o: str(o.errcode)
 )
 def test_an_outcome_survives_its_way_from_function_to_function(outcome: Outcome) -> None:
-    assert outcome_from_dict(json.loads(json.dumps(asdict(outcome)))) == outcome
+    assert outcome_from_dict(json.loads(json.dumps(outcome_to_dict(outcome)))) == outcome
 
 
 def test_an_outcome_of_an_older_function_speaks_about_its_message_only() -> None:
-    fields = asdict(answer(45009))
+    fields = outcome_to_dict(answer(45009))
     del fields["holds"], fields["repeats"]
     assert outcome_from_dict(fields).holds is None
 

@@ -559,7 +559,7 @@ def test_what_the_refresher_did_is_counted_and_logged_account_by_account(
                 Refreshed("shop", token, calls=1),
                 Refreshed("bank", token, calls=2, forced=True, stored=False),
                 Refreshed("cafe", failure=answer(40164, "invalid ip 198.51.100.7"), calls=1),
-                Refreshed("typo", failure=Outcome(**{**fields(answer(40125)), "errcode": None})),
+                Refreshed("typo", failure=answer(40125)._replace(errcode=None)),
             ],
             START,
         )
@@ -585,10 +585,6 @@ def test_what_the_refresher_did_is_counted_and_logged_account_by_account(
     assert [line["account"] for line in service.lines("token not stored")] == ["bank"]
     assert [line["account"] for line in service.lines("token replaced by force")] == ["bank"]
     assert "57_secret" not in service.log.getvalue()
-
-
-def fields(outcome: Outcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
 
 
 def test_an_invocation_that_fails_says_where_but_not_what(service: Service, capsys: Capture) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -31,6 +31,7 @@ from wechat_notify.core.outcomes import (
     TokenUnavailableError,
     UnknownAccountError,
     outcome_from_dict,
+    outcome_to_dict,
 )
 from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant, Refreshed
 
@@ -807,7 +808,7 @@ def test_whatever_happens_force_stays_within_wechats_limits(steps: list[tuple[fl
 
 @pytest.mark.parametrize("outcome", [answer(40164, "invalid ip"), unreachable()])
 def test_an_outcome_survives_the_way_between_two_functions(outcome: Outcome) -> None:
-    assert outcome_from_dict(asdict(outcome)) == outcome
+    assert outcome_from_dict(outcome_to_dict(outcome)) == outcome
 
 
 def test_errors_hold_no_token() -> None:

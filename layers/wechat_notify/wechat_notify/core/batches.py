@@ -10,8 +10,9 @@ long to make, to replace and to define, and a message makes sixteen of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from queue import SimpleQueue
+from threading import Thread
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -106,6 +107,11 @@ class _Readable(NamedTuple):
     message: Message
     warnings: Sequence[Violation]
 
+    def handled(self, disposition: Disposition, dispatched: Dispatched | None = None) -> Handled:
+        return Handled(
+            self.record, disposition, self.request, self.message, dispatched, violations=self.warnings
+        )
+
 
 class DeadLetters(Protocol):
     """Where bodies go that nobody can read."""
@@ -125,22 +131,47 @@ class Queue(Protocol):
 
 
 class _SideBySide:
-    """Threads that stay for the next batch: to start and end them costs as much as a message does."""
+    """Threads that stay for the next batch: to start and end them costs as much as a message does.
+
+    Not ``ThreadPoolExecutor``, whose way to a thread and back takes a tenth of a message's CPU in batches of
+    ten (docs/decisions.md, 29).
+    """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_CONCURRENCY)
+        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._threads = 0
 
     def __call__(
         self, send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]
     ) -> Iterable[list[Handled]]:
-        if len(lanes) == 1:
-            return [send_lane(lanes[0])]
-        waiting = iter(lanes)  # each lane goes to one of the threads that share it
+        """What comes of each lane, in no particular order; an error is raised when all are through."""
+        waiting = iter(lanes)  # each goes to one of the threads, of which the caller's is one
+        done: SimpleQueue[list[Handled] | BaseException] = SimpleQueue()
 
-        def send_lanes(_thread: int) -> list[Handled]:
-            return [handled for lane in waiting for handled in send_lane(lane)]
+        def send_lanes() -> None:
+            for lane in waiting:
+                try:
+                    done.put(send_lane(lane))
+                except BaseException as error:  # noqa: BLE001 - raised below; the caller waits for every lane
+                    done.put(error)
 
-        return list(self._pool.map(send_lanes, range(min(_CONCURRENCY, len(lanes)))))
+        others = min(_CONCURRENCY, len(lanes)) - 1
+        while self._threads < others:
+            Thread(target=self._work, daemon=True).start()
+            self._threads += 1
+        for _ in range(others):
+            self._tasks.put(send_lanes)
+        send_lanes()
+        handled: list[list[Handled]] = []
+        for part in [done.get() for _ in lanes]:
+            if isinstance(part, BaseException):
+                raise part
+            handled.append(part)
+        return handled
+
+    def _work(self) -> None:
+        while True:
+            self._tasks.get()()
 
 
 class BatchSender:
@@ -206,8 +237,7 @@ class BatchSender:
         wait: float | None = None
         for read in lane:
             if wait is not None:
-                handled = Handled(read.record, Disposition.RETURNED, read.request, read.message)
-                yield self._again(handled, wait)
+                yield self._again(read.handled(Disposition.RETURNED), wait)
                 continue
             item = self._send(read, seconds_left)
             dispatched = item.dispatched
@@ -231,7 +261,7 @@ class BatchSender:
         if not is_account_name(request.account):
             return Handled(record, Disposition.FINISHED, request, refusal=UnknownAccountError.reason)
         try:
-            message, warnings = parse_message(request.message)
+            message, warnings = parse_message(request.message, request.id)
         except InvalidMessageError as error:
             return self._refused(record, request, None, error.reason, error.violations)
         return _Readable(record, with_wishes(request, message), message, warnings)
@@ -264,9 +294,8 @@ class BatchSender:
 
     def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
         record, request, message = read.record, read.request, read.message
-        handled = Handled(record, Disposition.RETURNED, request, message, violations=read.warnings)
         if seconds_left() < TIME_FOR_A_MESSAGE:
-            return self._again(handled, _NOW)
+            return self._again(read.handled(Disposition.RETURNED), _NOW)
         try:
             dispatched = self._dispatcher.send_queued(
                 request,
@@ -278,12 +307,11 @@ class BatchSender:
         except UnknownAccountError as error:
             return self._refused(record, request, message, error.reason)
         except StorageError as error:
-            return self._again_after(handled, error)
+            return self._again_after(read.handled(Disposition.RETURNED), error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
             return self._unforeseen(record, request, message, error)
         parked = dispatched.held_for is not None
-        disposition = Disposition.PARKED if parked else Disposition.FINISHED
-        handled = handled._replace(disposition=disposition, dispatched=dispatched)
+        handled = read.handled(Disposition.PARKED if parked else Disposition.FINISHED, dispatched)
         if not parked and dispatched.again_in is not None:
             return self._again(handled, dispatched.again_in)
         return handled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.messages import Message
@@ -110,7 +109,7 @@ class Sender:
             if attempts >= _ATTEMPTS_MOST or (attempts > 1 and token.obtained_at >= began):
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
-            outcome = replace(outcome, holds=None)
+            outcome = outcome._replace(holds=None)
             if seconds_left() < _TIME_FOR_A_QUESTION:
                 break
             try:
@@ -118,7 +117,7 @@ class Sender:
             except UnknownAccountError:  # removed a moment ago
                 break
             except TokenUnavailableError as error:
-                outcome = replace(error.outcome, unattempted=True)
+                outcome = error.outcome._replace(unattempted=True)
                 break
             if seconds_left() < TIME_FOR_AN_ATTEMPT:
                 break

@@ -9,7 +9,6 @@ Every door comes through here, so that a message is the same message whichever w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
@@ -235,7 +234,7 @@ class Dispatcher:
         try:
             token = self._sender.token(request.account, case.seconds_left)
         except TokenUnavailableError as error:
-            return self._unattempted(case, replace(error.outcome, unattempted=True), admission)
+            return self._unattempted(case, error.outcome._replace(unattempted=True), admission)
         if case.seconds_left() < TIME_FOR_AN_ATTEMPT:
             return Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=_TOO_LATE, again_in=0.0)
         return self._attempt(case, token, admission)
@@ -249,8 +248,7 @@ class Dispatcher:
             return self._not_ours(found)
         if case.seconds_left() < TIME_FOR_A_POST:  # the table took its time, and a POST must not be cut off
             return self._finish(case, found.entry, Delivery(_TOO_LATE, 0, 0.0), admission)
-        identified = message.identified(request.id)
-        delivery = self._sender.send(request.account, identified, token, case.seconds_left)
+        delivery = self._sender.send(request.account, message, token, case.seconds_left)
         return self._finish(case, found.entry, delivery, admission)
 
     def _finish(self, case: _Case, claimed: Entry, delivery: Delivery, admission: Admission) -> Dispatched:
@@ -279,6 +277,8 @@ class Dispatcher:
         if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
             return attempted._replace(changed=False, again_in=_ELSEWHERE if is_open else None)
+        if entry.status is Status.SENT:
+            return attempted
         if entry.status is not Status.QUEUED:
             told = _told(outcome, circuit, self._now()) if entry.in_vain else outcome
             return attempted._replace(outcome=told, notices=[*notices, *_notices(entry)])
@@ -474,7 +474,7 @@ def _told(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
         retry_after = max(_HELD_LEAST, circuit.held_until - now)
     elif outcome.unattempted and not outcome.retryable:
         retry_after = _MENDING_FIRST
-    return replace(outcome, retryable=True, retry_after=retry_after)
+    return outcome._replace(retryable=True, retry_after=retry_after)
 
 
 def _held_outcome(circuit: Circuit, now: float) -> Outcome:

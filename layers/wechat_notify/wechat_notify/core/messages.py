@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -289,12 +289,8 @@ class _Message(_Body):
 
     @property
     def deduplicated(self) -> bool:
-        """Whether WeChat drops a second copy of the identified message, for 10 minutes."""
+        """Whether WeChat drops a second copy of the message, for 10 minutes."""
         return False
-
-    def identified(self, message_id: str) -> Self:  # noqa: ARG002 - most kinds have no field for it
-        """The message with an id that WeChat can know a second copy by, where its kind has one."""
-        return self
 
     @property
     def cloud_call(self) -> bool:
@@ -415,16 +411,8 @@ class Template(_Message):
     @property
     def deduplicated(self) -> bool:  # noqa: D102 - described where it is declared
         # Of a caller's own id that is longer or not ASCII nobody has told what WeChat makes of it.
-        own = self.client_msg_id
-        return own is None or (own.isascii() and len(own) <= _CLIENT_MSG_ID_MOST)
-
-    def identified(self, message_id: str) -> Self:
-        """With the caller's own id, or with this one, or with a digest of it: 32 ASCII bytes at most."""
-        if self.client_msg_id is not None:
-            return self
-        if len(message_id) > _CLIENT_MSG_ID_MOST:
-            message_id = hashlib.sha256(message_id.encode()).hexdigest()[:_CLIENT_MSG_ID_MOST]
-        return self.model_copy(update={"client_msg_id": message_id})
+        known = self.client_msg_id
+        return known is not None and known.isascii() and len(known) <= _CLIENT_MSG_ID_MOST
 
 
 Message = Subscription | OneTimeSubscription | MiniProgramTemplate | MiniProgramSubscription | Template
@@ -435,8 +423,16 @@ KINDS = tuple(_MODELS)
 _CLOUD_CALL_FIELDS = frozenset({"templateId", "formId", "emphasisKeyword"})
 
 
-def parse_message(body: object) -> tuple[Message, list[Violation]]:
+def parse_message(body: object, message_id: str | None = None) -> tuple[Message, list[Violation]]:
     """The message that a decoded JSON body is, with the warnings that its fields deserve.
+
+    Parameters
+    ----------
+    body : object
+        The body.
+    message_id : str, optional
+        The message's id, by which WeChat knows a second copy where the kind has a field for it and the body
+        leaves that empty. None where nothing is to be sent.
 
     Raises
     ------
@@ -449,6 +445,8 @@ def parse_message(body: object) -> tuple[Message, list[Violation]]:
     model = _MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise InvalidMessageError([_broken(_choice(KINDS) if "kind" in body else _REQUIRED, "kind", kind)])
+    if message_id and model is Template and body.get("client_msg_id") is None:
+        body = {**body, "client_msg_id": _client_msg_id(message_id)}
     notes = _Notes()
     violations: Sequence[Violation]
     try:
@@ -461,6 +459,13 @@ def parse_message(body: object) -> tuple[Message, list[Violation]]:
         return message, notes.warnings[:_VIOLATIONS_MOST]
     # Raised out here, so that the error does not carry pydantic's, which knows the input.
     raise InvalidMessageError(violations[:_VIOLATIONS_MOST])
+
+
+def _client_msg_id(message_id: str) -> str:
+    """The id, or a digest of it: 32 ASCII bytes at most."""
+    if len(message_id) <= _CLIENT_MSG_ID_MOST:
+        return message_id
+    return hashlib.sha256(message_id.encode()).hexdigest()[:_CLIENT_MSG_ID_MOST]
 
 
 _STRUCTURE: dict[str, Finding] = {

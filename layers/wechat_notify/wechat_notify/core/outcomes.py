@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -84,8 +84,7 @@ class Bilingual:
     zh: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one attempt to send (or to fetch a token) came to.
 
     ``retryable`` says that a plain later repeat of the same call can work and cannot send twice.
@@ -112,8 +111,13 @@ class Outcome:
     holds: Holds | None = None
 
 
+def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
+    """The outcome for JSON, where it crosses from function to function."""
+    return {**outcome._asdict(), "hint": asdict(outcome.hint)}
+
+
 def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
-    """The outcome that ``dataclasses.asdict`` took apart, where it crossed from function to function."""
+    """The outcome that ``outcome_to_dict`` took apart."""
     return Outcome(
         **{
             **fields,

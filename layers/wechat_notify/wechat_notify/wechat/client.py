@@ -7,7 +7,6 @@ transport's errors know nothing but a reason.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -233,8 +232,7 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
     outcome = _outcome(answer)
     if outcome.error_class in {ErrorClass.TOKEN, ErrorClass.SUCCESS}:
         # On the token endpoint 40001 means a wrong AppSecret, which no refresh mends.
-        outcome = replace(
-            outcome,
+        outcome = outcome._replace(
             error_class=ErrorClass.CONFIG,
             hint=_hint(_WRONG_SECRET),
             retryable=False,
@@ -242,4 +240,4 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
             repeats=None,
             holds=Holds.ACCOUNT,
         )
-    return replace(outcome, status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT)
+    return outcome._replace(status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT)
