@@ -259,7 +259,7 @@ def test_what_many_threads_need_first_is_made_once_and_with_the_services_limits(
                 list(pool.map(lambda _, name=service: caller.call(name, "Do", "do it"), range(8)))
         caller.invoke("f", "{}", "ask")
     assert made == [
-        Limits(1.0, seconds, seconds + 0.5, most * 2**20)
+        Limits(1.0, seconds, seconds + 0.5, most * 2**20, connect_all=1.0)
         for seconds, most in ((1.0, 17), (2.0, 1), (3.0, 1), (2.0, 1), (6.0, 1))
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import os
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -96,6 +98,27 @@ def assert_clean(error: TransportError) -> None:
             known.append(repr(trace.tb_frame.f_locals))
         trace = trace.tb_next
     assert not [text for text in known if "CANARY" in text or "127.0.0.1" in text]
+
+
+@pytest.mark.parametrize("call", ["post", "post_with"])
+def test_what_a_failed_call_was_about_is_forgotten_with_its_error(
+    connect: Connect, nobody: tuple[str, int], call: str
+) -> None:
+    transport = connect(f"http://127.0.0.1:{nobody[1]}")
+
+    def fail() -> weakref.ref[set[bytes]]:
+        about = {BODY}
+        try:
+            getattr(transport, call)(*((b"",) if call == "post_with" else ()), PATH, next(iter(about)))
+        except TransportError:
+            return weakref.ref(about)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()
 
 
 def lost(error: TransportError) -> str:
@@ -878,10 +901,10 @@ def test_a_name_is_looked_up_anew_for_each_connection(
 def test_no_address_is_tried_after_the_time_for_all(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, nobody: tuple[str, int]
 ) -> None:
-    monkeypatch.setattr(transport_module, "_CONNECT_ALL", -1.0)
     with RawServer(always(SOUND)) as server:
         resolving(monkeypatch, nobody, ("127.0.0.1", server.port))
-        assert unsent(fails(connect("http://wechat.invalid"))) == "ConnectionRefused"
+        transport = connect("http://wechat.invalid", limits=Limits(connect_all=-1.0))
+        assert unsent(fails(transport)) == "ConnectionRefused"
     assert server.accepted == 0
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from tests.simulation.scheduler import Scheduler
 
 RETENTION = 14 * 86400.0
-VISIBILITY_TIMEOUT = 420.0
+VISIBILITY_TIMEOUT = 432.0
 IN_FLIGHT_MOST = 120_000
 DELAY_MOST = 900
 VISIBILITY_MOST = 43_200

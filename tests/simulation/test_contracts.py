@@ -318,7 +318,7 @@ def test_an_old_receipt_hides_nothing_any_more() -> None:
     queue.put("body")
     (first,) = queue.receive(1, Random(0), 0.0)
     old = first.receipt or ""
-    scheduler.now += 420
+    scheduler.now += 432
     queue.receive(1, Random(0), 0.0)
     with pytest.raises(Exception, match="MessageNotInflight"):
         queue.hide(old, 0)

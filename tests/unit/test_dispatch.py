@@ -1085,7 +1085,7 @@ def test_an_account_without_a_usable_secret_is_held_and_wakes_by_itself(door: Do
     assert door(message_id="order-4").status is Status.SENT
 
 
-@pytest.mark.parametrize(("seconds_left", "turn"), [(17.9, Turn.NO_TIME), (18.0, Turn.ATTEMPTED)])
+@pytest.mark.parametrize(("seconds_left", "turn"), [(19.9, Turn.NO_TIME), (20.0, Turn.ATTEMPTED)])
 def test_no_message_is_claimed_that_could_not_be_finished(
     door: Door, seconds_left: float, turn: Turn
 ) -> None:

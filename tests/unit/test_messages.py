@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import hashlib
 import json
 import re
 import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -978,6 +980,47 @@ def test_no_rule_quotes_the_value(body: object) -> None:
     for violation in found:
         check_quotes_nothing(repr(violation))
         assert violation.length
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("subscription", "touser", "\x00"),
+        ("subscription", "lang", "xx"),
+        ("subscription", "expires_at", "soon"),
+        ("subscription", "unknown", 1),
+        ("subscription", "data", 1),
+        ("subscription", "data", {"thing1": "x"}),
+        ("subscription", "data", {"thing1": {"value": "\x00"}}),
+        ("subscription", "data", {"thing1": {"value": "x" * 21}}),
+        ("subscription", "data", {"thing1": {"value": Decimal("1e999")}}),
+        ("template", "data", {"thing1": {"value": "x", "color": "red"}}),
+        ("one_time_subscription", "scene", "x"),
+        ("one_time_subscription", "title", "x" * 16),
+        ("one_time_subscription", "data.content.value", "\x00"),
+        ("mini_program_template", "emphasis_keyword", "x"),
+    ],
+)
+def test_a_refused_message_is_forgotten_at_once(name: str, path: str, value: object) -> None:
+    """Not when garbage is collected, which is hardly ever, nor never."""
+
+    class Body(dict[str, Any]):
+        pass
+
+    def refuse() -> weakref.ref[Body]:
+        body = Body(with_(name, path, value))
+        try:
+            parse_message(body)
+        except InvalidMessageError:
+            return weakref.ref(body)
+        raise AssertionError
+
+    refuse()  # what is built on first use is no garbage
+    gc.disable()
+    try:
+        assert refuse()() is None
+    finally:
+        gc.enable()
 
 
 def test_a_warning_quotes_no_value() -> None:

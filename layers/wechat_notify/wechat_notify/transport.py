@@ -20,8 +20,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import ssl
 
-_CONNECT_ALL = 2.5
-"""Seconds after which no further address is tried: enough for a second one where the first is silent."""
 _IDLE_MOST = 20.0
 """Seconds after which an idle connection is not used again. A frozen Lambda does not see a gateway
 drop it, and a message written to a dead connection counts as possibly sent."""
@@ -90,12 +88,15 @@ class Limits(NamedTuple):
         From the first byte written to the last one read.
     ``answer_bytes_most``
         Bytes of content, compressed and not.
+    ``connect_all``
+        After which no further address is tried: enough for a second one where the first is silent.
     """
 
     connect_timeout: float = 2.0
     read_timeout: float = 5.0
     answer_timeout: float = 6.0
     answer_bytes_most: int = 64 * 1024
+    connect_all: float = 2.5
 
 
 class TransportError(Exception):
@@ -224,9 +225,13 @@ class PooledTransport:
         if isinstance(answer, tuple):
             return answer[0]
         # The access token is in the path. Raised here, with no error behind it and these two gone, the
-        # traceback has no frame of this module that knows it.
+        # traceback has no frame of this module that knows it; nor one that knows the error, which would
+        # keep the caller's alive until garbage is collected.
         del path, body
-        raise answer
+        try:
+            raise answer
+        finally:
+            del answer
 
     def post_with(self, fields: bytes, path: str, body: bytes) -> Answer:
         """``post`` with fields of one's own, each ended by CR LF, in place of those that say JSON."""
@@ -234,7 +239,10 @@ class PooledTransport:
         if isinstance(answer, tuple):
             return Answer(*answer[0], answer[1])
         del fields, path, body  # as above
-        raise answer
+        try:
+            raise answer
+        finally:
+            del answer
 
     def close(self) -> None:
         """Close the connections that are idle; later calls open new ones."""
@@ -288,7 +296,7 @@ class PooledTransport:
 
     def _connect(self, address: _Address) -> _Connection:
         """A connection, at the second try where the layer's certificates are too old for the host's."""
-        deadline = time.monotonic() + _CONNECT_ALL
+        deadline = time.monotonic() + self._limits.connect_all
         grown = self._trust.grown
         try:
             return self._reach(address, deadline)

@@ -381,7 +381,11 @@ class Caller:
                 or endpoint_url(service, region)
             )
             limits = Limits(
-                _CONNECT_TIMEOUT, api.read_timeout, api.read_timeout + _REST_TIMEOUT, api.answer_bytes_most
+                _CONNECT_TIMEOUT,
+                api.read_timeout,
+                api.read_timeout + _REST_TIMEOUT,
+                api.answer_bytes_most,
+                connect_all=_CONNECT_TIMEOUT,  # where an address is silent, another one is the next attempt's
             )
             try:
                 parts = urlsplit(url)

@@ -124,6 +124,8 @@ class LedgerTable:
         }
         for pause in (*_PAUSES, None):
             answer = self._aws.call("dynamodb", "BatchGetItem", _CIRCUITS.reading, RequestItems=request)
+            if "Responses" not in answer:
+                raise StorageError(_CIRCUITS.reading, "UnreadableAnswer")
             items += answer["Responses"].get(self._table_name, [])
             request = answer.get("UnprocessedKeys")
             if not request:
@@ -207,11 +209,11 @@ def _plain(attribute: dict[str, Any], made_of: Any = None) -> object:
         case "N":
             return float(value) if "." in value else int(value)
         case "M":
-            given = {name: _plain(each, _MADE_OF.get(name)) for name, each in value.items()}
-            # Absent where it is None; a circuit's errcode is the only such field without a default.
-            given.setdefault("errcode", None)
-            # What a later version has added is read past.
-            return {name: given[name] for name in getattr(made_of, "__match_args__", ()) if name in given}
+            names = getattr(made_of, "__match_args__", ())  # what a later version has added is read past
+            given = {name: _plain(value[name], _MADE_OF.get(name)) for name in names if name in value}
+            if "errcode" in names:  # absent where it is None; a circuit's has no default
+                given.setdefault("errcode", None)
+            return given
         case "L":
             return [_plain(each, made_of) for each in value]
     raise ValueError(kind)

@@ -22,8 +22,8 @@ _TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
 TIME_FOR_A_POST = 13.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
-_TIME_FOR_THE_LEDGER = 5.0
-"""Seconds that are kept for writing down what came of it."""
+_TIME_FOR_THE_LEDGER = 7.0
+"""Seconds that are kept for writing down what came of it: as long as an outage of the table is waited out."""
 TIME_FOR_AN_ATTEMPT = TIME_FOR_A_POST + _TIME_FOR_THE_LEDGER
 """Seconds that must be left where a message is claimed."""
 _TIME_FOR_A_QUESTION = _LAST_QUESTION + _TIME_FOR_THE_LEDGER

@@ -70,18 +70,19 @@ def _control_characters(value: str) -> Sequence[str]:
 
 def _no_control_characters(value: str) -> str:
     if _control_characters(value):
-        raise _CONTROL_CHARACTERS
+        raise _problem(_CONTROL_CHARACTERS)
     return value
 
 
 def _line_breaks_alone(value: str) -> str:
     if not _LINE_BREAKS.issuperset(_control_characters(value)):
-        raise _CONTROL_CHARACTERS
+        raise _problem(_CONTROL_CHARACTERS)
     return value
 
 
-_CONTROL_CHARACTERS = _rule(
-    "control_characters", "must hold no control characters and no U+FFFD", "不能含控制字符或乱码字符 U+FFFD"
+_CONTROL_CHARACTERS = Finding(
+    "control_characters",
+    Bilingual("must hold no control characters and no U+FFFD", "不能含控制字符或乱码字符 U+FFFD"),
 )
 
 Text = Annotated[str, AfterValidator(_no_control_characters)]
@@ -236,7 +237,8 @@ class _Keywords:
                 try:
                     result[name] = check(entry[name])
                 except PydanticCustomError as problem:
-                    errors.append(_error(problem, entry[name], key, name))
+                    # Its traceback knows this frame, and with it the errors: a circle around the message.
+                    errors.append(_error(problem.with_traceback(None), entry[name], key, name))
         if "value" not in entry:
             errors.append(_error(_MISSING, None, key, "value"))
         if "color" in result:
