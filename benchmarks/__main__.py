@@ -1,6 +1,6 @@
 """``python -m benchmarks [--quick] [SECTION …]``: measure, write the results, renew the pages in docs.
 
-A quick run, and one of some sections only, writes to .local/bench and leaves docs alone.
+A quick run, one of some sections only, or of fewer rounds writes to .local/bench and leaves docs alone.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.sections) - set(_SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    if given.rounds < 1:
+        parser.error("--rounds: one at least")
     if not given.report:
         results = _run(given.sections or list(_SECTIONS), 1 if given.quick else given.rounds, given)
         print(report.terminal(results))
-        partial = given.quick or bool(given.sections)
+        partial = given.quick or bool(given.sections) or given.rounds < _ROUNDS
         path = _QUICK if partial else report.LATEST
         report.save(results, path)
         print(f"\nWritten to {path.relative_to(ROOT)}")

@@ -116,7 +116,7 @@ class Assumptions:
     accounts: int = 10
     metrics_an_account: int = 6
     metrics_anyway: int = 10
-    alarms: int = 8
+    alarms: int = 10
     token_age: float = 45.0
     peak: float = 5.0
 
@@ -202,7 +202,7 @@ class Model:
         given, kind = self.assumptions, DOORS[door]
         if kind in {"http", "async"}:
             bill.add("door", self.price("http"))
-            self._log(bill, self.measured.api_log + given.access_log)
+            self._log(bill, self.measured.api_log + given.access_log + given.log_overhead)
             if kind == "http":
                 seconds = self.call_seconds(setting)
             else:
@@ -572,7 +572,8 @@ def _assumptions(model: Model) -> Iterable[str]:
     )
     yield (
         f"- {given.side_by_side} messages of a batch go side by side; a batch lasts as long as its CPU "
-        "or its waiting, whichever is longer."
+        "or its waiting, whichever is longer. Some of the CPU comes before and after the waiting, so that "
+        "with little memory it lasts longer than that, by up to a quarter: cents a million."
     )
     yield (
         f"- TLS, TCP and IP add {given.wire_overhead:.0f} bytes to a request, Lambda's own lines "
@@ -584,8 +585,15 @@ def _assumptions(model: Model) -> Iterable[str]:
         f"{given.log_retention_days}."
     )
     yield f"- Each process reads each account's token every {given.token_age:.0f} s."
+    yield (
+        "- An account's circuits are read once a batch in the dollars, and at most once a second by each "
+        "process and account in the quotas."
+    )
     yield "- A run of token_refresh takes a second at 512 MB. Cold starts are left out."
-    yield "- The surcharge for fair queues is taken on every request of a message with a group."
+    yield (
+        "- The surcharge for fair queues is taken on every request of a message with a group: those of "
+        "`respond-async`. Producers who set one themselves pay it too."
+    )
     yield (
         "- Prices and default quotas are what AWS's pages and those that quote them said. The newest are "
         "worth a second look: DynamoDB's (halved in November 2024) and the surcharge for fair queues."

@@ -154,6 +154,9 @@ class Worker:
         assert self._process.stdout
         self._process.stdin.close()
         self._process.stdout.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        self._process.kill()
         self._process.wait()
 
 

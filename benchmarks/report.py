@@ -58,12 +58,20 @@ def terminal(results: Results) -> str:
     lines: list[str] = []
     for comparison in results.comparisons:
         lines.append(f"\n{comparison.section}: {comparison.case}")
+        if comparison.note:
+            lines.append(f"  ({comparison.note})")
         for subject in comparison.rounds:
-            spread, ratio = comparison.value(subject), comparison.ratio(subject)
-            compared = "" if ratio is None or comparison.peer_of(subject) == subject else _ratio(ratio)
+            spread, ratio, peer = (
+                comparison.value(subject),
+                comparison.ratio(subject),
+                comparison.peer_of(subject),
+            )
+            compared = "" if ratio is None or peer == subject else f"{_ratio(ratio)} x {peer}"
             shown = f"{number(spread.median):>9} {comparison.unit}"
-            lines.append(f"  {subject:34} {shown:18} {compared}")
-    return "\n".join([*lines, "", *targets.table(results)])
+            lines.append(f"  {subject:34} {shown:18} {compared}".rstrip())
+    if results.method["quick"]:
+        return "\n".join([*lines, "\nOne round of little: nothing to hold against the targets."])
+    return "\n".join([*lines, "", *targets.table(results, measured_only=True)])
 
 
 def _page(results: Results, drawn: set[str]) -> Iterable[str]:
@@ -97,7 +105,9 @@ def _table(comparison: Comparison) -> Iterable[str]:
     yield f"**{comparison.case}**" + (f" ({comparison.note})" if comparison.note else "") + "\n"
     if len(comparison.rounds) == 1:
         (subject,) = comparison.rounds
-        yield f"{number(comparison.value(subject).median)} {comparison.unit}"
+        spread = comparison.value(subject)
+        ends = "" if spread.low == spread.high else f" ({number(spread.low)} – {number(spread.high)})"
+        yield f"{subject}: {number(spread.median)} {comparison.unit}{ends}"
         return
     yield f"| | median, {comparison.unit} | min – max | ratio (min – max) | to |"
     yield "|---|---|---|---|---|"
@@ -160,7 +170,7 @@ def _charts(results: Results) -> dict[str, str]:
         "handlers-small",
         "With the CPU of 128 MB, WeChat at 80 ms",
         "msg/s",
-        [("", "handlers", handlers.SMALL_CASE)],
+        [(f"batches of {n}", "handlers", handlers.small_case(n)) for n in handlers.SMALL_BATCHES],
     )
     add(
         "calls",

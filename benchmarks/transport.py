@@ -77,7 +77,8 @@ class _Way(ABC):
             # To the end of its last one: where all threads go in step, a common end would lose a whole round.
             rates[number] = sent / (time.perf_counter() - began)
 
-        running = [threading.Thread(target=loop, args=(number,)) for number in range(threads)]
+        # Daemons: who is interrupted in here must not wait for them.
+        running = [threading.Thread(target=loop, args=(number,), daemon=True) for number in range(threads)]
         for thread in running:
             thread.start()
         ready.wait()
@@ -282,8 +283,8 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
             "the server's headroom",
             "msg/s",
             "asked of it at most",
-            {"it can answer": [1e6 / busy], "asked of it at most": [fastest]},
-            f"{busy:.0f} µs of its core a message over TLS",
+            {"its core is enough for": [1e6 / busy], "asked of it at most": [fastest]},
+            f"calculated from {busy:.0f} µs of its core a message over TLS, one after the other",
         )
     )
     return found

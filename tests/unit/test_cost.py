@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,19 @@ def test_a_month_has_its_messages_what_is_fixed_and_the_tokens_that_are_read() -
 
 def test_the_model_sends_as_many_side_by_side_as_the_service() -> None:
     assert Assumptions().side_by_side == batches._CONCURRENCY
+
+
+def test_the_model_pays_for_as_many_alarms_as_the_template_has() -> None:
+    text = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    assert Assumptions().alarms == text.count("Type: AWS::CloudWatch::Alarm")
+
+
+@pytest.mark.parametrize("door", ["HTTP, the caller waits", "HTTP, respond-async", _BATCHED])
+def test_lambda_writes_lines_of_its_own_for_every_invocation(door: str) -> None:
+    more = Model(_MEASURED, dataclasses.replace(_GIVEN, log_overhead=1000.0)).bill(door, Setting(batch=10))
+    own = {"HTTP, the caller waits": 1.0, "HTTP, respond-async": 1.1, _BATCHED: 0.1}[door]
+    added = more.items["logs"] - _MODEL.bill(door, Setting(batch=10)).items["logs"]
+    assert added == pytest.approx(own * 1e9 / 2**30 * 0.53)
 
 
 def test_the_page_is_what_the_script_makes_of_the_last_results() -> None:

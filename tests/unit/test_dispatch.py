@@ -162,7 +162,7 @@ CLASSES: dict[str, tuple[str, str | None]] = {
     "deprecated": (FAILS, KIND),
     "other": (FAILS, None),
 }
-"""A second witness: what the issue says of each class; the codes that it treats apart follow."""
+"""A second witness, apart from the code: what each class means. Codes that differ from their class follow."""
 CODES: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys((40001, 40014, 42001, 48012, 45011), (WAITS_ITSELF, KIND)),
     40013: (FAILS, None),  # on a send it is the AppID of the mini program that this message opens

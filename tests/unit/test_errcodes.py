@@ -163,7 +163,7 @@ def test_advice_exists_for_every_hint_whatever_the_class() -> None:
             assert advice(row).en
 
 
-# What an answer speaks about beyond its own message: by the words, class by class.
+# What an answer speaks about beyond its own message, class by class; written apart from the code.
 HOLDS = {
     "config": "account",
     "platform": "account",
