@@ -24,7 +24,7 @@ from wechat_notify.core.ledger import Entry
 from wechat_notify.core.outcomes import ErrorClass, Later, StorageError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
-VISIBILITY = 420.0
+VISIBILITY = 432.0
 RECEIVES_MOST = 1000
 """As the template has them."""
 _TRIES = {False: 6, True: 8}

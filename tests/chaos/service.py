@@ -45,7 +45,7 @@ within what it plans for."""
 _INVOKE_MOST = 6.0
 """Seconds for which a sender waits for the refresher's answer."""
 _FUNCTIONS: dict[str, tuple[Callable[[dict[str, Any], Any], Any], float]] = {
-    "send_queue": (send_queue, 60.0),
+    "send_queue": (send_queue, 67.0),
     "send_api": (send_api, 29.0),
     "token_refresh": (token_refresh, 120.0),
 }

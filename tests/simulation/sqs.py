@@ -23,7 +23,7 @@ VISIBILITY_TIMEOUT = 432.0
 IN_FLIGHT_MOST = 120_000
 DELAY_MOST = 900
 VISIBILITY_MOST = 43_200
-_GHOSTS_AFTER = (0.01, 0.5, 3.0, 61.0, 425.0, 1000.0)
+_GHOSTS_AFTER = (0.01, 0.5, 3.0, 61.0, VISIBILITY_TIMEOUT + 5, 1000.0)
 """Seconds after which a message comes once more, though it was deleted or is being worked on."""
 
 

@@ -11,13 +11,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests import fakes
+from tests.chaos import aws as chaos_aws
+from tests.chaos import service as chaos_service
 from tests.integration.conftest import PATH
 from tests.integration.test_contracts import (
     CIRCUIT,
@@ -54,9 +58,9 @@ from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, Refusal, 
 from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.sqs import FakeSqs
+from tests.simulation.sqs import VISIBILITY_TIMEOUT, FakeSqs
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import START
+from tests.simulation.world import RECEIVES_MOST, START, TIMEOUTS
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
@@ -281,6 +285,16 @@ def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
     assert pauses == [0.05, 0.1, 0.2]
 
 
+def test_what_is_stopped_and_handed_out_again_is_so_at_the_templates_times() -> None:
+    resources = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text("utf-8"))["Resources"]
+    timeouts = {name: resources[name]["Properties"]["Timeout"] for name in TIMEOUTS}
+    assert timeouts == TIMEOUTS
+    assert list(timeouts.values()) == [seconds for _, seconds in chaos_service._FUNCTIONS.values()]
+    queue = resources["SendQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT == chaos_aws.VISIBILITY
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == RECEIVES_MOST == chaos_aws.RECEIVES_MOST
+
+
 def _sqs(receives_most: int = 3) -> tuple[Scheduler, FakeSqs, FakeSqs]:
     scheduler = Scheduler(START)
     dead = FakeSqs(scheduler, "dead")
@@ -294,7 +308,7 @@ def test_a_message_comes_back_until_it_is_deleted_or_dead() -> None:
         (stored,) = queue.receive(10, Random(0), 0.0)
         assert stored.receives == receives
         assert queue.receive(10, Random(0), 0.0) == []
-        scheduler.now += 419
+        scheduler.now += VISIBILITY_TIMEOUT - 1
         assert queue.receive(10, Random(0), 0.0) == []
         scheduler.now += 1
     assert queue.receive(10, Random(0), 0.0) == []
@@ -318,7 +332,7 @@ def test_an_old_receipt_hides_nothing_any_more() -> None:
     queue.put("body")
     (first,) = queue.receive(1, Random(0), 0.0)
     old = first.receipt or ""
-    scheduler.now += 432
+    scheduler.now += VISIBILITY_TIMEOUT
     queue.receive(1, Random(0), 0.0)
     with pytest.raises(Exception, match="MessageNotInflight"):
         queue.hide(old, 0)

@@ -65,6 +65,8 @@ _ENVIRONMENT = {
 BATCH_SIZE = 10
 QUEUE_WORKERS = 10
 RECEIVES_MOST = 1000
+TIMEOUTS = {"SendQueueFunction": 67.0, "SendApiFunction": 29.0, "TokenRefreshFunction": 120.0}
+"""Seconds, as the template has them."""
 _FINAL = frozenset({"sent", "expired", "cancelled"})
 _FINE = Weather()
 _OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
@@ -387,10 +389,16 @@ class World:
         )
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
-        self.send_queue = Function(self, "send-queue", "functions.send_queue.handler", 60.0, QUEUE_WORKERS)
-        self.send_api = Function(self, "send-api", "functions.send_api.handler", 29.0, 50)
+        self.send_queue = Function(
+            self, "send-queue", "functions.send_queue.handler", TIMEOUTS["SendQueueFunction"], QUEUE_WORKERS
+        )
+        self.send_api = Function(
+            self, "send-api", "functions.send_api.handler", TIMEOUTS["SendApiFunction"], 50
+        )
         self.send_api.points_most = 12
-        self.token_refresh = Function(self, "token-refresh", "functions.token_refresh.handler", 120.0, 1)
+        self.token_refresh = Function(
+            self, "token-refresh", "functions.token_refresh.handler", TIMEOUTS["TokenRefreshFunction"], 1
+        )
         self.token_refresh.points_most = 12
         self.mapping = Mapping(self, self.send_queue)
         self.queue.on_arrival = self.mapping.kick
