@@ -162,8 +162,8 @@ def test_every_certificate_stands_under_its_hash_once(tmp_path: Path) -> None:
     hash_certificates(file, directory)
     assert len(list(directory.glob("????????.0"))) == 5
     assert len(list(directory.glob("????????.1"))) == 1
-    checked = subprocess.run(  # noqa: S603
-        ["openssl", "verify", "-no-CAfile", "-CApath", directory, file],  # noqa: S607
+    checked = subprocess.run(  # noqa: S603 - a fixed command and two paths of this test
+        ["openssl", "verify", "-no-CAfile", "-CApath", directory, file],  # noqa: S607 - as the layer's build finds it
         capture_output=True,
         check=False,
         text=True,

@@ -30,8 +30,6 @@ from wechat_notify.core.outcomes import (
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
-    outcome_from_dict,
-    outcome_to_dict,
 )
 from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant, Refreshed
 
@@ -801,14 +799,6 @@ def test_whatever_happens_force_stays_within_wechats_limits(steps: list[tuple[fl
     assert all(later - earlier >= 30 for earlier, later in pairwise(forced))
     days = [datetime.fromtimestamp(at, BEIJING).date() for at in forced]
     assert all(days.count(day) <= 20 for day in days)
-
-
-# ---------------------------------------------------------------- from function to function
-
-
-@pytest.mark.parametrize("outcome", [answer(40164, "invalid ip"), unreachable()])
-def test_an_outcome_survives_the_way_between_two_functions(outcome: Outcome) -> None:
-    assert outcome_from_dict(outcome_to_dict(outcome)) == outcome
 
 
 def test_errors_hold_no_token() -> None:

@@ -173,7 +173,7 @@ class _Start(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _start(  # noqa: PLR0917 - by name it would take longer to find
+def _start(  # noqa: PLR0917 - lru_cache finds what is given by place in a third of the time
     credentials: Credentials,
     service: str,
     region: str,
@@ -208,7 +208,7 @@ def _credentials(environ: Mapping[str, str]) -> Credentials:
     token = environ.get("AWS_SESSION_TOKEN")
     if not (access_key and secret_key):
         raise _UnableError("NoCredentialsError")
-    if not all(_IN_A_FIELD.fullmatch(each) for each in (access_key, secret_key, token or "none")):
+    if not all(_IN_A_FIELD.fullmatch(each) for each in (access_key, secret_key, token) if each):
         raise _UnableError("InvalidCredentials")
     return Credentials(access_key, secret_key, token or None)
 

@@ -42,7 +42,7 @@ from wechat_notify.core.outcomes import (
 _CONCURRENCY = 20
 """Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most,
 whatever the CPU; these are 250, which is more than the smallest function has the CPU for, and the more
-threads there are, the more of that a message takes. A batch of ten makes ten."""
+threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
 _UNFORESEEN_MOST = 5
 """Receives after which a message that fails for a reason that nobody foresaw is given up."""
