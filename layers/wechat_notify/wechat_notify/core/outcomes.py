@@ -93,7 +93,8 @@ class Outcome(NamedTuple):
     ``unattempted`` says that WeChat did not judge the message: there was no token, or something
     in between refused the call. ``repeats`` is how many repeats the kind of error is worth where
     that is fewer than usual (an error may be worth some and yet not be ``retryable`` for a caller).
-    ``holds`` names what else would be answered the same, and so waits.
+    ``holds`` names what else would be answered the same, and so waits; ``until_reset`` says that it waits
+    for the daily quota's reset. ``cause`` says why there is no errcode, such as ``HTTP 502``.
     """
 
     status: Status
@@ -109,6 +110,8 @@ class Outcome(NamedTuple):
     unattempted: bool = False
     repeats: int | None = None
     holds: Holds | None = None
+    until_reset: bool = False
+    cause: str | None = None
 
 
 def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
