@@ -33,7 +33,7 @@ _PIECE = 16 * 1024
 """As much as a TLS record holds, or TLS could keep a rest of it back that no polling sees."""
 
 _PATH = re.compile(r"/[!-~]*")
-_HOST = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*|[0-9a-f:.]*:[0-9a-f:.]*")
+_HOST = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_][a-z0-9_-]{0,62})*|[0-9a-f.]*:[0-9a-f:.]*")
 
 _HEAD = re.compile(
     rb"HTTP/1\.([0-9]) ([1-5][0-9][0-9])(?: [^\r\n\0]*+)?\r\n"

@@ -1,7 +1,8 @@
 """The rules for the keywords of ``data``: what WeChat's documentation says refuses, the rest warns.
 
 The type of a keyword is its key without the trailing digits (``thing01`` is a ``thing``,
-``short_thing1`` is not). Limits and forms are those of the parameter tables of the subscription
+``short_thing1`` is not). In a ``template`` message a key without any is a name and no type: ``date`` may
+hold whatever its owner likes. Limits and forms are those of the parameter tables of the subscription
 message APIs; where only field reports or other SDKs speak, the check returns a warning and
 WeChat's 47003 stays the judge. Characters are code points: a Chinese character counts as one.
 """
@@ -52,8 +53,12 @@ class Finding(NamedTuple):
 
 def field_type(key: str) -> str:
     """The keyword's type: its key without the trailing digits (the index in the library)."""
-    # A pattern takes three times as long, and knows the digits of other scripts as well.
-    return key.rstrip("0123456789") if key.isascii() else re.sub(r"\d+$", "", key)
+    if key.isascii():
+        return key.rstrip("0123456789")
+    end = len(key)
+    while end and key[end - 1].isdecimal():  # of any script
+        end -= 1
+    return key[:end]
 
 
 def check_keyword(key: str, value: str, *, official_account_template: bool) -> list[Finding]:
@@ -66,12 +71,12 @@ def check_keyword(key: str, value: str, *, official_account_template: bool) -> l
     value : str
         What WeChat would receive.
     official_account_template : bool
-        The message is a ``template`` message: its legacy keywords (``first``, ``keywordN``,
-        ``remark``) are cut or dropped by WeChat without an error.
+        The message is a ``template`` message: a key without a number has no type, and legacy keywords
+        (``first``, ``keywordN``, ``remark``) are cut or dropped by WeChat without an error.
     """
     found: list[Finding] = []
     kind = field_type(key)
-    check = _CHECKS.get(kind)
+    check = None if official_account_template and kind == key else _CHECKS.get(kind)
     if not value.strip():
         # An empty keyword is refused by WeChat ("... is empty"); whether it trims is not documented.
         certain = not value and check is not None and kind not in _UNOFFICIAL

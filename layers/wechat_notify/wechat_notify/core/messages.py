@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from wechat_notify.core.fields import Finding, check_keyword
@@ -41,6 +43,8 @@ Data = dict[str, dict[str, str]]
 _CONTROL = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]"
 _LINE_BREAKS = frozenset("\t\n\r")
 _COLOR = r"#[0-9A-Fa-f]{6}"
+_MAX_KEY = 64
+"""Characters of a keyword's key: the longest type has 16, and its index a few digits."""
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
 _SCENE = r"[0-9]{1,5}"
 _SCENE_MOST = 10_000
@@ -51,6 +55,8 @@ _NUMBER_EXPONENT_MOST = 40
 """Decimal numbers beyond 10^40 are not written out: the longest documented keyword has 32 digits."""
 _VIOLATIONS_MOST = 100
 _PATH_MOST = 120
+_SIMILAR = 0.75
+"""Least similarity (difflib's) of a misspelt name to the known one. It is shown, and must not be personal."""
 
 
 def _problem(finding: Finding) -> PydanticCustomError:
@@ -68,25 +74,52 @@ def _control_characters(value: str) -> Sequence[str]:
     return re.findall(_CONTROL, value)
 
 
+def _is_printable(value: str) -> bool:
+    return value != "" and not _control_characters(value)
+
+
 def _no_control_characters(value: str) -> str:
-    if _control_characters(value):
-        raise _problem(_CONTROL_CHARACTERS)
+    found = _control_characters(value)
+    if found:
+        raise _problem(_unprintable(found))
     return value
 
 
 def _line_breaks_alone(value: str) -> str:
-    if not _LINE_BREAKS.issuperset(_control_characters(value)):
-        raise _problem(_CONTROL_CHARACTERS)
+    found = _control_characters(value)
+    if not _LINE_BREAKS.issuperset(found):
+        raise _problem(_unprintable(found))
+    return value
+
+
+def _unprintable(found: Sequence[str]) -> Finding:
+    return _NOT_UTF8 if "\ufffd" in found else _CONTROL_CHARACTERS
+
+
+def _no_outer_blanks(value: str) -> str:
+    if value != value.strip():
+        raise _problem(_OUTER_BLANKS)
     return value
 
 
 _CONTROL_CHARACTERS = Finding(
-    "control_characters",
-    Bilingual("must hold no control characters and no U+FFFD", "不能含控制字符或乱码字符 U+FFFD"),
+    "control_characters", Bilingual("must hold no control characters", "不能含控制字符")
+)
+_NOT_UTF8 = Finding(
+    "encoding",
+    Bilingual(
+        "must be UTF-8: it was sent in another encoding, such as GBK, and cannot be read any more (U+FFFD)",
+        "必须使用 UTF-8 编码：内容以其他编码（如 GBK）发送，已成乱码（U+FFFD）",
+    ),
+)
+_OUTER_BLANKS = Finding(
+    "white_space", Bilingual("must not begin or end with white space", "开头和结尾不能有空白字符")
 )
 
 Text = Annotated[str, AfterValidator(_no_control_characters)]
 Required = Annotated[Text, Field(min_length=1)]
+Identifier = Annotated[Required, AfterValidator(_no_outer_blanks)]
+"""A name that WeChat has given: one that was copied with a blank is another one."""
 
 
 def _at_most(limit: int) -> AfterValidator:
@@ -101,11 +134,16 @@ def _at_most(limit: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _color(value: object) -> str:
-    if not isinstance(value, str):
-        raise _rule("text", "must be text", "必须是字符串")
+def _color(value: object, info: ValidationInfo) -> str | None:
+    """A colour of a one-time message never stops it: WeChat shows some that are not documented (#F00)."""
+    notes: _Notes = info.context or _Notes()
+    if not isinstance(value, str) or _control_characters(value):
+        notes.warnings.append(Violation("data.content.color", "dropped", _NO_TEXT))
+        return None
     if not re.fullmatch(_COLOR, value):
-        raise _rule("format", "must be a colour such as #FF0000", "颜色格式必须如 #FF0000", limit="#RRGGBB")
+        notes.warnings.append(
+            Violation("data.content.color", "format", _ODD_COLOR, "#RRGGBB", length=len(value))
+        )
     return value
 
 
@@ -189,12 +227,13 @@ class _Notes:
 
 
 class _Keywords:
-    """Checks ``data``: an object of ``{key: {"value": …}}``, each key by the rules of its type."""
+    """Checks ``data``: an object of ``{key: {"value": …}}``, each key by the rules of its type.
+
+    A colour stops no message. ``template`` passes it on, though its page has none any more since 2023-05-04;
+    a subscription never had one, and it is dropped.
+    """
 
     def __init__(self, *, official_account_template: bool = False) -> None:
-        self._checks: dict[str, Callable[[object], str]] = {"value": _keyword_text}
-        if official_account_template:
-            self._checks["color"] = _color
         self._official_account_template = official_account_template
 
     def __call__(self, data: object, info: ValidationInfo) -> Data:
@@ -207,12 +246,17 @@ class _Keywords:
         errors: list[InitErrorDetails] = []
         notes: _Notes = info.context or _Notes()
         notes.keywords = data.keys()
+        if not data:
+            notes.warnings.append(Violation("data", "empty", _NO_KEYWORDS))
         checked: Data = {}
         for key, entry in data.items():
+            if len(key) > _MAX_KEY:
+                errors.append(_error(_LONG_KEY, key, key))
+                continue
             if key.endswith(".DATA"):
                 errors.append(_error(_KEY_WITH_SUFFIX, None, key))
             elif not key or _control_characters(key):
-                errors.append(_error(_KEY, None, key))
+                errors.append(_error(_problem(_NOT_UTF8) if "\ufffd" in key else _KEY, None, key))
             if isinstance(entry, dict):
                 checked[key] = self._entry(key, entry, notes.warnings, errors)
             else:
@@ -230,23 +274,24 @@ class _Keywords:
     ) -> dict[str, str]:
         result: dict[str, str] = {}
         for name, unknown in entry.items():
-            if name not in self._checks:
+            if name not in _ENTRY_FIELDS:
                 errors.append(_error(_UNKNOWN_FIELD, unknown, key, name))
-        for name, check in self._checks.items():
-            if name in entry:
-                try:
-                    result[name] = check(entry[name])
-                except PydanticCustomError as problem:
-                    # Its traceback knows this frame, and with it the errors: a circle around the message.
-                    errors.append(_error(problem.with_traceback(None), entry[name], key, name))
-        if "value" not in entry:
+        if "value" in entry:
+            try:
+                value = result["value"] = _keyword_text(entry["value"])
+            except PydanticCustomError as problem:
+                # Its traceback knows this frame, and with it the errors: a circle around the message.
+                errors.append(_error(problem.with_traceback(None), entry["value"], key, "value"))
+            else:
+                self._check_value(key, value, warnings, errors)
+        else:
             errors.append(_error(_MISSING, None, key, "value"))
-        if "color" in result:
-            # Gone from the current page of template/send, and dropped since 2023-05-04.
-            path = f"data.{key}.color"[:_PATH_MOST]
-            warnings.append(Violation(path, "dropped", _NO_COLOR, length=len(result["color"])))
-        if "value" in result:
-            self._check_value(key, result["value"], warnings, errors)
+        if "color" in entry:
+            color = entry["color"]
+            length = len(color) if isinstance(color, str) else None
+            warnings.append(Violation(f"data.{key}.color", "dropped", _NO_COLOR, length=length))
+            if self._official_account_template and isinstance(color, str) and _is_printable(color):
+                result["color"] = color
         return result
 
     def _check_value(
@@ -270,7 +315,23 @@ _MISSING = _problem(_REQUIRED)
 _KEY_WITH_SUFFIX = _rule("key", "must be named without .DATA", "键名不能带 .DATA")
 _KEY = _rule("key", "must be a keyword of the template", "必须是模板中的关键词")
 _ENTRY = _rule("object", 'must be an object {"value": …}', '必须是对象 {"value": …}')
-_NO_COLOR = Bilingual("WeChat no longer shows colours", "微信已不再展示颜色")
+_LONG_KEY = _problem(
+    Finding(
+        "max_length",
+        Bilingual(f"must be named with at most {_MAX_KEY} characters", f"键名不能超过 {_MAX_KEY} 个字符"),
+        _MAX_KEY,
+    )
+)
+_ENTRY_FIELDS = ("value", "color")
+_NO_COLOR = Bilingual("WeChat shows no colours here", "微信不展示颜色")
+_NO_TEXT = Bilingual("is no text and was left out", "不是字符串，已忽略")
+_ODD_COLOR = Bilingual(
+    "is no colour such as #FF0000; WeChat may not show it", "颜色格式不是 #FF0000 的形式，微信可能不展示"
+)
+_NO_KEYWORDS = Bilingual(
+    "has no keywords: WeChat is likely to answer 47003", "没有关键词，微信可能返回 47003"
+)
+_GIVEN_EMPTY = Bilingual("was given empty and counts as absent", "为空，按未填写处理")
 _UNKNOWN_FIELD = _problem(_NO_FIELD)
 
 OWN_WORDS = {"kind", "expires_at", "delivery"}
@@ -282,8 +343,8 @@ Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
 class _Message(_Body):
     endpoint: ClassVar[str]
-    touser: Required
-    template_id: Required
+    touser: Identifier
+    template_id: Identifier
     expires_at: Expiry | None = None
     """When it is not worth sending any more."""
     delivery: DeliveryWish | None = None
@@ -322,7 +383,7 @@ class Content(_Body):
     """The text of a one-time subscription message."""
 
     value: Annotated[str, _at_most(_CONTENT_MOST)] | None = None
-    color: Annotated[str, AfterValidator(_color)] | None = None
+    color: Annotated[str | None, PlainValidator(_color)] = None
 
     @field_validator("value")
     @classmethod
@@ -353,7 +414,7 @@ class MiniProgramTemplate(_Message):
 
     endpoint: ClassVar[str] = "/cgi-bin/message/wxopen/template/send"
     kind: Literal["mini_program_template"]
-    template_id: Required = Field(validation_alias=AliasChoices("template_id", "templateId"))
+    template_id: Identifier = Field(validation_alias=AliasChoices("template_id", "templateId"))
     page: Text | None = None
     form_id: Required = Field(validation_alias=AliasChoices("form_id", "formId"))
     data: Annotated[Data, PlainValidator(_Keywords())] | None = None
@@ -447,20 +508,69 @@ def parse_message(body: object, message_id: str | None = None) -> tuple[Message,
     model = _MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise InvalidMessageError([_broken(_choice(KINDS) if "kind" in body else _REQUIRED, "kind", kind)])
+    notes = _Notes()
+    body = _present(body, model, notes.warnings)
     if message_id and model is Template and body.get("client_msg_id") is None:
         body = {**body, "client_msg_id": _client_msg_id(message_id)}
-    notes = _Notes()
-    violations: Sequence[Violation]
+    broken: Sequence[Violation]
     try:
         message = model.model_validate(body, context=notes)
     except ValidationError as error:
-        violations = [_violation(details) for details in error.errors(include_url=False)]
+        broken = violations(error, model)
     else:
         if isinstance(message, MiniProgramTemplate):
             message._cloud_call = not _CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same module
         return message, notes.warnings[:_VIOLATIONS_MOST]
     # Raised out here, so that the error does not carry pydantic's, which knows the input.
-    raise InvalidMessageError(violations[:_VIOLATIONS_MOST])
+    raise InvalidMessageError(broken)
+
+
+def _present(
+    body: dict[str, Any], model: type[BaseModel], warnings: list[Violation], path: str = ""
+) -> dict[str, Any]:
+    """The body without the optional fields that are given empty.
+
+    WeChat takes them for absent, and many SDKs send them so: ``""``, and where an object is wanted ``{}`` or
+    one whose fields are empty (``{"appid": "", "pagepath": ""}``).
+    """
+    optional, nested = _shape(model)
+    result = body
+    for name, value in body.items():
+        inner = nested.get(name) if type(value) is dict else None
+        blank = value == "" if inner is None else all(each in _BLANK for each in value.values())
+        if blank and name in optional:
+            warnings.append(Violation(f"{path}{name}", "empty", _GIVEN_EMPTY))
+            result = {key: value for key, value in result.items() if key != name}
+        elif inner:
+            kept = _present(value, inner, warnings, f"{path}{name}.")
+            result = result if kept is value else {**result, name: kept}
+    return result
+
+
+_BLANK: tuple[object, ...] = ("", None)
+
+
+@cache
+def _shape(model: type[BaseModel]) -> tuple[frozenset[str], Mapping[str, type[BaseModel]]]:
+    """The names of a model's optional fields of WeChat's, and the models of those that are objects."""
+    optional: set[str] = set()
+    nested: dict[str, type[BaseModel]] = {}
+    for name, field in model.model_fields.items():
+        if name in OWN_WORDS:
+            continue
+        names = _names(name, field)
+        if not field.is_required():
+            optional.update(names)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                nested |= dict.fromkeys(names, inner)
+    return frozenset(optional), nested
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """How a field may be spelled."""
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
 
 
 def _client_msg_id(message_id: str) -> str:
@@ -486,7 +596,14 @@ def _choice(choices: Sequence[str]) -> Finding:
     return Finding("choice", Bilingual(f"must be one of {allowed}", f"必须是以下之一：{allowed}"), allowed)
 
 
-def _violation(details: Any) -> Violation:
+def violations(error: ValidationError, model: type[BaseModel]) -> list[Violation]:
+    """Our words for pydantic's errors; a misspelt field is answered with the nearest one of the model."""
+    # The rest is not told, and a suggestion takes 0.1 ms.
+    told = error.errors(include_url=False)[:_VIOLATIONS_MOST]
+    return [_violation(details, model) for details in told]
+
+
+def _violation(details: Any, model: type[BaseModel]) -> Violation:
     """Our words for one of pydantic's error details."""
     kind, context = details["type"], details.get("ctx", {})
     if isinstance(context.get("text"), Bilingual):
@@ -497,7 +614,31 @@ def _violation(details: Any) -> Violation:
         finding = _TIME
     else:
         finding = _STRUCTURE.get(kind, _OBJECT)
-    return _broken(finding, ".".join(map(str, details["loc"])), details["input"])
+    broken = _broken(finding, ".".join(map(str, details["loc"])), details["input"])
+    if finding.rule != _NO_FIELD.rule:
+        return broken
+    meant = _meant(details["loc"], model)
+    if meant is None:
+        return broken
+    text = Bilingual(f"{finding.text.en}: did you mean {meant}?", f"{finding.text.zh}，是否应为 {meant}？")
+    return broken._replace(text=text, meant=meant)
+
+
+def _meant(loc: Sequence[object], model: type[BaseModel]) -> str | None:
+    """The name of a field that a misspelt one in the same place is close to."""
+    place: type[BaseModel] | None = model
+    for part in loc[:-1]:
+        place = _shape(place)[1].get(str(part)) if place else None
+    known = (
+        [each for name, field in place.model_fields.items() for each in _names(name, field)]
+        if place
+        else _ENTRY_FIELDS
+    )
+    from difflib import get_close_matches  # noqa: PLC0415 - 5 ms of a start, for bad messages alone
+
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(str(loc[-1]).lower()[:_MAX_KEY], by_lower, 1, _SIMILAR)
+    return by_lower[close[0]] if close else None
 
 
 def _broken(finding: Finding, path: str, value: object) -> Violation:
