@@ -209,7 +209,7 @@ def test_too_many_requests_is_a_rate_limit(client_at: ClientAt) -> None:
     outcome = send_to(client_at, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.RATE_LIMIT)
     assert outcome.retryable
-    assert (outcome.retry_after, outcome.holds, outcome.unattempted) == (60, Holds.KIND, False)
+    assert (outcome.retry_after, outcome.holds, outcome.unattempted) == (60, Holds.KIND, True)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class Watch:
     ) -> Admission:
         circuits = circuits or self.here
         circuits.look([account])
-        return circuits.admit(account, message)
+        admission = circuits.admit(account, message)
+        return circuits.probe(account, message) if admission.probe_due else admission
 
     def settle(
         self,
@@ -329,11 +330,11 @@ def test_of_two_processes_one_probes(watch: Watch, monkeypatch: pytest.MonkeyPat
 
     def another_comes_first(circuits: AccountCircuits) -> AccountCircuits | None:
         monkeypatch.setattr(watch.store, "put_circuits", put)
-        others.append(watch.there.admit("shop", MESSAGE))
+        others.append(watch.there.probe("shop", MESSAGE))
         return put(circuits)
 
     monkeypatch.setattr(watch.store, "put_circuits", another_comes_first)
-    mine = watch.here.admit("shop", MESSAGE)
+    mine = watch.here.probe("shop", MESSAGE)
     assert others[0].probed
     assert (mine.probed, held_for(mine, watch)) == ((), 60)
 

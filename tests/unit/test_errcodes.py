@@ -5,8 +5,20 @@ import re
 import pytest
 
 from wechat_notify.core.messages import KINDS
-from wechat_notify.core.outcomes import ErrorClass
-from wechat_notify.wechat.errcodes import ERROR_CODES, ErrorCode, RetryHint, advice, holds, lookup, repeats
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
+from wechat_notify.wechat.answers import Answer
+from wechat_notify.wechat.client import _CAUSES, _no_answer, _NoAnswer, _outcome, _refused_token
+from wechat_notify.wechat.errcodes import (
+    ERROR_CODES,
+    ErrorCode,
+    RetryHint,
+    advice,
+    counts_as_sent,
+    holds,
+    lookup,
+    repeats,
+    until_reset,
+)
 
 # A second witness: written down class by class from what WeChat's documentation says about sends, not copied
 # from the module. 41033 and 200015 lie within these runs of codes; no meaning of theirs is known.
@@ -170,12 +182,14 @@ HOLDS = {
     "permission": "kind",
     "banned": "kind",
     "deprecated": "kind",
-    "quota": "kind",
 }
 HOLDS_CODES = {
     **dict.fromkeys((43107, 43116, 48011, 200013), "template"),
     **dict.fromkeys((50004, 50007, 61003), "account"),
     **dict.fromkeys((40001, 40014, 42001, 45011, 45063, 48012), "kind"),
+    # Of the quotas those that a send has; no other one is helped by waiting.
+    **dict.fromkeys((45009, 45040, 45093, 45104), "kind"),
+    45501: "account",
 }
 
 
@@ -203,3 +217,90 @@ def test_how_many_repeats_a_code_is_worth(code: int, kind: str) -> None:
 def test_no_answer_that_is_not_to_be_repeated_is_worth_repeats_but_40037() -> None:
     worth = [row.code for row in ERROR_CODES.values() if repeats(row, "template") and not row.retryable]
     assert worth == [40037]
+
+
+def outcome(code: int, errmsg: str = "text") -> Outcome:
+    return _outcome(Answer(code, errmsg, None, None, None), "subscription")
+
+
+def test_the_daily_reset_ends_the_hold_of_one_code_alone() -> None:
+    assert [code for code in ERROR_CODES if until_reset(lookup(code))] == [45009]
+    assert [code for code in ERROR_CODES if outcome(code).until_reset] == [45009]
+
+
+def test_a_message_counts_as_sent_by_four_codes() -> None:
+    sent = [code for code in ERROR_CODES if counts_as_sent(lookup(code))]
+    assert sent == [0, 40241, 44007, 45065]
+    assert sent == [code for code in ERROR_CODES if outcome(code).status is Status.SENT]
+    assert outcome(200022).status is Status.FAILED
+
+
+@pytest.mark.parametrize("code", [43100, 45026, 45028, 48006, 61456, 200012])
+def test_a_quota_of_something_else_holds_nothing(code: int) -> None:
+    found = outcome(code)
+    assert (found.holds, found.retryable, found.repeats, found.retry_after) == (None, False, None, None)
+
+
+def test_an_app_that_is_refused_as_a_whole_waits_as_a_whole() -> None:
+    found = outcome(45501)
+    assert (found.holds, found.retry_after, found.retryable) == (Holds.ACCOUNT, 60.0, True)
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "address"),
+    [
+        ("invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in whitelist rid: 66695e1c", "198.51.100.7"),
+        ("invalid ip 198.51.100.7, not in whitelist", "198.51.100.7"),
+        ("invalid ip [2001:db8::7]: not in whitelist", "2001:db8::7"),
+        ("IP 地址 198.51.100.7，不在白名单", "198.51.100.7"),
+    ],
+)
+def test_an_address_that_is_refused_is_named(errmsg: str, address: str) -> None:
+    for code in (40164, 61004, 89503):
+        hint = outcome(code, errmsg).hint
+        assert hint.en.endswith(f"The IP address is {address}.")
+        assert hint.zh.endswith(f"该 IP 地址为 {address}。")
+
+
+@pytest.mark.parametrize(
+    "errmsg", ["", "not in whitelist", "invalid ip 1.2.3.4.5", "x " * 100_000 + "10.0.0.1"]
+)
+def test_no_address_is_made_up(errmsg: str) -> None:
+    assert "The IP address is" not in outcome(40164, errmsg).hint.en
+
+
+NAMES = re.compile(
+    r"access_token|refresh_token|(?:api_)?component_\w+|authorizer_\w+|template_id|template/subscribe|form_id|prepay_id"
+    r"|cloud_?\w*|config\.json|permissions\.openapi|clear_quota|clientmsgid|errcode|errmsg|openid|OpenID"
+    r"|App(?:ID|Secret)|APIs?|ID|IP|IDC|URL|JSON|XML|HTTPS?(?: \d+)?|GET|POST|SDK|ICP|kidList|sceneDesc|start"
+    r"|limit"
+    r"|tid|ids|rid|cgi_path|token|appid|secret|page(?:path)?|data|first|remark|keyword_name_list|grant_type"
+    r"|msg_?id|url|uXXXX|WeChatApiBase|Retry-After|Content-Encoding|mp\.weixin\.qq\.com|api\.weixin\.qq\.com"
+)
+"""Names that have no Chinese."""
+
+
+def test_chinese_texts_are_chinese_throughout() -> None:
+    causes = [*_CAUSES, "HTTP 502", "SomethingElse"]
+    outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
+    outcomes += [_no_answer(_NoAnswer(cause, may_have_arrived=True)) for cause in causes]
+    outcomes += [
+        _no_answer(_NoAnswer(cause, may_have_arrived=False, passing=passing))
+        for cause in causes
+        for passing in (True, False)
+    ]
+    outcomes += [_refused_token(b"x", "s"), _refused_token(b'{"errcode": 40001}', "s")]
+    left = {word for each in outcomes for word in re.findall("[A-Za-z]{2,}", NAMES.sub("", each.hint.zh))}
+    assert left == set()
+
+
+@pytest.mark.parametrize("cause", ["ConnectTimeout", "HTTP 429"])
+def test_what_left_nothing_behind_was_no_attempt(cause: str) -> None:
+    found = _no_answer(_NoAnswer(cause, may_have_arrived=False))
+    assert (found.unattempted, found.retryable, found.cause) == (True, True, cause)
+
+
+def test_a_lost_answer_says_why_and_no_more() -> None:
+    found = _no_answer(_NoAnswer("HTTP 502", may_have_arrived=True))
+    assert (found.cause, found.unattempted) == ("HTTP 502", False)
+    assert found.hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."

@@ -1,8 +1,8 @@
 """What of an account waits because of an answer of WeChat's that would be the same for every message.
 
 A circuit is open from such an answer on: nothing more goes to its part of the account (all of it, one
-kind, one template). When its time is up, one message is let through to find out; what comes of that one
-closes the circuit or holds it for longer. A used-up daily quota is such a circuit whose time is the reset.
+kind, one template). When its time is up, one message is sent as a probe; its answer closes the circuit or
+holds it for longer. A used-up daily quota is such a circuit whose time is the reset.
 """
 
 from __future__ import annotations
@@ -14,21 +14,31 @@ from typing import NamedTuple, Protocol
 
 from wechat_notify.core.ledger import CLOCK_SKEW
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Holds, Notice, Outcome, StorageError, iso_time
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Holds,
+    Notice,
+    Outcome,
+    StorageError,
+    iso_time,
+)
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
-_FIRST_HOLD = {ErrorClass.TOKEN: 60.0}
+_FIRST_HOLD = {ErrorClass.TOKEN: 60.0, ErrorClass.RATE_LIMIT: 60.0}
 _FIRST_HOLD_ELSE = 300.0
 _HOLD_MOST = 3600.0
-"""Seconds of a hold: doubled with each message that was let through in vain, up to this."""
+"""Seconds of a hold: doubled with each probe in vain, up to this."""
+_LATE_RESET = 3600.0
+"""Seconds after the daily reset in which a used-up quota means that WeChat resets later than assumed: the
+time is not documented, and a whole day must not be lost to it."""
+_DAY = 86400.0
 _PROBE = 60.0
-"""Seconds for which one message that was let through keeps the others waiting."""
+"""Seconds for which one probe keeps the other messages waiting."""
 _WRITES_MOST = 8
 _KNOWN_MOST = 10_000
 _PER_MINUTE = ErrorClass.RATE_LIMIT
-_OPENED = {ErrorClass.QUOTA: "quota.reached", ErrorClass.RATE_LIMIT: None}
-"""What a circuit of a class is announced as; a limit per minute is not worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,8 @@ class QuotaReset:
 class Circuit:
     """One part of an account that waits. Times are seconds since the epoch.
 
-    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts the messages
-    that were let through in vain.
+    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts those in vain.
+    ``hint`` is that of the answer that opened it, with what to do about it.
     """
 
     scope: str
@@ -60,6 +70,12 @@ class Circuit:
     opened_at: float
     held_until: float
     probes: int = 0
+    hint: Bilingual | None = None
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether a message has to find out if the cause is gone: a limit per minute ends with its minute."""
+        return self.error_class is not ErrorClass.RATE_LIMIT or not self.scope.startswith("kind:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +101,15 @@ class CircuitStore(Protocol):
 class Admission(NamedTuple):
     """Whether a message may go to WeChat now.
 
-    ``held`` is the circuit that it has to wait for longest. ``probed`` are those whose time is up and
-    that it is to find out about: nobody else is let through meanwhile.
+    ``held`` is the circuit that it has to wait for longest. ``probe_due``: it may go as a probe, where it is
+    to be sent at all. ``probed`` are the circuits, as they were, that it is the probe of: until
+    ``probed_until`` nobody else is let through.
     """
 
     held: Circuit | None = None
+    probe_due: bool = False
     probed: tuple[Circuit, ...] = ()
+    probed_until: float = 0.0
 
 
 class Circuits:
@@ -130,28 +149,61 @@ class Circuits:
             self._known[account] = (now, found.get(account) or AccountCircuits(account))
 
     def admit(self, account: str, message: Message) -> Admission:
-        """Whether a message may go; where a hold has run out one may, to find out for the others."""
-        held: Circuit | None = None
+        """Whether a message may go, as far as this process knows; nothing is written."""
+        waiting = self._waiting(self._of(account), message)
+        if not waiting:
+            return Admission()
+        held = max(waiting, key=lambda circuit: circuit.held_until)
+        return Admission(held) if held.held_until > self._now() else Admission(probe_due=True)
+
+    def probe(self, account: str, message: Message) -> Admission:
+        """Let a message that is to be sent find out whether a hold is over, and no other one meanwhile."""
+        until = round(self._now() + _PROBE, 3)  # as it is stored
+        attempts = 0
+        while (admission := self.admit(account, message)).probe_due:
+            known = self._of(account)
+            waiting = self._waiting(known, message)
+            marked = [replace(circuit, held_until=until) for circuit in waiting]
+            attempts += 1
+            try:
+                if self._put(known, _replaced(known.circuits, marked)):
+                    return Admission(probed=tuple(waiting), probed_until=until)
+            except StorageError:
+                attempts = _WRITES_MOST
+            if attempts == _WRITES_MOST:  # the next one may have more luck
+                return Admission(marked[0])
+        return admission
+
+    def give_back(self, account: str, admission: Admission) -> None:
+        """Let another message be the probe: this one was not sent.
+
+        Where the store fails, that happens by itself a minute later.
+        """
+        if not admission.probed:
+            return
         for _ in range(_WRITES_MOST):
             known = self._of(account)
-            if not known.circuits:
-                return Admission()
-            scopes = _scopes(message).values()
-            mine = [circuit for circuit in known.circuits if circuit.scope in scopes]
-            # A limit per minute needs no probe: it is over when the minute is.
-            waiting = [c for c in mine if c.held_until > self._now() or c.error_class is not _PER_MINUTE]
-            if not waiting:
-                return Admission()
-            held = max(waiting, key=lambda circuit: circuit.held_until)
-            if held.held_until > self._now():
-                return Admission(held)
-            probed = tuple(replace(c, held_until=self._now() + _PROBE) for c in waiting)
+            marked = {c.scope for c in known.circuits if c.held_until == admission.probed_until}
+            mine = [circuit for circuit in admission.probed if circuit.scope in marked]
+            if not mine:
+                return
             try:
-                if self._put(known, _replaced(known.circuits, probed)):
-                    return Admission(probed=probed)
+                if self._put(known, _replaced(known.circuits, mine)):
+                    return
             except StorageError:
-                break
-        return Admission(held and replace(held, held_until=self._now() + _PROBE))
+                return
+
+    def _waiting(self, known: AccountCircuits, message: Message) -> list[Circuit]:
+        """The circuits that concern a message and that it has to wait for, or to be the probe of."""
+        if not known.circuits:
+            return []
+        scopes = _scopes(message).values()
+        now = self._now()
+        return [
+            circuit
+            for circuit in known.circuits
+            if circuit.scope in scopes and (circuit.held_until > now or circuit.needs_probe)
+        ]
 
     def settle(
         self, account: str, message: Message, outcome: Outcome, admission: Admission
@@ -185,8 +237,9 @@ class Circuits:
                 break
         notices = [_notice("circuit.closed", account, circuit) for circuit in closed]
         if opened and (there is None or there.error_class is not opened.error_class):
-            name = _OPENED.get(opened.error_class, "circuit.opened")
-            notices += [_notice(name, account, opened, outcome)] if name else []
+            name = "quota.reached" if opened.error_class is ErrorClass.QUOTA else "circuit.opened"
+            if opened.needs_probe:  # a limit per minute is not worth a word
+                notices.append(_notice(name, account, opened, outcome))
         return opened, notices
 
     def _gives_way(self, there: Circuit, outcome: Outcome) -> bool:
@@ -196,22 +249,28 @@ class Circuits:
 
     def _opened(self, scope: str, there: Circuit | None, outcome: Outcome) -> Circuit:
         now = self._now()
-        first = there is None or there.error_class is not outcome.error_class
-        probes = 0 if first or there is None else there.probes + 1
+        opened = Circuit(scope, outcome.error_class, outcome.errcode, now, now, 0, outcome.hint)
+        if there is None:
+            return replace(opened, held_until=self._held_until(opened, outcome, first=True))
+        if there.error_class is outcome.error_class:
+            opened = replace(opened, opened_at=there.opened_at, probes=there.probes + 1)
+            return replace(opened, held_until=self._held_until(opened, outcome, first=False))
+        if outcome.error_class is _PER_MINUTE:
+            # It says nothing of the cause that holds already, and that must not be forgotten for it.
+            return replace(there, held_until=now + (outcome.retry_after or _PROBE))
+        return replace(opened, held_until=self._held_until(opened, outcome, first=True))
+
+    def _held_until(self, opened: Circuit, outcome: Outcome, *, first: bool) -> float:
+        now = self._now()
+        if not opened.needs_probe:
+            return now + (outcome.retry_after or _PROBE)
+        hold = _FIRST_HOLD.get(outcome.error_class, _FIRST_HOLD_ELSE) * 2.0 ** min(opened.probes, 16)
+        held_until = now + max(min(_HOLD_MOST, hold), outcome.retry_after or 0.0)
+        if not outcome.until_reset:
+            return held_until
         reset = self._quota_reset.next(now)
-        wait = min(
-            _HOLD_MOST, _FIRST_HOLD.get(outcome.error_class, _FIRST_HOLD_ELSE) * 2.0 ** min(probes, 16)
-        )
-        match outcome.error_class:
-            case ErrorClass.RATE_LIMIT:
-                held_until = now + (outcome.retry_after or _PROBE)
-            case ErrorClass.QUOTA:
-                # Refused when the quota should be new: the reset is not when it is said to be.
-                held_until = reset if first else min(reset, now + wait)
-            case _:
-                held_until = now + max(wait, outcome.retry_after or 0.0)
-        opened_at = now if first or there is None else there.opened_at
-        return Circuit(scope, outcome.error_class, outcome.errcode, opened_at, held_until, probes)
+        is_late = reset - now > _DAY - _LATE_RESET
+        return reset if first and not is_late else min(reset, held_until)
 
     def _of(self, account: str) -> AccountCircuits:
         return self._known[account][1] if account in self._known else AccountCircuits(account)

@@ -6,6 +6,7 @@ transport's errors know nothing but a reason.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +23,15 @@ from wechat_notify.core.outcomes import (
 from wechat_notify.core.tokens import Grant
 from wechat_notify.transport import Transport, TransportError
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
-from wechat_notify.wechat.errcodes import RetryHint, advice, holds, lookup, repeats
+from wechat_notify.wechat.errcodes import (
+    RetryHint,
+    advice,
+    counts_as_sent,
+    holds,
+    lookup,
+    repeats,
+    until_reset,
+)
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
@@ -47,6 +56,31 @@ _RETRY_AFTER = {
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: 3.0,
 }
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
+_RETRY_AFTER_CODE = {45501: 60.0}
+"""The same where a code asks for more than its hint: all calls of the app are refused for a short time."""
+_ADDRESS_CODES = frozenset({40164, 61004, 89501, 89502, 89503, 89504, 89505, 89506, 89507})
+"""Codes about the caller's IP address, which their errmsg may name."""
+_MAX_WORDS = 50
+_CAUSES = {
+    "InvalidURL": "接口地址无效",
+    "NameResolutionError": "域名解析失败",
+    "ConnectTimeout": "连接超时",
+    "ConnectionRefused": "连接被拒绝",
+    "ConnectionError": "连接失败",
+    "CertificateError": "证书校验失败",
+    "HandshakeTimeout": "握手超时",
+    "HandshakeError": "握手失败",
+    "WriteTimeout": "发送超时",
+    "ReadTimeout": "读取超时",
+    "AnswerTimeout": "应答超时",
+    "ConnectionLost": "连接中断",
+    "ConnectionClosed": "连接被关闭",
+    "AnswerTruncated": "应答不完整",
+    "AnswerTooLarge": "应答过大",
+    "AnswerUnreadable": "应答无法解析",
+    "unreadable answer": "应答无法解析",
+}
+"""What the causes are called in Chinese; an HTTP status stands for itself."""
 
 
 class _NoAnswer(NamedTuple):
@@ -131,21 +165,40 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
 
 def _outcome(answer: Answer, kind: str = "") -> Outcome:
     code = lookup(answer.errcode)
-    done = code.error_class in {ErrorClass.SUCCESS, ErrorClass.DUPLICATE}
+    done = counts_as_sent(code)
     return Outcome(
         status=Status.SENT if done else Status.FAILED,
         error_class=code.error_class,
-        hint=_hint(answer.errcode),
+        hint=_hint_of(answer),
         retryable=code.retryable,
         errcode=answer.errcode,
         errmsg=answer.errmsg,
         rid=answer.rid,
         msgid=answer.msgid,
         field=answer.field,
-        retry_after=_RETRY_AFTER.get(code.retry_hint),
+        retry_after=_RETRY_AFTER_CODE.get(code.code, _RETRY_AFTER.get(code.retry_hint)),
         repeats=repeats(code, kind),
         holds=None if done else holds(code, kind),
+        until_reset=until_reset(code),
     )
+
+
+def _hint_of(answer: Answer) -> Bilingual:
+    hint = _hint(answer.errcode)
+    address = _address(answer.errmsg) if answer.errcode in _ADDRESS_CODES else None
+    if address is None:
+        return hint
+    return Bilingual(f"{hint.en} The IP address is {address}.", f"{hint.zh}该 IP 地址为 {address}。")
+
+
+def _address(errmsg: str) -> str | None:
+    """The address in a text such as ``invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in …``."""
+    for word in errmsg.replace(",", " ").replace("，", " ").split(None, _MAX_WORDS)[:_MAX_WORDS]:
+        try:
+            return str(ipaddress.ip_address(word.strip("[]().;:")))
+        except ValueError:
+            continue
+    return None
 
 
 @lru_cache(maxsize=256)
@@ -158,16 +211,23 @@ def _hint(errcode: int) -> Bilingual:
     return Bilingual(f"{meaning}. {action.en}", f"{code.meaning.zh}。{action.zh}")
 
 
+def _cause(reason: str) -> str:
+    """A cause in Chinese."""
+    return reason if reason.startswith("HTTP ") else _CAUSES.get(reason, "网络错误")
+
+
 def _no_answer(problem: _NoAnswer) -> Outcome:
+    cause = _cause(problem.reason)
     if problem.may_have_arrived:
+        # What follows from it is said by who knows whether the message is sent again.
         return Outcome(
             Status.UNKNOWN,
             ErrorClass.UNKNOWN,
             Bilingual(
-                f"WeChat's answer was lost ({problem.reason}): the message may have been sent. "
-                "Repeating it can send it twice.",
-                f"未收到微信的应答（{problem.reason}）：消息可能已发出，重发可能造成重复。",
+                f"WeChat's answer was lost ({problem.reason}): the message may have been sent.",
+                f"未收到微信的应答（{cause}）：消息可能已发出。",
             ),
+            cause=problem.reason,
         )
     if not problem.passing:
         return Outcome(
@@ -175,17 +235,20 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
             ErrorClass.CONFIG,
             Bilingual(
                 f"What stands at WeChat's address is not WeChat ({problem.reason}); check WeChatApiBase.",
-                f"微信接口地址的应答不是来自微信（{problem.reason}），请检查 WeChatApiBase。",
+                f"微信接口地址的应答不是来自微信（{cause}），请检查 WeChatApiBase。",
             ),
             unattempted=True,
+            cause=problem.reason,
         )
     return Outcome(
         Status.FAILED,
         ErrorClass.RATE_LIMIT if problem.limited else ErrorClass.TRANSIENT,
         Bilingual(
             f"WeChat took no message ({problem.reason}); nothing was sent. Try again after Retry-After.",
-            f"微信未接收消息（{problem.reason}），消息未发出，请在 Retry-After 之后重试。",
+            f"微信未接收消息（{cause}），消息未发出，请在 Retry-After 之后重试。",
         ),
+        unattempted=True,
+        cause=problem.reason,
         retryable=True,
         retry_after=60.0 if problem.limited else 2.0,
         holds=Holds.KIND if problem.limited else None,
@@ -198,8 +261,9 @@ def _token_endpoint_down(reason: str) -> Outcome:
         ErrorClass.TRANSIENT,
         Bilingual(
             f"WeChat's token endpoint gave no answer ({reason}). Try again shortly.",
-            f"微信的 access_token 接口没有应答（{reason}），请稍后重试。",
+            f"微信的 access_token 接口没有应答（{_cause(reason)}），请稍后重试。",
         ),
+        cause=reason,
         retryable=True,
         retry_after=2.0,
     )

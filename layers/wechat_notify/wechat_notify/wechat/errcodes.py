@@ -454,15 +454,39 @@ def advice(code: ErrorCode) -> Bilingual:
     return refined if refined is not None else _ADVICE[code.retry_hint]
 
 
+# WeChat has an earlier copy of the message, as SDKs and field reports read these codes. Another "duplicate",
+# such as a template that exists already (200022), is none of a message.
+_COUNTS_AS_SENT = frozenset({0, 40241, 44007, 45065})
+
+
+def counts_as_sent(code: ErrorCode) -> bool:
+    """Whether an answer means that WeChat has the message, now or from before."""
+    return code.code in _COUNTS_AS_SENT
+
+
+_DAILY_LIMIT_OF_THE_CALL = 45009
+
+
+def until_reset(code: ErrorCode) -> bool:
+    """Whether the code is documented as the daily limit of this very call; others only look like a quota."""
+    return code.code == _DAILY_LIMIT_OF_THE_CALL
+
+
 _HOLDS_BY_CLASS: Mapping[ErrorClass, Holds] = {
     ErrorClass.CONFIG: Holds.ACCOUNT,
     ErrorClass.PLATFORM: Holds.ACCOUNT,
     ErrorClass.PERMISSION: Holds.KIND,
     ErrorClass.BANNED: Holds.KIND,
     ErrorClass.DEPRECATED: Holds.KIND,
-    ErrorClass.QUOTA: Holds.KIND,
 }
+# Of the class quota only those of a send: the others count templates, mass messages or clear_quota itself,
+# and no waiting helps the message that they answer.
 _HOLDS: Mapping[int, Holds] = {
+    45009: Holds.KIND,
+    45040: Holds.KIND,
+    45093: Holds.KIND,
+    45104: Holds.KIND,
+    45501: Holds.ACCOUNT,
     43107: Holds.TEMPLATE,
     43116: Holds.TEMPLATE,
     48011: Holds.TEMPLATE,
