@@ -8,10 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.outcomes import Notice, Outcome, UnknownAccountError, outcome_to_dict
+from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
+from wechat_notify.core.outcomes import (
+    AccountNameError,
+    Notice,
+    Outcome,
+    UnknownAccountError,
+    outcome_to_dict,
+)
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -24,9 +32,12 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         that account; the same answer.
     ``{"account": "shop", "rejected": "<SHA-256 of the token that failed>" | null}``
         a sender asks; the answer carries the token.
+
+    Anything else is refused: ``bad_request``, or ``account_name`` where no account can have the name.
     """
-    if not isinstance(event, dict) or not isinstance(event.get("account", ""), str):
-        return {"result": "bad_request", "detail": 'send {} or {"account": "<name>"}'}
+    problem = _problem(event)
+    if problem:
+        return problem
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
         account = event.get("account") if "detail-type" not in event else None
@@ -52,6 +63,33 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         report = _report(results)
         line.update({name: len(accounts) for name, accounts in report.items()})
         return _for_sender(results[0]) if account is not None and "rejected" in event else report
+
+
+_FIELDS = ("account", "rejected")
+
+
+def _problem(event: Any) -> dict[str, Any] | None:  # noqa: PLR0911 - one for each
+    """What is wrong with an event; None where nothing is. A misspelt account must not refresh everybody."""
+    if not isinstance(event, dict):
+        return _bad_request("no JSON object")
+    if "detail-type" in event:  # EventBridge's own form
+        return None
+    for name in event:
+        if name not in _FIELDS:
+            close = get_close_matches(str(name), _FIELDS, 1)
+            return _bad_request(f"unknown field, did you mean {close[0]}?" if close else "unknown field")
+    account, rejected = event.get("account"), event.get("rejected")
+    if ("account" in event or "rejected" in event) and not isinstance(account, str):
+        return _bad_request("account must be text")
+    if not isinstance(rejected, str | None):
+        return _bad_request("rejected must be text or null")
+    if account is not None and not is_account_name(account):
+        return {"result": AccountNameError.reason, "detail": f"account {ACCOUNT_NAME.text.en}"}
+    return None
+
+
+def _bad_request(problem: str) -> dict[str, Any]:
+    return {"result": "bad_request", "detail": f'{problem}; send {{}} or {{"account": "<name>"}}'}
 
 
 def _report(results: Sequence[Refreshed]) -> dict[str, Any]:

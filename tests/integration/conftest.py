@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -88,7 +89,7 @@ def caller_at(slept: list[float]) -> Iterator[Callable[..., Caller]]:
     made: list[Caller] = []
 
     def make(url: str, environ: dict[str, str] = ENVIRON, **options: Any) -> Caller:
-        options = {"sleep": slept.append, "jitter": max, **options}
+        options = {"sleep": slept.append, "jitter": max, "now": lambda: time.time() + sum(slept), **options}
         made.append(Caller({"AWS_ENDPOINT_URL": url, **environ}, **options))
         return made[-1]
 

@@ -80,7 +80,7 @@ class FakeStore:
         self._store.sources[account] = fakes.FakeWeChat(fakes.Clock()).app(account)
 
     def add_broken(self, account: str) -> None:
-        self._store.broken[account] = "wrong: app_secret"
+        self._store.broken[account] = Bilingual("wrong: app_secret", "有误：app_secret")
 
 
 class _Source:
@@ -135,7 +135,8 @@ def test_credentials_that_cannot_be_used_are_a_problem_and_no_error(store: Store
     account = store.accounts.load("broken")
     assert account.source is None
     assert account.problem
-    assert "app_secret" in account.problem
+    assert "app_secret" in account.problem.en
+    assert "app_secret" in account.problem.zh
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "Shop", "a/b", "shop ", "a" * 65])
@@ -449,6 +450,7 @@ FULL: dict[str, Any] = {
     "expires_at": fakes.START + 3600.125,
     "lease_until": fakes.START + 0.001,
     "lost_at": fakes.START + 2.999,
+    "answers_lost": 2,
     "reason": "answer_not_recorded",
     "outcome": Outcome(
         Status.FAILED,

@@ -392,7 +392,7 @@ def test_credentials_that_are_wrong_are_not_quoted(caller_at: CallerAt, credenti
         account = accounts.load("shop")
     assert account.source is None
     assert account.problem
-    _assert_clean([repr(account), account.problem])
+    _assert_clean([repr(account), account.problem.en, account.problem.zh])
 
 
 AWS_ECHOES: dict[str, Callable[[str], bytes]] = {

@@ -31,6 +31,10 @@ ENVIRON = {
 _ATTEMPTS = {"dynamodb": 6, "events": 2, "lambda": 1, "sqs": 2, "ssm": 2}
 _PATIENT_ATTEMPTS = 8
 """How often a call is made that AWS refuses for the moment: what the service promises, once more."""
+_TOTAL = {"dynamodb": (3.0, 6.5)}
+_TOTAL_ELSE = (1.5, 8.0)
+"""Seconds after the first attempt, and where it is patient, in which another one may begin."""
+_PAUSE = {"dynamodb": 0.05}
 _SESSION_TOKEN = ENVIRON["AWS_SESSION_TOKEN"].encode()
 _HOST = re.compile(r"https://(([a-z]+)\.cn-north-1\.amazonaws\.com\.cn)")
 _INVOCATIONS = "/2015-03-31/functions/token-refresh/invocations"
@@ -287,6 +291,19 @@ def _note_attempt(*, passing: bool) -> None:
     _attempts.get().append(passing)
 
 
+class _Promise(NamedTuple):
+    """How often a call is made, within how many seconds, and the longest pause after its first attempt."""
+
+    attempts: int
+    total: float
+    pause: float
+
+
+def _promise(service: Service, *, patient: bool) -> _Promise:
+    attempts = _PATIENT_ATTEMPTS if patient else _ATTEMPTS[service]
+    return _Promise(attempts, _TOTAL.get(service, _TOTAL_ELSE)[patient], _PAUSE.get(service, 1.0))
+
+
 class WatchedCaller(Caller):
     """The service's own; every call is held against AWS's side of it.
 
@@ -315,43 +332,53 @@ class WatchedCaller(Caller):
     def call(
         self, service: Service, operation: str, action: str, *, patient: bool = False, **request: Any
     ) -> Any:
-        most = _PATIENT_ATTEMPTS if patient else _ATTEMPTS[service]
         call = super().call
         return self._watch(
-            operation, most, lambda: call(service, operation, action, patient=patient, **request)
+            operation,
+            _promise(service, patient=patient),
+            lambda: call(service, operation, action, patient=patient, **request),
         )
 
     def put_if(
         self, condition: str, action: str, *, patient: bool = False, **request: Any
     ) -> dict[str, Any] | None:
-        most = _PATIENT_ATTEMPTS if patient else _ATTEMPTS["dynamodb"]
         put_if = super().put_if
         try:
-            return self._watch("PutItem", most, lambda: put_if(condition, action, patient=patient, **request))
+            return self._watch(
+                "PutItem",
+                _promise("dynamodb", patient=patient),
+                lambda: put_if(condition, action, patient=patient, **request),
+            )
         except StorageError:
             self._given_up(request["Item"]["pk"]["S"])
             raise
 
     def invoke(self, function_name: str, payload: str, action: str) -> bytes:
         invoke = super().invoke
-        return self._watch("Invoke", _ATTEMPTS["lambda"], lambda: invoke(function_name, payload, action))
+        promise = _promise("lambda", patient=False)
+        return self._watch("Invoke", promise, lambda: invoke(function_name, payload, action))
 
-    def _watch(self, operation: str, most: int, call: Callable[[], T]) -> T:
+    def _watch(self, operation: str, promise: _Promise, call: Callable[[], T]) -> T:
         attempts: list[bool] = []
+        began = self._now()
         outer = _attempts.set(attempts)
         try:
             answer = call()
         except StorageError:
-            self._judge(operation, attempts, most, answered=False)
+            self._judge(operation, attempts, promise, self._now() - began, answered=False)
             raise
         finally:
             _attempts.reset(outer)
-        self._judge(operation, attempts, most, answered=True)
+        self._judge(operation, attempts, promise, self._now() - began, answered=True)
         return answer
 
-    def _judge(self, operation: str, attempts: list[bool], most: int, *, answered: bool) -> None:
+    def _judge(
+        self, operation: str, attempts: list[bool], promise: _Promise, elapsed: float, *, answered: bool
+    ) -> None:
         *before, in_vain = attempts
-        if not all(before) or len(attempts) > most or (in_vain and len(attempts) < most):
+        pause = min(20.0, promise.pause * 2.0 ** (len(attempts) - 1))
+        too_few = in_vain and len(attempts) < promise.attempts and elapsed + pause <= promise.total
+        if not all(before) or len(attempts) > promise.attempts or too_few:
             self._misdone(f"{operation} {len(attempts)} times")
         if in_vain and answered:
             self._misdone(f"{operation} without an answer")

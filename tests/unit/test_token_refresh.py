@@ -8,7 +8,7 @@ import pytest
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify import bootstrap
-from wechat_notify.core.outcomes import ErrorClass, outcome_from_dict
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
 from wechat_notify.telemetry import InvocationError, Telemetry
 
@@ -142,10 +142,19 @@ def test_the_account_number_of_a_scheduled_event_is_not_taken_for_an_account(ser
     assert service.lines("invocation finished")[0]["unchanged"] == 1
 
 
-@pytest.mark.parametrize("account", ["nobody", "", "Shop", "../shop"])
-def test_an_unknown_account_is_answered_as_such(service: Service, account: str) -> None:
-    assert refresh({"account": account}) == {"result": "unknown_account"}
-    assert refresh({"account": account, "rejected": None}) == {"result": "unknown_account"}
+@pytest.mark.parametrize("account", ["", "Shop", "../shop", "x" * 65])
+def test_an_impossible_account_is_told_how_names_are(service: Service, account: str) -> None:
+    for event in ({"account": account}, {"account": account, "rejected": None}):
+        assert refresh(event) == {
+            "result": "account_name",
+            "detail": "account must be 1 to 64 characters of a-z, 0-9 and -",
+        }
+    assert service.wechat.fetches == []
+
+
+def test_an_unknown_account_is_answered_as_such(service: Service) -> None:
+    assert refresh({"account": "nobody"}) == {"result": "unknown_account"}
+    assert refresh({"account": "nobody", "rejected": None}) == {"result": "unknown_account"}
     assert service.wechat.fetches == []
     assert [line["result"] for line in service.lines("invocation finished")] == ["unknown_account"] * 2
 
@@ -194,7 +203,7 @@ def test_a_token_that_could_not_be_stored_reaches_the_sender_and_the_report(
 
 
 def test_unusable_credentials_are_reported_without_their_content(service: Service) -> None:
-    service.store.broken["typo"] = "wrong: app_id"
+    service.store.broken["typo"] = Bilingual("wrong: app_id", "有误：app_id")
     (failed,) = refresh({})["failed"]
     assert (failed["account"], failed["errcode"], failed["class"]) == ("typo", None, ErrorClass.CONFIG)
     assert "wrong: app_id" in failed["hint"]["en"]
@@ -230,7 +239,36 @@ def test_neither_token_nor_secret_is_seen(service: Service, capsys: Capture) -> 
         assert hidden not in seen
 
 
-@pytest.mark.parametrize("event", [None, [], "shop", 5, {"account": 5}, {"account": ["shop"]}])
+@pytest.mark.parametrize(
+    ("event", "meant"),
+    [
+        ({"acount": "demo"}, "account"),
+        ({"Account": "demo"}, "account"),
+        ({"account": "shop", "reject": "x"}, "rejected"),
+    ],
+)
+def test_a_misspelt_field_refreshes_nobody(service: Service, event: Any, meant: str) -> None:
+    answered = refresh(event)
+    assert (answered["result"], service.wechat.fetches) == ("bad_request", [])
+    assert f"did you mean {meant}?" in answered["detail"]
+
+
+BAD_EVENTS: list[Any] = [
+    None,
+    [],
+    "shop",
+    5,
+    {"account": 5},
+    {"account": None},
+    {"account": ["shop"]},
+    {"rejected": "x"},
+    {"rejected": None},
+    {"account": "shop", "rejected": 5},
+    {"everybody": True},
+]
+
+
+@pytest.mark.parametrize("event", BAD_EVENTS)
 def test_an_event_of_another_shape_is_answered_with_what_to_send(service: Service, event: Any) -> None:
     answered = refresh(event)
     assert answered["result"] == "bad_request"

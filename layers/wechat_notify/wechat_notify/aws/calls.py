@@ -39,7 +39,9 @@ class _Api(NamedTuple):
     """How a service is spoken to.
 
     ``pause`` is the longest before the second attempt, doubled each time; at least so much of it as
-    ``pause_least`` says. What a sender's calls take at worst is reckoned with in ``core.delivery``.
+    ``pause_least`` says. No attempt begins more than ``total`` seconds after the first one, or
+    ``patient_total``: with a silent server the timeouts add up. What a sender's calls take at worst is
+    reckoned with in ``core.delivery``.
     """
 
     endpoint: str
@@ -49,6 +51,8 @@ class _Api(NamedTuple):
     attempts: int
     pause: float = 1.0
     pause_least: float = 0.0
+    total: float = 1.5
+    patient_total: float = 8.0
     answer_bytes_most: int = 2**20
 
 
@@ -63,6 +67,8 @@ _APIS: dict[Service, _Api] = {
         6,
         0.05,
         pause_least=0.8,
+        total=3.0,
+        patient_total=6.5,
         answer_bytes_most=17 * 2**20,
     ),
     "events": _Api("EVENTBRIDGE", "AWSEvents.", _JSON_1, 2.0, 2),
@@ -330,14 +336,17 @@ class Caller:
         except _UnableError as error:
             return _Refusal(str(error))
         api = _APIS[service]
-        attempts = _PATIENT_ATTEMPTS if patient else api.attempts
-        number = 1
+        attempts, total = (_PATIENT_ATTEMPTS, api.patient_total) if patient else (api.attempts, api.total)
+        number, began = 1, self._now()
         while True:
             said = self._attempt(endpoint, request)
             if not isinstance(said, _Refusal) or not said.passing or number == attempts:
                 return said
             most = min(_PAUSE_MOST, api.pause * 2 ** (number - 1))
-            self._sleep(self._jitter(api.pause_least * most, most))
+            pause = self._jitter(api.pause_least * most, most)
+            if self._now() - began + pause > total:
+                return said
+            self._sleep(pause)
             number += 1
 
     def _attempt(self, endpoint: _Endpoint, request: _Request) -> _Reply | _Refusal:

@@ -23,16 +23,17 @@ class EventBus:
     def publish(self, notices: Sequence[Notice]) -> int:
         """Put events on the bus; how many could not be, and never an error.
 
-        What they tell has happened already, and no message may fail for want of an event.
+        What they tell has happened already, and no message may fail for want of an event. Where the bus does
+        not answer, the rest is not tried: a function has only so much time left after its last message.
         """
-        failed = 0
+        published = 0
         for batch in chunks(map(self._entry, notices), _size):
             try:
                 answer = self._aws.call("events", "PutEvents", "publish the events", Entries=batch)
             except StorageError:
-                answer = {}
-            failed += len(batch) - sum("EventId" in entry for entry in answer.get("Entries", []))
-        return failed
+                break
+            published += sum("EventId" in entry for entry in answer.get("Entries", []))
+        return len(notices) - published
 
     def _entry(self, notice: Notice) -> dict[str, Any]:
         return {

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from wechat_notify.aws.calls import Caller
-from wechat_notify.core.envelope import is_account_name
-from wechat_notify.core.outcomes import StorageError, UnknownAccountError
+from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
+from wechat_notify.core.outcomes import Bilingual, StorageError, UnknownAccountError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
 _CREDENTIALS = "credentials"
@@ -124,17 +124,22 @@ class Accounts:
         return self._aws.call("ssm", operation, action, patient=True, WithDecryption=True, **request)
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
-        source, problem = None, None
+        source: TokenSource | None = None
+        problem: Bilingual | None = None
         if not is_account_name(account):
-            problem = "the account's name has characters other than a-z, 0-9 and -"
+            problem = Bilingual(f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}")
         else:
             try:
                 source = self._source(AppCredentials.model_validate_json(values[_CREDENTIALS]))
             except ValidationError as error:
                 # Only our own names, never what stands there: a secret may be in any wrong place.
                 wrong = {str(details["loc"][0]) if details["loc"] else "JSON" for details in error.errors()}
-                fields = sorted(wrong & {"JSON", *AppCredentials.model_fields}) or ["an unknown field"]
-                problem = f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {", ".join(fields)}'
+                fields = ", ".join(sorted(wrong & {"JSON", *AppCredentials.model_fields}))
+                form = '{"type": "app", "app_id", "app_secret"}'
+                problem = Bilingual(
+                    f"must be {form}; wrong: {fields or 'an unknown field'}",
+                    f"必须是 {form}；有误：{fields or '未知字段'}",
+                )
         token = _token(values[_ACCESS_TOKEN]) if _ACCESS_TOKEN in values else None
         return Account(account, source, token, problem)
 

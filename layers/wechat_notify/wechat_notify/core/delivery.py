@@ -9,27 +9,33 @@ from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome, TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.tokens import LONGEST_LOCK, AccessToken, AccessTokens
 
-REJECTED_TOKEN = frozenset({40001, 40014, 42001})
+REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
 _ATTEMPTS_MOST = 3
 """With the token at hand, with the one in the store, with a new one."""
-_PATIENCE = 12.0
+# What follows is added up by a test from the limits of the clients themselves.
+_PATIENCE = 6.0
 """Seconds for which a busy refresher is waited for, where there is the time."""
-_LAST_QUESTION = 19.0
+_LAST_QUESTION = 15.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
 _TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
 TIME_FOR_A_POST = 13.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""
-_TIME_FOR_THE_LEDGER = 7.0
-"""Seconds that are kept for writing down what came of it: as long as an outage of the table is waited out."""
+_TIME_FOR_THE_LEDGER = 10.0
+"""Seconds that writing down what came of it may take at worst: a silent table is waited out for six."""
 TIME_FOR_AN_ATTEMPT = TIME_FOR_A_POST + _TIME_FOR_THE_LEDGER
-"""Seconds that must be left where a message is claimed."""
+"""Seconds that must be left where a claimed message goes out."""
+TIME_FOR_A_CLAIM = TIME_FOR_AN_ATTEMPT + 1.0
+"""Seconds that must be left where a message is claimed; a claim that takes longer is given back."""
 _TIME_FOR_A_QUESTION = _LAST_QUESTION + _TIME_FOR_THE_LEDGER
 """Seconds that must be left where a claimed message asks for another token."""
-TIME_FOR_A_MESSAGE = LONGEST_LOCK + _TIME_FOR_A_TOKEN + TIME_FOR_AN_ATTEMPT
-"""Seconds that must be left where messages are sent side by side, for another one to be started."""
+TIME_FOR_EVENTS = 6.0
+"""Seconds that publishing a batch's events may take at worst."""
+TIME_FOR_A_MESSAGE = LONGEST_LOCK + _TIME_FOR_A_TOKEN + TIME_FOR_A_CLAIM + TIME_FOR_EVENTS
+"""Seconds that must be left where messages are sent side by side, for another one to be started. A function
+that is stopped later, while it holds a circuit or hands a message out again, leaves nothing in doubt."""
 
 
 class MessageApi(Protocol):
@@ -77,10 +83,15 @@ class Sender:
         TokenUnavailableError
             There is no token to be had.
         """
-        return self._tokens.get(account, _patience(seconds_left, TIME_FOR_AN_ATTEMPT))
+        return self._tokens.get(account, _patience(seconds_left, TIME_FOR_A_CLAIM))
 
     def send(
-        self, account: str, message: Message, token: AccessToken, seconds_left: Callable[[], float]
+        self,
+        account: str,
+        message: Message,
+        token: AccessToken,
+        seconds_left: Callable[[], float],
+        expired: Callable[[], bool] = lambda: False,
     ) -> Delivery:
         """Send the message now; a rejected token is replaced and the message repeated once.
 
@@ -97,6 +108,8 @@ class Sender:
             The token to begin with.
         seconds_left : Callable
             Seconds until the function is stopped; nothing is begun that could outlast them.
+        expired : Callable
+            Whether the message is not to be sent any more: asked again when a token was waited for.
         """
         attempts, seconds, began = 0, 0.0, self._now()
         while True:
@@ -119,7 +132,7 @@ class Sender:
             except TokenUnavailableError as error:
                 outcome = error.outcome._replace(unattempted=True)
                 break
-            if seconds_left() < TIME_FOR_AN_ATTEMPT:
+            if seconds_left() < TIME_FOR_AN_ATTEMPT or expired():
                 break
         return Delivery(outcome, attempts, seconds)
 

@@ -48,13 +48,16 @@ _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
-LONGEST_LOCK = 8.0
-"""Seconds for which a thread waits while another one gets the account's token."""
+LONGEST_LOCK = 5.0
+"""Seconds for which a thread without a token waits while another one gets the account's."""
+_MAX_CACHED = 10_000
+"""Accounts whose tokens are remembered: any name can stand in a message of the queue."""
 _IN_VAIN_FOR = 5.0
 """Seconds for which WeChat is not asked again about a token that it hands out and rejects."""
 _CONCURRENT_ACCOUNTS = 16
-_TIME_FOR_A_REFRESH = 30.0
-"""Seconds that one account may take: two calls to WeChat, and writes that SSM throttles."""
+TIME_FOR_A_REFRESH = 58.0
+"""Seconds that one account may take at worst: two calls to WeChat, a write before and one after the second
+that SSM throttles, and the events at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Account:
     name: str
     source: TokenSource | None
     token: AccessToken | None = None
-    problem: str | None = None
+    problem: Bilingual | None = None
 
 
 class AccountStore(Protocol):
@@ -161,8 +164,13 @@ class _Cached:
 
     def fresh(self, now: float) -> AccessToken | None:
         """The token, where it can be used and need not be read again."""
+        token = self.usable(now)
+        return token if token and now < self.fresh_until else None
+
+    def usable(self, now: float) -> AccessToken | None:
+        """The token, where it can be used."""
         token = self.token  # once: without the lock it may be gone a moment later
-        return token if token and now < self.fresh_until and token.usable(now) else None
+        return token if token and token.usable(now) else None
 
 
 class AccessTokens:
@@ -206,17 +214,30 @@ class AccessTokens:
         token = known.fresh(self._now()) if known else None
         if token:
             return token
-        with self._locked(account) as cached:
-            now = self._now()
-            if token := cached.fresh(now):  # another thread was here first
-                return token
-            try:
+        good = known.usable(self._now()) if known else None
+        try:
+            # While one thread reads the token again, the others go on with the one that is good.
+            with self._locked(account, 0.0 if good else None) as cached:
+                if token := cached.fresh(self._now()):  # another thread was here first
+                    return token
+                if good:
+                    return self._read_again(account, cached, good, patience)
                 return self._usable(account, cached, None, patience)
-            except TokenUnavailableError:
-                # A store that is down for a moment does not stop a sender whose token is good.
-                if cached.token and cached.token.usable(now):
-                    return self._keep(cached, cached.token)
-                raise
+        except TokenUnavailableError:
+            if good:
+                return good
+            raise
+
+    def _read_again(self, account: str, cached: _Cached, good: AccessToken, patience: float) -> AccessToken:
+        """The newer of a good token and the stored one; a store that is slow or down changes nothing."""
+        try:
+            stored = self._reader.read(account)
+        except StorageError:
+            return self._keep(cached, good)
+        if stored is None:  # the account may have been removed
+            return self._usable(account, cached, None, patience)
+        is_newer = stored.usable(self._now()) and stored.obtained_at >= good.obtained_at
+        return self._keep(cached, stored if is_newer else good)
 
     def replace(self, account: str, rejected: AccessToken, patience: float) -> AccessToken:
         """Another token than the one that WeChat just rejected; waits and raises as ``get`` does."""
@@ -244,15 +265,24 @@ class AccessTokens:
         return True
 
     @contextmanager
-    def _locked(self, account: str) -> Iterator[_Cached]:
+    def _locked(self, account: str, timeout: float | None = None) -> Iterator[_Cached]:
         """The account's entry, for one thread at a time: the others find there what the first one got."""
-        cached = self._cache.get(account) or self._cache.setdefault(account, _Cached())
-        if not cached.lock.acquire(timeout=LONGEST_LOCK):
+        cached = self._cache.get(account) or self._new(account)
+        if not cached.lock.acquire(timeout=LONGEST_LOCK if timeout is None else timeout):
             raise TokenUnavailableError(_BUSY)
         try:
             yield cached
         finally:
             cached.lock.release()
+
+    def _new(self, account: str) -> _Cached:
+        """An account's entry; where there are too many, those without a token go, then the oldest."""
+        if len(self._cache) >= _MAX_CACHED:
+            known = list(self._cache.items())
+            gone = [name for name, cached in known if cached.token is None]
+            for name in gone or [name for name, _ in known[: _MAX_CACHED // 2]]:
+                self._cache.pop(name, None)
+        return self._cache.setdefault(account, _Cached())
 
     def _usable(self, account: str, cached: _Cached, digest: str | None, patience: float) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
@@ -337,7 +367,7 @@ class TokenRefresher:
         """
 
         def renew(account: Account) -> Refreshed:
-            if seconds_left() < _TIME_FOR_A_REFRESH:
+            if seconds_left() < TIME_FOR_A_REFRESH:
                 return Refreshed(account.name, failure=_NO_TIME)
             try:
                 return self._renew(account)
@@ -463,11 +493,12 @@ def _unavailable(
     )
 
 
-def _unusable_credentials(problem: str | None) -> Outcome:
+def _unusable_credentials(problem: Bilingual | None) -> Outcome:
+    assert problem  # noqa: S101 - an account without a source has one
     return _unavailable(
         ErrorClass.CONFIG,
-        f"The account's credentials parameter cannot be used: {problem}.",
-        f"该账号的凭证参数无法使用：{problem}。",
+        f"The account's credentials parameter cannot be used: {problem.en}.",
+        f"该账号的凭证参数无法使用：{problem.zh}。",
         retryable=False,
         holds=Holds.ACCOUNT,
     )
