@@ -170,6 +170,7 @@ def answer(errcode: int, errmsg: str | None = None, **fields: Any) -> Outcome:
         "retry_after": retry_after,
         "repeats": _REPEATS.get(errcode),
         "holds": _HOLDS.get(errcode),
+        "until_reset": errcode == 45009,
         **fields,
     }
     return outcome._replace(**fields)
@@ -177,14 +178,22 @@ def answer(errcode: int, errmsg: str | None = None, **fields: Any) -> Outcome:
 
 def lost() -> Outcome:
     """What a send comes to when the answer never arrives."""
-    hint = Bilingual("WeChat's answer was lost (ReadTimeout).", "未收到微信的应答（ReadTimeout）。")
-    return Outcome(Status.UNKNOWN, ErrorClass.UNKNOWN, hint)
+    hint = Bilingual("WeChat's answer was lost (ReadTimeout).", "未收到微信的应答（读取超时）。")
+    return Outcome(Status.UNKNOWN, ErrorClass.UNKNOWN, hint, cause="ReadTimeout")
 
 
 def unreachable() -> Outcome:
     """What a send or a token call comes to when no connection can be made."""
-    hint = Bilingual("WeChat could not be reached (ConnectTimeout).", "无法连接微信（ConnectTimeout）。")
-    return Outcome(Status.FAILED, ErrorClass.TRANSIENT, hint, retryable=True, retry_after=2.0)
+    hint = Bilingual("WeChat could not be reached (ConnectTimeout).", "无法连接微信（连接超时）。")
+    return Outcome(
+        Status.FAILED,
+        ErrorClass.TRANSIENT,
+        hint,
+        retryable=True,
+        retry_after=2.0,
+        unattempted=True,
+        cause="ConnectTimeout",
+    )
 
 
 def misdirected() -> Outcome:
@@ -328,7 +337,7 @@ class FakeParameterStore:
 
     def __init__(self) -> None:
         self.sources: dict[str, TokenSource] = {}
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, Bilingual] = {}
         self.tokens: dict[str, AccessToken] = {}
         self.failing: dict[str, str] = {}
         self.reads: list[str] = []

@@ -28,13 +28,15 @@ class HandedOver:
     warnings: Sequence[Violation] = ()
     keyed: bool = False
 
-    def answer(self, dispatched: Dispatched) -> Response:
+    def answer(self, dispatched: Dispatched) -> Response:  # noqa: PLR0911 - one for each turn
         """The answer to the message, whether this call or an earlier one gave it its state."""
         match dispatched.turn:
             case Turn.IN_FLIGHT:
                 return problems.in_flight(**self._names)
             case Turn.OTHER_BODY:
                 return problems.key_reused(**self._names)
+            case Turn.ACCEPTED:
+                return self._queued()
             case Turn.STANDING if dispatched.entry:
                 response = self._standing(dispatched, dispatched.entry)
                 if dispatched.changed:
@@ -46,20 +48,18 @@ class HandedOver:
             dispatched.repeatable or outcome.status is not Status.UNKNOWN
         ):
             # An earlier copy's answer is lost, whatever became of this one.
-            return self._lost(repeatable=dispatched.repeatable and self.keyed)
+            return self._lost(dispatched)
         return self._attempted(outcome, dispatched.entry)
 
     def _standing(self, dispatched: Dispatched, entry: Entry) -> Response:
         """The answer that the message's entry gives."""
         match entry.status:
             case Status.QUEUED:
-                location = f"/v1/accounts/{entry.account}/messages/{quote(entry.id, safe='')}"
-                headers = {"Location": location, "Preference-Applied": "respond-async"}
-                return Response(202, self._accepted(Status.QUEUED), headers)
+                return self._queued()
             case Status.EXPIRED | Status.CANCELLED:
                 return problems.gone(entry.status, **self._names)
             case Status.UNKNOWN:
-                return self._lost(repeatable=dispatched.repeatable and self.keyed)
+                return self._lost(dispatched)
         if entry.outcome is None:
             return problems.refused_before(reason=entry.reason, **self._names)
         return self._attempted(entry.outcome, entry)
@@ -74,9 +74,17 @@ class HandedOver:
         wechat = dict(zip(names, (outcome.errcode, outcome.errmsg), strict=True))
         return Response(200, self._accepted(Status.SENT, wechat=_given(**wechat, msgid=outcome.msgid)))
 
-    def _lost(self, *, repeatable: bool) -> Response:
+    def _queued(self) -> Response:
+        location = f"/v1/accounts/{self.request.account}/messages/{quote(self.request.id, safe='')}"
+        headers = {"Location": location, "Preference-Applied": "respond-async"}
+        return Response(202, self._accepted(Status.QUEUED), headers)
+
+    def _lost(self, dispatched: Dispatched) -> Response:
         return problems.answer_lost(
-            repeatable=repeatable, cloud_call=self.message.cloud_call, kind=self.message.kind, **self._names
+            repeat_in=dispatched.again_in if dispatched.repeatable and self.keyed else None,
+            cloud_call=self.message.cloud_call,
+            kind=self.message.kind,
+            **self._names,
         )
 
     def _accepted(self, status: Status, **more: Any) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from wechat_notify.core.envelope import (
 from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
+    AccountNameError,
     BodyTooLargeError,
     MediaTypeError,
     StartedError,
     Status,
-    UnknownAccountError,
     UnknownMessageError,
 )
 
@@ -44,7 +44,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 response = problems.refusal(error)
                 line.update(reason=error.reason)
                 if method == "POST":
-                    account = _account(event)
+                    given = event["pathParameters"]["account"]
+                    account = given if is_account_name(given) else None
                     bootstrap.telemetry().refused(error.reason, account=account, detail=str(error)[:500])
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
@@ -56,8 +57,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     given = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     account = _account(event)
-    if account is None:
-        raise UnknownAccountError
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.message_id()()
     value = parse_json(_content(event, given))
@@ -110,16 +109,18 @@ _METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {
 }
 
 
-def _account(event: dict[str, Any]) -> str | None:
-    """The account in the path, None where no account may have such a name."""
-    account = event["pathParameters"]["account"]
-    return account if is_account_name(account) else None
+def _account(event: dict[str, Any]) -> str:
+    """The account in the path; raises ``AccountNameError``."""
+    account: str = event["pathParameters"]["account"]
+    if not is_account_name(account):
+        raise AccountNameError
+    return account
 
 
 def _message(event: dict[str, Any]) -> tuple[str, str]:
     """The account and the id in the path."""
     account, message_id = _account(event), event["pathParameters"]["id"]
-    if account is None or not is_message_id(message_id):
+    if not is_message_id(message_id):
         raise UnknownMessageError
     return account, message_id
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from wechat_notify.core.envelope import BODY_BYTES_MOST
 from wechat_notify.core.outcomes import (
+    AccountNameError,
     Bilingual,
     BodyTooLargeError,
     ErrorClass,
@@ -30,6 +31,7 @@ _STATUS = {
     ErrorClass.RECIPIENT: 422,
     ErrorClass.REQUEST: 422,
     ErrorClass.TEMPLATE: 422,
+    ErrorClass.DUPLICATE: 422,
     ErrorClass.RATE_LIMIT: 429,
     ErrorClass.QUOTA: 429,
     ErrorClass.TRANSIENT: 503,
@@ -93,9 +95,14 @@ def not_sent(outcome: Outcome, *, cloud_call: bool, **more: Any) -> Response:
     )
 
 
-def answer_lost(*, repeatable: bool, cloud_call: bool, **more: Any) -> Response:
-    """A message of which no more is known than that it may have been sent."""
-    return not_sent(_LOST_BUT_REPEATABLE if repeatable else _LOST, cloud_call=cloud_call, **more)
+def answer_lost(*, repeat_in: float | None, cloud_call: bool, **more: Any) -> Response:
+    """A message of which no more is known than that it may have been sent.
+
+    ``repeat_in`` is in how many seconds it may be repeated, None where it may not.
+    """
+    if repeat_in is None:
+        return not_sent(_LOST, cloud_call=cloud_call, **more)
+    return not_sent(_LOST_BUT_REPEATABLE._replace(retry_after=repeat_in), cloud_call=cloud_call, **more)
 
 
 def in_flight(**more: Any) -> Response:
@@ -169,6 +176,15 @@ def _problem(
 
 _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     MalformedBodyError: (400, Bilingual("The body cannot be read.", "请求体无法解析。")),
+    AccountNameError: (
+        404,
+        Bilingual(
+            "No account can have this name: it is 1 to 64 characters of a-z, 0-9 and -. Credentials that are "
+            "stored under another name are never used.",
+            "账号名不合法：必须为 1 到 64 个字符，只能含小写字母 a-z、数字和 -；"
+            "存储在其他名称下的凭证不会被使用。",
+        ),
+    ),
     UnknownAccountError: (
         404,
         Bilingual(
@@ -265,7 +281,6 @@ _LOST_BUT_REPEATABLE = Outcome(
         "微信会去重，或该消息要求至少一次送达。",
     ),
     retryable=True,
-    retry_after=_COME_AGAIN,
 )
 INTERNAL_ERROR = _problem(
     500,

@@ -8,7 +8,6 @@ from typing import Any
 
 from wechat_notify import bootstrap
 from wechat_notify.core.batches import Disposition, Handled, Record
-from wechat_notify.core.envelope import is_account_name
 from wechat_notify.telemetry import Telemetry
 
 
@@ -51,14 +50,14 @@ def _status(item: Handled) -> str:
 
 def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], str]) -> None:
     fields: dict[str, Any] = {
-        "message_id": item.request.id if item.request else item.record.message_id,
+        "message_id": item.request.id if item.request else item.message_id or item.record.message_id,
         "correlation_id": item.record.message_id,
         "receive_count": item.record.receive_count,
         "disposition": item.disposition.value,
         "detail": item.detail,
     }
     if item.refusal:
-        account = item.request.account if item.request and is_account_name(item.request.account) else None
+        account = item.request.account if item.request else None
         errors = [violation.for_log() for violation in item.violations]
         telemetry.refused(
             item.refusal,

@@ -14,8 +14,7 @@ from tests.chaos.run import RESET, History
 from tests.chaos.service import Lambda
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
-from wechat_notify.core.dispatch import EXHAUSTED
-from wechat_notify.core.ledger import Entry, canonical
+from wechat_notify.core.ledger import EXHAUSTED, Entry, canonical
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.tokens import BEIJING, FORCED_A_DAY
 

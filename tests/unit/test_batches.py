@@ -23,13 +23,14 @@ from tests.fakes import (
     break_down,
     highest,
     lost,
+    message,
     misdirected,
     unreachable,
 )
 from wechat_notify.core import batches
 from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
 from wechat_notify.core.dispatch import GIVE_UP_AFTER, Turn
-from wechat_notify.core.envelope import parse_queue_body
+from wechat_notify.core.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import KINDS, Message
 from wechat_notify.core.outcomes import Later, Outcome, Status, StorageError
@@ -82,32 +83,77 @@ def test_a_message_that_was_sent_is_finished(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "reason", "recorded"),
+    ("given", "reason"),
     [
-        ({"account": "nobody"}, "unknown_account", True),
-        ({"account": "Shop"}, "unknown_account", False),
-        ({"account": "../shop"}, "unknown_account", False),
-        ({"message": body(data="text")}, "invalid_message", True),
-        ({"message": body() | {"kind": "mass_send"}}, "invalid_message", True),
-        ({"message": body(delivery="exactly_once")}, "invalid_message", True),
-        ({"message": body(expires_at="tomorrow")}, "invalid_message", True),
-        ({"message": []}, "invalid_message", True),
-        ({"message": None}, "invalid_message", True),
+        ({"account": "nobody"}, "unknown_account"),
+        ({"id": "order-1", "expires_at": "tomorrow"}, "invalid_request"),
+        ({"id": "order-1", "expire": "2026-03-01T15:00:00Z"}, "invalid_request"),
+        ({"id": "order-1", "message": None, "delivery": True}, "invalid_request"),
+        ({"message": body(data="text")}, "invalid_message"),
+        ({"message": body() | {"kind": "mass_send"}}, "invalid_message"),
+        ({"message": body(delivery="exactly_once")}, "invalid_message"),
+        ({"message": body(expires_at="tomorrow")}, "invalid_message"),
+        ({"message": []}, "invalid_message"),
+        ({"message": None}, "invalid_message"),
     ],
 )
 def test_what_cannot_be_sent_is_finished_and_recorded_as_failed_without_an_attempt(
-    service: Service, given: dict[str, Any], reason: str, *, recorded: bool
+    service: Service, given: dict[str, Any], reason: str
 ) -> None:
     item = lone(service, **given)
     assert (item.disposition, item.refusal) == (FINISHED, reason)
     assert (service.wechat.attempts, service.dead_letters.bodies) == ([], [])
-    assert (len(item.violations) > 0) == (reason == "invalid_message")
-    assert (item.dispatched is not None) == recorded
-    if recorded:
-        kept = entry(service, account=given.get("account", "shop"))
-        assert (kept.status, kept.reason, kept.attempts) == (Status.FAILED, reason, 0)
-        assert item.dispatched is not None
-        assert [notice.detail_type for notice in item.dispatched.notices] == ["message.failed"]
+    assert (len(item.violations) > 0) == (reason != "unknown_account")
+    kept = entry(service, given.get("id", "m1"), given.get("account", "shop"))
+    assert (kept.status, kept.reason, kept.attempts) == (Status.FAILED, reason, 0)
+    assert item.dispatched is not None
+    (notice,) = item.dispatched.notices
+    assert notice.detail_type == "message.failed"
+
+
+def test_a_refusal_tells_its_producer_the_rules(service: Service) -> None:
+    long = body(tousr="x", data={"thing1": {"value": "礼" * 21}})
+    item = lone(service, message=long)
+    assert item.dispatched is not None
+    hint: Any = item.dispatched.notices[0].detail["hint"]
+    assert "data.thing1.value must be at most 20 characters" in hint["en"]
+    assert "tousr is not a field of this message: did you mean touser?" in hint["en"]
+    assert "data.thing1.value 不能超过 20 个字符" in hint["zh"]
+    assert "data.thing1.value: max_length 20" in [violation.for_log() for violation in item.violations]
+
+
+@pytest.mark.parametrize("account", ["Shop", "../shop", "x" * 65, ""])
+def test_an_account_that_cannot_exist_ends_in_a_dead_letter(service: Service, account: str) -> None:
+    item = lone(service, account=account, id="order-1")
+    assert (item.disposition, item.refusal, item.dispatched) == (DEAD_LETTER, "invalid_request", None)
+    assert service.ledger_store.entries == {}
+    assert service.dead_letters.attributes == [
+        {
+            "reason": "account must be 1 to 64 characters of a-z, 0-9 and -.",
+            "message_id": "m1",
+            "id": "order-1",
+        }
+    ]
+
+
+def test_a_corrected_row_under_the_same_id_is_sent(service: Service) -> None:
+    lone(service, id="row-1", message=body(touser=""))
+    lone(service, id="row-1", message=body(), expires_at="tomorrow")
+    item = lone(service, id="row-1")
+    assert status(item) is Status.SENT
+    assert entry(service, "row-1").status is Status.SENT
+    late = lone(service, id="row-1", message=body(touser=""))  # a copy of the wrong one
+    assert (late.disposition, entry(service, "row-1").status) == (FINISHED, Status.SENT)
+
+
+def test_a_changed_log_key_drops_nothing(service: Service) -> None:
+    """A message was accepted under one key, and is taken from the queue under another."""
+    text = body()
+    accepted = service.dispatcher.accept(SendRequest("order-1", "shop", text), message())
+    assert accepted.status is Status.QUEUED
+    service.ledger._keyed_hash = lambda text: f"another key {text}"
+    item = handle(service, Record("m1", "receipt-1", service.queue.bodies[0], 1))["m1"]
+    assert status(item) is Status.SENT
 
 
 def test_what_cannot_be_sent_comes_again_where_that_cannot_be_recorded(service: Service) -> None:
@@ -200,7 +246,8 @@ def test_a_body_that_cannot_be_read_goes_to_the_dead_letters_as_it_stands(
     service: Service, text: str
 ) -> None:
     item = handle(service, Record("m1", "receipt-1", text, 1))["m1"]
-    assert (item.disposition, item.refusal, item.error) == (DEAD_LETTER, "malformed_body", None)
+    assert (item.disposition, item.error) == (DEAD_LETTER, None)
+    assert item.refusal in {"malformed_body", "invalid_request"}
     assert service.dead_letters.bodies == [text]
     assert service.dead_letters.attributes == [{"reason": str(item.detail), "message_id": "m1"}]
 
@@ -332,14 +379,14 @@ def test_a_lost_answer_that_wechat_deduplicates_comes_again_under_the_same_id(
     given = {"client_msg_id": client_msg_id} if client_msg_id else {}
     message = body("template", **given)
     assert lone(service, message=message).disposition is RETURNED
-    assert service.queue.handed_out_again == {"receipt-1": 0.0}
+    assert service.queue.handed_out_again == {"receipt-1": 10.0}
     item = lone(service, message=message, receive_count=2)
     assert (item.disposition, status(item)) == (FINISHED, Status.SENT)
     sent = [message.model_dump()["client_msg_id"] for message, _ in service.wechat.attempts]
     assert sent == [client_msg_id or "m1"] * 2
 
 
-@pytest.mark.parametrize(("seconds_left", "attempts"), [(58.9, 0), (59.0, 1)])
+@pytest.mark.parametrize(("seconds_left", "attempts"), [(55.9, 0), (56.0, 1)])
 def test_no_message_is_started_that_could_be_cut_off(
     service: Service, seconds_left: float, attempts: int
 ) -> None:
@@ -423,7 +470,7 @@ def test_what_nobody_foresaw_returns_one_message_and_loses_no_other(
 
 
 @pytest.mark.parametrize("given", [{"account": "nobody"}, {"message": None}])
-@pytest.mark.parametrize(("receive_count", "most"), [(1, RETURNED), (5, RETURNED)])
+@pytest.mark.parametrize(("receive_count", "most"), [(1, RETURNED), (4, RETURNED), (5, DEAD_LETTER)])
 def test_what_nobody_foresaw_of_a_refusal_stops_no_other(
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
@@ -435,6 +482,8 @@ def test_what_nobody_foresaw_of_a_refusal_stops_no_other(
     handled = handle(service, record(1, receive_count=receive_count, **given), record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [most, FINISHED]
     assert isinstance(handled["m1"].error, RuntimeError)
+    # What the ledger cannot take is given up all the same, as it stands.
+    assert len(service.dead_letters.bodies) == (most is DEAD_LETTER)
 
 
 def test_a_body_that_breaks_the_reader_returns_alone(
@@ -826,7 +875,7 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
     if "put" in failing:
         assert service.wechat.attempts == []
     assert attempts == len(service.wechat.attempts)
-    unreadable = [item for item in handled.values() if item.refusal == "malformed_body"]
+    unreadable = [item for item in handled.values() if item.refusal and item.request is None]
     assert len(service.dead_letters.bodies) == (0 if "dead_letters" in failing else len(unreadable))
 
 

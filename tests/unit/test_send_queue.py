@@ -201,7 +201,7 @@ def test_what_can_never_be_sent_is_finished_counted_and_logged(service: Service,
     assert {name: line["reason"] for name, line in refused.items()} == {
         "invalid": "invalid_message",
         "unknown": "unknown_account",
-        "bad-name": "unknown_account",
+        "bad-name": "invalid_request",
     }
     assert refused["invalid"]["errors"] == ["data: object"]
     assert refused["unknown"]["account"] == "nobody"
@@ -210,12 +210,13 @@ def test_what_can_never_be_sent_is_finished_counted_and_logged(service: Service,
     assert (expired["message_id"], expired["status"], expired["level"]) == ("expired", "expired", "WARNING")
     found = metrics(capsys.readouterr().out)
     assert {m.dimensions.get("reason"): m.value for m in found if m.name == "MessagesRefused"} == {
-        None: 2,
+        None: 1,
         "invalid_message": 1,
-        "unknown_account": 2,
+        "unknown_account": 1,
+        "invalid_request": 1,
     }
     assert [m.dimensions for m in found if m.name == "MessagesExpired"] == [{}, {"kind": "subscription"}]
-    assert service.dead_letters.bodies == []
+    assert [attributes["id"] for attributes in service.dead_letters.attributes] == ["bad-name"]
     states = {key: (e.status, e.reason, e.attempts) for (_, key), e in service.ledger_store.entries.items()}
     assert states == {
         "invalid": ("failed", "invalid_message", 0),
@@ -399,7 +400,7 @@ FROM_THE_QUEUE = {
     "unknown": ("unknown", False, 0, "INFO"),
     "expired": ("expired", False, 0, "INFO"),
     "cancelled": ("cancelled", False, 0, "INFO"),
-    "refused": ("failed", False, 0, "INFO"),
+    "refused": SENT_NOW,
     "other_body": ("sent", False, 0, "WARNING"),
 }
 
@@ -610,7 +611,7 @@ def test_what_went_well_is_a_line_for_debugging_only(service: Service) -> None:
     *told, finished = service.lines()
     assert sorted(line["message_id"] for line in told) == ["bad-name", "expired", "invalid", "unknown"]
     assert {line["level"] for line in told} == {"WARNING"}
-    assert finished["statuses"] == {"failed": 2, "finished": 1, "expired": 1, "sent": 1}
+    assert finished["statuses"] == {"failed": 2, "dead_letter": 1, "expired": 1, "sent": 1}
 
 
 def test_a_held_message_is_a_line_for_debugging_only(service: Service) -> None:
@@ -808,7 +809,7 @@ def test_neither_openid_nor_token_nor_secret_is_seen(service: Service, capsys: C
     seen = json.dumps(said) + attributes + kept + notices + service.log.getvalue() + capsys.readouterr().out
     assert len(service.lines("message attempted")) >= 7
     assert len(service.bus.notices) >= 4
-    assert (len(service.dead_letters.attributes), len(service.queue.attributes)) == (2, 1)
+    assert (len(service.dead_letters.attributes), len(service.queue.attributes)) == (4, 1)
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
     assert service.openid_hash(OPENID) in kept

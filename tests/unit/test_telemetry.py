@@ -201,7 +201,7 @@ TURNS: dict[str, tuple[Dispatched, str, dict[str, list[Any]]]] = {
     ),
     "no token, over HTTP": (
         Dispatched(
-            Turn.ATTEMPTED,
+            Turn.NO_TOKEN,
             Status.FAILED,
             delivery=Delivery(answer(40125), 0, 0.0),
             outcome=answer(40125),
@@ -211,7 +211,7 @@ TURNS: dict[str, tuple[Dispatched, str, dict[str, list[Any]]]] = {
     ),
     "no token, from the queue": (
         Dispatched(
-            Turn.ATTEMPTED,
+            Turn.NO_TOKEN,
             Status.QUEUED,
             entry(Status.QUEUED, attempts=0),
             delivery=Delivery(answer(40125), 0, 0.0),

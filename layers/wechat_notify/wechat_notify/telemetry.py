@@ -145,7 +145,7 @@ class Telemetry:
             "turn": dispatched.turn.name.lower(),
             "status": dispatched.status.value,
             "reason": entry and entry.reason,
-            "attempts": delivery and delivery.attempts,
+            "attempts": entry and entry.attempts,
             "wechat_ms": delivery and round(delivery.seconds * 1000, 1),
             "warnings": [warning.for_log() for warning in warnings],
             **fields,
@@ -153,6 +153,7 @@ class Telemetry:
         if outcome:
             said |= {
                 "class": outcome.error_class.value,
+                "cause": outcome.cause,
                 "errcode": outcome.errcode,
                 "errmsg": outcome.errmsg,
                 "rid": outcome.rid,
@@ -164,7 +165,7 @@ class Telemetry:
         if alone and level in {"debug", "info"}:
             self._line.update(said)
             return
-        attempted = dispatched.turn is Turn.ATTEMPTED
+        attempted = delivery and delivery.attempts
         text = "message attempted" if attempted else "message not attempted"
         getattr(self.logger, level)(text, extra=said)
 
@@ -186,7 +187,7 @@ class Telemetry:
         elif dispatched.turn is Turn.HELD:
             self._counts["MessagesHeld", by_account] += 1
         elif entry and not dispatched.changed:  # the call that gave it its state has counted it
-            if dispatched.turn is not Turn.ATTEMPTED:
+            if dispatched.turn not in {Turn.ATTEMPTED, Turn.NO_TOKEN}:
                 self._counts["MessagesStanding", (("turn", dispatched.turn.name.lower()),)] += 1
         elif dispatched.status is Status.FAILED:
             error_class = outcome.error_class.value if outcome else "none"
@@ -322,7 +323,7 @@ def _level(dispatched: Dispatched, warnings: Sequence[Violation]) -> _Level:
         case Turn.ATTEMPTED if dispatched.status is Status.SENT:
             # Its entry tells the same, but for the warnings.
             return "debug" if dispatched.changed and not warnings else "info"
-        case Turn.ATTEMPTED | Turn.OTHER_BODY | Turn.NO_TIME:
+        case Turn.ATTEMPTED | Turn.NO_TOKEN | Turn.OTHER_BODY | Turn.NO_TIME:
             fine = False
         case _:
             fine = not dispatched.changed or dispatched.status is Status.QUEUED

@@ -31,6 +31,8 @@ from wechat_notify.core.outcomes import Bilingual, Outcome, StorageError
 T = TypeVar("T", bound=Entry | AccountCircuits)
 
 _KEYS_A_CALL = 100
+_MAX_WAIT = 14 * 86400.0
+"""Seconds for which SQS keeps a message at most: an expiry that lies further ahead keeps no entry longer."""
 _PAUSES = (0.05, 0.1, 0.2, 0.4)
 """Seconds before what a throttled table left unread is asked for again."""
 
@@ -45,7 +47,8 @@ class LedgerTable:
     table_name : str
         The table, whose only key is ``pk``.
     retention_seconds : float
-        For how long an entry is kept after its last change and its expiry, circuits after they are over.
+        For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
+        ahead), circuits after they are over.
     now, sleep : Callable
         Seconds since the epoch; a pause.
     """
@@ -67,7 +70,8 @@ class LedgerTable:
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise what stands there."""
-        return self._put(_ENTRIES, entry, max(entry.updated_at, entry.expires_at or 0.0), patient=patient)
+        over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + _MAX_WAIT)
+        return self._put(_ENTRIES, entry, over, patient=patient)
 
     def read(self, account: str, message_id: str) -> Entry | None:
         """The newest version of an entry."""

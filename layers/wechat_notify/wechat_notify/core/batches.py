@@ -20,7 +20,6 @@ from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
 from wechat_notify.core.dispatch import Dispatched, Dispatcher, Turn
 from wechat_notify.core.envelope import (
     SendRequest,
-    is_account_name,
     parse_queue_body,
     queue_body,
     with_wishes,
@@ -30,6 +29,7 @@ from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,
     InvalidMessageError,
+    InvalidRequestError,
     Later,
     MalformedBodyError,
     Outcome,
@@ -55,8 +55,9 @@ _SPREAD = 600.0
 _RULES_MOST = 10
 HELD_SINCE = "held_since"
 MESSAGE_ID = "message_id"
+PRODUCER_ID = "id"
 """Message attributes: since when it is parked (seconds since the epoch); the id that a body without one
-had when it first came."""
+had when it first came; of a dead letter, the id that its body names."""
 
 Lane = list["_Readable"]
 
@@ -87,7 +88,8 @@ class Handled(NamedTuple):
     """One record and what became of it.
 
     ``refusal`` is set where the message will never be attempted, ``dispatched`` where the ledger knows
-    it; neither where there was no time left. ``error`` is what nobody foresaw.
+    it; neither where there was no time left. ``message_id`` is the id that a body without a request names.
+    ``error`` is what nobody foresaw.
     """
 
     record: Record
@@ -99,6 +101,7 @@ class Handled(NamedTuple):
     violations: Sequence[Violation] = ()
     detail: str | None = None
     error: Exception | None = None
+    message_id: str | None = None
 
 
 class _Readable(NamedTuple):
@@ -258,13 +261,28 @@ class BatchSender:
             return self._put_aside(
                 Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
             )
-        if not is_account_name(request.account):
-            return Handled(record, Disposition.FINISHED, request, refusal=UnknownAccountError.reason)
+        except InvalidRequestError as error:
+            return self._refused_request(record, error)
         try:
             message, warnings = parse_message(request.message, request.id)
         except InvalidMessageError as error:
             return self._refused(record, request, None, error.reason, error.violations)
         return _Readable(record, with_wishes(request, message), message, warnings)
+
+    def _refused_request(self, record: Record, error: InvalidRequestError) -> Handled:
+        """Say under its id that a body is no send request, or keep it among the dead letters."""
+        if error.message_id and error.account:
+            request = SendRequest(error.message_id, error.account, error.message)
+            return self._refused(record, request, None, error.reason, error.violations)
+        handled = Handled(
+            record,
+            Disposition.DEAD_LETTER,
+            refusal=error.reason,
+            violations=error.violations,
+            detail=_rules(error.violations).en,
+            message_id=error.message_id,
+        )
+        return self._put_aside(handled)
 
     def _refused(
         self,
@@ -353,22 +371,26 @@ class BatchSender:
         )
         if record.receive_count < _UNFORESEEN_MOST:
             return handled
+        given_up = handled._replace(disposition=Disposition.DEAD_LETTER, detail="given up")
         if request is None:
-            return self._put_aside(handled._replace(disposition=Disposition.DEAD_LETTER, detail="given up"))
+            return self._put_aside(given_up)
         try:
             dispatched = self._dispatcher.refuse(request, message, "internal_error")
-        except Exception:  # noqa: BLE001 - it goes back, and is given up another time
+        except StorageError:  # it goes back, and is given up another time
             return handled
+        except Exception:  # noqa: BLE001 - what the ledger cannot take must not come again for days
+            return self._put_aside(given_up)
         if dispatched.again_in is not None:  # this very attempt's claim, perhaps: it has to run out first
             return self._again(handled._replace(dispatched=dispatched), dispatched.again_in)
         return handled._replace(disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
 
     def _put_aside(self, handled: Handled) -> Handled:
-        """Keep the body among the dead letters, with the id under which it first came."""
+        """Keep the body among the dead letters, with its own id and the one under which it first came."""
         record = handled.record
         attributes = {
             "reason": handled.detail or "",
             MESSAGE_ID: record.attributes.get(MESSAGE_ID) or record.message_id,
+            PRODUCER_ID: (handled.request.id if handled.request else handled.message_id) or "",
         }
         try:
             self._dead_letters.send(record.body, **attributes)
@@ -397,12 +419,13 @@ def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
     if reason == UnknownAccountError.reason:
         hint = Bilingual("No credentials are stored for this account.", "该账号没有存储凭证。")
         return Outcome(Status.FAILED, ErrorClass.CONFIG, hint)
-    rules = "; ".join(violation.for_log() for violation in violations[:_RULES_MOST])
-    return Outcome(
-        Status.FAILED,
-        ErrorClass.REQUEST,
-        Bilingual(f"The message breaks these rules: {rules}.", f"消息不符合以下规则：{rules}。"),
-    )
+    return Outcome(Status.FAILED, ErrorClass.REQUEST, _rules(violations))
+
+
+def _rules(violations: Sequence[Violation]) -> Bilingual:
+    """The rules that a message or its envelope breaks, as sentences without values."""
+    told = [violation.told() for violation in violations[:_RULES_MOST]]
+    return Bilingual("; ".join(rule.en for rule in told) + ".", "；".join(rule.zh for rule in told) + "。")
 
 
 def _seconds(text: str | None) -> float | None:

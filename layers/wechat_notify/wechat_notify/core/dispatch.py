@@ -4,21 +4,26 @@ Every door comes through here, so that a message is the same message whichever w
 
     circuits ─► token ─► claim ─► POST ─► decide ─► finish ─► circuits
      held?      none?    ours?            again?
+
+Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.circuits import Admission, Circuit, Circuits
-from wechat_notify.core.delivery import TIME_FOR_A_POST, TIME_FOR_AN_ATTEMPT, Delivery, Sender
+from wechat_notify.core.delivery import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT, Delivery, Sender
 from wechat_notify.core.envelope import SendRequest, queue_body
 from wechat_notify.core.ledger import (
     ATTEMPTS_MOST,
+    EXHAUSTED,
     HELD,
+    MIN_PURSUIT,
     TRY_AGAIN,
     Entry,
     Found,
@@ -42,12 +47,14 @@ from wechat_notify.core.tokens import AccessToken
 
 GIVE_UP_AFTER = 3 * 86400.0
 """Seconds after which a message has failed that could never be attempted."""
-EXHAUSTED = "retries_exhausted"
 _BACKOFF_FIRST = 2.0
 _BACKOFF_MOST = 300.0
 _MENDING_FIRST = 300.0
 _MENDING_MOST = 3600.0
 """Seconds between attempts while an operator has something to mend: doubled each time, up to this."""
+_LOST_FIRST = 10.0
+"""Seconds until a message is repeated whose answer was lost, tripled with each: WeChat may just be slow, and
+each copy may be one too many."""
 _HELD_LEAST = 1.0
 _ELSEWHERE = 60.0
 """Seconds after which a message that another invocation took over is looked at again."""
@@ -57,7 +64,11 @@ class Turn(Enum):
     """What happened when a message came to a door."""
 
     ATTEMPTED = auto()
-    """It was tried, or would have been, had there been a token."""
+    """It was claimed, and sent where nothing came in between."""
+    NO_TOKEN = auto()
+    """There was no access token; it was not claimed."""
+    ACCEPTED = auto()
+    """It is on the queue."""
     STANDING = auto()
     """Its entry says what became of it."""
     IN_FLIGHT = auto()
@@ -75,8 +86,8 @@ class Dispatched(NamedTuple):
 
     ``entry`` is missing where the ledger was not asked. ``changed`` says that this call gave the message
     its state. ``again_in`` is set where it is to be handed out again after so many seconds, ``held_for``
-    where it is to be parked for so many. ``repeatable``: it may have been sent, and may be sent again.
-    ``unrecorded``: the outcome did not reach the ledger.
+    where it is to be parked for so many. ``repeatable``: it may have been sent, and may be sent again, in
+    ``again_in`` seconds. ``unrecorded``: the outcome did not reach the ledger.
     """
 
     turn: Turn
@@ -132,10 +143,15 @@ class Dispatcher:
 
     def look(self, accounts: Iterable[str]) -> None:
         """Find out, once for a whole batch, what is held of these accounts."""
+        self._ledger.release_unsent()
         self._circuits.look(accounts)
 
     def accept(self, request: SendRequest, message: Message) -> Dispatched:
         """Put a message on the queue, and say that it waits there.
+
+        Once: what the ledger knows as waiting is on the queue. So it goes there first, and a caller who hears
+        nothing, because this process died in between, has a repeat put there another copy, which is the same
+        message.
 
         Raises
         ------
@@ -148,16 +164,18 @@ class Dispatcher:
             raise UnknownAccountError(request.account)
         if self._expired(request):
             return _found(self._ledger.note(request, message, Status.EXPIRED))
-        found = self._ledger.note(request, message, Status.QUEUED)
-        # Where it waits already, the copy that belongs on the queue may never have got there; a second
-        # one does no harm.
-        if _waits(found):
-            try:
-                self._queue.send(queue_body(request), group=request.account)
-            except StorageError:
-                self._ledger.note(request, message, Status.FAILED, reason=TRY_AGAIN)
-                raise
-        return _found(found)
+        there = self._ledger.to_send(request, message, waiting=False)
+        if there:
+            return _found(there)
+        self._queue.send(queue_body(request), group=request.account)
+        accepted = Dispatched(Turn.ACCEPTED, Status.QUEUED, changed=True)
+        with suppress(StorageError):  # it will be sent, and has its entry then
+            found = self._ledger.note(request, message, Status.QUEUED)
+            # By now the queue's function may be at it, or through.
+            if found.standing is not Standing.IN_FLIGHT and not _waits(found):
+                return _found(found)
+            return accepted._replace(entry=found.entry)
+        return accepted
 
     def send_now(
         self, request: SendRequest, message: Message, seconds_left: Callable[[], float]
@@ -171,7 +189,7 @@ class Dispatcher:
         StorageError
             The ledger did not answer; nothing was sent.
         """
-        self._circuits.look([request.account])
+        self.look([request.account])
         dispatched = self._send(_Case(request, message, seconds_left))
         if dispatched.entry is None:  # nothing was tried: what came of an earlier call is not to be denied
             found = self._ledger.standing(request)
@@ -229,13 +247,28 @@ class Dispatcher:
         if self._expired(request):
             return self._not_ours(self._ledger.note(request, message, Status.EXPIRED))
         admission = self._circuits.admit(request.account, message)
+        if admission.probe_due:
+            there = self._ledger.to_send(request, message, waiting=case.queued)
+            if there:
+                return self._not_ours(there)
+            admission = self._circuits.probe(request.account, message)
         if admission.held:
             return self._held(case, admission.held, _held_outcome(admission.held, self._now()))
         try:
-            token = self._sender.token(request.account, case.seconds_left)
+            dispatched = self._admitted(case, admission)
+        except Exception:
+            self._circuits.give_back(request.account, admission)
+            raise
+        if not (dispatched.delivery and dispatched.delivery.attempts):
+            self._circuits.give_back(request.account, admission)
+        return dispatched
+
+    def _admitted(self, case: _Case, admission: Admission) -> Dispatched:
+        try:
+            token = self._sender.token(case.request.account, case.seconds_left)
         except TokenUnavailableError as error:
             return self._unattempted(case, error.outcome._replace(unattempted=True), admission)
-        if case.seconds_left() < TIME_FOR_AN_ATTEMPT:
+        if case.seconds_left() < TIME_FOR_A_CLAIM:
             return Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=_TOO_LATE, again_in=0.0)
         return self._attempt(case, token, admission)
 
@@ -246,17 +279,29 @@ class Dispatcher:
         found = self._ledger.claim(request, message, case.seconds_left(), waiting=case.queued)
         if found.standing is not Standing.TAKEN:
             return self._not_ours(found)
-        if case.seconds_left() < TIME_FOR_A_POST:  # the table took its time, and a POST must not be cut off
+        # The table took its time: neither the POST nor the record of its answer must be cut off.
+        if case.seconds_left() < TIME_FOR_AN_ATTEMPT or self._expired(request):
             return self._finish(case, found.entry, Delivery(_TOO_LATE, 0, 0.0), admission)
-        delivery = self._sender.send(request.account, message, token, case.seconds_left)
+        delivery = self._sender.send(
+            request.account, message, token, case.seconds_left, lambda: self._expired(request)
+        )
         return self._finish(case, found.entry, delivery, admission)
 
     def _finish(self, case: _Case, claimed: Entry, delivery: Delivery, admission: Admission) -> Dispatched:
         outcome = delivery.outcome
         decision = decide(case.request, case.message, claimed, outcome, now=self._now(), queued=case.queued)
+        if outcome.status is Status.UNKNOWN:
+            outcome = self._with_consequence(case, outcome, decision)
+            delivery = delivery._replace(outcome=outcome)
         try:
             entry: Entry | None = self._ledger.finish(
-                claimed, decision.status, outcome=outcome, reason=decision.reason, lost_at=decision.lost_at
+                claimed,
+                decision.status,
+                outcome=outcome,
+                reason=decision.reason,
+                lost_at=decision.lost_at,
+                answers_lost=decision.answers_lost,
+                attempts=claimed.attempts - outcome.unattempted,
             )
         except StorageError:
             entry = None
@@ -277,14 +322,34 @@ class Dispatcher:
         if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
             return attempted._replace(changed=False, again_in=_ELSEWHERE if is_open else None)
-        if entry.status is Status.SENT:
-            return attempted
+        if entry.status in {Status.SENT, Status.EXPIRED}:
+            expired = entry.status is Status.EXPIRED
+            return attempted._replace(turn=Turn.STANDING, outcome=None) if expired else attempted
         if entry.status is not Status.QUEUED:
-            told = _told(outcome, circuit, self._now()) if entry.in_vain else outcome
+            told = _told(outcome, circuit, entry, self._now()) if entry.in_vain else outcome
             return attempted._replace(outcome=told, notices=[*notices, *_notices(entry)])
         if outcome.holds and circuit:
             return attempted._replace(held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
-        return attempted._replace(again_in=wait(outcome, claimed.attempts, self._jitter))
+        return attempted._replace(
+            again_in=wait(outcome, entry.tries, self._jitter, answers_lost=decision.answers_lost)
+        )
+
+    def _with_consequence(self, case: _Case, outcome: Outcome, decision: Decision) -> Outcome:
+        """The outcome of a lost answer, with what follows from it for the message."""
+        if decision.status is Status.QUEUED:
+            consequence = _IS_REPEATED
+        elif decision.lost_at is not None and repeatable(
+            case.request,
+            case.message,
+            lost_at=decision.lost_at,
+            answers_lost=decision.answers_lost,
+            now=self._now(),
+        ):
+            consequence = _CAN_BE_REPEATED
+        else:
+            consequence = _IS_IN_DOUBT
+        hint = outcome.hint
+        return outcome._replace(hint=Bilingual(f"{hint.en} {consequence.en}", f"{hint.zh}{consequence.zh}"))
 
     def _unattempted(self, case: _Case, outcome: Outcome, admission: Admission) -> Dispatched:
         """There was no token: nothing is claimed, and nothing is in doubt."""
@@ -295,8 +360,8 @@ class Dispatcher:
             held = self._held(case, circuit, outcome)
             return held._replace(delivery=delivery, notices=[*notices, *held.notices])
         if not case.queued:
-            told = _told(outcome, circuit, self._now())
-            return Dispatched(Turn.ATTEMPTED, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
+            told = _told(outcome, circuit, None, self._now())
+            return Dispatched(Turn.NO_TOKEN, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
         found = self._ledger.note(request, message, Status.QUEUED, outcome=outcome)
         if _waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
             found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
@@ -304,7 +369,7 @@ class Dispatcher:
             standing = self._not_ours(found)
             return standing._replace(notices=[*notices, *standing.notices])
         return Dispatched(
-            Turn.ATTEMPTED,
+            Turn.NO_TOKEN,
             Status.QUEUED,
             found.entry,
             delivery=delivery,
@@ -334,9 +399,16 @@ class Dispatcher:
         entry = dispatched.entry
         if entry is None or dispatched.status is not Status.UNKNOWN:
             return dispatched
-        lost_at = entry.lost_at or entry.updated_at
-        again = repeatable(request, message, lost_at, entry.attempts, self._now())
-        return dispatched._replace(repeatable=again)
+        again = repeatable(
+            request,
+            message,
+            lost_at=entry.lost_at or entry.updated_at,
+            answers_lost=max(1, entry.answers_lost),
+            now=self._now(),
+        )
+        return dispatched._replace(
+            repeatable=again, again_in=_pause_after_loss(entry.answers_lost) if again else None
+        )
 
     def _not_ours(self, found: Found) -> Dispatched:
         dispatched = _found(found)
@@ -345,21 +417,20 @@ class Dispatcher:
         return dispatched._replace(again_in=max(1.0, (found.entry.lease_until or 0.0) - self._now()))
 
     def _expired(self, request: SendRequest) -> bool:
-        return request.expires_at is not None and request.expires_at <= datetime.fromtimestamp(
-            self._now(), UTC
-        )
+        return _is_over(request, self._now())
 
 
 class Decision(NamedTuple):
     """What an attempt's outcome makes of a message.
 
     ``queued`` means that it is repeated; ``lost_at`` is when the first copy went out whose answer was
-    lost, in seconds since the epoch.
+    lost, in seconds since the epoch, and ``answers_lost`` how many did.
     """
 
     status: Status
     reason: str | None = None
     lost_at: float | None = None
+    answers_lost: int = 0
 
 
 def decide(
@@ -382,41 +453,78 @@ def decide(
     """
     if outcome.status is Status.SENT:
         return Decision(Status.SENT)
-    lost_at = claimed.lost_at
+    lost_at, answers_lost = claimed.lost_at, claimed.answers_lost
     if outcome.status is Status.UNKNOWN:
-        lost_at = lost_at or claimed.updated_at
-    # What WeChat had no chance to judge, and what only waits for a new day, is not worn out by trying.
+        lost_at, answers_lost = lost_at or claimed.updated_at, answers_lost + 1
+    # What only waits for another day or for somebody to mend the account.
     waits = bool(outcome.holds) and (outcome.unattempted or outcome.error_class is ErrorClass.QUOTA)
     worth = waits or outcome.retryable or outcome.unattempted or bool(outcome.repeats)
+    exhausted = _exhausted(claimed, outcome, now, waits=waits, queued=queued)
+    over = _is_over(request, now)
     if lost_at is not None:
-        again = outcome.status is Status.UNKNOWN or worth
-        if queued and again and repeatable(request, message, lost_at, claimed.attempts, now):
-            return Decision(Status.QUEUED, lost_at=lost_at)
-        return Decision(Status.UNKNOWN, lost_at=lost_at)
-    if not worth:
-        return Decision(Status.FAILED)
-    exhausted = claimed.attempts >= ATTEMPTS_MOST
-    if outcome.repeats is not None:
-        attempted = (change for change in claimed.timeline if change.reason != HELD)
-        before = sum(change.errcode == outcome.errcode for change in attempted)
-        exhausted = exhausted or before >= outcome.repeats
-    if waits:
-        exhausted = now - claimed.pursued_since > GIVE_UP_AFTER
+        again = (outcome.status is Status.UNKNOWN or worth) and not (exhausted or over)
+        if (
+            queued
+            and again
+            and repeatable(request, message, lost_at=lost_at, answers_lost=answers_lost, now=now)
+        ):
+            return Decision(Status.QUEUED, None, lost_at, answers_lost)
+        return Decision(Status.UNKNOWN, None, lost_at, answers_lost)
+    if not worth or over:
+        return Decision(Status.EXPIRED if worth else Status.FAILED)
     if exhausted or not queued:
         return Decision(Status.FAILED, EXHAUSTED if exhausted else TRY_AGAIN)
     return Decision(Status.QUEUED, HELD if waits else None)
 
 
-def wait(outcome: Outcome, attempts: int, jitter: Callable[[float, float], float]) -> float:
+def _exhausted(claimed: Entry, outcome: Outcome, now: float, *, waits: bool, queued: bool) -> bool:
+    """Whether a message is given up: by time alone where WeChat did not judge it, else by its answers.
+
+    The queue spreads its attempts over half an hour by itself; a caller may repeat at any pace.
+    """
+    pursued_for = now - claimed.pursued_since
+    if waits or outcome.unattempted:
+        return pursued_for > GIVE_UP_AFTER
+    if outcome.repeats is not None:
+        attempted = (change for change in claimed.timeline if change.reason != HELD)
+        if sum(change.errcode == outcome.errcode for change in attempted) >= outcome.repeats:
+            return True
+    if claimed.attempts < ATTEMPTS_MOST:
+        return False
+    return claimed.queue_tries >= ATTEMPTS_MOST if queued else pursued_for >= MIN_PURSUIT
+
+
+def wait(
+    outcome: Outcome, tries: int, jitter: Callable[[float, float], float], *, answers_lost: int = 1
+) -> float:
     """Seconds until the next attempt: full jitter, and never less than the kind of error asks for."""
-    growth = 2.0 ** min(attempts - 1, 16)  # beyond that it is over the most anyway
+    if outcome.status is Status.UNKNOWN:
+        return _pause_after_loss(answers_lost) + jitter(0, 2)
+    pause = _pause(outcome, tries)
     if outcome.unattempted and not outcome.retryable:
-        return min(_MENDING_MOST, _MENDING_FIRST * growth) + jitter(0, 60)
-    backoff = jitter(0, min(_BACKOFF_MOST, _BACKOFF_FIRST * growth))
-    if outcome.unattempted and attempts > ATTEMPTS_MOST:
+        return pause + jitter(0, 60)
+    if outcome.unattempted and pause >= _BACKOFF_MOST:
         # It may be three days until it is given up, and the queue hands a message out 1,000 times at most.
-        backoff = _BACKOFF_MOST + jitter(0, 60)
-    return max(backoff, (outcome.retry_after or 0.0) + jitter(0, 2))
+        return pause + jitter(0, 60)
+    return max(jitter(0, pause), (outcome.retry_after or 0.0) + jitter(0, 2))
+
+
+def _pause(outcome: Outcome, tries: int, first: float | None = None) -> float:
+    """Seconds that the next attempt is put off by at most: doubled with each that there was."""
+    mending = outcome.unattempted and not outcome.retryable
+    most = _MENDING_MOST if mending else _BACKOFF_MOST
+    first = first or (_MENDING_FIRST if mending else _BACKOFF_FIRST)
+    return max(first, min(most, first * 2.0 ** min(max(tries, 1) - 1, 16)))  # beyond that it is over the most
+
+
+def _pause_after_loss(answers_lost: int) -> float:
+    """Seconds until a message is repeated of which so many answers were lost."""
+    return min(_BACKOFF_MOST, _LOST_FIRST * 3.0 ** max(answers_lost - 1, 0))
+
+
+def _is_over(request: SendRequest, now: float) -> bool:
+    """Whether the message is not worth sending any more."""
+    return request.expires_at is not None and request.expires_at <= datetime.fromtimestamp(now, UTC)
 
 
 def _waits(found: Found) -> bool:
@@ -467,28 +575,29 @@ def _notices(entry: Entry) -> list[Notice]:
     return [Notice(name, {key: value for key, value in detail.items() if value is not None})]
 
 
-def _told(outcome: Outcome, circuit: Circuit | None, now: float) -> Outcome:
-    """The outcome for a caller who is to try again, with the wait that its circuit makes of it."""
-    retry_after = outcome.retry_after
+def _told(outcome: Outcome, circuit: Circuit | None, entry: Entry | None, now: float) -> Outcome:
+    """The outcome for a caller who is to try again, with a wait that grows with the attempts.
+
+    Where nothing was claimed there is no entry that counts them.
+    """
     if circuit and outcome.holds:
         retry_after = max(_HELD_LEAST, circuit.held_until - now)
-    elif outcome.unattempted and not outcome.retryable:
-        retry_after = _MENDING_FIRST
+    else:
+        retry_after = _pause(outcome, entry.tries if entry else 1, outcome.retry_after)
     return outcome._replace(retryable=True, retry_after=retry_after)
 
 
 def _held_outcome(circuit: Circuit, now: float) -> Outcome:
-    """What a message comes to that is not sent because of what an earlier one came to."""
-    code = "errcode" if circuit.errcode is not None else "class"
-    answer = circuit.error_class.value if circuit.errcode is None else circuit.errcode
+    """The outcome of a message that is not sent because of an earlier one's, with what mends that."""
+    next_at = iso_time(circuit.held_until)
+    hint = circuit.hint or Bilingual(f"errcode {circuit.errcode}.", f"错误码 {circuit.errcode}。")
     return Outcome(
         Status.FAILED,
         circuit.error_class,
         Bilingual(
-            f"Nothing was sent: an earlier message came to {code} {answer}, which holds for this one too. "
-            f"The next attempt is due at {iso_time(circuit.held_until)}.",
-            f"消息未发出：此前消息的结果为 {code} {answer}，对该消息同样适用。"
-            f"下次尝试时间为 {iso_time(circuit.held_until)}。",
+            f"Nothing was sent: the answer to an earlier message holds for this one too. {hint.en} "
+            f"The next attempt is due at {next_at}.",
+            f"消息未发出：微信此前的应答对该消息同样适用。{hint.zh}下次尝试时间为 {next_at}。",
         ),
         retryable=True,
         errcode=circuit.errcode,
@@ -497,6 +606,18 @@ def _held_outcome(circuit: Circuit, now: float) -> Outcome:
     )
 
 
+_IS_REPEATED = Bilingual(
+    "It is sent again: WeChat drops the second copy, or its sender asked for at least once.",
+    "服务会自动重发：微信会去重，或发送方要求至少送达一次。",
+)
+_CAN_BE_REPEATED = Bilingual(
+    "Repeat it under the same id: WeChat drops the second copy, or you asked for at least once.",
+    "请使用相同的 id 重发：微信会去重，或该消息要求至少送达一次。",
+)
+_IS_IN_DOUBT = Bilingual(
+    "A copy under a new id can reach the user as a second message.",
+    "使用新的 id 重发可能造成用户收到两条。",
+)
 _TOO_LATE = Outcome(
     Status.FAILED,
     ErrorClass.TRANSIENT,

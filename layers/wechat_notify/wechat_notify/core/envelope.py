@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
-from wechat_notify.core.messages import DeliveryWish, Expiry, Message
-from wechat_notify.core.outcomes import Bilingual, MalformedBodyError
+from wechat_notify.core.fields import Finding
+from wechat_notify.core.messages import DeliveryWish, Expiry, Message, violations
+from wechat_notify.core.outcomes import Bilingual, InvalidRequestError, MalformedBodyError, Violation
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
@@ -52,10 +54,27 @@ class SendRequest(NamedTuple):
     at_least_once: bool = False
 
 
+def _account_name(value: str) -> str:
+    if not is_account_name(value):
+        raise PydanticCustomError(
+            ACCOUNT_NAME.rule, "{text}", {"text": ACCOUNT_NAME.text, "limit": ACCOUNT_NAME.limit}
+        )
+    return value
+
+
+ACCOUNT_NAME = Finding(
+    "account_name",
+    Bilingual(
+        "must be 1 to 64 characters of a-z, 0-9 and -", "必须为 1 到 64 个字符，只能含小写字母 a-z、数字和 -"
+    ),
+    limit="a-z0-9-",
+)
+
+
 class _Envelope(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
-    account: Annotated[str, Field(min_length=1)]
+    account: Annotated[str, AfterValidator(_account_name)]
     message: Any
     id: Annotated[str, Field(min_length=1)] | None = None
     expires_at: Expiry | None = None
@@ -73,11 +92,10 @@ def parse_json(body: str | bytes) -> Any:
     """
     problem: Bilingual
     try:
-        text = body.decode() if isinstance(body, bytes) else body
+        # A byte order mark is what some editors and SDKs begin a file with; it says nothing.
+        text = (body.decode() if isinstance(body, bytes) else body).removeprefix("\ufeff")
         if not text.strip():
             problem = Bilingual("the body is empty", "请求体为空")
-        elif text.startswith("\ufeff"):
-            problem = Bilingual("the body begins with a byte order mark", "请求体以字节顺序标记（BOM）开头")
         else:
             value = _DECODER.decode(text)
             text.encode()  # fails where half of a pair stands in it as it is
@@ -116,9 +134,19 @@ def _refuse_constant(name: str) -> None:
 
 def _decimal(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
-        raise MalformedBodyError(Bilingual("a number is out of range", "数字超出范围")) from None
+        raise MalformedBodyError(_OUT_OF_RANGE) from None
+    # Somebody will write it out: 1E+240000000 would be 240 MB.
+    if max(number.adjusted(), -number.as_tuple().exponent, 0) > len(text) + _MAX_GROWTH:  # type: ignore[operator] # JSON knows no NaN
+        raise MalformedBodyError(_OUT_OF_RANGE)
+    return number
+
+
+_MAX_GROWTH = 400
+"""Digits by which a number may grow when its exponent is written out: the numbers of programs (up to 1.8E308)
+pass, and a body of 64 KiB becomes 5 MB at most."""
+_OUT_OF_RANGE = Bilingual("a number is out of range", "数字超出范围")
 
 
 # Made once: json.loads makes one for each call that has hooks.
@@ -131,7 +159,7 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
     Parameters
     ----------
     body : str
-        The envelope ``{"account", "message", "id"?, "expires_at"?}``, or an EventBridge event
+        The envelope ``{"account", "message", "id"?, "expires_at"?, "delivery"?}``, or an EventBridge event
         with the envelope as ``detail``.
     default_id : str
         The id where the body names none: it must be the same when the same message comes again.
@@ -139,17 +167,21 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
     Raises
     ------
     MalformedBodyError
-        The body is none of these shapes.
+        The body is not JSON, or no object.
+    InvalidRequestError
+        It is no send request; the error lists every violation.
     """
     value = parse_json(body)
     if isinstance(value, dict) and "detail-type" in value and "detail" in value:
         event_id = value.get("id")
         default_id = event_id if event_id and isinstance(event_id, str) else default_id
         value = value["detail"]
+    if not isinstance(value, dict):
+        raise MalformedBodyError(Bilingual("the body is no JSON object", "请求体不是 JSON 对象"))
     try:
         envelope = _Envelope.model_validate(value)
     except ValidationError as error:
-        wrong = {str(details["loc"][0]) if details["loc"] else "body" for details in error.errors()}
+        broken = violations(error, _Envelope)
     else:
         return SendRequest(
             id=_short_id(envelope.id or default_id),
@@ -158,11 +190,17 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
             expires_at=envelope.expires_at,
             at_least_once=envelope.delivery == "at_least_once",
         )
-    # Only our own names: any other may be a person's, and the text ends in a log and in an attribute.
-    known = sorted(wrong & {"body", *_Envelope.model_fields}) or ["an unknown field"]
-    fields = ", ".join(known)
-    raise MalformedBodyError(
-        Bilingual(f"the body is not a send request: see {fields}", f"请求体不是发送请求：请检查 {fields}")
+    # Raised out here, so that the error does not carry pydantic's, which knows the input.
+    raise _invalid(value, broken)
+
+
+def _invalid(envelope: dict[str, Any], broken: Sequence[Violation]) -> InvalidRequestError:
+    own_id, account = envelope.get("id"), envelope.get("account")
+    return InvalidRequestError(
+        broken,
+        _short_id(own_id) if own_id and isinstance(own_id, str) else None,
+        account if isinstance(account, str) and is_account_name(account) else None,
+        envelope.get("message"),
     )
 
 

@@ -14,10 +14,12 @@ A good message costs two writes and no read: a write that meets another entry re
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum, auto
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
@@ -27,11 +29,20 @@ from wechat_notify.core.outcomes import IllegalTransitionError, Outcome, Status,
 CLOCK_SKEW = 120.0
 """Seconds by which the clocks of two functions may differ: a minute each."""
 ATTEMPTS_MOST = 20
-"""Attempts after which a message is given up: about half an hour of growing pauses."""
+"""Answers of WeChat after which a message is given up, which its pauses spread over about half an hour."""
+MIN_PURSUIT = 1800.0
+"""Seconds for which a caller may go on at least: who repeats faster than told does not use a message up."""
+_RESUMED_AFTER = 7200.0
+"""Seconds of silence after which a caller's repeat begins anew: twice the longest pause between attempts."""
+MAX_REPEATS_AFTER_LOSS = 3
+"""Repeats of a message after lost answers where its sender asked for at-least-once: four copies at most."""
 _DEDUPLICATED_FOR = 600.0 - CLOCK_SKEW
 """Seconds for which WeChat drops a second copy of a ``template`` with the same ``client_msg_id``."""
 _WISHES = OWN_WORDS - {"kind"}
 """Not part of the message: a repeat may well expire later."""
+_KEYED_LENGTH = 16
+"""Characters of the fingerprints of entries that were written before decision 30."""
+_MAX_UNSENT = 1000
 _CHANGES_MOST = 40
 _WRITES_MOST = 8
 """Times that a write is judged anew because another one came in between."""
@@ -48,7 +59,16 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
             Status.UNKNOWN,
         }
     ),
-    Status.SENDING: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED, Status.UNKNOWN}),
+    Status.SENDING: frozenset(
+        {
+            Status.SENDING,
+            Status.QUEUED,
+            Status.SENT,
+            Status.FAILED,
+            Status.EXPIRED,
+            Status.UNKNOWN,
+        }
+    ),
     Status.SENT: frozenset({Status.DELIVERED, Status.UNDELIVERED}),
     # From failed only where nothing was sent; from unknown only where a repeat does no harm, or because
     # the holder of a claim that was given up comes back with the answer.
@@ -57,6 +77,7 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
 }
 _OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
 CANCELLED = "cancelled"
+EXHAUSTED = "retries_exhausted"
 HELD = "held"
 """The reason of what waits for its account, kind or template and not for its own next attempt."""
 NOT_RECORDED = "answer_not_recorded"
@@ -77,9 +98,10 @@ class Entry(NamedTuple):
     """One message's entry. All times are seconds since the epoch.
 
     ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
-    ``attempts`` counts claims. ``lease_until`` is when a claim's holder must be dead, by any clock.
-    ``lost_at`` is when the first copy went out whose answer was lost. ``outcome`` is that of the last
-    attempt; ``reason`` says what no errcode says.
+    ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
+    ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
+    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``outcome`` is that of
+    the last attempt; ``reason`` says what no errcode says.
     """
 
     account: str
@@ -97,6 +119,7 @@ class Entry(NamedTuple):
     expires_at: float | None = None
     lease_until: float | None = None
     lost_at: float | None = None
+    answers_lost: int = 0
     reason: str | None = None
     outcome: Outcome | None = None
     timeline: tuple[Change, ...] = ()
@@ -131,9 +154,29 @@ class Entry(NamedTuple):
         return self.status is Status.FAILED and self.reason == TRY_AGAIN
 
     @property
+    def owns_id(self) -> bool:
+        """Whether its id is taken: not by a message that was refused before any attempt."""
+        return self.status is not Status.FAILED or self.attempts > 0 or self.lost_at is not None
+
+    @property
+    def tries(self) -> int:
+        """Claims that the timeline shows, the last one included: 20 at most."""
+        return sum(change.status is Status.SENDING for change in self.timeline)
+
+    @property
+    def queue_tries(self) -> int:
+        """Claims since a caller was told to try again last: the queue's own, where it has the message."""
+        own = takewhile(lambda change: change.reason != TRY_AGAIN, reversed(self.timeline))
+        return sum(change.status is Status.SENDING for change in own)
+
+    @property
     def pursued_since(self) -> float:
-        """Since when it has been waiting on end: what a caller tries again, days later maybe, begins anew."""
-        resumed = [later.at for earlier, later in pairwise(self.timeline) if earlier.reason == TRY_AGAIN]
+        """Since when it has been waiting on end: what a caller tries again hours later begins anew."""
+        resumed = [
+            later.at
+            for earlier, later in pairwise(self.timeline)
+            if earlier.reason == TRY_AGAIN and later.at - earlier.at > _RESUMED_AFTER
+        ]
         return max(resumed, default=self.created_at)
 
 
@@ -196,6 +239,9 @@ class Ledger:
         self._clock = now
         self._writer = writer
         self._keyed_hash = keyed_hash
+        self._unsent: dict[str, tuple[Entry, bool]] = {}
+        """By writer: claims of which nobody knows whether they were stored, and that nothing was sent under;
+        with whether the queue has the message."""
 
     def _now(self) -> float:
         return round(self._clock(), 3)  # as it is stored
@@ -221,6 +267,40 @@ class Ledger:
         lease_until = now + seconds + CLOCK_SKEW
         fields = {"attempts": 1, "lease_until": lease_until}
         return self._write(_Intent(request, message, Status.SENDING, fields), waiting=waiting)
+
+    def release_unsent(self) -> None:
+        """Give back the claims that may have been stored although the store did not say so.
+
+        Nothing was sent under them, and only this process knows: to others their holder looks dead, and the
+        message as if it may have been sent. Does nothing where the store still does not answer.
+        """
+        for writer, (claim, waiting) in list(self._unsent.items()):
+            with suppress(StorageError):
+                there = self._store.read(claim.account, claim.id)
+                if there is not None and there.writer == writer:
+                    self._put(_released(there, waiting=waiting, now=self._now()), patient=False)
+                elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
+                    continue  # the write may still be on its way
+                self._unsent.pop(writer, None)
+                continue
+            return
+
+    def to_send(self, request: SendRequest, message: Message, *, waiting: bool) -> Found | None:
+        """The message's entry where the message is not the caller's to send; None where it is.
+
+        For who must not claim it yet; raises ``StorageError``. A claim whose holder must be dead ends here.
+        """
+        there = self._store.read(request.account, request.id)
+        if there is None:
+            return None
+        intent = _Intent(request, message, Status.SENDING, {"attempts": 1})
+        judged = self._judge(there, intent, self._writer(), waiting=waiting)
+        if isinstance(judged, Found):
+            return judged
+        if judged.status is Status.SENDING:
+            return None
+        other = self._put(judged, patient=False)
+        return Found(Standing.FINAL, other or judged, changed=other is None)
 
     def note(self, request: SendRequest, message: Message | None, status: Status, **fields: Any) -> Found:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
@@ -275,7 +355,7 @@ class Ledger:
             if not _abandoned(there, now):
                 return Found(Standing.IN_FLIGHT, there)
             wanted = there.moved(
-                Status.UNKNOWN, writer=self._writer(), now=now, lost_at=_lost_at(there), reason=NOT_RECORDED
+                Status.UNKNOWN, writer=self._writer(), now=now, **_doubt(there), reason=NOT_RECORDED
             )
             other = self._put(wanted, patient=False)
             return Found(Standing.FINAL, other or wanted, changed=other is None)
@@ -284,28 +364,58 @@ class Ledger:
     def standing(self, request: SendRequest) -> Found | None:
         """What an earlier call left that a repeat is to hear; None where a repeat would be tried."""
         found = self.look_up(request.account, request.id)
-        if found and found.entry.fingerprint != self._fingerprint(request.message):
-            return Found(Standing.OTHER_BODY, found.entry)
-        return None if found and found.entry.in_vain else found
+        if found and not self._is_same(found.entry, request):
+            return Found(Standing.OTHER_BODY, found.entry) if found.entry.owns_id else None
+        if found and (found.entry.in_vain or not (found.entry.owns_id or found.entry.reason == EXHAUSTED)):
+            return None
+        return found
 
     def _write(self, intent: _Intent, *, patient: bool = False, waiting: bool = True) -> Found:
         writer = self._writer()
         wanted = self._new(intent, writer)
         for _ in range(_WRITES_MOST):
-            there = self._put(wanted, patient=patient)
+            try:
+                there = self._put(wanted, patient=patient)
+            except StorageError:
+                if wanted.status is Status.SENDING:
+                    self._remember_unsent(wanted, waiting=waiting)
+                raise
             if there is None:
                 standing = Standing.TAKEN if wanted.status is Status.SENDING else Standing.FINAL
                 return Found(standing, wanted, changed=True)
-            if there.fingerprint != wanted.fingerprint:
-                return Found(Standing.OTHER_BODY, there)
-            if there.status is Status.SENDING and not _abandoned(there, self._now()):
-                return Found(Standing.IN_FLIGHT, there)
-            passed_over = there.status is Status.QUEUED and not waiting
-            successor = None if passed_over else self._successor(there, intent, writer)
-            if successor is None:
-                return Found(Standing.FINAL, there)
-            wanted = successor
+            judged = self._judge(there, intent, writer, waiting=waiting)
+            if isinstance(judged, Found):
+                return judged
+            wanted = judged
         raise StorageError("write the message's entry", "Contended")
+
+    def _remember_unsent(self, claim: Entry, *, waiting: bool) -> None:
+        if len(self._unsent) >= _MAX_UNSENT:
+            self._unsent.pop(next(iter(self._unsent)), None)
+        self._unsent[claim.writer] = (claim, waiting)
+        self.release_unsent()
+
+    def _judge(self, there: Entry, intent: _Intent, writer: str, *, waiting: bool) -> Entry | Found:
+        """What an entry becomes by an intent; what it is to whoever intends it where it stays as it is."""
+        is_same = self._is_same(there, intent.request)
+        if not there.owns_id and not (is_same and _stays_refused(there, intent)):
+            return self._new(intent, writer)._replace(
+                version=there.version + 1,
+                timeline=(*there.timeline, _change(intent, self._now()))[-_CHANGES_MOST:],
+            )
+        if not is_same:
+            return Found(Standing.OTHER_BODY, there)
+        if there.status is Status.SENDING:
+            unsent = self._unsent.get(there.writer)
+            if unsent:
+                _, queued = unsent
+                released = _released(there, waiting=queued, now=there.updated_at)
+                there = released._replace(version=there.version)  # of what stands in the store
+            elif not _abandoned(there, self._now()):
+                return Found(Standing.IN_FLIGHT, there)
+        elif there.status is Status.QUEUED and not waiting:
+            return Found(Standing.FINAL, there)
+        return self._successor(there, intent, writer) or Found(Standing.FINAL, there)
 
     def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | None:
         """What an entry that nobody is at becomes; None where it stays as it is."""
@@ -316,29 +426,28 @@ class Ledger:
         ):
             return None
         now, status, fields = self._now(), intent.status, dict(intent.fields)
-        lost_at = _lost_at(there)
-        if lost_at is not None:
+        doubt = _doubt(there)
+        if doubt:
             goes_on = status in {Status.SENDING, Status.QUEUED}
-            if not (goes_on and repeatable(intent.request, intent.message, lost_at, there.attempts, now)):
+            if not (goes_on and repeatable(intent.request, intent.message, **doubt, now=now)):
                 if there.status is Status.UNKNOWN:
                     return None
                 status, fields = Status.UNKNOWN, {"reason": NOT_RECORDED}
-            fields["lost_at"] = lost_at
+            fields |= doubt
         if status is Status.SENDING:
             fields["attempts"] = there.attempts + 1
+        fields["fingerprint"] = fingerprint(intent.request)
         return there.moved(status, writer=writer, now=now, **fields)
 
     def _new(self, intent: _Intent, writer: str) -> Entry:
         if intent.status not in _NEXT[None]:
             raise IllegalTransitionError(None, intent.status)
         now, request, message = self._now(), intent.request, intent.message
-        outcome: Outcome | None = intent.fields.get("outcome")
-        errcode = outcome.errcode if outcome else None
         return Entry(
             account=request.account,
             id=request.id,
             status=intent.status,
-            fingerprint=self._fingerprint(request.message),
+            fingerprint=fingerprint(request),
             writer=writer,
             created_at=now,
             updated_at=now,
@@ -346,13 +455,15 @@ class Ledger:
             template_id=message.template_id if message else None,
             openid_hash=self._keyed_hash(message.touser) if message else None,
             expires_at=request.expires_at.timestamp() if request.expires_at else None,
-            timeline=(Change(intent.status, now, errcode, intent.fields.get("reason")),),
+            timeline=(_change(intent, now),),
             **intent.fields,
         )
 
-    def _fingerprint(self, body: object) -> str:
-        """Under a key: who reads the table cannot try out what a message may have said."""
-        return self._keyed_hash(canonical(body))
+    def _is_same(self, there: Entry, request: SendRequest) -> bool:
+        """Whether an entry is of this very message and not of another one under its id."""
+        if len(there.fingerprint) == _KEYED_LENGTH:  # as it was compared when it was written
+            return there.fingerprint == self._keyed_hash(canonical(request.message))
+        return there.fingerprint == fingerprint(request)
 
     def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
         """As the store does; this call's own write, repeated because its answer was lost, is a success."""
@@ -362,29 +473,63 @@ class Ledger:
 
 
 def repeatable(
-    request: SendRequest, message: Message | None, lost_at: float, attempts: int, now: float
+    request: SendRequest, message: Message | None, lost_at: float, answers_lost: int, now: float
 ) -> bool:
     """Whether a message that may have been sent may be sent once more.
 
-    It may where the caller asked for at-least-once, and where WeChat drops the second copy: that is
-    ``template`` with the same ``client_msg_id``, for 10 minutes.
+    It may where the caller asked for at-least-once, three times; and where WeChat drops the second copy:
+    that is ``template`` with the same ``client_msg_id``, for 10 minutes.
     """
-    if attempts >= ATTEMPTS_MOST:
-        return False
-    if request.at_least_once:
+    if request.at_least_once and answers_lost <= MAX_REPEATS_AFTER_LOSS:
         return True
     return message is not None and message.deduplicated and now < lost_at + _DEDUPLICATED_FOR
 
 
-def _lost_at(entry: Entry) -> float | None:
-    """When a copy went out that may have been accepted, as far as an entry that nobody is at tells."""
-    if entry.lost_at is None and entry.status in {Status.SENDING, Status.UNKNOWN}:
-        return entry.updated_at
-    return entry.lost_at
+def _doubt(entry: Entry) -> dict[str, Any]:
+    """Since when and how often a copy may have been accepted, as far as an entry that nobody is at tells.
+
+    Empty where nothing is in doubt. A claim that nobody finished counts as a lost answer.
+    """
+    if entry.lost_at is None and entry.status not in {Status.SENDING, Status.UNKNOWN}:
+        return {}
+    # Entries written before answers were counted have lost one at least.
+    answers_lost = entry.answers_lost + (entry.status is Status.SENDING)
+    return {"lost_at": entry.lost_at or entry.updated_at, "answers_lost": max(1, answers_lost)}
+
+
+def _stays_refused(there: Entry, intent: _Intent) -> bool:
+    """Whether a message that was refused unattempted, or given up so, is refused to a repeat of itself."""
+    return there.reason == EXHAUSTED or intent.status not in {Status.SENDING, Status.QUEUED}
+
+
+def _released(claim: Entry, *, waiting: bool, now: float) -> Entry:
+    """The successor of a claim under which nothing was sent: the message waits as it did before."""
+    if waiting:
+        status, reason = Status.QUEUED, None
+    elif claim.lost_at is None:
+        status, reason = Status.FAILED, TRY_AGAIN
+    else:
+        status, reason = Status.UNKNOWN, NOT_RECORDED
+    return claim.moved(status, writer=claim.writer, now=now, reason=reason, attempts=claim.attempts - 1)
+
+
+def _change(intent: _Intent, now: float) -> Change:
+    outcome: Outcome | None = intent.fields.get("outcome")
+    return Change(intent.status, now, outcome.errcode if outcome else None, intent.fields.get("reason"))
 
 
 def _abandoned(entry: Entry, now: float) -> bool:
     return now >= (entry.lease_until or 0.0)
+
+
+def fingerprint(request: SendRequest) -> str:
+    """A digest by which a message is told from another one under the same id: 32 hex digits.
+
+    It hangs on no key: one that is replaced, or differs between functions, would make every message that
+    waits another one. Account and id are part of it, so that equal texts do not show.
+    """
+    text = f"{request.account}\n{request.id}\n{canonical(request.message)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def canonical(body: object) -> str:

@@ -6,8 +6,10 @@
     ├── MediaTypeError         the body is said to be something else than JSON
     ├── BodyTooLargeError      no message is as large as that
     ├── MalformedBodyError     the text is not the JSON that it must be
+    ├── InvalidRequestError    the JSON is no send request: every violation is listed
     ├── IdempotencyKeyError    a caller's own id that is not one
     ├── InvalidMessageError    WeChat would refuse it: every violation is listed
+    ├── AccountNameError       no account can have this name
     ├── UnknownAccountError    no credentials are stored under this name
     ├── UnknownMessageError    the ledger has no message under this id
     ├── StartedError           the message cannot be cancelled any more
@@ -164,14 +166,21 @@ def iso_time(seconds: float) -> str:
 _OUTER = frozenset({"data", "miniprogram"})
 _INNER = frozenset({"value", "color", "DATA"})
 _INNER_DEPTH = 2
-_KNOWN_KEY = re.compile(r"(?=.{1,24}$)[A-Za-z_]+[0-9]*")
+_KNOWN_KEY = re.compile(r"[A-Za-z_]+[0-9]*")
+_MAX_KNOWN_KEY = 24
+
+
+def _is_known_key(part: str) -> bool:
+    """Whether a part of a path looks like one of WeChat's keys, and not like a person's name or id."""
+    return len(part) <= _MAX_KNOWN_KEY and _KNOWN_KEY.fullmatch(part) is not None
 
 
 class Violation(NamedTuple):
     """One rule that one field breaks, without the value: that may be personal data.
 
     ``limit`` is what the rule allows (a number of characters, a form, a list), ``length`` the
-    value's own length in characters where it has one.
+    value's own length in characters where it has one. ``meant`` is the field's right name where a wrong one
+    is close to it.
     """
 
     path: str
@@ -179,16 +188,30 @@ class Violation(NamedTuple):
     text: Bilingual
     limit: int | str | None = None
     length: int | None = None
+    meant: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Its path without names that are not WeChat's own or close to one: a key may be an openid."""
+        first, *rest = self.path.split(".")
+        if len(rest) > _INNER_DEPTH or (rest[1:] and rest[1] not in _INNER and not self.meant):
+            rest = ["?"]  # the key has dots of its own
+        parts = [part if part == "?" or _is_known_key(part) else "?" for part in (first, *rest)]
+        if self.rule == "unknown_field" and not self.meant:
+            parts = [*parts[:-1], "?"] if first in _OUTER else ["?"]
+        return ".".join(parts)
 
     def for_log(self) -> str:
-        """Its place and rule, without names that are not WeChat's own: a key may be an openid."""
-        first, *rest = self.path.split(".")
-        if len(rest) > _INNER_DEPTH or (rest[1:] and rest[1] not in _INNER):
-            rest = ["?"]  # the key has dots of its own
-        parts = [part if part == "?" or _KNOWN_KEY.fullmatch(part) else "?" for part in (first, *rest)]
-        if self.rule == "unknown_field":
-            parts = [*parts[:-1], "?"] if first in _OUTER else ["?"]
-        return f"{'.'.join(parts)}: {self.rule}"
+        """Its place, rule and limit, for log lines."""
+        limit = "" if self.limit is None else f" {self.limit}"
+        meant = f", did you mean {self.meant}?" if self.meant else ""
+        return f"{self.place}: {self.rule}{limit}{meant}"
+
+    def told(self) -> Bilingual:
+        """What is wrong as a sentence, without values and without names that may be personal data."""
+        return Bilingual(
+            f"{self.place or 'the message'} {self.text.en}", f"{self.place or '消息'} {self.text.zh}"
+        )
 
     def as_dict(self) -> dict[str, object]:
         """The form in which problem documents carry it."""
@@ -249,10 +272,34 @@ class InvalidMessageError(WeChatNotifyError):
         self.violations = tuple(violations)
 
 
+class AccountNameError(WeChatNotifyError):
+    """No account can have this name, whatever is stored under it."""
+
+    reason = "account_name"
+
+
 class UnknownAccountError(WeChatNotifyError):
     """No credentials are stored under this account name."""
 
     reason = "unknown_account"
+
+
+class InvalidRequestError(WeChatNotifyError):
+    """A body is JSON but no send request; ``violations`` names every wrong field of its envelope.
+
+    ``message_id`` is the producer's own, ``account`` one that can exist: None where the body names none.
+    """
+
+    reason = "invalid_request"
+
+    def __init__(
+        self, violations: Sequence[Violation], message_id: str | None, account: str | None, message: object
+    ) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+        self.message_id = message_id
+        self.account = account
+        self.message = message
 
 
 class UnknownMessageError(WeChatNotifyError):
