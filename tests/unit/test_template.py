@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -768,3 +769,115 @@ def test_boto3_is_left_to_the_runtime(layer: Path) -> None:
 def test_an_empty_layer_is_refused() -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert len(check_wheels.problems(Path(folder), "aarch64-manylinux_2_28")) == 3
+
+
+# ---------------------------------------------------------------- what is refused before anything is made
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_a_held_message_may_come_back_to_send_queue(partition: str) -> None:
+    """Lambda would take its rounds for a runaway loop, and drop the message after four hours."""
+    stack = Stack(**{"AWS::Partition": partition})
+    assert stack.properties("SendQueueFunction")["RecursiveLoop"] == "Allow"
+    assert "RecursiveLoop" not in stack.properties("SendApiFunction")
+    assert "RecursiveLoop" not in stack.properties("TokenRefreshFunction")
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "cn-northwest-1"])
+def test_a_region_knows_the_property(region: str) -> None:
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, "AWS::Lambda::Function").schema
+    assert "RecursiveLoop" in schema["properties"]
+
+
+def rule(node: Any, given: dict[str, Any]) -> Any:  # noqa: PLR0911 - one for each function
+    """What CloudFormation makes of a rule's assertion.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html
+    """
+    if isinstance(node, list):
+        return [rule(item, given) for item in node]
+    if not isinstance(node, dict):
+        return node
+    ((name, argument),) = node.items()
+    if name == "Ref":
+        return given[argument]
+    values = rule(argument, given)
+    match name:
+        case "Fn::And":
+            return all(values)
+        case "Fn::Or":
+            return any(values)
+        case "Fn::Not":
+            return not values[0]
+        case "Fn::Equals":
+            return values[0] == values[1]
+        case "Fn::Contains":
+            return values[1] in values[0]
+        case "Fn::EachMemberIn":
+            return set(values[0]) <= set(values[1])
+    raise NotImplementedError(name)
+
+
+def refused(**given: str) -> list[str]:
+    """The descriptions of the assertions that these parameters break."""
+    source = yaml_parse(TEMPLATE)
+    lists = {name for name, each in source["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
+    values = {name: str(each["Default"]) for name, each in source["Parameters"].items()} | given
+    parsed = {name: value.split(",") if name in lists else value for name, value in values.items()}
+    return [
+        assertion["AssertDescription"]
+        for each in source["Rules"].values()
+        for assertion in each["Assertions"]
+        if not rule(assertion["Assert"], parsed)
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"BatchSize": "1"},
+        {"BatchSize": "10"},
+        {"BatchSize": "11", "BatchWindow": "1"},
+        {"BatchSize": "100", "BatchWindow": "30"},
+        {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"},
+    ],
+)
+def test_parameters_that_go_together_are_taken(given: dict[str, str]) -> None:
+    assert refused(**given) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"BatchSize": "11"}, "BatchWindow"),
+        ({"BatchSize": "100", "BatchWindow": "0"}, "BatchWindow"),
+        ({"SubnetIds": "subnet-1"}, "SecurityGroupIds"),
+        ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
+    ],
+)
+def test_parameters_that_do_not_are_refused_at_once(given: dict[str, str], told: str) -> None:
+    (description,) = refused(**given)
+    assert told in description
+
+
+@pytest.mark.parametrize(
+    ("base", "valid"),
+    [
+        ("https://api.weixin.qq.com", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://[::1]:8080", True),
+        ("https://api.weixin.qq.com/", False),
+        ("api.weixin.qq.com", False),
+        ("https://a b", False),
+    ],
+)
+def test_the_address_of_wechat_has_no_path(base: str, *, valid: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["WeChatApiBase"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, base)) is valid
+
+
+def test_a_deployment_is_looked_at_before_it_is_built() -> None:
+    recipe = (ROOT / "build.mk").read_text("utf-8").partition("\ndeploy:")[2]
+    steps = [recipe.index(step) for step in ("operations/preflight.py", "build\n", "$(SAM) deploy")]
+    assert steps == sorted(steps)
