@@ -178,12 +178,12 @@ CLASSES: dict[str, tuple[str, str | None]] = {
 CODES: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys((40001, 40014, 42001, 48012, 45011), (WAITS_ITSELF, KIND)),
     40013: (FAILS, None),  # on a send it is the AppID of the mini program that this message opens
-    45063: (FAILS, KIND),
-    42006: (WAITS_ITSELF, None),
+    **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), (FAILS, KIND)),
+    **dict.fromkeys((41031, 43106, 76003, 76022, 200011), (FAILS, None)),
     40037: (WAITS_ITSELF, None),
-    **dict.fromkeys((40091, 40094, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
+    **dict.fromkeys((40091, 40094, 42006, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
     **dict.fromkeys((43107, 43116, 48011, 200013), (FAILS, TEMPLATE)),
-    **dict.fromkeys((50004, 50007, 61003), (FAILS, ACCOUNT)),
+    **dict.fromkeys((41001, 50004, 50007, 61003), (FAILS, ACCOUNT)),
     **dict.fromkeys((45009, 45040, 45093, 45104), (WAITS_ITSELF, KIND)),
     45501: (WAITS_ITSELF, ACCOUNT),
     200022: (FAILS, None),
@@ -289,7 +289,7 @@ def exhaust(door: Door, outcome: Outcome, given: dict[str, Any] | None = None, m
         (-1, "subscription", 20),
         (-1, "template", 20),
         (-1, "one_time_subscription", 5),
-        (45102, "one_time_subscription", 5),
+        (45102, "one_time_subscription", 20),
         (61450, "one_time_subscription", 20),
         (40037, "subscription", 3),
         (40037, "one_time_subscription", 3),
@@ -1256,9 +1256,8 @@ def test_a_held_message_is_told_what_mends_it(door: Door) -> None:
     assert held.turn is Turn.HELD
     assert held.outcome is not None
     assert "Nothing was sent" in held.outcome.hint.en
-    assert "The IP address is 198.51.100.7." in held.outcome.hint.en
-    assert "白名单" in held.outcome.hint.zh
-    assert "该 IP 地址为 198.51.100.7。" in held.outcome.hint.zh
+    assert "Add 198.51.100.7 to the account's IP whitelist" in held.outcome.hint.en
+    assert "请将 198.51.100.7 加入账号的 IP 白名单" in held.outcome.hint.zh
 
 
 def test_a_message_is_not_sent_after_it_expired_waiting_for_a_token(door: Door) -> None:
