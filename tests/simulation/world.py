@@ -190,6 +190,20 @@ class Invocation(Process):
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - self.world.scheduler.now) * 1000))
 
+    @property
+    def name(self) -> str:
+        """Its process's."""
+        return self.sandbox.name
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which its clock is fast."""
+        return self.sandbox.skew
+
+    def doom(self) -> None:
+        """Have it killed at the next point."""
+        self.kill_at = self.points
+
     def point(self) -> None:
         """A place where the process may be killed."""
         if self.dead:
@@ -481,7 +495,7 @@ class World:
             self.chance,
             network=lambda: self.mix.network,
             exchange=self.exchange,
-            whose=self._whose_attempt,
+            whose=_running,
             asked=self._asked_and_stored,
         )
         put(bootstrap, "PooledTransport", lambda _base_url, _trust: wire)
@@ -597,9 +611,6 @@ class World:
         for key in invocation.written:
             self.killed_with[key].append(self.scheduler.now)
 
-    def _whose_attempt(self) -> tuple[float, str]:
-        running = _running()
-        return running.began, running.sandbox.name
 
     def _asked_and_stored(self, account: str) -> tuple[bool, str | None]:
         """Whether a sender asked for this refresh, and the token that was stored before it began."""
