@@ -13,13 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from tests.simulation.dynamodb import plain
 from tests.simulation.wechat import (
-    BEIJING,
     FORCED_A_DAY,
     FORCED_APART,
     TEMPLATE,
@@ -29,11 +27,11 @@ from tests.simulation.wechat import (
     local_day,
 )
 from tests.simulation.workload import ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
-from tests.simulation.world import CALM, CANARY, START, TABLE, World
+from tests.simulation.world import BREEZY, CALM, CANARY, MIDNIGHT, TABLE, World
 
 FAULTS_GO_ON = 600.0
 """Seconds from the last message until the weather is fine."""
-DRAIN = 3600.0
+DRAIN = 7200.0
 """Seconds from then, or from the new day's quota, until everything must have come to its end."""
 _TERMINAL = frozenset({"sent", "failed", "expired", "cancelled", "unknown"})
 _LEAST_WAIT = {-1: 2.0, 43108: 1.0, 43117: 60.0}
@@ -225,10 +223,7 @@ class Oracle:
 
     def _judge_circuits(self) -> None:
         world = self._world
-        midnight = datetime.fromtimestamp(START, BEIJING).replace(hour=0, minute=0, second=0) + timedelta(
-            days=1
-        )
-        reset = midnight.timestamp()
+        reset = MIDNIGHT
         for account, path in world.wechat.quota_reached:
             late = self._late(account, path, "quota", until=reset)
             self._report.counts[f"calls to {account} after its quota was known to be used up"] = len(late)
@@ -259,13 +254,13 @@ class Oracle:
             default=until,
         )
         # Who cannot ask the table goes by what it knows.
-        since, until_then = self._world.outages["dynamodb"]
+        outages = self._world.outages["dynamodb"]
         return [
             each
             for each in self._world.wechat.attempts
             if each.account == account
             and each.path == path
-            and not since <= each.invocation_began < until_then + 1
+            and not any(since <= each.invocation_began < until + 1 for since, until, _ in outages)
             and each.invocation_began > known_at + _STALE
             and known_at + _STALE < each.at < until
         ]
@@ -281,7 +276,7 @@ class Oracle:
                     "forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s"
                 )
         epochs = sum(account == app.account for _, account, _ in world.wechat.epochs)
-        lives = int((world.scheduler.now - START) / 6000) + 1
+        lives = int((world.scheduler.now - world.start) / 6000) + 1
         # A forced refresh that was lost, or died with the refresher, cannot be repeated for half a minute;
         # meanwhile each process that asks makes the refresher look whether WeChat has another token.
         in_vain = app.forced_in_vain + world.token_refresh.kills
@@ -316,6 +311,8 @@ class Oracle:
             # SSM may refuse the refresher its parameters; then nobody can do anything.
             if "StorageError" not in error:
                 self._break("no invocation fails", error)
+        for call in world.dropped[:5]:
+            self._break("no request goes over a connection that a gateway has dropped", call)
         for line in world.sink.problems:
             if "StorageError" not in line:
                 self._break("nothing unforeseen happens", line)
@@ -352,7 +349,7 @@ class Oracle:
             "token epochs": len(wechat.epochs),
             "canaries in what left the service": len(world.leaks),
             **self._report.counts,
-            "virtual seconds": round(world.scheduler.now - START),
+            "virtual seconds": round(world.scheduler.now - world.start),
             "events": world.history.events,
             "history": world.history.digest,
         }
@@ -393,9 +390,10 @@ def _run(seed: int | str, messages: int, *, thorough: bool) -> Report:
             return workload.over or world.history.events > events_most
 
         world.scheduler.run(calm_at, over)
+        world.mix = BREEZY
+        world.scheduler.run(world.reset, over)
         world.mix = CALM
-        midnight = START + 5400
-        bound = max(calm_at, midnight) + DRAIN
+        bound = max(calm_at, world.reset) + DRAIN
         world.scheduler.run(bound, over)
         drained = workload.over
         states = _states(world)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.simulation import wechat
 from tests.simulation.wechat import SUBSCRIPTION, Window
-from tests.simulation.world import CANARY, DEAD, PATH, START, Invocation, World
+from tests.simulation.world import CANARY, DEAD, OUTAGE, PATH, Invocation, World
 
 ACCOUNTS = ("shop-a", "shop-b", "shop-c", "shop-d", "shop-e")
 PATHS = {
@@ -31,6 +31,8 @@ QUOTA_ACCOUNT, QUOTA_KIND = "shop-a", "subscription"
 PERMISSION_ACCOUNT, PERMISSION_KIND = "shop-c", "one_time_subscription"
 SECRET_ACCOUNT = "shop-d"
 """Whose secret is wrong for a while, just after its token was replaced."""
+HELD_MOST = 300
+"""Messages that wait for the quota at most: each comes by every quarter of an hour."""
 _TRIES_MOST = 8
 _PATIENCE = 60.0
 
@@ -105,7 +107,7 @@ class Workload:
         self.messages = messages
         self.asks: list[Ask] = []
         self.unreadable: list[str] = []
-        self.last_at = START
+        self.last_at = world.start
         self.callers = 0
         """Requests of the HTTP API that are still to be answered or repeated."""
         self.outstanding = messages
@@ -124,18 +126,18 @@ class Workload:
         span = 120.0 + self.messages * 0.06
         bursts = max(3, self.messages // 1500)
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
-        today = wechat.local_day(START)
-        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(3, int(pair * 0.6))
+        today = wechat.local_day(world.start)
+        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(3, int(pair * 0.6), int(pair) - HELD_MOST)
         world.wechat.windows.append(
             Window(
                 PERMISSION_ACCOUNT,
                 PATHS[PERMISSION_KIND],
-                START + span * 0.3,
-                START + span * 0.3 + min(900.0, span / 3),
+                world.start + span * 0.3,
+                world.start + span * 0.3 + min(900.0, span / 3),
                 48001,
             )
         )
-        wrong_since = START + span * 0.5
+        wrong_since = world.start + span * 0.5
         world.wechat.token_windows.append(
             Window(SECRET_ACCOUNT, "", wrong_since, wrong_since + min(900.0, span / 4), 40125)
         )
@@ -147,11 +149,11 @@ class Workload:
         sizes = [self.messages // bursts] * bursts
         sizes[0] += self.messages - sum(sizes)
         for at, size in zip(times, sizes, strict=True):
-            world.scheduler.at(START + 1 + at, partial(self._burst, size))
-        self.last_at = START + 1 + times[-1] + 5
+            world.scheduler.at(world.start + 1 + at, partial(self._burst, size))
+        self.last_at = world.start + 1 + times[-1] + 5
         for service in ("dynamodb", "ssm", "sqs"):
-            since = START + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
-            world.outages[service] = (since, since + 8)
+            since = world.start + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
+            world.outages[service].append((since, since + 8, OUTAGE))
         for number in range(self._openids):
             if self._chance.random() < 0.01:
                 errcode = self._chance.choice((43101, 40003))
