@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation import wechat
+from tests.simulation.stories import STORY_ACCOUNTS, Stories
 from tests.simulation.wechat import SUBSCRIPTION, Window
 from tests.simulation.world import CANARY, DEAD, OUTAGE, PATH, Invocation, World
 
@@ -27,6 +28,7 @@ PATHS = {
     "template": wechat.TEMPLATE,
 }
 KINDS = tuple(PATHS)
+ALL_ACCOUNTS = ACCOUNTS + STORY_ACCOUNTS
 QUOTA_ACCOUNT, QUOTA_KIND = "shop-a", "subscription"
 PERMISSION_ACCOUNT, PERMISSION_KIND = "shop-c", "one_time_subscription"
 SECRET_ACCOUNT = "shop-d"
@@ -59,6 +61,8 @@ class Ask:
     keys: list[str] = field(default_factory=list)
     """The ledger's keys under which its entry may stand."""
     statuses: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The bodies of HTTP's answers, where somebody goes by them."""
     taken: bool = False
     """Whether the service has said that it will see to it."""
     cancelled: bool = False
@@ -111,13 +115,18 @@ class Workload:
         self.callers = 0
         """Requests of the HTTP API that are still to be answered or repeated."""
         self.outstanding = messages
+        self.held: list[tuple[Window, list[Ask]]] = []
+        """Messages that wait for the end of a refusal, and that refusal."""
+        self.obedient: list[Ask] = []
+        """Those whose callers repeat them as they are told, until they are told not to."""
         self._chance = Random(f"{world.seed}/workload")
         self._openids = max(20, messages // 3)
         self._set_up()
+        self.stories.prepare()
 
     def _set_up(self) -> None:
         world = self.world
-        for account in ACCOUNTS:
+        for account in ALL_ACCOUNTS:
             secret = f"{account}-SECRET-{CANARY}-0123456789"
             app = world.wechat.add(account, secret)
             credentials = {"type": "app", "app_id": app.app_id, "app_secret": secret}
@@ -159,6 +168,8 @@ class Workload:
                 errcode = self._chance.choice((43101, 40003))
                 for account in ACCOUNTS:
                     world.wechat.refused_openids[self._openid(account, number)] = errcode
+        self.stories = Stories(self, span)
+        self.last_at = max(self.last_at, world.start + span)
 
     def begin(self) -> None:
         """Keep the tokens fresh until everything is over."""
@@ -271,18 +282,25 @@ class Workload:
 
     def _message(self, ask: Ask) -> dict[str, Any]:
         message = ask.message()
-        if not ask.good and ask.account in ACCOUNTS:
+        if not ask.good and ask.account in ALL_ACCOUNTS:
             message["data"] = {"thing1": {"value": ask.openid}}
             message["no_such_field"] = ask.openid
         return message
 
     # ------------------------------------------------------------ the queue
 
-    def _to_queue(self, ask: Ask, as_event: bool) -> None:  # noqa: FBT001 - drawn
+    ask = Ask
+
+    @staticmethod
+    def path(kind: str) -> str:
+        """The endpoint for a kind."""
+        return PATHS[kind]
+
+    def _to_queue(self, ask: Ask, as_event: bool, group: str | None = None) -> None:  # noqa: FBT001 - drawn
         envelope: dict[str, Any] = {"account": ask.account, "message": self._message(ask), **ask.wishes()}
         if ask.id is not None:
             envelope["id"] = ask.id
-        group = ask.account if self._chance.random() < 0.7 else None
+        group = group or (ask.account if self._chance.random() < 0.7 else None)
         if as_event:
             event_id = f"event-{ask.number}"
             body = {
@@ -307,6 +325,11 @@ class Workload:
 
     def _to_api(self, ask: Ask, *, wait: bool) -> None:
         self.callers += 1
+        event = self.begin_post(ask, wait=wait)
+        self._call(ask, event, _TRIES_MOST if ask.id is not None else 1)
+
+    def begin_post(self, ask: Ask, *, wait: bool) -> dict[str, Any]:
+        """The event of a POST, which is about to be made."""
         ask.by_http = True
         if ask.id is not None:
             key = key_of(ask.account, ask.id)
@@ -317,14 +340,13 @@ class Workload:
             headers["prefer"] = "respond-async"
         if ask.id is not None:
             headers["idempotency-key"] = ask.id
-        event = {
+        return {
             "routeKey": "POST /v1/accounts/{account}/messages",
             "headers": headers,
             "pathParameters": {"account": ask.account},
             "requestContext": {"requestId": f"request-{ask.number}"},
             "body": json.dumps({**self._message(ask), **ask.wishes()}, ensure_ascii=False),
         }
-        self._call(ask, event, _TRIES_MOST if ask.id is not None else 1)
 
     def _call(self, ask: Ask, event: dict[str, Any], tries: int) -> None:
         world = self.world
@@ -357,14 +379,19 @@ class Workload:
             if key not in ask.keys:
                 ask.keys.append(key)
 
-    def _cancel(self, ask: Ask, tries: int) -> None:
-        self.callers += 1
-        event = {
-            "routeKey": "DELETE /v1/accounts/{account}/messages/{id}",
+    @staticmethod
+    def event_about(method: str, ask: Ask) -> dict[str, Any]:
+        """The event of a request about a message that was handed over."""
+        return {
+            "routeKey": f"{method} /v1/accounts/{{account}}/messages/{{id}}",
             "headers": {},
             "pathParameters": {"account": ask.account, "id": ask.id},
-            "requestContext": {"requestId": f"cancel-{ask.number}"},
+            "requestContext": {"requestId": f"{method}-{ask.number}"},
         }
+
+    def _cancel(self, ask: Ask, tries: int) -> None:
+        self.callers += 1
+        event = self.event_about("DELETE", ask)
 
         def ended(_: Invocation, answer: Any) -> None:
             self.callers -= 1
