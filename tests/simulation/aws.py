@@ -29,9 +29,7 @@ class FakeParameters:
     ``is_stale`` says of the time at which one was stored whether a read shows what stood there before.
     """
 
-    def __init__(
-        self, now: Callable[[], float], is_stale: Callable[[float], bool] = lambda _: False
-    ) -> None:
+    def __init__(self, now: Callable[[], float], is_stale: Callable[[float], bool] = lambda _: False) -> None:
         self.values: dict[str, str] = {}
         self._before: dict[str, str] = {}
         self._is_stale = is_stale

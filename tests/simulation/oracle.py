@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.simulation.dynamodb import plain
+from tests.simulation.stories import FORCED
 from tests.simulation.wechat import (
     FORCED_A_DAY,
     FORCED_APART,
@@ -201,7 +202,9 @@ class Oracle:
 
     def _could_give_back(self, given_up: GivenUp) -> bool:
         outages = self._world.outages["dynamodb"]
-        last = max((until for since, until, _ in outages if since <= given_up.at < until), default=given_up.at)
+        last = max(
+            (until for since, until, _ in outages if since <= given_up.at < until), default=given_up.at
+        )
         again = [at for at in given_up.invocation.sandbox.invoked if last + 2 < at < given_up.at + 60]
         return len(again) > 1 and not given_up.invocation.dead
 
@@ -337,6 +340,9 @@ class Oracle:
     def _judge_obedient(self) -> None:
         for ask in self._workload.obedient:
             if not self._attempts[ask.marker] and any(_NOT_RETRYABLE in told for told in ask.told):
+                key = ask.keys[0]
+                if self._world.killed_with.get(key) or self._unrecorded(key):
+                    continue  # so that nobody knows that it was not sent
                 self._break("what was never sent is not used up", f"{ask} {ask.told[-1]}")
 
     def _judge_lanes(self) -> None:
@@ -413,6 +419,9 @@ class Oracle:
                 self._break(
                     "forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s"
                 )
+        revoked = [at for at, account, _ in world.wechat.epochs if account == app.account]
+        if app.account == FORCED and revoked and not any(at > MIDNIGHT for at in app.force_calls):
+            self._break("a token is forced as soon as a new day allows it", f"{app.account} {revoked}")
         epochs = sum(account == app.account for _, account, _ in world.wechat.epochs)
         lives = int((world.scheduler.now - world.start) / 6000) + 1
         # A forced refresh that was lost, or died with the refresher, cannot be repeated for half a minute;

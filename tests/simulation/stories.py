@@ -66,6 +66,7 @@ class Stories:
             self.replaced_twice,
             self.unreachable,
             self.waits_for_its_token,
+            self.quota_used_up,
             self.unrecorded,
             self.unconfirmed,
         ):
@@ -187,6 +188,12 @@ class Stories:
         for _ in range(70):
             yield self._chance.uniform(40, 50)
             yield self._post(done)
+
+    def quota_used_up(self) -> Story:
+        """Enough of a kind to use up its quota in the smallest world."""
+        for _ in range(8):
+            self._queue(self._ask("shop-a", "subscription"))
+        yield 1.0
 
     def two_circuits(self) -> Story:
         """Four kinds are refused, then the whole account, and both holds end before anybody comes."""

@@ -17,7 +17,7 @@ from typing import Any
 from tests.simulation import wechat
 from tests.simulation.stories import STORY_ACCOUNTS, Stories
 from tests.simulation.wechat import SUBSCRIPTION, Window
-from tests.simulation.world import CANARY, DEAD, OUTAGE, PATH, Invocation, World
+from tests.simulation.world import CANARY, DEAD, MIDNIGHT, OUTAGE, PATH, Invocation, World
 
 ACCOUNTS = ("shop-a", "shop-b", "shop-c", "shop-d", "shop-e")
 PATHS = {
@@ -136,7 +136,9 @@ class Workload:
         bursts = max(3, self.messages // 1500)
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
         today = wechat.local_day(world.start)
-        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(3, int(pair * 0.6), int(pair) - HELD_MOST)
+        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(
+            3, int(pair * 0.6), int(pair) - HELD_MOST
+        )
         world.wechat.windows.append(
             Window(
                 PERMISSION_ACCOUNT,
@@ -168,6 +170,9 @@ class Workload:
                 errcode = self._chance.choice((43101, 40003))
                 for account in ACCOUNTS:
                     world.wechat.refused_openids[self._openid(account, number)] = errcode
+        if world.reset > MIDNIGHT:
+            path = PATHS[QUOTA_KIND]
+            world.wechat.windows.append(Window(QUOTA_ACCOUNT, path, MIDNIGHT + 480, MIDNIGHT + 840, 45011))
         self.stories = Stories(self, span)
         self.last_at = max(self.last_at, world.start + span)
 

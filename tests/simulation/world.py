@@ -475,7 +475,11 @@ class World:
         self.wechat.late_reset = late
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
         self.send_queue = Function(
-            self, SEND_QUEUE_FUNCTION, "functions.send_queue.handler", TIMEOUTS["SendQueueFunction"], QUEUE_WORKERS
+            self,
+            SEND_QUEUE_FUNCTION,
+            "functions.send_queue.handler",
+            TIMEOUTS["SendQueueFunction"],
+            QUEUE_WORKERS,
         )
         self.send_api = Function(
             self, "send-api", "functions.send_api.handler", TIMEOUTS["SendApiFunction"], 50
@@ -725,7 +729,6 @@ class World:
         """Note whose messages a killed worker may have been at."""
         for key in invocation.written:
             self.killed_with[key].append(self.scheduler.now)
-
 
     def _asked_and_stored(self, account: str) -> tuple[bool, str | None]:
         """Whether a sender asked for this refresh, and the token that was stored before it began."""
