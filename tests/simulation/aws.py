@@ -24,10 +24,15 @@ class Refusal(Exception):  # noqa: N818 - it is AWS's answer
 
 
 class FakeParameters:
-    """SSM's parameters, by name."""
+    """SSM's parameters, by name.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    ``is_stale`` says of the time at which one was stored whether a read shows what stood there before.
+    """
+
+    def __init__(self, now: Callable[[], float], is_stale: Callable[[float], bool] = lambda _: False) -> None:
         self.values: dict[str, str] = {}
+        self._before: dict[str, str] = {}
+        self._is_stale = is_stale
         self.stored_at: dict[str, float] = {}
         self.saves = 0
         self._now = now
@@ -37,12 +42,12 @@ class FakeParameters:
         assert WithDecryption
         if Name not in self.values:
             raise Refusal("ParameterNotFound")
-        return {"Parameter": {"Name": Name, "Value": self.values[Name]}}
+        return {"Parameter": {"Name": Name, "Value": self._shown(Name)}}
 
     def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:  # noqa: N803
         """Those of ten that there are."""
         assert WithDecryption
-        found = [{"Name": name, "Value": self.values[name]} for name in Names if name in self.values]
+        found = [{"Name": name, "Value": self._shown(name)} for name in Names if name in self.values]
         return {"Parameters": found, "InvalidParameters": [name for name in Names if name not in self.values]}
 
     def get_parameters_by_path(
@@ -59,17 +64,23 @@ class FakeParameters:
         names = sorted(name for name in self.values if name.startswith(f"{Path}/"))
         start = int(NextToken)
         page = names[start : start + 10]
-        answer: dict[str, Any] = {"Parameters": [{"Name": name, "Value": self.values[name]} for name in page]}
+        answer: dict[str, Any] = {"Parameters": [{"Name": name, "Value": self._shown(name)} for name in page]}
         return answer | ({"NextToken": str(start + 10)} if start + 10 < len(names) else {})
 
     def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:  # noqa: N803
         """Replace a parameter."""
         assert Type == "SecureString"
         assert Overwrite
+        if Name in self.values:
+            self._before[Name] = self.values[Name]
         self.values[Name] = Value
         self.stored_at[Name] = self._now()
         self.saves += 1
         return {"Version": self.saves}
+
+    def _shown(self, name: str) -> str:
+        stale = name in self._before and self._is_stale(self.stored_at[name])
+        return self._before[name] if stale else self.values[name]
 
 
 class SqsApi:
@@ -80,8 +91,10 @@ class SqsApi:
         queues: dict[str, FakeSqs],
         chance: Random,
         entry_lost: Callable[[], float],
+        lineage: Callable[[], int] = lambda: 0,
         put: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._lineage = lineage
         self._queues = queues
         self._is_told = put
         self._chance = chance
@@ -105,7 +118,9 @@ class SqsApi:
                     raise QueueError("InternalError")  # noqa: TRY301 - as a refusal is told
                 successful.append({"Id": entry["Id"], "MessageId": self._put(QueueUrl, entry)})
             except QueueError as error:
-                failed.append({"Id": entry["Id"], "Code": str(error), "SenderFault": False})
+                # Only those that are said to be successful are.
+                if self._chance.random() < 0.5:
+                    failed.append({"Id": entry["Id"], "Code": str(error), "SenderFault": False})
         return {"Successful": successful, "Failed": failed}
 
     def change_message_visibility(
@@ -132,6 +147,7 @@ class SqsApi:
             group=message.get("MessageGroupId"),
             delay=message.get("DelaySeconds", 0),
             attributes=attributes,
+            chain=self._lineage(),
         )
 
 

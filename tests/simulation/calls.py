@@ -314,7 +314,7 @@ class WatchedCaller(Caller):
     misdone : Callable
         Is told of a call that was not made as often as it must be, or succeeded without an answer.
     given_up : Callable
-        Is told the key of an item of which nobody can say whether it was stored.
+        Is told an item of which nobody can say whether it was stored.
     """
 
     def __init__(
@@ -322,7 +322,7 @@ class WatchedCaller(Caller):
         aws: Aws,
         *,
         misdone: Callable[[str], None],
-        given_up: Callable[[str], None],
+        given_up: Callable[[dict[str, Any]], None],
         **lent: Any,
     ) -> None:
         super().__init__(ENVIRON, connect=aws.connect, **lent)
@@ -350,7 +350,7 @@ class WatchedCaller(Caller):
                 lambda: put_if(condition, action, patient=patient, **request),
             )
         except StorageError:
-            self._given_up(request["Item"]["pk"]["S"])
+            self._given_up(request["Item"])
             raise
 
     def invoke(self, function_name: str, payload: str, action: str) -> bytes:

@@ -13,13 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from tests.simulation.dynamodb import plain
+from tests.simulation.stories import FORCED
 from tests.simulation.wechat import (
-    BEIJING,
     FORCED_A_DAY,
     FORCED_APART,
     TEMPLATE,
@@ -28,17 +27,26 @@ from tests.simulation.wechat import (
     Attempt,
     local_day,
 )
-from tests.simulation.workload import ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
-from tests.simulation.world import CALM, CANARY, START, TABLE, World
+from tests.simulation.workload import ALL_ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
+from tests.simulation.world import BREEZY, CALM, CANARY, MIDNIGHT, TABLE, GivenUp, World
 
 FAULTS_GO_ON = 600.0
 """Seconds from the last message until the weather is fine."""
-DRAIN = 3600.0
+DRAIN = 7200.0
 """Seconds from then, or from the new day's quota, until everything must have come to its end."""
 _TERMINAL = frozenset({"sent", "failed", "expired", "cancelled", "unknown"})
 _LEAST_WAIT = {-1: 2.0, 43108: 1.0, 43117: 60.0}
 _IN_VAIN_LEAST = {-1: 20, 40037: 3, 43108: 3, 43117: 3, 40001: 3}
 """Answers of one errcode before a message may be given up for it, without lost ones in between."""
+_REJECTED = frozenset({40001, 40014, 42001, 48012})
+_NOT_RETRYABLE = '"retryable": false'
+_COPIES_MOST = 4
+_ANSWER_LEFT_FOR = 100.0
+"""Seconds for which nobody looks at a message whose claim may not be over: two clocks' difference, nearly."""
+_HOLD_OVER_AFTER = 2400.0
+"""Seconds after the end of a refusal of a quarter of an hour in which everything it held must be sent."""
+_SAYS_NOTHING = frozenset({None, -1, 43108, 43117, 45011, 45009}) | _REJECTED
+"""Answers that do not show that a refusal is over."""
 _STALE = 1.5
 """Seconds for which a worker may not have heard of a circuit, and a little for the write itself."""
 
@@ -83,6 +91,11 @@ class Oracle:
             states[self._judge_message(key, asks)] += 1
         self._judge_waits()
         self._judge_circuits()
+        self._judge_probes()
+        self._judge_holds()
+        self._judge_obedient()
+        self._judge_lanes()
+        self._judge_unrecorded()
         for app in self._world.wechat.apps.values():
             self._judge_tokens(app)
         self._judge_needless()
@@ -122,8 +135,10 @@ class Oracle:
             wanted = {_client_msg_id(key.split("#", 2)[2]) for key in keys}
             if accepted.path == TEMPLATE and client_msg_id not in wanted:
                 self._break("a template message carries its id", accepted)
-            if ask.expires_at is not None and accepted.at > ask.expires_at + 75:
-                self._break("nothing is sent after it expired", accepted)
+        for attempt in self._world.wechat.attempts:
+            ask = self._ask_of(attempt.marker)
+            if ask and ask.expires_at is not None and attempt.by_its_clock > ask.expires_at + 0.5:
+                self._break("nothing is sent after it expired", attempt)
 
     def _ask_of(self, marker: str) -> Ask | None:
         number = int(marker[1:]) if marker[1:].isdigit() else -1
@@ -141,7 +156,7 @@ class Oracle:
             status = "unknown" if entry["lease_until"] < world.scheduler.now else status
         accepted = [each for ask in asks for each in self._accepted[ask.marker]]
         lost = [at for ask in asks for at in world.wechat.lost.get(ask.marker, ())]
-        doubts = len(lost) + len(world.killed_with.get(key, ())) + len(world.unrecorded.get(key, ()))
+        doubts = len(lost) + len(world.killed_with.get(key, ())) + self._unrecorded(key)
         taken = any(ask.taken for ask in asks)
         if entry is None or status not in _TERMINAL:
             if taken:
@@ -159,6 +174,8 @@ class Oracle:
             self._break("one id is one message", f"{key} {accepted}")
         if len(accepted) > 1:
             willing = any(ask.at_least_once for ask in asks)
+            if len(accepted) > _COPIES_MOST:
+                self._break("four copies at most", f"{key} {accepted}")
             if not willing or len(accepted) - 1 > doubts:
                 self._break("twice only where an answer was lost and the sender agreed", f"{key} {accepted}")
         if status == "expired" and not any(
@@ -173,6 +190,24 @@ class Oracle:
             self._judge_failure(key, entry, asks[0])
         return str(status)
 
+    def _unrecorded(self, key: str) -> int:
+        """The writes of an entry that nobody can undo.
+
+        Not a claim that was given up by a process that came to work again while the claim lasted.
+        """
+        return sum(
+            given_up.status != "sending" or not self._could_give_back(given_up)
+            for given_up in self._world.unrecorded.get(key, ())
+        )
+
+    def _could_give_back(self, given_up: GivenUp) -> bool:
+        outages = self._world.outages["dynamodb"]
+        last = max(
+            (until for since, until, _ in outages if since <= given_up.at < until), default=given_up.at
+        )
+        again = [at for at in given_up.invocation.sandbox.invoked if last + 2 < at < given_up.at + 60]
+        return len(again) > 1 and not given_up.invocation.dead
+
     def _comes_back(self, key: str, asks: list[Ask]) -> bool:
         """Whether the queue has the message of an entry: another's, under the same id, leaves it as it is."""
         by_http = key in self._world.written_by_http
@@ -181,7 +216,7 @@ class Oracle:
     def _judge_failure(self, key: str, entry: dict[str, Any], ask: Ask) -> None:
         reason, errcode = entry.get("reason"), entry.get("outcome", {}).get("errcode")
         if reason in {"unknown_account", "invalid_message"}:
-            if ask.good or (reason == "unknown_account") != (ask.account not in ACCOUNTS):
+            if ask.good or (reason == "unknown_account") != (ask.account not in ALL_ACCOUNTS):
                 self._break("a refusal has a cause", f"{key} {entry}")
             return
         if reason == "try_again":
@@ -193,7 +228,7 @@ class Oracle:
             self._break("what failed was refused by WeChat", f"{key} {entry} {answers}")
         elif errcode == 45009:
             self._break("a daily quota fails no message", f"{key} {entry}")
-        elif errcode == 40001 and ask.account != SECRET_ACCOUNT:
+        elif errcode in _REJECTED and ask.account != SECRET_ACCOUNT:
             self._break("a rejected token fails no message", f"{key} {entry}")
         else:
             least = (
@@ -225,10 +260,7 @@ class Oracle:
 
     def _judge_circuits(self) -> None:
         world = self._world
-        midnight = datetime.fromtimestamp(START, BEIJING).replace(hour=0, minute=0, second=0) + timedelta(
-            days=1
-        )
-        reset = midnight.timestamp()
+        reset = MIDNIGHT
         for account, path in world.wechat.quota_reached:
             late = self._late(account, path, "quota", until=reset)
             self._report.counts[f"calls to {account} after its quota was known to be used up"] = len(late)
@@ -240,10 +272,117 @@ class Oracle:
             if held:
                 self._break("one account's quota is no other's", held[0])
         for window in world.wechat.windows:
+            if window.errcode != 48001:
+                continue
             late = self._late(window.account, window.path, "permission", until=window.until)
             refused = [each for each in late if each.errcode == window.errcode]
             if len(refused) > (window.until - window.since) / 300 + 2:
                 self._break("a refusal of the whole account holds its messages", f"{len(refused)} {window}")
+
+    def _judge_probes(self) -> None:
+        """A refusal of a whole account lets one message of a batch through, and ends when one was judged."""
+        world = self._world
+        since, attempts = world.wechat.windows, world.wechat.attempts
+        for window in since:
+            if window.path != "*" or window.errcode == -1:
+                continue
+            tried: dict[tuple[str, float], set[str]] = defaultdict(set)
+            for each in self._known_late(window.account, "account", window.until):
+                if each.errcode == window.errcode:
+                    tried[each.sandbox, each.invocation_began].add(each.marker)
+            for markers in tried.values():
+                if len(markers) > 1:
+                    self._break("a hold lets one message through at a time", f"{sorted(markers)} {window}")
+        open_since: dict[tuple[str, str], float] = {}
+        for at, item in world.circuits_stored:
+            account = item["account"]["S"]
+            there = {circuit["scope"] for circuit in plain(item)["circuits"]}
+            for scope in [scope for name, scope in open_since if name == account and scope not in there]:
+                began = open_since.pop((account, scope))
+                if not any(
+                    each.account == account and began <= each.at <= at and each.errcode not in _SAYS_NOTHING
+                    for each in attempts
+                ):
+                    self._break("a hold ends when WeChat judged a message", f"{account} {scope} at {at:.3f}")
+            for scope in there:
+                open_since.setdefault((account, scope), at)
+
+    def _known_late(self, account: str, scope: str, until: float) -> list[Attempt]:
+        """The calls of an account's that began after everybody could know of its circuit."""
+        known_at = min(
+            (
+                at
+                for at, item in self._world.circuits_stored
+                if item["account"]["S"] == account
+                for circuit in plain(item)["circuits"]
+                if circuit["scope"] == scope
+            ),
+            default=until,
+        )
+        outages = self._world.outages["dynamodb"]
+        return [
+            each
+            for each in self._world.wechat.attempts
+            if each.account == account
+            and each.invocation_began > known_at + _STALE
+            and each.at < until
+            and not any(since <= each.invocation_began < end + 1 for since, end, _ in outages)
+        ]
+
+    def _judge_holds(self) -> None:
+        for window, asks in self._workload.held:
+            for ask in asks:
+                accepted = self._accepted[ask.marker]
+                if accepted and accepted[0].at > window.until + _HOLD_OVER_AFTER:
+                    late = accepted[0].at - window.until
+                    self._break("what was held is sent soon after", f"{ask} {late:.0f} s after {window}")
+
+    def _judge_obedient(self) -> None:
+        for ask in self._workload.obedient:
+            if not self._attempts[ask.marker] and any(_NOT_RETRYABLE in told for told in ask.told):
+                key = ask.keys[0]
+                if self._world.killed_with.get(key) or self._unrecorded(key):
+                    continue  # so that nobody knows that it was not sent
+                self._break("what was never sent is not used up", f"{ask} {ask.told[-1]}")
+
+    def _judge_lanes(self) -> None:
+        """43117 is about a person: the rest of a batch for that person waits as well."""
+        enough: dict[tuple[str, float, str], Attempt] = {}
+        for attempt in self._world.wechat.attempts:
+            ask = self._ask_of(attempt.marker)
+            if ask is None:
+                continue
+            lane = (attempt.sandbox, attempt.invocation_began, ask.openid)
+            if lane in enough:
+                self._break("a person who has had enough is left alone", f"{enough[lane]} {attempt}")
+            if attempt.errcode == 43117:
+                enough[lane] = attempt
+
+    def _judge_unrecorded(self) -> None:
+        world = self._world
+        for key, given_ups in world.unrecorded.items():
+            for given_up in given_ups:
+                worker = given_up.invocation
+                for number, body in worker.batch:
+                    marker = _marker_in(body)
+                    tried = any(
+                        (each.sandbox, each.invocation_began) == (worker.name, worker.began)
+                        and each.at <= given_up.at
+                        for each in self._attempts[marker]
+                    )
+                    ask = self._ask_of(marker)
+                    if given_up.status == "sending" or not tried or ask is None or key not in ask.keys:
+                        continue
+                    soon = [
+                        at
+                        for at in world.queue.handed_out[number]
+                        if given_up.at < at < given_up.at + _ANSWER_LEFT_FOR
+                    ]
+                    if soon:
+                        self._break(
+                            "an answer that was not recorded is left until its claim is over",
+                            f"{key} {given_up.at:.3f} {soon}",
+                        )
 
     def _late(self, account: str, path: str, error_class: str, until: float) -> list[Attempt]:
         """The calls that began after everybody could know better."""
@@ -259,13 +398,13 @@ class Oracle:
             default=until,
         )
         # Who cannot ask the table goes by what it knows.
-        since, until_then = self._world.outages["dynamodb"]
+        outages = self._world.outages["dynamodb"]
         return [
             each
             for each in self._world.wechat.attempts
             if each.account == account
             and each.path == path
-            and not since <= each.invocation_began < until_then + 1
+            and not any(since <= each.invocation_began < until + 1 for since, until, _ in outages)
             and each.invocation_began > known_at + _STALE
             and known_at + _STALE < each.at < until
         ]
@@ -280,8 +419,11 @@ class Oracle:
                 self._break(
                     "forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s"
                 )
+        revoked = [at for at, account, _ in world.wechat.epochs if account == app.account]
+        if app.account == FORCED and revoked and not any(at > MIDNIGHT for at in app.force_calls):
+            self._break("a token is forced as soon as a new day allows it", f"{app.account} {revoked}")
         epochs = sum(account == app.account for _, account, _ in world.wechat.epochs)
-        lives = int((world.scheduler.now - START) / 6000) + 1
+        lives = int((world.scheduler.now - world.start) / 6000) + 1
         # A forced refresh that was lost, or died with the refresher, cannot be repeated for half a minute;
         # meanwhile each process that asks makes the refresher look whether WeChat has another token.
         in_vain = app.forced_in_vain + world.token_refresh.kills
@@ -316,6 +458,8 @@ class Oracle:
             # SSM may refuse the refresher its parameters; then nobody can do anything.
             if "StorageError" not in error:
                 self._break("no invocation fails", error)
+        for call in world.dropped[:5]:
+            self._break("no request goes over a connection that a gateway has dropped", call)
         for line in world.sink.problems:
             if "StorageError" not in line:
                 self._break("nothing unforeseen happens", line)
@@ -352,10 +496,15 @@ class Oracle:
             "token epochs": len(wechat.epochs),
             "canaries in what left the service": len(world.leaks),
             **self._report.counts,
-            "virtual seconds": round(world.scheduler.now - START),
+            "virtual seconds": round(world.scheduler.now - world.start),
             "events": world.history.events,
             "history": world.history.digest,
         }
+
+
+def _marker_in(body: str) -> str:
+    found = re.search(r'"(m[0-9]+)"', body)
+    return found[1] if found else ""
 
 
 def _client_msg_id(message_id: str) -> str:
@@ -393,9 +542,10 @@ def _run(seed: int | str, messages: int, *, thorough: bool) -> Report:
             return workload.over or world.history.events > events_most
 
         world.scheduler.run(calm_at, over)
+        world.mix = BREEZY
+        world.scheduler.run(world.reset, over)
         world.mix = CALM
-        midnight = START + 5400
-        bound = max(calm_at, midnight) + DRAIN
+        bound = max(calm_at, world.reset) + DRAIN
         world.scheduler.run(bound, over)
         drained = workload.over
         states = _states(world)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from itertools import count
 from typing import Any
 
 import functions.send_queue.handler as send_queue
+from tests.simulation import world
 from tests.simulation.world import TABLE
-from wechat_notify import bootstrap
+from wechat_notify import bootstrap, transport
 from wechat_notify.aws import calls
 from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.sqs import Queue
-from wechat_notify.core import circuits, ledger, messages, outcomes
+from wechat_notify.core import circuits, delivery, ledger, messages, outcomes, tokens
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
 from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
 from wechat_notify.core.dispatch import Dispatcher, Turn
@@ -27,7 +28,8 @@ from wechat_notify.core.ledger import Entry, Found, Ledger, Standing
 from wechat_notify.core.outcomes import Later, Status, StorageError
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
-from wechat_notify.transport import Answer
+from wechat_notify.telemetry import hash_openid
+from wechat_notify.transport import Answer, PooledTransport
 from wechat_notify.wechat import client
 from wechat_notify.wechat.client import WeChatClient
 
@@ -338,7 +340,384 @@ def _lost_is_an_answer() -> Sequence[Patch]:
     return [(Caller, "_attempt", attempt)]
 
 
+def _claim_forgets_doubt() -> Sequence[Patch]:
+    before = Ledger._successor
+
+    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | None:
+        wanted = before(self, there, intent, writer)
+        claims = wanted is not None and wanted.status is Status.SENDING
+        if wanted and claims and there.status is Status.SENDING:
+            return wanted._replace(lost_at=None, answers_lost=0)
+        return wanted
+
+    return [(Ledger, "_successor", successor)]
+
+
+def _look_forgets_doubt() -> Sequence[Patch]:
+    before = Ledger.look_up
+
+    def look_up(self: Ledger, account: str, message_id: str) -> Found | None:
+        doubt = ledger._doubt
+        ledger._doubt = lambda _entry: {}
+        try:
+            return before(self, account, message_id)
+        finally:
+            ledger._doubt = doubt
+
+    return [(Ledger, "look_up", look_up)]
+
+
+def _busy_closes() -> Sequence[Patch]:
+    before = circuits._judged
+    return [(circuits, "_judged", lambda outcome: before(outcome) or outcome.errcode == -1)]
+
+
+def _no_second_look() -> Sequence[Patch]:
+    before = Dispatcher._attempt
+
+    def attempt(self: Dispatcher, case: Any, token: AccessToken, admission: Admission) -> Any:
+        for_ever = case._replace(request=case.request._replace(expires_at=None))
+        return before(self, for_ever, token, admission)
+
+    return [(Dispatcher, "_attempt", attempt)]
+
+
+def _forced_by_utc_day() -> Sequence[Patch]:
+    return [(tokens, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
+
+
+def _park_mismatched() -> Sequence[Patch]:
+    before = Queue.send_later
+
+    def send_later(self: Queue, items: Sequence[Later]) -> list[int]:
+        return [(index + 1) % len(items) for index in before(self, items)]
+
+    return [(Queue, "send_later", send_later)]
+
+
+def _refusal_overrules() -> Sequence[Patch]:
+    before = Ledger._put
+
+    def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
+        wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
+        for _ in range(8):
+            there = before(self, wanted, patient=True)
+            if there is None:
+                return wanted
+            if there.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
+                return there
+            wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
+        raise StorageError("record what came of the message", "Contended")
+
+    return [(Ledger, "finish", finish)]
+
+
+def _late_reset_is_a_day() -> Sequence[Patch]:
+    before = Circuits._held_until
+
+    def held_until(self: Circuits, opened: Any, outcome: Any, *, first: bool) -> float:
+        if outcome.until_reset:
+            return self._quota_reset.next(self._now())
+        return before(self, opened, outcome, first=first)
+
+    return [(Circuits, "_held_until", held_until)]
+
+
+def _quota_forgotten() -> Sequence[Patch]:
+    before = Circuits._opened
+
+    def opened(self: Circuits, scope: str, there: Any, outcome: Any) -> Any:
+        now = before(self, scope, there, outcome)
+        if outcome.error_class is outcomes.ErrorClass.RATE_LIMIT:
+            return replace(now, error_class=outcome.error_class, probes=0)
+        return now
+
+    def held_until(self: Circuits, opened: Any, outcome: Any, *, first: bool) -> float:
+        if outcome.until_reset and first:
+            return self._quota_reset.next(self._now())
+        return before_until(self, opened, outcome, first=first)
+
+    before_until = Circuits._held_until
+    return [(Circuits, "_opened", opened), (Circuits, "_held_until", held_until)]
+
+
+def _failed_is_trusted() -> Sequence[Patch]:
+    before = Caller.call
+
+    def call(self: Caller, service: Any, operation: str, action: str, **named: Any) -> Any:
+        answer = before(self, service, operation, action, **named)
+        if operation == "SendMessageBatch":
+            failed = {entry["Id"] for entry in answer["Failed"]}
+            ids = [entry["Id"] for entry in named["Entries"] if entry["Id"] not in failed]
+            answer = {**answer, "Successful": [{"Id": each} for each in ids]}
+        return answer
+
+    return [(Caller, "call", call)]
+
+
+def _repeated_for_an_hour() -> Sequence[Patch]:
+    return [(ledger, "_DEDUPLICATED_FOR", 3600.0)]
+
+
+def _lane_goes_on() -> Sequence[Patch]:
+    before = BatchSender._in_order
+
+    def in_order(self: BatchSender, lane: Any, seconds_left: Any) -> Iterator[Handled]:
+        for read in lane:
+            yield from before(self, [read], seconds_left)
+
+    return [(BatchSender, "_in_order", in_order)]
+
+
+def _cancel_denies() -> Sequence[Patch]:
+    before = Entry.moved
+
+    def moved(self: Entry, status: Status, **named: Any) -> Entry:
+        if status is Status.UNKNOWN and named.get("reason") == "cancelled":
+            status = Status.CANCELLED
+        return before(self, status, **named)
+
+    return [(Entry, "moved", moved)]
+
+
+def _idle_by_monotonic() -> Sequence[Patch]:
+    before = PooledTransport._put_back
+
+    def put_back(self: PooledTransport, connection: Any) -> None:
+        connection.last_used = transport.time.monotonic()
+        before(self, connection)
+
+    def is_old(self: Any) -> bool:
+        return not 0 <= transport.time.monotonic() - self.last_used <= self._idle_most
+
+    return [(PooledTransport, "_put_back", put_back), (transport._Connection, "is_old", is_old)]
+
+
+def _probe_of_one_circuit() -> Sequence[Patch]:
+    before = Circuits.probe
+
+    def probe(self: Circuits, account: str, message: Any) -> Admission:
+        waiting = Circuits._waiting
+        judged = []
+
+        def first(self: Circuits, known: Any, message: Any) -> Any:
+            found = waiting(self, known, message)
+            judged.append(found)
+            # Every other call is the one that marks them.
+            return found if len(judged) % 2 else found[:1]
+
+        Circuits._waiting = first  # type: ignore[method-assign] # for this call
+        try:
+            return before(self, account, message)
+        finally:
+            Circuits._waiting = waiting  # type: ignore[method-assign] # as it was
+
+    return [(Circuits, "probe", probe)]
+
+
+def _probe_eaten() -> Sequence[Patch]:
+    return [
+        (Ledger, "to_send", lambda *_, **__: None),
+        (Circuits, "give_back", lambda *_: None),
+    ]
+
+
+def _forced_count_forgotten() -> Sequence[Patch]:
+    return [(tokens, "_with_newest_use", lambda token, _known: token)]
+
+
+def _unrecorded_at_once() -> Sequence[Patch]:
+    before = Dispatcher._finish
+
+    def finish(self: Dispatcher, *args: Any) -> Any:
+        dispatched = before(self, *args)
+        return dispatched._replace(again_in=1.0) if dispatched.unrecorded else dispatched
+
+    return [(Dispatcher, "_finish", finish)]
+
+
+def _twenty_copies() -> Sequence[Patch]:
+    return [(ledger, "MAX_REPEATS_AFTER_LOSS", 20)]
+
+
+def _counted_out() -> Sequence[Patch]:
+    def told(outcome: Any, *_: Any) -> Any:
+        return outcome._replace(retryable=True)
+
+    return [(_dispatch(), "_told", told), (_dispatch(), "MIN_PURSUIT", 0.0)]
+
+
+def _loops_dropped() -> Sequence[Patch]:
+    lines = world.template().splitlines(keepends=True)
+    text = "".join(line for line in lines if "RecursiveLoop:" not in line)
+    return [(world, "template", lambda: text)]
+
+
+def _keyed_fingerprint() -> Sequence[Patch]:
+    before = ledger.fingerprint
+
+    def keyed(request: Any) -> str:
+        return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
+
+    return [(ledger, "fingerprint", keyed)]
+
+
+def _rejected_by_one_code() -> Sequence[Patch]:
+    return [(delivery, "REJECTED_TOKEN", frozenset({40001, 40014, 42001}))]
+
+
+def _unconfirmed_claim_kept() -> Sequence[Patch]:
+    def forget(*_: Any, **__: Any) -> None:
+        pass
+
+    return [(Ledger, "_remember_unsent", forget)]
+
+
 BUGS = (
+    Bug(
+        "claim_forgets_doubt",
+        "a claim after an abandoned claim forgets that a copy may have been sent",
+        "what was accepted is sent or unknown",
+        _claim_forgets_doubt,
+    ),
+    Bug(
+        "look_forgets_doubt",
+        "a look that ends an abandoned claim forgets when a copy may have been sent",
+        "twice only where an answer was lost and the sender agreed",
+        _look_forgets_doubt,
+    ),
+    Bug(
+        "busy_closes",
+        "a probe that is told that WeChat is busy ends the hold",
+        "a hold ends when WeChat judged a message",
+        _busy_closes,
+    ),
+    Bug(
+        "no_second_look",
+        "nobody looks whether a message expired while its token was waited for",
+        "nothing is sent after it expired",
+        _no_second_look,
+    ),
+    Bug(
+        "forced_by_utc_day",
+        "forced refreshes are counted by the day in UTC",
+        "a token is forced as soon as a new day allows it",
+        _forced_by_utc_day,
+    ),
+    Bug(
+        "park_mismatched",
+        "what SQS refused to park is taken for another message",
+        "every message that was taken comes to its end",
+        _park_mismatched,
+    ),
+    Bug(
+        "refusal_overrules",
+        "a late refusal overrules a copy that was sent meanwhile",
+        "what was accepted is sent or unknown",
+        _refusal_overrules,
+    ),
+    Bug(
+        "late_reset_is_a_day",
+        "a quota that is refused after its reset holds for another day",
+        "it drains in bounded time",
+        _late_reset_is_a_day,
+    ),
+    Bug(
+        "quota_forgotten",
+        "a limit per minute makes a used-up quota forgotten, so that it holds for another day",
+        "it drains in bounded time",
+        _quota_forgotten,
+    ),
+    Bug(
+        "failed_is_trusted",
+        "what SQS does not call failed counts as parked",
+        "every message that was taken comes to its end",
+        _failed_is_trusted,
+    ),
+    Bug(
+        "repeated_for_an_hour",
+        "a template message is repeated for an hour",
+        "twice only where an answer was lost and the sender agreed",
+        _repeated_for_an_hour,
+    ),
+    Bug(
+        "lane_goes_on",
+        "the rest of a batch goes to a person who has had enough",
+        "a person who has had enough is left alone",
+        _lane_goes_on,
+    ),
+    Bug(
+        "cancel_denies",
+        "a message of which a copy may have been sent is cancelled",
+        "what was accepted is sent or unknown",
+        _cancel_denies,
+    ),
+    Bug(
+        "idle_by_monotonic",
+        "the age of idle connections is told by a clock that stands still in a frozen process",
+        "no request goes over a connection that a gateway has dropped",
+        _idle_by_monotonic,
+    ),
+    Bug(
+        "probe_of_one_circuit",
+        "a probe of several holds keeps others from the first one only",
+        "a hold lets one message through at a time",
+        _probe_of_one_circuit,
+    ),
+    Bug(
+        "probe_eaten",
+        "a message that is not to be sent takes the probe of a hold",
+        "what was held is sent soon after",
+        _probe_eaten,
+    ),
+    Bug(
+        "forced_count_forgotten",
+        "a stale read loses the count of forced refreshes",
+        "forced refreshes are half a minute apart",
+        _forced_count_forgotten,
+    ),
+    Bug(
+        "unrecorded_at_once",
+        "a message whose answer could not be recorded comes back after a second",
+        "an answer that was not recorded is left until its claim is over",
+        _unrecorded_at_once,
+    ),
+    Bug(
+        "twenty_copies",
+        "at least once is up to twenty times",
+        "four copies at most",
+        _twenty_copies,
+    ),
+    Bug(
+        "counted_out",
+        "a caller's attempts are counted where nothing was sent",
+        "what was never sent is not used up",
+        _counted_out,
+    ),
+    Bug(
+        "loops_dropped",
+        "Lambda may take a long hold for a loop",
+        "it drains in bounded time",
+        _loops_dropped,
+    ),
+    Bug(
+        "keyed_fingerprint",
+        "a message is told from others by a key that is replaced",
+        "every message that was taken comes to its end",
+        _keyed_fingerprint,
+    ),
+    Bug(
+        "rejected_by_one_code",
+        "not every code that rejects a token is known",
+        "a rejected token fails no message",
+        _rejected_by_one_code,
+    ),
+    Bug(
+        "unconfirmed_claim_kept",
+        "a claim that was stored without an answer is not given back",
+        "unknown has a cause",
+        _unconfirmed_claim_kept,
+    ),
     Bug(
         "retry_on_read_timeout",
         "a lost answer counts as a failure that can be repeated",

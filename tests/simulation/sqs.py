@@ -7,7 +7,7 @@ for those who have little. Not modelled: long polling, message size, batch windo
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -44,6 +44,13 @@ class Stored:
     receipt: str | None = None
     deleted: bool = False
     generation: int = 0
+    chain: int = 0
+    """Invocations that led to it."""
+
+    @property
+    def number(self) -> str:
+        """What tells it, while it is in flight, from all others, copies of itself included."""
+        return (self.receipt or "").partition("/")[0]
 
 
 @dataclass
@@ -68,6 +75,8 @@ class FakeSqs:
         self.counts = Counts()
         self.messages: dict[int, Stored] = {}
         self.on_arrival: Callable[[], None] = lambda: None
+        self.handed_out: dict[str, list[float]] = defaultdict(list)
+        """When each was, by its number."""
         self._scheduler = scheduler
         self._name = name
         self._dead_letters = dead_letters
@@ -85,6 +94,7 @@ class FakeSqs:
         group: str | None = None,
         delay: int = 0,
         attributes: Mapping[str, str] | None = None,
+        chain: int = 0,
     ) -> str:
         """Store a message; its id."""
         if not 0 <= delay <= DELAY_MOST:
@@ -94,6 +104,7 @@ class FakeSqs:
         number = next(self._numbers)
         now = self._scheduler.now
         stored = Stored(f"{number:08x}-{self._name}", body, group, dict(attributes or {}), now)
+        stored.chain = chain
         self.messages[number] = stored
         self.counts.sent += 1
         self._show(number, stored, now + delay)
@@ -188,6 +199,7 @@ class FakeSqs:
         self._by_receipt[stored.receipt] = number
         self._in_flight[stored.group] += 1
         self.counts.received += 1
+        self.handed_out[str(number)].append(self._scheduler.now)
         self.counts.receives_most = max(self.counts.receives_most, stored.receives)
         heappush(self._hidden, (self._scheduler.now + VISIBILITY_TIMEOUT, number, stored.generation))
         return stored

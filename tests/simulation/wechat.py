@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from wechat_notify.transport import Limits, Response, TransportError
@@ -32,6 +32,8 @@ MINI_PROGRAM_TEMPLATE = "/cgi-bin/message/wxopen/template/send"
 MINI_PROGRAM_SUBSCRIPTION = "/cgi-bin/message/subscribe/send"
 TEMPLATE = "/cgi-bin/message/template/send"
 TOKENS = "/cgi-bin/stable_token"
+_REJECTIONS = (40001, 42001, 40014, 48012)
+"""The codes with which a token is refused that was replaced."""
 _LIMITS = Limits()
 
 
@@ -81,6 +83,39 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What happens to one attempt of one message, chance aside.
+
+    ``errcode`` is a refusal; without one the message is judged as any other. ``lost``: the connection is
+    reset before the answer. ``killed``: the sender is killed before it hears the answer. ``seconds`` is how
+    long the answer takes. ``then`` follows at once.
+    """
+
+    errcode: int | None = None
+    lost: bool = False
+    killed: bool = False
+    seconds: float = 0.1
+    then: Callable[[], None] = lambda: None
+
+
+class Caller(Protocol):
+    """The invocation that a request comes from."""
+
+    began: float
+
+    @property
+    def name(self) -> str:
+        """Its process's."""
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which its clock is fast."""
+
+    def doom(self) -> None:
+        """Have it killed at its next request, or while this one is under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One call of a send endpoint and how it was answered; None where no errcode got through."""
 
@@ -91,6 +126,8 @@ class Attempt:
     errcode: int | None
     invocation_began: float
     sandbox: str
+    by_its_clock: float = 0.0
+    """When its sender sent it off, by the sender's own clock."""
 
 
 def marker_of(body: dict[str, Any]) -> str:
@@ -123,6 +160,14 @@ class FakeWeChat:
         self.quota_reached: dict[tuple[str, str], float] = {}
         self.windows: list[Window] = []
         self.token_windows: list[Window] = []
+        self.slow_tokens: list[Window] = []
+        """For so long the token endpoint takes ``errcode`` seconds to answer."""
+        self.unreachable: list[Window] = []
+        """For so long nothing gets through from an account."""
+        self.fates: dict[str, list[Fate]] = {}
+        """Of a marker's next attempts."""
+        self.late_reset = 0.0
+        """Seconds after midnight at which the daily quotas start again."""
         self.epoch_every = 0
         self.epochs: list[tuple[float, str, str]] = []
         self.needless: list[str] = []
@@ -131,6 +176,7 @@ class FakeWeChat:
         self._now = now
         self._chance = chance
         self._tokens: dict[str, tuple[App, float]] = {}
+        self._rejections: dict[str, int] = {}
         self._in_flight: dict[tuple[str, str], float] = {}
         self._used: Counter[tuple[str, str, str]] = Counter()
         self._deduplicated: dict[tuple[str, str, str], float] = {}
@@ -211,6 +257,7 @@ class FakeWeChat:
     def _void(self, app: App) -> None:
         if app.token is not None:
             self._tokens.pop(app.token, None)
+            self._rejections[app.token] = _REJECTIONS[app.issued % len(_REJECTIONS)]
 
     # ------------------------------------------------------------ sends
 
@@ -224,7 +271,7 @@ class FakeWeChat:
         now = self._now()
         app, valid_until = self._tokens.get(token, (None, 0.0))
         if app is None or valid_until <= now:
-            return _error(40001, "invalid credential, access_token is invalid or not latest")
+            return _error(self._rejections.get(token, 40001), "invalid credential, or not latest")
         person = (app.account, body["touser"])
         if self._in_flight.get(person, 0.0) > now:
             return _error(43108, "concurrent messages to one user")
@@ -237,7 +284,7 @@ class FakeWeChat:
             ):
                 return _error(window.errcode, "refused")
         endpoint = (app.account, path)
-        today = (*endpoint, local_day(now))
+        today = (*endpoint, local_day(now - self.late_reset))
         if today in self.quotas and self._used[today] >= self.quotas[today]:
             self.quota_reached.setdefault(endpoint, now)
             return _error(45009, "reach max api daily quota limit")
@@ -311,7 +358,7 @@ class Wire:
         *,
         network: Callable[[], Network],
         exchange: Callable[..., Any],
-        whose: Callable[[], tuple[float, str]],
+        whose: Callable[[], Caller],
         asked: Callable[[str], tuple[bool, str | None]],
     ) -> None:
         self._wechat = wechat
@@ -331,7 +378,8 @@ class Wire:
         network, chance = self._network(), self._chance
         draw = chance.random()
         connect, read = _LIMITS.connect_timeout, _LIMITS.read_timeout
-        began, sandbox = self._whose()
+        caller = self._whose()
+        sent_at = self._wechat._now() + caller.skew
 
         def drawn(share: float) -> bool:
             nonlocal draw
@@ -339,11 +387,18 @@ class Wire:
             return draw < 0
 
         latency = 0.03 + 0.12 * chance.random()
-        if drawn(network.unreachable):
+        account = (
+            self._wechat.apps[body["appid"]].account
+            if path == TOKENS
+            else unquote(query).removeprefix("access_token=TOKEN-CANARY-").rpartition("-")[0]
+        )
+        fates = self._wechat.fates.get(marker_of(body)) if path != TOKENS else None
+        fate = fates.pop(0) if fates else None
+        if self._among(self._wechat.unreachable, account) or (not fate and drawn(network.unreachable)):
             self._fail_token(path, body)
             self._exchange("unreachable", path, connect, lambda: None)
             raise _error_of_the_wire("ConnectTimeout", url, may_have_arrived=False)
-        if drawn(network.timeout_before):
+        if not fate and drawn(network.timeout_before):
             self._fail_token(path, body)
             self._lose(path, body, read, "timeout before")
             raise _error_of_the_wire("ReadTimeout", url)
@@ -351,6 +406,8 @@ class Wire:
             app = self._wechat.apps[body["appid"]]
             asked, stored = self._asked(app.account)
             app.asked_calls += asked
+            slow = self._among(self._wechat.slow_tokens, account)
+            latency = float(slow.errcode) if slow else latency
             if asked and stored is not None and self._wechat.lasts(stored):
                 self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")
             return self._token(body, latency, lost=drawn(network.timeout_after), busy=drawn(network.busy))
@@ -370,11 +427,15 @@ class Wire:
                     path,
                     marker,
                     None if lost else answer["errcode"],
-                    began,
-                    sandbox,
+                    caller.began,
+                    caller.name,
+                    sent_at,
                 )
             )
             return answer
+
+        if fate:
+            return self._by_fate(fate, caller, marker, judge)
 
         if drawn(network.timeout_after):
             self._exchange("timeout after", marker, read, lambda: judge(lost=True), early=True)
@@ -408,6 +469,28 @@ class Wire:
         if maybe_double and self._wechat.took_lately(marker) and chance.random() < network.duplicate_refused:
             fault = 40241
         answer = self._exchange("send", marker, latency, lambda: judge(fault))
+        return Response(200, json.dumps(answer, ensure_ascii=False).encode())
+
+    def _among(self, windows: list[Window], account: str) -> Window | None:
+        now = self._wechat._now()
+        for window in windows:
+            if window.account == account and window.since <= now < window.until:
+                return window
+        return None
+
+    def _by_fate(
+        self, fate: Fate, caller: Caller, marker: str, judge: Callable[..., dict[str, Any]]
+    ) -> Response:
+        def happen() -> dict[str, Any]:
+            answer = judge(fate.errcode, lost=fate.lost)
+            if fate.killed:
+                caller.doom()
+            fate.then()
+            return answer
+
+        answer = self._exchange("fate", marker, fate.seconds, happen, early=True)
+        if fate.lost:
+            raise _error_of_the_wire("ConnectionLost", "/")
         return Response(200, json.dumps(answer, ensure_ascii=False).encode())
 
     def _fail_token(self, path: str, request: dict[str, Any]) -> None:

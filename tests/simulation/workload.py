@@ -15,8 +15,9 @@ from random import Random
 from typing import Any
 
 from tests.simulation import wechat
+from tests.simulation.stories import STORY_ACCOUNTS, Stories
 from tests.simulation.wechat import SUBSCRIPTION, Window
-from tests.simulation.world import CANARY, DEAD, PATH, START, Invocation, World
+from tests.simulation.world import CANARY, DEAD, MIDNIGHT, OUTAGE, PATH, Invocation, World
 
 ACCOUNTS = ("shop-a", "shop-b", "shop-c", "shop-d", "shop-e")
 PATHS = {
@@ -27,10 +28,13 @@ PATHS = {
     "template": wechat.TEMPLATE,
 }
 KINDS = tuple(PATHS)
+ALL_ACCOUNTS = ACCOUNTS + STORY_ACCOUNTS
 QUOTA_ACCOUNT, QUOTA_KIND = "shop-a", "subscription"
 PERMISSION_ACCOUNT, PERMISSION_KIND = "shop-c", "one_time_subscription"
 SECRET_ACCOUNT = "shop-d"
 """Whose secret is wrong for a while, just after its token was replaced."""
+HELD_MOST = 300
+"""Messages that wait for the quota at most: each comes by every quarter of an hour."""
 _TRIES_MOST = 8
 _PATIENCE = 60.0
 
@@ -57,6 +61,8 @@ class Ask:
     keys: list[str] = field(default_factory=list)
     """The ledger's keys under which its entry may stand."""
     statuses: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The bodies of HTTP's answers, where somebody goes by them."""
     taken: bool = False
     """Whether the service has said that it will see to it."""
     cancelled: bool = False
@@ -105,17 +111,22 @@ class Workload:
         self.messages = messages
         self.asks: list[Ask] = []
         self.unreadable: list[str] = []
-        self.last_at = START
+        self.last_at = world.start
         self.callers = 0
         """Requests of the HTTP API that are still to be answered or repeated."""
         self.outstanding = messages
+        self.held: list[tuple[Window, list[Ask]]] = []
+        """Messages that wait for the end of a refusal, and that refusal."""
+        self.obedient: list[Ask] = []
+        """Those whose callers repeat them as they are told, until they are told not to."""
         self._chance = Random(f"{world.seed}/workload")
         self._openids = max(20, messages // 3)
         self._set_up()
+        self.stories.prepare()
 
     def _set_up(self) -> None:
         world = self.world
-        for account in ACCOUNTS:
+        for account in ALL_ACCOUNTS:
             secret = f"{account}-SECRET-{CANARY}-0123456789"
             app = world.wechat.add(account, secret)
             credentials = {"type": "app", "app_id": app.app_id, "app_secret": secret}
@@ -124,18 +135,20 @@ class Workload:
         span = 120.0 + self.messages * 0.06
         bursts = max(3, self.messages // 1500)
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
-        today = wechat.local_day(START)
-        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(3, int(pair * 0.6))
+        today = wechat.local_day(world.start)
+        world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(
+            3, int(pair * 0.6), int(pair) - HELD_MOST
+        )
         world.wechat.windows.append(
             Window(
                 PERMISSION_ACCOUNT,
                 PATHS[PERMISSION_KIND],
-                START + span * 0.3,
-                START + span * 0.3 + min(900.0, span / 3),
+                world.start + span * 0.3,
+                world.start + span * 0.3 + min(900.0, span / 3),
                 48001,
             )
         )
-        wrong_since = START + span * 0.5
+        wrong_since = world.start + span * 0.5
         world.wechat.token_windows.append(
             Window(SECRET_ACCOUNT, "", wrong_since, wrong_since + min(900.0, span / 4), 40125)
         )
@@ -147,16 +160,21 @@ class Workload:
         sizes = [self.messages // bursts] * bursts
         sizes[0] += self.messages - sum(sizes)
         for at, size in zip(times, sizes, strict=True):
-            world.scheduler.at(START + 1 + at, partial(self._burst, size))
-        self.last_at = START + 1 + times[-1] + 5
+            world.scheduler.at(world.start + 1 + at, partial(self._burst, size))
+        self.last_at = world.start + 1 + times[-1] + 5
         for service in ("dynamodb", "ssm", "sqs"):
-            since = START + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
-            world.outages[service] = (since, since + 8)
+            since = world.start + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
+            world.outages[service].append((since, since + 8, OUTAGE))
         for number in range(self._openids):
             if self._chance.random() < 0.01:
                 errcode = self._chance.choice((43101, 40003))
                 for account in ACCOUNTS:
                     world.wechat.refused_openids[self._openid(account, number)] = errcode
+        if world.reset > MIDNIGHT:
+            path = PATHS[QUOTA_KIND]
+            world.wechat.windows.append(Window(QUOTA_ACCOUNT, path, MIDNIGHT + 480, MIDNIGHT + 840, 45011))
+        self.stories = Stories(self, span)
+        self.last_at = max(self.last_at, world.start + span)
 
     def begin(self) -> None:
         """Keep the tokens fresh until everything is over."""
@@ -269,18 +287,25 @@ class Workload:
 
     def _message(self, ask: Ask) -> dict[str, Any]:
         message = ask.message()
-        if not ask.good and ask.account in ACCOUNTS:
+        if not ask.good and ask.account in ALL_ACCOUNTS:
             message["data"] = {"thing1": {"value": ask.openid}}
             message["no_such_field"] = ask.openid
         return message
 
     # ------------------------------------------------------------ the queue
 
-    def _to_queue(self, ask: Ask, as_event: bool) -> None:  # noqa: FBT001 - drawn
+    ask = Ask
+
+    @staticmethod
+    def path(kind: str) -> str:
+        """The endpoint for a kind."""
+        return PATHS[kind]
+
+    def _to_queue(self, ask: Ask, as_event: bool, group: str | None = None) -> None:  # noqa: FBT001 - drawn
         envelope: dict[str, Any] = {"account": ask.account, "message": self._message(ask), **ask.wishes()}
         if ask.id is not None:
             envelope["id"] = ask.id
-        group = ask.account if self._chance.random() < 0.7 else None
+        group = group or (ask.account if self._chance.random() < 0.7 else None)
         if as_event:
             event_id = f"event-{ask.number}"
             body = {
@@ -305,6 +330,11 @@ class Workload:
 
     def _to_api(self, ask: Ask, *, wait: bool) -> None:
         self.callers += 1
+        event = self.begin_post(ask, wait=wait)
+        self._call(ask, event, _TRIES_MOST if ask.id is not None else 1)
+
+    def begin_post(self, ask: Ask, *, wait: bool) -> dict[str, Any]:
+        """The event of a POST, which is about to be made."""
         ask.by_http = True
         if ask.id is not None:
             key = key_of(ask.account, ask.id)
@@ -315,14 +345,13 @@ class Workload:
             headers["prefer"] = "respond-async"
         if ask.id is not None:
             headers["idempotency-key"] = ask.id
-        event = {
+        return {
             "routeKey": "POST /v1/accounts/{account}/messages",
             "headers": headers,
             "pathParameters": {"account": ask.account},
             "requestContext": {"requestId": f"request-{ask.number}"},
             "body": json.dumps({**self._message(ask), **ask.wishes()}, ensure_ascii=False),
         }
-        self._call(ask, event, _TRIES_MOST if ask.id is not None else 1)
 
     def _call(self, ask: Ask, event: dict[str, Any], tries: int) -> None:
         world = self.world
@@ -355,14 +384,19 @@ class Workload:
             if key not in ask.keys:
                 ask.keys.append(key)
 
-    def _cancel(self, ask: Ask, tries: int) -> None:
-        self.callers += 1
-        event = {
-            "routeKey": "DELETE /v1/accounts/{account}/messages/{id}",
+    @staticmethod
+    def event_about(method: str, ask: Ask) -> dict[str, Any]:
+        """The event of a request about a message that was handed over."""
+        return {
+            "routeKey": f"{method} /v1/accounts/{{account}}/messages/{{id}}",
             "headers": {},
             "pathParameters": {"account": ask.account, "id": ask.id},
-            "requestContext": {"requestId": f"cancel-{ask.number}"},
+            "requestContext": {"requestId": f"{method}-{ask.number}"},
         }
+
+    def _cancel(self, ask: Ask, tries: int) -> None:
+        self.callers += 1
+        event = self.event_about("DELETE", ask)
 
         def ended(_: Invocation, answer: Any) -> None:
             self.callers -= 1

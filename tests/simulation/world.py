@@ -14,6 +14,8 @@ import itertools
 import json
 import logging
 import os
+import re
+import select
 import sys
 import threading
 import time
@@ -22,9 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
@@ -34,17 +38,30 @@ from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
+from tests.simulation.pool import Line, PooledWire, Quiet
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.core import batches
 from wechat_notify.settings import Settings
-from wechat_notify.transport import Answer
+from wechat_notify.transport import Answer, TransportError
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
 START = 1772375400.0
 """2026-03-01 22:30 in Beijing: a daily quota that is reached holds for an hour and a half."""
+EARLY_START = START - 4 * 3600.0
+"""Where one world in four begins: a quota holds for more rounds than Lambda has patience with a loop."""
+MIDNIGHT = START + 5400.0
+LATE_RESET = 1200.0
+"""Seconds after midnight at which every other world's daily quotas start again."""
+CHAIN_MOST = 16
+"""Invocations in one chain, after which Lambda takes it for a loop."""
+STALE_FOR = 5.0
+"""Seconds for which a read of a parameter may show what stood there before."""
+GATEWAY_DROPS_AFTER = 60.0
+"""Seconds after which a gateway forgets an idle connection, and tells nobody."""
+_TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 CANARY = "CANARY"
 """Stands in every secret, token and openid, and in the text of every error that a library raises."""
 PATH = "/wechat-notify/simulation/accounts"
@@ -56,7 +73,6 @@ _ENVIRONMENT = {
     "TOKEN_REFRESH_FUNCTION": "token-refresh",
     "SEND_QUEUE_URL": SEND_QUEUE,
     "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
-    "OPENID_HASH_KEY": "a key for simulations",
     "LEDGER_TABLE": TABLE,
     "LEDGER_RETENTION_DAYS": "30",
     "EVENT_BUS_NAME": "default",
@@ -67,9 +83,15 @@ QUEUE_WORKERS = 10
 RECEIVES_MOST = 1000
 TIMEOUTS = {"SendQueueFunction": 67.0, "SendApiFunction": 29.0, "TokenRefreshFunction": 120.0}
 """Seconds, as the template has them."""
+SEND_QUEUE_FUNCTION = "send-queue"
+SKEW_MOST = 60.0
+"""Seconds by which a clock may be wrong."""
 _FINAL = frozenset({"sent", "expired", "cancelled"})
 _FINE = Weather()
-_OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
+OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
+DOWN = Weather(throttled=1.0)
+DEAF = Weather(answer_lost=1.0)
+"""It does what it is asked and nobody hears of it."""
 _POLL = 0.02
 _SCHEDULE = 300.0
 _worlds = itertools.count(1)
@@ -85,9 +107,12 @@ class Mix:
     ghosts: float = 0.0
     killed: float = 0.0
     clock_skew: float = 0.0
+    stale: float = 0.0
 
 
 CALM = Mix()
+BREEZY = Mix(entries_lost=0.05, stale=0.5)
+"""Until the daily quotas start again, when nothing else goes wrong."""
 STORMY = Mix(
     Network(
         unreachable=0.005,
@@ -113,6 +138,7 @@ STORMY = Mix(
     ghosts=0.02,
     killed=0.005,
     clock_skew=60.0,
+    stale=0.5,
 )
 
 
@@ -164,6 +190,11 @@ class Sandbox:
         self.name = name
         self.skew = skew
         self.parts: dict[str, Any] = {}
+        self.born = 0.0
+        self.invoked: list[float] = []
+        self.froze_at: float | None = None
+        self.frozen_for = 0.0
+        """Seconds in all between its invocations, which its monotonic clock does not count."""
 
 
 class Invocation(Process):
@@ -184,11 +215,29 @@ class Invocation(Process):
         self.kill_at: int | None = None
         self.ended = False
         self.written: list[str] = []
+        self.batch: list[tuple[str, str]] = []
+        """Of each message: its number on the queue, and its body."""
+        self.chain = 1
+        """Invocations that led to this one, itself included."""
         self.subject: Any = None
         """What it is about: the message of an HTTP request, the ids of a batch, who asks for a token."""
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - self.world.scheduler.now) * 1000))
+
+    @property
+    def name(self) -> str:
+        """Its process's."""
+        return self.sandbox.name
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which its clock is fast."""
+        return self.sandbox.skew
+
+    def doom(self) -> None:
+        """Have it killed at the next point."""
+        self.kill_at = self.points
 
     def point(self) -> None:
         """A place where the process may be killed."""
@@ -251,20 +300,32 @@ class Function:
         return self.running < self._most
 
     def invoke(
-        self, event: Any, on_end: Callable[[Invocation, Any], None], subject: Any = None
+        self,
+        event: Any,
+        on_end: Callable[[Invocation, Any], None],
+        subject: Any = None,
+        *,
+        skew: float | None = None,
     ) -> Invocation | None:
-        """Begin an invocation; None where too many run already."""
+        """Begin an invocation; None where too many run already.
+
+        ``skew`` is for a process of its own that is so many seconds fast, and is not used again.
+        """
         if not self.room:
             return None
         world = self._world
         self.running += 1
         self.invocations += 1
-        if self._free:
+        if self._free and skew is None:
             sandbox = self._free.pop()
         else:
-            skew = world.mix.clock_skew
             name = f"{self.name}-{next(self._sandboxes)}"
-            sandbox = Sandbox(name, world.chance.uniform(-skew, skew))
+            spread = world.mix.clock_skew
+            sandbox = Sandbox(name, world.chance.uniform(-spread, spread) if skew is None else skew)
+            sandbox.born = world.scheduler.now
+        sandbox.invoked.append(world.scheduler.now)
+        if sandbox.froze_at is not None:
+            sandbox.frozen_for += world.scheduler.now - sandbox.froze_at
         invocation = Invocation(world, sandbox, self._seconds, self._ended(on_end))
         invocation.subject = subject
         if self.plan:
@@ -284,7 +345,9 @@ class Function:
             if invocation.kill_at is not None and answer is not DEAD:
                 invocation.die()  # on its way out: nobody gets the answer
             invocation.ended = True
-            self._free.append(sandbox)
+            sandbox.froze_at = world.scheduler.now
+            if skew is None:
+                self._free.append(sandbox)
             world.scheduler.at(world.scheduler.now, lambda: invocation.on_end(invocation, answer))
 
         world.scheduler.at(invocation.deadline, lambda: self._time_out(invocation))
@@ -341,7 +404,14 @@ class Mapping:
         if due is not None and self._function.room:
             self._poll_at(max(due, world.scheduler.now + _POLL))
 
-    def _hand_over(self, batch: Sequence[Stored]) -> None:
+    def _hand_over(self, handed_out: Sequence[Stored]) -> None:
+        # What Lambda takes for a loop is not handed over; its visibility timeout goes by for nothing.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+        allowed = self._world.loops_allowed
+        batch = [stored for stored in handed_out if allowed or stored.chain < CHAIN_MOST]
+        self._world.loops_stopped += len(handed_out) - len(batch)
+        if not batch:
+            return
         receipts = [stored.receipt or "" for stored in batch]
 
         def ended(_: Invocation, answer: Any) -> None:
@@ -352,7 +422,10 @@ class Mapping:
                     self._world.queue.delete(receipt)
             self.kick()
 
-        self._function.invoke({"Records": records(batch)}, ended, [stored.id for stored in batch])
+        begun = self._function.invoke({"Records": records(batch)}, ended, [stored.id for stored in batch])
+        assert begun
+        begun.chain = 1 + max(stored.chain for stored in batch)
+        begun.batch = [(stored.number, stored.body) for stored in batch]
 
 
 class World:
@@ -361,8 +434,15 @@ class World:
     def __init__(self, seed: int | str, mix: Mix = STORMY, *, thorough: bool = True) -> None:
         self.seed = seed
         self.mix = mix
+        is_early = isinstance(seed, int) and seed % 4 == 1
+        self.start = EARLY_START if is_early else START
+        late = LATE_RESET if isinstance(seed, int) and seed % 2 else 0.0
+        self.reset = MIDNIGHT + late
+        """When the daily quotas start again."""
+        self.loops_allowed = loops_allowed(template())
+        self.loops_stopped = 0
         self.chance = Random(f"{seed}/chance")
-        self.scheduler = Scheduler(START)
+        self.scheduler = Scheduler(self.start)
         self.history = History()
         self.leaks: list[str] = []
         self.raised: list[str] = []
@@ -372,25 +452,34 @@ class World:
         """The points that the last process that was killed had come by."""
         self.killed_with: dict[str, list[float]] = defaultdict(list)
         """When a worker was killed that had written a message's entry, by the entry's key."""
-        self.unrecorded: dict[str, list[float]] = defaultdict(list)
-        """When a write of an entry was given up, by the entry's key."""
+        self.unrecorded: dict[str, list[GivenUp]] = defaultdict(list)
+        """The writes of an entry that were given up, by the entry's key."""
         self.doubled: list[str] = []
         """Texts that hold the messages of which there may be two copies: requests to SQS that were repeated
         because their answer was lost, and batches whose worker was killed."""
-        self.outages: dict[str, tuple[float, float]] = {}
+        self.outages: dict[str, list[tuple[float, float, Weather]]] = defaultdict(list)
         """From when to when a service takes hardly any request."""
+        self.bad_parks: list[tuple[float, float]] = []
+        """From when to when many entries of a batch are refused by SQS."""
+        self.dropped: list[str] = []
+        """Requests that went over a connection that a gateway had forgotten."""
         self.circuits_stored: list[tuple[float, dict[str, Any]]] = []
         self.written_by_http: dict[str, Any] = {}
         self.table = FakeDynamoDb(self.chance, lambda: self.mix.entries_lost)
-        self.parameters = FakeParameters(lambda: self.scheduler.now)
+        self.parameters = FakeParameters(lambda: self.scheduler.now, self._is_stale)
         self.dead_letters = FakeSqs(self.scheduler, "dead")
         self.queue = FakeSqs(
             self.scheduler, "send", dead_letters=self.dead_letters, receives_most=RECEIVES_MOST
         )
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
+        self.wechat.late_reset = late
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
         self.send_queue = Function(
-            self, "send-queue", "functions.send_queue.handler", TIMEOUTS["SendQueueFunction"], QUEUE_WORKERS
+            self,
+            SEND_QUEUE_FUNCTION,
+            "functions.send_queue.handler",
+            TIMEOUTS["SendQueueFunction"],
+            QUEUE_WORKERS,
         )
         self.send_api = Function(
             self, "send-api", "functions.send_api.handler", TIMEOUTS["SendApiFunction"], 50
@@ -413,7 +502,8 @@ class World:
         sqs = SqsApi(
             {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters},
             self.chance,
-            lambda: self.mix.entries_lost,
+            self._parks_refused,
+            lambda: _running().chain if SEND_QUEUE_FUNCTION in _running().name else 0,
             self._note_put,
         )
         apis = {
@@ -452,7 +542,7 @@ class World:
             time=self.now,
             sleep=self.scheduler.sleep,
             perf_counter=self.now,
-            monotonic=self.now,
+            monotonic=self._monotonic,
             gmtime=time.gmtime,
             strftime=time.strftime,
         )
@@ -460,6 +550,7 @@ class World:
         lent = {
             time: clock,
             threading: threads,
+            select: SimpleNamespace(poll=Quiet, POLLIN=select.POLLIN),
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
             batches._SideBySide: lambda: Pool(self.scheduler, batches._CONCURRENCY).map,
         }
@@ -482,10 +573,10 @@ class World:
             self.chance,
             network=lambda: self.mix.network,
             exchange=self.exchange,
-            whose=self._whose_attempt,
+            whose=_running,
             asked=self._asked_and_stored,
         )
-        put(bootstrap, "PooledTransport", lambda _base_url, _trust: wire)
+        put(bootstrap, "PooledTransport", lambda _base_url, _trust: PooledWire(wire, self._connection))
         setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
@@ -499,12 +590,43 @@ class World:
         """The time by the clock of whoever asks."""
         return self.scheduler.now + _running().sandbox.skew
 
+    def _monotonic(self) -> float:
+        """The time by a clock that stands still while the process is frozen."""
+        return self.scheduler.now - _running().sandbox.frozen_for
+
+    def _connection(self) -> Line:
+        return Line(lambda: self.scheduler.now, self._judge_idle)
+
+    def _judge_idle(self, seconds: float) -> None:
+        if seconds > GATEWAY_DROPS_AFTER:
+            self.dropped.append(f"{_running().name} after {seconds:.0f} s at {self.scheduler.now:.3f}")
+            raise TransportError("ConnectionLost", may_have_arrived=True)
+
+    def _is_stale(self, stored_at: float) -> bool:
+        """Whether a read shows what stood there before.
+
+        Not modelled: a new process that reads what was stored before it began, which takes it longer.
+        """
+        now = self.scheduler.now
+        return (
+            now < stored_at + STALE_FOR
+            and _running().sandbox.born < stored_at
+            and self.chance.random() < self.mix.stale
+        )
+
+    def _parks_refused(self) -> float:
+        now = self.scheduler.now
+        bad = any(since <= now < until for since, until in self.bad_parks)
+        return 0.3 if bad else self.mix.entries_lost
+
     def _part(self, name: str, make: Callable[[], Any]) -> Any:
         parts = _running().sandbox.parts
         if name not in parts:
             match name:
                 case "settings":
-                    parts[name] = Settings(_ENVIRONMENT)
+                    # Replaced by and by, so that two functions may have different ones.
+                    day = int(_running().sandbox.born - self.start) // 900
+                    parts[name] = Settings({**_ENVIRONMENT, "OPENID_HASH_KEY": f"key {day} for simulations"})
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
                 case "aws":
@@ -517,12 +639,16 @@ class World:
         return WatchedCaller(
             self.aws,
             misdone=self.misdone.append,
-            given_up=lambda key: self.unrecorded[key].append(self.scheduler.now),
+            given_up=self._note_given_up,
             trust=bootstrap.trust(),
             now=self.now,
             sleep=self.scheduler.sleep,
             jitter=self._jitter.uniform,
         )
+
+    def _note_given_up(self, item: dict[str, Any]) -> None:
+        given_up = GivenUp(self.scheduler.now, item["status"]["S"] if "status" in item else "", _running())
+        self.unrecorded[item["pk"]["S"]].append(given_up)
 
     def _logger(self) -> Logger:
         # Loggers of one name share their fields; every process has its own.
@@ -559,9 +685,9 @@ class World:
         return answer
 
     def _weather(self, service: str) -> Weather:
-        since, until = self.outages.get(service, (0.0, 0.0))
-        if since <= self.scheduler.now < until:
-            return _OUTAGE
+        for since, until, weather in self.outages[service]:
+            if since <= self.scheduler.now < until:
+                return weather
         return self.mix.weather.get(service, _FINE)
 
     def _judge_write(self, key: str, there: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
@@ -589,7 +715,14 @@ class World:
             if running.world.send_api.name in running.sandbox.name:
                 self.written_by_http.setdefault(key, running.subject)
         holder = self._holders.pop(key, None)
-        if was == "sending" and holder is not None and not holder.ended and holder is not running:
+        if (
+            was == "sending"
+            and holder is not None
+            and not holder.ended
+            and holder is not running
+            # Two clocks that differ by more than they may.
+            and not (isinstance(running, Invocation) and abs(running.skew - holder.skew) > 2 * SKEW_MOST)
+        ):
             self.illegal.append(f"{key} was taken from somebody alive")
         if status == "sending" and isinstance(running, Invocation):
             self._holders[key] = running
@@ -607,16 +740,12 @@ class World:
         for key in invocation.written:
             self.killed_with[key].append(self.scheduler.now)
 
-    def _whose_attempt(self) -> tuple[float, str]:
-        running = _running()
-        return running.began, running.sandbox.name
-
     def _asked_and_stored(self, account: str) -> tuple[bool, str | None]:
         """Whether a sender asked for this refresh, and the token that was stored before it began."""
         running = _running()
         name = f"{PATH}/{account}/access-token"
         stored = self.parameters.stored_at.get(name)
-        found = stored is not None and stored < running.began
+        found = stored is not None and stored < running.began - STALE_FOR
         token = json.loads(self.parameters.values[name])["value"] if found else None
         return running.subject == "asked", token
 
@@ -667,6 +796,30 @@ class World:
                 self.scheduler.at(self.scheduler.now + (_SCHEDULE if began else 20.0), run)
 
         run()
+
+
+class GivenUp(NamedTuple):
+    """A write of an entry of which nobody knows whether it was stored."""
+
+    at: float
+    status: str
+    invocation: Invocation
+
+
+def template() -> str:
+    """What is deployed."""
+    return _TEMPLATE.read_text("utf-8")
+
+
+@cache
+def loops_allowed(text: str) -> bool:
+    """Whether the function that sends may put messages on its own queue for as long as it takes.
+
+    Read as text: a parser of CloudFormation takes longer to load than a world takes.
+    """
+    function = re.search(r"^  SendQueueFunction:\n((?: {4}.*\n|\n)+)", text, re.MULTILINE)
+    assert function
+    return re.search(r"^ {6}RecursiveLoop:.*\bAllow\b", function[1], re.MULTILINE) is not None
 
 
 def _running() -> Invocation:

@@ -1,0 +1,356 @@
+"""Owners whose messages meet one particular piece of bad luck, beside all that chance does.
+
+Each story is a few messages whose order of events is needed for a rule to matter at all: a process that dies
+between WeChat's answer and the ledger, and somebody who asks an hour later. Chance alone brings that about
+once in a hundred thousand messages. What is right is the oracle's business here as everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.wechat import Fate, Window, local_day
+from tests.simulation.world import DEAD, DEAF, DOWN, MIDNIGHT, PATH
+
+if TYPE_CHECKING:
+    from tests.simulation.workload import Ask, Workload
+
+QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = (
+    "story-quiet",
+    "story-refused",
+    "story-forced",
+    "story-restless",
+    "story-unreachable",
+    "story-slow",
+    "story-twice",
+)
+STORY_ACCOUNTS = (QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED)
+"""One each for what befalls a whole account."""
+_EVERY = 2000
+"""Messages of the workload for one more of each story that there may be several of."""
+_KINDS = ("subscription", "one_time_subscription", "mini_program_template", "mini_program_subscription")
+
+Step = float | Callable[[Callable[[Any], None]], None]
+Story = Generator[Step, Any, None]
+
+
+class Stories:
+    """Tells each story once in a small world, and some again in a large one."""
+
+    def __init__(self, workload: Workload, until: float) -> None:
+        self._workload = workload
+        self._world = workload.world
+        self._chance = workload._chance
+        self._openids = 0
+        self._names = 0
+        if not workload.messages:
+            return
+        for _ in range(1 + workload.messages // _EVERY):
+            for story in (
+                self.killed_and_refused_since,
+                self.killed_and_asked_about,
+                self.lost_and_repeated_late,
+                self.cancelled_in_doubt,
+                self.too_often,
+                self.two_clocks,
+                self.never_heard,
+            ):
+                self._tell(story(), self._chance.uniform(5, until))
+        for story in (
+            self.kind_refused,
+            self.two_circuits,
+            self.forced_all_day,
+            self.replaced_twice,
+            self.unreachable,
+            self.waits_for_its_token,
+            self.quota_used_up,
+            self.unrecorded,
+            self.unconfirmed,
+        ):
+            self._tell(story(), self._chance.uniform(5, until))
+
+    def _tell(self, story: Story, after: float) -> None:
+        scheduler, workload = self._world.scheduler, self._workload
+        workload.outstanding += 1
+
+        def go_on(answer: Any = None) -> None:
+            try:
+                step = story.send(answer)
+            except StopIteration:
+                workload.outstanding -= 1
+                return
+            if callable(step):
+                step(go_on)
+            else:
+                scheduler.at(scheduler.now + step, go_on)
+
+        scheduler.at(self._world.start + after, go_on)
+
+    # ------------------------------------------------------------ what happens
+
+    def killed_and_refused_since(self) -> Story:
+        """WeChat has it, the process died, and when it is sent again its reader has had enough."""
+        ask = self._ask(QUIET, self._chance.choice((*_KINDS, "template")), at_least_once=True)
+        self._fate(ask, Fate(killed=True, then=partial(self._unsubscribe, ask)))
+        self._queue(ask)
+        yield 1.0
+
+    def killed_and_asked_about(self) -> Story:
+        """WeChat has it, the process died, and its caller asks and repeats when that does harm."""
+        ask = self._ask(QUIET, "template")
+        self._fate(ask, Fate(killed=True))
+        yield self._post(ask)
+        yield self._chance.uniform(700, 3000)
+        yield self._get(ask)
+        yield self._chance.uniform(1, 20)
+        yield self._post(ask)
+
+    def lost_and_repeated_late(self) -> Story:
+        """WeChat has it, the answer is lost, and its caller repeats when WeChat knows it no more."""
+        ask = self._ask(QUIET, "template")
+        self._fate(ask, Fate(lost=True))
+        yield self._post(ask)
+        yield self._chance.uniform(620, 3400)
+        yield self._post(ask)
+
+    def cancelled_in_doubt(self) -> Story:
+        """WeChat may have it, it waits to be repeated, and is cancelled."""
+        ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
+        self._fate(ask, Fate(lost=True))
+        self._queue(ask)
+        yield self._chance.uniform(2, 7)
+        yield self._delete(ask)
+
+    def too_often(self) -> Story:
+        """Several for one reader, of whom WeChat says that it is too many."""
+        asks = [self._ask(QUIET, self._chance.choice(_KINDS)) for _ in range(4)]
+        for ask in asks:
+            ask.openid = asks[0].openid
+            self._fate(ask, Fate(errcode=43117))
+            self._queue(ask)
+        yield 1.0
+
+    def two_clocks(self) -> Story:
+        """A slow refusal of one copy, while a process whose clock is far off sends another."""
+        ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
+        self._fate(ask, Fate(errcode=43101, seconds=4.5), Fate(lost=True))
+        ask.doors += 1
+        self._queue(ask)
+        yield 1.0
+        yield self._post(ask, skew=400.0)
+
+    def never_heard(self) -> Story:
+        """WeChat takes every copy, and no answer comes."""
+        ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
+        self._fate(ask, *[Fate(lost=True)] * 12)
+        self._queue(ask)
+        yield 1.0
+
+    def unrecorded(self) -> Story:
+        """WeChat answers, and the table is out of reach for longer than anybody waits."""
+        ask = self._ask(QUIET, self._chance.choice(_KINDS))
+        self._fate(ask, Fate(then=lambda: self._outage(15.0, DOWN)))
+        self._queue(ask)
+        yield 1.0
+
+    def unconfirmed(self) -> Story:
+        """The claim is stored, and nobody hears of it."""
+        self._outage(5.0, DEAF)
+        yield 0.1
+        self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
+        for _ in range(10):
+            yield 9.0
+            self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
+
+    def kind_refused(self) -> Story:
+        """A kind is refused, the probe is told that WeChat is busy, and a finished id is replayed."""
+        world, now = self._world, self._world.scheduler.now
+        kind = "subscription"
+        done = self._ask(REFUSED, kind)
+        yield self._post(done)
+        path = self._workload.path(kind)
+        world.wechat.windows.append(Window(REFUSED, "*", now + 290, now + 480, -1))
+        refused = Window(REFUSED, path, now + 5, now + 700, 48001)
+        world.wechat.windows.append(refused)
+        yield 5.0
+        waiting = [self._ask(REFUSED, kind)]
+        self._queue(waiting[0])
+        yield 3.0
+        world.bad_parks.append((world.scheduler.now, world.scheduler.now + 5))
+        for _ in range(12):
+            waiting.append(self._ask(REFUSED, kind))
+            self._queue(waiting[-1])
+        self._workload.held.append((refused, waiting))
+        yield 270.0
+        for _ in range(70):
+            yield self._chance.uniform(40, 50)
+            yield self._post(done)
+
+    def quota_used_up(self) -> Story:
+        """Enough of a kind to use up its quota in the smallest world."""
+        for _ in range(8):
+            self._queue(self._ask("shop-a", "subscription"))
+        yield 1.0
+
+    def two_circuits(self) -> Story:
+        """Four kinds are refused, then the whole account, and both holds end before anybody comes."""
+        world, now = self._world, self._world.scheduler.now
+        windows = world.wechat.windows
+        windows += [Window(TWICE_REFUSED, self._workload.path(k), now, now + 100, 48001) for k in _KINDS]
+        windows.append(Window(TWICE_REFUSED, "*", now, now + 900, 50004))
+        for kind in (*_KINDS, "template"):
+            # Each from a process of its own, whose clock is right, and not repeated.
+            yield self._post(self._ask(TWICE_REFUSED, kind), skew=0.0)
+        yield 450.0
+        for kind in _KINDS:
+            self._queue(self._ask(TWICE_REFUSED, kind))
+
+    def forced_all_day(self) -> Story:
+        """All but one of the day's forced refreshes are used up; tokens go on being revoked."""
+        app = self._world.wechat.app_of(FORCED)
+        for pause in (60.0, 120.0):
+            self._revoke(app.account)
+            self._queue(self._ask(FORCED, "subscription"))
+            yield pause
+        yield max(0.0, MIDNIGHT + 150 - self._world.scheduler.now)
+        self._revoke(app.account)
+        self._queue(self._ask(FORCED, "subscription"))
+
+    def replaced_twice(self) -> Story:
+        """A token that was just replaced by force is revoked as well."""
+        app = self._world.wechat.app_of(RESTLESS)
+        self._queue(self._ask(RESTLESS, "subscription"))
+        yield 2.0
+        for _ in range(3):
+            self._revoke(app.account)
+            self._queue(self._ask(RESTLESS, "subscription"))
+            issued = app.issued
+            for _ in range(100):
+                if app.issued > issued:
+                    break
+                yield 0.1
+            yield 0.4
+            self._revoke(app.account)
+            for _ in range(3):
+                self._queue(self._ask(RESTLESS, "subscription"))
+                yield 0.7
+            yield 90.0
+
+    def unreachable(self) -> Story:
+        """WeChat is out of reach for ten minutes, and a caller does as it is told."""
+        now = self._world.scheduler.now
+        self._world.wechat.unreachable.append(Window(UNREACHABLE, "*", now, now + 600, 0))
+        ask = self._ask(UNREACHABLE, "subscription")
+        self._workload.obedient.append(ask)
+        for _ in range(100):
+            answer = yield self._post(ask)
+            if answer is not None and '"retryable": true' not in answer["body"]:
+                break
+            after = answer["headers"].get("Retry-After", 1) if answer else 1
+            yield float(after) + self._chance.random()
+
+    def waits_for_its_token(self) -> Story:
+        """There is no token, or it is void, and what may be had takes longer than the message is worth."""
+        world, now = self._world, self._world.scheduler.now
+        app = world.wechat.app_of(SLOW)
+        if self._chance.random() < 0.5:
+            world.parameters.values.pop(f"{PATH}/{SLOW}/access-token", None)
+            world.parameters.stored_at.pop(f"{PATH}/{SLOW}/access-token", None)
+        self._revoke(SLOW)
+        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, 4))
+        ask = self._ask(SLOW, self._chance.choice(_KINDS))
+        ask.expires_at = now + 1.5
+        # Its clock is right, so that the message expires while the token is waited for.
+        yield self._post(ask, skew=0.0)
+
+    # ------------------------------------------------------------ who does it
+
+    def prepare(self) -> None:
+        """What was so before the first message: 19 of a day's forced refreshes are gone."""
+        world = self._world
+        app = world.wechat.app_of(FORCED)
+        app.forced += [world.start - 60.0 * number for number in range(20, 1, -1)]
+        app.force_calls += app.forced
+        world.wechat.replace_token(app)
+        token = {
+            "value": app.token,
+            "expires_at": app.expires_at,
+            "obtained_at": world.start,
+            "forced_day": local_day(world.start),
+            "forced_count": len(app.forced),
+            "forced_at": app.forced[-1],
+        }
+        world.parameters.values[f"{PATH}/{FORCED}/access-token"] = json.dumps(token)
+        world.parameters.stored_at[f"{PATH}/{FORCED}/access-token"] = world.start
+
+    def _ask(self, account: str, kind: str, *, at_least_once: bool = False) -> Ask:
+        workload = self._workload
+        self._openids += 1
+        number = len(workload.asks)
+        openid = workload._openid(account, 10**9 + self._openids)
+        ask = workload.ask(number, account, kind, openid, f"story-{number}", at_least_once=at_least_once)
+        workload.asks.append(ask)
+        return ask
+
+    def _fate(self, ask: Ask, *fates: Fate) -> None:
+        self._world.wechat.fates[ask.marker] = list(fates)
+
+    def _unsubscribe(self, ask: Ask) -> None:
+        self._world.wechat.refused_openids[ask.openid] = 43101
+
+    def _revoke(self, account: str) -> None:
+        wechat = self._world.wechat
+        wechat.revoke_token(wechat.app_of(account))
+        wechat.epochs.append((self._world.scheduler.now, account, "revoked"))
+
+    def _outage(self, seconds: float, weather: Any) -> None:
+        now = self._world.scheduler.now
+        self._world.outages["dynamodb"].append((now, now + seconds, weather))
+
+    def _queue(self, ask: Ask) -> None:
+        self._workload._to_queue(ask, as_event=False, group=ask.account)
+
+    def _post(self, ask: Ask, skew: float | None = None) -> Step:
+        event = self._workload.begin_post(ask, wait=True)
+
+        def read(answer: dict[str, Any]) -> None:
+            ask.statuses.append(answer["statusCode"])
+            ask.told.append(answer["body"])
+            self._workload._read(ask, answer)
+
+        return self._call(event, ask, read, skew)
+
+    def _get(self, ask: Ask) -> Step:
+        return self._call(self._workload.event_about("GET", ask), "a GET", lambda _: None)
+
+    def _delete(self, ask: Ask) -> Step:
+        def read(answer: dict[str, Any]) -> None:
+            ask.cancelled |= answer["statusCode"] == 200
+
+        return self._call(self._workload.event_about("DELETE", ask), "a DELETE", read)
+
+    def _call(
+        self,
+        event: dict[str, Any],
+        subject: Any,
+        read: Callable[[dict[str, Any]], None],
+        skew: float | None = None,
+    ) -> Step:
+        world = self._world
+
+        def begin(go_on: Callable[[Any], None]) -> None:
+            def ended(_: object, answer: Any) -> None:
+                if answer is DEAD:
+                    go_on(None)
+                    return
+                world.seen("an HTTP answer", f"{answer['headers']} {answer['body']}")
+                read(answer)
+                go_on(answer)
+
+            if world.send_api.invoke(event, ended, subject, skew=skew) is None:
+                world.scheduler.at(world.scheduler.now + 0.5, lambda: begin(go_on))
+
+        return begin
