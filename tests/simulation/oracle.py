@@ -28,7 +28,7 @@ from tests.simulation.wechat import (
     local_day,
 )
 from tests.simulation.workload import ALL_ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
-from tests.simulation.world import BREEZY, CALM, CANARY, MIDNIGHT, TABLE, GivenUp, World
+from tests.simulation.world import BREEZY, CALM, CANARY, MIDNIGHT, SEND_QUEUE_FUNCTION, TABLE, GivenUp, World
 
 FAULTS_GO_ON = 600.0
 """Seconds from the last message until the weather is fine."""
@@ -201,12 +201,19 @@ class Oracle:
         )
 
     def _could_give_back(self, given_up: GivenUp) -> bool:
+        """Whether its process took further batches while the table could be reached and the claim lasted.
+
+        Each batch begins with giving back; a request that asks what became of a message does not.
+        """
         outages = self._world.outages["dynamodb"]
-        last = max(
-            (until for since, until, _ in outages if since <= given_up.at < until), default=given_up.at
-        )
-        again = [at for at in given_up.invocation.sandbox.invoked if last + 2 < at < given_up.at + 60]
-        return len(again) > 1 and not given_up.invocation.dead
+        again = [
+            at
+            for at in given_up.invocation.sandbox.invoked
+            if given_up.at < at < given_up.at + 60
+            and not any(since <= at < until + 2 for since, until, _ in outages)
+        ]
+        takes_batches = SEND_QUEUE_FUNCTION in given_up.invocation.name
+        return takes_batches and len(again) > 1 and not given_up.invocation.dead
 
     def _comes_back(self, key: str, asks: list[Ask]) -> bool:
         """Whether the queue has the message of an entry: another's, under the same id, leaves it as it is."""

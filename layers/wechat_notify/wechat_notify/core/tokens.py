@@ -34,8 +34,8 @@ from wechat_notify.core.outcomes import (
 FORCED_A_DAY = 20
 FORCED_APART = 30.0
 """Seconds between two forced refreshes."""
-_FORCED_APART_MARGIN = 1.0
-"""Seconds on top, since WeChat's clock is not ours."""
+_FORCED_APART_MARGIN = 10.0
+"""Seconds on top: the use is written down before WeChat hears of it, and SSM may take seconds for that."""
 
 BEIJING = timezone(timedelta(hours=8))
 _EXPIRY_MARGIN = 10.0
