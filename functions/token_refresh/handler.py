@@ -66,14 +66,31 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 _FIELDS = ("account", "rejected")
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
+# A replay names its archive.
+_EVENT_FIELDS = frozenset(
+    {
+        "version",
+        "id",
+        "detail-type",
+        "source",
+        "account",
+        "time",
+        "region",
+        "resources",
+        "detail",
+        "replay-name",
+    }
+)
 
 
 def _problem(event: Any) -> dict[str, Any] | None:  # noqa: PLR0911 - one for each
     """What is wrong with an event; None where nothing is. A misspelt account must not refresh everybody."""
     if not isinstance(event, dict):
         return _bad_request("no JSON object")
-    if "detail-type" in event:  # EventBridge's own form
-        return None
+    if "detail-type" in event:
+        is_scheduled = "source" in event and event.keys() <= _EVENT_FIELDS
+        return None if is_scheduled else _bad_request("no event as EventBridge sends it")
     for name in event:
         if name not in _FIELDS:
             close = get_close_matches(str(name), _FIELDS, 1)

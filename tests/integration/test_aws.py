@@ -219,9 +219,9 @@ def test_an_account_under_an_impossible_name_is_listed_with_its_problem(accounts
 
 CALLS: dict[str, tuple[int, Callable[[Caller], object]]] = {
     "read": (2, lambda caller: StoredTokens(caller, PATH).read("shop")),
-    "load": (4, lambda caller: Accounts(caller, PATH, Source).load("shop")),
-    "load_all": (4, lambda caller: list(Accounts(caller, PATH, Source).load_all())),
-    "save": (4, lambda caller: Accounts(caller, PATH, Source).save("shop", TOKEN)),
+    "load": (5, lambda caller: Accounts(caller, PATH, Source).load("shop")),
+    "load_all": (5, lambda caller: list(Accounts(caller, PATH, Source).load_all())),
+    "save": (5, lambda caller: Accounts(caller, PATH, Source).save("shop", TOKEN)),
     "send": (2, lambda caller: Queue(caller, "url").send("body")),
     "hand_out_again": (2, lambda caller: Queue(caller, "url").hand_out_again("handle", 5)),
     "put": (6, lambda caller: LedgerTable(caller, "ledger", RETENTION).put(SENT)),

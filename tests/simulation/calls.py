@@ -34,7 +34,7 @@ _PATIENT_ATTEMPTS = 8
 _TOTAL = {"dynamodb": (3.0, 6.5)}
 _TOTAL_ELSE = (1.5, 8.0)
 """Seconds after the first attempt, and where it is patient, in which another one may begin."""
-_PAUSE = {"dynamodb": 0.05}
+_PAUSE_LEAST = 0.01
 _SESSION_TOKEN = ENVIRON["AWS_SESSION_TOKEN"].encode()
 _HOST = re.compile(r"https://(([a-z]+)\.cn-north-1\.amazonaws\.com\.cn)")
 _INVOCATIONS = "/2015-03-31/functions/token-refresh/invocations"
@@ -292,16 +292,15 @@ def _note_attempt(*, passing: bool) -> None:
 
 
 class _Promise(NamedTuple):
-    """How often a call is made, within how many seconds, and the longest pause after its first attempt."""
+    """How often a call is made, and within how many seconds its attempts begin."""
 
     attempts: int
     total: float
-    pause: float
 
 
 def _promise(service: Service, *, patient: bool) -> _Promise:
     attempts = _PATIENT_ATTEMPTS if patient else _ATTEMPTS[service]
-    return _Promise(attempts, _TOTAL.get(service, _TOTAL_ELSE)[patient], _PAUSE.get(service, 1.0))
+    return _Promise(attempts, _TOTAL.get(service, _TOTAL_ELSE)[patient])
 
 
 class WatchedCaller(Caller):
@@ -376,8 +375,8 @@ class WatchedCaller(Caller):
         self, operation: str, attempts: list[bool], promise: _Promise, elapsed: float, *, answered: bool
     ) -> None:
         *before, in_vain = attempts
-        pause = min(20.0, promise.pause * 2.0 ** (len(attempts) - 1))
-        too_few = in_vain and len(attempts) < promise.attempts and elapsed + pause <= promise.total
+        has_time = elapsed < promise.total - _PAUSE_LEAST - 1e-6  # floats
+        too_few = in_vain and len(attempts) < promise.attempts and has_time
         if not all(before) or len(attempts) > promise.attempts or too_few:
             self._misdone(f"{operation} {len(attempts)} times")
         if in_vain and answered:

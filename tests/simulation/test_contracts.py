@@ -116,7 +116,13 @@ def lend(pauses: list[float]) -> Iterator[Lend]:
             doubled=lambda _: None,
             seen=lambda *_: None,
         )
-        return WatchedCaller(aws, misdone=misdone.append, given_up=lambda _: None, sleep=pauses.append)
+        return WatchedCaller(
+            aws,
+            misdone=misdone.append,
+            given_up=lambda _: None,
+            now=lambda: START + sum(pauses),
+            sleep=pauses.append,
+        )
 
     yield make
     assert misdone == []

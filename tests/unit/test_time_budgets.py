@@ -5,16 +5,22 @@ A name lookup is not in it: the system's own limit for that is beyond what these
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.fakes import Clock, highest, lowest
 from tests.unit.test_template import TEMPLATE
-from wechat_notify.aws import calls
+from wechat_notify.aws import calls, events
 from wechat_notify.aws.calls import Service
+from wechat_notify.aws.events import EventBus
 from wechat_notify.core import delivery, tokens
-from wechat_notify.transport import Limits
+from wechat_notify.core.outcomes import Notice, StorageError
+from wechat_notify.transport import Answer, Limits, TransportError
 
 HTTP_API = 30.0
 """Seconds after which an HTTP API gives up."""
@@ -55,21 +61,77 @@ def test_the_parts_are_what_the_clients_take() -> None:
     assert WECHAT <= delivery.TIME_FOR_A_POST
     assert worst("ssm") + worst("lambda") <= delivery._LAST_QUESTION
     assert worst("dynamodb", patient=True) <= delivery._TIME_FOR_THE_LEDGER
-    assert worst("events") <= delivery.TIME_FOR_EVENTS
+    assert events._PUBLISHING + worst("events") <= delivery.TIME_FOR_EVENTS
+    assert tokens.LONGEST_LOCK <= delivery._PATIENCE  # of which it is a part
 
 
-def test_an_outage_of_the_table_of_five_seconds_is_waited_out() -> None:
-    api = calls._APIS["dynamodb"]
-    pauses = [api.pause * 2.0**number for number in range(calls._PATIENT_ATTEMPTS - 1)]
-    assert api.pause_least * sum(pauses) >= 5
-    assert sum(pauses) <= api.patient_total
+Attempt = Callable[[Limits], Answer]
+
+
+def silence(limits: Limits) -> Answer:
+    CLOCK.advance(limits.read_timeout)
+    raise TransportError("ReadTimeout", may_have_arrived=True)
+
+
+def slow_refusal(_: Limits) -> Answer:
+    CLOCK.advance(0.04)
+    return Answer(500, b"{}", b"HTTP/1.1 500\r\n\r\n")
+
+
+def slow_success(limits: Limits) -> Answer:
+    CLOCK.advance(limits.read_timeout - 0.1)
+    return Answer(200, json.dumps({"Entries": [{"EventId": "1"}] * 10}).encode(), b"HTTP/1.1 200\r\n\r\n")
+
+
+CLOCK = Clock()
+
+
+class Aws:
+    """Callers of an AWS whose every attempt goes the same way, and when the attempts began."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.began: list[float] = []
+        self._attempt = attempt
+
+    def caller(self, jitter: Callable[[float, float], float]) -> calls.Caller:
+        environ = {"AWS_REGION": "cn-north-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        return calls.Caller(environ, connect=self._connect, now=CLOCK.now, sleep=CLOCK.sleep, jitter=jitter)
+
+    def _connect(self, *_: object, limits: Limits, **__: object) -> Any:
+        def post_with(*_: object) -> Answer:
+            self.began.append(CLOCK.now())
+            return self._attempt(limits)
+
+        return SimpleNamespace(host="aws", post_with=post_with)
+
+
+@pytest.mark.parametrize("jitter", [lowest, highest])
+@pytest.mark.parametrize("attempt", [silence, slow_refusal])
+def test_an_outage_of_the_table_of_five_seconds_is_waited_out(
+    attempt: Attempt, jitter: Callable[[float, float], float]
+) -> None:
+    aws = Aws(attempt)
+    with pytest.raises(StorageError):
+        aws.caller(jitter).put_if("true", "write", patient=True, TableName="ledger")
+    assert aws.began[-1] - aws.began[0] >= 5
+    assert aws.began[-1] - aws.began[0] <= calls._APIS["dynamodb"].patient_total + 0.001
+
+
+@pytest.mark.parametrize("attempt", [silence, slow_refusal, slow_success])
+def test_a_hundred_events_are_published_in_their_time(attempt: Attempt) -> None:
+    aws, began = Aws(attempt), CLOCK.now()
+    bus = EventBus(aws.caller(highest), "bus", clock=CLOCK.now)
+    unpublished = bus.publish([Notice("message.failed", {})] * 100)
+    assert CLOCK.now() - began <= delivery.TIME_FOR_EVENTS
+    answered = len(aws.began) if attempt is slow_success else 0
+    assert unpublished == 100 - 10 * answered
 
 
 def test_send_queue_ends_in_time() -> None:
-    token = tokens.LONGEST_LOCK + delivery._PATIENCE + worst("ssm") + worst("lambda")
+    token = delivery._PATIENCE + worst("ssm") + worst("lambda")
     message = WECHAT + worst("dynamodb", patient=True)
     begun_with = delivery.TIME_FOR_A_MESSAGE
-    assert token + message + worst("events") <= begun_with
+    assert token + message + events._PUBLISHING + worst("events") <= begun_with
     # What is claimed with so much left is sent and recorded, or not sent.
     assert message <= delivery.TIME_FOR_AN_ATTEMPT < delivery.TIME_FOR_A_CLAIM
     assert begun_with + 5 <= timeout("SendQueueFunction")
@@ -91,13 +153,13 @@ def test_send_api_can_send_and_replace_a_token() -> None:
 
 def test_token_refresh_ends_in_time() -> None:
     read = write = worst("ssm", patient=True)
-    one = 2 * WECHAT + 2 * write + worst("events")
+    one = 2 * WECHAT + 2 * write + events._PUBLISHING + worst("events")
     assert one <= tokens.TIME_FOR_A_REFRESH
     assert read + one <= timeout("TokenRefreshFunction")
     # The schedule's run: the first page of accounts, and time to begin some.
     assert read + tokens.TIME_FOR_A_REFRESH + 30 <= timeout("TokenRefreshFunction")
 
 
-@pytest.mark.parametrize(("name", "value"), [("TIME_FOR_AN_ATTEMPT", 23), ("TIME_FOR_A_MESSAGE", 56)])
+@pytest.mark.parametrize(("name", "value"), [("TIME_FOR_AN_ATTEMPT", 23), ("TIME_FOR_A_MESSAGE", 53)])
 def test_the_sums_are_known(name: str, value: float) -> None:
     assert getattr(delivery, name) == value

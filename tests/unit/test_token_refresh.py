@@ -263,6 +263,9 @@ BAD_EVENTS: list[Any] = [
     {"account": ["shop"]},
     {"rejected": "x"},
     {"rejected": None},
+    {"detail-type": "Scheduled Event", "account": "shop"},
+    {**load_event("token_refresh/schedule"), "rejected": None},
+    {**load_event("token_refresh/schedule"), "acount": "shop"},
     {"account": "shop", "rejected": 5},
     {"everybody": True},
 ]

@@ -78,6 +78,8 @@ _APIS: dict[Service, _Api] = {
 }
 _PATIENT_ATTEMPTS = 8
 _PAUSE_MOST = 20.0
+_PAUSE_LEAST = 0.01
+"""Less time than this is none for another attempt."""
 _CONNECT_TIMEOUT = 1.0
 _REST_TIMEOUT = 0.5
 """Seconds beyond the read timeout in which an answer that has begun must end."""
@@ -344,9 +346,11 @@ class Caller:
                 return said
             most = min(_PAUSE_MOST, api.pause * 2 ** (number - 1))
             pause = self._jitter(api.pause_least * most, most)
-            if self._now() - began + pause > total:
+            left = began + total - self._now()
+            if left < _PAUSE_LEAST:
                 return said
-            self._sleep(pause)
+            # Shortened rather than given up: an outage that ends a moment before the total is ridden out.
+            self._sleep(min(pause, left))
             number += 1
 
     def _attempt(self, endpoint: _Endpoint, request: _Request) -> _Reply | _Refusal:

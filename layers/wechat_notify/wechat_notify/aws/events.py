@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wechat_notify.aws.calls import Caller
@@ -11,23 +12,29 @@ from wechat_notify.aws.chunks import chunks
 from wechat_notify.core.outcomes import Notice, StorageError
 
 _SOURCE = "wechat-notify"
+_PUBLISHING = 2.0
+"""Seconds after which no further call is begun: after its last message a function has little time left."""
 
 
 class EventBus:
-    """One EventBridge bus, by its name."""
+    """One EventBridge bus, by its name; ``clock`` counts seconds and never goes back."""
 
-    def __init__(self, aws: Caller, name: str) -> None:
+    def __init__(self, aws: Caller, name: str, *, clock: Callable[[], float] | None = None) -> None:
         self._aws = aws
         self._name = name
+        self._clock = clock or time.monotonic
 
     def publish(self, notices: Sequence[Notice]) -> int:
         """Put events on the bus; how many could not be, and never an error.
 
         What they tell has happened already, and no message may fail for want of an event. Where the bus does
-        not answer, the rest is not tried: a function has only so much time left after its last message.
+        not answer, or is slow, the rest is not tried.
         """
         published = 0
+        stop_at = self._clock() + _PUBLISHING
         for batch in chunks(map(self._entry, notices), _size):
+            if self._clock() > stop_at:
+                break
             try:
                 answer = self._aws.call("events", "PutEvents", "publish the events", Entries=batch)
             except StorageError:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome, TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.tokens import LONGEST_LOCK, AccessToken, AccessTokens
+from wechat_notify.core.tokens import AccessToken, AccessTokens
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
@@ -16,7 +16,7 @@ _ATTEMPTS_MOST = 3
 """With the token at hand, with the one in the store, with a new one."""
 # What follows is added up by a test from the limits of the clients themselves.
 _PATIENCE = 6.0
-"""Seconds for which a busy refresher is waited for, where there is the time."""
+"""Seconds for which another thread and a busy refresher are waited for, where there is the time."""
 _LAST_QUESTION = 15.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
 _TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
@@ -31,9 +31,9 @@ TIME_FOR_A_CLAIM = TIME_FOR_AN_ATTEMPT + 1.0
 """Seconds that must be left where a message is claimed; a claim that takes longer is given back."""
 _TIME_FOR_A_QUESTION = _LAST_QUESTION + _TIME_FOR_THE_LEDGER
 """Seconds that must be left where a claimed message asks for another token."""
-TIME_FOR_EVENTS = 6.0
+TIME_FOR_EVENTS = 8.0
 """Seconds that publishing a batch's events may take at worst."""
-TIME_FOR_A_MESSAGE = LONGEST_LOCK + _TIME_FOR_A_TOKEN + TIME_FOR_A_CLAIM + TIME_FOR_EVENTS
+TIME_FOR_A_MESSAGE = _TIME_FOR_A_TOKEN + TIME_FOR_A_CLAIM + TIME_FOR_EVENTS
 """Seconds that must be left where messages are sent side by side, for another one to be started. A function
 that is stopped later, while it holds a circuit or hands a message out again, leaves nothing in doubt."""
 

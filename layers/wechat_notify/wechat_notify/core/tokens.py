@@ -200,7 +200,8 @@ class AccessTokens:
         account : str
             The account's name.
         patience : float
-            Seconds for which a busy refresher is waited for.
+            Seconds for which another thread and a busy refresher are waited for, the thread for
+            ``LONGEST_LOCK`` in any case.
 
         Raises
         ------
@@ -209,6 +210,7 @@ class AccessTokens:
         TokenUnavailableError
             WeChat gives no token, or the stores do not answer.
         """
+        deadline = self._now() + patience  # the wait for another thread counts
         known = self._cache.get(account)
         # The lock is for those who have to do something about the token.
         token = known.fresh(self._now()) if known else None
@@ -220,38 +222,46 @@ class AccessTokens:
             with self._locked(account, 0.0 if good else None) as cached:
                 if token := cached.fresh(self._now()):  # another thread was here first
                     return token
+                good = cached.usable(self._now())  # it may have been rejected meanwhile
                 if good:
-                    return self._read_again(account, cached, good, patience)
-                return self._usable(account, cached, None, patience)
+                    return self._read_again(account, cached, good, deadline)
+                return self._usable(account, cached, None, deadline)
         except TokenUnavailableError:
-            if good:
+            if good and good.usable(self._now()):
                 return good
             raise
 
-    def _read_again(self, account: str, cached: _Cached, good: AccessToken, patience: float) -> AccessToken:
+    def _read_again(self, account: str, cached: _Cached, good: AccessToken, deadline: float) -> AccessToken:
         """The newer of a good token and the stored one; a store that is slow or down changes nothing."""
         try:
             stored = self._reader.read(account)
         except StorageError:
             return self._keep(cached, good)
         if stored is None:  # the account may have been removed
-            return self._usable(account, cached, None, patience)
+            return self._usable(account, cached, None, deadline)
         is_newer = stored.usable(self._now()) and stored.obtained_at >= good.obtained_at
         return self._keep(cached, stored if is_newer else good)
 
     def replace(self, account: str, rejected: AccessToken, patience: float) -> AccessToken:
-        """Another token than the one that WeChat just rejected; waits and raises as ``get`` does."""
-        with self._locked(account) as cached:
+        """Another token than the one that WeChat just rejected; waits and raises as ``get`` does.
+
+        A message is claimed meanwhile, so another thread is waited for no longer than ``patience`` either.
+        """
+        deadline = self._now() + patience
+        with self._locked(account, min(LONGEST_LOCK, patience)) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
-            return self._usable(account, cached, rejected.digest, patience)
+            return self._usable(account, cached, rejected.digest, deadline)
 
     def known(self, account: str) -> bool:
         """Whether something could be sent for the account, now or once its token is fresh again.
 
         Any stored token says yes, and so does trouble with the stores: the queue will know better.
         """
+        known = self._cache.get(account)
+        if known and known.token:
+            return True
         try:
             with self._locked(account) as cached:
                 cached.token = cached.token or self._reader.read(account)
@@ -284,19 +294,21 @@ class AccessTokens:
                 self._cache.pop(name, None)
         return self._cache.setdefault(account, _Cached())
 
-    def _usable(self, account: str, cached: _Cached, digest: str | None, patience: float) -> AccessToken:
+    def _usable(self, account: str, cached: _Cached, digest: str | None, deadline: float) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
         if cached.failure and cached.failed_question == digest and self._now() < cached.failed_until:
             raise TokenUnavailableError(cached.failure)
         try:
-            return self._obtain(account, cached, digest, patience)
+            return self._obtain(account, cached, digest, deadline)
+        except UnknownAccountError:
+            cached.token = None  # or those who do not wait for the lock would go on with it
+            raise
         except TokenUnavailableError as error:
             cached.failure, cached.failed_question = error.outcome, digest
             cached.failed_until = self._now() + _FAILED_FOR
             raise
 
-    def _obtain(self, account: str, cached: _Cached, digest: str | None, patience: float) -> AccessToken:
-        deadline = self._now() + patience
+    def _obtain(self, account: str, cached: _Cached, digest: str | None, deadline: float) -> AccessToken:
         longest = 0.4
         while True:
             try:
@@ -315,9 +327,10 @@ class AccessTokens:
                 raise
             except RefresherBusyError:
                 # Whoever holds the refresher is most likely renewing this very token.
-                if self._now() > deadline:
+                left = deadline - self._now()
+                if left <= 0:
                     raise TokenUnavailableError(_BUSY) from None
-                self._sleep(self._jitter(0.1, longest))
+                self._sleep(min(left, self._jitter(0.1, longest)))
                 longest = min(2.0, longest * 1.5)
             except StorageError:
                 raise TokenUnavailableError(_STORE_DOWN) from None
