@@ -358,6 +358,25 @@ def test_where_the_pause_cannot_be_set_the_message_goes_back_all_the_same(servic
     assert "ReceiptHandleIsInvalid" in str(item.detail)
 
 
+def test_a_queue_that_does_not_answer_is_not_asked_again_in_the_same_batch(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def silent(receipt_handle: str, _seconds: float) -> None:
+        asked.append(receipt_handle)
+        raise StorageError("hand the message out again", "ReadTimeout")
+
+    monkeypatch.setattr(service.queue, "hand_out_again", silent)
+    service.wechat.plan += [answer(43117), answer(43117)]
+    same = body(touser=OPENID)
+    handled = handle(service, *(record(number, message=same) for number in (1, 2, 3)))
+    assert [item.disposition for item in handled.values()] == [RETURNED] * 3
+    assert len(asked) == 1
+    handle(service, record(4, message=same))
+    assert len(asked) == 2
+
+
 # ---------------------------------------------------------------- a lost answer
 
 

@@ -801,8 +801,8 @@ def test_the_next_forced_refresh_waits_for_half_a_minute(service: Service) -> No
     result = rejected_and_handed_out_again(service)
     assert service.wechat.fetches == [("wx-shop", False)]
     assert result.failure is not None
-    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 11.0)
-    service.clock.advance(10.9)
+    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 20.0)
+    service.clock.advance(19.9)
     assert rejected_and_handed_out_again(service).failure is not None
     service.clock.advance(0.2)
     assert rejected_and_handed_out_again(service).failure is None
@@ -811,7 +811,7 @@ def test_the_next_forced_refresh_waits_for_half_a_minute(service: Service) -> No
 
 def test_until_then_those_who_were_rejected_cost_one_call_in_five_seconds(service: Service) -> None:
     rejected_and_handed_out_again(service)
-    service.clock.advance(20)
+    service.clock.advance(29)
     service.forget()
     for _ in range(20):
         failure = rejected_and_handed_out_again(service).failure
@@ -826,7 +826,7 @@ def test_until_then_those_who_were_rejected_cost_one_call_in_five_seconds(servic
 def test_the_twenty_first_forced_refresh_of_a_day_in_beijing_is_not_made(service: Service) -> None:
     for _ in range(20):
         assert rejected_and_handed_out_again(service).forced
-        service.clock.advance(31)
+        service.clock.advance(40)
     service.forget()
     result = rejected_and_handed_out_again(service)
     assert (result.forced, service.wechat.fetches) == (False, [("wx-shop", False)])
@@ -879,19 +879,19 @@ def test_a_store_that_shows_an_older_version_gives_no_force_back(service: Servic
     result = service.token_refresher.replace("shop", older.digest)
     assert (result.forced, service.wechat.fetches) == (False, [("wx-shop", False)])
     assert result.failure is not None
-    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 11.0)
+    assert (result.failure.error_class, result.failure.retry_after) == (ErrorClass.TOKEN, 20.0)
     service.store.tokens["shop"] = older
-    service.clock.advance(11)
+    service.clock.advance(20)
     assert service.token_refresher.replace("shop", older.digest).forced
     stored = service.store.tokens["shop"]
-    assert (stored.value, stored.forced_count, stored.forced_at) == ("token-2-of-wx-shop", 2, START + 31)
+    assert (stored.value, stored.forced_count, stored.forced_at) == ("token-2-of-wx-shop", 2, START + 40)
 
 
 def test_force_stays_used_up_where_the_store_shows_an_older_version(service: Service) -> None:
     older = service.store.tokens["shop"]
     for _ in range(20):
         assert rejected_and_handed_out_again(service).forced
-        service.clock.advance(31)
+        service.clock.advance(40)
     service.wechat.reject("wx-shop")
     token = service.store.tokens["shop"]
     service.store.tokens["shop"] = replace(token, forced_count=older.forced_count, forced_at=0.0)
@@ -927,12 +927,12 @@ def test_what_one_account_used_of_its_force_is_not_another_ones(service: Service
 
 def test_what_another_refresher_used_of_the_force_counts_too(service: Service) -> None:
     rejected_and_handed_out_again(service)
-    service.clock.advance(31)
+    service.clock.advance(40)
     service.store.tokens["shop"] = replace(
         service.store.tokens["shop"], forced_count=5, forced_at=service.clock.now()
     )
     assert not rejected_and_handed_out_again(service).forced
-    service.clock.advance(31)
+    service.clock.advance(40)
     assert rejected_and_handed_out_again(service).forced
     assert service.store.tokens["shop"].forced_count == 6
 

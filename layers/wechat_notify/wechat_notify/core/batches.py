@@ -203,6 +203,7 @@ class BatchSender:
         self._now = now
         self._jitter = jitter
         self._concurrently = concurrently or _SideBySide()
+        self._queue_answers = True
 
     def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
         """What became of each record, in no particular order.
@@ -214,6 +215,7 @@ class BatchSender:
         seconds_left : Callable
             Seconds until the function is stopped.
         """
+        self._queue_answers = True
         handled: list[Handled] = []
         lanes: dict[tuple[str, str], Lane] = {}
         for record in records:
@@ -405,13 +407,16 @@ class BatchSender:
         return again._replace(detail=f"{again.detail}: {error}")
 
     def _again(self, handled: Handled, wait: float) -> Handled:
-        detail = f"again in {wait:.0f} s"
+        returned = handled._replace(disposition=Disposition.RETURNED)
+        if not self._queue_answers:  # ten in a lane that each wait for SQS in vain would outlast the function
+            return returned._replace(detail="again after the queue's visibility timeout")
         try:
             self._queue.hand_out_again(handled.record.receipt_handle, wait)
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what others of the batch sent
+            self._queue_answers = False
             code = error.code if isinstance(error, StorageError) else type(error).__name__
-            detail = f"again after the queue's visibility timeout ({code})"
-        return handled._replace(disposition=Disposition.RETURNED, detail=detail)
+            return returned._replace(detail=f"again after the queue's visibility timeout ({code})")
+        return returned._replace(detail=f"again in {wait:.0f} s")
 
 
 def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
