@@ -600,8 +600,42 @@ def test_unconfirmed_claims_are_not_kept_for_ever(desk: Desk) -> None:
     assert len(desk.ledger._unsent) == 1000
     desk.store.failing = {}
     desk.clock.advance(LEASE)
-    desk.ledger.release_unsent()
+    for _ in range(100):
+        desk.ledger.release_unsent()
     assert desk.ledger._unsent == {}
+
+
+def test_unconfirmed_claims_hold_no_message_up(desk: Desk) -> None:
+    """A failed claim costs one more read; what is looked after later is ten at a time, each in turn."""
+    desk.store.failing = {"put": "ThrottlingException"}
+    for _ in range(50):
+        with pytest.raises(StorageError):
+            desk.claim()
+    assert desk.store.reads == 50
+    desk.ledger.release_unsent()
+    assert desk.store.reads == 60
+    kept = list(desk.ledger._unsent)
+    desk.ledger.release_unsent()
+    assert list(desk.ledger._unsent) == [*kept[10:], *kept[:10]]
+
+
+@pytest.mark.parametrize("lost_at", [None, 1.0])
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, waiting: bool) -> None:
+    """The answer to the release is lost as well: what stands there afterwards stays as it is."""
+    before = Status.QUEUED if waiting else Status.FAILED
+    if lost_at is not None:
+        desk = Desk(given=body("template"))
+        desk.ledger.finish(desk.claim().entry, Status.UNKNOWN, lost_at=desk.clock.now(), answers_lost=1)
+        before = Status.QUEUED if waiting else Status.UNKNOWN
+    desk.store.losing_answers = 2
+    with pytest.raises(StorageError):
+        desk.claim(waiting=waiting)
+    released = desk.entry
+    desk.ledger.release_unsent()
+    assert released is not None
+    assert (desk.entry, released.status, desk.ledger._unsent) == (released, before, {})
+    assert released.attempts == (lost_at is not None)
 
 
 @pytest.mark.parametrize("call", [QUEUE, HTTP])

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from enum import Enum, auto
 from itertools import pairwise, takewhile
 from typing import Any, NamedTuple, Protocol
@@ -43,6 +42,8 @@ _WISHES = OWN_WORDS - {"kind"}
 _KEYED_LENGTH = 16
 """Characters of the fingerprints of entries that were written before decision 30."""
 _MAX_UNSENT = 1000
+_MAX_RELEASES = 10
+"""Unconfirmed claims that one call looks after: a message that is to be sent waits for them."""
 _CHANGES_MOST = 40
 _WRITES_MOST = 8
 """Times that a write is judged anew because another one came in between."""
@@ -274,16 +275,31 @@ class Ledger:
         Nothing was sent under them, and only this process knows: to others their holder looks dead, and the
         message as if it may have been sent. Does nothing where the store still does not answer.
         """
-        for writer, (claim, waiting) in list(self._unsent.items()):
-            with suppress(StorageError):
-                there = self._store.read(claim.account, claim.id)
-                if there is not None and there.writer == writer:
+        for writer in list(self._unsent)[:_MAX_RELEASES]:
+            if not self._release(writer):
+                return
+
+    def _release(self, writer: str) -> bool:
+        """Give back one unconfirmed claim; False where the store does not answer."""
+        unsent = self._unsent.get(writer)
+        if unsent is None:  # another thread was here first
+            return True
+        claim, waiting = unsent
+        try:
+            there = self._store.read(claim.account, claim.id)
+            if there is not None and there.writer == writer:
+                # Its release may have been stored already, with an answer that was lost as well.
+                if there.status is Status.SENDING:
                     self._put(_released(there, waiting=waiting, now=self._now()), patient=False)
-                elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
-                    continue  # the write may still be on its way
+            elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
+                # The write may still be on its way: it is asked about again after the others.
                 self._unsent.pop(writer, None)
-                continue
-            return
+                self._unsent[writer] = unsent
+                return True
+        except StorageError:
+            return False
+        self._unsent.pop(writer, None)
+        return True
 
     def to_send(self, request: SendRequest, message: Message, *, waiting: bool) -> Found | None:
         """The message's entry where the message is not the caller's to send; None where it is.
@@ -393,7 +409,7 @@ class Ledger:
         if len(self._unsent) >= _MAX_UNSENT:
             self._unsent.pop(next(iter(self._unsent)), None)
         self._unsent[claim.writer] = (claim, waiting)
-        self.release_unsent()
+        self._release(claim.writer)
 
     def _judge(self, there: Entry, intent: _Intent, writer: str, *, waiting: bool) -> Entry | Found:
         """What an entry becomes by an intent; what it is to whoever intends it where it stays as it is."""
