@@ -696,6 +696,27 @@ def test_a_message_that_was_given_up_is_not_resumed(desk: Desk) -> None:
     assert desk.claim() == Found(FINAL, given_up)
 
 
+@pytest.mark.parametrize("unattempted", [True, False])
+def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) -> None:
+    """However many changes follow: the timeline keeps the last forty, and not when the caller came back."""
+
+    def try_in_vain() -> Entry:
+        claimed = desk.claim(waiting=False).entry
+        attempts = claimed.attempts - unattempted
+        return desk.ledger.finish(claimed, Status.FAILED, reason="try_again", attempts=attempts)
+
+    assert try_in_vain().pursued_since == START
+    desk.clock.advance(7000)
+    assert try_in_vain().pursued_since == START
+    desk.clock.advance(86400)
+    entry = try_in_vain()
+    for _ in range(50):
+        desk.clock.advance(2)
+        entry = try_in_vain()
+    assert (entry.created_at, entry.pursued_since) == (START, START + 93400)
+    assert len(entry.timeline) == 40
+
+
 @pytest.mark.parametrize(
     "status", [Status.SENT, Status.QUEUED, Status.SENDING, Status.UNKNOWN, Status.FAILED]
 )

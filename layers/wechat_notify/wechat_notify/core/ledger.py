@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
@@ -101,8 +101,9 @@ class Entry(NamedTuple):
     ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
     ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
     ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
-    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``outcome`` is that of
-    the last attempt; ``reason`` says what no errcode says.
+    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``resumed_at`` is when
+    a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason`` says
+    what no errcode says.
     """
 
     account: str
@@ -121,6 +122,7 @@ class Entry(NamedTuple):
     lease_until: float | None = None
     lost_at: float | None = None
     answers_lost: int = 0
+    resumed_at: float | None = None
     reason: str | None = None
     outcome: Outcome | None = None
     timeline: tuple[Change, ...] = ()
@@ -131,6 +133,9 @@ class Entry(NamedTuple):
             raise IllegalTransitionError(self.status, status)
         outcome: Outcome | None = fields.get("outcome")
         change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
+        # Not found out from the timeline later: that keeps the last changes alone.
+        if self.reason == TRY_AGAIN and now - self.updated_at > _RESUMED_AFTER:
+            fields["resumed_at"] = now
         return self._replace(
             status=status,
             writer=writer,
@@ -173,12 +178,7 @@ class Entry(NamedTuple):
     @property
     def pursued_since(self) -> float:
         """Since when it has been waiting on end: what a caller tries again hours later begins anew."""
-        resumed = [
-            later.at
-            for earlier, later in pairwise(self.timeline)
-            if earlier.reason == TRY_AGAIN and later.at - earlier.at > _RESUMED_AFTER
-        ]
-        return max(resumed, default=self.created_at)
+        return self.resumed_at or self.created_at
 
 
 class LedgerStore(Protocol):
@@ -414,7 +414,7 @@ class Ledger:
     def _judge(self, there: Entry, intent: _Intent, writer: str, *, waiting: bool) -> Entry | Found:
         """What an entry becomes by an intent; what it is to whoever intends it where it stays as it is."""
         is_same = self._is_same(there, intent.request)
-        if not there.owns_id and not (is_same and _stays_refused(there, intent)):
+        if not there.owns_id and not (is_same and (there.in_vain or _stays_refused(there, intent))):
             return self._new(intent, writer)._replace(
                 version=there.version + 1,
                 timeline=(*there.timeline, _change(intent, self._now()))[-_CHANGES_MOST:],
