@@ -573,6 +573,19 @@ def test_a_process_knows_its_unconfirmed_claim(desk: Desk) -> None:
     assert (again.standing, again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
 
 
+def test_a_process_that_is_asked_knows_its_unconfirmed_claim(desk: Desk) -> None:
+    """The claim ran out before it could be given back, and then somebody asks what became of the message."""
+    desk.store.losing_answers = 1
+    desk.store.failing = {"read": "ReadTimeout"}
+    with pytest.raises(StorageError):
+        desk.claim()
+    desk.store.failing = {}
+    desk.clock.advance(LEASE)
+    found = desk.ledger.look_up("shop", "order-1")
+    assert found is not None
+    assert (found.entry.status, found.entry.attempts, found.entry.lost_at) == (Status.QUEUED, 0, None)
+
+
 def test_a_claim_that_arrives_late_is_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The write was still on its way when the store was read."""
     put, late = desk.store.put, []

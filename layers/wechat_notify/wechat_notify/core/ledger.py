@@ -364,6 +364,9 @@ class Ledger:
     def look_up(self, account: str, message_id: str) -> Found | None:
         """The message's entry, None where there is none; a claim whose holder must be dead ends here."""
         there = self._store.read(account, message_id)
+        if there is not None and there.writer in self._unsent:  # nothing was sent: it is in no doubt
+            self._release(there.writer)
+            there = self._store.read(account, message_id)
         if there is None:
             return None
         if there.status is Status.SENDING:
