@@ -777,6 +777,26 @@ def test_of_two_that_come_at_once_one_gets_the_message(desk: Desk, monkeypatch: 
     assert [found.standing for found in taken] == [TAKEN, IN_FLIGHT]
 
 
+def test_whoever_ends_a_dead_claim_hears_of_one_that_came_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process took the message between the look and the write: it is in flight, and not over."""
+    desk.claim()
+    desk.clock.advance(LEASE)
+    put, other = desk.store.put, desk.another()
+    insisting = desk.request._replace(at_least_once=True)
+
+    def another_comes_first(entry: Entry, *, patient: bool = False) -> Entry | None:
+        monkeypatch.setattr(desk.store, "put", put)
+        assert other.claim(insisting, desk.message, SECONDS, waiting=True).standing is TAKEN
+        return put(entry, patient=patient)
+
+    monkeypatch.setattr(desk.store, "put", another_comes_first)
+    found = desk.ledger.to_send(desk.request, desk.message, waiting=True)
+    assert found is not None
+    assert (found.standing, found.changed, found.entry) == (IN_FLIGHT, False, desk.entry)
+
+
 @pytest.mark.parametrize("call", [QUEUE, CANCELS])
 def test_a_cancellation_and_a_claim_never_both_succeed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, call: str

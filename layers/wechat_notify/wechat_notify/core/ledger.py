@@ -316,7 +316,10 @@ class Ledger:
         if judged.status is Status.SENDING:
             return None
         other = self._put(judged, patient=False)
-        return Found(Standing.FINAL, other or judged, changed=other is None)
+        if other is None:
+            return Found(Standing.FINAL, judged, changed=True)
+        alive = other.status is Status.SENDING and not _abandoned(other, self._now())
+        return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, other)
 
     def note(self, request: SendRequest, message: Message | None, status: Status, **fields: Any) -> Found:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
