@@ -573,6 +573,19 @@ def test_a_process_knows_its_unconfirmed_claim(desk: Desk) -> None:
     assert (again.standing, again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
 
 
+def test_a_process_that_is_asked_knows_its_unconfirmed_claim(desk: Desk) -> None:
+    """The claim ran out before it could be given back, and then somebody asks what became of the message."""
+    desk.store.losing_answers = 1
+    desk.store.failing = {"read": "ReadTimeout"}
+    with pytest.raises(StorageError):
+        desk.claim()
+    desk.store.failing = {}
+    desk.clock.advance(LEASE)
+    found = desk.ledger.look_up("shop", "order-1")
+    assert found is not None
+    assert (found.entry.status, found.entry.attempts, found.entry.lost_at) == (Status.QUEUED, 0, None)
+
+
 def test_a_claim_that_arrives_late_is_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The write was still on its way when the store was read."""
     put, late = desk.store.put, []
@@ -600,8 +613,42 @@ def test_unconfirmed_claims_are_not_kept_for_ever(desk: Desk) -> None:
     assert len(desk.ledger._unsent) == 1000
     desk.store.failing = {}
     desk.clock.advance(LEASE)
-    desk.ledger.release_unsent()
+    for _ in range(100):
+        desk.ledger.release_unsent()
     assert desk.ledger._unsent == {}
+
+
+def test_unconfirmed_claims_hold_no_message_up(desk: Desk) -> None:
+    """A failed claim costs one more read; what is looked after later is ten at a time, each in turn."""
+    desk.store.failing = {"put": "ThrottlingException"}
+    for _ in range(50):
+        with pytest.raises(StorageError):
+            desk.claim()
+    assert desk.store.reads == 50
+    desk.ledger.release_unsent()
+    assert desk.store.reads == 60
+    kept = list(desk.ledger._unsent)
+    desk.ledger.release_unsent()
+    assert list(desk.ledger._unsent) == [*kept[10:], *kept[:10]]
+
+
+@pytest.mark.parametrize("lost_at", [None, 1.0])
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, waiting: bool) -> None:
+    """The answer to the release is lost as well: what stands there afterwards stays as it is."""
+    before = Status.QUEUED if waiting else Status.FAILED
+    if lost_at is not None:
+        desk = Desk(given=body("template"))
+        desk.ledger.finish(desk.claim().entry, Status.UNKNOWN, lost_at=desk.clock.now(), answers_lost=1)
+        before = Status.QUEUED if waiting else Status.UNKNOWN
+    desk.store.losing_answers = 2
+    with pytest.raises(StorageError):
+        desk.claim(waiting=waiting)
+    released = desk.entry
+    desk.ledger.release_unsent()
+    assert released is not None
+    assert (desk.entry, released.status, desk.ledger._unsent) == (released, before, {})
+    assert released.attempts == (lost_at is not None)
 
 
 @pytest.mark.parametrize("call", [QUEUE, HTTP])
@@ -662,6 +709,27 @@ def test_a_message_that_was_given_up_is_not_resumed(desk: Desk) -> None:
     assert desk.claim() == Found(FINAL, given_up)
 
 
+@pytest.mark.parametrize("unattempted", [True, False])
+def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) -> None:
+    """However many changes follow: the timeline keeps the last forty, and not when the caller came back."""
+
+    def try_in_vain() -> Entry:
+        claimed = desk.claim(waiting=False).entry
+        attempts = claimed.attempts - unattempted
+        return desk.ledger.finish(claimed, Status.FAILED, reason="try_again", attempts=attempts)
+
+    assert try_in_vain().pursued_since == START
+    desk.clock.advance(7000)
+    assert try_in_vain().pursued_since == START
+    desk.clock.advance(86400)
+    entry = try_in_vain()
+    for _ in range(50):
+        desk.clock.advance(2)
+        entry = try_in_vain()
+    assert (entry.created_at, entry.pursued_since) == (START, START + 93400)
+    assert len(entry.timeline) == 40
+
+
 @pytest.mark.parametrize(
     "status", [Status.SENT, Status.QUEUED, Status.SENDING, Status.UNKNOWN, Status.FAILED]
 )
@@ -707,6 +775,26 @@ def test_of_two_that_come_at_once_one_gets_the_message(desk: Desk, monkeypatch: 
     monkeypatch.setattr(desk.store, "put", another_comes_first)
     taken.append(desk.claim())
     assert [found.standing for found in taken] == [TAKEN, IN_FLIGHT]
+
+
+def test_whoever_ends_a_dead_claim_hears_of_one_that_came_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process took the message between the look and the write: it is in flight, and not over."""
+    desk.claim()
+    desk.clock.advance(LEASE)
+    put, other = desk.store.put, desk.another()
+    insisting = desk.request._replace(at_least_once=True)
+
+    def another_comes_first(entry: Entry, *, patient: bool = False) -> Entry | None:
+        monkeypatch.setattr(desk.store, "put", put)
+        assert other.claim(insisting, desk.message, SECONDS, waiting=True).standing is TAKEN
+        return put(entry, patient=patient)
+
+    monkeypatch.setattr(desk.store, "put", another_comes_first)
+    found = desk.ledger.to_send(desk.request, desk.message, waiting=True)
+    assert found is not None
+    assert (found.standing, found.changed, found.entry) == (IN_FLIGHT, False, desk.entry)
 
 
 @pytest.mark.parametrize("call", [QUEUE, CANCELS])

@@ -913,6 +913,11 @@ def test_a_misspelt_field_is_answered_with_the_right_one(
     assert violation.told().en.startswith(f"{path} is not a field")
 
 
+def test_a_field_in_both_spellings_is_not_said_to_mean_itself() -> None:
+    [violation] = violations(example("mini_program_template") | {"templateId": "x"})
+    assert (violation.path, violation.rule, violation.meant) == ("templateId", "unknown_field", "template_id")
+
+
 @pytest.mark.parametrize(
     "name",
     ["oQk3h5LrVfTnWb8xYc2ZpJd0GmEs", "姓名", "secret", "o" * 500, "13800138000", "wang.wu@example.com"],

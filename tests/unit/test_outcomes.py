@@ -62,7 +62,7 @@ def test_every_error_has_a_reason_of_its_own() -> None:
         ("data..value", "data.?.value"),
         ("data.zhang.san", "data.?"),
         ("data.zhang.wei@x.com.value", "data.?"),
-        ("", "?"),
+        ("", "message"),
     ],
 )
 def test_a_log_names_no_field_that_does_not_look_like_wechats(path: str, logged: str) -> None:
@@ -76,6 +76,13 @@ def test_a_log_names_no_field_that_does_not_look_like_wechats(path: str, logged:
 )
 def test_a_log_never_names_a_field_that_nobody_knows(path: str, logged: str) -> None:
     assert violation(path, "unknown_field").for_log() == f"{logged}: unknown_field"
+
+
+def test_a_rule_of_the_whole_message_is_told_as_one() -> None:
+    with pytest.raises(InvalidMessageError) as refused:
+        parse_message(None)
+    (wrong,) = refused.value.violations
+    assert wrong.told() == Bilingual("the message must be a JSON object", "消息 必须是 JSON 对象")
 
 
 def test_the_text_of_a_refusal_is_what_a_log_may_hold() -> None:

@@ -17,9 +17,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from enum import Enum, auto
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.envelope import SendRequest, written_out
@@ -43,6 +42,8 @@ _WISHES = OWN_WORDS - {"kind"}
 _KEYED_LENGTH = 16
 """Characters of the fingerprints of entries that were written before decision 30."""
 _MAX_UNSENT = 1000
+_MAX_RELEASES = 10
+"""Unconfirmed claims that one call looks after: a message that is to be sent waits for them."""
 _CHANGES_MOST = 40
 _WRITES_MOST = 8
 """Times that a write is judged anew because another one came in between."""
@@ -100,8 +101,9 @@ class Entry(NamedTuple):
     ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
     ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
     ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
-    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``outcome`` is that of
-    the last attempt; ``reason`` says what no errcode says.
+    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``resumed_at`` is when
+    a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason`` says
+    what no errcode says.
     """
 
     account: str
@@ -120,6 +122,7 @@ class Entry(NamedTuple):
     lease_until: float | None = None
     lost_at: float | None = None
     answers_lost: int = 0
+    resumed_at: float | None = None
     reason: str | None = None
     outcome: Outcome | None = None
     timeline: tuple[Change, ...] = ()
@@ -130,6 +133,9 @@ class Entry(NamedTuple):
             raise IllegalTransitionError(self.status, status)
         outcome: Outcome | None = fields.get("outcome")
         change = Change(status, now, outcome.errcode if outcome else None, fields.get("reason"))
+        # Not found out from the timeline later: that keeps the last changes alone.
+        if self.reason == TRY_AGAIN and now - self.updated_at > _RESUMED_AFTER:
+            fields["resumed_at"] = now
         return self._replace(
             status=status,
             writer=writer,
@@ -172,12 +178,7 @@ class Entry(NamedTuple):
     @property
     def pursued_since(self) -> float:
         """Since when it has been waiting on end: what a caller tries again hours later begins anew."""
-        resumed = [
-            later.at
-            for earlier, later in pairwise(self.timeline)
-            if earlier.reason == TRY_AGAIN and later.at - earlier.at > _RESUMED_AFTER
-        ]
-        return max(resumed, default=self.created_at)
+        return self.resumed_at or self.created_at
 
 
 class LedgerStore(Protocol):
@@ -274,16 +275,31 @@ class Ledger:
         Nothing was sent under them, and only this process knows: to others their holder looks dead, and the
         message as if it may have been sent. Does nothing where the store still does not answer.
         """
-        for writer, (claim, waiting) in list(self._unsent.items()):
-            with suppress(StorageError):
-                there = self._store.read(claim.account, claim.id)
-                if there is not None and there.writer == writer:
+        for writer in list(self._unsent)[:_MAX_RELEASES]:
+            if not self._release(writer):
+                return
+
+    def _release(self, writer: str) -> bool:
+        """Give back one unconfirmed claim; False where the store does not answer."""
+        unsent = self._unsent.get(writer)
+        if unsent is None:  # another thread was here first
+            return True
+        claim, waiting = unsent
+        try:
+            there = self._store.read(claim.account, claim.id)
+            if there is not None and there.writer == writer:
+                # Its release may have been stored already, with an answer that was lost as well.
+                if there.status is Status.SENDING:
                     self._put(_released(there, waiting=waiting, now=self._now()), patient=False)
-                elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
-                    continue  # the write may still be on its way
+            elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
+                # The write may still be on its way: it is asked about again after the others.
                 self._unsent.pop(writer, None)
-                continue
-            return
+                self._unsent[writer] = unsent
+                return True
+        except StorageError:
+            return False
+        self._unsent.pop(writer, None)
+        return True
 
     def to_send(self, request: SendRequest, message: Message, *, waiting: bool) -> Found | None:
         """The message's entry where the message is not the caller's to send; None where it is.
@@ -300,7 +316,10 @@ class Ledger:
         if judged.status is Status.SENDING:
             return None
         other = self._put(judged, patient=False)
-        return Found(Standing.FINAL, other or judged, changed=other is None)
+        if other is None:
+            return Found(Standing.FINAL, judged, changed=True)
+        alive = other.status is Status.SENDING and not _abandoned(other, self._now())
+        return Found(Standing.IN_FLIGHT if alive else Standing.FINAL, other)
 
     def note(self, request: SendRequest, message: Message | None, status: Status, **fields: Any) -> Found:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
@@ -348,6 +367,9 @@ class Ledger:
     def look_up(self, account: str, message_id: str) -> Found | None:
         """The message's entry, None where there is none; a claim whose holder must be dead ends here."""
         there = self._store.read(account, message_id)
+        if there is not None and there.writer in self._unsent:  # nothing was sent: it is in no doubt
+            self._release(there.writer)
+            there = self._store.read(account, message_id)
         if there is None:
             return None
         if there.status is Status.SENDING:
@@ -393,12 +415,12 @@ class Ledger:
         if len(self._unsent) >= _MAX_UNSENT:
             self._unsent.pop(next(iter(self._unsent)), None)
         self._unsent[claim.writer] = (claim, waiting)
-        self.release_unsent()
+        self._release(claim.writer)
 
     def _judge(self, there: Entry, intent: _Intent, writer: str, *, waiting: bool) -> Entry | Found:
         """What an entry becomes by an intent; what it is to whoever intends it where it stays as it is."""
         is_same = self._is_same(there, intent.request)
-        if not there.owns_id and not (is_same and _stays_refused(there, intent)):
+        if not there.owns_id and not (is_same and (there.in_vain or _stays_refused(there, intent))):
             return self._new(intent, writer)._replace(
                 version=there.version + 1,
                 timeline=(*there.timeline, _change(intent, self._now()))[-_CHANGES_MOST:],

@@ -636,7 +636,7 @@ def _meant(loc: Sequence[object], model: type[BaseModel]) -> str | None:
     )
     from difflib import get_close_matches  # noqa: PLC0415 - 5 ms of a start, for bad messages alone
 
-    by_lower = {name.lower(): name for name in known}
+    by_lower = {name.lower(): name for name in known if name != loc[-1]}
     close = get_close_matches(str(loc[-1]).lower()[:_MAX_KEY], by_lower, 1, _SIMILAR)
     return by_lower[close[0]] if close else None
 

@@ -205,13 +205,12 @@ class Violation(NamedTuple):
         """Its place, rule and limit, for log lines."""
         limit = "" if self.limit is None else f" {self.limit}"
         meant = f", did you mean {self.meant}?" if self.meant else ""
-        return f"{self.place}: {self.rule}{limit}{meant}"
+        return f"{self.place if self.path else 'message'}: {self.rule}{limit}{meant}"
 
     def told(self) -> Bilingual:
         """What is wrong as a sentence, without values and without names that may be personal data."""
-        return Bilingual(
-            f"{self.place or 'the message'} {self.text.en}", f"{self.place or '消息'} {self.text.zh}"
-        )
+        place = Bilingual(self.place, self.place) if self.path else Bilingual("the message", "消息")
+        return Bilingual(f"{place.en} {self.text.en}", f"{place.zh} {self.text.zh}")
 
     def as_dict(self) -> dict[str, object]:
         """The form in which problem documents carry it."""
