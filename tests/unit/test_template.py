@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -774,19 +773,16 @@ def test_an_empty_layer_is_refused() -> None:
 # ---------------------------------------------------------------- what is refused before anything is made
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
-def test_a_held_message_may_come_back_to_send_queue(partition: str) -> None:
-    """Lambda would take its rounds for a runaway loop, and drop the message after four hours."""
+@pytest.mark.parametrize(("partition", "setting"), [("aws", "Allow"), ("aws-cn", None), ("aws-us-gov", None)])
+def test_held_messages_may_return_to_send_queue(partition: str, setting: str | None) -> None:
+    """Lambda would take their rounds for a runaway loop, and drop them after four hours.
+
+    The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
+    """
     stack = Stack(**{"AWS::Partition": partition})
-    assert stack.properties("SendQueueFunction")["RecursiveLoop"] == "Allow"
+    assert stack.properties("SendQueueFunction").get("RecursiveLoop") == setting
     assert "RecursiveLoop" not in stack.properties("SendApiFunction")
     assert "RecursiveLoop" not in stack.properties("TokenRefreshFunction")
-
-
-@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "cn-northwest-1"])
-def test_a_region_knows_the_property(region: str) -> None:
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, "AWS::Lambda::Function").schema
-    assert "RecursiveLoop" in schema["properties"]
 
 
 def rule(node: Any, given: dict[str, Any]) -> Any:  # noqa: PLR0911 - one for each function
@@ -875,6 +871,22 @@ def test_parameters_that_do_not_are_refused_at_once(given: dict[str, str], told:
 def test_the_address_of_wechat_has_no_path(base: str, *, valid: bool) -> None:
     pattern = yaml_parse(TEMPLATE)["Parameters"]["WeChatApiBase"]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, base)) is valid
+
+
+@pytest.mark.parametrize(
+    ("arn", "valid"),
+    [
+        ("", True),
+        ("arn:aws:sns:eu-west-1:123456789012:alarms", True),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:wechat_alarms", True),
+        ("alarms", False),
+        ("arn:aws:sqs:eu-west-1:123456789012:alarms", False),
+        ("arn:aws:sns:eu-west-1:123456789012:alarms:0a1b2c3d-subscription", False),
+    ],
+)
+def test_alarms_go_to_a_topic_only(arn: str, *, valid: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["AlarmTopicArn"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, arn)) is valid
 
 
 def test_a_deployment_is_looked_at_before_it_is_built() -> None:
