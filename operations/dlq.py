@@ -276,7 +276,8 @@ def redrive_command(queue: DeadLetterQueue, sqs: Any, options: argparse.Namespac
     try:
         with queue:
             found = queue.read(options.limit, is_wanted)
-            if missing := ids - {each for c in found for each in (c[0].first_id, c[0].producer_id)}:
+            letters = [letter for copies in found for letter in copies]
+            if missing := ids - {name for each in letters for name in (each.first_id, each.producer_id)}:
                 _say(f"not found: {', '.join(sorted(missing))}")
             if not options.dry_run:
                 redrive(queue, sqs, options.to, found, tally)

@@ -27,8 +27,12 @@ _PLATFORMS: Final = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
 _MIN_UNRESERVED: Final = 100
 """Executions that Lambda keeps unreserved in every region.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+_MAX_STACK_NAME: Final = 64
+"""https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateScheduleGroup.html"""
 _REFRESHER: Final = "TokenRefreshFunction"
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_MISSING: Final = frozenset({"ValidationError", "ResourceNotFoundException"})
+"""No such stack, or no such function in it."""
 _TIMEOUTS: Final = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
 
 AwsError = (BotoCoreError, ClientError)
@@ -40,9 +44,11 @@ class PreflightError(Exception):
 
 def environment(name: str, config: Path) -> dict[str, Any]:
     """The parameters of one environment of ``samconfig.toml``."""
-    known = {
-        key: value for key, value in tomllib.loads(config.read_text()).items() if isinstance(value, dict)
-    }
+    try:
+        parsed = tomllib.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PreflightError(f"{config.name} cannot be read, correct it: {error}") from None
+    known = {key: value for key, value in parsed.items() if isinstance(value, dict)}
     if name not in known:
         raise PreflightError(
             f"ENV={name} is not in {config.name}: take one of {', '.join(known)}, or add it there."
@@ -50,6 +56,12 @@ def environment(name: str, config: Path) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for command in ("global", "deploy"):
         merged |= known[name].get(command, {}).get("parameters", {})
+    stack_name = merged.get("stack_name", "")
+    if not 1 <= len(stack_name) <= _MAX_STACK_NAME:
+        raise PreflightError(
+            f"ENV={name} needs a stack_name of 1 to {_MAX_STACK_NAME} characters in {config.name}: the "
+            "schedule group has the same name, and may not be longer."
+        )
     return merged
 
 
@@ -89,8 +101,15 @@ def check_concurrency(aws: Callable[[str], Any], stack_name: str) -> str | None:
             return "May not look at the account's concurrency (lambda:GetAccountSettings): not checked."
         raise PreflightError(f"Lambda does not answer in this region ({_code(error)}): try again.") from None
     free = limits["UnreservedConcurrentExecutions"]
-    if free - 1 >= _MIN_UNRESERVED or _is_reserved(aws, stack_name):
+    if free - 1 >= _MIN_UNRESERVED:
         return None
+    try:
+        if _is_reserved(aws, stack_name):
+            return None
+    except AwsError as error:
+        if _code(error) in _DENIED:
+            return f"May not look at the stack {stack_name}: whether it has its reservation was not checked."
+        raise PreflightError(f"AWS does not tell about {stack_name} ({_code(error)}): try again.") from None
     raise PreflightError(
         "Lambda cannot reserve the one execution that token_refresh needs: of "
         f"{limits['ConcurrentExecutions']} in this region {free} are unreserved, and {_MIN_UNRESERVED} must "
@@ -108,27 +127,41 @@ def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
         )
         name = resource["StackResourceDetail"]["PhysicalResourceId"]
         reserved = aws("lambda").get_function_concurrency(FunctionName=name)
-    except AwsError:
-        return False
+    except ClientError as error:
+        if _code(error) in _MISSING:
+            return False
+        raise
     return bool(reserved.get("ReservedConcurrentExecutions"))
 
 
 def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
-    """Whether every library of the layer has a wheel for both of Lambda's platforms."""
+    """Whether every library of the layer has a wheel for both of Lambda's platforms, as the lock knows it.
+
+    They are installed into a folder that is thrown away, in about a second, and the build finds them in
+    uv's cache. A dry run does not compare the files with the hashes of the lock.
+    """
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     with tempfile.TemporaryDirectory() as target:
         for platform in _PLATFORMS:
             command = [
-                *(uv, "pip", "install", "--quiet", "--no-config", "--dry-run", "--python-version", "3.13"),
+                *(uv, "pip", "install", "--quiet", "--no-config", "--python-version", "3.13"),
                 *("--python-platform", platform, "--only-binary", ":all:", "--require-hashes"),
-                *("--requirements", str(_LAYER / "requirements.txt"), "--target", target),
+                *(
+                    "--requirements",
+                    str(_LAYER / "requirements.txt"),
+                    "--target",
+                    str(Path(target, platform)),
+                ),
             ]
-            done = run(command, capture_output=True, text=True, check=False)
+            try:
+                done = run(command, capture_output=True, text=True, check=False)
+            except OSError:
+                raise PreflightError("uv is missing: remove .venv-sam, and make installs it anew.") from None
             if done.returncode:
                 why = " ".join(done.stderr.split())[-500:]
                 raise PreflightError(
                     f"The layer's libraries cannot be had for {platform}: check the way to the package index "
-                    f"or choose versions with wheels (make lock). uv says: {why}"
+                    f"or choose versions with wheels and lock them anew (make lock). uv says: {why}"
                 )
 
 

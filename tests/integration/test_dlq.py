@@ -920,6 +920,14 @@ def test_without_a_region_the_option_is_named(
     )
 
 
+def test_an_id_that_one_copy_names_is_found(sqs: Sqs, run: Run) -> None:
+    sqs.put(readable(1), message_id="first-1")
+    sqs.put(readable(1), message_id="first-1", id="order-1")
+    ran = run("redrive", "--id", "first-1", "order-1", "order-2")
+    assert ran.err == "about 2 messages there\nnot found: order-2\n"
+    assert ran.out == "1 sent, 2 deleted from the dead letter queue, 0 failed\n"
+
+
 def test_a_redrive_takes_the_producers_ids_too(sqs: Sqs, run: Run) -> None:
     sqs.put(readable(1), message_id="first-1", id="order-1")
     sqs.put(readable(2), message_id="first-2", id="order-2")

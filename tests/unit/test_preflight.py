@@ -72,6 +72,21 @@ def test_an_environment_is_one_of_samconfig() -> None:
     assert "ENV=typo is not in samconfig.toml: take one of default, staging, prod" in message
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[default", "samconfig.toml cannot be read"),
+        ("[default.deploy.parameters]", "needs a stack_name"),
+        (f'[default.global.parameters]\nstack_name = "{"x" * 65}"', "1 to 64 characters"),
+    ],
+)
+def test_a_wrong_configuration_is_told(text: str, message: str, tmp_path: Path) -> None:
+    config = tmp_path / "samconfig.toml"
+    assert "cannot be read" in told(lambda: environment("default", config))
+    config.write_text(text, "utf-8")
+    assert message in told(lambda: environment("default", config))
+
+
 @pytest.fixture
 def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (
@@ -129,6 +144,16 @@ def test_a_stack_that_has_its_reservation_is_deployed_again() -> None:
         check_concurrency(FakeAws(unreserved=100), "stack")
 
 
+@pytest.mark.parametrize("operation", ["describe_stack_resource", "get_function_concurrency"])
+def test_an_unseen_reservation_does_not_stop_a_deployment(operation: str) -> None:
+    """Its reservation may be why so little is left."""
+    aws = FakeAws(unreserved=100, reserved=1)
+    aws.failing = {operation: refusal("AccessDenied")}
+    assert "not checked" in str(check_concurrency(aws, "stack"))
+    aws.failing = {operation: refusal("Throttling")}
+    assert "try again" in told(lambda: check_concurrency(aws, "stack"))
+
+
 def test_who_may_not_look_goes_on() -> None:
     aws = FakeAws()
     aws.failing = {"get_account_settings": refusal("AccessDeniedException")}
@@ -150,6 +175,31 @@ def test_the_wheels_of_both_platforms_are_looked_for() -> None:
     assert all(f"PLATFORM := {platform}" in makefile for platform in asked)
     assert "cannot be had for x86_64" in message
     assert message.endswith("uv says: no wheels for pydantic-core")
+
+
+def test_the_wheels_are_compared_with_the_lock() -> None:
+    """A dry run takes a lock that has no hash of one platform's wheel."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    check_wheels(run)
+    assert len(commands) == 2
+    for command in commands:
+        assert "--require-hashes" in command
+        assert command[command.index("--only-binary") + 1] == ":all:"
+        assert "--dry-run" not in command
+    targets = {command[command.index("--target") + 1] for command in commands}
+    assert len(targets) == 2
+
+
+def test_a_missing_installer_is_told() -> None:
+    def run(*_: Any, **__: Any) -> Any:
+        raise FileNotFoundError("uv")
+
+    assert "remove .venv-sam" in told(lambda: check_wheels(run))
 
 
 @pytest.mark.usefixtures("no_aws")
