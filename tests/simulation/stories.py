@@ -215,7 +215,9 @@ class Stories:
             self._revoke(app.account)
             self._queue(self._ask(FORCED, "subscription"))
             yield pause
-        yield max(0.0, MIDNIGHT + 150 - self._world.scheduler.now)
+        yield max(0.0, MIDNIGHT + 100 - self._world.scheduler.now)
+        self._world.wechat.replace_token(app)  # so that the next one does not end by itself
+        yield 50.0
         self._revoke(app.account)
         self._queue(self._ask(FORCED, "subscription"))
 
@@ -255,12 +257,14 @@ class Stories:
     def waits_for_its_token(self) -> Story:
         """There is no token, or it is void, and what may be had takes longer than the message is worth."""
         world, now = self._world, self._world.scheduler.now
-        app = world.wechat.app_of(SLOW)
         if self._chance.random() < 0.5:
             world.parameters.values.pop(f"{PATH}/{SLOW}/access-token", None)
             world.parameters.stored_at.pop(f"{PATH}/{SLOW}/access-token", None)
-        self._revoke(SLOW)
-        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, 4))
+            seconds = 4
+        else:
+            self._revoke(SLOW)
+            seconds = 2
+        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, seconds))
         ask = self._ask(SLOW, self._chance.choice(_KINDS))
         ask.expires_at = now + 1.5
         # Its clock is right, so that the message expires while the token is waited for.
@@ -274,6 +278,7 @@ class Stories:
         app = world.wechat.app_of(FORCED)
         app.forced += [world.start - 60.0 * number for number in range(20, 1, -1)]
         app.force_calls += app.forced
+        app.forced_by += ["" for _ in app.forced]
         world.wechat.replace_token(app)
         token = {
             "value": app.token,
