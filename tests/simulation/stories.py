@@ -63,7 +63,7 @@ class Stories:
             self.kind_refused,
             self.two_circuits,
             self.forced_all_day,
-            self.replaced_twice,
+            self.busy_when_forced,
             self.unreachable,
             self.waits_for_its_token,
             self.quota_used_up,
@@ -221,25 +221,16 @@ class Stories:
         self._revoke(app.account)
         self._queue(self._ask(FORCED, "subscription"))
 
-    def replaced_twice(self) -> Story:
-        """A token that was just replaced by force is revoked as well."""
-        app = self._world.wechat.app_of(RESTLESS)
-        self._queue(self._ask(RESTLESS, "subscription"))
-        yield 2.0
+    def busy_when_forced(self) -> Story:
+        """A forced refresh is counted and in vain, and others ask for one before everybody can read that."""
+        yield 5.0
         for _ in range(3):
-            self._revoke(app.account)
-            self._queue(self._ask(RESTLESS, "subscription"))
-            issued = app.issued
-            for _ in range(100):
-                if app.issued > issued:
-                    break
-                yield 0.1
-            yield 0.4
-            self._revoke(app.account)
-            for _ in range(3):
+            self._revoke(RESTLESS)
+            self._world.wechat.busy_when_forced[RESTLESS] = 1
+            for _ in range(6):
                 self._queue(self._ask(RESTLESS, "subscription"))
-                yield 0.7
-            yield 90.0
+                yield 0.6
+            yield 100.0
 
     def unreachable(self) -> Story:
         """WeChat is out of reach for ten minutes, and a caller does as it is told."""

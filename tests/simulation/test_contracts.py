@@ -60,7 +60,7 @@ from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.sqs import VISIBILITY_TIMEOUT, FakeSqs
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import RECEIVES_MOST, START, TIMEOUTS
+from tests.simulation.world import RECEIVES_MOST, START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.aws.refresher import RefreshFunction
@@ -293,6 +293,14 @@ def test_what_is_stopped_and_handed_out_again_is_so_at_the_templates_times() -> 
     queue = resources["SendQueue"]["Properties"]
     assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT == chaos_aws.VISIBILITY
     assert queue["RedrivePolicy"]["maxReceiveCount"] == RECEIVES_MOST == chaos_aws.RECEIVES_MOST
+
+
+def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:
+    text = (Path(__file__).parents[2] / "template.yaml").read_text("utf-8")
+    properties = yaml_parse(text)["Resources"]["SendQueueFunction"]["Properties"]
+    assert loops_allowed(text) == ("Allow" in str(properties.get("RecursiveLoop", "")))
+    without = "".join(line for line in text.splitlines(keepends=True) if "RecursiveLoop:" not in line)
+    assert not loops_allowed(without)
 
 
 def _sqs(receives_most: int = 3) -> tuple[Scheduler, FakeSqs, FakeSqs]:

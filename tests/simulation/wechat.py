@@ -168,6 +168,8 @@ class FakeWeChat:
         """For so long nothing gets through from an account."""
         self.fates: dict[str, list[Fate]] = {}
         """Of a marker's next attempts."""
+        self.busy_when_forced: Counter[str] = Counter()
+        """Forced refreshes of an account that are still to be answered with -1."""
         self.late_reset = 0.0
         """Seconds after midnight at which the daily quotas start again."""
         self.epoch_every = 0
@@ -413,9 +415,11 @@ class Wire:
             latency = float(slow.errcode) if slow else latency
             if asked and stored is not None and self._wechat.lasts(stored):
                 self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")
-            return self._token(
-                body, caller.name, latency, lost=drawn(network.timeout_after), busy=drawn(network.busy)
-            )
+            lost, busy = drawn(network.timeout_after), drawn(network.busy)
+            if body["force_refresh"] and self._wechat.busy_when_forced[account]:
+                self._wechat.busy_when_forced[account] -= 1
+                lost, busy = False, True
+            return self._token(body, caller.name, latency, lost=lost, busy=busy)
         token = unquote(query.removeprefix("access_token="))
         marker = marker_of(body)
 
@@ -525,6 +529,10 @@ class Wire:
             )
             raise _error_of_the_wire("ReadTimeout", TOKENS)
         if busy:
+            app = self._wechat.apps[request["appid"]]
+            if request["force_refresh"]:
+                app.force_calls.append(self._wechat._now())
+                app.forced_by.append(by)
             self._exchange("token busy", request["appid"], latency, lambda: None)
             return Response(200, json.dumps(_error(-1, "system error")).encode())
         answer = self._exchange(
