@@ -13,6 +13,9 @@ from typing import Any
 
 from tests.simulation.sqs import FakeSqs, QueueError
 
+STALE_MOST = 5.0
+"""Seconds by which a read of a parameter may be behind."""
+
 
 class Refusal(Exception):  # noqa: N818 - it is AWS's answer
     """A service refuses a request; its first argument is AWS's error code."""
@@ -26,13 +29,14 @@ class Refusal(Exception):  # noqa: N818 - it is AWS's answer
 class FakeParameters:
     """SSM's parameters, by name.
 
-    ``is_stale`` says of the time at which one was stored whether a read shows what stood there before.
+    ``lag`` is for how many seconds a read is behind the writes.
     """
 
-    def __init__(self, now: Callable[[], float], is_stale: Callable[[float], bool] = lambda _: False) -> None:
+    def __init__(self, now: Callable[[], float], lag: Callable[[], float] = lambda: 0.0) -> None:
         self.values: dict[str, str] = {}
-        self._before: dict[str, str] = {}
-        self._is_stale = is_stale
+        self._versions: dict[str, list[tuple[float, str]]] = {}
+        """What was stored before, and until when."""
+        self._lag = lag
         self.stored_at: dict[str, float] = {}
         self.saves = 0
         self._now = now
@@ -72,15 +76,19 @@ class FakeParameters:
         assert Type == "SecureString"
         assert Overwrite
         if Name in self.values:
-            self._before[Name] = self.values[Name]
+            self._versions.setdefault(Name, []).append((self._now(), self.values[Name]))
         self.values[Name] = Value
         self.stored_at[Name] = self._now()
         self.saves += 1
         return {"Version": self.saves}
 
     def _shown(self, name: str) -> str:
-        stale = name in self._before and self._is_stale(self.stored_at[name])
-        return self._before[name] if stale else self.values[name]
+        now = self._now()
+        behind = self._lag() if now < self.stored_at.get(name, 0.0) + STALE_MOST else 0.0
+        for until, value in self._versions.get(name, ())[-4:]:
+            if now - behind < until:
+                return value
+        return self.values[name]
 
 
 class SqsApi:

@@ -358,7 +358,7 @@ def _look_forgets_doubt() -> Sequence[Patch]:
 
     def look_up(self: Ledger, account: str, message_id: str) -> Found | None:
         doubt = ledger._doubt
-        ledger._doubt = lambda _entry: {}
+        ledger._doubt = lambda entry: {}  # noqa: ARG005 - as it is called
         try:
             return before(self, account, message_id)
         finally:
@@ -484,11 +484,11 @@ def _idle_by_monotonic() -> Sequence[Patch]:
     before = PooledTransport._put_back
 
     def put_back(self: PooledTransport, connection: Any) -> None:
-        connection.last_used = transport.time.monotonic()
+        connection.last_used = vars(transport)["time"].monotonic()
         before(self, connection)
 
     def is_old(self: Any) -> bool:
-        return not 0 <= transport.time.monotonic() - self.last_used <= self._idle_most
+        return not 0 <= vars(transport)["time"].monotonic() - self.last_used <= self._idle_most
 
     return [(PooledTransport, "_put_back", put_back), (transport._Connection, "is_old", is_old)]
 
@@ -544,7 +544,12 @@ def _counted_out() -> Sequence[Patch]:
     def told(outcome: Any, *_: Any) -> Any:
         return outcome._replace(retryable=True)
 
-    return [(_dispatch(), "_told", told), (_dispatch(), "MIN_PURSUIT", 0.0)]
+    before = _dispatch()._exhausted
+
+    def exhausted(claimed: Entry, *args: Any, **named: Any) -> bool:
+        return claimed.tries >= ledger.ATTEMPTS_MOST or bool(before(claimed, *args, **named))
+
+    return [(_dispatch(), "_told", told), (_dispatch(), "_exhausted", exhausted)]
 
 
 def _loops_dropped() -> Sequence[Patch]:

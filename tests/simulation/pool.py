@@ -49,7 +49,7 @@ class Line(transport._Connection):
             self._judge(self._true_time() - self._truly_used_at)
         response = post()
         self._truly_used_at = self._true_time()
-        self._used_at, self._idle_most = transport.time.time(), transport._IDLE_MOST
+        self._used_at, self._idle_most = vars(transport)["time"].time(), transport._IDLE_MOST
         self.reusable = True
         return response
 

@@ -63,7 +63,7 @@ class Stories:
             self.kind_refused,
             self.two_circuits,
             self.forced_all_day,
-            self.replaced_twice,
+            self.busy_when_forced,
             self.unreachable,
             self.waits_for_its_token,
             self.quota_used_up,
@@ -215,29 +215,22 @@ class Stories:
             self._revoke(app.account)
             self._queue(self._ask(FORCED, "subscription"))
             yield pause
-        yield max(0.0, MIDNIGHT + 150 - self._world.scheduler.now)
+        yield max(0.0, MIDNIGHT + 100 - self._world.scheduler.now)
+        self._world.wechat.replace_token(app)  # so that the next one does not end by itself
+        yield 50.0
         self._revoke(app.account)
         self._queue(self._ask(FORCED, "subscription"))
 
-    def replaced_twice(self) -> Story:
-        """A token that was just replaced by force is revoked as well."""
-        app = self._world.wechat.app_of(RESTLESS)
-        self._queue(self._ask(RESTLESS, "subscription"))
-        yield 2.0
+    def busy_when_forced(self) -> Story:
+        """A forced refresh is counted and in vain, and others ask for one before everybody can read that."""
+        yield 5.0
         for _ in range(3):
-            self._revoke(app.account)
-            self._queue(self._ask(RESTLESS, "subscription"))
-            issued = app.issued
-            for _ in range(100):
-                if app.issued > issued:
-                    break
-                yield 0.1
-            yield 0.4
-            self._revoke(app.account)
-            for _ in range(3):
+            self._revoke(RESTLESS)
+            self._world.wechat.busy_when_forced[RESTLESS] = 1
+            for _ in range(6):
                 self._queue(self._ask(RESTLESS, "subscription"))
-                yield 0.7
-            yield 90.0
+                yield 0.6
+            yield 100.0
 
     def unreachable(self) -> Story:
         """WeChat is out of reach for ten minutes, and a caller does as it is told."""
@@ -255,12 +248,14 @@ class Stories:
     def waits_for_its_token(self) -> Story:
         """There is no token, or it is void, and what may be had takes longer than the message is worth."""
         world, now = self._world, self._world.scheduler.now
-        app = world.wechat.app_of(SLOW)
         if self._chance.random() < 0.5:
             world.parameters.values.pop(f"{PATH}/{SLOW}/access-token", None)
             world.parameters.stored_at.pop(f"{PATH}/{SLOW}/access-token", None)
-        self._revoke(SLOW)
-        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, 4))
+            seconds = 4
+        else:
+            self._revoke(SLOW)
+            seconds = 2
+        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, seconds))
         ask = self._ask(SLOW, self._chance.choice(_KINDS))
         ask.expires_at = now + 1.5
         # Its clock is right, so that the message expires while the token is waited for.
@@ -274,6 +269,7 @@ class Stories:
         app = world.wechat.app_of(FORCED)
         app.forced += [world.start - 60.0 * number for number in range(20, 1, -1)]
         app.force_calls += app.forced
+        app.forced_by += ["" for _ in app.forced]
         world.wechat.replace_token(app)
         token = {
             "value": app.token,

@@ -48,6 +48,8 @@ class App:
     expires_at: float = 0.0
     forced: list[float] = field(default_factory=list)
     force_calls: list[float] = field(default_factory=list)
+    forced_by: list[str] = field(default_factory=list)
+    """The process that each forced call came from."""
     calls: int = 0
     asked_calls: int = 0
     """Those that a sender caused."""
@@ -166,6 +168,8 @@ class FakeWeChat:
         """For so long nothing gets through from an account."""
         self.fates: dict[str, list[Fate]] = {}
         """Of a marker's next attempts."""
+        self.busy_when_forced: Counter[str] = Counter()
+        """Forced refreshes of an account that are still to be answered with -1."""
         self.late_reset = 0.0
         """Seconds after midnight at which the daily quotas start again."""
         self.epoch_every = 0
@@ -217,7 +221,7 @@ class FakeWeChat:
 
     # ------------------------------------------------------------ stable_token
 
-    def give_token(self, request: dict[str, Any]) -> dict[str, Any]:
+    def give_token(self, request: dict[str, Any], by: str = "") -> dict[str, Any]:
         """Answer the token endpoint."""
         now = self._now()
         app = self.apps.get(request["appid"])
@@ -227,6 +231,7 @@ class FakeWeChat:
         force = request.get("force_refresh", False)
         if force:
             app.force_calls.append(now)
+            app.forced_by.append(by)
         if request["secret"] != app.secret:
             return _error(40125, "invalid appsecret")
         for window in self.token_windows:
@@ -410,7 +415,11 @@ class Wire:
             latency = float(slow.errcode) if slow else latency
             if asked and stored is not None and self._wechat.lasts(stored):
                 self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")
-            return self._token(body, latency, lost=drawn(network.timeout_after), busy=drawn(network.busy))
+            lost, busy = drawn(network.timeout_after), drawn(network.busy)
+            if body["force_refresh"] and self._wechat.busy_when_forced[account]:
+                self._wechat.busy_when_forced[account] -= 1
+                lost, busy = False, True
+            return self._token(body, caller.name, latency, lost=lost, busy=busy)
         token = unquote(query.removeprefix("access_token="))
         marker = marker_of(body)
 
@@ -508,18 +517,27 @@ class Wire:
 
         self._exchange(what, marker, seconds, note, early=True)
 
-    def _token(self, request: dict[str, Any], latency: float, *, lost: bool, busy: bool) -> Response:
+    def _token(self, request: dict[str, Any], by: str, latency: float, *, lost: bool, busy: bool) -> Response:
         if lost or busy:
             self._fail_token(TOKENS, request)
         if lost:
             self._exchange(
-                "token lost", request["appid"], _LIMITS.read_timeout, lambda: self._wechat.give_token(request)
+                "token lost",
+                request["appid"],
+                _LIMITS.read_timeout,
+                lambda: self._wechat.give_token(request, by),
             )
             raise _error_of_the_wire("ReadTimeout", TOKENS)
         if busy:
+            app = self._wechat.apps[request["appid"]]
+            if request["force_refresh"]:
+                app.force_calls.append(self._wechat._now())
+                app.forced_by.append(by)
             self._exchange("token busy", request["appid"], latency, lambda: None)
             return Response(200, json.dumps(_error(-1, "system error")).encode())
-        answer = self._exchange("token", request["appid"], latency, lambda: self._wechat.give_token(request))
+        answer = self._exchange(
+            "token", request["appid"], latency, lambda: self._wechat.give_token(request, by)
+        )
         return Response(200, json.dumps(answer).encode())
 
 

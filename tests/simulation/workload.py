@@ -162,7 +162,7 @@ class Workload:
         for at, size in zip(times, sizes, strict=True):
             world.scheduler.at(world.start + 1 + at, partial(self._burst, size))
         self.last_at = world.start + 1 + times[-1] + 5
-        for service in ("dynamodb", "ssm", "sqs"):
+        for service in ("dynamodb", "ssm", "sqs") if self.messages else ():
             since = world.start + 1 + self._chance.choice(times) + self._chance.uniform(0, 2)
             world.outages[service].append((since, since + 8, OUTAGE))
         for number in range(self._openids):

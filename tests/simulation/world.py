@@ -33,12 +33,12 @@ from typing import IO, Any, NamedTuple, cast
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
-from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, SqsApi
+from tests.simulation.aws import STALE_MOST, EventsApi, FakeParameters, LambdaApi, SqsApi
 from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
+from tests.simulation.pool import Line, PooledWire, Quiet
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
-from tests.simulation.pool import Line, PooledWire, Quiet
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger import LedgerTable
@@ -57,8 +57,6 @@ LATE_RESET = 1200.0
 """Seconds after midnight at which every other world's daily quotas start again."""
 CHAIN_MOST = 16
 """Invocations in one chain, after which Lambda takes it for a loop."""
-STALE_FOR = 5.0
-"""Seconds for which a read of a parameter may show what stood there before."""
 GATEWAY_DROPS_AFTER = 60.0
 """Seconds after which a gateway forgets an idle connection, and tells nobody."""
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -466,7 +464,7 @@ class World:
         self.circuits_stored: list[tuple[float, dict[str, Any]]] = []
         self.written_by_http: dict[str, Any] = {}
         self.table = FakeDynamoDb(self.chance, lambda: self.mix.entries_lost)
-        self.parameters = FakeParameters(lambda: self.scheduler.now, self._is_stale)
+        self.parameters = FakeParameters(lambda: self.scheduler.now, self._lag)
         self.dead_letters = FakeSqs(self.scheduler, "dead")
         self.queue = FakeSqs(
             self.scheduler, "send", dead_letters=self.dead_letters, receives_most=RECEIVES_MOST
@@ -602,17 +600,14 @@ class World:
             self.dropped.append(f"{_running().name} after {seconds:.0f} s at {self.scheduler.now:.3f}")
             raise TransportError("ConnectionLost", may_have_arrived=True)
 
-    def _is_stale(self, stored_at: float) -> bool:
-        """Whether a read shows what stood there before.
+    def _lag(self) -> float:
+        """Seconds by which a read of a parameter is behind.
 
         Not modelled: a new process that reads what was stored before it began, which takes it longer.
         """
-        now = self.scheduler.now
-        return (
-            now < stored_at + STALE_FOR
-            and _running().sandbox.born < stored_at
-            and self.chance.random() < self.mix.stale
-        )
+        if self.chance.random() >= self.mix.stale:
+            return 0.0
+        return min(self.chance.uniform(0, STALE_MOST), self.scheduler.now - _running().sandbox.born)
 
     def _parks_refused(self) -> float:
         now = self.scheduler.now
@@ -625,8 +620,10 @@ class World:
             match name:
                 case "settings":
                     # Replaced by and by, so that two functions may have different ones.
-                    day = int(_running().sandbox.born - self.start) // 900
-                    parts[name] = Settings({**_ENVIRONMENT, "OPENID_HASH_KEY": f"key {day} for simulations"})
+                    number = int(_running().sandbox.born - self.start) // 10
+                    parts[name] = Settings(
+                        {**_ENVIRONMENT, "OPENID_HASH_KEY": f"key {number} for simulations"}
+                    )
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
                 case "aws":
@@ -745,7 +742,7 @@ class World:
         running = _running()
         name = f"{PATH}/{account}/access-token"
         stored = self.parameters.stored_at.get(name)
-        found = stored is not None and stored < running.began - STALE_FOR
+        found = stored is not None and stored < running.began - STALE_MOST
         token = json.loads(self.parameters.values[name])["value"] if found else None
         return running.subject == "asked", token
 
