@@ -255,8 +255,8 @@ _OTHER_BODY = Bilingual(
     "该 id 已用于另一条消息，新消息请使用新的 id。",
 )
 _REFUSED_BEFORE = Bilingual(
-    "A message under this id was refused before; correct it and use a new id.",
-    "该 id 的消息此前已被拒绝，请更正后使用新的 id。",
+    "This message was refused before; correct it and send it again, under the same id if you like.",
+    "该消息此前已被拒绝，请更正后重新发送，可沿用原 id。",
 )
 _GONE = {
     Status.EXPIRED: Bilingual("The message expired and was not sent.", "消息已过期，未发送。"),

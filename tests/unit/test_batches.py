@@ -628,7 +628,10 @@ def test_what_is_parked_again_says_since_when(service: Service) -> None:
     assert service.queue.attributes == [{HELD_SINCE: "1772348645"}]
 
 
-@pytest.mark.parametrize("since", ["", "yesterday", "-5", "1.5", "\u00b2", "\u0661"])
+@pytest.mark.parametrize(
+    "since",
+    ["", "yesterday", "-5", "1.5", "\u00b2", "\u0661", "0", "9" * 400, str(int(START) + 3600)],
+)
 def test_a_time_that_is_not_one_of_ours_is_none(service: Service, since: str) -> None:
     close(service)
     assert lone(service, attributes={HELD_SINCE: since}).disposition is PARKED

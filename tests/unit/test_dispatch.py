@@ -602,6 +602,21 @@ def test_what_is_accepted_often_is_on_the_queue_once(async_http: Door, queue: Do
     assert len(queue.service.queue.bodies) == 1
 
 
+def test_what_is_repeated_after_its_copy_was_lost_is_put_on_the_queue_again(
+    async_http: Door, queue: Door
+) -> None:
+    """A queue that was purged, or whose messages went to the dead letters."""
+    async_http()
+    queue.service.queue.bodies.clear()
+    queue.service.clock.advance(GIVE_UP_AFTER)
+    async_http()
+    assert queue.service.queue.bodies == []
+    queue.service.clock.advance(1)
+    async_http()
+    assert len(queue.service.queue.bodies) == 1
+    assert queue().status is Status.SENT
+
+
 def test_what_the_queue_sends_at_once_is_answered_by_its_entry(
     async_http: Door, queue: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,11 @@ _CONCURRENCY = 20
 whatever the CPU; these are 250, which is more than the smallest function has the CPU for, and the more
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
+_DIGITS_MOST = 12
+_KEPT_MOST = 14 * 86400.0
+"""Seconds for which SQS keeps a message at most."""
+_CLOCKS_APART = 300.0
+"""Seconds by which another process may be ahead."""
 _UNFORESEEN_MOST = 5
 """Receives after which a message that fails for a reason that nobody foresaw is given up."""
 _STORE_WAIT = 300.0
@@ -322,7 +327,7 @@ class BatchSender:
                 message,
                 seconds_left,
                 receive_count=record.receive_count,
-                held_since=_seconds(record.attributes.get(HELD_SINCE)),
+                held_since=self._held_since(record),
             )
         except UnknownAccountError as error:
             return self._refused(record, request, message, error.reason)
@@ -361,9 +366,18 @@ class BatchSender:
         delay = held_for + self._jitter(0, min(_SPREAD, held_for))
         if held_for >= _DELAY_MOST:  # spread already while it waits
             delay = self._jitter(_DELAY_MOST - 150, _DELAY_MOST)
-        since = item.record.attributes.get(HELD_SINCE) or str(int(self._now()))
+        since = self._held_since(item.record)
         body = queue_body(item.request)
-        return Later(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: since})
+        began = str(int(self._now() if since is None else since))
+        return Later(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: began})
+
+    def _held_since(self, record: Record) -> float | None:
+        """Since when a message waits; None where it was not held yet, or a producer made the time up."""
+        text = record.attributes.get(HELD_SINCE, "")
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MOST):
+            return None
+        since, now = float(text), self._now()
+        return since if now - _KEPT_MOST <= since <= now + _CLOCKS_APART else None
 
     def _unforeseen(
         self, record: Record, request: SendRequest | None, message: Message | None, error: Exception
@@ -431,8 +445,3 @@ def _rules(violations: Sequence[Violation]) -> Bilingual:
     """The rules that a message or its envelope breaks, as sentences without values."""
     told = [violation.told() for violation in violations[:_RULES_MOST]]
     return Bilingual("; ".join(rule.en for rule in told) + ".", "；".join(rule.zh for rule in told) + "。")
-
-
-def _seconds(text: str | None) -> float | None:
-    """The attribute's value, if it is one of ours."""
-    return float(text) if text and text.isascii() and text.isdigit() else None

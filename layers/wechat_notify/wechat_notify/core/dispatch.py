@@ -165,7 +165,7 @@ class Dispatcher:
         if self._expired(request):
             return _found(self._ledger.note(request, message, Status.EXPIRED))
         there = self._ledger.to_send(request, message, waiting=False)
-        if there:
+        if there and not self._copy_is_lost(there):
             return _found(there)
         self._queue.send(queue_body(request), group=request.account)
         accepted = Dispatched(Turn.ACCEPTED, Status.QUEUED, changed=True)
@@ -176,6 +176,10 @@ class Dispatcher:
                 return _found(found)
             return accepted._replace(entry=found.entry)
         return accepted
+
+    def _copy_is_lost(self, found: Found) -> bool:
+        """Whether what the queue had was purged, or went to the dead letters: by then it is given up."""
+        return _waits(found) and self._now() - found.entry.updated_at > GIVE_UP_AFTER
 
     def send_now(
         self, request: SendRequest, message: Message, seconds_left: Callable[[], float]

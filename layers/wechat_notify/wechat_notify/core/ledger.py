@@ -420,6 +420,8 @@ class Ledger:
     def _judge(self, there: Entry, intent: _Intent, writer: str, *, waiting: bool) -> Entry | Found:
         """What an entry becomes by an intent; what it is to whoever intends it where it stays as it is."""
         is_same = self._is_same(there, intent.request)
+        if not is_same and there.in_vain and intent.status is Status.FAILED:
+            return Found(Standing.OTHER_BODY, there)  # a late copy of the row that was corrected
         if not there.owns_id and not (is_same and (there.in_vain or _stays_refused(there, intent))):
             return self._new(intent, writer)._replace(
                 version=there.version + 1,

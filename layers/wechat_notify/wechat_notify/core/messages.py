@@ -408,6 +408,14 @@ class OneTimeSubscription(_Message):
     title: Annotated[Required, _at_most(_TITLE_MOST)]
     data: OneTimeData
 
+    @field_validator("data")
+    @classmethod
+    def _has_content(cls, value: OneTimeData, info: ValidationInfo) -> OneTimeData:
+        if value.content is None:
+            notes: _Notes = info.context or _Notes()
+            notes.warnings.append(Violation("data", "empty", _NO_KEYWORDS))
+        return value
+
 
 class MiniProgramTemplate(_Message):
     """Mini program template message (``wxopen/template/send``), also in the Cloud Call spelling."""
