@@ -59,6 +59,7 @@ CHAIN_MOST = 16
 """Invocations in one chain, after which Lambda takes it for a loop."""
 GATEWAY_DROPS_AFTER = 60.0
 """Seconds after which a gateway forgets an idle connection, and tells nobody."""
+_SCHEDULED = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 CANARY = "CANARY"
 """Stands in every secret, token and openid, and in the text of every error that a library raises."""
@@ -788,7 +789,7 @@ class World:
         def run() -> None:
             if wanted():
                 self.refreshes_scheduled += 1
-                began = self.token_refresh.invoke({"detail-type": "Scheduled Event"}, lambda *_: None)
+                began = self.token_refresh.invoke(_SCHEDULED, lambda *_: None)
                 # Lambda tries a throttled asynchronous invocation again.
                 self.scheduler.at(self.scheduler.now + (_SCHEDULE if began else 20.0), run)
 
