@@ -397,7 +397,7 @@ def test_an_empty_optional_field_is_absent(name: str, path: str) -> None:
     assert told == [(path, "empty"), *([("data", "empty")] if path == "data.content" else [])]
 
 
-@pytest.mark.parametrize("value", [{}, {"appid": "", "pagepath": ""}, {"appid": ""}, {"pagepath": None}])
+@pytest.mark.parametrize("value", [{}, [], {"appid": "", "pagepath": ""}, {"appid": ""}, {"pagepath": None}])
 @pytest.mark.parametrize("name", ["subscription", "one_time_subscription", "template"])
 def test_an_empty_mini_program_is_absent(name: str, value: object) -> None:
     message, warnings = parse_message(with_(name, "miniprogram", value))
@@ -923,10 +923,24 @@ def test_a_field_in_both_spellings_is_not_said_to_mean_itself() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["oQk3h5LrVfTnWb8xYc2ZpJd0GmEs", "姓名", "secret", "o" * 500, "13800138000", "wang.wu@example.com"],
+    [
+        "oQk3h5LrVfTnWb8xYc2ZpJd0GmEs",
+        "姓名",
+        "secret",
+        "o" * 500,
+        "13800138000",
+        "wang.wu@example.com",
+        "wang",
+        "Wang",
+        "kang",
+        "Fang",
+        "Dana",
+        "Sage",
+    ],
 )
-def test_another_name_is_not_shown(name: str) -> None:
-    [violation] = violations(example("template") | {name: "x"})
+@pytest.mark.parametrize("kind", ["template", "mini_program_subscription"])
+def test_another_name_is_not_shown(kind: str, name: str) -> None:
+    [violation] = violations(example(kind) | {name: "x"})
     assert (violation.meant, violation.place) == (None, "?")
     assert name not in violation.told().en + violation.told().zh + violation.for_log()
 

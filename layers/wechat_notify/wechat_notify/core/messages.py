@@ -55,8 +55,9 @@ _NUMBER_EXPONENT_MOST = 40
 """Decimal numbers beyond 10^40 are not written out: the longest documented keyword has 32 digits."""
 _VIOLATIONS_MOST = 100
 _PATH_MOST = 120
-_SIMILAR = 0.75
-"""Least similarity (difflib's) of a misspelt name to the known one. It is shown, and must not be personal."""
+_SIMILAR, _SIMILAR_SHORT, _SHORT = 0.75, 0.8, 5
+"""Least similarity (difflib's) of a misspelt name to the known one, and of a name of five letters at most. It is
+shown, and must not be personal: one letter makes ``wang`` of ``lang``."""
 
 
 def _problem(finding: Finding) -> PydanticCustomError:
@@ -538,14 +539,14 @@ def _present(
 ) -> dict[str, Any]:
     """The body without the optional fields that are given empty.
 
-    WeChat takes them for absent, and many SDKs send them so: ``""``, and where an object is wanted ``{}`` or
-    one whose fields are empty (``{"appid": "", "pagepath": ""}``).
+    WeChat takes them for absent, and many SDKs send them so: ``""``, ``{}``, which PHP writes as ``[]``, and
+    an object whose fields are empty (``{"appid": "", "pagepath": ""}``).
     """
     optional, nested = _shape(model)
     result = body
     for name, value in body.items():
         inner = nested.get(name) if type(value) is dict else None
-        blank = value == "" if inner is None else all(each in _BLANK for each in value.values())
+        blank = value in _EMPTY if inner is None else all(each in _BLANK for each in value.values())
         if blank and name in optional:
             warnings.append(Violation(f"{path}{name}", "empty", _GIVEN_EMPTY))
             result = {key: value for key, value in result.items() if key != name}
@@ -555,6 +556,7 @@ def _present(
     return result
 
 
+_EMPTY: tuple[object, ...] = ("", [], {})
 _BLANK: tuple[object, ...] = ("", None)
 
 
@@ -645,7 +647,8 @@ def _meant(loc: Sequence[object], model: type[BaseModel]) -> str | None:
     from difflib import get_close_matches  # noqa: PLC0415 - 5 ms of a start, for bad messages alone
 
     by_lower = {name.lower(): name for name in known if name != loc[-1]}
-    close = get_close_matches(str(loc[-1]).lower()[:_MAX_KEY], by_lower, 1, _SIMILAR)
+    name = str(loc[-1]).lower()[:_MAX_KEY]
+    close = get_close_matches(name, by_lower, 1, _SIMILAR_SHORT if len(name) <= _SHORT else _SIMILAR)
     return by_lower[close[0]] if close else None
 
 
