@@ -302,6 +302,11 @@ def test_a_base_url_that_leads_elsewhere_is_a_matter_of_config(client_at: Client
     assert "WeChatApiBase" in outcome.hint.en
 
 
+def test_a_rate_limit_of_the_token_endpoint_holds_every_kind(client_at: ClientAt) -> None:
+    outcome = fetch(client_at, once(answer(b"", status="429 Too Many Requests")))
+    assert (outcome.error_class, outcome.holds) == (ErrorClass.RATE_LIMIT, Holds.ACCOUNT)
+
+
 def test_an_infinite_grant_is_none(client_at: ClientAt) -> None:
     assert fetch(client_at, once(answer(b'{"access_token":"token","expires_in":1e999}'))).retryable
 

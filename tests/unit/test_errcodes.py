@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 
 import pytest
 
+from wechat_notify import transport
 from wechat_notify.core.messages import KINDS
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _CAUSES, _no_answer, _NoAnswer, _outcome, _refused_token
+from wechat_notify.wechat.client import _CAUSES, _hint, _no_answer, _NoAnswer, _outcome, _refused_token
 from wechat_notify.wechat.errcodes import (
     ERROR_CODES,
     ErrorCode,
@@ -175,29 +178,143 @@ def test_advice_exists_for_every_hint_whatever_the_class() -> None:
             assert advice(row).en
 
 
-# What an answer speaks about beyond its own message, class by class; written apart from the code.
-HOLDS = {
-    "config": "account",
-    "platform": "account",
-    "permission": "kind",
-    "banned": "kind",
-    "deprecated": "kind",
-}
-HOLDS_CODES = {
-    **dict.fromkeys((43107, 43116, 48011, 200013), "template"),
-    **dict.fromkeys((50004, 50007, 61003), "account"),
-    **dict.fromkeys((40001, 40014, 42001, 45011, 45063, 48012), "kind"),
-    # Of the quotas those that a send has; no other one is helped by waiting.
-    **dict.fromkeys((45009, 45040, 45093, 45104), "kind"),
-    45501: "account",
-}
+# The consequence of each code for a template message: its fate, what else it holds, the end of that hold, how
+# many repeats it is worth, and the least seconds before the next one. "waits" is the fate under a quota,
+# "reset" the daily one. A change to any row of the module's table shows here.
+CONSEQUENCES = """
+#  code  fate      holds     until  repeats  wait
+-604104  failed    account   -      -        -
+-604101  failed    kind      -      -        -
+-604100  failed    kind      -      -        -
+-504002  failed    account   -      -        -
+  -1000  repeated  -         -      -        2
+     -1  repeated  -         -      -        2
+      0  sent      -         -      -        -
+  20001  repeated  -         -      -        2
+  40001  repeated  kind      -      2        3
+  40002  failed    account   -      -        -
+  40014  repeated  kind      -      2        3
+  40037  repeated  -         -      2        -
+  40090  failed    account   -      -        -
+  40091  repeated  account   -      -        -
+  40094  repeated  account   -      -        -
+  40125  failed    account   -      -        -
+  40164  failed    account   -      -        -
+  40200  failed    kind      -      -        -
+  40222  failed    account   -      -        -
+  40234  failed    kind      -      -        -
+  40235  failed    kind      -      -        -
+  40241  sent      -         -      -        -
+  40243  failed    account   -      -        -
+  41001  failed    account   -      -        -
+  41002  failed    account   -      -        -
+  41004  failed    account   -      -        -
+  41018  failed    account   -      -        -
+  41019  failed    account   -      -        -
+  41020  failed    account   -      -        -
+  41021  failed    account   -      -        -
+  41032  failed    kind      -      -        -
+  41034  failed    kind      -      -        -
+  41035  failed    kind      -      -        -
+  42001  repeated  kind      -      2        3
+  42006  repeated  account   -      -        -
+  43104  failed    kind      -      -        -
+  43107  failed    template  -      -        -
+  43108  repeated  -         -      -        1
+  43116  failed    template  -      -        -
+  43117  repeated  -         -      -        60
+  44007  sent      -         -      -        -
+  45009  waits     kind      reset  -        -
+  45011  repeated  kind      -      -        60
+  45040  waits     kind      -      -        -
+  45061  repeated  -         -      -        2
+  45063  failed    kind      -      -        -
+  45065  sent      -         -      -        -
+  45066  repeated  -         -      -        60
+  45087  failed    kind      -      -        -
+  45093  waits     kind      -      -        -
+  45102  repeated  -         -      -        2
+  45103  failed    kind      -      -        -
+  45104  waits     kind      -      -        2
+  45109  failed    kind      -      -        -
+  45501  repeated  account   -      -        60
+  46101  failed    kind      -      -        -
+  48001  failed    kind      -      -        -
+  48004  failed    kind      -      -        -
+  48008  failed    kind      -      -        -
+  48009  failed    kind      -      -        -
+  48011  failed    template  -      -        -
+  48012  repeated  kind      -      2        3
+  49001  failed    account   -      -        -
+  50001  failed    kind      -      -        -
+  50004  failed    account   -      -        -
+  50007  failed    account   -      -        -
+  61003  failed    account   -      -        -
+  61004  failed    account   -      -        -
+  61005  repeated  account   -      -        -
+  61006  repeated  account   -      -        -
+  61007  failed    kind      -      -        -
+  61009  failed    account   -      -        -
+  61010  failed    account   -      -        -
+  61011  failed    account   -      -        -
+  61014  failed    account   -      -        -
+  61015  failed    account   -      -        -
+  61016  failed    kind      -      -        -
+  61017  failed    kind      -      -        -
+  61023  failed    account   -      -        -
+  61024  failed    account   -      -        -
+  61028  failed    account   -      -        -
+  61450  repeated  -         -      -        2
+  61503  repeated  -         -      -        2
+  85105  failed    kind      -      -        -
+  85107  failed    kind      -      -        -
+  85112  failed    account   -      -        -
+  85113  repeated  -         -      -        2
+  89501  failed    account   -      -        -
+  89502  failed    account   -      -        -
+  89503  failed    account   -      -        -
+  89504  failed    account   -      -        -
+  89505  failed    account   -      -        -
+  89506  failed    account   -      -        86400
+  89507  failed    account   -      -        3600
+ 200001  repeated  -         -      -        2
+ 200013  failed    template  -      -        -
+ 200100  failed    kind      -      -        -
+"""
+# These fail their own message and say nothing of any other.
+FAIL_ALONE = (
+    "-501007 404 20002 40003 40008 40013 40033 40034 40035 40036 40038 40039 40048 40062 40066 40068 "
+    "40097 40101 40138 40165 40166 40221 40246 40247 40249 40400 41011 41028 41029 41030 41031 42002 "
+    "42007 43001 43002 43003 43004 43006 43019 43100 43101 43102 43105 43106 44002 44004 45012 45013 "
+    "45014 45015 45026 45027 45028 45047 45051 45067 45082 45168 46004 47001 47002 47003 48002 48006 "
+    "50002 50003 50005 61451 61452 61453 61454 61455 61456 61457 76001 76002 76003 76004 76021 76022 "
+    "200002 200011 200012 200014 200016 200017 200018 200019 200020 200021 200022 "
+)
 
 
-@pytest.mark.parametrize("code", [*ERROR_CODES, 12345])
-def test_how_much_of_an_account_a_code_speaks_about(code: int) -> None:
-    row = lookup(code)
-    held = holds(row)
-    assert (held and held.value) == HOLDS_CODES.get(code, HOLDS.get(row.error_class.value))
+def consequence(code: int) -> tuple[str, ...]:
+    found = outcome(code)
+    if found.status is Status.SENT:
+        fate = "sent"
+    elif found.retryable or found.repeats:
+        fate = "repeated"
+    else:
+        fate = "waits" if found.holds and found.error_class is ErrorClass.QUOTA else "failed"
+    until = "reset" if found.until_reset else None
+    wait = None if found.retry_after is None else f"{found.retry_after:g}"
+    return (fate, *(str(cell or "-") for cell in (found.holds, until, found.repeats, wait)))
+
+
+def test_each_code_has_its_consequence() -> None:
+    rows = [line.split() for line in CONSEQUENCES.splitlines() if line and not line.startswith("#")]
+    expected = {int(code): tuple(cells) for code, *cells in rows}
+    expected |= {int(code): ("failed", "-", "-", "-", "-") for code in FAIL_ALONE.split()}
+    assert len(expected) == len(ERROR_CODES)
+    assert {code: consequence(code) for code in ERROR_CODES} == expected
+
+
+def test_an_unknown_code_fails_its_message_alone() -> None:
+    assert consequence(12345) == ("failed", "-", "-", "-", "-")
 
 
 def test_what_a_recipient_or_a_request_is_refused_for_holds_nobody_else() -> None:
@@ -209,7 +326,7 @@ def test_what_a_recipient_or_a_request_is_refused_for_holds_nobody_else() -> Non
 @pytest.mark.parametrize("kind", [*KINDS, ""])
 def test_how_many_repeats_a_code_is_worth(code: int, kind: str) -> None:
     expected = {40037: 2, 40001: 2, 40014: 2, 42001: 2, 48012: 2}.get(code)
-    if kind == "one_time_subscription" and code in {-1, 45102}:
+    if kind == "one_time_subscription" and code == -1:
         expected = 4
     assert repeats(lookup(code), kind) == expected
 
@@ -225,25 +342,10 @@ def outcome(code: int, errmsg: str = "text") -> Outcome:
 
 def test_the_daily_reset_ends_the_hold_of_one_code_alone() -> None:
     assert [code for code in ERROR_CODES if until_reset(lookup(code))] == [45009]
-    assert [code for code in ERROR_CODES if outcome(code).until_reset] == [45009]
 
 
 def test_a_message_counts_as_sent_by_four_codes() -> None:
-    sent = [code for code in ERROR_CODES if counts_as_sent(lookup(code))]
-    assert sent == [0, 40241, 44007, 45065]
-    assert sent == [code for code in ERROR_CODES if outcome(code).status is Status.SENT]
-    assert outcome(200022).status is Status.FAILED
-
-
-@pytest.mark.parametrize("code", [43100, 45026, 45028, 48006, 61456, 200012])
-def test_a_quota_of_something_else_holds_nothing(code: int) -> None:
-    found = outcome(code)
-    assert (found.holds, found.retryable, found.repeats, found.retry_after) == (None, False, None, None)
-
-
-def test_an_app_that_is_refused_as_a_whole_waits_as_a_whole() -> None:
-    found = outcome(45501)
-    assert (found.holds, found.retry_after, found.retryable) == (Holds.ACCOUNT, 60.0, True)
+    assert [code for code in ERROR_CODES if counts_as_sent(lookup(code))] == [0, 40241, 44007, 45065]
 
 
 @pytest.mark.parametrize(
@@ -253,20 +355,78 @@ def test_an_app_that_is_refused_as_a_whole_waits_as_a_whole() -> None:
         ("invalid ip 198.51.100.7, not in whitelist", "198.51.100.7"),
         ("invalid ip [2001:db8::7]: not in whitelist", "2001:db8::7"),
         ("IP 地址 198.51.100.7，不在白名单", "198.51.100.7"),
+        ("调用接口的IP地址198.51.100.7不在白名单中", "198.51.100.7"),
+        ("source:198.51.100.7.", "198.51.100.7"),
+        ("invalid ip ipv6 ::ffff:198.51.100.7, not in whitelist", "198.51.100.7"),
     ],
 )
 def test_an_address_that_is_refused_is_named(errmsg: str, address: str) -> None:
-    for code in (40164, 61004, 89503):
+    whitelist = outcome(40164, errmsg).hint
+    assert f"Add {address} to the account's IP whitelist" in whitelist.en
+    assert f"请将 {address} 加入账号的 IP 白名单" in whitelist.zh
+    for code in (61004, *range(89501, 89508)):
         hint = outcome(code, errmsg).hint
-        assert hint.en.endswith(f"The IP address is {address}.")
-        assert hint.zh.endswith(f"该 IP 地址为 {address}。")
+        assert address in hint.en
+        assert address in hint.zh
 
 
 @pytest.mark.parametrize(
-    "errmsg", ["", "not in whitelist", "invalid ip 1.2.3.4.5", "x " * 100_000 + "10.0.0.1"]
+    "errmsg",
+    [
+        "",
+        "not in whitelist rid: 66695e1c-5d4a8e9f-0b2c3d4e",
+        "invalid ip 1.2.3.4.5",
+        "invalid ip 256.1.1.1",
+        "add:: :: a:b:c",
+        "a " * 100_000 + "10.0.0.1",
+    ],
 )
 def test_no_address_is_made_up(errmsg: str) -> None:
-    assert "The IP address is" not in outcome(40164, errmsg).hint.en
+    assert outcome(40164, errmsg).hint == outcome(40164, "").hint
+    assert "this IP address" in outcome(40164, errmsg).hint.en
+
+
+def test_an_address_stands_in_no_other_hint() -> None:
+    assert outcome(48001, "invalid ip 198.51.100.7").hint == outcome(48001).hint
+
+
+def test_a_hint_with_an_address_is_not_remembered() -> None:
+    _hint.cache_clear()
+    for last in range(5):
+        outcome(40164, f"invalid ip 198.51.100.{last}")
+    assert _hint.cache_info().currsize == 1
+
+
+def test_an_invalid_appid_is_that_of_whoever_named_it() -> None:
+    of_a_send = outcome(40013).hint
+    of_a_token = _refused_token(b'{"errcode": 40013}', "s").hint
+    assert "mini program that the message opens" in of_a_send.en
+    assert "小程序" in of_a_send.zh
+    assert "stored credentials" in of_a_token.en
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (41001, "WeChatApiBase"),
+        (42007, "Have the user"),
+        (45028, "mass-send quota"),
+        (45040, "next month"),
+        (45104, "Spread the calls"),
+        (45501, "for a minute"),
+        (48006, "back end count as well"),
+        (89501, "administrator approve"),
+        (200011, "Stop adding templates"),
+        (200012, "Delete a template"),
+    ],
+)
+def test_advice_is_about_what_the_code_names(code: int, says: str) -> None:
+    assert says in outcome(code).hint.en
+
+
+@pytest.mark.parametrize("code", [45102, 61450, 42007, 46004])
+def test_advice_names_nothing_of_another_code(code: int) -> None:
+    assert not re.search("template_id|permission sets|obtained from", advice(lookup(code)).en)
 
 
 NAMES = re.compile(
@@ -292,6 +452,26 @@ def test_chinese_texts_are_chinese_throughout() -> None:
     outcomes += [_refused_token(b"x", "s"), _refused_token(b'{"errcode": 40001}', "s")]
     left = {word for each in outcomes for word in re.findall("[A-Za-z]{2,}", NAMES.sub("", each.hint.zh))}
     assert left == set()
+
+
+def reasons() -> set[str]:
+    """Every reason that the transport's source gives for having no answer."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(transport))):
+        given: ast.expr | None = None
+        if isinstance(node, ast.Call) and node.args:
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            given = node.args[0] if name in {"_FaultError", "TransportError", "_left"} else None
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
+            given = node.value
+        if isinstance(given, ast.Constant) and isinstance(given.value, str):
+            found.add(given.value)
+    return found
+
+
+def test_every_cause_of_the_transport_has_a_chinese_name() -> None:
+    assert len(reasons()) > 10
+    assert reasons() <= set(_CAUSES)
 
 
 @pytest.mark.parametrize("cause", ["ConnectTimeout", "HTTP 429"])

@@ -17,11 +17,12 @@ from urllib.parse import quote
 _ERRMSG_LENGTH = 1000
 _INT64_MAX = 2**63 - 1
 
-_DECIMAL = re.compile(r"-?[0-9]{1,19}")
+# errmsg comes from outside and may be long: what a repeat took it never gives back (possessive quantifiers).
+_DECIMAL = re.compile(r"-?+[0-9]{1,19}+")
 # Chinese texts have no spaces before it, so only ASCII letters make it the end of another word ("grid:").
-_RID = re.compile(r"(?<![0-9A-Za-z_])rid:\s*([0-9a-f]+(?:-[0-9a-f]+)*)(?![0-9A-Za-z_])", re.IGNORECASE)
+_RID = re.compile(r"(?<![0-9A-Za-z_])rid:\s*+([0-9a-f]++(?:-[0-9a-f]++)*+)(?![0-9A-Za-z_])", re.IGNORECASE)
 # The one text that may be branched on. What follows the key varies: "invalid", "is empty", "is emtpy", " i".
-_FIELD = re.compile(r"data\.([A-Za-z_]+[0-9]*)\.value")
+_FIELD = re.compile(r"data\.([A-Za-z_]++[0-9]*+)\.value")
 _FIELD_INVALID = 47003
 
 

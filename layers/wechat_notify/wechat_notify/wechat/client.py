@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -58,9 +60,13 @@ _RETRY_AFTER = {
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
 _RETRY_AFTER_CODE = {45501: 60.0}
 """The same where a code asks for more than its hint: all calls of the app are refused for a short time."""
-_ADDRESS_CODES = frozenset({40164, 61004, 89501, 89502, 89503, 89504, 89505, 89506, 89507})
+_ABOUT_ADDRESS = frozenset({40164, 61004, *range(89501, 89508)})
 """Codes about the caller's IP address, which their errmsg may name."""
-_MAX_WORDS = 50
+_THIS_ADDRESS = Bilingual("this IP address", "该 IP 地址")
+"""What stands for it in the advice about them."""
+_NO_ADDRESS = re.compile(r"[^0-9A-Fa-f:.]")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_MAX_WORDS = 100
 _CAUSES = {
     "InvalidURL": "接口地址无效",
     "NameResolutionError": "域名解析失败",
@@ -130,8 +136,11 @@ class WeChatClient:
         }
         body = self._post("/cgi-bin/stable_token", json.dumps(request, ensure_ascii=False).encode())
         if isinstance(body, _NoAnswer):
-            lost = body.may_have_arrived
-            raise TokenUnavailableError(_token_endpoint_down(body.reason) if lost else _no_answer(body))
+            if body.may_have_arrived:
+                raise TokenUnavailableError(_token_endpoint_down(body.reason))
+            refused = _no_answer(body)
+            # Without a token no kind can be sent.
+            raise TokenUnavailableError(refused._replace(holds=refused.holds and Holds.ACCOUNT))
         return _grant(body, app_secret)
 
     def _post(self, path: str, body: bytes) -> bytes | _NoAnswer:
@@ -169,7 +178,7 @@ def _outcome(answer: Answer, kind: str = "") -> Outcome:
     return Outcome(
         status=Status.SENT if done else Status.FAILED,
         error_class=code.error_class,
-        hint=_hint_of(answer),
+        hint=_hint_of(answer, kind),
         retryable=code.retryable,
         errcode=answer.errcode,
         errmsg=answer.errmsg,
@@ -183,28 +192,38 @@ def _outcome(answer: Answer, kind: str = "") -> Outcome:
     )
 
 
-def _hint_of(answer: Answer) -> Bilingual:
-    hint = _hint(answer.errcode)
-    address = _address(answer.errmsg) if answer.errcode in _ADDRESS_CODES else None
+def _hint_of(answer: Answer, kind: str) -> Bilingual:
+    hint = _hint(answer.errcode, kind)
+    address = _address(answer.errmsg) if answer.errcode in _ABOUT_ADDRESS else None
     if address is None:
         return hint
-    return Bilingual(f"{hint.en} The IP address is {address}.", f"{hint.zh}该 IP 地址为 {address}。")
+    return Bilingual(
+        hint.en.replace(_THIS_ADDRESS.en, address, 1), hint.zh.replace(_THIS_ADDRESS.zh, f" {address} ", 1)
+    )
 
 
 def _address(errmsg: str) -> str | None:
-    """The address in a text such as ``invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in …``."""
-    for word in errmsg.replace(",", " ").replace("，", " ").split(None, _MAX_WORDS)[:_MAX_WORDS]:
-        try:
-            return str(ipaddress.ip_address(word.strip("[]().;:")))
-        except ValueError:
-            continue
+    """The first IPv4 address in a text, or else the first IPv6 one.
+
+    Such as ``invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in whitelist rid: …``. A Chinese text has
+    no blanks around it.
+    """
+    words = _NO_ADDRESS.sub(" ", errmsg).split(None, _MAX_WORDS)[:_MAX_WORDS]
+    for word in words:
+        with suppress(ValueError):
+            return str(ipaddress.IPv4Address(word.rstrip(".:").rpartition(":")[2]))
+    for word in words:
+        with suppress(ValueError):
+            address = ipaddress.IPv6Address(word.rstrip(".:"))
+            if address in _GLOBAL_UNICAST:  # "d::" comes about where words and colons meet
+                return str(address)
     return None
 
 
-@lru_cache(maxsize=256)
-def _hint(errcode: int) -> Bilingual:
+@lru_cache(maxsize=512)
+def _hint(errcode: int, kind: str = "") -> Bilingual:
     code = lookup(errcode)
-    action = advice(code)
+    action = advice(code, kind)
     meaning = code.meaning.en
     if "_" not in meaning.split(maxsplit=1)[0]:  # access_token is spelled that way
         meaning = meaning[:1].upper() + meaning[1:]

@@ -290,8 +290,8 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
         "请逐步延长间隔后重试。",
     ),
     RetryHint.BACKOFF_CAPPED: Bilingual(
-        "Repeat with growing pauses, a few times at most; if it stays, check the template_id and its message kind.",
-        "请逐步延长间隔并限制重试次数，若仍失败，请检查 template_id 及其消息类型。",
+        "Repeat with growing pauses, a few times at most.",
+        "请逐步延长间隔并限制重试次数。",
     ),
     RetryHint.BACKOFF_PER_OPENID: Bilingual(
         "Send less often to this openid and repeat later; other recipients may go on.",
@@ -310,20 +310,20 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
         "请等待 60 秒后重试。",
     ),
     RetryHint.AFTER_1H: Bilingual(
-        "Stop all calls from this IP for 1 hour, and have the administrator approve the IP.",
-        "请停止从该 IP 调用 1 小时，并联系管理员确认该 IP。",
+        "Stop all calls from this IP address for 1 hour, and have the administrator approve it.",
+        "请停止从该 IP 地址调用 1 小时，并联系管理员确认。",
     ),
     RetryHint.AFTER_24H: Bilingual(
-        "Stop all calls from this IP for 24 hours, and have the administrator approve the IP.",
-        "请停止从该 IP 调用 24 小时，并联系管理员确认该 IP。",
+        "Stop all calls from this IP address for 24 hours, and have the administrator approve it.",
+        "请停止从该 IP 地址调用 24 小时，并联系管理员确认。",
     ),
     RetryHint.NEXT_DAY_OR_CLEAR_QUOTA: Bilingual(
         "Stop this API for this account until the next day, or reset the count with clear_quota (10 a month).",
         "请停止该账号对此接口的调用至次日，或使用 clear_quota 清零（每月 10 次）。",
     ),
     RetryHint.NEXT_MONTH: Bilingual(
-        "Wait for the next month, or do it by hand in the account's back end.",
-        "请等到下个月，或在账号后台手动处理。",
+        "Wait for the next month.",
+        "请等到下个月。",
     ),
     RetryHint.NEXT_PERIOD: Bilingual(
         "Stop sending until the quota is renewed; the account's back end shows how much is left.",
@@ -395,10 +395,6 @@ _ADVICE_BY_CLASS: Mapping[tuple[RetryHint, ErrorClass], Bilingual] = {
         "Stop calling this API and use its successor, the subscription messages.",
         "请停止调用该接口，改用订阅消息。",
     ),
-    (RetryHint.NEVER, ErrorClass.TOKEN): Bilingual(
-        "Pass access_token in the query string: WeChat does not read it from headers or the body.",
-        "请在 URL 查询参数中传入 access_token，微信不会从请求头或请求体读取。",
-    ),
     (RetryHint.NEVER, ErrorClass.QUOTA): Bilingual(
         "Delete what is no longer needed, then try again.",
         "请先删除不再需要的项目，然后重试。",
@@ -429,6 +425,99 @@ _ADVICE_BY_CLASS: Mapping[tuple[RetryHint, ErrorClass], Bilingual] = {
     ),
 }
 
+_USER_AUTHORIZATION = Bilingual(
+    "Have the user, or the account's administrator, authorize again.",
+    "请让用户或账号管理员重新授权。",
+)
+_ANOTHER_FORM_ID = Bilingual(
+    "Use another form_id of this user that is valid and unused.",
+    "请使用该用户其他有效且未用过的 form_id。",
+)
+_TEMPLATE_MANAGEMENT_BANNED = Bilingual(
+    "Stop adding templates to this account, and read the notice in its back end (mp.weixin.qq.com).",
+    "请停止为该账号添加模板，并登录账号后台（mp.weixin.qq.com）查看违规通知。",
+)
+_APPROVAL = Bilingual(
+    "Have the administrator approve the calls from this IP address, then send again.",
+    "请联系管理员确认该 IP 地址的调用，然后重新发送。",
+)
+# Codes that name something else than the others of their hint and class.
+_ADVICE_BY_CODE: Mapping[int, Bilingual] = {
+    -604101: Bilingual(
+        "Add the API to permissions.openapi in the cloud function's config.json and deploy it again.",
+        "请在云函数 config.json 的 permissions.openapi 中添加该接口并重新部署。",
+    ),
+    -604100: Bilingual("Update the SDK and check the API's name.", "请升级 SDK 并检查接口名。"),
+    -504002: Bilingual(
+        "Check that the cloud function exists and read its log.", "请检查云函数是否存在并查看其日志。"
+    ),
+    -1: Bilingual(
+        "Repeat with growing pauses, a few times at most; if it stays, check the template_id and its message kind.",
+        "请逐步延长间隔并限制重试次数，若仍失败，请检查 template_id 及其消息类型。",
+    ),
+    40034: Bilingual("Correct the template in the account's back end.", "请在账号后台修改该模板。"),
+    40164: Bilingual(
+        "Add this IP address to the account's IP whitelist (mp.weixin.qq.com), then send again.",
+        "请将该 IP 地址加入账号的 IP 白名单（mp.weixin.qq.com），然后重新发送。",
+    ),
+    40246: Bilingual(
+        "Name keywords of the template library in keyword_name_list.",
+        "请在 keyword_name_list 中填写模板库内的关键词。",
+    ),
+    40247: Bilingual("Use an id of the category template library.", "请使用类目模板库的模板 ID。"),
+    # The service always passes it, so something on the way to WeChat dropped it.
+    41001: Bilingual(
+        "Check that WeChatApiBase leads to WeChat without a proxy that drops the query string.",
+        "请检查 WeChatApiBase 与微信之间是否有代理丢弃了 URL 查询参数。",
+    ),
+    41028: _ANOTHER_FORM_ID,
+    41029: _ANOTHER_FORM_ID,
+    41031: _ANOTHER_FORM_ID,
+    42002: _USER_AUTHORIZATION,
+    42007: _USER_AUTHORIZATION,
+    43106: _TEMPLATE_MANAGEMENT_BANNED,
+    45027: Bilingual(
+        "Use a template of the account's industry, or change the industry in the account's back end.",
+        "请使用与账号所属行业相符的模板，或在账号后台修改行业。",
+    ),
+    45028: Bilingual("Wait until the account's mass-send quota is renewed.", "请等待账号的群发配额恢复。"),
+    45501: Bilingual(
+        "Stop sending for this account for a minute, then go on at a slower pace.",
+        "请暂停该账号的发送一分钟，再降低频率继续。",
+    ),
+    46004: Bilingual("Drop this recipient.", "请移除该接收者。"),
+    48006: Bilingual(
+        "Wait for the next month; resets in the account's back end count as well.",
+        "请等到下个月，在账号后台清零也计入次数。",
+    ),
+    50001: Bilingual("Have the user or the account authorize this API.", "请让用户或账号授权该接口。"),
+    50002: Bilingual(
+        "Check whether the user or the account is frozen, cancelled or migrating before you send again.",
+        "请先确认该用户或账号是否被冻结、注销或迁移，再重新发送。",
+    ),
+    50003: Bilingual(
+        "Check whether this recipient has to be on a whitelist.", "请检查该接收者是否需要加入白名单。"
+    ),
+    61004: Bilingual(
+        "Add this IP address to the third-party platform's IP whitelist, then send again.",
+        "请将该 IP 地址加入第三方平台的 IP 白名单，然后重新发送。",
+    ),
+    76003: Bilingual("Ask with the token of the account of the rid.", "请使用该 rid 所属账号的 token 查询。"),
+    85107: Bilingual(
+        "Add the API's path to the whitelist of the environment.", "请将该接口路径加入该环境的白名单。"
+    ),
+    89501: _APPROVAL,
+    89502: _APPROVAL,
+    89503: _APPROVAL,
+    89504: _APPROVAL,
+    89505: _APPROVAL,
+    200011: _TEMPLATE_MANAGEMENT_BANNED,
+}
+_MINI_PROGRAM_OF_THE_MESSAGE = Bilingual(
+    "Correct the appid of the mini program that the message opens: it must be linked to this account.",
+    "请修正消息所跳转的小程序 appid，该小程序须与此账号关联。",
+)
+
 
 def lookup(errcode: int) -> ErrorCode:
     """The row of a code; a code that is not in the table is permanent for its message, and no more than that.
@@ -448,14 +537,24 @@ def lookup(errcode: int) -> ErrorCode:
     )
 
 
-def advice(code: ErrorCode) -> Bilingual:
-    """What a developer does about a code, in one sentence: by its retry hint, refined by its class."""
-    refined = _ADVICE_BY_CLASS.get((code.retry_hint, code.error_class))
-    return refined if refined is not None else _ADVICE[code.retry_hint]
+# A send names no AppID but that of the mini program which the message opens: one message's mistake.
+# https://github.com/node-webot/co-wechat-api/issues/66
+_INVALID_APPID = 40013
 
 
-# WeChat has an earlier copy of the message, as SDKs and field reports read these codes. Another "duplicate",
-# such as a template that exists already (200022), is none of a message.
+def advice(code: ErrorCode, kind: str = "") -> Bilingual:
+    """What a developer does about a code, in one sentence: by the code, or by its retry hint and class.
+
+    ``kind`` is that of the message, empty where a token was asked for.
+    """
+    if code.code == _INVALID_APPID and kind:
+        return _MINI_PROGRAM_OF_THE_MESSAGE
+    refined = _ADVICE_BY_CLASS.get((code.retry_hint, code.error_class), _ADVICE[code.retry_hint])
+    return _ADVICE_BY_CODE.get(code.code, refined)
+
+
+# 40241 (same message within 60 seconds), 44007 and 45065 (same message id) say that WeChat has an earlier copy
+# of the message. 200022 is of the same class and says that a template exists.
 _COUNTS_AS_SENT = frozenset({0, 40241, 44007, 45065})
 
 
@@ -481,20 +580,17 @@ _HOLDS_BY_CLASS: Mapping[ErrorClass, Holds] = {
 }
 # Of the class quota only those of a send: the others count templates, mass messages or clear_quota itself,
 # and no waiting helps the message that they answer.
-_HOLDS: Mapping[int, Holds] = {
-    45009: Holds.KIND,
-    45040: Holds.KIND,
-    45093: Holds.KIND,
-    45104: Holds.KIND,
-    45501: Holds.ACCOUNT,
-    43107: Holds.TEMPLATE,
-    43116: Holds.TEMPLATE,
-    48011: Holds.TEMPLATE,
-    200013: Holds.TEMPLATE,
-    45063: Holds.KIND,
-    50004: Holds.ACCOUNT,
-    50007: Holds.ACCOUNT,
-    61003: Holds.ACCOUNT,
+_HOLDS: Mapping[int, Holds | None] = {
+    # One API of several: the others have their own entry in the list that is to be changed, and API security
+    # (40234, 40235) is demanded by some paths only.
+    **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), Holds.KIND),
+    **dict.fromkeys((45009, 45040, 45093, 45104), Holds.KIND),
+    **dict.fromkeys((43107, 43116, 48011, 200013), Holds.TEMPLATE),
+    # Every message is answered the same: where the query string is lost (41001), where the token of a
+    # third-party platform has expired (42006, as 40094), and where the app as a whole is refused (45501).
+    **dict.fromkeys((41001, 42006, 45501, 50004, 50007, 61003), Holds.ACCOUNT),
+    # One form_id, the management of templates, a query about a rid: no other message meets that.
+    **dict.fromkeys((41031, 43106, 76003, 76022, 200011), None),
 }
 _HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
     RetryHint.NEXT_MINUTE: Holds.KIND,
@@ -502,16 +598,11 @@ _HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
 }
 
 
-_INVALID_APPID = 40013
-
-
 def holds(code: ErrorCode, kind: str = "") -> Holds | None:
     """How much of the account a code speaks about, beyond the message that it answers; None for nothing.
 
     ``kind`` is that of the message, empty where a token was asked for.
     """
-    # A send names no AppID but that of the mini program which the message opens: one message's mistake.
-    # https://github.com/node-webot/co-wechat-api/issues/66
     if code.code == _INVALID_APPID and kind:
         return None
     by_class = _HOLDS_BY_HINT.get(code.retry_hint) or _HOLDS_BY_CLASS.get(code.error_class)
@@ -522,12 +613,13 @@ _REPEATS: Mapping[RetryHint, int] = {
     RetryHint.NEVER_BUT_TWICE: 2,
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: 2,
 }
+_SYSTEM_BUSY = -1
 _REPEATS_OF_A_PERMANENT_BUSY = 4
 
 
 def repeats(code: ErrorCode, kind: str) -> int | None:
     """How many repeats an answer to a message of this kind is worth; None for as many as usual."""
     # Reported to stay for as long as a template id of another message kind is used.
-    if code.retry_hint is RetryHint.BACKOFF_CAPPED and kind == "one_time_subscription":
+    if code.code == _SYSTEM_BUSY and kind == "one_time_subscription":
         return _REPEATS_OF_A_PERMANENT_BUSY
     return _REPEATS.get(code.retry_hint)
