@@ -26,10 +26,7 @@ build: .venv-sam/.done ## build the functions and the layer, for both architectu
 	done
 
 .PHONY: deploy
-deploy: ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
-	@$(PYTHON) -c 'import sys, tomllib; \
-		known = [name for name, value in tomllib.load(open("samconfig.toml", "rb")).items() if isinstance(value, dict)]; \
-		sys.exit(None if sys.argv[1] in known else "ENV=" + sys.argv[1] + " is not in samconfig.toml, which has " + ", ".join(known))' \
-		'$(ENV)'
+deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
+	@.venv-sam/bin/python operations/preflight.py --env '$(ENV)'
 	@$(MAKE) --no-print-directory build
 	@$(SAM) deploy --config-env '$(ENV)'

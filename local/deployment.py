@@ -283,6 +283,11 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 FunctionName=deployment.physical_ids[name],
                 ReservedConcurrentExecutions=int(resolve(reserved, deployment)),
             )
+        recursion = resolve({"set": resource["Properties"].get("RecursiveLoop")}, deployment).get("set")
+        if recursion is not None:
+            clients("lambda").put_function_recursion_config(
+                FunctionName=deployment.physical_ids[name], RecursiveLoop=recursion
+            )
     for name, resource in deployment.resources("AWS::Lambda::EventSourceMapping"):
         # A parameter arrives as text, and the emulator's poller cannot compare text with a number.
         scaling = resolve(resource["Properties"].get("ScalingConfig"), deployment)

@@ -29,7 +29,7 @@ from typing import Any, Final, Self
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from botocore.utils import is_valid_endpoint_url
 
 _BATCH: Final = 10
@@ -53,10 +53,15 @@ AwsError = (BotoCoreError, ClientError)
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message of the queue; ``first_id`` is the SQS message id of the body's first receive."""
+    """One message of the queue.
+
+    ``first_id`` is the SQS message id of the body's first receive, ``producer_id`` the id that the body
+    itself names, and ``reason`` the rule that was broken.
+    """
 
     message_id: str
     first_id: str
+    producer_id: str
     body: str
     reason: str
     receive_count: int
@@ -71,6 +76,7 @@ class DeadLetter:
         return cls(
             message_id=message["MessageId"],
             first_id=strings.get("message_id") or message["MessageId"],
+            producer_id=strings.get("id", ""),
             body=message["Body"],
             reason=strings.get("reason") or moved,
             receive_count=int(system["ApproximateReceiveCount"]),
@@ -141,7 +147,7 @@ class DeadLetterQueue:
                     WaitTimeSeconds=_WAIT_SECONDS,
                     VisibilityTimeout=self._hold_seconds,
                     AttributeNames=["All"],  # its successor is unknown to a boto3 from before June 2024
-                    MessageAttributeNames=["message_id", "reason"],
+                    MessageAttributeNames=["message_id", "id", "reason"],
                 )
                 messages = answer.get("Messages", [])
                 new = [message for message in messages if message["MessageId"] not in self._held]
@@ -217,19 +223,28 @@ def _send(sqs: Any, target: str, batch: Sequence[Copies]) -> list[Copies]:
 
 def show(found: Sequence[Copies], *, bodies: bool, as_json: bool) -> None:
     """Print a table, or a JSON line for each message; bodies hold personal data."""
-    columns = ("age", "copies", "receives", "size", "digest", "id", "reason")
+    columns = ("age", "copies", "receives", "size", "digest", "id", "producer_id", "reason")
     table = [tuple(column.upper() for column in columns)]
     for copies in found:
         oldest = min(copies, key=lambda letter: letter.sent_at)
         seconds = max(0, int(time.time() - oldest.sent_at))
         receives = max(letter.receive_count for letter in copies)
         digest = hashlib.sha256(oldest.data).hexdigest()[:12]
-        row = (seconds, len(copies), receives, len(oldest.data), digest, oldest.first_id, oldest.reason)
+        row = (
+            seconds,
+            len(copies),
+            receives,
+            len(oldest.data),
+            digest,
+            oldest.first_id,
+            oldest.producer_id,
+            oldest.reason,
+        )
         if as_json:
             line = dict(zip(columns, row, strict=True)) | ({"body": oldest.body} if bodies else {})
             print(json.dumps(line))
         else:
-            table.append((_age(seconds), *(_printable(str(value)) for value in row[1:])))
+            table.append((_age(seconds), *(_printable(str(value)) or "-" for value in row[1:])))
     if as_json:
         return
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -254,13 +269,14 @@ def redrive_command(queue: DeadLetterQueue, sqs: Any, options: argparse.Namespac
     ids, reason = set(options.id or []), options.reason
 
     def is_wanted(letter: DeadLetter) -> bool:
-        return (not ids or letter.first_id in ids) and (not reason or reason in letter.reason)
+        named = not ids or letter.first_id in ids or letter.producer_id in ids
+        return named and (not reason or reason in letter.reason)
 
     tally = Tally()
     try:
         with queue:
             found = queue.read(options.limit, is_wanted)
-            if missing := ids - {copies[0].first_id for copies in found}:
+            if missing := ids - {each for c in found for each in (c[0].first_id, c[0].producer_id)}:
                 _say(f"not found: {', '.join(sorted(missing))}")
             if not options.dry_run:
                 redrive(queue, sqs, options.to, found, tally)
@@ -387,6 +403,8 @@ def _client(options: argparse.Namespace) -> Any:
     named = _REGION.search(options.queue_url)
     region = options.region or (named[1] if named else None)
     session = boto3.Session(profile_name=options.profile, region_name=region)
+    if session.region_name is None:
+        raise NoRegionError
     config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5})
     return session.client("sqs", endpoint_url=options.endpoint_url, config=config)
 
@@ -409,6 +427,9 @@ def main(arguments: Sequence[str] | None = None, sqs: Any = None) -> int:
         if queue.gives_up_messages:
             parser.error("--queue-url has a dead letter queue of its own, so it is not one")
         code: int = options.run(queue, sqs, options)
+    except NoRegionError:
+        _say("error: --queue-url does not tell the region: give --region, such as --region eu-west-1")
+        return 2
     except AwsError as error:
         _say(f"error: {error}")
         return 1

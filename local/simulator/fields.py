@@ -2,8 +2,8 @@
 
 The type of a keyword is its name without the trailing index: ``thing1`` is a ``thing``. Only the limits
 that WeChat documents lead to 47003. What is merely likely becomes a note, because refusing it here would
-make a rule out of a guess; keywords of unknown types (``site01``) and of the older templates (``keyword1``,
-``first``, ``remark``) pass as they are.
+make a rule out of a guess; keywords of unknown types (``site01``) only must not be empty. `messages` decides
+which keys have a type.
 """
 
 import re
@@ -62,6 +62,16 @@ def _is_name(value: str) -> bool:
 _RULES |= {"symbol": _is_symbol, "amount": _is_amount, "name": _is_name}
 
 
+def type_of(key: str) -> str:
+    """Return a key without its trailing index: all of it where it has none."""
+    return key.rstrip("0123456789")
+
+
+def has_control_or_emoji(value: str) -> bool:
+    """Tell whether a text has line breaks, other control characters or emoji."""
+    return any(ord(sign) < 0x20 or ord(sign) >= 0x1F000 for sign in value)  # noqa: PLR2004 - Unicode's ranges
+
+
 def _notes(key: str, prefix: str, value: str) -> list[str]:
     """What may go wrong at WeChat although no document says so."""
     likely = {
@@ -69,13 +79,13 @@ def _notes(key: str, prefix: str, value: str) -> list[str]:
         "const": len(value) > 20,  # noqa: PLR2004 - same
         "number": value[0] in "+-",
         "character_string": not value.isascii(),
-        "thing": any(ord(sign) < 0x20 or ord(sign) >= 0x1F000 for sign in value),  # noqa: PLR2004 - emoji, control
+        "thing": has_control_or_emoji(value),
     }
     return [f"data.{key}.value may be refused by WeChat"] if likely.get(prefix) else []
 
 
 def check_value(key: str, item: Any, allowed: Collection[str] | None = None) -> list[str]:
-    """Check one ``{"value": ...}`` of a category template.
+    """Check one ``{"value": ...}`` whose key has a type.
 
     Returns
     -------
@@ -87,7 +97,7 @@ def check_value(key: str, item: Any, allowed: Collection[str] | None = None) -> 
         47003 that names the field, as WeChat does.
     """
     value = item.get("value") if isinstance(item, dict) else None
-    prefix = key.rstrip("0123456789")
+    prefix = type_of(key)
     if prefix == "number" and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)  # the documentation types this one keyword as a JSON number
     if value is None or (isinstance(value, str) and not value.strip()):

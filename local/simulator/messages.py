@@ -1,5 +1,6 @@
 """The five send endpoints and what their bodies must look like."""
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -28,9 +29,13 @@ class Endpoint:
         Calls a day that WeChat publishes as the default, ``None`` where it publishes none.
     msgid
         Whether answers carry one.
-    category
-        Whether keywords are typed (``thing1``), so that values are checked; the retired mini program
-        template only knew free ``keywordN``.
+    required
+        The names among ``fields`` that a message cannot do without. The others may be empty.
+    typed
+        The keywords that have a type (``thing1``), so that their values are checked. ``"all"``: those of a
+        subscription message. ``"indexed"``: in ``template/send`` a key without a trailing number is a name
+        (``date``, ``number``), whatever type it is spelt like. ``None``: the retired mini program template
+        only knew free ``keywordN``.
     consent
         ``"credit"``: an accepted message uses one up. ``"refusal"``: followers get messages until they
         refuse the template. ``None``: a form id is the consent.
@@ -38,9 +43,10 @@ class Endpoint:
 
     path: str
     fields: frozenset[str]
+    required: frozenset[str]
     daily: int | None = None
     msgid: bool = False
-    category: bool = False
+    typed: Literal["all", "indexed"] | None = None
     consent: Literal["credit", "refusal"] | None = "credit"
 
 
@@ -54,29 +60,37 @@ ENDPOINTS = {
         Endpoint(
             BIZSEND,
             _names("touser template_id page miniprogram data miniprogram_state lang client_msg_id"),
+            _names("touser template_id data"),
             msgid=True,
-            category=True,
+            typed="all",
         ),
-        Endpoint(TEMPLATE_SUBSCRIBE, _names("touser template_id url miniprogram scene title data")),
+        Endpoint(
+            TEMPLATE_SUBSCRIBE,
+            _names("touser template_id url miniprogram scene title data"),
+            _names("touser template_id scene title data"),
+        ),
         Endpoint(
             WXOPEN_TEMPLATE_SEND,
             _names("touser template_id page form_id data emphasis_keyword"),
+            _names("touser template_id form_id"),
             daily=1_000_000,
             consent=None,
         ),
         Endpoint(
             SUBSCRIBE_SEND,
             _names("touser template_id page data miniprogram_state lang"),
+            _names("touser template_id data"),
             daily=10_000_000,
             msgid=True,
-            category=True,
+            typed="all",
         ),
         Endpoint(
             TEMPLATE_SEND,
             _names("touser template_id url miniprogram client_msg_id data"),
+            _names("touser template_id data"),
             daily=100_000,
             msgid=True,
-            category=True,
+            typed="indexed",
             consent="refusal",
         ),
     )
@@ -112,10 +126,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    r"""The JSON object in a body.
+    r"""The JSON object in a body, which may begin with a byte order mark.
 
     WeChat wants raw UTF-8: text outside ASCII written as ``\uXXXX`` has an error code of its own.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     if not body.strip():
         raise Refusal(errcodes.EMPTY_POST_DATA)
     try:
@@ -135,6 +150,26 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
+# Fields of the message that older pages had and that SDKs still send.
+_COLORS = frozenset(("color", "topcolor"))
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether an optional field with this value is as good as absent: ``""``, null, ``[]`` or ``{}``.
+
+    An object that holds nothing else is empty too, such as ``{"appid": "", "pagepath": ""}``.
+    """
+    if isinstance(value, dict):
+        return all(item is None or item in ("", [], {}) for item in value.values())
+    return value is None or value in ("", [])
+
+
+def without_empty(endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body without the optional fields that are empty."""
+    optional = (endpoint.fields - endpoint.required) | _COLORS
+    return {name: value for name, value in body.items() if name not in optional or not is_empty(value)}
+
+
 _CAMEL_CASE = re.compile(r"[a-z]+[A-Z]\w*")
 
 
@@ -146,6 +181,9 @@ def check_names(endpoint: Endpoint, body: Mapping[str, Any], problems: list[str]
     refusal: Refusal | None = None
     for name in body:
         if name in endpoint.fields:
+            continue
+        if name in _COLORS:
+            problems.append(f"{name} is no longer documented and without effect")
             continue
         problems.append(f"unknown field {name}")
         if name == "templateId":
@@ -168,6 +206,8 @@ def check_body(
 
     Parameters
     ----------
+    body
+        Without its empty optional fields.
     template
         The registered template that the body names, if any is registered.
     pages
@@ -186,9 +226,9 @@ def check_body(
 
 
 def _check_page(endpoint: Endpoint, body: Mapping[str, Any], pages: frozenset[str]) -> None:
-    page = body.get("page")
-    if page is None or page == "":
+    if "page" not in body:
         return
+    page = body["page"]
     if not isinstance(page, str):
         raise Refusal(errcodes.INVALID_PAGE)
     # WeChat's own sample of bizsend puts a web address here.
@@ -199,11 +239,14 @@ def _check_page(endpoint: Endpoint, body: Mapping[str, Any], pages: frozenset[st
 
 
 def _check_miniprogram(endpoint: Endpoint, body: Mapping[str, Any], problems: list[str]) -> None:
-    miniprogram = body.get("miniprogram")
-    if miniprogram is None:
+    if "miniprogram" not in body:
         return
+    miniprogram = body["miniprogram"]
     if not isinstance(miniprogram, dict):
         raise Refusal(errcodes.DATA_FORMAT_ERROR)
+    if is_empty(miniprogram.get("pagepath")) and not is_empty(miniprogram.get("path")):
+        problems.append("miniprogram.path is read as pagepath")
+        miniprogram = {**miniprogram, "pagepath": miniprogram["path"]}
     for name, errcode in (
         ("appid", errcodes.INVALID_WEAPP_APPID),
         ("pagepath", errcodes.INVALID_WEAPP_PAGEPATH),
@@ -224,7 +267,7 @@ def _check_title(body: Mapping[str, Any]) -> None:
 
 def _check_scene(body: Mapping[str, Any], problems: list[str]) -> None:
     scene = body.get("scene")
-    if scene is None or scene == "":
+    if is_empty(scene):
         raise Refusal(errcodes.DATA_FORMAT_ERROR)
     if isinstance(scene, int) and not isinstance(scene, bool):
         problems.append("scene is a number, documented as a string")
@@ -251,20 +294,22 @@ def _check_choices(body: Mapping[str, Any], problems: list[str]) -> None:
 def _check_data(
     endpoint: Endpoint, body: Mapping[str, Any], template: Template | None, problems: list[str]
 ) -> None:
-    data = body.get("data")
-    if data is None and endpoint.path == WXOPEN_TEMPLATE_SEND:
+    if "data" not in body and "data" not in endpoint.required:
         return  # without data the template is sent empty
+    data = body.get("data")
     if isinstance(data, str):
         raise fields.empty(_first_keyword(data, template))
-    if not isinstance(data, dict) or not data:
-        raise Refusal(errcodes.TEMPLATE_PARAM_INVALID, "argument invalid! data is empty")
-    if endpoint.path == TEMPLATE_SUBSCRIBE:
+    if data == []:  # an empty object, as PHP writes it
+        data = {}
+    if endpoint.path == TEMPLATE_SUBSCRIBE and isinstance(data, dict):
         _check_content(data, problems)
         return
+    if not isinstance(data, dict) or not data:
+        raise Refusal(errcodes.TEMPLATE_PARAM_INVALID, "argument invalid! data is empty")
     for keyword in template.keywords if template else ():
         if keyword not in data:
             raise fields.empty(keyword)
-    if endpoint.category:
+    if endpoint.typed is not None:
         for key, item in data.items():
             _check_keyword(endpoint, key, item, template, problems)
 
@@ -279,8 +324,9 @@ def _first_keyword(stringified: str, template: Template | None) -> str:
         return "keyword1"
 
 
-_LEGACY = re.compile(r"keyword[0-9]+|first|remark")
-_LEGACY_SHOWN = 20
+_NUMBERED = re.compile(r"keyword[0-9]+")
+_DROPPED = ("first", "remark")
+_SHOWN = 20
 
 
 def _check_keyword(
@@ -288,18 +334,29 @@ def _check_keyword(
 ) -> None:
     if key.endswith(".DATA"):
         raise fields.empty(key.removesuffix(".DATA"))  # the name as WeChat looks for it is absent
-    if _LEGACY.fullmatch(key):
-        value = item.get("value") if isinstance(item, dict) else None
-        if endpoint.path == TEMPLATE_SEND and (key in ("first", "remark") or len(str(value)) > _LEGACY_SHOWN):
-            problems.append(f"data.{key} is dropped or cut by WeChat without an error")
+    indexed = fields.type_of(key) != key
+    if endpoint.typed == "indexed" and (not indexed or _NUMBERED.fullmatch(key)):
+        _check_free_text(key, item, problems)
         return
+    if not indexed:
+        # No real template has such a keyword. Its type is checked, because all keywords here have one.
+        problems.append(f"data.{key} has no index, every keyword of a subscription has one")
     allowed = template.enums.get(key) if template else None
     problems.extend(fields.check_value(key, item, allowed))
     if template and template.keywords and key not in template.keywords:
         problems.append(f"data.{key} is not a keyword of the template")
 
 
-_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+def _check_free_text(key: str, item: Any, problems: list[str]) -> None:
+    """Note what an older template loses of a value: no text in it is an error."""
+    if not isinstance(item, dict):
+        raise fields.empty(key)
+    value = str(item.get("value", ""))
+    if key in _DROPPED or len(value) > _SHOWN or fields.has_control_or_emoji(value):
+        problems.append(f"data.{key} is dropped or cut by WeChat without an error")
+
+
+_COLOR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _CONTENT_LIMIT = 200
 
 
@@ -307,21 +364,22 @@ def _check_content(data: Mapping[str, Any], problems: list[str]) -> None:
     """The one-time subscription message carries ``content`` alone, of at most 200 characters."""
     problems.extend(f"data.{key} is not used, only content is" for key in data if key != "content")
     content = data.get("content")
-    if content is None:
+    if is_empty(content):
+        problems.append("data.content is missing")
         return
     if not isinstance(content, dict):
         raise fields.empty("content")
-    value = content.get("value", "")
-    if not isinstance(value, str) or len(value) > _CONTENT_LIMIT:
+    value = content.get("value")
+    if not is_empty(value) and not (isinstance(value, str) and len(value) <= _CONTENT_LIMIT):
         raise fields.invalid("content")
     color = content.get("color")
-    if color is not None and not (isinstance(color, str) and _COLOR.fullmatch(color)):
+    if not is_empty(color) and not (isinstance(color, str) and _COLOR.fullmatch(color)):
         problems.append("data.content.color is not #RRGGBB")
 
 
 def _check_emphasis(body: Mapping[str, Any], problems: list[str]) -> None:
     emphasis = body.get("emphasis_keyword")
-    if not isinstance(emphasis, str) or not emphasis:
+    if not isinstance(emphasis, str):
         return
     keyword = emphasis.removesuffix(".DATA")
     if keyword in ("first", "remark"):

@@ -225,6 +225,8 @@ class WeChat:
             # Everything that is not a JSON body counts as "not a POST" here.
             raise Refusal(errcodes.REQUIRE_POST) from None
         force = body.get("force_refresh", False)
+        if messages.is_empty(force):
+            force = False
         if not isinstance(force, bool):
             raise Refusal(errcodes.DATA_FORMAT_ERROR)
         app = self._credentials(body, call, wrong_secret=errcodes.INVALID_APPSECRET)
@@ -345,7 +347,7 @@ class WeChat:
         if endpoint.path == messages.WXOPEN_TEMPLATE_SEND and app.retired is not None:
             raise Refusal(app.retired)
         self._count_call(app, call.path)
-        body = messages.parse_object(call.body)
+        body = messages.without_empty(endpoint, messages.parse_object(call.body))
         messages.check_names(endpoint, body, arrival.problems)
         touser = body.get("touser")
         if not isinstance(touser, str) or not _OPENID.fullmatch(touser):
@@ -403,7 +405,7 @@ class WeChat:
     def _client_msg_id(self, message: _Message) -> tuple[str, str, str] | None:
         """The key under which a repeat is held back; only ``template/send`` documents that."""
         value = message.body.get("client_msg_id")
-        if message.endpoint.path != messages.TEMPLATE_SEND or not isinstance(value, str) or not value:
+        if message.endpoint.path != messages.TEMPLATE_SEND or not isinstance(value, str):
             return None
         while self._sent_ids:
             oldest, (at, _) = next(iter(self._sent_ids.items()))

@@ -158,6 +158,10 @@ def _never(*_: object, **__: object) -> None:
     return None
 
 
+def _nothing(*_: object, **__: object) -> dict[str, object]:
+    return {}
+
+
 CALM = Mix(
     timeout_before=0, timeout_after=0, reset=0, status=0, busy=0, template=0, odd=0, token=0, quota=False
 )
@@ -173,7 +177,7 @@ BUGS = {
         Mix(delivered_twice=0.5, silent=0, quota=False),
     ),
     "a claim whose holder died counts as not sent": Bug(
-        "duplicated beyond the agreement", _replaced(ledger, "_lost_at", _never), DEADLY
+        "duplicated beyond the agreement", _replaced(ledger, "_doubt", _nothing), DEADLY
     ),
     "what is held is not parked": Bug(
         "left open", _replaced(BatchSender, "_park", lambda _self, handled: list(handled)), Mix(silent=0), 600

@@ -11,10 +11,10 @@ from datetime import datetime
 from functools import cached_property
 
 from tests.chaos.run import RESET, History
-from tests.chaos.service import Lambda
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
-from wechat_notify.core.ledger import EXHAUSTED, Entry, canonical
+from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.ledger import EXHAUSTED, Entry, fingerprint
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.tokens import BEIJING, FORCED_A_DAY
 
@@ -218,10 +218,23 @@ def judge(history: History) -> Verdict:
 
 
 def _stories(history: History, verdict: Verdict) -> list[_Story]:
-    by_body = {Lambda.openid_hash(canonical(handed.body)): handed.number for handed in history.handed}
+    by_id = {(handed.account, handed.id): [handed] for handed in history.handed if handed.id is not None}
+    without_id: defaultdict[str, list[Handed]] = defaultdict(list)
+    for handed in history.handed:
+        if handed.id is None:
+            without_id[handed.account].append(handed)
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in history.table.entries.values():
-        number = by_body.get(entry.fingerprint)
+        # The fingerprint is of the account, the id and the body: a message without an id is searched for.
+        candidates = by_id.get((entry.account, entry.id)) or without_id[entry.account]
+        number = next(
+            (
+                handed.number
+                for handed in candidates
+                if fingerprint(SendRequest(entry.id, entry.account, handed.body)) == entry.fingerprint
+            ),
+            None,
+        )
         if number is None:
             verdict.broken["an entry of no message"].append(f"{entry.account} {entry.id}")
         else:

@@ -198,6 +198,8 @@ def test_functions(deployed: Deployed) -> None:
         concurrency = deployed.client("lambda").get_function_concurrency(FunctionName=physical)
         reserved = concurrency.get("ReservedConcurrentExecutions")
         assert reserved == properties.get("ReservedConcurrentExecutions")
+        recursion = deployed.client("lambda").get_function_recursion_config(FunctionName=physical)
+        assert recursion["RecursiveLoop"] == properties.get("RecursiveLoop", "Terminate")
 
 
 def test_secret(deployed: Deployed) -> None:

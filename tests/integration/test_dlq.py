@@ -200,14 +200,14 @@ def test_an_empty_queue_is_listed(run: Run) -> None:
 
 
 def test_the_list_says_what_is_there_and_shows_no_body(sqs: Sqs, run: Run) -> None:
-    sqs.put(UNREADABLE, reason="the body is not JSON: 行", message_id="first-1")
+    sqs.put(UNREADABLE, reason="the body is not JSON: 行", message_id="first-1", id="order-1")
     second = sqs.put(readable(1))
     ran = run("list")
     assert ran.code == 0
     header, *rows, summary = ran.out.splitlines()
-    assert header.split() == ["AGE", "COPIES", "RECEIVES", "SIZE", "DIGEST", "ID", "REASON"]
-    assert re.fullmatch(r"\ds +1 +1 +15 +[0-9a-f]{12}  first-1 +the body is not JSON: 行", rows[0])
-    assert re.fullmatch(rf"\ds +1 +1 +\d+ +[0-9a-f]{{12}}  {second}", rows[1])
+    assert header.split() == ["AGE", "COPIES", "RECEIVES", "SIZE", "DIGEST", "ID", "PRODUCER_ID", "REASON"]
+    assert re.fullmatch(r"\ds +1 +1 +15 +[0-9a-f]{12}  first-1 +order-1 +the body is not JSON: 行", rows[0])
+    assert re.fullmatch(rf"\ds +1 +1 +\d+ +[0-9a-f]{{12}}  {second} +- +-", rows[1])
     assert summary == "2 messages read, 2 of them different"
     assert "about 2 messages there" in ran.err
     for private in ("no JSON", "深圳", "openid"):
@@ -231,14 +231,15 @@ def test_a_terminal_obeys_no_body_and_no_reason(sqs: Sqs, run: Run) -> None:
 
 
 def test_json_is_a_line_each_and_has_no_body_unless_asked_for(sqs: Sqs, run: Run) -> None:
-    sqs.put(UNREADABLE, reason="why", message_id="first")
+    sqs.put(UNREADABLE, reason="why", message_id="first", id="order-1")
     sqs.put("x")
     ran = run("list", "--json")
     assert [sorted(row) for row in ran.rows] == [
-        ["age", "copies", "digest", "id", "reason", "receives", "size"]
+        ["age", "copies", "digest", "id", "producer_id", "reason", "receives", "size"]
     ] * 2
     first = ran.rows[0]
     assert (first["id"], first["reason"], first["size"], first["copies"]) == ("first", "why", 15, 1)
+    assert [row["producer_id"] for row in ran.rows] == ["order-1", ""]
     assert first["age"] in (0, 1)
     assert "2 messages read" in ran.err
 
@@ -904,6 +905,28 @@ def test_it_makes_its_own_client(sqs: Sqs, capsys: pytest.CaptureFixture[str]) -
 def test_the_region_is_the_queues(url: str, options: list[str], region: str, endpoint: str) -> None:
     made = dlq._client(dlq._parser().parse_args(["list", "--queue-url", url, *options]))
     assert (made.meta.region_name, made.meta.endpoint_url) == (region, endpoint)
+
+
+@pytest.mark.usefixtures("aws")
+def test_without_a_region_the_option_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert dlq.main(["list", "--queue-url", "http://127.0.0.1:9/1/dead"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --queue-url does not tell the region: give --region, such as --region eu-west-1\n"
+    )
+
+
+def test_a_redrive_takes_the_producers_ids_too(sqs: Sqs, run: Run) -> None:
+    sqs.put(readable(1), message_id="first-1", id="order-1")
+    sqs.put(readable(2), message_id="first-2", id="order-2")
+    ran = run("redrive", "--id", "order-2")
+    assert ran.code == 0
+    assert "not found" not in ran.err
+    assert "1 sent" in ran.out
 
 
 @pytest.mark.usefixtures("aws")

@@ -81,6 +81,42 @@ SAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
+# Every field that a page marks as optional, and the two whose required mark contradicts their default.
+OPTIONAL = [
+    (BIZSEND, "page"),
+    (BIZSEND, "miniprogram_state"),
+    (BIZSEND, "lang"),
+    (BIZSEND, "client_msg_id"),
+    (TEMPLATE_SUBSCRIBE, "url"),
+    (WXOPEN_TEMPLATE_SEND, "page"),
+    (WXOPEN_TEMPLATE_SEND, "emphasis_keyword"),
+    (SUBSCRIBE_SEND, "page"),
+    (SUBSCRIBE_SEND, "miniprogram_state"),
+    (SUBSCRIBE_SEND, "lang"),
+    (TEMPLATE_SEND, "url"),
+    (TEMPLATE_SEND, "client_msg_id"),
+    *((path, name) for path in SAMPLES for name in ("color", "topcolor")),
+]
+# Values that break the rule of the type that their key is spelt like. The first three were delivered.
+UNTYPED = {
+    "date": "2022-08-26 星期五",
+    "number": "1份",
+    "time": "今天11:22",
+    "thing": "一" * 21,
+    "letter": "A1",
+    "symbol": "text",
+    "character_string": "订单 1",
+    "amount": "一百元",
+    "phone_number": "见短信",
+    "car_number": "沪 A 12345 号",
+    "name": "用户410774",
+    "phrase": "已经发货了哦",
+}
+EMPTY: list[Any] = ["", None, [], {}]
+EMPTY_MINIPROGRAMS: list[Any] = [*EMPTY, {"appid": "", "pagepath": ""}, {"appid": None, "path": []}]
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
 class World:
     """A WeChat with two apps, a clock to move and shorthands for calls."""
 
@@ -133,6 +169,10 @@ class World:
     ) -> Mapping[str, Any]:
         body = {name: value for name, value in {**SAMPLES[path], **changes}.items() if value is not None}
         return self.wechat.handle(self.call(path, body if raw is None else raw, token)).payload
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send a body as it is; in `send` a field that is ``None`` is left out."""
+        return self.wechat.handle(self.call(path, body)).payload
 
     def errcode(self, path: str = TEMPLATE_SEND, token: str | None = None, **changes: Any) -> int:
         answer = self.send(path, token, **changes)
@@ -395,7 +435,7 @@ class TestSends:
             ({"kind": "template"}, 47001, "unknown field kind"),
             ({"templateId": "T", "template_id": None}, 40036, "unknown field templateId"),
             ({"clientMsgId": "1"}, 47001, "unknown field clientMsgId"),
-            ({"topcolor": "#FF0000"}, 0, "unknown field topcolor"),
+            ({"priority": 1}, 0, "unknown field priority"),
         ],
     )
     def test_foreign_names(self, world: World, changes: dict[str, Any], errcode: int, problem: str) -> None:
@@ -459,6 +499,53 @@ class TestSends:
         assert world.errcode(data=data) == 0
         assert len(world.newest()["problems"]) == 3
 
+    @pytest.mark.parametrize(("key", "value"), UNTYPED.items())
+    def test_names_without_index_are_free(self, world: World, key: str, value: str) -> None:
+        """In ``template/send`` a key without a trailing number is a name, whatever type it is spelt like."""
+        assert world.errcode(data={key: {"value": value}}) == 0
+        assert world.newest()["accepted"] is True
+
+    @pytest.mark.parametrize(("key", "value"), UNTYPED.items())
+    def test_an_index_makes_a_type(self, world: World, key: str, value: str) -> None:
+        answer = world.send(data={f"{key}1": {"value": value}})
+        assert answer["errcode"] == 47003
+        assert f"data.{key}1.value invalid" in answer["errmsg"]
+
+    @pytest.mark.parametrize("path", [BIZSEND, SUBSCRIBE_SEND])
+    @pytest.mark.parametrize("suffix", ["", "1"])
+    @pytest.mark.parametrize(("key", "value"), UNTYPED.items())
+    def test_subscriptions_type_every_key(
+        self, world: World, path: str, suffix: str, key: str, value: str
+    ) -> None:
+        answer = world.send(path, data={f"{key}{suffix}": {"value": value}})
+        assert answer["errcode"] == 47003
+        assert f"data.{key}{suffix}.value invalid" in answer["errmsg"]
+
+    @pytest.mark.parametrize("path", [BIZSEND, SUBSCRIBE_SEND])
+    def test_a_subscription_key_without_index_is_noted(self, world: World, path: str) -> None:
+        assert world.errcode(path, data={"date": {"value": "2019-12-25"}}) == 0
+        assert world.newest()["problems"] == [
+            "data.date has no index, every keyword of a subscription has one"
+        ]
+
+    @pytest.mark.parametrize("path", [BIZSEND, SUBSCRIBE_SEND])
+    @pytest.mark.parametrize("key", ["first", "remark", "keyword1"])
+    def test_subscriptions_have_no_older_keywords(self, world: World, path: str, key: str) -> None:
+        """Free text without 47003 belongs to the older templates of ``template/send`` alone."""
+        assert world.errcode(path, data={key: {"value": ""}}) == 47003
+        assert world.errcode(path, data={key: {"value": "text"}}) == 0
+
+    @pytest.mark.parametrize("key", ["date", "first", "keyword1"])
+    def test_names_are_wrapped_too(self, world: World, key: str) -> None:
+        answer = world.send(data={key: "text"})
+        assert answer["errcode"] == 47003
+        assert f"data.{key}.value is empty" in answer["errmsg"]
+
+    @pytest.mark.parametrize("value", ["一" * 21, "a\nb", "🍫"])
+    def test_what_names_lose_is_noted(self, world: World, value: str) -> None:
+        assert world.errcode(data={"date": {"value": value}}) == 0
+        assert world.newest()["problems"] == ["data.date is dropped or cut by WeChat without an error"]
+
     def test_pages(self, world: World) -> None:
         world.control("apps", {"app_id": "wxA", "pages": ["index"]})
         assert world.errcode(SUBSCRIBE_SEND) == 0
@@ -488,11 +575,121 @@ class TestSends:
             ({"miniprogram": "index"}, 47001),
             ({"data": {"content": {"value": "一" * 200}}}, 0),
             ({"data": {"content": {"value": "一" * 201}}}, 47003),
+            ({"data": {"content": "您好!"}}, 47003),
+            ({"data": {}}, 0),
             ({"data": None}, 47003),
         ],
     )
     def test_one_time_subscription(self, world: World, changes: dict[str, Any], errcode: int) -> None:
         assert world.errcode(TEMPLATE_SUBSCRIBE, **changes) == errcode
+
+
+class TestWhatSdksSend:
+    """WeChat takes bodies that its own pages do not show; widely used SDKs send them by default."""
+
+    @pytest.mark.parametrize("empty", EMPTY)
+    @pytest.mark.parametrize(("path", "name"), OPTIONAL)
+    def test_empty_fields_are_absent(self, world: World, path: str, name: str, empty: Any) -> None:
+        world.control("apps", {"app_id": "wxA", "pages": ["index"]})
+        assert world.post(path, {**SAMPLES[path], name: empty})["errcode"] == 0
+        assert world.newest()["problems"] == []
+
+    @pytest.mark.parametrize("empty", EMPTY_MINIPROGRAMS)
+    @pytest.mark.parametrize("path", [BIZSEND, TEMPLATE_SUBSCRIBE, TEMPLATE_SEND])
+    def test_an_empty_miniprogram_is_absent(self, world: World, path: str, empty: Any) -> None:
+        assert world.post(path, {**SAMPLES[path], "miniprogram": empty})["errcode"] == 0
+        assert world.newest()["problems"] == []
+
+    def test_half_a_miniprogram_is_not_empty(self, world: World) -> None:
+        miniprogram = {"appid": "wx1", "pagepath": ""}
+        assert world.errcode(TEMPLATE_SUBSCRIBE, miniprogram=miniprogram) == 40165
+        assert world.errcode(miniprogram=miniprogram) == 0
+        assert world.newest()["problems"] == ["miniprogram.pagepath is missing"]
+
+    @pytest.mark.parametrize("path", [BIZSEND, TEMPLATE_SUBSCRIBE, TEMPLATE_SEND])
+    def test_path_stands_for_pagepath(self, world: World, path: str) -> None:
+        assert world.errcode(path, miniprogram={"appid": "wx1", "path": "index"}) == 0
+        assert world.newest()["problems"] == ["miniprogram.path is read as pagepath"]
+
+    @pytest.mark.parametrize("empty", EMPTY)
+    @pytest.mark.parametrize("name", ["touser", "template_id", "data"])
+    def test_required_fields_are_not_optional(self, world: World, name: str, empty: Any) -> None:
+        errcode = world.post(TEMPLATE_SEND, {**SAMPLES[TEMPLATE_SEND], name: empty})["errcode"]
+        assert errcode in {"touser": (40003,), "template_id": (40036, 40037), "data": (47003,)}[name]
+
+    @pytest.mark.parametrize("empty", EMPTY)
+    def test_an_empty_client_msg_id_holds_nothing_back(self, world: World, empty: Any) -> None:
+        body = {**SAMPLES[TEMPLATE_SEND], "client_msg_id": empty}
+        assert world.post(TEMPLATE_SEND, body)["msgid"] != world.post(TEMPLATE_SEND, body)["msgid"]
+        assert world.newest()["accepted"] is True
+
+    @pytest.mark.parametrize("data", [[], {}, "", None])
+    def test_empty_data_is_optional_for_the_mini_program(self, world: World, data: Any) -> None:
+        body = {**SAMPLES[WXOPEN_TEMPLATE_SEND], "data": data, "emphasis_keyword": ""}
+        assert world.post(WXOPEN_TEMPLATE_SEND, body)["errcode"] == 0
+
+    def test_an_empty_list_is_an_empty_object(self, world: World) -> None:
+        assert world.errcode(TEMPLATE_SUBSCRIBE, data=[]) == 0
+        assert world.newest()["problems"] == ["data.content is missing"]
+        assert world.errcode(TEMPLATE_SUBSCRIBE, data=[1]) == 47003
+        assert "data is empty" in world.send(data=[])["errmsg"]
+
+    @pytest.mark.parametrize("content", [*EMPTY, {"value": None}, {"value": "", "color": ""}])
+    def test_an_empty_content_is_absent(self, world: World, content: Any) -> None:
+        assert world.errcode(TEMPLATE_SUBSCRIBE, data={"content": content}) == 0
+        assert world.newest()["problems"] == ["data.content is missing"]
+
+    @pytest.mark.parametrize("color", [*EMPTY, "#F00", "#FF0000", "red", "#12345G", 7, ["#F00"], {"r": 1}])
+    @pytest.mark.parametrize("path", SAMPLES)
+    def test_a_colour_never_stops_a_message(self, world: World, path: str, color: Any) -> None:
+        data = {key: {**item, "color": color} for key, item in SAMPLES[path]["data"].items()}
+        body = {**SAMPLES[path], "data": data, "color": color, "topcolor": color}
+        assert world.post(path, body)["errcode"] == 0
+        assert world.newest()["accepted"] is True
+
+    @pytest.mark.parametrize(
+        ("color", "problems"),
+        [
+            ("#F00", []),
+            ("#FF0000", []),
+            ("", []),
+            ({}, []),
+            ("red", ["data.content.color is not #RRGGBB"]),
+            (7, ["data.content.color is not #RRGGBB"]),
+        ],
+    )
+    def test_only_a_doubtful_colour_is_noted(self, world: World, color: Any, problems: list[str]) -> None:
+        assert world.errcode(TEMPLATE_SUBSCRIBE, data={"content": {"value": "您好!", "color": color}}) == 0
+        assert world.newest()["problems"] == problems
+
+    @pytest.mark.parametrize("name", ["color", "topcolor"])
+    @pytest.mark.parametrize("path", SAMPLES)
+    def test_a_colour_of_the_message_is_ignored(self, world: World, path: str, name: str) -> None:
+        assert world.errcode(path, **{name: "#FF0000"}) == 0
+        assert world.newest()["problems"] == [f"{name} is no longer documented and without effect"]
+
+    def test_a_scene_may_be_a_number(self, world: World) -> None:
+        consent = {"app_id": "wxA", "openid": "OPENID", "template_id": "TEMPLATE_ID", "scene": "1000"}
+        world.control("consents", {**consent, "credits": 1})
+        assert world.errcode(TEMPLATE_SUBSCRIBE, scene=1000) == 0
+        assert world.errcode(TEMPLATE_SUBSCRIBE, scene="1000") == 43101
+        assert world.errcode(TEMPLATE_SUBSCRIBE, scene=10_001) == 40035
+
+    def test_a_byte_order_mark_is_skipped(self, world: World) -> None:
+        body = json.dumps(SAMPLES[TEMPLATE_SEND], ensure_ascii=False).encode()
+        assert world.send(raw=BYTE_ORDER_MARK + body)["errcode"] == 0
+        assert world.send(raw=BYTE_ORDER_MARK)["errcode"] == 44002
+        assert world.send(raw=BYTE_ORDER_MARK * 2 + body)["errcode"] == 47001
+        credentials = {"grant_type": "client_credential", "appid": "wxA", "secret": "secretA"}
+        raw = BYTE_ORDER_MARK + json.dumps(credentials).encode()
+        assert "access_token" in world.wechat.handle(Call("POST", STABLE_TOKEN, body=raw)).payload
+
+    @pytest.mark.parametrize("empty", EMPTY)
+    def test_an_empty_force_refresh_is_absent(self, world: World, empty: Any) -> None:
+        token = world.stable()["access_token"]
+        credentials = {"grant_type": "client_credential", "appid": "wxA", "secret": "secretA"}
+        raw = json.dumps({**credentials, "force_refresh": empty}).encode()
+        assert world.wechat.handle(Call("POST", STABLE_TOKEN, body=raw)).payload["access_token"] == token
 
 
 class TestFieldRules:
@@ -896,6 +1093,31 @@ class TestControl:
     def test_bodies_that_are_no_objects(self, world: World, body: bytes) -> None:
         with pytest.raises(ControlError):
             world.control_api.handle("POST", "/_sim/apps", {}, body)
+
+
+def test_one_text_speaks_of_a_day() -> None:
+    """The other limits are of a month, a minute, a domain, a number of templates or a mass send."""
+    assert [code for code, text in errcodes.ERRMSG.items() if "daily" in text] == [45009]
+
+
+@pytest.mark.parametrize(
+    ("errcode", "subject"),
+    [
+        (43100, "change template"),
+        (45026, "template num"),
+        (45028, "masssend"),
+        (45040, "monthly"),
+        (45065, "clientmsgid"),
+        (45104, "domain"),
+        (45501, "temporarily"),
+        (48006, "clear quota"),
+        (48012, "invalid token"),
+        (200012, "too many templates"),
+        (200022, "already exists"),
+    ],
+)
+def test_codes_of_other_limits_name_them(world: World, errcode: int, subject: str) -> None:
+    assert subject in world.send(touser=f"errcode-{errcode}")["errmsg"]
 
 
 def test_every_code_that_is_answered_has_a_text() -> None:

@@ -105,6 +105,16 @@ def test_escaped_text_is_refused(caller: Caller) -> None:
         assert json.loads(connection.getresponse().read())["errcode"] == 47002
 
 
+@pytest.mark.parametrize("header", ["", "Content-Type: application/json; charset=utf-8\r\n"])
+def test_the_content_type_does_not_matter(caller: Caller, header: str) -> None:
+    """wechatpy sends none; the body here begins with a byte order mark as well."""
+    body = b"\xef\xbb\xbf" + RAW_MESSAGE
+    head = f"POST {caller.send_path()} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {len(body)}\r\n"
+    answer = caller.raw(head.encode() + b"Connection: close\r\n\r\n" + body)
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["errcode"] == 0
+    assert json.loads(caller.newest()["body"].removeprefix("\ufeff")) == MESSAGE
+
+
 def test_the_plain_token_and_unknown_paths(caller: Caller) -> None:
     query = "grant_type=client_credential&appid=wxapp&secret=secret"
     assert caller.json(f"/cgi-bin/token?{query}")["expires_in"] == 7200

@@ -75,8 +75,15 @@ class FakeParameters:
 class SqsApi:
     """The requests to SQS that the service makes, on the queues by their URLs."""
 
-    def __init__(self, queues: dict[str, FakeSqs], chance: Random, entry_lost: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        queues: dict[str, FakeSqs],
+        chance: Random,
+        entry_lost: Callable[[], float],
+        put: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._queues = queues
+        self._is_told = put
         self._chance = chance
         self._entry_lost = entry_lost
 
@@ -119,6 +126,7 @@ class SqsApi:
         attributes = {
             name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()
         }
+        self._is_told(message["MessageBody"])
         return self._queues[url].put(
             message["MessageBody"],
             group=message.get("MessageGroupId"),

@@ -414,6 +414,7 @@ class World:
             {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters},
             self.chance,
             lambda: self.mix.entries_lost,
+            self._note_put,
         )
         apis = {
             "dynamodb": self.table,
@@ -579,7 +580,8 @@ class World:
         status = item["status"]["S"]
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
-        if was in _FINAL or (was == "failed" and reason != "try_again"):
+        refused = there is not None and there["attempts"]["N"] == "0" and reason != "retries_exhausted"
+        if was in _FINAL or (was == "failed" and reason != "try_again" and not refused):
             self.illegal.append(f"{key} {was} -> {status}")
         running = self.burying or getattr(getcurrent(), "process", None)
         if isinstance(running, Invocation):
@@ -591,6 +593,14 @@ class World:
             self.illegal.append(f"{key} was taken from somebody alive")
         if status == "sending" and isinstance(running, Invocation):
             self._holders[key] = running
+
+    def _note_put(self, body: str) -> None:
+        """Note whose message an HTTP request puts on the queue: its id may be the service's, and unheard."""
+        running = self.burying or getattr(getcurrent(), "process", None)
+        if isinstance(running, Invocation) and self.send_api.name in running.sandbox.name:
+            envelope = json.loads(body)
+            key = f"message#{envelope['account']}#{envelope['id']}"
+            self.written_by_http.setdefault(key, running.subject)
 
     def killed(self, invocation: Invocation) -> None:
         """Note whose messages a killed worker may have been at."""

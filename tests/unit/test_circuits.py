@@ -379,6 +379,108 @@ def test_a_write_whose_answer_was_lost_is_known_again(watch: Watch, monkeypatch:
     assert watch.store.circuits["shop"].version == 2
 
 
+def test_a_probe_is_given_back_as_it_was(watch: Watch) -> None:
+    watch.hold(48001)
+    watch.hold(40013)
+    watch.clock.advance(301)
+    before = watch.stored()
+    admission = watch.admit()
+    assert held_for(watch.admit(circuits=watch.there), watch) == 60
+    watch.here.give_back("shop", admission)
+    assert watch.stored() == before
+    watch.clock.advance(1)
+    assert watch.admit(circuits=watch.there).probed
+
+
+def test_what_was_settled_meanwhile_is_not_given_back(watch: Watch) -> None:
+    watch.hold(48001)
+    watch.clock.advance(301)
+    admission = watch.admit()
+    again, _ = watch.settle(answer(48001), admission)
+    watch.here.give_back("shop", admission)
+    assert again is not None
+    assert watch.stored()[again.scope] == again
+
+
+def test_giving_back_costs_nothing_where_nothing_was_taken(watch: Watch) -> None:
+    watch.here.give_back("shop", THROUGH)
+    assert watch.store.circuit_puts == 0
+
+
+def test_a_table_that_does_not_take_a_probe_back_changes_nothing(watch: Watch) -> None:
+    watch.hold(48001)
+    watch.clock.advance(301)
+    admission = watch.admit()
+    watch.store.failing = {"put_circuits": "ThrottlingException"}
+    watch.here.give_back("shop", admission)
+    assert held_for(watch.admit(), watch) == 60
+
+
+# ---------------------------------------------------------------- quotas that WeChat renews late
+
+
+def quota_days(watch: Watch, *errcodes: int) -> list[float]:
+    """Seconds for which each of these answers to a probe holds, beginning with 45009 in the afternoon."""
+    held = []
+    circuit = watch.hold(45009)
+    for errcode in errcodes:
+        watch.pass_time_to(circuit.held_until)
+        found, _ = watch.settle(answer(errcode), watch.admit())
+        assert found is not None
+        circuit = found
+        held.append(circuit.held_until - watch.clock.now())
+    return held
+
+
+@pytest.mark.parametrize(
+    ("errcodes", "held"),
+    [
+        ((45009,), [600]),
+        ((45009, 45009, 45009), [600, 1200, 2400]),
+        ((45009, 45011, 45009), [600, 60, 1200]),
+        ((45011, 45009), [60, 600]),
+    ],
+)
+def test_a_late_reset_costs_no_day(watch: Watch, errcodes: tuple[int, ...], held: list[float]) -> None:
+    """A limit per minute in between does not make the used-up quota a new one."""
+    assert quota_days(watch, *errcodes) == held
+
+
+def test_a_quota_that_looked_renewed_costs_no_day(watch: Watch) -> None:
+    """A refusal that WeChat makes before it looks at the quota closes the circuit too early."""
+    circuit = watch.hold(45009)
+    watch.pass_time_to(circuit.held_until)
+    watch.settle(answer(43101), watch.admit())
+    assert watch.stored() == {}
+    again = watch.hold(45009)
+    assert again.held_until - watch.clock.now() == 300
+
+
+def test_a_quota_used_up_in_the_morning_holds_until_the_reset(watch: Watch) -> None:
+    watch.pass_time_to(RESET + SKEW + 3601)
+    assert watch.hold(45009).held_until == RESET + 86400 + SKEW
+
+
+@pytest.mark.parametrize("outcome", [answer(45009, until_reset=False)])
+def test_another_quota_waits_five_minutes_at_first(watch: Watch, outcome: Outcome) -> None:
+    circuit, _ = watch.settle(outcome)
+    assert circuit is not None
+    assert circuit.held_until - watch.clock.now() == 300
+
+
+def test_a_refused_app_is_probed_and_announced(watch: Watch) -> None:
+    refused = answer(45011, holds=Holds.ACCOUNT)
+    circuit, notices = watch.settle(refused)
+    assert circuit is not None
+    assert [notice.detail_type for notice in notices] == ["circuit.opened"]
+    watch.pass_time_to(circuit.held_until)
+    probe = watch.admit()
+    assert [each.scope for each in probe.probed] == ["account"]
+    again, _ = watch.settle(refused, probe)
+    assert again is not None
+    assert again.held_until - watch.clock.now() == 120
+
+
 # ---------------------------------------------------------------- stragglers and conflicts
 
 

@@ -81,7 +81,7 @@ def test_a_hint_begins_with_a_capital_letter_or_with_a_name_as_it_is_spelled(err
 
 def test_access_token_is_spelled_as_wechat_spells_it() -> None:
     hint = _outcome(Answer(41001, "", None, None, None)).hint.en
-    assert hint.startswith("access_token is missing in the query string. Pass access_token ")
+    assert hint.startswith("access_token is missing in the query string. ")
 
 
 # ---------------------------------------------------------------- one attempt

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from wechat_notify.core.outcomes import (
     Outcome,
     Status,
     StorageError,
+    TokenUnavailableError,
     UnknownAccountError,
 )
 from wechat_notify.wechat.answers import Answer
@@ -176,12 +178,12 @@ CLASSES: dict[str, tuple[str, str | None]] = {
 CODES: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys((40001, 40014, 42001, 48012, 45011), (WAITS_ITSELF, KIND)),
     40013: (FAILS, None),  # on a send it is the AppID of the mini program that this message opens
-    45063: (FAILS, KIND),
-    42006: (WAITS_ITSELF, None),
+    **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), (FAILS, KIND)),
+    **dict.fromkeys((41031, 43106, 76003, 76022, 200011), (FAILS, None)),
     40037: (WAITS_ITSELF, None),
-    **dict.fromkeys((40091, 40094, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
+    **dict.fromkeys((40091, 40094, 42006, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
     **dict.fromkeys((43107, 43116, 48011, 200013), (FAILS, TEMPLATE)),
-    **dict.fromkeys((50004, 50007, 61003), (FAILS, ACCOUNT)),
+    **dict.fromkeys((41001, 50004, 50007, 61003), (FAILS, ACCOUNT)),
     **dict.fromkeys((45009, 45040, 45093, 45104), (WAITS_ITSELF, KIND)),
     45501: (WAITS_ITSELF, ACCOUNT),
     200022: (FAILS, None),
@@ -287,7 +289,7 @@ def exhaust(door: Door, outcome: Outcome, given: dict[str, Any] | None = None, m
         (-1, "subscription", 20),
         (-1, "template", 20),
         (-1, "one_time_subscription", 5),
-        (45102, "one_time_subscription", 5),
+        (45102, "one_time_subscription", 20),
         (61450, "one_time_subscription", 20),
         (40037, "subscription", 3),
         (40037, "one_time_subscription", 3),
@@ -1245,6 +1247,50 @@ def hold(door: Door, errcode: int = 45009) -> None:
 UNTIL_RESET = 8 * 3600 + 55 * 60 + 55 + 120.0
 
 
+def test_a_held_message_is_told_what_mends_it(door: Door) -> None:
+    refused = _outcome(Answer(40164, "invalid ip 198.51.100.7, not in whitelist", None, None, None))
+    door.service.store.tokens.clear()
+    door.service.wechat.refuse_tokens("wx-shop", refused)
+    door(message_id="the one before")
+    held = door()
+    assert held.turn is Turn.HELD
+    assert held.outcome is not None
+    assert "Nothing was sent" in held.outcome.hint.en
+    assert "Add 198.51.100.7 to the account's IP whitelist" in held.outcome.hint.en
+    assert "请将 198.51.100.7 加入账号的 IP 白名单" in held.outcome.hint.zh
+
+
+def test_a_message_is_not_sent_after_it_expired_waiting_for_a_token(door: Door) -> None:
+    """WeChat rejected the token, and its replacement took longer than the message was worth sending."""
+    service = door.service
+    service.wechat.reject("wx-shop")
+    service.refresher.while_running = lambda: service.clock.advance(15.0)
+    dispatched = door(expires_at=datetime.fromtimestamp(START + 2, UTC))
+    assert (dispatched.status, door.entry().status) == (Status.EXPIRED, Status.EXPIRED)
+    assert (len(service.wechat.attempts), service.wechat.accepted) == (1, [])
+
+
+def test_a_message_is_not_sent_after_it_expired_being_claimed(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, put = door.service, door.service.ledger_store.put
+
+    def slow(entry: Entry, *, patient: bool = False) -> Entry | None:
+        service.clock.advance(1.0)
+        return put(entry, patient=patient)
+
+    monkeypatch.setattr(service.ledger_store, "put", slow)
+    assert door(expires_at=datetime.fromtimestamp(START + 0.5, UTC)).status is Status.EXPIRED
+    assert service.wechat.attempts == []
+
+
+def test_a_rejected_token_of_any_spelling_is_replaced(door: Door) -> None:
+    for number, errcode in enumerate((40001, 40014, 42001, 48012)):
+        door.service.wechat.plan.append(real(errcode))
+        assert door(message_id=f"order-{number}").status is Status.SENT
+        door.service.clock.advance(60)  # forced refreshes are half a minute apart
+
+
 def test_what_is_held_reaches_neither_wechat_nor_the_token_store(door: Door) -> None:
     hold(door)
     door.service.forget()
@@ -1283,6 +1329,68 @@ def test_other_kinds_and_accounts_go_on_while_a_quota_is_used_up(door: Door) -> 
     assert door(message_id="a", account="bank").status is Status.SENT
     assert door(body("template"), message_id="b").status is Status.SENT
     assert door(message_id="c").turn is Turn.HELD
+
+
+REPLAYS = ["sent", "failed", "in flight", "cancelled", "other body"]
+
+
+@pytest.mark.parametrize("replay", REPLAYS)
+@pytest.mark.parametrize("name", ["queue", "http"])
+def test_a_probe_is_not_taken_by_what_is_not_to_be_sent(service: Service, name: str, replay: str) -> None:
+    door, async_http = Door(name, service), Door("async", service)
+    given = None
+    match replay:
+        case "sent" | "other body":
+            door(message_id="old")
+            given = body(page="other") if replay == "other body" else None
+        case "failed":
+            service.wechat.plan.append(answer(43101))
+            door(message_id="old")
+        case "in flight":
+            text = body()
+            service.ledger.claim(
+                SendRequest("old", "shop", text), parse_message(text, "old")[0], 100_000.0, waiting=True
+            )
+        case "cancelled":
+            async_http(message_id="old")
+            service.dispatcher.cancel("shop", "old")
+    service.wechat.plan.append(answer(48001))
+    door(message_id="the one that opens it")
+    service.clock.advance(301)
+    attempts = len(service.wechat.attempts)
+    for _ in range(3):
+        assert door(given, message_id="old").turn in {Turn.STANDING, Turn.IN_FLIGHT, Turn.OTHER_BODY}
+    assert len(service.wechat.attempts) == attempts
+    assert door(message_id="live").status is Status.SENT
+
+
+@pytest.mark.parametrize("trouble", ["no token", "no time", "claim lost", "unknown account"])
+def test_a_probe_that_was_not_sent_is_given_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    queue = Door("queue", service)
+    service.wechat.plan.append(answer(48001))
+    queue(message_id="the one that opens it")
+    service.clock.advance(301)
+    queue.service.dispatcher.look(["shop"])
+    with monkeypatch.context() as patch:
+        match trouble:
+            case "no token":
+                patch.setattr(service.sender, "token", raises(TokenUnavailableError(unreachable())))
+            case "unknown account":
+                patch.setattr(service.sender, "token", raises(UnknownAccountError("shop")))
+            case "claim lost":
+                patch.setattr(service.ledger, "claim", raises(StorageError("write", "Throttling")))
+        with suppress(StorageError, UnknownAccountError):
+            assert queue(message_id="unlucky", seconds_left=5.0 if trouble == "no time" else 60.0)
+    assert queue(message_id="live").status is Status.SENT
+
+
+def raises(error: Exception) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
 
 
 def test_after_the_reset_what_was_held_goes_out(queue: Door) -> None:

@@ -768,3 +768,128 @@ def test_boto3_is_left_to_the_runtime(layer: Path) -> None:
 def test_an_empty_layer_is_refused() -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert len(check_wheels.problems(Path(folder), "aarch64-manylinux_2_28")) == 3
+
+
+# ---------------------------------------------------------------- what is refused before anything is made
+
+
+@pytest.mark.parametrize(("partition", "setting"), [("aws", "Allow"), ("aws-cn", None), ("aws-us-gov", None)])
+def test_held_messages_may_return_to_send_queue(partition: str, setting: str | None) -> None:
+    """Lambda would take their rounds for a runaway loop, and drop them after four hours.
+
+    The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
+    """
+    stack = Stack(**{"AWS::Partition": partition})
+    assert stack.properties("SendQueueFunction").get("RecursiveLoop") == setting
+    assert "RecursiveLoop" not in stack.properties("SendApiFunction")
+    assert "RecursiveLoop" not in stack.properties("TokenRefreshFunction")
+
+
+def rule(node: Any, given: dict[str, Any]) -> Any:  # noqa: PLR0911 - one for each function
+    """What CloudFormation makes of a rule's assertion.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html
+    """
+    if isinstance(node, list):
+        return [rule(item, given) for item in node]
+    if not isinstance(node, dict):
+        return node
+    ((name, argument),) = node.items()
+    if name == "Ref":
+        return given[argument]
+    values = rule(argument, given)
+    match name:
+        case "Fn::And":
+            return all(values)
+        case "Fn::Or":
+            return any(values)
+        case "Fn::Not":
+            return not values[0]
+        case "Fn::Equals":
+            return values[0] == values[1]
+        case "Fn::Contains":
+            return values[1] in values[0]
+        case "Fn::EachMemberIn":
+            return set(values[0]) <= set(values[1])
+    raise NotImplementedError(name)
+
+
+def refused(**given: str) -> list[str]:
+    """The descriptions of the assertions that these parameters break."""
+    source = yaml_parse(TEMPLATE)
+    lists = {name for name, each in source["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
+    values = {name: str(each["Default"]) for name, each in source["Parameters"].items()} | given
+    parsed = {name: value.split(",") if name in lists else value for name, value in values.items()}
+    return [
+        assertion["AssertDescription"]
+        for each in source["Rules"].values()
+        for assertion in each["Assertions"]
+        if not rule(assertion["Assert"], parsed)
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"BatchSize": "1"},
+        {"BatchSize": "10"},
+        {"BatchSize": "11", "BatchWindow": "1"},
+        {"BatchSize": "100", "BatchWindow": "30"},
+        {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"},
+    ],
+)
+def test_parameters_that_go_together_are_taken(given: dict[str, str]) -> None:
+    assert refused(**given) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"BatchSize": "11"}, "BatchWindow"),
+        ({"BatchSize": "100", "BatchWindow": "0"}, "BatchWindow"),
+        ({"SubnetIds": "subnet-1"}, "SecurityGroupIds"),
+        ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
+    ],
+)
+def test_parameters_that_do_not_are_refused_at_once(given: dict[str, str], told: str) -> None:
+    (description,) = refused(**given)
+    assert told in description
+
+
+@pytest.mark.parametrize(
+    ("base", "valid"),
+    [
+        ("https://api.weixin.qq.com", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://[::1]:8080", True),
+        ("https://api.weixin.qq.com/", False),
+        ("api.weixin.qq.com", False),
+        ("https://a b", False),
+    ],
+)
+def test_the_address_of_wechat_has_no_path(base: str, *, valid: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["WeChatApiBase"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, base)) is valid
+
+
+@pytest.mark.parametrize(
+    ("arn", "valid"),
+    [
+        ("", True),
+        ("arn:aws:sns:eu-west-1:123456789012:alarms", True),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:wechat_alarms", True),
+        ("alarms", False),
+        ("arn:aws:sqs:eu-west-1:123456789012:alarms", False),
+        ("arn:aws:sns:eu-west-1:123456789012:alarms:0a1b2c3d-subscription", False),
+    ],
+)
+def test_alarms_go_to_a_topic_only(arn: str, *, valid: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["AlarmTopicArn"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, arn)) is valid
+
+
+def test_a_deployment_is_looked_at_before_it_is_built() -> None:
+    recipe = (ROOT / "build.mk").read_text("utf-8").partition("\ndeploy:")[2]
+    steps = [recipe.index(step) for step in ("operations/preflight.py", "build\n", "$(SAM) deploy")]
+    assert steps == sorted(steps)

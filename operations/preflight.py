@@ -1,0 +1,172 @@
+"""Look before a deployment whether it can work: ``python operations/preflight.py --env default``.
+
+Each check takes seconds, where the build and a stack that is rolled back take minutes. What is wrong is said
+in one sentence with what to do; the exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+_ROOT: Final = Path(__file__).parents[1]
+_LAYER: Final = _ROOT / "layers" / "wechat_notify"
+_PLATFORMS: Final = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
+"""Those that the layer's Makefile builds for."""
+_MIN_UNRESERVED: Final = 100
+"""Executions that Lambda keeps unreserved in every region.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+_REFRESHER: Final = "TokenRefreshFunction"
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_TIMEOUTS: Final = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+
+AwsError = (BotoCoreError, ClientError)
+
+
+class PreflightError(Exception):
+    """The deployment cannot work; the text says what to do."""
+
+
+def environment(name: str, config: Path) -> dict[str, Any]:
+    """The parameters of one environment of ``samconfig.toml``."""
+    known = {
+        key: value for key, value in tomllib.loads(config.read_text()).items() if isinstance(value, dict)
+    }
+    if name not in known:
+        raise PreflightError(
+            f"ENV={name} is not in {config.name}: take one of {', '.join(known)}, or add it there."
+        )
+    merged: dict[str, Any] = {}
+    for command in ("global", "deploy"):
+        merged |= known[name].get(command, {}).get("parameters", {})
+    return merged
+
+
+def session(parameters: dict[str, Any]) -> boto3.Session:
+    """The session that the SAM CLI will have: it reads the profile and AWS_DEFAULT_REGION."""
+    try:
+        made = boto3.Session(
+            profile_name=parameters.get("profile"), region_name=parameters.get("region") or None
+        )
+    except BotoCoreError as error:
+        raise PreflightError(f"{error}: correct AWS_PROFILE, or the profile in samconfig.toml.") from None
+    if not made.region_name:
+        raise PreflightError(
+            "No region is set: export AWS_DEFAULT_REGION=eu-west-1, for example, or give the AWS profile one "
+            "(the SAM CLI does not read AWS_REGION)."
+        )
+    return made
+
+
+def check_credentials(aws: Callable[[str], Any]) -> None:
+    """Whether AWS knows who calls."""
+    try:
+        aws("sts").get_caller_identity()
+    except AwsError as error:
+        raise PreflightError(
+            f"AWS does not accept the credentials ({_code(error)}): sign in, for example with aws sso login, "
+            "or set AWS_PROFILE."
+        ) from None
+
+
+def check_concurrency(aws: Callable[[str], Any], stack_name: str) -> str | None:
+    """Whether one execution can be reserved for token_refresh; a remark where that cannot be found out."""
+    try:
+        limits = aws("lambda").get_account_settings()["AccountLimit"]
+    except AwsError as error:
+        if _code(error) in _DENIED:
+            return "May not look at the account's concurrency (lambda:GetAccountSettings): not checked."
+        raise PreflightError(f"Lambda does not answer in this region ({_code(error)}): try again.") from None
+    free = limits["UnreservedConcurrentExecutions"]
+    if free - 1 >= _MIN_UNRESERVED or _is_reserved(aws, stack_name):
+        return None
+    raise PreflightError(
+        "Lambda cannot reserve the one execution that token_refresh needs: of "
+        f"{limits['ConcurrentExecutions']} in this region {free} are unreserved, and {_MIN_UNRESERVED} must "
+        "stay so. Ask for more: aws "
+        "service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "
+        "--desired-value 1000"
+    )
+
+
+def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
+    """Whether an earlier deployment has the reservation already."""
+    try:
+        resource = aws("cloudformation").describe_stack_resource(
+            StackName=stack_name, LogicalResourceId=_REFRESHER
+        )
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
+        reserved = aws("lambda").get_function_concurrency(FunctionName=name)
+    except AwsError:
+        return False
+    return bool(reserved.get("ReservedConcurrentExecutions"))
+
+
+def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
+    """Whether every library of the layer has a wheel for both of Lambda's platforms."""
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    with tempfile.TemporaryDirectory() as target:
+        for platform in _PLATFORMS:
+            command = [
+                *(uv, "pip", "install", "--quiet", "--no-config", "--dry-run", "--python-version", "3.13"),
+                *("--python-platform", platform, "--only-binary", ":all:", "--require-hashes"),
+                *("--requirements", str(_LAYER / "requirements.txt"), "--target", target),
+            ]
+            done = run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                why = " ".join(done.stderr.split())[-500:]
+                raise PreflightError(
+                    f"The layer's libraries cannot be had for {platform}: check the way to the package index "
+                    f"or choose versions with wheels (make lock). uv says: {why}"
+                )
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response["Error"].get("Code"))
+    return type(error).__name__
+
+
+def preflight(name: str, config: Path, say: Callable[[str], object]) -> None:
+    """Every check in turn, the cheap ones first; raises ``PreflightError`` at the first that fails."""
+    parameters = environment(name, config)
+    made = session(parameters)
+
+    def aws(service: str) -> Any:
+        return made.client(service, config=_TIMEOUTS)  # type: ignore[call-overload] # any of four services
+
+    check_credentials(aws)
+    remark = check_concurrency(aws, parameters["stack_name"])
+    if remark:
+        say(remark)
+    check_wheels()
+    say(f"{parameters['stack_name']} can be deployed to {made.region_name}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the checks; the exit code."""
+    parser = argparse.ArgumentParser(description="Look before a deployment whether it can work.")
+    parser.add_argument("--env", default="default", help="an environment of samconfig.toml")
+    parser.add_argument("--config", type=Path, default=_ROOT / "samconfig.toml", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    try:
+        preflight(options.env, options.config, lambda text: print(text, file=sys.stderr))
+    except PreflightError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
