@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wechat_notify.wechat import answers, client, errcodes
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json, redact
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -199,6 +202,9 @@ def test_a_long_errmsg_is_cut_after_rid_and_secrets_are_found() -> None:
         ("cut rid", None),
         (f"grid: {RID}", None),
         ("rid: failed", None),
+        ("rid: 66695e1c-5d4a8e9fz", None),
+        ("rid: " + "a" * 60_000 + "z", None),
+        ("rid:" + " " * 60_000 + "z", None),
         ("ok", None),
     ],
 )
@@ -224,6 +230,36 @@ def test_rid(errmsg: str, rid: str | None) -> None:
 )
 def test_47003_names_its_field_in_every_reported_text(text: str, key: str) -> None:
     assert read({"errcode": 47003, "errmsg": text.format(key)}).field == key
+
+
+parse: Any = re._parser.parse  # type: ignore[attr-defined]  # sre_parse, of which typeshed knows nothing
+
+
+def repeats_that_give_back(node: Any) -> bool:
+    """Whether a parsed pattern holds a loop that could be taken again in another way."""
+    if str(node) in {"MAX_REPEAT", "MIN_REPEAT"}:
+        return True
+    is_branch = isinstance(node, list | tuple | re._parser.SubPattern)  # type: ignore[attr-defined]  # as above
+    return is_branch and any(repeats_that_give_back(each) for each in node)
+
+
+PATTERNS = [
+    (module.__name__, name, value)
+    for module in (answers, client, errcodes)
+    for name, value in vars(module).items()
+    if isinstance(value, re.Pattern)
+]
+
+
+@pytest.mark.parametrize(("module", "name", "pattern"), PATTERNS)
+def test_no_pattern_for_errmsg_backtracks(module: str, name: str, pattern: re.Pattern[str]) -> None:
+    assert not repeats_that_give_back(parse(pattern.pattern)), f"{module}.{name}"
+
+
+def test_a_pattern_that_backtracks_is_found() -> None:
+    assert {name for _, name, _ in PATTERNS} >= {"_DECIMAL", "_FIELD", "_RID"}
+    for pattern in ("a+", "(?:a*b)++", "(a|b{2,})", "a+?"):
+        assert repeats_that_give_back(parse(pattern)), pattern
 
 
 @pytest.mark.parametrize("errmsg", ["argument invalid!", "data format error", "data..value", "data.1.value"])

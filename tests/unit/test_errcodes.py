@@ -8,7 +8,7 @@ import pytest
 
 from wechat_notify import transport
 from wechat_notify.core.messages import KINDS
-from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _CAUSES, _hint, _no_answer, _NoAnswer, _outcome, _refused_token
 from wechat_notify.wechat.errcodes import (
@@ -196,8 +196,8 @@ CONSEQUENCES = """
   40014  repeated  kind      -      2        3
   40037  repeated  -         -      2        -
   40090  failed    account   -      -        -
-  40091  repeated  account   -      -        -
-  40094  repeated  account   -      -        -
+  40091  repeated  account   -      -        600
+  40094  repeated  account   -      2        -
   40125  failed    account   -      -        -
   40164  failed    account   -      -        -
   40200  failed    kind      -      -        -
@@ -207,7 +207,6 @@ CONSEQUENCES = """
   40241  sent      -         -      -        -
   40243  failed    account   -      -        -
   41001  failed    account   -      -        -
-  41002  failed    account   -      -        -
   41004  failed    account   -      -        -
   41018  failed    account   -      -        -
   41019  failed    account   -      -        -
@@ -217,7 +216,7 @@ CONSEQUENCES = """
   41034  failed    kind      -      -        -
   41035  failed    kind      -      -        -
   42001  repeated  kind      -      2        3
-  42006  repeated  account   -      -        -
+  42006  repeated  account   -      2        -
   43104  failed    kind      -      -        -
   43107  failed    template  -      -        -
   43108  repeated  -         -      -        1
@@ -245,14 +244,13 @@ CONSEQUENCES = """
   48009  failed    kind      -      -        -
   48011  failed    template  -      -        -
   48012  repeated  kind      -      2        3
-  49001  failed    account   -      -        -
   50001  failed    kind      -      -        -
   50004  failed    account   -      -        -
   50007  failed    account   -      -        -
   61003  failed    account   -      -        -
   61004  failed    account   -      -        -
-  61005  repeated  account   -      -        -
-  61006  repeated  account   -      -        -
+  61005  repeated  account   -      -        600
+  61006  repeated  account   -      -        600
   61007  failed    kind      -      -        -
   61009  failed    account   -      -        -
   61010  failed    account   -      -        -
@@ -268,7 +266,6 @@ CONSEQUENCES = """
   61503  repeated  -         -      -        2
   85105  failed    kind      -      -        -
   85107  failed    kind      -      -        -
-  85112  failed    account   -      -        -
   85113  repeated  -         -      -        2
   89501  failed    account   -      -        -
   89502  failed    account   -      -        -
@@ -284,10 +281,10 @@ CONSEQUENCES = """
 # These fail their own message and say nothing of any other.
 FAIL_ALONE = (
     "-501007 404 20002 40003 40008 40013 40033 40034 40035 40036 40038 40039 40048 40062 40066 40068 "
-    "40097 40101 40138 40165 40166 40221 40246 40247 40249 40400 41011 41028 41029 41030 41031 42002 "
+    "40097 40101 40138 40165 40166 40221 40246 40247 40249 40400 41002 41011 41028 41029 41030 41031 42002 "
     "42007 43001 43002 43003 43004 43006 43019 43100 43101 43102 43105 43106 44002 44004 45012 45013 "
-    "45014 45015 45026 45027 45028 45047 45051 45067 45082 45168 46004 47001 47002 47003 48002 48006 "
-    "50002 50003 50005 61451 61452 61453 61454 61455 61456 61457 76001 76002 76003 76004 76021 76022 "
+    "45014 45015 45026 45027 45028 45047 45051 45067 45082 45168 46004 47001 47002 47003 48002 48006 49001 "
+    "50002 50003 50005 61451 61452 61453 61454 61455 61456 61457 76001 76002 76003 76004 76021 76022 85112 "
     "200002 200011 200012 200014 200016 200017 200018 200019 200020 200021 200022 "
 )
 
@@ -325,7 +322,7 @@ def test_what_a_recipient_or_a_request_is_refused_for_holds_nobody_else() -> Non
 @pytest.mark.parametrize("code", [*ERROR_CODES, 12345])
 @pytest.mark.parametrize("kind", [*KINDS, ""])
 def test_how_many_repeats_a_code_is_worth(code: int, kind: str) -> None:
-    expected = {40037: 2, 40001: 2, 40014: 2, 42001: 2, 48012: 2}.get(code)
+    expected = {40037: 2, 40001: 2, 40014: 2, 40094: 2, 42001: 2, 42006: 2, 48012: 2}.get(code)
     if kind == "one_time_subscription" and code == -1:
         expected = 4
     assert repeats(lookup(code), kind) == expected
@@ -397,12 +394,28 @@ def test_a_hint_with_an_address_is_not_remembered() -> None:
     assert _hint.cache_info().currsize == 1
 
 
-def test_an_invalid_appid_is_that_of_whoever_named_it() -> None:
-    of_a_send = outcome(40013).hint
-    of_a_token = _refused_token(b'{"errcode": 40013}', "s").hint
-    assert "mini program that the message opens" in of_a_send.en
-    assert "小程序" in of_a_send.zh
-    assert "stored credentials" in of_a_token.en
+@pytest.mark.parametrize("code", [40013, 41002, 49001])
+def test_an_appid_is_that_of_whoever_named_it(code: int) -> None:
+    """A send names that of a mini program, a request for a token the account's own."""
+    of_a_send = outcome(code)
+    of_a_token = _refused_token(b'{"errcode": %d}' % code, "s")
+    assert "mini program that the message opens" in of_a_send.hint.en
+    assert "小程序" in of_a_send.hint.zh
+    assert "stored credentials" in of_a_token.hint.en
+    assert (of_a_send.holds, of_a_token.holds) == (None, Holds.ACCOUNT)
+
+
+def test_a_limit_of_the_token_endpoint_does_not_wait_for_the_reset() -> None:
+    """More than 20 forced refreshes a day are answered with 45009, while normal calls go on."""
+    found = _refused_token(b'{"errcode": 45009}', "s")
+    assert (found.holds, found.until_reset) == (Holds.ACCOUNT, False)
+    assert outcome(45009).until_reset
+
+
+def test_a_success_without_a_token_is_no_wrong_secret() -> None:
+    found = _refused_token(b'{"errcode": 0, "errmsg": "ok"}', "s")
+    assert (found.error_class, found.retryable, found.holds) == (ErrorClass.TRANSIENT, True, None)
+    assert (found.errcode, found.cause) == (None, "unreadable answer")
 
 
 @pytest.mark.parametrize(
@@ -410,6 +423,8 @@ def test_an_invalid_appid_is_that_of_whoever_named_it() -> None:
     [
         (41001, "WeChatApiBase"),
         (42007, "Have the user"),
+        (40234, "neither signs nor encrypts"),
+        (40243, "Unfreeze"),
         (45028, "mass-send quota"),
         (45040, "next month"),
         (45104, "Spread the calls"),
@@ -429,29 +444,73 @@ def test_advice_names_nothing_of_another_code(code: int) -> None:
     assert not re.search("template_id|permission sets|obtained from", advice(lookup(code)).en)
 
 
-NAMES = re.compile(
-    r"access_token|refresh_token|(?:api_)?component_\w+|authorizer_\w+|template_id|template/subscribe|form_id|prepay_id"
-    r"|cloud_?\w*|config\.json|permissions\.openapi|clear_quota|clientmsgid|errcode|errmsg|openid|OpenID"
-    r"|App(?:ID|Secret)|APIs?|ID|IP|IDC|URL|JSON|XML|HTTPS?(?: \d+)?|GET|POST|SDK|ICP|kidList|sceneDesc|start"
-    r"|limit"
-    r"|tid|ids|rid|cgi_path|token|appid|secret|page(?:path)?|data|first|remark|keyword_name_list|grant_type"
-    r"|msg_?id|url|uXXXX|WeChatApiBase|Retry-After|Content-Encoding|mp\.weixin\.qq\.com|api\.weixin\.qq\.com"
+NAMES = frozenset(
+    """
+    API AppID AppSecret Content-Encoding GET HTTP HTTPS ICP ID IDC IP JSON OpenID POST Retry-After SDK
+    URL XML WeChatApiBase api.weixin.qq.com config.json mp.weixin.qq.com permissions.openapi
+    template/subscribe uXXXX access_token api_component_token appid authorizer_refresh_token cgi_path
+    clear_quota clientmsgid data errmsg component_access_token component_appid component_appsecret
+    component_verify_ticket first form_id grant_type ids keyword_name_list kidList limit openid page
+    pagepath prepay_id refresh_token remark rid sceneDesc secret start template_id tid token
+    """.split()  # noqa: SIM905 - a list of 57 strings would be a page long
 )
-"""Names that have no Chinese."""
+"""Names that have no Chinese: fields, protocols, and the host names of WeChat."""
 
 
-def test_chinese_texts_are_chinese_throughout() -> None:
-    causes = [*_CAUSES, "HTTP 502", "SomethingElse"]
+def latin(text: str) -> set[str]:
+    """The words of a text that are neither Chinese nor one of the names."""
+    words = set(re.findall("[A-Za-z][A-Za-z0-9_./-]*", text)) - NAMES
+    return {part for word in words for part in word.split("/")} - NAMES
+
+
+def every_outcome() -> list[Outcome]:
+    """One of each code, of each cause and of the token endpoint."""
+    causes = [*_CAUSES, "HTTP 502", "MemoryError"]
     outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
     outcomes += [_no_answer(_NoAnswer(cause, may_have_arrived=True)) for cause in causes]
     outcomes += [
-        _no_answer(_NoAnswer(cause, may_have_arrived=False, passing=passing))
+        _no_answer(_NoAnswer(cause, may_have_arrived=False, passing=passing, limited=limited))
         for cause in causes
-        for passing in (True, False)
+        for passing, limited in ((True, False), (True, True), (False, False))
     ]
-    outcomes += [_refused_token(b"x", "s"), _refused_token(b'{"errcode": 40001}', "s")]
-    left = {word for each in outcomes for word in re.findall("[A-Za-z]{2,}", NAMES.sub("", each.hint.zh))}
-    assert left == set()
+    outcomes += [_refused_token(b"x", "s")]
+    outcomes += [_refused_token(b'{"errcode": %d}' % code, "s") for code in ERROR_CODES]
+    return outcomes
+
+
+def test_chinese_texts_are_chinese_throughout() -> None:
+    assert set().union(*(latin(each.hint.zh) for each in every_outcome())) == set()
+
+
+def test_an_english_word_in_a_chinese_text_is_found() -> None:
+    assert latin("未收到微信的应答（ReadTimeout），请检查 template/subscribe 和 a 字段") == {
+        "ReadTimeout",
+        "a",
+    }
+
+
+def test_names_without_chinese_are_all_in_use() -> None:
+    texts = " ".join(each.hint.zh for each in every_outcome())
+    assert not [name for name in NAMES if name not in texts]
+
+
+def test_a_hint_can_be_followed_by_another_sentence() -> None:
+    for each in every_outcome():
+        assert each.hint.en.endswith(".")
+        assert each.hint.zh.endswith("。")
+
+
+def test_what_has_no_errcode_has_a_cause() -> None:
+    for each in every_outcome():
+        assert (each.errcode is None) == (each.cause is not None)
+
+
+@pytest.mark.parametrize("cause", ["ReadTimeout", "MemoryError"])
+def test_a_cause_is_told_in_words(cause: str) -> None:
+    for may_have_arrived in (True, False):
+        found = _no_answer(_NoAnswer(cause, may_have_arrived=may_have_arrived))
+        assert cause not in found.hint.en + found.hint.zh
+        assert found.cause == cause
 
 
 def reasons() -> set[str]:
@@ -469,7 +528,7 @@ def reasons() -> set[str]:
     return found
 
 
-def test_every_cause_of_the_transport_has_a_chinese_name() -> None:
+def test_every_cause_of_the_transport_has_words() -> None:
     assert len(reasons()) > 10
     assert reasons() <= set(_CAUSES)
 

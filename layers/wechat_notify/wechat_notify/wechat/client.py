@@ -56,6 +56,7 @@ _RETRY_AFTER = {
     RetryHint.AFTER_1H: 3600.0,
     RetryHint.AFTER_24H: 86400.0,
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: 3.0,
+    RetryHint.AFTER_NEW_COMPONENT_TICKET: 600.0,
 }
 """Seconds before a repeat makes sense, where the documentation or the field reports say so."""
 _RETRY_AFTER_CODE = {45501: 60.0}
@@ -67,26 +68,28 @@ _THIS_ADDRESS = Bilingual("this IP address", "该 IP 地址")
 _NO_ADDRESS = re.compile(r"[^0-9A-Fa-f:.]")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _MAX_WORDS = 100
+_UNREADABLE = "unreadable answer"
 _CAUSES = {
-    "InvalidURL": "接口地址无效",
-    "NameResolutionError": "域名解析失败",
-    "ConnectTimeout": "连接超时",
-    "ConnectionRefused": "连接被拒绝",
-    "ConnectionError": "连接失败",
-    "CertificateError": "证书校验失败",
-    "HandshakeTimeout": "握手超时",
-    "HandshakeError": "握手失败",
-    "WriteTimeout": "发送超时",
-    "ReadTimeout": "读取超时",
-    "AnswerTimeout": "应答超时",
-    "ConnectionLost": "连接中断",
-    "ConnectionClosed": "连接被关闭",
-    "AnswerTruncated": "应答不完整",
-    "AnswerTooLarge": "应答过大",
-    "AnswerUnreadable": "应答无法解析",
-    "unreadable answer": "应答无法解析",
+    "InvalidURL": Bilingual("the address is not valid", "接口地址无效"),
+    "NameResolutionError": Bilingual("the host name could not be resolved", "域名解析失败"),
+    "ConnectTimeout": Bilingual("connecting took too long", "连接超时"),
+    "ConnectionRefused": Bilingual("the connection was refused", "连接被拒绝"),
+    "ConnectionError": Bilingual("no connection could be made", "连接失败"),
+    "CertificateError": Bilingual("the server's certificate was not accepted", "证书校验失败"),
+    "HandshakeTimeout": Bilingual("the TLS handshake took too long", "握手超时"),
+    "HandshakeError": Bilingual("the TLS handshake failed", "握手失败"),
+    "WriteTimeout": Bilingual("sending the request took too long", "发送超时"),
+    "ReadTimeout": Bilingual("no answer came in time", "读取超时"),
+    "AnswerTimeout": Bilingual("the answer took too long", "应答超时"),
+    "ConnectionLost": Bilingual("the connection was lost", "连接中断"),
+    "ConnectionClosed": Bilingual("the server closed the connection", "连接被关闭"),
+    "AnswerTruncated": Bilingual("the answer was cut off", "应答不完整"),
+    "AnswerTooLarge": Bilingual("the answer was too large", "应答过大"),
+    "AnswerUnreadable": Bilingual("the answer was not well formed", "应答格式错误"),
+    _UNREADABLE: Bilingual("the answer could not be read", "应答无法解析"),
 }
-"""What the causes are called in Chinese; an HTTP status stands for itself."""
+"""Causes in words for people; an HTTP status stands for itself."""
+_CAUSE_ELSE = Bilingual("the call failed", "调用失败")
 
 
 class _NoAnswer(NamedTuple):
@@ -123,7 +126,7 @@ class WeChatClient:
         try:
             answer = parse_answer(body, secrets)
         except UnreadableAnswerError:
-            return _no_answer(_NoAnswer("unreadable answer", may_have_arrived=True))
+            return _no_answer(_NoAnswer(_UNREADABLE, may_have_arrived=True))
         return _outcome(answer, message.kind)
 
     def fetch_token(self, app_id: str, app_secret: str, *, force: bool) -> Grant:
@@ -230,9 +233,9 @@ def _hint(errcode: int, kind: str = "") -> Bilingual:
     return Bilingual(f"{meaning}. {action.en}", f"{code.meaning.zh}。{action.zh}")
 
 
-def _cause(reason: str) -> str:
-    """A cause in Chinese."""
-    return reason if reason.startswith("HTTP ") else _CAUSES.get(reason, "网络错误")
+def _cause(reason: str) -> Bilingual:
+    """The words for a cause."""
+    return Bilingual(reason, reason) if reason.startswith("HTTP ") else _CAUSES.get(reason, _CAUSE_ELSE)
 
 
 def _no_answer(problem: _NoAnswer) -> Outcome:
@@ -243,8 +246,8 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
             Status.UNKNOWN,
             ErrorClass.UNKNOWN,
             Bilingual(
-                f"WeChat's answer was lost ({problem.reason}): the message may have been sent.",
-                f"未收到微信的应答（{cause}）：消息可能已发出。",
+                f"WeChat's answer was lost ({cause.en}): the message may have been sent.",
+                f"未收到微信的应答（{cause.zh}）：消息可能已发出。",
             ),
             cause=problem.reason,
         )
@@ -253,8 +256,8 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
             Status.FAILED,
             ErrorClass.CONFIG,
             Bilingual(
-                f"What stands at WeChat's address is not WeChat ({problem.reason}); check WeChatApiBase.",
-                f"微信接口地址的应答不是来自微信（{cause}），请检查 WeChatApiBase。",
+                f"WeChat is not reached under the configured address ({cause.en}); check WeChatApiBase.",
+                f"通过所配置的接口地址无法访问微信（{cause.zh}），请检查 WeChatApiBase。",
             ),
             unattempted=True,
             cause=problem.reason,
@@ -263,8 +266,8 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
         Status.FAILED,
         ErrorClass.RATE_LIMIT if problem.limited else ErrorClass.TRANSIENT,
         Bilingual(
-            f"WeChat took no message ({problem.reason}); nothing was sent. Try again after Retry-After.",
-            f"微信未接收消息（{cause}），消息未发出，请在 Retry-After 之后重试。",
+            f"WeChat took no message ({cause.en}); nothing was sent. Try again after Retry-After.",
+            f"微信未接收消息（{cause.zh}），消息未发出，请在 Retry-After 之后重试。",
         ),
         unattempted=True,
         cause=problem.reason,
@@ -275,12 +278,13 @@ def _no_answer(problem: _NoAnswer) -> Outcome:
 
 
 def _token_endpoint_down(reason: str) -> Outcome:
+    cause = _cause(reason)
     return Outcome(
         Status.FAILED,
         ErrorClass.TRANSIENT,
         Bilingual(
-            f"WeChat's token endpoint gave no answer ({reason}). Try again shortly.",
-            f"微信的 access_token 接口没有应答（{_cause(reason)}），请稍后重试。",
+            f"WeChat's token endpoint gave no answer ({cause.en}). Try again shortly.",
+            f"微信的 access_token 接口没有应答（{cause.zh}），请稍后重试。",
         ),
         cause=reason,
         retryable=True,
@@ -311,9 +315,11 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
     try:
         answer = parse_answer(body, (app_secret,))
     except UnreadableAnswerError:
-        return _token_endpoint_down("unreadable answer")
+        return _token_endpoint_down(_UNREADABLE)
     outcome = _outcome(answer)
-    if outcome.error_class in {ErrorClass.TOKEN, ErrorClass.SUCCESS}:
+    if outcome.error_class is ErrorClass.SUCCESS:  # it says "ok" and holds no token that can be used
+        return _token_endpoint_down(_UNREADABLE)
+    if outcome.error_class is ErrorClass.TOKEN:
         # On the token endpoint 40001 means a wrong AppSecret, which no refresh mends.
         outcome = outcome._replace(
             error_class=ErrorClass.CONFIG,
@@ -323,4 +329,6 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
             repeats=None,
             holds=Holds.ACCOUNT,
         )
-    return outcome._replace(status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT)
+    # The daily limit of stable_token is not that of a send, and forced refreshes have one of their own (20):
+    # the stored token may be good and the next normal call answered, so nothing waits for the reset.
+    return outcome._replace(status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT, until_reset=False)

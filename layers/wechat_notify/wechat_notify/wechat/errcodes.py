@@ -441,6 +441,10 @@ _APPROVAL = Bilingual(
     "Have the administrator approve the calls from this IP address, then send again.",
     "请联系管理员确认该 IP 地址的调用，然后重新发送。",
 )
+_API_SECURITY = Bilingual(
+    "Switch API security off in the account's back end: this service neither signs nor encrypts its calls.",
+    "请在账号后台关闭 API 安全，本服务的请求不带签名也不加密。",
+)
 # Codes that name something else than the others of their hint and class.
 _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
     -604101: Bilingual(
@@ -459,6 +463,16 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
     40164: Bilingual(
         "Add this IP address to the account's IP whitelist (mp.weixin.qq.com), then send again.",
         "请将该 IP 地址加入账号的 IP 白名单（mp.weixin.qq.com），然后重新发送。",
+    ),
+    40090: Bilingual(
+        "Check the IP whitelist in the account's back end, then send again.",
+        "请检查账号后台的 IP 白名单，然后重新发送。",
+    ),
+    40234: _API_SECURITY,
+    40235: _API_SECURITY,
+    40243: Bilingual(
+        "Unfreeze the AppSecret in the account's back end, then send again.",
+        "请在账号后台解冻 AppSecret，然后重新发送。",
     ),
     40246: Bilingual(
         "Name keywords of the template library in keyword_name_list.",
@@ -502,9 +516,20 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
         "Add this IP address to the third-party platform's IP whitelist, then send again.",
         "请将该 IP 地址加入第三方平台的 IP 白名单，然后重新发送。",
     ),
+    61016: Bilingual(
+        "Confirm the permission set on the third-party platform, then send again.",
+        "请在第三方平台确认该权限集，然后重新发送。",
+    ),
+    61028: Bilingual(
+        "Publish the third-party platform, then send again.", "请先发布第三方平台，然后重新发送。"
+    ),
     76003: Bilingual("Ask with the token of the account of the rid.", "请使用该 rid 所属账号的 token 查询。"),
     85107: Bilingual(
         "Add the API's path to the whitelist of the environment.", "请将该接口路径加入该环境的白名单。"
+    ),
+    85112: Bilingual(
+        "Read errmsg, and check the open-interface service of the environment.",
+        "请查看 errmsg，并检查该环境的开放接口服务。",
     ),
     89501: _APPROVAL,
     89502: _APPROVAL,
@@ -539,7 +564,7 @@ def lookup(errcode: int) -> ErrorCode:
 
 # A send names no AppID but that of the mini program which the message opens: one message's mistake.
 # https://github.com/node-webot/co-wechat-api/issues/66
-_INVALID_APPID = 40013
+_ABOUT_APPID = frozenset({40013, 41002, 49001})
 
 
 def advice(code: ErrorCode, kind: str = "") -> Bilingual:
@@ -547,7 +572,7 @@ def advice(code: ErrorCode, kind: str = "") -> Bilingual:
 
     ``kind`` is that of the message, empty where a token was asked for.
     """
-    if code.code == _INVALID_APPID and kind:
+    if code.code in _ABOUT_APPID and kind:
         return _MINI_PROGRAM_OF_THE_MESSAGE
     refined = _ADVICE_BY_CLASS.get((code.retry_hint, code.error_class), _ADVICE[code.retry_hint])
     return _ADVICE_BY_CODE.get(code.code, refined)
@@ -591,6 +616,8 @@ _HOLDS: Mapping[int, Holds | None] = {
     **dict.fromkeys((41001, 42006, 45501, 50004, 50007, 61003), Holds.ACCOUNT),
     # One form_id, the management of templates, a query about a rid: no other message meets that.
     **dict.fromkeys((41031, 43106, 76003, 76022, 200011), None),
+    # No text of WeChat's says what it means, so it counts as an unknown code does.
+    85112: None,
 }
 _HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
     RetryHint.NEXT_MINUTE: Holds.KIND,
@@ -603,7 +630,7 @@ def holds(code: ErrorCode, kind: str = "") -> Holds | None:
 
     ``kind`` is that of the message, empty where a token was asked for.
     """
-    if code.code == _INVALID_APPID and kind:
+    if code.code in _ABOUT_APPID and kind:
         return None
     by_class = _HOLDS_BY_HINT.get(code.retry_hint) or _HOLDS_BY_CLASS.get(code.error_class)
     return _HOLDS.get(code.code, by_class)
@@ -612,6 +639,7 @@ def holds(code: ErrorCode, kind: str = "") -> Holds | None:
 _REPEATS: Mapping[RetryHint, int] = {
     RetryHint.NEVER_BUT_TWICE: 2,
     RetryHint.AFTER_TOKEN_REFRESH_ONCE: 2,
+    RetryHint.AFTER_COMPONENT_TOKEN_REFRESH: 2,
 }
 _SYSTEM_BUSY = -1
 _REPEATS_OF_A_PERMANENT_BUSY = 4
