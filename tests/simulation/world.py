@@ -702,7 +702,9 @@ class World:
         status = item["status"]["S"]
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
-        if was in _FINAL or (was == "failed" and reason != "try_again"):
+        # What was refused before any attempt does not own its id.
+        tried = there is not None and there.get("attempts", {}).get("N", "0") != "0"
+        if was in _FINAL or (was == "failed" and reason != "try_again" and tried):
             self.illegal.append(f"{key} {was} -> {status}")
         running = self.burying or getattr(getcurrent(), "process", None)
         if isinstance(running, Invocation):
