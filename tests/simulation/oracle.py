@@ -256,7 +256,9 @@ class Oracle:
 
     def _none_accepted(self, ask: Ask, why: str) -> None:
         # SQS may have its message though nobody heard of it: who named no id cannot ask what came of it.
-        on_the_queue = any(re.search(rf"\b{ask.marker}\b", text) for text in self._world.doubled)
+        on_the_queue = 500 in ask.statuses or any(
+            re.search(rf"\b{ask.marker}\b", text) for text in self._world.doubled
+        )
         if self._accepted[ask.marker] and not on_the_queue:
             self._break("nothing is sent without an entry", f"{ask} {why}")
 
@@ -457,10 +459,8 @@ class Oracle:
         # meanwhile each process that asks makes the refresher look whether WeChat has another token.
         in_vain = app.forced_in_vain + world.token_refresh.kills
         allowed = 2 * (epochs + lives) + app.refused_by_fault + 20 * in_vain
-        if app.account == SECRET_ACCOUNT:  # who finds no token asks, until the circuit is open
+        if app.account in {SECRET_ACCOUNT, FORCED}:  # who finds no token asks, and each probe of its hold
             allowed += 30
-        if app.account == FORCED:  # while none is left for the day, each probe of its hold asks
-            allowed += 10
         self._report.counts.setdefault("token calls that senders caused, and allowed", {})[app.account] = (
             f"{app.asked_calls} of {allowed}"
         )

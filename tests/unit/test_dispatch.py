@@ -177,9 +177,10 @@ CLASSES: dict[str, tuple[str, str | None]] = {
 """A second witness, apart from the code: what each class means. Codes that differ from their class follow."""
 CODES: dict[int, tuple[str, str | None]] = {
     **dict.fromkeys((40001, 40014, 42001, 48012, 45011), (WAITS_ITSELF, KIND)),
-    40013: (FAILS, None),  # on a send it is the AppID of the mini program that this message opens
+    # On a send it is the AppID of the mini program that this message opens.
+    **dict.fromkeys((40013, 41002, 49001), (FAILS, None)),
     **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), (FAILS, KIND)),
-    **dict.fromkeys((41031, 43106, 76003, 76022, 200011), (FAILS, None)),
+    **dict.fromkeys((41031, 43106, 76003, 76022, 85112, 200011), (FAILS, None)),
     40037: (WAITS_ITSELF, None),
     **dict.fromkeys((40091, 40094, 42006, 61005, 61006), (WAITS_ITSELF, ACCOUNT)),
     **dict.fromkeys((43107, 43116, 48011, 200013), (FAILS, TEMPLATE)),

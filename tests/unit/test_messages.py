@@ -644,7 +644,7 @@ def test_another_choice_is_refused(name: str, field: str, choices: list[str], va
     assert all(choice in violation.text.en and choice in violation.text.zh for choice in choices)
 
 
-@pytest.mark.parametrize("value", ["x", 1, True, [], "{}"])
+@pytest.mark.parametrize("value", ["x", 1, True, [{}], "{}"])
 @pytest.mark.parametrize(
     ("name", "path"),
     [

@@ -539,14 +539,17 @@ def _present(
 ) -> dict[str, Any]:
     """The body without the optional fields that are given empty.
 
-    WeChat takes them for absent, and many SDKs send them so: ``""``, ``{}``, which PHP writes as ``[]``, and
-    an object whose fields are empty (``{"appid": "", "pagepath": ""}``).
+    WeChat takes them for absent, and many SDKs send them so: ``""``, and where an object is wanted ``{}``,
+    which PHP writes as ``[]``, or one whose fields are empty (``{"appid": "", "pagepath": ""}``).
     """
     optional, nested = _shape(model)
     result = body
     for name, value in body.items():
         inner = nested.get(name) if type(value) is dict else None
-        blank = value in _EMPTY if inner is None else all(each in _BLANK for each in value.values())
+        if inner:
+            blank = all(each in _BLANK for each in value.values())
+        else:
+            blank = value == "" or (value == [] and name in nested)
         if blank and name in optional:
             warnings.append(Violation(f"{path}{name}", "empty", _GIVEN_EMPTY))
             result = {key: value for key, value in result.items() if key != name}
@@ -556,7 +559,6 @@ def _present(
     return result
 
 
-_EMPTY: tuple[object, ...] = ("", [], {})
 _BLANK: tuple[object, ...] = ("", None)
 
 
