@@ -56,8 +56,9 @@ _NUMBER_EXPONENT_MOST = 40
 _VIOLATIONS_MOST = 100
 _PATH_MOST = 120
 _SIMILAR, _SIMILAR_SHORT, _SHORT = 0.75, 0.8, 5
-"""Least similarity (difflib's) of a misspelt name to the known one, and of a name of five letters at most. It is
-shown, and must not be personal: one letter makes ``wang`` of ``lang``."""
+"""Least similarity (difflib's) of a misspelt name to the known one, and of one of five letters at most.
+
+It is shown, and must not be personal: one letter makes ``wang`` of ``lang``."""
 
 
 def _problem(finding: Finding) -> PydanticCustomError:
