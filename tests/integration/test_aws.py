@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -448,6 +449,15 @@ def test_an_entry_outlives_its_last_change_and_its_expiry(
     assert 0 <= ttl - RETENTION - max(SENT.updated_at, expires_at or 0.0) < 1
 
 
+def test_an_entry_whose_message_never_expires_vanishes_all_the_same(
+    aws: Aws, ledger_table: LedgerTable
+) -> None:
+    """SQS keeps no message for longer than 14 days: after that nobody comes who could send it."""
+    ledger_table.put(SENT._replace(expires_at=datetime(9999, 1, 1, tzinfo=UTC).timestamp()))
+    ttl = int(item(aws, f"message#shop#{SENT.id}")["ttl"]["N"])
+    assert 0 <= ttl - RETENTION - SENT.updated_at - 14 * 86400 < 1
+
+
 def test_circuits_outlive_their_holds_and_vanish_when_there_are_none(
     aws: Aws, caller: Caller, ledger_table: LedgerTable
 ) -> None:
@@ -507,6 +517,8 @@ ENTRIES = st.builds(
     expires_at=optional(TIMES),
     lease_until=optional(TIMES),
     lost_at=optional(TIMES),
+    answers_lost=NUMBERS,
+    resumed_at=optional(TIMES),
     reason=optional(TEXT),
     outcome=optional(OUTCOMES),
     timeline=st.lists(CHANGES, max_size=4).map(tuple),
@@ -517,7 +529,17 @@ CIRCUITS = st.builds(
     version=NUMBERS,
     writer=TEXT,
     circuits=st.lists(
-        st.builds(Circuit, TEXT, CLASSES, optional(NUMBERS), TIMES, TIMES, NUMBERS), max_size=4
+        st.builds(
+            Circuit,
+            TEXT,
+            CLASSES,
+            optional(NUMBERS),
+            TIMES,
+            TIMES,
+            NUMBERS,
+            optional(st.builds(Bilingual, TEXT, TEXT)),
+        ),
+        max_size=4,
     ).map(tuple),
 )
 

@@ -549,7 +549,13 @@ class TestLedgerStore:
 
     def test_circuits_are_stored_read_and_closed(self, ledger: LedgerAt) -> None:
         limited = Circuit(
-            "template:T-1_深", ErrorClass.RATE_LIMIT, None, fakes.START + 0.001, fakes.START + 60.5, 4
+            "template:T-1_深",
+            ErrorClass.RATE_LIMIT,
+            None,
+            fakes.START + 0.001,
+            fakes.START + 60.5,
+            4,
+            Bilingual("Add 203.0.113.7 to the whitelist.", "请将 203.0.113.7 加入白名单。"),
         )
         for version, circuits in enumerate(((CIRCUIT, limited), (limited,), ()), 1):
             wanted = AccountCircuits(ledger.account, version, "writer", circuits)

@@ -23,7 +23,7 @@ from tests.fakes import (
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.dispatch import Dispatched, Turn
 from wechat_notify.core.ledger import Entry
-from wechat_notify.core.outcomes import Bilingual, Notice, Outcome, Status, Violation
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status, Violation
 from wechat_notify.core.tokens import AccessToken, Refreshed
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
@@ -117,6 +117,37 @@ def test_the_line_of_a_message_that_was_refused(service: Service) -> None:
     assert line["level"] == "WARNING"
     assert (line["errcode"], line["class"], line["field"]) == (47003, "request", "thing1")
     assert line["rid"] == "66695e1c-5d4a8e9f-0b2c3d4e"
+
+
+def test_the_line_of_a_message_without_an_answer_says_why_and_counts_as_the_ledger(service: Service) -> None:
+    outcome = Outcome(
+        Status.FAILED,
+        ErrorClass.TRANSIENT,
+        Bilingual("no connection", "没有连接"),
+        retryable=True,
+        cause="ConnectTimeout",
+        unattempted=True,
+    )
+    waiting = entry(Status.FAILED, attempts=3)
+    turn(
+        service,
+        Dispatched(
+            Turn.ATTEMPTED, outcome.status, waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome
+        ),
+    )
+    (line,) = service.lines("message attempted")
+    assert (line["attempts"], line["cause"]) == (3, "ConnectTimeout")
+
+
+def test_the_line_of_a_message_without_a_token_speaks_of_no_attempt(service: Service) -> None:
+    outcome = answer(40125)
+    turn(
+        service,
+        Dispatched(Turn.NO_TOKEN, Status.FAILED, delivery=Delivery(outcome, 0, 0.0), outcome=outcome),
+    )
+    assert service.lines("message attempted") == []
+    (line,) = service.lines("message not attempted")
+    assert (line["turn"], line["errcode"]) == ("no_token", 40125)
 
 
 def test_a_message_that_was_sent_is_counted(service: Service, capsys: Capture) -> None:
