@@ -220,7 +220,7 @@ class Oracle:
             at
             for at in given_up.invocation.sandbox.invoked
             if given_up.at < at < given_up.at + 60
-            and not any(since - 10 < at < until + 2 for since, until, _ in outages)
+            and not any(since - 2 < at < until + 2 for since, until, _ in outages)
         ]
         takes_batches = SEND_QUEUE_FUNCTION in given_up.invocation.name
         return takes_batches and len(again) > 1 and not given_up.invocation.dead

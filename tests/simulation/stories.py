@@ -160,9 +160,10 @@ class Stories:
         """The claim is stored, and nobody hears of it."""
         self._outage(5.0, DEAF)
         yield 0.1
-        self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
+        for _ in range(3):
+            self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
         for _ in range(10):
-            yield 9.0
+            yield 5.0
             self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
 
     def kind_refused(self) -> Story:
@@ -185,9 +186,10 @@ class Stories:
             self._queue(waiting[-1])
         self._workload.held.append((refused, waiting))
         yield 270.0
-        for _ in range(70):
+        for _ in range(75):
             yield self._chance.uniform(40, 50)
-            yield self._post(done)
+            # Its clock is fast, so that a probe is due to it before anybody else.
+            yield self._post(done, skew=55.0)
 
     def quota_used_up(self) -> Story:
         """Enough of a kind to use up its quota in the smallest world."""

@@ -287,7 +287,8 @@ class Function:
         self._handler = handler
         self._seconds = seconds
         self._most = most
-        self._free: list[Sandbox] = []
+        self._free: dict[float | None, list[Sandbox]] = defaultdict(list)
+        """Those that are frozen; by how fast their clocks are, where that was asked for."""
         self._sandboxes = itertools.count(1)
         self.points_most = 40
         """The points among which one is chosen to be killed at."""
@@ -308,15 +309,15 @@ class Function:
     ) -> Invocation | None:
         """Begin an invocation; None where too many run already.
 
-        ``skew`` is for a process of its own that is so many seconds fast, and is not used again.
+        ``skew`` is for a process whose clock is so many seconds fast.
         """
         if not self.room:
             return None
         world = self._world
         self.running += 1
         self.invocations += 1
-        if self._free and skew is None:
-            sandbox = self._free.pop()
+        if self._free[skew]:
+            sandbox = self._free[skew].pop()
         else:
             name = f"{self.name}-{next(self._sandboxes)}"
             spread = world.mix.clock_skew
@@ -345,8 +346,7 @@ class Function:
                 invocation.die()  # on its way out: nobody gets the answer
             invocation.ended = True
             sandbox.froze_at = world.scheduler.now
-            if skew is None:
-                self._free.append(sandbox)
+            self._free[skew].append(sandbox)
             world.scheduler.at(world.scheduler.now, lambda: invocation.on_end(invocation, answer))
 
         world.scheduler.at(invocation.deadline, lambda: self._time_out(invocation))
@@ -702,6 +702,8 @@ class World:
             was, version = there["status"]["S"], int(there["version"]["N"])
             reason = there["reason"]["S"] if "reason" in there else None
         status = item["status"]["S"]
+        if int(item.get("attempts", {}).get("N", "0")) < 0:
+            self.illegal.append(f"{key} has {item['attempts']['N']} attempts")
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
         refused = there is not None and there["attempts"]["N"] == "0" and reason != "retries_exhausted"
