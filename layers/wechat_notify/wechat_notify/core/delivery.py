@@ -15,7 +15,7 @@ REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 _ATTEMPTS_MOST = 3
 """With the token at hand, with the one in the store, with a new one."""
 # What follows is added up by a test from the limits of the clients themselves.
-_PATIENCE = 6.0
+_PATIENCE = 8.0
 """Seconds for which another thread and a busy refresher are waited for, where there is the time."""
 _LAST_QUESTION = 15.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
