@@ -58,7 +58,7 @@ ifneq ($(RUNTIME_PYTHON),)
 		"$(RUNTIME_PYTHON)" -m venv --clear .venv-runtime && \
 		.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
 		touch .venv-runtime/.done; }
-	@.venv-runtime/bin/python -m pytest -q tests/unit tests/integration
+	@.venv-runtime/bin/python -m pytest -q -n auto tests/unit tests/integration
 else
 	@echo "Python 3.13 is not installed: its test run is left out"
 endif
