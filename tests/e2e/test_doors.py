@@ -98,7 +98,9 @@ def test_answers_at_once_where_asked_to(service: Service, message: Message) -> N
     path = answer.headers["Location"]
     assert path == f"/v1/accounts/demo/messages/{answer.json()['id']}"
     looked_up = service.becomes(answer.json()["id"], "sent")
-    assert [change["status"] for change in looked_up["timeline"]] == ["queued", "sending", "sent"]
+    # It is put on the queue first: whoever sends it may be faster than the note that it waits.
+    timeline = [change["status"] for change in looked_up["timeline"]]
+    assert timeline in (["queued", "sending", "sent"], ["sending", "sent"])
 
 
 def test_invalid_message(service: Service, touser: str) -> None:
