@@ -111,7 +111,8 @@ def message(entry: Entry) -> Response:
         attempts=entry.attempts,
         created_at=iso_time(entry.created_at),
         updated_at=iso_time(entry.updated_at),
-        expires_at=iso_time(entry.expires_at) if entry.expires_at is not None else None,
+        expires_at=_time(entry.expires_at),
+        next_attempt_at=_time(entry.next_attempt_at),
         timeline=[
             _given(
                 status=change.status.value,
@@ -142,6 +143,10 @@ def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
 def _given_up(entry: Entry) -> bool:
     """Whether the message failed for good: under its id nothing is tried any more."""
     return entry.status is Status.FAILED and not entry.in_vain
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else iso_time(at)
 
 
 def _given(**fields: Any) -> dict[str, Any]:

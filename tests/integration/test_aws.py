@@ -281,7 +281,7 @@ def test_a_received_message_can_be_handed_out_again(aws: Aws, caller: Caller, qu
     queue.send("body")
     (received,) = receive(aws, queue_url)
     assert receive(aws, queue_url) == []
-    queue.hand_out_again(received["ReceiptHandle"], 0.4)
+    queue.hand_out_again(received["ReceiptHandle"], 0.0)
     assert [again["Body"] for again in receive(aws, queue_url)] == ["body"]
     queue.hand_out_again(received["ReceiptHandle"], 11.5 * 3600)
 
@@ -518,6 +518,7 @@ ENTRIES = st.builds(
     lease_until=optional(TIMES),
     lost_at=optional(TIMES),
     answers_lost=NUMBERS,
+    next_attempt_at=optional(TIMES),
     resumed_at=optional(TIMES),
     reason=optional(TEXT),
     outcome=optional(OUTCOMES),

@@ -451,6 +451,7 @@ FULL: dict[str, Any] = {
     "lease_until": fakes.START + 0.001,
     "lost_at": fakes.START + 2.999,
     "answers_lost": 2,
+    "next_attempt_at": fakes.START + 12.25,
     "resumed_at": fakes.START + 0.5,
     "reason": "answer_not_recorded",
     "outcome": Outcome(

@@ -46,6 +46,7 @@ DRAIN = 7200.0
 """Seconds from then, or from the new day's quota, until everything must have come to its end."""
 _TERMINAL = frozenset({"sent", "failed", "expired", "cancelled", "unknown"})
 _LEAST_WAIT = {-1: 2.0, 43108: 1.0, 43117: 60.0}
+_LEAST_WAIT_LOST = 10.0
 _IN_VAIN_LEAST = {-1: 20, 40037: 3, 43108: 3, 43117: 3, 40001: 3}
 """Answers of one errcode before a message may be given up for it, without lost ones in between."""
 _REJECTED = frozenset({40001, 40014, 42001, 48012})
@@ -271,12 +272,14 @@ class Oracle:
             attempts = self._attempts[ask.marker]
             if len(attempts) > 25:
                 self._break("a message is tried twenty times at most", f"{ask} {len(attempts)}")
-            # Another copy of it may come at any time.
-            if ask.doors > 1 or ask.other_body or ask.by_http or ask.marker in copied:
+            if ask.doors > 1 or ask.other_body or ask.by_http:  # a caller may come at any time
                 continue
             for first, second in pairwise(attempts):
-                least = _LEAST_WAIT.get(first.errcode or 0, 0.0)
-                if second.at - first.at < least - 0.55:
+                least = _LEAST_WAIT_LOST if first.errcode is None else _LEAST_WAIT.get(first.errcode, 0.0)
+                waited = [second.by_its_clock - first.by_its_clock]
+                if ask.marker not in copied:  # another copy may come to one whose clock is ahead
+                    waited.append(second.at - first.at)
+                if min(waited) < least - 0.55:
                     self._break("a repeat waits", f"{ask} {first} {second}")
 
     def _judge_circuits(self) -> None:

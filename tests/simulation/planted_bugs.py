@@ -540,6 +540,15 @@ def _twenty_copies() -> Sequence[Patch]:
     return [(ledger, "MAX_REPEATS_AFTER_LOSS", 20)]
 
 
+def _pause_of_the_copy() -> Sequence[Patch]:
+    before = Ledger.finish
+
+    def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
+        return before(self, entry, status, **{**fields, "next_attempt_at": None})
+
+    return [(Ledger, "finish", finish)]
+
+
 def _counted_out() -> Sequence[Patch]:
     def told(outcome: Any, *_: Any) -> Any:
         return outcome._replace(retryable=True)
@@ -692,6 +701,12 @@ BUGS = (
         "at least once is up to twenty times",
         "four copies at most",
         _twenty_copies,
+    ),
+    Bug(
+        "pause_of_the_copy",
+        "a second copy on the queue knows nothing of the first one's pause",
+        "a repeat waits",
+        _pause_of_the_copy,
     ),
     Bug(
         "counted_out",

@@ -265,6 +265,7 @@ def test_what_is_worth_repeating_goes_back_with_a_pause(service: Service, errcod
     assert (item.disposition, status(item)) == (RETURNED, Status.QUEUED)
     assert service.queue.handed_out_again == {"receipt-1": answer(errcode).retry_after or 0.0}
     assert service.queue.bodies == []
+    service.clock.advance(60)
     assert lone(service, receive_count=2).disposition is FINISHED
 
 
@@ -399,6 +400,7 @@ def test_a_lost_answer_that_wechat_deduplicates_comes_again_under_the_same_id(
     message = body("template", **given)
     assert lone(service, message=message).disposition is RETURNED
     assert service.queue.handed_out_again == {"receipt-1": 10.0}
+    service.clock.advance(10)
     item = lone(service, message=message, receive_count=2)
     assert (item.disposition, status(item)) == (FINISHED, Status.SENT)
     sent = [message.model_dump()["client_msg_id"] for message, _ in service.wechat.attempts]
@@ -791,6 +793,7 @@ def test_what_follows_waits_for_an_answer_of_now_and_not_for_an_earlier_one(serv
         meanwhile.append(handle(service, *pages))
 
     service.wechat.while_in_flight = come_again
+    service.clock.advance(60)
     handle(service, pages[0])
     ((one, two),) = [list(handled.values()) for handled in meanwhile]
     assert one.dispatched is not None

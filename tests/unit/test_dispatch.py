@@ -350,14 +350,17 @@ def test_a_hasty_caller_uses_no_message_up(http: Door, queue: Door) -> None:
 def test_answers_to_what_was_not_judged_before_count_from_one(queue: Door) -> None:
     for _ in range(30):
         queue.service.wechat.plan.append(unreachable())
-        queue()
+        queue.service.clock.advance(queue().again_in or 0.0)
     queue.service.wechat.plan.append(answer(-1))
     assert (queue().status, queue.entry().attempts) == (Status.QUEUED, 1)
 
 
 def test_other_errors_in_between_do_not_count_for_an_error_that_is_worth_two_repeats(queue: Door) -> None:
     queue.service.wechat.plan.extend(map(answer, (40037, -1, 40037, -1, 40037)))
-    statuses = [queue().status for _ in range(5)]
+    statuses = []
+    for _ in range(5):
+        statuses.append(queue().status)
+        queue.service.clock.advance(300)
     assert statuses == [Status.QUEUED] * 4 + [Status.FAILED]
 
 
@@ -767,6 +770,7 @@ def test_a_lost_answer_is_repeated_by_the_queue_where_that_does_no_harm(
     assert first.outcome is not None
     assert "again" in first.outcome.hint.en
     assert "second message" not in first.outcome.hint.en
+    queue.service.clock.advance(10)
     second = queue(given, receive_count=2)
     assert (second.turn, second.status, queue.entry().lost_at) == (Turn.ATTEMPTED, Status.SENT, None)
     sent = [message.wire() for message, _ in queue.service.wechat.attempts]
@@ -779,6 +783,7 @@ def test_over_http_a_lost_answer_is_its_callers_to_repeat_under_the_same_id(
 ) -> None:
     http.service.wechat.plan.append(lost())
     assert http(given).status is Status.UNKNOWN
+    http.service.clock.advance(10 if given is AT_LEAST_ONCE else 0)
     again = http(given)
     assert (again.turn, again.status) == (Turn.ATTEMPTED, Status.SENT)
 
@@ -823,6 +828,7 @@ def test_what_a_later_attempt_came_to_does_not_speak_for_a_message_in_doubt(
 ) -> None:
     http.service.wechat.plan.extend([lost(), second])
     http(AT_LEAST_ONCE)
+    http.service.clock.advance(10)
     dispatched = http(AT_LEAST_ONCE)
     (notice,) = [notice for notice in dispatched.notices if notice.detail_type == "message.unknown"]
     assert notice.detail.get("class") == (None if second.errcode is not None else "unknown")
@@ -834,6 +840,7 @@ def test_what_a_later_attempt_came_to_does_not_speak_for_a_message_in_doubt(
 def test_in_doubt_over_http_every_other_end_is_unknown(http: Door, second: Outcome) -> None:
     http.service.wechat.plan.extend([lost(), second])
     http(AT_LEAST_ONCE)
+    http.service.clock.advance(10)
     dispatched = http(AT_LEAST_ONCE)
     assert (dispatched.turn, dispatched.status) == (Turn.ATTEMPTED, Status.UNKNOWN)
     assert http.entry().lost_at == START
@@ -855,15 +862,17 @@ def test_the_time_for_which_wechat_knows_a_copy_counts_from_the_first_lost_one(q
     queue.service.wechat.plan.extend([lost()] * 10)
     statuses = []
     for _ in range(6):
-        statuses.append(queue(body("template")).status)
-        queue.service.clock.advance(100)
-    assert statuses == [Status.QUEUED] * 5 + [Status.UNKNOWN]
+        dispatched = queue(body("template"))
+        statuses.append(dispatched.status)
+        queue.service.clock.advance((dispatched.again_in or 0.0) + 10)
+    assert statuses == [Status.QUEUED] * 5 + [Status.UNKNOWN]  # at 0, 20, 60, 160 and 440 s, and at 750
     assert len(queue.service.wechat.attempts) == 5
 
 
 def test_a_template_in_doubt_that_a_quota_holds_is_unknown_after_it(queue: Door) -> None:
     queue.service.wechat.plan.extend([lost(), answer(45009)])
     queue(body("template"))
+    queue.service.clock.advance(10)
     assert queue(body("template")).held_for is not None
     queue.service.clock.advance(DAY)
     dispatched = queue(body("template"), held_since=START)
@@ -874,7 +883,10 @@ def test_a_template_in_doubt_that_a_quota_holds_is_unknown_after_it(queue: Door)
 def test_at_least_once_is_four_copies_at_most(queue: Door) -> None:
     """WeChat may accept and answer late: the pauses grow."""
     queue.service.wechat.plan.extend([lost()] * 30)
-    turns = [queue(AT_LEAST_ONCE, receive_count=count) for count in range(1, 6)]
+    turns = []
+    for count in range(1, 6):
+        turns.append(queue(AT_LEAST_ONCE, receive_count=count))
+        queue.service.clock.advance(turns[-1].again_in or 0.0)
     assert [turn.status for turn in turns] == [Status.QUEUED] * 3 + [Status.UNKNOWN] * 2
     assert [turn.again_in for turn in turns] == [10.0, 30.0, 90.0, None, None]
     assert len(queue.service.wechat.attempts) == 4
@@ -883,7 +895,10 @@ def test_at_least_once_is_four_copies_at_most(queue: Door) -> None:
 
 def test_at_least_once_over_http_is_four_copies_at_most(http: Door) -> None:
     http.service.wechat.plan.extend([lost()] * 30)
-    turns = [http(AT_LEAST_ONCE) for _ in range(6)]
+    turns = []
+    for _ in range(6):
+        turns.append(http(AT_LEAST_ONCE))
+        http.service.clock.advance(turns[-1].again_in or 0.0)
     assert [(turn.repeatable, turn.again_in) for turn in turns[:4]] == [
         (True, 10.0),
         (True, 30.0),
@@ -893,9 +908,52 @@ def test_at_least_once_over_http_is_four_copies_at_most(http: Door) -> None:
     assert len(http.service.wechat.attempts) == 4
 
 
+def test_a_copy_on_the_queue_keeps_the_first_ones_pause(queue: Door) -> None:
+    """SQS hands a message out twice at times, and accepting one may put a second copy there."""
+    queue.service.wechat.plan.extend([lost()] * 4)
+    for attempts, pause in ((1, 10.0), (2, 30.0), (3, 90.0)):
+        assert queue(AT_LEAST_ONCE).again_in == pause
+        queue.service.clock.advance(pause - 1.5)
+        second = queue(AT_LEAST_ONCE)
+        assert (second.turn, second.status, second.changed) == (Turn.STANDING, Status.QUEUED, False)
+        assert (second.again_in, len(queue.service.wechat.attempts)) == (1.5, attempts)
+        queue.service.clock.advance(1.5)
+
+
+@pytest.mark.parametrize("errcode", [-1, 43108, 43117])
+def test_a_pause_is_the_messages_and_not_its_copys(queue: Door, errcode: int) -> None:
+    queue.service.wechat.plan.append(answer(errcode))
+    pause = queue().again_in
+    second = queue()
+    assert (second.turn, second.again_in) == (Turn.STANDING, pause)
+    assert len(queue.service.wechat.attempts) == 1
+    queue.service.clock.advance(pause or 0.0)
+    assert queue().status is Status.SENT
+
+
+def test_a_hold_in_between_does_not_shorten_a_pause(queue: Door) -> None:
+    queue.service.wechat.plan.extend([lost(), answer(45011)])
+    assert queue(AT_LEAST_ONCE).again_in == 10.0
+    queue(message_id="another")
+    assert queue(AT_LEAST_ONCE).turn is Turn.HELD
+    assert queue.entry().next_attempt_at == START + 10
+
+
+def test_a_message_in_doubt_that_is_left_to_the_queue_waits_there(http: Door, queue: Door) -> None:
+    http.service.wechat.plan.append(lost())
+    assert http(AT_LEAST_ONCE).again_in == 10.0
+    assert Door("async", http.service)(AT_LEAST_ONCE).status is Status.QUEUED
+    assert queue(AT_LEAST_ONCE).again_in == 10.0
+    queue.service.clock.advance(10)
+    assert queue(AT_LEAST_ONCE).status is Status.SENT
+
+
 def test_refusals_between_lost_answers_are_no_copies(queue: Door) -> None:
     queue.service.wechat.plan.extend([lost(), *[answer(-1)] * 10, lost(), lost()])
-    statuses = {queue(AT_LEAST_ONCE, receive_count=count).status for count in range(1, 14)}
+    statuses = set()
+    for count in range(1, 14):
+        statuses.add(queue(AT_LEAST_ONCE, receive_count=count).status)
+        queue.service.clock.advance(300)
     assert (statuses, queue.entry().answers_lost) == ({Status.QUEUED}, 3)
     assert queue(AT_LEAST_ONCE).status is Status.SENT
 
@@ -1134,8 +1192,58 @@ def test_where_there_is_no_token_nothing_is_claimed(door: Door) -> None:
         assert (dispatched.status, dispatched.again_in) == (Status.QUEUED, 2.0)
         assert (door.entry().status, door.entry().attempts) == (Status.QUEUED, 0)
     else:
-        assert (dispatched.status, service.ledger_store.entries) == (Status.FAILED, {})
+        assert (dispatched.status, door.entry().attempts, door.entry().reason) == (
+            Status.FAILED,
+            0,
+            TRY_AGAIN,
+        )
     assert service.wechat.attempts == []
+
+
+@pytest.mark.parametrize("trouble", ["no token", "no time"])
+def test_who_gets_no_token_is_told_to_wait_longer_each_time(http: Door, trouble: str) -> None:
+    """As who is told so by WeChat; and nothing is used up."""
+    waits: list[float] = []
+    seconds_left = in_trouble(http.service, trouble)
+    while sum(waits) < 1800:
+        dispatched = http(seconds_left=seconds_left)
+        assert dispatched.outcome is not None
+        assert (dispatched.status, dispatched.outcome.retryable) == (Status.FAILED, True)
+        assert names(dispatched) == []
+        waits.append(dispatched.outcome.retry_after or 0.0)
+        http.service.clock.advance(waits[-1])
+    assert waits[:4] == [2.0, 4.0, 8.0, 16.0]
+    assert max(waits) == waits[-1] == 300.0
+    assert (http.entry().attempts, http.entry().owns_id) == (0, False)
+    http.service.refresher.down = None
+    assert http().status is Status.SENT
+
+
+def test_who_gets_no_token_is_told_so_though_the_ledger_is_silent(http: Door) -> None:
+    in_trouble(http.service, "no token")
+    http.service.ledger_store.failing = {"put": "ServiceUnavailable"}
+    dispatched = http()
+    assert dispatched.outcome is not None
+    assert (dispatched.turn, dispatched.outcome.retry_after) == (Turn.NO_TOKEN, 2.0)
+
+
+def test_a_caller_without_a_token_ends_nothing_that_waits(http: Door, queue: Door) -> None:
+    queue.service.wechat.plan.append(answer(-1))
+    assert queue().status is Status.QUEUED
+    in_trouble(http.service, "no token")
+    assert http().status is Status.QUEUED
+    assert http.entry().status is Status.QUEUED
+
+
+def test_a_corrected_message_takes_the_id_of_one_that_got_no_token(http: Door) -> None:
+    in_trouble(http.service, "no token")
+    http()
+    corrected = http(body(page="other"))
+    assert corrected.outcome is not None
+    assert (corrected.turn, corrected.outcome.retryable) == (Turn.NO_TOKEN, True)
+    http.service.refresher.down = None
+    http.service.clock.advance(2)
+    assert http(body(page="other")).status is Status.SENT
 
 
 def test_a_message_without_a_token_costs_one_entry_however_often_it_comes(queue: Door) -> None:
@@ -1217,10 +1325,10 @@ def test_no_message_is_claimed_that_could_not_be_finished(
     dispatched = door(seconds_left=seconds_left)
     assert dispatched.turn is turn
     if turn is Turn.NO_TIME:
-        assert (dispatched.again_in, door.service.ledger_store.puts, door.service.wechat.attempts) == (
-            0.0,
-            0,
-            [],
+        assert door.service.wechat.attempts == []
+        assert dispatched.again_in == (0.0 if door.queued else None)
+        assert [entry.status for entry in door.service.ledger_store.history] == (
+            [] if door.queued else [Status.FAILED]
         )
         assert dispatched.outcome is not None
         assert dispatched.outcome.retryable
@@ -1247,6 +1355,7 @@ def test_no_message_is_sent_where_the_claim_took_its_time(
         assert dispatched.outcome is not None
         assert dispatched.outcome.retryable
         assert door.queued or door.entry().in_vain
+        service.clock.advance(dispatched.again_in or 0.0)
         assert door(receive_count=2).status is Status.SENT
 
 

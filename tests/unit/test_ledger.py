@@ -29,7 +29,7 @@ from wechat_notify.core.ledger import (
 from wechat_notify.core.messages import KINDS, Message, parse_message
 from wechat_notify.core.outcomes import IllegalTransitionError, Status, StorageError
 
-TAKEN, IN_FLIGHT, FINAL, OTHER_BODY = Standing
+TAKEN, IN_FLIGHT, EARLY, FINAL, OTHER_BODY = Standing
 UNKNOWN = Status.UNKNOWN
 SECONDS = 60.0
 LEASE = SECONDS + CLOCK_SKEW

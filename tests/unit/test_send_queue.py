@@ -267,6 +267,7 @@ def test_a_lost_answer_is_unknown_and_repeated_only_where_wechat_deduplicates(
     assert told(service) == ["message.unknown"] * 2
     assert totals(capsys) == {"MessagesUnknown": 2, "MessagesReturned": 1}
 
+    service.clock.advance(10)
     assert deliver({"Records": [refund]}) == []
     assert [message.kind for message in service.wechat.accepted] == ["template"]
     (_, first), (_, second) = [(m.kind, m) for m, _ in service.wechat.attempts if m.kind == "template"]
@@ -528,6 +529,7 @@ def test_a_lost_answer_is_repeated_where_that_was_asked_for(
     service.wechat.plan.append(lost())
     assert deliver(event) == ["m0"]
     assert totals(capsys) == {"MessagesReturned": 1}
+    service.clock.advance(10)
     assert deliver(event) == []
     assert (entry(service).status, len(service.wechat.attempts), told(service)) == ("sent", 2, [])
     assert totals(capsys) == {"MessagesSent": 1}
@@ -741,6 +743,7 @@ def test_each_message_counts_once_by_what_it_came_to(service: Service, capsys: C
     service.wechat.plan.extend([answer(-1), answer(43108), answer(0)])
     for receive_count in (1, 2, 3):
         deliver(enqueued(receive_count=receive_count))
+        service.clock.advance(300)
     assert totals(capsys) == {"MessagesReturned": 2, "MessagesSent": 1}
     assert told(service) == []
     assert entry(service).attempts == 3
@@ -751,6 +754,7 @@ def test_what_is_given_up_counts_and_is_told_once(service: Service, capsys: Capt
     for receive_count in range(1, 22):
         returned = deliver(enqueued(receive_count=receive_count))
         assert bool(returned) == (receive_count < 20)
+        service.clock.advance(300)
     assert totals(capsys) == {"MessagesReturned": 19, "MessagesFailed": 1, "MessagesStanding": 1}
     (notice,) = service.bus.notices
     assert (notice.detail_type, notice.detail["reason"]) == ("message.failed", "retries_exhausted")

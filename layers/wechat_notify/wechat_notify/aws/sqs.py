@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ class Queue:
             "set the visibility timeout",
             QueueUrl=self._url,
             ReceiptHandle=receipt_handle,
-            VisibilityTimeout=round(seconds),
+            VisibilityTimeout=math.ceil(seconds),  # a moment earlier the ledger would send it back
         )
 
 

@@ -165,7 +165,7 @@ class Dispatcher:
         if self._expired(request):
             return _found(self._ledger.note(request, message, Status.EXPIRED))
         there = self._ledger.to_send(request, message, waiting=False)
-        if there and not self._copy_is_lost(there):
+        if there and there.standing is not Standing.EARLY and not self._copy_is_lost(there):
             return _found(there)
         self._queue.send(queue_body(request), group=request.account)
         accepted = Dispatched(Turn.ACCEPTED, Status.QUEUED, changed=True)
@@ -273,6 +273,8 @@ class Dispatcher:
         except TokenUnavailableError as error:
             return self._unattempted(case, error.outcome._replace(unattempted=True), admission)
         if case.seconds_left() < TIME_FOR_A_CLAIM:
+            if not case.queued:
+                return self._turned_away(case, _TOO_LATE, Turn.NO_TIME)
             return Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=_TOO_LATE, again_in=0.0)
         return self._attempt(case, token, admission)
 
@@ -297,6 +299,7 @@ class Dispatcher:
         if outcome.status is Status.UNKNOWN:
             outcome = self._with_consequence(case, outcome, decision)
             delivery = delivery._replace(outcome=outcome)
+        again_in = self._again_in(case, claimed, outcome, decision)
         try:
             entry: Entry | None = self._ledger.finish(
                 claimed,
@@ -305,6 +308,8 @@ class Dispatcher:
                 reason=decision.reason,
                 lost_at=decision.lost_at,
                 answers_lost=decision.answers_lost,
+                # Where a circuit holds the message, that says when.
+                next_attempt_at=None if again_in is None or outcome.holds else self._now() + again_in,
                 attempts=claimed.attempts - outcome.unattempted,
             )
         except StorageError:
@@ -321,8 +326,8 @@ class Dispatcher:
         )
         if entry is None:
             # When the claim has run out, whoever gets the message knows that this answer is lost.
-            again_in = (claimed.lease_until or 0.0) - self._now()
-            return attempted._replace(again_in=again_in, unrecorded=True)
+            lease_left = (claimed.lease_until or 0.0) - self._now()
+            return attempted._replace(again_in=lease_left, unrecorded=True)
         if entry.writer != claimed.writer:  # the claim was given up: somebody else is at it, or through
             is_open = entry.status in {Status.SENDING, Status.QUEUED}
             return attempted._replace(changed=False, again_in=_ELSEWHERE if is_open else None)
@@ -334,21 +339,34 @@ class Dispatcher:
             return attempted._replace(outcome=told, notices=[*notices, *_notices(entry)])
         if outcome.holds and circuit:
             return attempted._replace(held_for=max(_HELD_LEAST, circuit.held_until - self._now()))
-        return attempted._replace(
-            again_in=wait(outcome, entry.tries, self._jitter, answers_lost=decision.answers_lost)
+        return attempted._replace(again_in=again_in)
+
+    def _again_in(self, case: _Case, claimed: Entry, outcome: Outcome, decision: Decision) -> float | None:
+        """Seconds for which nobody may attempt the message again; None where that is not for us to say.
+
+        A caller may try again at any time, but for what may have been sent and WeChat does not drop.
+        """
+        if decision.status is Status.QUEUED:
+            return wait(outcome, claimed.tries, self._jitter, answers_lost=decision.answers_lost)
+        in_doubt = decision.status is Status.UNKNOWN and not case.message.deduplicated
+        if in_doubt and self._repeatable(case, decision):
+            return _pause_after_loss(decision.answers_lost)
+        return None
+
+    def _repeatable(self, case: _Case, decision: Decision) -> bool:
+        return decision.lost_at is not None and repeatable(
+            case.request,
+            case.message,
+            lost_at=decision.lost_at,
+            answers_lost=decision.answers_lost,
+            now=self._now(),
         )
 
     def _with_consequence(self, case: _Case, outcome: Outcome, decision: Decision) -> Outcome:
         """The outcome of a lost answer, with what follows from it for the message."""
         if decision.status is Status.QUEUED:
             consequence = _IS_REPEATED
-        elif decision.lost_at is not None and repeatable(
-            case.request,
-            case.message,
-            lost_at=decision.lost_at,
-            answers_lost=decision.answers_lost,
-            now=self._now(),
-        ):
+        elif self._repeatable(case, decision):
             consequence = _CAN_BE_REPEATED
         else:
             consequence = _IS_IN_DOUBT
@@ -364,8 +382,14 @@ class Dispatcher:
             held = self._held(case, circuit, outcome)
             return held._replace(delivery=delivery, notices=[*notices, *held.notices])
         if not case.queued:
-            told = _told(outcome, circuit, None, self._now())
-            return Dispatched(Turn.NO_TOKEN, Status.FAILED, delivery=delivery, outcome=told, notices=notices)
+            if outcome.holds and circuit:
+                told = _told(outcome, circuit, None, self._now())
+                return Dispatched(
+                    Turn.NO_TOKEN, Status.FAILED, delivery=delivery, outcome=told, notices=notices
+                )
+            return self._turned_away(case, outcome, Turn.NO_TOKEN)._replace(
+                delivery=delivery, notices=notices
+            )
         found = self._ledger.note(request, message, Status.QUEUED, outcome=outcome)
         if _waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
             found = self._ledger.note(request, message, Status.FAILED, outcome=outcome, reason=EXHAUSTED)
@@ -381,6 +405,18 @@ class Dispatcher:
             again_in=wait(outcome, case.receive_count, self._jitter),
             notices=notices,
         )
+
+    def _turned_away(self, case: _Case, outcome: Outcome, turn: Turn) -> Dispatched:
+        """A caller's message that was not claimed: its entry counts how often, for a wait that grows."""
+        turned_away = Dispatched(turn, Status.FAILED, outcome=_told(outcome, None, None, self._now()))
+        with suppress(StorageError):  # the caller is told to try again all the same
+            found = self._ledger.turn_away(case.request, case.message, outcome)
+            if found.changed and found.entry.in_vain:
+                told = _told(outcome, None, found.entry, self._now())
+                return turned_away._replace(entry=found.entry, changed=True, outcome=told)
+            if found.entry.owns_id:
+                return self._not_ours(found)
+        return turned_away
 
     def _held(self, case: _Case, circuit: Circuit, outcome: Outcome) -> Dispatched:
         now = self._now()
@@ -410,15 +446,23 @@ class Dispatcher:
             answers_lost=max(1, entry.answers_lost),
             now=self._now(),
         )
-        return dispatched._replace(
-            repeatable=again, again_in=_pause_after_loss(entry.answers_lost) if again else None
-        )
+        if not again:
+            return dispatched._replace(again_in=None)
+        due = entry.next_attempt_at
+        again_in = _pause_after_loss(entry.answers_lost) if due is None else self._due_in(due)
+        return dispatched._replace(repeatable=True, again_in=again_in)
 
     def _not_ours(self, found: Found) -> Dispatched:
-        dispatched = _found(found)
-        if found.standing is not Standing.IN_FLIGHT:
-            return dispatched
-        return dispatched._replace(again_in=max(1.0, (found.entry.lease_until or 0.0) - self._now()))
+        dispatched, entry = _found(found), found.entry
+        match found.standing:
+            case Standing.IN_FLIGHT:
+                return dispatched._replace(again_in=self._due_in(entry.lease_until))
+            case Standing.EARLY:
+                return dispatched._replace(again_in=self._due_in(entry.next_attempt_at))
+        return dispatched
+
+    def _due_in(self, at: float | None) -> float:
+        return max(1.0, (at or 0.0) - self._now())
 
     def _expired(self, request: SendRequest) -> bool:
         return _is_over(request, self._now())
@@ -580,14 +624,11 @@ def _notices(entry: Entry) -> list[Notice]:
 
 
 def _told(outcome: Outcome, circuit: Circuit | None, entry: Entry | None, now: float) -> Outcome:
-    """The outcome for a caller who is to try again, with a wait that grows with the attempts.
-
-    Where nothing was claimed there is no entry that counts them.
-    """
+    """The outcome for a caller who is to try again, with a wait that grows each time, as its entry counts."""
     if circuit and outcome.holds:
         retry_after = max(_HELD_LEAST, circuit.held_until - now)
     else:
-        retry_after = _pause(outcome, entry.tries if entry else 1, outcome.retry_after)
+        retry_after = _pause(outcome, entry.turned_away if entry else 1, outcome.retry_after)
     return outcome._replace(retryable=True, retry_after=retry_after)
 
 

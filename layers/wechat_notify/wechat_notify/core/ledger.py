@@ -101,9 +101,10 @@ class Entry(NamedTuple):
     ``writer`` names the invocation that wrote it, so that a write whose answer was lost is known again.
     ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
     ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
-    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``resumed_at`` is when
-    a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason`` says
-    what no errcode says.
+    went out whose answer was lost, ``answers_lost`` how many such copies there are. ``next_attempt_at`` is
+    until when nobody attempts it again, whichever copy of it comes through whichever door. ``resumed_at`` is
+    when a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason``
+    says what no errcode says.
     """
 
     account: str
@@ -122,6 +123,7 @@ class Entry(NamedTuple):
     lease_until: float | None = None
     lost_at: float | None = None
     answers_lost: int = 0
+    next_attempt_at: float | None = None
     resumed_at: float | None = None
     reason: str | None = None
     outcome: Outcome | None = None
@@ -142,7 +144,7 @@ class Entry(NamedTuple):
             updated_at=now,
             version=self.version + 1,
             timeline=(*self.timeline, change)[-_CHANGES_MOST:],
-            **{"lease_until": None, "reason": None, **fields},
+            **{"lease_until": None, "next_attempt_at": None, "reason": None, **fields},
         )
 
     @property
@@ -168,6 +170,11 @@ class Entry(NamedTuple):
     def tries(self) -> int:
         """Claims that the timeline shows, the last one included: 20 at most."""
         return sum(change.status is Status.SENDING for change in self.timeline)
+
+    @property
+    def turned_away(self) -> int:
+        """Times that its caller was told to try again, as far as the timeline goes back."""
+        return sum(change.reason == TRY_AGAIN for change in self.timeline)
 
     @property
     def queue_tries(self) -> int:
@@ -202,6 +209,8 @@ class Standing(Enum):
     """Claimed by this call."""
     IN_FLIGHT = auto()
     """Somebody else is at it."""
+    EARLY = auto()
+    """Its next attempt is not due yet."""
     FINAL = auto()
     """Its state is not for this call to change."""
     OTHER_BODY = auto()
@@ -326,6 +335,14 @@ class Ledger:
         intent = _Intent(request, message, status, fields)
         return self._write(intent, patient=status is not Status.QUEUED)
 
+    def turn_away(self, request: SendRequest, message: Message, outcome: Outcome) -> Found:
+        """Say of a message that could not be attempted that its caller was told to try again.
+
+        Not where it waits on the queue, or may have been sent.
+        """
+        fields = {"outcome": outcome, "reason": TRY_AGAIN}
+        return self._write(_Intent(request, message, Status.FAILED, fields), waiting=False)
+
     def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
         """What came of a claimed message; the entry as it stands afterwards.
 
@@ -439,27 +456,31 @@ class Ledger:
                 return Found(Standing.IN_FLIGHT, there)
         elif there.status is Status.QUEUED and not waiting:
             return Found(Standing.FINAL, there)
-        return self._successor(there, intent, writer) or Found(Standing.FINAL, there)
+        return self._successor(there, intent, writer)
 
-    def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | None:
-        """What an entry that nobody is at becomes; None where it stays as it is."""
+    def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | Found:
+        """What an entry that nobody is at becomes, or is to whoever intends it."""
         if (there.status not in _OPEN and not there.in_vain) or there.reason == CANCELLED:
-            return None
+            return Found(Standing.FINAL, there)
         if there.status is Status.QUEUED is intent.status and (
             intent.fields.get("reason") != HELD or there.reason == HELD
         ):
-            return None
+            return Found(Standing.FINAL, there)
         now, status, fields = self._now(), intent.status, dict(intent.fields)
         doubt = _doubt(there)
         if doubt:
             goes_on = status in {Status.SENDING, Status.QUEUED}
             if not (goes_on and repeatable(intent.request, intent.message, **doubt, now=now)):
                 if there.status is Status.UNKNOWN:
-                    return None
+                    return Found(Standing.FINAL, there)
                 status, fields = Status.UNKNOWN, {"reason": NOT_RECORDED}
             fields |= doubt
         if status is Status.SENDING:
+            if now < (there.next_attempt_at or 0.0):
+                return Found(Standing.EARLY, there)
             fields["attempts"] = there.attempts + 1
+        elif status is Status.QUEUED:
+            fields["next_attempt_at"] = there.next_attempt_at
         fields["fingerprint"] = fingerprint(intent.request)
         return there.moved(status, writer=writer, now=now, **fields)
 
