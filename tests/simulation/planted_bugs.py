@@ -343,10 +343,11 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 def _claim_forgets_doubt() -> Sequence[Patch]:
     before = Ledger._successor
 
-    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | None:
+    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | Found:
         wanted = before(self, there, intent, writer)
-        claims = wanted is not None and wanted.status is Status.SENDING
-        if wanted and claims and there.status is Status.SENDING:
+        if isinstance(wanted, Found):
+            return wanted
+        if wanted.status is Status.SENDING is there.status:
             return wanted._replace(lost_at=None, answers_lost=0)
         return wanted
 
