@@ -117,12 +117,12 @@ class WithoutLedger(Product):
 class _NoLedger:
     """Lets every message through, and knows none."""
 
-    def claim(self, request: Any, _message: Any, _seconds: float, *, waiting: bool) -> Any:  # noqa: ARG002 - as it is called
-        from wechat_notify.core.ledger import Entry, Found, Standing  # noqa: PLC0415 - only in this worker
+    def claim(self, request: Any, _message: Any, _seconds: float, *, takes_queued: bool) -> Any:  # noqa: ARG002 - as it is called
+        from wechat_notify.core.entry import Entry  # noqa: PLC0415 - only in this worker
+        from wechat_notify.core.ledger import Written  # noqa: PLC0415 - the same
         from wechat_notify.core.outcomes import Status  # noqa: PLC0415 - the same
 
-        entry = Entry(request.account, request.id, Status.SENDING, "", "", 0.0, 0.0)
-        return Found(Standing.TAKEN, entry, changed=True)
+        return Written(Entry(request.account, request.id, Status.SENDING, "", "", 0.0, 0.0))
 
     def finish(self, entry: Any, status: Any, **_fields: Any) -> Any:
         return entry._replace(status=status)

@@ -26,9 +26,10 @@ from wechat_notify import bootstrap
 from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.dispatcher import Dispatcher
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import is_account_name, new_id
-from wechat_notify.core.ledger import Entry, Ledger
+from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,

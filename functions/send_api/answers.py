@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from functions.send_api import problems
 from functions.send_api.problems import Response
-from wechat_notify.core.dispatch import Dispatched, Turn
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome, Status, Violation, iso_time
+from wechat_notify.core.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +28,34 @@ class HandedOver:
     warnings: Sequence[Violation] = ()
     keyed: bool = False
 
-    def answer(self, dispatched: Dispatched) -> Response:  # noqa: PLR0911 - one for each turn
-        """The answer to the message, whether this call or an earlier one gave it its state."""
-        match dispatched.turn:
-            case Turn.IN_FLIGHT:
+    def answer(self, result: Result) -> Response:  # noqa: PLR0911 - one for each result
+        """Return the answer to the message, whether this call or an earlier one gave it its status."""
+        match result:
+            case InFlight():
                 return problems.in_flight(**self._names)
-            case Turn.OTHER_BODY:
+            case IdReused():
                 return problems.key_reused(**self._names)
-            case Turn.ACCEPTED:
+            case Queued():
                 return self._queued()
-            case Turn.STANDING if dispatched.entry:
-                response = self._standing(dispatched, dispatched.entry)
-                if dispatched.changed:
-                    return response
+            case Expired():
+                return problems.gone(Status.EXPIRED, **self._names)
+            case Unknown() if not _is_last_word(result):
+                return self._lost(result)
+            case Replayed(entry=Entry() as entry):
+                response = self._replayed(result, entry)
                 return replace(response, headers={**response.headers, "Idempotent-Replayed": "true"})
-        outcome = dispatched.outcome
-        assert outcome  # noqa: S101 - what was tried, or could not be, has one
-        if dispatched.status is Status.UNKNOWN and (
-            dispatched.repeatable or outcome.status is not Status.UNKNOWN
-        ):
-            # An earlier copy's answer is lost, whatever became of this one.
-            return self._lost(dispatched)
-        return self._attempted(outcome, dispatched.entry)
+        assert result.outcome  # noqa: S101 - what was tried, or could not be, has one
+        return self._attempted(result.outcome, result.entry)
 
-    def _standing(self, dispatched: Dispatched, entry: Entry) -> Response:
-        """The answer that the message's entry gives."""
+    def _replayed(self, result: Replayed, entry: Entry) -> Response:
+        """Return the answer that the message's entry gives."""
         match entry.status:
             case Status.QUEUED:
                 return self._queued()
             case Status.EXPIRED | Status.CANCELLED:
                 return problems.gone(entry.status, **self._names)
             case Status.UNKNOWN:
-                return self._lost(dispatched)
+                return self._lost(result)
         if entry.outcome is None:
             return problems.refused_before(reason=entry.reason, **self._names)
         return self._attempted(entry.outcome, entry)
@@ -79,9 +75,9 @@ class HandedOver:
         headers = {"Location": location, "Preference-Applied": "respond-async"}
         return Response(202, self._accepted(Status.QUEUED), headers)
 
-    def _lost(self, dispatched: Dispatched) -> Response:
+    def _lost(self, result: Unknown | Replayed) -> Response:
         return problems.answer_lost(
-            repeat_in=dispatched.again_in if dispatched.repeatable and self.keyed else None,
+            repeat_in=result.repeat_after if self.keyed else None,
             cloud_call=self.message.cloud_call,
             kind=self.message.kind,
             **self._names,
@@ -138,6 +134,13 @@ def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
             "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
         }
     return last
+
+
+def _is_last_word(result: Unknown) -> bool:
+    """Return whether it was this attempt whose answer was lost, and that is the end of it."""
+    outcome = result.outcome
+    is_lost = result.attempted and outcome is not None and outcome.status is Status.UNKNOWN
+    return is_lost and result.repeat_after is None
 
 
 def _given_up(entry: Entry) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from functions.send_api import answers, headers, problems
 from functions.send_api.problems import Response
 from wechat_notify import bootstrap
-from wechat_notify.core.dispatch import Dispatched
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import (
     BODY_BYTES_MOST,
     SendRequest,
@@ -18,7 +18,6 @@ from wechat_notify.core.envelope import (
     parse_json,
     with_wishes,
 )
-from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     AccountNameError,
@@ -28,6 +27,7 @@ from wechat_notify.core.outcomes import (
     Status,
     UnknownMessageError,
 )
+from wechat_notify.core.results import Result, Unknown
 
 SecondsLeft = Callable[[], float]
 
@@ -64,21 +64,21 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     request = with_wishes(SendRequest(message_id, account, value), message)
     openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
-        dispatched = bootstrap.dispatcher().accept(request, message)
+        result = bootstrap.dispatcher().accept(request, message)
     else:
-        dispatched = bootstrap.dispatcher().send_now(request, message, seconds_left)
+        result = bootstrap.dispatcher().send_now(request, message, seconds_left)
     telemetry = bootstrap.telemetry()
     telemetry.message(
         message,
-        dispatched,
+        result,
         message_id=request.id,
         account=account,
         openid_hash=openid_hash,
         warnings=warnings,
         alone=True,
     )
-    telemetry.announce(dispatched.notices, bootstrap.event_bus)
-    return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(dispatched)
+    telemetry.announce(result.notices, bootstrap.event_bus)
+    return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(result)
 
 
 def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
@@ -92,14 +92,14 @@ def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
     return answers.message(entry)
 
 
-def _announced(dispatched: Dispatched | None) -> Entry:
+def _announced(result: Result | None) -> Entry:
     """The entry that was asked for; to look at one can be what shows that its message is in doubt."""
-    if dispatched is None or dispatched.entry is None:
+    if result is None or result.entry is None:
         raise UnknownMessageError
-    if dispatched.changed:
-        bootstrap.telemetry().ended(dispatched.entry)
-    bootstrap.telemetry().announce(dispatched.notices, bootstrap.event_bus)
-    return dispatched.entry
+    if isinstance(result, Unknown):
+        bootstrap.telemetry().ended(result.entry)
+    bootstrap.telemetry().announce(result.notices, bootstrap.event_bus)
+    return result.entry
 
 
 _METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {

@@ -24,7 +24,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         for item in handled:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
-        notices = [notice for item in handled if item.dispatched for notice in item.dispatched.notices]
+        notices = [notice for item in handled if item.result for notice in item.result.notices]
         telemetry.announce(notices, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
     bootstrap.settle()
@@ -45,7 +45,8 @@ def _record(record: dict[str, Any]) -> Record:
 
 
 def _status(item: Handled) -> str:
-    return item.dispatched.status.value if item.dispatched else item.disposition.value
+    status = item.result.status if item.result else None
+    return (status or item.disposition).value
 
 
 def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], str]) -> None:
@@ -67,10 +68,10 @@ def _report(telemetry: Telemetry, item: Handled, openid_hash: Callable[[str], st
             errors=errors,
             **fields,
         )
-    elif item.dispatched and item.message and item.request:
+    elif item.result and item.message and item.request:
         telemetry.message(
             item.message,
-            item.dispatched,
+            item.result,
             account=item.request.account,
             openid_hash=openid_hash,
             warnings=item.violations,

@@ -20,7 +20,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from wechat_notify.core.circuits import AccountCircuits
-from wechat_notify.core.ledger import Entry
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.outcomes import ErrorClass, Later, StorageError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 

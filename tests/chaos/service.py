@@ -30,7 +30,7 @@ from wechat_notify.core import tokens
 from wechat_notify.core.batches import BatchSender, Handled, Lane
 from wechat_notify.core.circuits import Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.envelope import new_id
 from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.outcomes import RefresherBusyError, StorageError

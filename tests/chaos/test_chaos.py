@@ -23,6 +23,7 @@ from tests.fakes import FakeLedgerStore
 from wechat_notify.core import ledger
 from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Admission, Circuits
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.tokens import AccessToken
 from wechat_notify.transport import PooledTransport, Response, TransportError
 from wechat_notify.wechat.client import WeChatClient
@@ -107,7 +108,7 @@ def _replaced(owner: object, name: str, value: object) -> Callable[[pytest.Monke
     return lambda patch: patch.setattr(owner, name, value)
 
 
-def _put_without_condition(store: FakeLedgerStore, entry: ledger.Entry, *, patient: bool = False) -> None:
+def _put_without_condition(store: FakeLedgerStore, entry: Entry, *, patient: bool = False) -> None:
     del patient
     store.entries[entry.account, entry.id] = entry
 

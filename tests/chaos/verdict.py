@@ -13,8 +13,9 @@ from functools import cached_property
 from tests.chaos.run import RESET, History
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
+from wechat_notify.core.entry import EXHAUSTED, Entry
 from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.ledger import EXHAUSTED, Entry, fingerprint
+from wechat_notify.core.fingerprint import fingerprint
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.tokens import BEIJING, FORCED_A_DAY
 

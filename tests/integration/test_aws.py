@@ -33,7 +33,7 @@ from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.circuits import AccountCircuits, Circuit
-from wechat_notify.core.ledger import Change, Entry
+from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,

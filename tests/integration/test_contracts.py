@@ -24,8 +24,9 @@ from wechat_notify.core import batches
 from wechat_notify.core.batches import DeadLetters
 from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
 from wechat_notify.core.delivery import MessageApi
-from wechat_notify.core.dispatch import SendQueue
-from wechat_notify.core.ledger import Change, Entry, LedgerStore
+from wechat_notify.core.dispatcher import SendQueue
+from wechat_notify.core.entry import Change, Entry
+from wechat_notify.core.ledger import LedgerStore
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,

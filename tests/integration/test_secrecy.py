@@ -40,9 +40,10 @@ from wechat_notify.aws.sqs import Queue
 from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
 from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.dispatcher import Dispatcher
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.ledger import Entry, Ledger
+from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import Later, Notice, Status, TokenUnavailableError
 from wechat_notify.core.tokens import AccessToken, Grant

@@ -20,12 +20,16 @@ from wechat_notify import bootstrap, transport
 from wechat_notify.aws import calls
 from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.sqs import Queue
-from wechat_notify.core import circuits, delivery, ledger, messages, outcomes, tokens
+from wechat_notify.core import circuits, delivery, ledger, messages, outcomes, retry_policy, send, tokens
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
 from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
-from wechat_notify.core.dispatch import Dispatcher, Turn
-from wechat_notify.core.ledger import Entry, Found, Ledger, Standing
+from wechat_notify.core.entry import Entry
+from wechat_notify.core.fingerprint import fingerprint
+from wechat_notify.core.ledger import Ledger, Written
 from wechat_notify.core.outcomes import Later, Status, StorageError
+from wechat_notify.core.results import Held, NotOurs, Unrecorded
+from wechat_notify.core.retry_policy import RetryPolicy
+from wechat_notify.core.send import Attempt
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
@@ -164,10 +168,10 @@ def _unrecorded_is_done() -> Sequence[Patch]:
 def _sent_before_it_is() -> Sequence[Patch]:
     before = Ledger.claim
 
-    def claim(self: Ledger, *args: Any, **named: Any) -> Found:
+    def claim(self: Ledger, *args: Any, **named: Any) -> Written | NotOurs:
         found = before(self, *args, **named)
-        if found.standing is Standing.TAKEN:
-            return found._replace(entry=self.finish(found.entry, Status.SENT))
+        if isinstance(found, Written) and found.entry.status is Status.SENDING:
+            self.finish(found.entry, Status.SENT)
         return found
 
     return [(Ledger, "claim", claim)]
@@ -176,14 +180,14 @@ def _sent_before_it_is() -> Sequence[Patch]:
 def _ledger_ignored() -> Sequence[Patch]:
     before = Ledger.claim
 
-    def claim(self: Ledger, *args: Any, **named: Any) -> Found:
-        return before(self, *args, **named)._replace(standing=Standing.TAKEN)
+    def claim(self: Ledger, *args: Any, **named: Any) -> Written:
+        return Written(before(self, *args, **named).entry._replace(status=Status.SENDING))
 
     return [(Ledger, "claim", claim)]
 
 
 def _no_expiry() -> Sequence[Patch]:
-    return [(Dispatcher, "_expired", lambda _self, _request: False)]
+    return [(Attempt, "_is_expired", lambda _self: False)]
 
 
 def _circuits_not_read() -> Sequence[Patch]:
@@ -231,9 +235,7 @@ def _parked_unseen() -> Sequence[Patch]:
 def _held_is_done() -> Sequence[Patch]:
     def park(self: BatchSender, handled: Sequence[Handled]) -> list[Handled]:  # noqa: ARG001 - the bug
         return [
-            item._replace(disposition=Disposition.FINISHED)
-            if item.dispatched and item.dispatched.turn is Turn.HELD
-            else item
+            item._replace(disposition=Disposition.FINISHED) if isinstance(item.result, Held) else item
             for item in handled
         ]
 
@@ -241,13 +243,13 @@ def _held_is_done() -> Sequence[Patch]:
 
 
 def _cancel_anything() -> Sequence[Patch]:
-    def cancel(self: Ledger, account: str, message_id: str) -> Found | None:
+    def cancel(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
         there = self._store.read(account, message_id)
         if there is None:
             return None
         wanted = there._replace(status=Status.CANCELLED, version=there.version + 1)
         self._store.put(wanted)
-        return Found(Standing.FINAL, wanted, changed=True)
+        return Written(wanted)
 
     return [(Ledger, "cancel", cancel)]
 
@@ -295,13 +297,7 @@ def _with_reason(before: Callable[[Any], Any], renamed: Callable[..., Any]) -> C
 
 
 def _transient_gives_up() -> Sequence[Patch]:
-    return [(ledger, "ATTEMPTS_MOST", 1), (_dispatch(), "ATTEMPTS_MOST", 1)]
-
-
-def _dispatch() -> Any:
-    from wechat_notify.core import dispatch  # noqa: PLC0415 - its name is that of a method here
-
-    return dispatch
+    return [(retry_policy, "MAX_ATTEMPTS", 1)]
 
 
 def _unreadable_dropped() -> Sequence[Patch]:
@@ -343,9 +339,9 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 def _claim_forgets_doubt() -> Sequence[Patch]:
     before = Ledger._successor
 
-    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | Found:
+    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | NotOurs:
         wanted = before(self, there, intent, writer)
-        if isinstance(wanted, Found):
+        if not isinstance(wanted, Entry):
             return wanted
         if wanted.status is Status.SENDING is there.status:
             return wanted._replace(lost_at=None, answers_lost=0)
@@ -357,7 +353,7 @@ def _claim_forgets_doubt() -> Sequence[Patch]:
 def _look_forgets_doubt() -> Sequence[Patch]:
     before = Ledger.look_up
 
-    def look_up(self: Ledger, account: str, message_id: str) -> Found | None:
+    def look_up(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
         doubt = ledger._doubt
         ledger._doubt = lambda entry: {}  # noqa: ARG005 - as it is called
         try:
@@ -374,13 +370,13 @@ def _busy_closes() -> Sequence[Patch]:
 
 
 def _no_second_look() -> Sequence[Patch]:
-    before = Dispatcher._attempt
+    before = Attempt._admitted
 
-    def attempt(self: Dispatcher, case: Any, token: AccessToken, admission: Admission) -> Any:
-        for_ever = case._replace(request=case.request._replace(expires_at=None))
-        return before(self, for_ever, token, admission)
+    def admitted(self: Attempt, admission: Admission) -> Any:
+        self._request = self._request._replace(expires_at=None)
+        return before(self, admission)
 
-    return [(Dispatcher, "_attempt", attempt)]
+    return [(Attempt, "_admitted", admitted)]
 
 
 def _forced_by_utc_day() -> Sequence[Patch]:
@@ -457,7 +453,7 @@ def _failed_is_trusted() -> Sequence[Patch]:
 
 
 def _repeated_for_an_hour() -> Sequence[Patch]:
-    return [(ledger, "_DEDUPLICATED_FOR", 3600.0)]
+    return [(retry_policy, "DEDUPLICATED_FOR", 3600.0)]
 
 
 def _lane_goes_on() -> Sequence[Patch]:
@@ -528,17 +524,17 @@ def _forced_count_forgotten() -> Sequence[Patch]:
 
 
 def _unrecorded_at_once() -> Sequence[Patch]:
-    before = Dispatcher._finish
+    before = Attempt._finish
 
-    def finish(self: Dispatcher, *args: Any) -> Any:
-        dispatched = before(self, *args)
-        return dispatched._replace(again_in=1.0) if dispatched.unrecorded else dispatched
+    def finish(self: Attempt, *args: Any) -> Any:
+        result = before(self, *args)
+        return replace(result, after=1.0) if isinstance(result, Unrecorded) else result
 
-    return [(Dispatcher, "_finish", finish)]
+    return [(Attempt, "_finish", finish)]
 
 
 def _twenty_copies() -> Sequence[Patch]:
-    return [(ledger, "MAX_REPEATS_AFTER_LOSS", 20)]
+    return [(retry_policy, "MAX_REPEATS_AFTER_LOSS", 20)]
 
 
 def _pause_of_the_copy() -> Sequence[Patch]:
@@ -551,15 +547,15 @@ def _pause_of_the_copy() -> Sequence[Patch]:
 
 
 def _counted_out() -> Sequence[Patch]:
-    def told(outcome: Any, *_: Any) -> Any:
-        return outcome._replace(retryable=True)
+    def wait(_outcome: Any, _attempts: int) -> float:
+        return 2.0
 
-    before = _dispatch()._exhausted
+    before = RetryPolicy._exhausted
 
-    def exhausted(claimed: Entry, *args: Any, **named: Any) -> bool:
-        return claimed.tries >= ledger.ATTEMPTS_MOST or bool(before(claimed, *args, **named))
+    def exhausted(self: RetryPolicy, claimed: Entry, *args: Any, **named: Any) -> bool:
+        return claimed.tries >= retry_policy.MAX_ATTEMPTS or before(self, claimed, *args, **named)
 
-    return [(_dispatch(), "_told", told), (_dispatch(), "_exhausted", exhausted)]
+    return [(send, "caller_wait", wait), (RetryPolicy, "_exhausted", exhausted)]
 
 
 def _loops_dropped() -> Sequence[Patch]:
@@ -569,7 +565,7 @@ def _loops_dropped() -> Sequence[Patch]:
 
 
 def _keyed_fingerprint() -> Sequence[Patch]:
-    before = ledger.fingerprint
+    before = fingerprint
 
     def keyed(request: Any) -> str:
         return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")

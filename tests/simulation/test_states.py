@@ -21,8 +21,9 @@ from tests.fakes import (
     lowest,
     message,
 )
+from wechat_notify.core.entry import CLOCK_SKEW, Entry
 from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.ledger import CLOCK_SKEW, Entry, Ledger, Standing
+from wechat_notify.core.ledger import Ledger, Written
 from wechat_notify.core.outcomes import (
     Bilingual,
     ErrorClass,
@@ -85,15 +86,15 @@ class Ledgers(RuleBasedStateMachine):
         self.time += seconds
         self.claims = {who: claim for who, claim in self.claims.items() if claim[0] > self.time}
 
-    @rule(who=WRITERS, waiting=st.booleans())
-    def claim(self, who: int, waiting: bool) -> None:  # noqa: FBT001 - drawn
+    @rule(who=WRITERS, takes_queued=st.booleans())
+    def claim(self, who: int, takes_queued: bool) -> None:  # noqa: FBT001 - drawn
         if who in self.claims:
             return
         try:
-            found = self.ledgers[who].claim(self.request, self.message, SECONDS, waiting=waiting)
+            found = self.ledgers[who].claim(self.request, self.message, SECONDS, takes_queued=takes_queued)
         except StorageError:
             return
-        if found.standing is Standing.TAKEN:
+        if isinstance(found, Written) and found.entry.status is Status.SENDING:
             assert not self.claims, "somebody alive has it"
             self.claims[who] = (self.time + SECONDS, found.entry)
             self.sent_off += 1

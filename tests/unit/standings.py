@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.fakes import Service, answer, body, lost, message
+from wechat_notify.core.entry import CLOCK_SKEW
 from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.ledger import CLOCK_SKEW
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import Outcome, Status
 
@@ -25,7 +25,7 @@ def queued(service: Service) -> None:
 
 
 def sending(service: Service) -> None:
-    service.ledger.claim(request(), message(), _SECONDS, waiting=False)
+    service.ledger.claim(request(), message(), _SECONDS, takes_queued=False)
 
 
 def abandoned(service: Service) -> None:

@@ -29,11 +29,12 @@ from tests.fakes import (
 )
 from wechat_notify.core import batches
 from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
-from wechat_notify.core.dispatch import GIVE_UP_AFTER, Turn
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest, parse_queue_body
-from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import KINDS, Message
 from wechat_notify.core.outcomes import Later, Outcome, Status, StorageError
+from wechat_notify.core.results import IdReused, InFlight, NotOurs, Replayed, Sent
+from wechat_notify.core.retry_policy import GIVE_UP_AFTER
 
 FINISHED, RETURNED, PARKED, DEAD_LETTER = Disposition
 
@@ -67,7 +68,7 @@ def entry(service: Service, message_id: str = "m1", account: str = "shop") -> En
 
 
 def status(item: Handled) -> Status | None:
-    return item.dispatched.status if item.dispatched else None
+    return item.result.status if item.result else None
 
 
 # ---------------------------------------------------------------- one record
@@ -106,16 +107,16 @@ def test_what_cannot_be_sent_is_finished_and_recorded_as_failed_without_an_attem
     assert (len(item.violations) > 0) == (reason != "unknown_account")
     kept = entry(service, given.get("id", "m1"), given.get("account", "shop"))
     assert (kept.status, kept.reason, kept.attempts) == (Status.FAILED, reason, 0)
-    assert item.dispatched is not None
-    (notice,) = item.dispatched.notices
+    assert item.result is not None
+    (notice,) = item.result.notices
     assert notice.detail_type == "message.failed"
 
 
 def test_a_refusal_tells_its_producer_the_rules(service: Service) -> None:
     long = body(tousr="x", data={"thing1": {"value": "礼" * 21}})
     item = lone(service, message=long)
-    assert item.dispatched is not None
-    hint: Any = item.dispatched.notices[0].detail["hint"]
+    assert item.result is not None
+    hint: Any = item.result.notices[0].detail["hint"]
     assert "data.thing1.value must be at most 20 characters" in hint["en"]
     assert "tousr is not a field of this message: did you mean touser?" in hint["en"]
     assert "data.thing1.value 不能超过 20 个字符" in hint["zh"]
@@ -125,7 +126,7 @@ def test_a_refusal_tells_its_producer_the_rules(service: Service) -> None:
 @pytest.mark.parametrize("account", ["Shop", "../shop", "x" * 65, ""])
 def test_an_account_that_cannot_exist_ends_in_a_dead_letter(service: Service, account: str) -> None:
     item = lone(service, account=account, id="order-1")
-    assert (item.disposition, item.refusal, item.dispatched) == (DEAD_LETTER, "invalid_request", None)
+    assert (item.disposition, item.refusal, item.result) == (DEAD_LETTER, "invalid_request", None)
     assert service.ledger_store.entries == {}
     assert service.dead_letters.attributes == [
         {
@@ -274,8 +275,8 @@ def test_what_would_fail_again_is_finished(service: Service, errcode: int) -> No
     service.wechat.plan.append(answer(errcode))
     item = lone(service)
     assert item.disposition is FINISHED
-    assert item.dispatched is not None
-    assert item.dispatched.outcome == answer(errcode)
+    assert item.result is not None
+    assert item.result.outcome == answer(errcode)
     assert (service.queue.handed_out_again, service.queue.bodies) == ({}, [])
 
 
@@ -296,9 +297,9 @@ def test_a_message_that_came_twice_is_sent_once(service: Service) -> None:
     twice = [record(id="order-1"), Record("m2", "receipt-2", record(id="order-1").body, 1)]
     handled = handle(service, *twice)
     assert [item.disposition for item in handled.values()] == [FINISHED] * 2
-    assert [item.dispatched.turn for item in handled.values() if item.dispatched] == [
-        Turn.ATTEMPTED,
-        Turn.STANDING,
+    assert [type(item.result) for item in handled.values() if item.result] == [
+        Sent,
+        Replayed,
     ]
     assert len(service.wechat.attempts) == 1
 
@@ -306,8 +307,8 @@ def test_a_message_that_came_twice_is_sent_once(service: Service) -> None:
 def test_another_message_under_the_same_id_is_finished_and_never_sent(service: Service) -> None:
     lone(service, id="order-1")
     item = lone(service, id="order-1", message=body(page="pages/other"))
-    assert item.dispatched is not None
-    assert (item.disposition, item.dispatched.turn) == (FINISHED, Turn.OTHER_BODY)
+    assert item.result is not None
+    assert (item.disposition, type(item.result)) == (FINISHED, IdReused)
     assert len(service.wechat.attempts) == 1
 
 
@@ -544,8 +545,8 @@ def test_a_message_that_fails_for_a_reason_that_nobody_foresaw_fails_in_the_ledg
     assert service.dead_letters.bodies == []
     if given_up:
         assert (entry(service).status, entry(service).reason) == (Status.FAILED, "internal_error")
-        assert item.dispatched is not None
-        assert [notice.detail_type for notice in item.dispatched.notices] == ["message.failed"]
+        assert item.result is not None
+        assert [notice.detail_type for notice in item.result.notices] == ["message.failed"]
     else:
         assert service.ledger_store.entries == {}
 
@@ -796,9 +797,9 @@ def test_what_follows_waits_for_an_answer_of_now_and_not_for_an_earlier_one(serv
     service.clock.advance(60)
     handle(service, pages[0])
     ((one, two),) = [list(handled.values()) for handled in meanwhile]
-    assert one.dispatched is not None
-    assert two.dispatched is not None
-    assert (one.dispatched.turn, two.dispatched.turn) == (Turn.IN_FLIGHT, Turn.ATTEMPTED)
+    assert one.result is not None
+    assert two.result is not None
+    assert (type(one.result), two.result.attempted) == (InFlight, True)
 
 
 def test_another_error_stops_nobody_else(service: Service) -> None:
@@ -885,14 +886,18 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
     attempts = 0
     for item in handled.values():
         assert item.error is None
-        dispatched = item.dispatched
+        dispatched = item.result
         attempts += dispatched.delivery.attempts if dispatched and dispatched.delivery else 0
         if item.disposition is FINISHED and item.request and dispatched:
             kept = service.ledger_store.entries[item.request.account, item.request.id]
-            ours = dispatched.turn is not Turn.OTHER_BODY
+            ours = not isinstance(dispatched, IdReused)
             assert kept.status not in {Status.QUEUED, Status.SENDING} or not ours
             assert item.record.receipt_handle not in service.queue.handed_out_again
-        if dispatched and dispatched.status in {Status.SENT, Status.UNKNOWN} and dispatched.changed:
+        if (
+            dispatched
+            and dispatched.status in {Status.SENT, Status.UNKNOWN}
+            and not isinstance(dispatched, NotOurs)
+        ):
             assert item.disposition is FINISHED
         if item.disposition is PARKED:
             assert item.request is not None

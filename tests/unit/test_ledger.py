@@ -13,23 +13,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import OPENID, START, Clock, FakeLedgerStore, answer, body, lost
+from wechat_notify.core.entry import CLOCK_SKEW, EXHAUSTED, TRY_AGAIN, Entry
 from wechat_notify.core.envelope import SendRequest, parse_queue_body, queue_body, with_wishes
-from wechat_notify.core.ledger import (
-    ATTEMPTS_MOST,
-    CLOCK_SKEW,
-    EXHAUSTED,
-    TRY_AGAIN,
-    Entry,
-    Found,
-    Ledger,
-    Standing,
-    canonical,
-    repeatable,
-)
+from wechat_notify.core.fingerprint import canonical
+from wechat_notify.core.ledger import Ledger, Written
 from wechat_notify.core.messages import KINDS, Message, parse_message
 from wechat_notify.core.outcomes import IllegalTransitionError, Status, StorageError
+from wechat_notify.core.results import InFlight, NotDue, NotOurs, Replayed
+from wechat_notify.core.retry_policy import MAX_ATTEMPTS, repeatable
 
-TAKEN, IN_FLIGHT, EARLY, FINAL, OTHER_BODY = Standing
+TAKEN, IN_FLIGHT, EARLY, FINAL, OTHER_BODY = "taken", "in flight", "early", "final", "other body"
+
+
+def standing(found: Written | NotOurs) -> str:
+    """What an entry is to whoever comes with the message."""
+    match found:
+        case Written():
+            return TAKEN if found.entry.status is Status.SENDING else FINAL
+        case InFlight():
+            return IN_FLIGHT
+        case NotDue():
+            return EARLY
+        case Replayed():
+            return FINAL
+    return OTHER_BODY
+
+
+def same(found: Written | NotOurs | None, expected: str, entry: Entry) -> bool:
+    """Whether an entry was found as it stands."""
+    if found is None or isinstance(found, Written):
+        return False
+    return (standing(found), found.entry) == (expected, entry)
+
+
 UNKNOWN = Status.UNKNOWN
 SECONDS = 60.0
 LEASE = SECONDS + CLOCK_SKEW
@@ -58,10 +74,10 @@ class Desk:
             keyed_hash=keyed,
         )
 
-    def claim(self, *, waiting: bool = True, ledger: Ledger | None = None) -> Found:
-        return (ledger or self.ledger).claim(self.request, self.message, SECONDS, waiting=waiting)
+    def claim(self, *, takes_queued: bool = True, ledger: Ledger | None = None) -> Written | NotOurs:
+        return (ledger or self.ledger).claim(self.request, self.message, SECONDS, takes_queued=takes_queued)
 
-    def note(self, status: Status, **fields: Any) -> Found:
+    def note(self, status: Status, **fields: Any) -> Written | NotOurs:
         return self.ledger.note(self.request, self.message, status, **fields)
 
     @property
@@ -89,7 +105,7 @@ def desk() -> Desk:
 def test_a_good_message_is_two_writes_and_no_read(desk: Desk) -> None:
     found = desk.claim()
     entry = desk.ledger.finish(found.entry, Status.SENT, outcome=answer(0))
-    assert (found.standing, found.changed, entry) == (TAKEN, True, desk.entry)
+    assert (standing(found), isinstance(found, Written), entry) == (TAKEN, True, desk.entry)
     assert (desk.store.puts, desk.store.reads) == (2, 0)
 
 
@@ -116,7 +132,7 @@ def test_a_message_that_could_not_be_read_has_an_entry_without_what_is_not_known
     found = desk.ledger.note(SendRequest("x", "shop", {"kind": "?"}), None, Status.FAILED, reason="invalid")
     entry = found.entry
     assert (entry.kind, entry.template_id, entry.openid_hash, entry.reason) == (None, None, None, "invalid")
-    assert (entry.attempts, found.changed) == (0, True)
+    assert (entry.attempts, isinstance(found, Written)) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -147,15 +163,15 @@ def test_a_timeline_has_an_end(desk: Desk) -> None:
 # ---------------------------------------------------------------- every state × everything that comes
 
 QUEUE, HTTP, WAITS, FAILS, EXPIRES, CANCELS = "queue", "http", "waits", "fails", "expires", "cancels"
-CALLS: dict[str, Callable[[Desk], Found | None]] = {
+CALLS: dict[str, Callable[[Desk], Written | NotOurs | None]] = {
     QUEUE: Desk.claim,
-    HTTP: lambda desk: desk.claim(waiting=False),
+    HTTP: lambda desk: desk.claim(takes_queued=False),
     WAITS: lambda desk: desk.note(Status.QUEUED),
     FAILS: lambda desk: desk.note(Status.FAILED, reason="unknown_account"),
     EXPIRES: lambda desk: desk.note(Status.EXPIRED),
     CANCELS: lambda desk: desk.ledger.cancel("shop", "order-1"),
 }
-Verdict = tuple[Standing, Status | None]
+Verdict = tuple[str, Status | None]
 IN_DOUBT: dict[str, Any] = {"lost_at": START - 1}
 ALIVE = {"lease_until": START + 0.001}
 DEAD = {"lease_until": START}
@@ -243,9 +259,9 @@ def test_what_an_entry_is_to_whoever_comes(
 ) -> None:
     before = desk.stand(status, **fields)
     found = CALLS[call](desk)
-    standing, became = verdicts[call]
+    expected, became = verdicts[call]
     assert found is not None
-    assert (found.standing, found.changed) == (standing, became is not None)
+    assert (standing(found), isinstance(found, Written)) == (expected, became is not None)
     assert found.entry == desk.entry
     if became is None:
         assert desk.entry == before
@@ -268,7 +284,7 @@ def test_what_an_entry_is_to_whoever_comes(
 def test_a_message_that_is_new_gets_its_entry_at_once(desk: Desk, call: str) -> None:
     found = CALLS[call](desk)
     assert found is not None
-    assert (found.changed, desk.store.puts, desk.store.reads) == (True, 1, 0)
+    assert (isinstance(found, Written), desk.store.puts, desk.store.reads) == (True, 1, 0)
 
 
 def test_what_nobody_knows_cannot_be_cancelled(desk: Desk) -> None:
@@ -284,7 +300,7 @@ def test_an_id_that_belongs_to_another_message_is_never_touched(
     before = desk.stand(status, **fields)
     other = Desk(desk.store, desk.clock, body(page="pages/other"), desk.writers)
     found = CALLS[call](other)
-    assert found == Found(OTHER_BODY, before)
+    assert same(found, OTHER_BODY, before)
     assert desk.entry == before
 
 
@@ -313,7 +329,7 @@ def test_what_is_in_doubt_is_repeated_where_that_does_no_harm(
     expected = goes_on.get(call, (FINAL, Status.UNKNOWN))
     if status is Status.QUEUED and call in {HTTP, WAITS}:
         expected = untouched
-    assert (found.standing, found.entry.status) == expected
+    assert (standing(found), found.entry.status) == expected
     assert found.entry.lost_at == START - 0.5  # for how long WeChat drops a copy counts from the first one
 
 
@@ -329,8 +345,8 @@ def test_what_is_in_doubt_is_unknown_where_a_repeat_could_do_harm_or_has_no_end(
     desk.stand(status, lost_at=START, answers_lost=answers_lost)
     desk.clock.advance(later)
     found = desk.claim()
-    assert (found.standing, found.entry.status) == (FINAL, Status.UNKNOWN)
-    assert found.changed == (status is not Status.UNKNOWN)
+    assert (standing(found), found.entry.status) == (FINAL, Status.UNKNOWN)
+    assert isinstance(found, Written) == (status is not Status.UNKNOWN)
 
 
 @pytest.mark.parametrize("call", [QUEUE, HTTP, WAITS, FAILS, EXPIRES])
@@ -340,7 +356,7 @@ def test_what_was_cancelled_in_doubt_is_not_repeated_though_it_could_be(call: st
     cancelled = desk.ledger.cancel("shop", "order-1")
     assert cancelled is not None
     assert (cancelled.entry.status, cancelled.entry.reason) == (Status.UNKNOWN, "cancelled")
-    assert CALLS[call](desk) == Found(FINAL, cancelled.entry)
+    assert same(CALLS[call](desk), FINAL, cancelled.entry)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -357,19 +373,19 @@ def test_what_may_be_sent_once_more(
         dropped or (at_least_once and not end)
     )
     assert not repeatable(desk.request, None, START, 1, START)
-    assert ATTEMPTS_MOST == 20
+    assert MAX_ATTEMPTS == 20
 
 
 # ---------------------------------------------------------------- leases and clocks
 
 
 @pytest.mark.parametrize(
-    ("later", "standing"), [(0.0, IN_FLIGHT), (LEASE - 0.001, IN_FLIGHT), (LEASE, FINAL), (9999.0, FINAL)]
+    ("later", "expected"), [(0.0, IN_FLIGHT), (LEASE - 0.001, IN_FLIGHT), (LEASE, FINAL), (9999.0, FINAL)]
 )
-def test_a_claim_is_over_when_its_holder_must_be_dead(desk: Desk, later: float, standing: Standing) -> None:
+def test_a_claim_is_over_when_its_holder_must_be_dead(desk: Desk, later: float, expected: str) -> None:
     desk.claim()
     desk.clock.advance(later)
-    assert desk.claim().standing is standing
+    assert standing(desk.claim()) == expected
 
 
 @pytest.mark.parametrize("skew", [-119.9, -60.0, 0.0, 60.0, 119.9])
@@ -379,7 +395,7 @@ def test_no_clock_within_two_minutes_takes_a_message_from_a_holder_that_is_alive
     desk.claim()
     other = Clock(START + skew)
     other.advance(SECONDS)  # the last moment of the holder's invocation
-    assert desk.claim(ledger=desk.another(clock=other)).standing is IN_FLIGHT
+    assert standing(desk.claim(ledger=desk.another(clock=other))) is IN_FLIGHT
 
 
 def test_a_copy_counts_as_gone_out_when_its_claim_was_made(desk: Desk) -> None:
@@ -394,8 +410,8 @@ def test_whoever_asks_hears_of_a_claim_that_is_over_as_of_an_unknown_end(desk: D
     desk.clock.advance(LEASE - 1)
     found = desk.ledger.look_up("shop", "order-1")
     assert found is not None
-    assert (found.standing, found.entry.status, found.changed) == (
-        Standing.IN_FLIGHT,
+    assert (standing(found), found.entry.status, isinstance(found, Written)) == (
+        IN_FLIGHT,
         Status.SENDING,
         False,
     )
@@ -403,10 +419,10 @@ def test_whoever_asks_hears_of_a_claim_that_is_over_as_of_an_unknown_end(desk: D
     found = desk.ledger.look_up("shop", "order-1")
     assert found is not None
     assert (found.entry.status, found.entry.reason) == (Status.UNKNOWN, "answer_not_recorded")
-    assert (found.changed, desk.entry) == (True, found.entry)
+    assert (isinstance(found, Written), desk.entry) == (True, found.entry)
     again = desk.ledger.look_up("shop", "order-1")
     assert again is not None
-    assert not again.changed
+    assert not isinstance(again, Written)
 
 
 # ---------------------------------------------------------------- what an earlier call left
@@ -423,26 +439,27 @@ STANDINGS = [
 ]
 
 
-@pytest.mark.parametrize(("status", "fields", "standing"), STANDINGS)
+@pytest.mark.parametrize(("status", "fields", "expected"), STANDINGS)
 def test_what_a_repeat_is_to_hear(
-    desk: Desk, status: Status, fields: dict[str, Any], standing: Standing | None
+    desk: Desk, status: Status, fields: dict[str, Any], expected: str | None
 ) -> None:
     entry = desk.stand(status, **fields)
-    assert desk.ledger.standing(desk.request) == (None if standing is None else Found(standing, entry))
-    other = desk.ledger.standing(desk.request._replace(message=body(page="pages/other")))
-    assert other == Found(OTHER_BODY, entry)
+    found = desk.ledger.earlier(desk.request)
+    assert found is None if expected is None else same(found, expected, entry)
+    other = desk.ledger.earlier(desk.request._replace(message=body(page="pages/other")))
+    assert same(other, OTHER_BODY, entry)
     assert desk.store.puts == 0
 
 
 def test_a_repeat_of_what_somebody_died_over_hears_that_it_may_have_been_sent(desk: Desk) -> None:
     desk.stand(Status.SENDING, **DEAD)
-    found = desk.ledger.standing(desk.request)
+    found = desk.ledger.earlier(desk.request)
     assert found is not None
-    assert (found.standing, found.entry.status) == (FINAL, Status.UNKNOWN)
+    assert (standing(found), found.entry.status) == (FINAL, Status.UNKNOWN)
 
 
 def test_a_new_message_has_no_earlier_call(desk: Desk) -> None:
-    assert desk.ledger.standing(desk.request) is None
+    assert desk.ledger.earlier(desk.request) is None
 
 
 # ---------------------------------------------------------------- finishing
@@ -517,8 +534,8 @@ def test_a_write_whose_answer_was_lost_is_known_again(
     repeat_lost_puts(desk, monkeypatch)
     found = CALLS[call](desk)
     assert found is not None
-    assert (found.changed, found.entry) == (True, desk.entry)
-    assert found.standing is (TAKEN if call in {QUEUE, HTTP} else FINAL)
+    assert (isinstance(found, Written), found.entry) == (True, desk.entry)
+    assert standing(found) is (TAKEN if call in {QUEUE, HTTP} else FINAL)
 
 
 def test_a_finish_whose_answer_was_lost_is_known_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -539,16 +556,16 @@ def repeat_lost_puts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.store, "put", twice)
 
 
-@pytest.mark.parametrize(("waiting", "before"), [(True, Status.QUEUED), (False, Status.FAILED)])
-def test_an_unconfirmed_claim_is_given_back(desk: Desk, *, waiting: bool, before: Status) -> None:
+@pytest.mark.parametrize(("takes_queued", "before"), [(True, Status.QUEUED), (False, Status.FAILED)])
+def test_an_unconfirmed_claim_is_given_back(desk: Desk, *, takes_queued: bool, before: Status) -> None:
     """It was stored and its answer lost: nothing was sent, and whoever comes next may know."""
     desk.store.losing_answers = 1
     with pytest.raises(StorageError):
-        desk.claim(waiting=waiting)
+        desk.claim(takes_queued=takes_queued)
     assert desk.entry is not None
     assert (desk.entry.status, desk.entry.attempts, desk.entry.lost_at) == (before, 0, None)
-    again = desk.claim(waiting=waiting, ledger=desk.another())
-    assert (again.standing, again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
+    again = desk.claim(takes_queued=takes_queued, ledger=desk.another())
+    assert (standing(again), again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
 
 
 def test_an_unconfirmed_claim_is_given_back_later(desk: Desk) -> None:
@@ -557,10 +574,10 @@ def test_an_unconfirmed_claim_is_given_back_later(desk: Desk) -> None:
     desk.store.failing = {"read": "ReadTimeout"}
     with pytest.raises(StorageError):
         desk.claim()
-    assert desk.claim(ledger=desk.another()).standing is IN_FLIGHT
+    assert standing(desk.claim(ledger=desk.another())) is IN_FLIGHT
     desk.store.failing = {}
     desk.ledger.release_unsent()
-    assert desk.claim(ledger=desk.another()).standing is TAKEN
+    assert standing(desk.claim(ledger=desk.another())) is TAKEN
 
 
 def test_a_process_knows_its_unconfirmed_claim(desk: Desk) -> None:
@@ -570,7 +587,7 @@ def test_a_process_knows_its_unconfirmed_claim(desk: Desk) -> None:
     with pytest.raises(StorageError):
         desk.claim()
     again = desk.claim()
-    assert (again.standing, again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
+    assert (standing(again), again.entry.lost_at, again.entry.attempts) == (TAKEN, None, 1)
 
 
 def test_a_process_that_is_asked_knows_its_unconfirmed_claim(desk: Desk) -> None:
@@ -633,17 +650,17 @@ def test_unconfirmed_claims_hold_no_message_up(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("lost_at", [None, 1.0])
-@pytest.mark.parametrize("waiting", [True, False])
-def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, waiting: bool) -> None:
+@pytest.mark.parametrize("takes_queued", [True, False])
+def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, takes_queued: bool) -> None:
     """The answer to the release is lost as well: what stands there afterwards stays as it is."""
-    before = Status.QUEUED if waiting else Status.FAILED
+    before = Status.QUEUED if takes_queued else Status.FAILED
     if lost_at is not None:
         desk = Desk(given=body("template"))
         desk.ledger.finish(desk.claim().entry, Status.UNKNOWN, lost_at=desk.clock.now(), answers_lost=1)
-        before = Status.QUEUED if waiting else Status.UNKNOWN
+        before = Status.QUEUED if takes_queued else Status.UNKNOWN
     desk.store.losing_answers = 2
     with pytest.raises(StorageError):
-        desk.claim(waiting=waiting)
+        desk.claim(takes_queued=takes_queued)
     released = desk.entry
     desk.ledger.release_unsent()
     assert released is not None
@@ -659,7 +676,7 @@ def test_a_claim_after_a_dead_one_remembers_the_loss(call: str) -> None:
     desk.clock.advance(LEASE)
     found = CALLS[call](desk)
     assert found is not None
-    assert (found.standing, found.entry.lost_at, found.entry.answers_lost) == (TAKEN, dead.updated_at, 1)
+    assert (standing(found), found.entry.lost_at, found.entry.answers_lost) == (TAKEN, dead.updated_at, 1)
     # Ten minutes after the first copy WeChat drops no second one any more.
     desk.clock.advance(480 - LEASE)
     assert desk.ledger.finish(found.entry, Status.UNKNOWN, lost_at=found.entry.lost_at).lost_at == START
@@ -689,24 +706,24 @@ def test_a_refused_message_does_not_own_its_id(reason: str, call: str) -> None:
     desk.clock.advance(5)
     found = CALLS[call](desk)
     assert found is not None
-    assert found.standing is (FINAL if call == WAITS else TAKEN)
+    assert standing(found) is (FINAL if call == WAITS else TAKEN)
     assert (found.entry.version, found.entry.created_at) == (2, START + 5)
     assert (found.entry.openid_hash, found.entry.reason) == (keyed(OPENID), None)
     assert [change.status for change in found.entry.timeline] == [Status.FAILED, found.entry.status]
-    assert desk.ledger.note(wrong, None, Status.FAILED, reason=reason).standing is not TAKEN
+    assert standing(desk.ledger.note(wrong, None, Status.FAILED, reason=reason)) is not TAKEN
     assert desk.entry == found.entry  # a late copy of the wrong row changes nothing
 
 
 def test_a_refused_message_is_refused_again(desk: Desk) -> None:
     first = desk.note(Status.FAILED, reason="unknown_account")
-    assert desk.note(Status.FAILED, reason="unknown_account") == Found(FINAL, first.entry)
-    assert desk.claim().standing is TAKEN  # when its account is there
+    assert same(desk.note(Status.FAILED, reason="unknown_account"), FINAL, first.entry)
+    assert standing(desk.claim()) is TAKEN  # when its account is there
 
 
 def test_a_message_that_was_given_up_is_not_resumed(desk: Desk) -> None:
     """Another copy of it may still be on the queue, and its end was announced."""
     given_up = desk.note(Status.FAILED, reason=EXHAUSTED).entry
-    assert desk.claim() == Found(FINAL, given_up)
+    assert same(desk.claim(), FINAL, given_up)
 
 
 @pytest.mark.parametrize("unattempted", [True, False])
@@ -714,7 +731,7 @@ def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) 
     """However many changes follow: the timeline keeps the last forty, and not when the caller came back."""
 
     def try_in_vain() -> Entry:
-        claimed = desk.claim(waiting=False).entry
+        claimed = desk.claim(takes_queued=False).entry
         attempts = claimed.attempts - unattempted
         return desk.ledger.finish(claimed, Status.FAILED, reason="try_again", attempts=attempts)
 
@@ -736,14 +753,14 @@ def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) 
 def test_an_attempted_message_owns_its_id(desk: Desk, status: Status) -> None:
     desk.stand(status)
     other = SendRequest("order-1", "shop", body(touser="another"))
-    assert desk.ledger.note(other, None, Status.FAILED).standing is OTHER_BODY
+    assert standing(desk.ledger.note(other, None, Status.FAILED)) is OTHER_BODY
 
 
 def test_an_entry_from_before_is_known_by_its_keyed_fingerprint(desk: Desk) -> None:
     desk.stand(Status.QUEUED, fingerprint=keyed(canonical(desk.given)))
-    assert desk.claim().standing is TAKEN
+    assert standing(desk.claim()) is TAKEN
     desk.stand(Status.QUEUED, fingerprint=keyed(canonical(body(touser="another"))))
-    assert desk.claim().standing is OTHER_BODY
+    assert standing(desk.claim()) is OTHER_BODY
 
 
 def test_the_fingerprint_hangs_on_no_key(desk: Desk) -> None:
@@ -751,7 +768,7 @@ def test_the_fingerprint_hangs_on_no_key(desk: Desk) -> None:
         desk.store, now=desk.clock.now, writer=lambda: "w", keyed_hash=lambda text: f"other {text}"
     )
     desk.note(Status.QUEUED)
-    assert desk.claim(ledger=other).standing is TAKEN
+    assert standing(desk.claim(ledger=other)) is TAKEN
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -765,7 +782,7 @@ def test_a_table_that_fails_is_an_error_and_changes_nothing(desk: Desk, call: st
 
 def test_of_two_that_come_at_once_one_gets_the_message(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     put, other = desk.store.put, desk.another()
-    taken: list[Found] = []
+    taken: list[Written | NotOurs] = []
 
     def another_comes_first(entry: Entry, *, patient: bool = False) -> Entry | None:
         monkeypatch.setattr(desk.store, "put", put)
@@ -774,7 +791,7 @@ def test_of_two_that_come_at_once_one_gets_the_message(desk: Desk, monkeypatch: 
 
     monkeypatch.setattr(desk.store, "put", another_comes_first)
     taken.append(desk.claim())
-    assert [found.standing for found in taken] == [TAKEN, IN_FLIGHT]
+    assert [standing(found) for found in taken] == [TAKEN, IN_FLIGHT]
 
 
 def test_whoever_ends_a_dead_claim_hears_of_one_that_came_first(
@@ -788,13 +805,13 @@ def test_whoever_ends_a_dead_claim_hears_of_one_that_came_first(
 
     def another_comes_first(entry: Entry, *, patient: bool = False) -> Entry | None:
         monkeypatch.setattr(desk.store, "put", put)
-        assert other.claim(insisting, desk.message, SECONDS, waiting=True).standing is TAKEN
+        assert standing(other.claim(insisting, desk.message, SECONDS, takes_queued=True)) is TAKEN
         return put(entry, patient=patient)
 
     monkeypatch.setattr(desk.store, "put", another_comes_first)
-    found = desk.ledger.to_send(desk.request, desk.message, waiting=True)
+    found = desk.ledger.to_send(desk.request, desk.message, takes_queued=True)
     assert found is not None
-    assert (found.standing, found.changed, found.entry) == (IN_FLIGHT, False, desk.entry)
+    assert (standing(found), isinstance(found, Written), found.entry) == (IN_FLIGHT, False, desk.entry)
 
 
 @pytest.mark.parametrize("call", [QUEUE, CANCELS])
@@ -813,7 +830,7 @@ def test_a_cancellation_and_a_claim_never_both_succeed(
     monkeypatch.setattr(desk.store, "put", another_comes_first)
     found = CALLS[call](desk)
     assert found is not None
-    assert not found.changed
+    assert not isinstance(found, Written)
     assert found.entry.status is (Status.CANCELLED if call == QUEUE else Status.SENDING)
 
 
@@ -832,7 +849,7 @@ def test_a_write_that_always_comes_second_ends(
     if call == CANCELS:
         found = desk.ledger.cancel("shop", "order-1")
         assert found is not None
-        assert not found.changed
+        assert not isinstance(found, Written)
     else:
         with pytest.raises(StorageError, match="Contended"):
             desk.claim()
@@ -901,7 +918,7 @@ def test_whatever_happens_no_message_goes_out_twice_that_must_not(
             desk.clock.advance(step)
         elif step in CALLS:
             found = CALLS[str(step)](desk)
-            if found and found.standing is TAKEN:
+            if found and standing(found) is TAKEN:
                 may_repeat = given.get("delivery") or (
                     given["kind"] == "template"
                     and in_doubt_since is not None

@@ -991,7 +991,7 @@ def test_the_caller_hears_what_could_not_be_recorded(
     service.clock.advance(60 + 120)
     assert (look()[2]["status"], look()[2]["reason"]) == ("unknown", "answer_not_recorded")
     assert keyed()[0] == 504
-    assert counts(capsys) == {"MessagesStanding": 1, "MessagesUnknown": 1}
+    assert counts(capsys) == {"MessagesReplayed": 1, "MessagesUnknown": 1}
     assert len(service.wechat.attempts) == 1
 
 
@@ -1316,7 +1316,7 @@ def test_neither_openid_nor_token_nor_secret_is_seen(
     assert (len(kept), len(told)) == (9, 3)
     seen = json.dumps(said) + service.log.getvalue() + capsys.readouterr().out + "".join(kept + told)
     assert len(service.lines("message attempted")) == 3
-    assert len([line for line in service.lines() if "turn" in line]) == 10
+    assert len([line for line in service.lines() if "result" in line]) == 10
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
 

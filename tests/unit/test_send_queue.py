@@ -25,8 +25,8 @@ from tests.fakes import (
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
 from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import parse_queue_body, queue_body
-from wechat_notify.core.ledger import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
@@ -160,7 +160,7 @@ def test_a_message_that_is_delivered_twice_has_the_same_id(
     assert len(first["message_id"]) <= 64
     if message_id:
         assert first["message_id"] == message_id
-    assert (second["turn"], second["status"], second["level"]) == ("standing", "sent", "INFO")
+    assert (second["result"], second["status"], second["level"]) == ("replayed", "sent", "INFO")
     assert len(service.wechat.attempts) == 1
 
 
@@ -371,7 +371,7 @@ def test_what_nobody_foresaw_returns_one_message_and_is_logged(
         "RuntimeError",
         "refund-7",
     )
-    assert line["raised_at"].startswith("dispatch.py:")
+    assert line["raised_at"].startswith("send.py:")
     assert totals(capsys) == {"MessagesSent": 2, "MessagesUnforeseen": 1, "MessagesReturned": 1}
 
 
@@ -428,13 +428,13 @@ def test_a_message_at_which_another_invocation_is_comes_again_when_that_must_be_
     bring_about(service, "sending")
     assert deliver(enqueued()) == ["m0"]
     assert service.queue.handed_out_again == {"r0": 29 + 120}
-    assert totals(capsys) == {"MessagesStanding": 1, "MessagesReturned": 1}
+    assert totals(capsys) == {"MessagesReplayed": 1, "MessagesReturned": 1}
 
 
 def test_copies_in_one_batch_are_one_message(service: Service, capsys: Capture) -> None:
     assert deliver(enqueued(body(), body(), body())) == []
     assert len(service.wechat.attempts) == 1
-    assert totals(capsys) == {"MessagesSent": 1, "MessagesStanding": 2}
+    assert totals(capsys) == {"MessagesSent": 1, "MessagesReplayed": 2}
 
 
 def test_another_message_under_the_same_id_is_not_sent_and_somebody_hears_of_it(
@@ -443,9 +443,9 @@ def test_another_message_under_the_same_id_is_not_sent_and_somebody_hears_of_it(
     assert deliver(enqueued(body(), OTHER)) == []
     assert len(service.wechat.attempts) == 1
     (line,) = service.lines("message not attempted")
-    assert (line["turn"], line["level"], line["message_id"]) == ("other_body", "WARNING", KEY)
-    standing = [m.dimensions for m in metrics(capsys.readouterr().out) if m.name == "MessagesStanding"]
-    assert standing == [{}, {"turn": "other_body"}]
+    assert (line["result"], line["level"], line["message_id"]) == ("id_reused", "WARNING", KEY)
+    standing = [m.dimensions for m in metrics(capsys.readouterr().out) if m.name == "MessagesReplayed"]
+    assert standing == [{}, {"result": "id_reused"}]
 
 
 @pytest.mark.parametrize("trouble", ["held", "no token"])
@@ -461,7 +461,7 @@ def test_another_message_under_the_same_id_does_not_wait_for_better_times(
         service.sender._tokens._cache.clear()
         service.wechat.refuse_tokens("wx-shop", unreachable())
     assert deliver(enqueued(OTHER)) == []
-    assert service.lines("message not attempted")[-1]["turn"] == "other_body"
+    assert service.lines("message not attempted")[-1]["result"] == "id_reused"
 
 
 def over_http(prefer: str = "") -> dict[str, Any]:
@@ -498,7 +498,7 @@ def test_what_http_put_on_the_queue_is_sent_from_there(service: Service, capsys:
     assert deliver(event) == []
     assert [change.status for change in entry(service).timeline] == ["queued", "sending", "sent"]
     assert over_http("respond-async")["statusCode"] == 200
-    assert totals(capsys) == {"MessagesSent": 1, "MessagesStanding": 1}
+    assert totals(capsys) == {"MessagesSent": 1, "MessagesReplayed": 1}
 
 
 def test_what_was_cancelled_is_not_sent(service: Service, capsys: Capture) -> None:
@@ -506,7 +506,7 @@ def test_what_was_cancelled_is_not_sent(service: Service, capsys: Capture) -> No
     service.ledger.cancel("shop", KEY)
     assert deliver(enqueued()) == []
     assert (entry(service).status, service.wechat.attempts) == ("cancelled", [])
-    assert totals(capsys) == {"MessagesStanding": 1}
+    assert totals(capsys) == {"MessagesReplayed": 1}
 
 
 @pytest.mark.parametrize("at", ["beside the message", "in the message"])
@@ -517,7 +517,7 @@ def test_an_expired_message_is_not_sent(service: Service, capsys: Capture, at: s
     assert (entry(service).status, service.wechat.attempts, told(service)) == ("expired", [], [])
     assert totals(capsys) == {"MessagesExpired": 1}
     assert deliver(event) == []
-    assert totals(capsys) == {"MessagesStanding": 1}
+    assert totals(capsys) == {"MessagesReplayed": 1}
 
 
 @pytest.mark.parametrize("at", ["beside the message", "in the message"])
@@ -594,7 +594,7 @@ def test_what_is_held_is_parked_as_a_delayed_copy(service: Service, capsys: Capt
 
     assert deliver(enqueued(key="another")) == []
     (held,) = service.lines("message not attempted")
-    assert (held["level"], held["turn"], held["errcode"]) == ("DEBUG", "held", 45009)
+    assert (held["level"], held["result"], held["errcode"]) == ("DEBUG", "held", 45009)
     assert totals(capsys) == {"MessagesHeld": 1}
     assert told(service) == ["quota.reached"]
     assert (entry(service, "another").status, entry(service, "another").reason) == ("queued", "held")
@@ -755,7 +755,7 @@ def test_what_is_given_up_counts_and_is_told_once(service: Service, capsys: Capt
         returned = deliver(enqueued(receive_count=receive_count))
         assert bool(returned) == (receive_count < 20)
         service.clock.advance(300)
-    assert totals(capsys) == {"MessagesReturned": 19, "MessagesFailed": 1, "MessagesStanding": 1}
+    assert totals(capsys) == {"MessagesReturned": 19, "MessagesFailed": 1, "MessagesReplayed": 1}
     (notice,) = service.bus.notices
     assert (notice.detail_type, notice.detail["reason"]) == ("message.failed", "retries_exhausted")
     assert notice.detail["attempts"] == 20

@@ -21,9 +21,24 @@ from tests.fakes import (
     metrics,
 )
 from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.dispatch import Dispatched, Turn
-from wechat_notify.core.ledger import Entry
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status, Violation
+from wechat_notify.core.results import (
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    NotDue,
+    Queued,
+    Replayed,
+    Result,
+    RetryAt,
+    Sent,
+    TryAgain,
+    Unknown,
+    Unrecorded,
+)
 from wechat_notify.core.tokens import AccessToken, Refreshed
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
@@ -38,11 +53,11 @@ def entry(status: Status, *, attempts: int = 1, **fields: Any) -> Entry:
     )
 
 
-def turn(service: Service, dispatched: Dispatched, **fields: Any) -> None:
+def turn(service: Service, result: Result, **fields: Any) -> None:
     with service.telemetry.invocation(FakeContext(), "request-1"):
         service.telemetry.message(
             message(),
-            dispatched,
+            result,
             message_id="order-1",
             account="shop",
             openid_hash=partial(hash_openid, key=KEY),
@@ -52,15 +67,9 @@ def turn(service: Service, dispatched: Dispatched, **fields: Any) -> None:
 
 def attempt(service: Service, outcome: Outcome, *, attempts: int = 1, **fields: Any) -> None:
     """One message that was attempted, and came to what WeChat says of it."""
-    dispatched = Dispatched(
-        Turn.ATTEMPTED,
-        outcome.status,
-        entry(outcome.status),
-        changed=True,
-        delivery=Delivery(outcome, attempts, 0.125),
-        outcome=outcome,
-    )
-    turn(service, dispatched, **fields)
+    came_to = {Status.SENT: Sent, Status.FAILED: Failed, Status.UNKNOWN: Unknown}[outcome.status]
+    delivery = Delivery(outcome, attempts, 0.125)
+    turn(service, came_to(entry=entry(outcome.status), delivery=delivery, outcome=outcome), **fields)
 
 
 def of(found: list[Metric], name: str) -> list[tuple[dict[str, str], float]]:
@@ -98,7 +107,7 @@ def test_the_line_of_a_message_that_was_sent(service: Service) -> None:
         "account": "shop",
         "kind": "subscription",
         "openid_hash": hash_openid(OPENID, KEY),
-        "turn": "attempted",
+        "result": "sent",
         "status": "sent",
         "class": "success",
         "errcode": 0,
@@ -129,25 +138,17 @@ def test_the_line_of_a_message_without_an_answer_says_why_and_counts_as_the_ledg
         unattempted=True,
     )
     waiting = entry(Status.FAILED, attempts=3)
-    turn(
-        service,
-        Dispatched(
-            Turn.ATTEMPTED, outcome.status, waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome
-        ),
-    )
+    turn(service, TryAgain(entry=waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome, after=2.0))
     (line,) = service.lines("message attempted")
     assert (line["attempts"], line["cause"]) == (3, "ConnectTimeout")
 
 
 def test_the_line_of_a_message_without_a_token_speaks_of_no_attempt(service: Service) -> None:
     outcome = answer(40125)
-    turn(
-        service,
-        Dispatched(Turn.NO_TOKEN, Status.FAILED, delivery=Delivery(outcome, 0, 0.0), outcome=outcome),
-    )
+    turn(service, TryAgain(delivery=Delivery(outcome, 0, 0.0), outcome=outcome, after=2.0))
     assert service.lines("message attempted") == []
     (line,) = service.lines("message not attempted")
-    assert (line["turn"], line["errcode"]) == ("no_token", 40125)
+    assert (line["result"], line["errcode"]) == ("try_again", 40125)
 
 
 def test_a_message_that_was_sent_is_counted(service: Service, capsys: Capture) -> None:
@@ -192,143 +193,136 @@ def test_a_message_that_never_reached_wechat_has_no_latency(service: Service, ca
 
 
 BY_KIND = {"account": "shop", "kind": "subscription"}
-TURNS: dict[str, tuple[Dispatched, str, dict[str, list[Any]]]] = {
+FAILED_ONCE = Delivery(answer(-1), 1, 0.125)
+SENT_ONCE = Delivery(answer(0), 1, 0.125)
+NO_TOKEN = Delivery(answer(40125), 0, 0.0)
+RESULTS: dict[str, tuple[Result, str, str, dict[str, list[Any]]]] = {
     "goes back": (
-        Dispatched(
-            Turn.ATTEMPTED,
-            Status.QUEUED,
-            entry(Status.QUEUED),
-            changed=True,
-            delivery=Delivery(answer(-1), 1, 0.125),
-            outcome=answer(-1),
-            again_in=2.0,
-        ),
+        RetryAt(entry=entry(Status.QUEUED), delivery=FAILED_ONCE, outcome=answer(-1), after=2.0),
+        "retry_at",
         "WARNING",
         {"WeChatLatency": [{}, BY_KIND]},
     ),
+    "told to try again": (
+        TryAgain(entry=entry(Status.FAILED), delivery=FAILED_ONCE, outcome=answer(-1), after=2.0),
+        "try_again",
+        "WARNING",
+        {
+            "WeChatLatency": [{}, BY_KIND],
+            "MessagesFailed": [{}, {"account": "shop", "class": "transient", "errcode": "-1"}],
+        },
+    ),
     "not recorded": (
-        Dispatched(
-            Turn.ATTEMPTED,
-            Status.SENDING,
-            entry(Status.SENDING),
-            changed=True,
-            delivery=Delivery(answer(0), 1, 0.125),
-            outcome=answer(0),
-            unrecorded=True,
-        ),
+        Unrecorded(entry=entry(Status.SENDING), delivery=SENT_ONCE, outcome=answer(0), after=100.0),
+        "unrecorded",
         "ERROR",
         {"WeChatLatency": [{}, BY_KIND], "AnswersNotRecorded": [{}]},
     ),
     "another invocation was through first": (
-        Dispatched(
-            Turn.ATTEMPTED,
-            Status.SENT,
-            entry(Status.SENT),
-            delivery=Delivery(answer(0), 1, 0.125),
-            outcome=answer(0),
-        ),
+        Replayed(entry=entry(Status.SENT), delivery=SENT_ONCE, outcome=answer(0)),
+        "replayed",
         "INFO",
         {"WeChatLatency": [{}, BY_KIND]},
     ),
     "no token, over HTTP": (
-        Dispatched(
-            Turn.NO_TOKEN,
-            Status.FAILED,
-            delivery=Delivery(answer(40125), 0, 0.0),
-            outcome=answer(40125),
-        ),
+        TryAgain(delivery=NO_TOKEN, outcome=answer(40125), after=2.0),
+        "try_again",
         "WARNING",
         {"MessagesFailed": [{}, {"class": "config", "errcode": "40125"}]},
     ),
     "no token, from the queue": (
-        Dispatched(
-            Turn.NO_TOKEN,
-            Status.QUEUED,
-            entry(Status.QUEUED, attempts=0),
-            delivery=Delivery(answer(40125), 0, 0.0),
-            outcome=answer(40125),
-        ),
+        RetryAt(entry=entry(Status.QUEUED, attempts=0), delivery=NO_TOKEN, outcome=answer(40125), after=2.0),
+        "retry_at",
         "WARNING",
         {},
     ),
     "held": (
-        Dispatched(Turn.HELD, Status.QUEUED, outcome=answer(45009), held_for=900.0),
+        Held(outcome=answer(45009), after=900.0),
+        "held",
         "DEBUG",
         {"MessagesHeld": [{}, {"account": "shop"}]},
     ),
-    "put on the queue": (
-        Dispatched(Turn.STANDING, Status.QUEUED, entry(Status.QUEUED, attempts=0), changed=True),
-        "INFO",
-        {},
-    ),
+    "put on the queue": (Queued(entry=entry(Status.QUEUED, attempts=0)), "queued", "INFO", {}),
     "on the queue already": (
-        Dispatched(Turn.STANDING, Status.QUEUED, entry(Status.QUEUED, attempts=0)),
+        Replayed(entry=entry(Status.QUEUED, attempts=0)),
+        "replayed",
         "INFO",
-        {"MessagesStanding": [{}, {"turn": "standing"}]},
+        {"MessagesReplayed": [{}, {"result": "replayed"}]},
     ),
     "failed before": (
-        Dispatched(Turn.STANDING, Status.FAILED, entry(Status.FAILED), outcome=answer(43101)),
+        Replayed(entry=entry(Status.FAILED), outcome=answer(43101)),
+        "replayed",
         "INFO",
-        {"MessagesStanding": [{}, {"turn": "standing"}]},
+        {"MessagesReplayed": [{}, {"result": "replayed"}]},
     ),
     "another is at it": (
-        Dispatched(Turn.IN_FLIGHT, Status.SENDING, entry(Status.SENDING), again_in=30.0),
+        InFlight(entry=entry(Status.SENDING), after=30.0),
+        "in_flight",
         "INFO",
-        {"MessagesStanding": [{}, {"turn": "in_flight"}]},
+        {"MessagesReplayed": [{}, {"result": "in_flight"}]},
+    ),
+    "not due yet": (
+        NotDue(entry=entry(Status.QUEUED), after=30.0),
+        "not_due",
+        "INFO",
+        {"MessagesReplayed": [{}, {"result": "not_due"}]},
     ),
     "another message's id": (
-        Dispatched(Turn.OTHER_BODY, Status.SENT, entry(Status.SENT)),
+        IdReused(entry=entry(Status.SENT)),
+        "id_reused",
         "WARNING",
-        {"MessagesStanding": [{}, {"turn": "other_body"}]},
+        {"MessagesReplayed": [{}, {"result": "id_reused"}]},
     ),
     "expired": (
-        Dispatched(Turn.STANDING, Status.EXPIRED, entry(Status.EXPIRED, attempts=0), changed=True),
+        Expired(entry=entry(Status.EXPIRED, attempts=0)),
+        "expired",
         "WARNING",
         {"MessagesExpired": [{}, {"kind": "subscription"}]},
     ),
     "expired after an attempt": (
-        Dispatched(Turn.STANDING, Status.EXPIRED, entry(Status.EXPIRED), changed=True),
+        Expired(entry=entry(Status.EXPIRED)),
+        "expired",
         "WARNING",
         {"MessagesExpired": [{}, BY_KIND]},
     ),
     "its holder had died": (
-        Dispatched(Turn.STANDING, Status.UNKNOWN, entry(Status.UNKNOWN), changed=True),
+        Unknown(entry=entry(Status.UNKNOWN)),
+        "unknown",
         "WARNING",
         {"MessagesUnknown": [{}, BY_KIND]},
     ),
     "given up": (
-        Dispatched(
-            Turn.STANDING,
-            Status.FAILED,
-            entry(Status.FAILED, attempts=0),
-            changed=True,
-            outcome=answer(45009),
-        ),
+        Failed(entry=entry(Status.FAILED, attempts=0), outcome=answer(45009)),
+        "failed",
         "WARNING",
         {"MessagesFailed": [{}, {"class": "quota", "errcode": "45009"}]},
     ),
-    "no time": (Dispatched(Turn.NO_TIME, Status.QUEUED, outcome=answer(-1), again_in=0.0), "WARNING", {}),
+    "no time": (RetryAt(outcome=answer(-1), after=0.0), "retry_at", "WARNING", {}),
 }
 
 
-@pytest.mark.parametrize(("dispatched", "level", "counted"), TURNS.values(), ids=TURNS.keys())
-def test_each_turn_has_its_level_and_counts_once(
-    service: Service, capsys: Capture, *, dispatched: Dispatched, level: str, counted: dict[str, list[Any]]
+@pytest.mark.parametrize(("result", "name", "level", "counted"), RESULTS.values(), ids=RESULTS.keys())
+def test_each_result_has_its_level_and_counts_once(
+    service: Service,
+    capsys: Capture,
+    *,
+    result: Result,
+    name: str,
+    level: str,
+    counted: dict[str, list[Any]],
 ) -> None:
     service.telemetry.logger.setLevel("DEBUG")
-    turn(service, dispatched)
+    turn(service, result)
     line, _ = service.lines()
-    assert (line["level"], line["turn"]) == (level, dispatched.turn.name.lower())
-    assert line["message"] == (
-        "message attempted" if dispatched.turn is Turn.ATTEMPTED else "message not attempted"
-    )
+    assert (line["level"], line["result"]) == (level, name)
+    assert line["message"] == ("message attempted" if result.attempted else "message not attempted")
     found = metrics(capsys.readouterr().out)
     assert {m.name: [dimensions for dimensions, _ in of(found, m.name)] for m in found} == counted
     assert {m.value for m in found if m.unit == "Count"} <= {1}
 
 
 def test_what_is_held_or_sent_has_no_line_as_it_is_deployed(service: Service) -> None:
-    turn(service, TURNS["held"][0])
+    turn(service, RESULTS["held"][0])
     attempt(service, answer(0))
     assert [line["message"] for line in service.lines()] == ["invocation finished"] * 2
 
@@ -340,9 +334,9 @@ def test_of_one_message_alone_the_invocations_line_says_what_went_well(service: 
         attempt(service, outcome, alone=True)
     sent, attempted, finished = service.lines()
     assert [sent["message"], finished["message"]] == ["invocation finished"] * 2
-    assert (sent["message_id"], sent["turn"], sent["status"], sent["wechat_ms"]) == (
+    assert (sent["message_id"], sent["result"], sent["status"], sent["wechat_ms"]) == (
         "order-1",
-        "attempted",
+        "sent",
         "sent",
         125.0,
     )
@@ -498,11 +492,9 @@ def sent_by(service: Service, *accounts: str) -> None:
         service.telemetry.returned(1)
         for account in accounts:
             delivery = Delivery(answer(0), 1, 0.125)
-            dispatched = Dispatched(
-                Turn.ATTEMPTED, Status.SENT, entry(Status.SENT), changed=True, delivery=delivery
-            )
+            sent = Sent(entry=entry(Status.SENT), delivery=delivery)
             service.telemetry.message(
-                message(), dispatched, account=account, openid_hash=partial(hash_openid, key=KEY)
+                message(), sent, account=account, openid_hash=partial(hash_openid, key=KEY)
             )
 
 

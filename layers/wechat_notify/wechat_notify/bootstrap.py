@@ -18,7 +18,7 @@ from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Circuits
 from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatch import Dispatcher
+from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.envelope import new_id
 from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.tokens import AccessTokens, Grant, TokenRefresher

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +19,24 @@ from typing import Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
 
-from wechat_notify.core.dispatch import Dispatched, Turn
-from wechat_notify.core.ledger import Entry
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import ErrorClass, Notice, Status, Violation
+from wechat_notify.core.results import (
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    NotDue,
+    Queued,
+    Replayed,
+    Result,
+    Sent,
+    TryAgain,
+    Unknown,
+    Unrecorded,
+)
 from wechat_notify.core.tokens import Refreshed
 
 
@@ -41,6 +56,7 @@ _COUNTED = {
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _OPENED = frozenset({"circuit.opened", "quota.reached"})
 
 
@@ -108,7 +124,7 @@ class Telemetry:
     def message(
         self,
         message: Message,
-        dispatched: Dispatched,
+        result: Result,
         *,
         account: str,
         openid_hash: Callable[[str], str],
@@ -121,16 +137,16 @@ class Telemetry:
         Where the invocation is about this message alone, what went well stands in the invocation's line.
         """
         with self._guarded:
-            level = _level(dispatched, warnings)
+            level = _level(result, warnings)
             if level != "debug" or alone or self.logger.log_level <= logging.DEBUG:
                 named = {"openid_hash": openid_hash(message.touser), **fields}
-                self._log_message(message, dispatched, account, warnings, named, level=level, alone=alone)
-            self._count_message(message, dispatched, account)
+                self._log_message(message, result, account, warnings, named, level=level, alone=alone)
+            self._count_message(message, result, account)
 
     def _log_message(
         self,
         message: Message,
-        dispatched: Dispatched,
+        result: Result,
         account: str,
         warnings: Sequence[Violation],
         fields: Mapping[str, Any],
@@ -138,12 +154,12 @@ class Telemetry:
         level: _Level,
         alone: bool,
     ) -> None:
-        delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
+        delivery, outcome, entry = result.delivery, result.outcome, result.entry
         said = {
             "account": account,
             "kind": message.kind,
-            "turn": dispatched.turn.name.lower(),
-            "status": dispatched.status.value,
+            "result": _name(result),
+            "status": result.status,
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,
             "wechat_ms": delivery and round(delivery.seconds * 1000, 1),
@@ -165,37 +181,36 @@ class Telemetry:
         if alone and level in {"debug", "info"}:
             self._line.update(said)
             return
-        attempted = delivery and delivery.attempts
-        text = "message attempted" if attempted else "message not attempted"
+        text = "message attempted" if result.attempted else "message not attempted"
         getattr(self.logger, level)(text, extra=said)
 
-    def _count_message(self, message: Message, dispatched: Dispatched, account: str) -> None:
+    def _count_message(self, message: Message, result: Result, account: str) -> None:
         """A message counts once by what it came to, and by each turn that brought it no nearer to that."""
-        delivery, outcome, entry = dispatched.delivery, dispatched.outcome, dispatched.entry
-        attempted = bool(delivery and delivery.attempts)
+        delivery, outcome, entry = result.delivery, result.outcome, result.entry
         # Without an attempt the account may be a name that somebody made up, and each is billed.
-        known = attempted or dispatched.turn is Turn.HELD or bool(entry and entry.attempts)
+        known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
         by_account = (("account", account),) if known else ()
         by_kind = ("kind", message.kind)
-        if delivery and attempted:
+        if delivery and result.attempted:
             milliseconds = round(delivery.seconds * 1000, 1)
             self._values["WeChatLatency", "Milliseconds", (*by_account, by_kind)].append(milliseconds)
             if outcome and outcome.error_class is ErrorClass.OTHER:
                 self._counts["UnknownErrcode", ()] += 1
-        if dispatched.unrecorded:
-            self._counts["AnswersNotRecorded", ()] += 1
-        elif dispatched.turn is Turn.HELD:
-            self._counts["MessagesHeld", by_account] += 1
-        elif entry and not dispatched.changed:  # the call that gave it its state has counted it
-            if dispatched.turn not in {Turn.ATTEMPTED, Turn.NO_TOKEN}:
-                self._counts["MessagesStanding", (("turn", dispatched.turn.name.lower()),)] += 1
-        elif dispatched.status is Status.FAILED:
-            error_class = outcome.error_class.value if outcome else "none"
-            errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
-            by_error = (("class", error_class), ("errcode", errcode))
-            self._counts["MessagesFailed", (*by_account, *by_error)] += 1
-        elif name := _COUNTED.get(dispatched.status):
-            self._counts[name, (*by_account, by_kind)] += 1
+        match result:
+            case Unrecorded():
+                self._counts["AnswersNotRecorded", ()] += 1
+            case Held() if not result.attempted:
+                self._counts["MessagesHeld", by_account] += 1
+            case Sent() | Unknown() | Expired():
+                self._counts[f"Messages{type(result).__name__}", (*by_account, by_kind)] += 1
+            case Failed() | TryAgain():
+                error_class = outcome.error_class.value if outcome else "none"
+                errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
+                by_error = (("class", error_class), ("errcode", errcode))
+                self._counts["MessagesFailed", (*by_account, *by_error)] += 1
+            # The call that gave it its status has counted it.
+            case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
+                self._counts["MessagesReplayed", (("result", _name(result)),)] += 1
 
     def ended(self, entry: Entry) -> None:
         """A message that came to its end because somebody asked about it."""
@@ -313,21 +328,25 @@ class Telemetry:
             print(json.dumps(document))  # noqa: T201 - Lambda's log is where CloudWatch finds them
 
 
-def _level(dispatched: Dispatched, warnings: Sequence[Violation]) -> _Level:
-    """The level of a message's line: what nobody has to look at is not a warning."""
-    if dispatched.unrecorded:
-        return "error"
-    match dispatched.turn:
-        case Turn.HELD:
+def _level(result: Result, warnings: Sequence[Violation]) -> _Level:
+    """Return the level of a message's line: what nobody has to look at is not a warning."""
+    match result:
+        case Unrecorded():
+            return "error"
+        case Held() if not result.attempted:
             return "debug"  # each of a hundred thousand, every quarter of an hour
-        case Turn.ATTEMPTED if dispatched.status is Status.SENT:
-            # Its entry tells the same, but for the warnings.
-            return "debug" if dispatched.changed and not warnings else "info"
-        case Turn.ATTEMPTED | Turn.NO_TOKEN | Turn.OTHER_BODY | Turn.NO_TIME:
-            fine = False
-        case _:
-            fine = not dispatched.changed or dispatched.status is Status.QUEUED
-    return "info" if fine else "warning"
+        case Sent():
+            return "info" if warnings else "debug"  # its entry says the same, but for the warnings
+        case Queued() | NotDue():
+            return "info"
+        case Replayed() | InFlight() if not result.attempted or result.status is Status.SENT:
+            return "info"
+    return "warning"
+
+
+def _name(result: Result) -> str:
+    """Return the result's name in log lines and metrics, such as ``in_flight``."""
+    return _CAPITAL.sub("_", type(result).__name__).lower()
 
 
 def hash_openid(openid: str, key: bytes) -> str:

@@ -24,8 +24,8 @@ from pydantic import TypeAdapter
 
 from wechat_notify.aws.calls import Caller
 from wechat_notify.core.circuits import AccountCircuits, Circuit
+from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.envelope import is_account_name
-from wechat_notify.core.ledger import Change, Entry
 from wechat_notify.core.outcomes import Bilingual, Outcome, StorageError
 
 T = TypeVar("T", bound=Entry | AccountCircuits)

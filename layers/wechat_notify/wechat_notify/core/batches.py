@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
-from wechat_notify.core.dispatch import Dispatched, Dispatcher, Turn
+from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.envelope import (
     SendRequest,
     parse_queue_body,
@@ -38,6 +38,7 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
     Violation,
 )
+from wechat_notify.core.results import Again, Held, Result
 
 _CONCURRENCY = 20
 """Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most,
@@ -92,7 +93,7 @@ class Disposition(StrEnum):
 class Handled(NamedTuple):
     """One record and what became of it.
 
-    ``refusal`` is set where the message will never be attempted, ``dispatched`` where the ledger knows
+    ``refusal`` is set where the message will never be attempted, ``result`` where the ledger knows
     it; neither where there was no time left. ``message_id`` is the id that a body without a request names.
     ``error`` is what nobody foresaw.
     """
@@ -101,7 +102,7 @@ class Handled(NamedTuple):
     disposition: Disposition
     request: SendRequest | None = None
     message: Message | None = None
-    dispatched: Dispatched | None = None
+    result: Result | None = None
     refusal: str | None = None
     violations: Sequence[Violation] = ()
     detail: str | None = None
@@ -115,10 +116,8 @@ class _Readable(NamedTuple):
     message: Message
     warnings: Sequence[Violation]
 
-    def handled(self, disposition: Disposition, dispatched: Dispatched | None = None) -> Handled:
-        return Handled(
-            self.record, disposition, self.request, self.message, dispatched, violations=self.warnings
-        )
+    def handled(self, disposition: Disposition, result: Result | None = None) -> Handled:
+        return Handled(self.record, disposition, self.request, self.message, result, violations=self.warnings)
 
 
 class DeadLetters(Protocol):
@@ -237,7 +236,7 @@ class BatchSender:
             return list(self._in_order(lane, seconds_left))
 
         if lanes:
-            self._dispatcher.look({account for account, _ in lanes})
+            self._dispatcher.prefetch_circuits({account for account, _ in lanes})
             for lane in self._concurrently(send_lane, list(lanes.values())):
                 handled.extend(lane)
         return self._park(handled)
@@ -250,14 +249,8 @@ class BatchSender:
                 yield self._again(read.handled(Disposition.RETURNED), wait)
                 continue
             item = self._send(read, seconds_left)
-            dispatched = item.dispatched
-            if (
-                dispatched
-                and dispatched.turn is Turn.ATTEMPTED
-                and dispatched.outcome
-                and dispatched.outcome.error_class is ErrorClass.RATE_LIMIT
-            ):
-                wait = dispatched.again_in  # None where a circuit holds what follows
+            if _too_often(item.result) and isinstance(item.result, Again):
+                wait = item.result.after
             yield item
 
     def _read(self, record: Record) -> _Readable | Handled:
@@ -300,7 +293,7 @@ class BatchSender:
         violations: Sequence[Violation] = (),
     ) -> Handled:
         try:
-            dispatched = self._dispatcher.refuse(request, message, reason, _refused(reason, violations))
+            result = self._dispatcher.refuse(request, message, reason, _refused(reason, violations))
         except StorageError as error:
             return self._again_after(Handled(record, Disposition.RETURNED, request, message), error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
@@ -310,19 +303,19 @@ class BatchSender:
             Disposition.FINISHED,
             request,
             message,
-            dispatched,
+            result,
             refusal=reason,
             violations=violations,
         )
         # Whoever is at it may have died: the message comes again to be judged when the claim is over.
-        return handled if dispatched.again_in is None else self._again(handled, dispatched.again_in)
+        return self._again(handled, result.after) if isinstance(result, Again) else handled
 
     def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
         record, request, message = read.record, read.request, read.message
         if seconds_left() < TIME_FOR_A_MESSAGE:
             return self._again(read.handled(Disposition.RETURNED), _NOW)
         try:
-            dispatched = self._dispatcher.send_queued(
+            result = self._dispatcher.send_queued(
                 request,
                 message,
                 seconds_left,
@@ -335,11 +328,10 @@ class BatchSender:
             return self._again_after(read.handled(Disposition.RETURNED), error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
             return self._unforeseen(record, request, message, error)
-        parked = dispatched.held_for is not None
-        handled = read.handled(Disposition.PARKED if parked else Disposition.FINISHED, dispatched)
-        if not parked and dispatched.again_in is not None:
-            return self._again(handled, dispatched.again_in)
-        return handled
+        if isinstance(result, Held):
+            return read.handled(Disposition.PARKED, result)
+        handled = read.handled(Disposition.FINISHED, result)
+        return self._again(handled, result.after) if isinstance(result, Again) else handled
 
     def _park(self, handled: Sequence[Handled]) -> list[Handled]:
         """Put copies of what is held on the queue, to be handed out later; what cannot be goes back.
@@ -361,8 +353,8 @@ class BatchSender:
 
     def _later(self, item: Handled) -> Later:
         assert item.request  # noqa: S101 - what is held was read
-        assert item.dispatched  # noqa: S101 - the same
-        held_for = item.dispatched.held_for or 0.0
+        assert isinstance(item.result, Held)  # noqa: S101 - the same
+        held_for = item.result.after
         delay = held_for + self._jitter(0, min(_SPREAD, held_for))
         if held_for >= _DELAY_MOST:  # spread already while it waits
             delay = self._jitter(_DELAY_MOST - 150, _DELAY_MOST)
@@ -391,14 +383,14 @@ class BatchSender:
         if request is None:
             return self._put_aside(given_up)
         try:
-            dispatched = self._dispatcher.refuse(request, message, "internal_error")
+            result = self._dispatcher.refuse(request, message, "internal_error")
         except StorageError:  # it goes back, and is given up another time
             return handled
         except Exception:  # noqa: BLE001 - what the ledger cannot take must not come again for days
             return self._put_aside(given_up)
-        if dispatched.again_in is not None:  # this very attempt's claim, perhaps: it has to run out first
-            return self._again(handled._replace(dispatched=dispatched), dispatched.again_in)
-        return handled._replace(disposition=Disposition.FINISHED, dispatched=dispatched, detail="given up")
+        if isinstance(result, Again):  # this very attempt's claim, perhaps: it has to run out first
+            return self._again(handled._replace(result=result), result.after)
+        return handled._replace(disposition=Disposition.FINISHED, result=result, detail="given up")
 
     def _put_aside(self, handled: Handled) -> Handled:
         """Keep the body among the dead letters, with its own id and the one under which it first came."""
@@ -431,6 +423,12 @@ class BatchSender:
             code = error.code if isinstance(error, StorageError) else type(error).__name__
             return returned._replace(detail=f"again after the queue's visibility timeout ({code})")
         return returned._replace(detail=f"again in {wait:.0f} s")
+
+
+def _too_often(result: Result | None) -> bool:
+    """Return whether WeChat has just had enough of messages to one openid."""
+    outcome = result.outcome if result and result.attempted else None
+    return outcome is not None and outcome.error_class is ErrorClass.RATE_LIMIT
 
 
 def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Protocol
 
-from wechat_notify.core.ledger import CLOCK_SKEW
+from wechat_notify.core.entry import CLOCK_SKEW
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,

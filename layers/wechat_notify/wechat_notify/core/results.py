@@ -1,0 +1,138 @@
+"""What came of a message at a door: one closed union, made by ``core.send`` and the ledger.
+
+The *message's* status is the ledger's (``result.entry.status``); a result says what this call did about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.entry import Entry
+from wechat_notify.core.outcomes import Notice, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What every result has.
+
+    ``entry`` is the message's entry as it is now, None where the ledger was not asked. ``outcome`` is what
+    the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
+    none. ``notices`` are to be published.
+    """
+
+    entry: Entry | None = None
+    outcome: Outcome | None = None
+    delivery: Delivery | None = None
+    notices: Sequence[Notice] = ()
+
+    @property
+    def attempted(self) -> bool:
+        """Whether this call reached for WeChat."""
+        return self.delivery is not None and self.delivery.attempts > 0
+
+    @property
+    def status(self) -> Status | None:
+        """The message's status, None where the ledger was not asked."""
+        return self.entry.status if self.entry else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued(Result):
+    """It is on the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(Result):
+    """WeChat accepted it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Result):
+    """It was not sent, and will not be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired(Result):
+    """Its time passed before it could be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Result):
+    """It was cancelled while it waited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Result):
+    """It may have been sent: an answer was lost.
+
+    Its caller may repeat it in ``repeat_after`` seconds; None where a repeat could be a second message.
+    """
+
+    repeat_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAt(Result):
+    """It was not sent; the queue hands it out again in ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain(Result):
+    """It was not sent; its caller is told to try again in ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Result):
+    """A circuit holds it for ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded(Result):
+    """WeChat's answer did not reach the ledger; the claim runs out in ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight(Result):
+    """Another invocation is sending it; worth a look in ``after`` seconds."""
+
+    entry: Entry
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDue(Result):
+    """Its next attempt is due in ``after`` seconds."""
+
+    entry: Entry
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed(Result):
+    """An earlier call gave it its status; ``repeat_after`` is as ``Unknown`` has it."""
+
+    entry: Entry
+    repeat_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdReused(Result):
+    """Its id belongs to another message."""
+
+    entry: Entry
+
+
+Again = RetryAt | Unrecorded | InFlight | NotDue
+"""What the queue hands out again."""
+NotOurs = InFlight | NotDue | Replayed | IdReused
+"""What the ledger answers to somebody who may not send the message."""
