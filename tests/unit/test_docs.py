@@ -16,6 +16,7 @@ from wechat_notify.core.messages import KINDS, parse_message
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+LAYER = ROOT / "layers/wechat_notify/wechat_notify"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -55,6 +56,13 @@ def test_headings_have_their_own_anchors(page: Path) -> None:
 
 def test_links_are_found() -> None:
     assert [link for page in PAGES for link in LINK.findall(prose(page)) if "#" in link]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_modules_of_the_layer_exist(page: Path) -> None:
+    """Decisions are left out: they may speak of modules that are gone."""
+    named = re.findall(r"\b(?:core|wechat|aws)/\w+\.py\b", page.read_text("utf-8"))
+    assert [name for name in named if not (LAYER / name).exists()] == []
 
 
 def test_readme_is_short() -> None:
