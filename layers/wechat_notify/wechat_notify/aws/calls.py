@@ -1,7 +1,7 @@
 """Calls to AWS without its SDK: JSON over pooled connections, signed with Signature Version 4.
 
 A call of boto3's takes half a millisecond of CPU and more, one of these 0.03 to 0.04, and boto3's import with
-its first clients 120 ms and 29 MB (docs/decisions.md, 27). Here stands what the functions need, and no more:
+its first clients 120 ms and 29 MB (decision 27). Here stands what the functions need, and no more:
 Lambda's environment has region and credentials, which last as long as the process. Error codes are AWS's, as
 botocore reads them off the same answers; where there is no answer, they are the transport's reasons. Nothing
 else of an answer gets into an error.

@@ -141,7 +141,7 @@ class _SideBySide:
     """Threads that stay for the next batch: to start and end them costs as much as a message does.
 
     Not ``ThreadPoolExecutor``, whose way to a thread and back takes a tenth of a message's CPU in batches of
-    ten (docs/decisions.md, 29).
+    ten (docs/decisions/0029-worker-threads.md).
     """
 
     def __init__(self) -> None:

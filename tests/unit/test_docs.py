@@ -1,0 +1,124 @@
+"""The documents agree with each other and with the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from functions.send_api import problems
+from wechat_notify.core.messages import KINDS, parse_message
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+LAYER = ROOT / "layers/wechat_notify/wechat_notify"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def prose(page: Path) -> str:
+    """The page without its code, which may hold brackets that are no link."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", text)
+
+
+def anchors(page: Path) -> Iterator[str]:
+    """The anchors that GitHub gives to the headings of a page, of which no two may be the same."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(prose(page)):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_headings_have_their_own_anchors(page: Path) -> None:
+    found = list(anchors(page))
+    assert len(set(found)) == len(found)
+
+
+def test_links_are_found() -> None:
+    assert [link for page in PAGES for link in LINK.findall(prose(page)) if "#" in link]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_modules_of_the_layer_exist(page: Path) -> None:
+    """Decisions are left out: they may speak of modules that are gone."""
+    named = re.findall(r"\b(?:core|wechat|aws)/\w+\.py\b", page.read_text("utf-8"))
+    assert [name for name in named if not (LAYER / name).exists()] == []
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+def test_decision_is_in_the_index(record: Path) -> None:
+    """Its first lines are its number, title and status, and the index repeats them."""
+    title, _, status, *_ = record.read_text("utf-8").splitlines()
+    number = record.name[:4]
+    assert title.startswith(f"# {number}. ")
+    assert re.fullmatch(r"Status: (accepted|superseded by \d{4})", status)
+    name, state = title.removeprefix(f"# {number}. "), status.removeprefix("Status: ")
+    row = f"| [{number}]({record.name}) | {name} | {state} |"
+    assert row in (DOCS / "decisions" / "README.md").read_text("utf-8").splitlines()
+
+
+def section(page: Path, heading: str) -> str:
+    """A section of the second level."""
+    return page.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def example(kind: str) -> Any:
+    """The example body of a kind."""
+    found = re.search(r"```json\n(.*?)```", section(DOCS / "messages.md", kind), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_example_of_a_kind_is_valid(kind: str) -> None:
+    message, _ = parse_message(example(kind))
+    assert message.kind == kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_of_a_kind_are_documented(kind: str) -> None:
+    message, _ = parse_message(example(kind))
+    tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
+    fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
+    assert sorted(fields) == sorted(type(message).model_fields)
+
+
+def test_problem_types_are_documented() -> None:
+    text = (DOCS / "api.md").read_text("utf-8")
+    names = [error.reason.replace("_", "-") for error in problems.REFUSED]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"), [("deploy.md", "parameter"), ("operations.md", "alarm")], ids=["parameters", "alarms"]
+)
+def test_template_is_documented(page: str, kind: str) -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+    alarms = [name for name, part in template["Resources"].items() if part["Type"].endswith("::Alarm")]
+    text = (DOCS / page).read_text("utf-8")
+    names = alarms if kind == "alarm" else template["Parameters"]
+    assert [name for name in names if f"`{name}`" not in text] == []
