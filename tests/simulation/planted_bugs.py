@@ -122,15 +122,6 @@ def _visible_at_once() -> Sequence[Patch]:
     return [(Queue, "change_visibility", change_visibility)]
 
 
-def _visible_too_early() -> Sequence[Patch]:
-    before = Queue.change_visibility
-
-    def change_visibility(self: Queue, receipt_handle: str, seconds: float) -> None:
-        before(self, receipt_handle, max(0.0, seconds - 1))
-
-    return [(Queue, "change_visibility", change_visibility)]
-
-
 def _no_condition() -> Sequence[Patch]:
     def put(self: LedgerTable, item: dict[str, Any], _previous: int) -> None:
         self._aws.dynamodb.put_item(TableName=self._table_name, Item=item)
@@ -800,12 +791,6 @@ BUGS = (
     ),
     Bug(
         "visible_at_once", "what is to be repeated is handed out at once", "a repeat waits", _visible_at_once
-    ),
-    Bug(
-        "visible_too_early",
-        "what is to be repeated is handed out a second early",
-        "a repeat waits",
-        _visible_too_early,
     ),
     Bug(
         "no_condition",
