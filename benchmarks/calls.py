@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from typing import Any
@@ -21,7 +20,6 @@ DOOR_CASE = "the same from the queue's body"
 TOKEN_CASE = "token cache hit"
 PUT_CASE = "a conditional PutItem over TLS"
 BOTO3 = "boto3"
-TUNED = "boto3, tuned"
 
 
 class Product:
@@ -110,56 +108,37 @@ class Naive:
         return {"cpu": took["cpu"] / count}
 
 
-class Caller:
-    """The service's own way to DynamoDB."""
+class Clients:
+    """The service's way to DynamoDB: boto3 with the options of ``aws.clients``."""
 
     def __init__(self) -> None:
-        from wechat_notify.aws.calls import Caller as Signed  # noqa: PLC0415 - only in this worker
+        from wechat_notify.aws.clients import Clients as Product  # noqa: PLC0415 - only in this worker
 
-        self._caller = Signed(os.environ)
+        self._clients = Product()
 
     def put(self, count: int) -> dict[str, float]:
         """An item such as the ledger's."""
-        took = measured(
-            lambda: [
-                self._caller.put_if(_CONDITION, "put", TableName="ledger", Item=_ITEM, **_VALUES)
-                for _ in range(count)
-            ]
-        )
+        took = measured(lambda: [self._clients.call("put", self._put) for _ in range(count)])
         return {"cpu": took["cpu"] / count}
+
+    def _put(self) -> Any:
+        return self._clients.dynamodb.put_item(**_PUT)
 
 
 class Boto3:
-    """AWS's own client."""
+    """boto3 as it comes."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self) -> None:
         import boto3  # noqa: PLC0415 - only in this worker
-        from botocore.config import Config  # noqa: PLC0415 - the same
 
-        self._client = boto3.client("dynamodb", config=Config(**config))
+        self._client = boto3.client("dynamodb")
 
     def put(self, count: int) -> dict[str, float]:
         """An item such as the ledger's."""
-        took = measured(
-            lambda: [
-                self._client.put_item(
-                    TableName="ledger", Item=_ITEM, ConditionExpression=_CONDITION, **_VALUES
-                )
-                for _ in range(count)
-            ]
-        )
+        took = measured(lambda: [self._client.put_item(**_PUT) for _ in range(count)])
         return {"cpu": took["cpu"] / count}
 
 
-class TunedBoto3(Boto3):
-    """Without what can be left out: the check of parameters, and a user agent made anew for each call."""
-
-    def __init__(self) -> None:
-        super().__init__(parameter_validation=False, user_agent="bench")
-
-
-_CONDITION = "attribute_not_exists(pk) OR version = :previous"
-_VALUES: dict[str, Any] = {"ExpressionAttributeValues": {":previous": {"N": "1"}}}
 _ITEM: dict[str, Any] = {
     "pk": {"S": "message#account-0#order-20260301"},
     "account": {"S": "account-0"},
@@ -176,6 +155,13 @@ _ITEM: dict[str, Any] = {
     "timeline": {"L": [{"M": {"status": {"S": "sent"}, "at": {"N": "1772348640.456"}}}]},
     "ttl": {"N": "1774940640"},
 }
+_PUT: dict[str, Any] = {
+    "TableName": "ledger",
+    "Item": _ITEM,
+    "ConditionExpression": "attribute_not_exists(pk) OR version = :previous",
+    "ExpressionAttributeValues": {":previous": {"N": "1"}},
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
 
 
 def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
@@ -189,9 +175,8 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
             scaled = {name: [1e6 * value for value in each] for name, each in took.items()}
             found.append(Comparison("calls", case, "µs", NAIVE, scaled))
     subjects = {
-        PRODUCT: "benchmarks.calls:Caller",
+        PRODUCT: "benchmarks.calls:Clients",
         BOTO3: "benchmarks.calls:Boto3",
-        TUNED: "benchmarks.calls:TunedBoto3",
     }
     with workers(server, subjects) as made:
         took = values(interleaved(made, rounds, "put", {"count": count // 10}), "cpu")

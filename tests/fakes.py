@@ -33,9 +33,9 @@ from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,
+    DelayedMessage,
     ErrorClass,
     Holds,
-    Later,
     Notice,
     Outcome,
     RefresherBusyError,
@@ -443,9 +443,9 @@ class FakeQueue:
     def send(self, body: str, *, group: str | None = None, **attributes: str) -> None:
         if self.failing:
             raise StorageError("put the message on the queue", self.failing)
-        self._take(Later(body, 0, group, attributes))
+        self._take(DelayedMessage(body, 0, group, attributes))
 
-    def send_later(self, items: Sequence[Later]) -> list[int]:
+    def send_delayed(self, items: Sequence[DelayedMessage]) -> list[int]:
         if self.failing:
             return list(range(len(items)))
         failed = [
@@ -458,13 +458,13 @@ class FakeQueue:
                 self._take(item)
         return failed
 
-    def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         code = self.failing or (None if 0 <= round(seconds) <= 43200 else "InvalidParameterValue")
         if code:
             raise StorageError("set the visibility timeout", code)
         self.handed_out_again[receipt_handle] = seconds
 
-    def _take(self, item: Later) -> None:
+    def _take(self, item: DelayedMessage) -> None:
         with self._lock:
             self.bodies.append(item.body)
             self.attributes.append({name: value for name, value in item.attributes.items() if value})

@@ -2,7 +2,7 @@
 
 A wheel for the wrong platform installs without a word and fails at the first import in the cloud. So
 every installed wheel's ``Tag:`` and the header of every ELF file are compared with the platform that the
-layer is for, and boto3 is refused: no function needs it, and it would triple the layer.
+layer is for, and boto3 is refused: the runtime has it, and it would triple the layer.
 
 ``python3 check_wheels.py FOLDER PLATFORM``, the platform as in ``aarch64-manylinux_2_28``.
 """

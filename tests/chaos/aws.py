@@ -1,7 +1,7 @@
 """AWS as several processes see it at once: the queue with its visibility timeouts, and calls that fail.
 
 ``Aws`` and ``Sqs`` outlive every sandbox. The others are one sandbox's way there, made of what the core knows
-AWS by: throttled calls are repeated as ``aws.calls`` does it, answers get lost, and before and after each
+AWS by: throttled calls are repeated as ``aws.clients`` does it, answers get lost, and before and after each
 call the sandbox may die.
 """
 
@@ -21,14 +21,14 @@ from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from wechat_notify.core.circuits import AccountCircuits
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import ErrorClass, Later, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, ErrorClass, StorageError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
 VISIBILITY = 432.0
 RECEIVES_MOST = 1000
 """As the template has them."""
 _TRIES = {False: 6, True: 8}
-"""How often ``aws.calls`` makes a call to the ledger, impatient or patient."""
+"""How often a call to the ledger is made at least, impatient or patient."""
 _SENDERS_TRIES = 2
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ class Mortal(Protocol):
 
 
 class _Calls:
-    """One sandbox's way to AWS: what of a call fails, and what ``aws.calls`` does about it."""
+    """One sandbox's way to AWS: what of a call fails, and what ``aws.clients`` does about it."""
 
     def __init__(self, aws: Aws, sandbox: Mortal) -> None:
         self._aws = aws
@@ -267,13 +267,13 @@ class Queue(_Calls):
         self._call("put on the queue", lambda: self._aws.queue.put(body))
         self._aws.changed()
 
-    def send_later(self, items: Sequence[Later]) -> list[int]:
+    def send_delayed(self, items: Sequence[DelayedMessage]) -> list[int]:
         return [index for index, item in enumerate(items) if not self._taken(item)]
 
-    def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         self._call("set the visibility", lambda: self._aws.queue.hide(receipt_handle, seconds))
 
-    def _taken(self, item: Later) -> bool:
+    def _taken(self, item: DelayedMessage) -> bool:
         assert 0 <= item.delay_seconds <= 900
         try:
             self._call(

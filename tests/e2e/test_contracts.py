@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.e2e.conftest import Service
@@ -24,10 +25,10 @@ from tests.integration.test_contracts import (  # the tests are run here with th
     TestLedgerStore,
     TestQueue,
 )
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients, client_config
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.aws.ssm import Accounts, StoredTokens
 from wechat_notify.core.outcomes import Notice, StorageError
 
 __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
@@ -35,41 +36,43 @@ __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
 _names = (f"contract-{number}" for number in itertools.count())
 
 
-def caller_of(service: Service, **changed: str) -> Caller:
-    environ = {
-        "AWS_REGION": service.state.region,
-        "AWS_ENDPOINT_URL": service.state.aws_endpoint_url,
-        "AWS_ACCESS_KEY_ID": service.state.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": service.state.secret_access_key,
-    }
-    return Caller(environ | changed)
+def clients_of(service: Service, access_key_id: str = "", secret_access_key: str = "") -> Clients:
+    state = service.state
+    session = boto3.Session(
+        access_key_id or state.access_key_id,
+        secret_access_key or state.secret_access_key,
+        region_name=state.region,
+    )
+    return Clients(
+        lambda name: session.client(name, endpoint_url=state.aws_endpoint_url, config=client_config(name))
+    )
 
 
 @pytest.fixture
-def caller(service: Service) -> Iterator[Caller]:
+def clients(service: Service) -> Iterator[Clients]:
     """The adapters' way to the emulator."""
-    made = caller_of(service)
+    made = clients_of(service)
     yield made
     made.close()
 
 
 @pytest.fixture
-def queue(service: Service, caller: Caller) -> QueueAt:
-    return SqsQueueAt(service.client, caller, next(_names))
+def queue(service: Service, clients: Clients) -> QueueAt:
+    return SqsQueueAt(service.client, clients, next(_names))
 
 
 @pytest.fixture
-def ledger(service: Service, caller: Caller) -> LedgerAt:
+def ledger(service: Service, clients: Clients) -> LedgerAt:
     """The table that was deployed."""
-    return DynamoDbLedgerAt(caller, service.stack.deployment.outputs["LedgerTableName"], next(_names))
+    return DynamoDbLedgerAt(clients, service.stack.deployment.outputs["LedgerTableName"], next(_names))
 
 
 class EmulatedBusAt:
     """The bus that was deployed, heard by a queue."""
 
-    def __init__(self, service: Service, caller: Caller) -> None:
+    def __init__(self, service: Service, clients: Clients) -> None:
         self._bus = service.state.event_bus_name
-        self.bus: Bus = EventBus(caller, self._bus)
+        self.bus: Bus = EventBus(clients, self._bus)
         self._events, self._sqs = service.client("events"), service.client("sqs")
         self._name = next(_names)
         self._url: str = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
@@ -97,38 +100,38 @@ class EmulatedBusAt:
 
 
 @pytest.fixture
-def bus(service: Service, caller: Caller) -> Iterator[BusAt]:
-    built = EmulatedBusAt(service, caller)
+def bus(service: Service, clients: Clients) -> Iterator[BusAt]:
+    built = EmulatedBusAt(service, clients)
     yield built
     built.remove()
 
 
-def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, caller: Caller) -> None:
+def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, clients: Clients) -> None:
     outputs, account = service.stack.deployment.outputs, service.state.account
-    token = RefreshFunction(caller, outputs["TokenRefreshFunctionName"]).ask(account, None)
+    token = RefreshFunction(clients, outputs["TokenRefreshFunctionName"]).ask(account, None)
     path = outputs["ParameterPath"]
-    assert StoredTokens(caller, path).read(account) == token
-    loaded = Accounts(caller, path, lambda _credentials: None).load(account)  # type: ignore[arg-type,return-value]
+    assert StoredTokens(clients, path).read(account) == token
+    loaded = Accounts(clients, path, lambda _credentials: None).load(account)  # type: ignore[arg-type,return-value]
     assert (loaded.token, loaded.problem) == (token, None)
-    assert StoredTokens(caller, path).read("nobody") is None
+    assert StoredTokens(clients, path).read("nobody") is None
     with pytest.raises(StorageError, match="ResourceNotFoundException"):
-        RefreshFunction(caller, "no-such-function").ask(account, None)
+        RefreshFunction(clients, "no-such-function").ask(account, None)
 
 
-@pytest.mark.parametrize("changed", ["AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"])
+@pytest.mark.parametrize("changed", ["secret_access_key", "access_key_id"])
 def test_a_signature_by_other_keys_is_refused(service: Service, changed: str) -> None:
-    other = caller_of(service, **{changed: "AKIAOTHERKEYOTHERKEY"})
+    other = clients_of(service, **{changed: "AKIAOTHERKEYOTHERKEY"})
     url = service.state.send_queue_url
     calls: list[Callable[[], object]] = [
-        lambda: other.call("dynamodb", "GetItem", "do", TableName="t", Key={"pk": {"S": "1"}}),
-        lambda: other.call("ssm", "GetParameter", "do", Name="n"),
-        lambda: other.call("sqs", "SendMessage", "do", QueueUrl=url, MessageBody="b"),
-        lambda: other.call("events", "PutEvents", "do", Entries=[]),
-        lambda: other.invoke("f", "{}", "do"),
+        lambda: other.dynamodb.get_item(TableName="t", Key={"pk": {"S": "1"}}),
+        lambda: other.ssm.get_parameter(Name="n"),
+        lambda: other.sqs.send_message(QueueUrl=url, MessageBody="b"),
+        lambda: other.events.put_events(Entries=[]),
+        lambda: other.lambda_.invoke(FunctionName="f", Payload="{}"),
     ]
     for call in calls:
         with pytest.raises(StorageError) as raised:
-            call()
+            other.call("do", call)
         assert raised.value.code in {
             "InvalidClientTokenId",
             "InvalidSignatureException",

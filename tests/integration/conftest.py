@@ -5,7 +5,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,7 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
-import requests
+from botocore.config import Config
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,9 +24,9 @@ from moto import mock_aws
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext
-from tests.integration.raw_server import Connection, RawServer, Script, answer
-from wechat_notify.aws.calls import Caller
-from wechat_notify.aws.ledger import LedgerTable
+from tests.integration.raw_server import Connection, answer
+from wechat_notify.aws.clients import Clients, Service, client_config
+from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.transport import Limits, PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
 
@@ -38,6 +37,7 @@ RETENTION = 30 * 24 * 3600.0
 REGION = "eu-central-1"
 ENVIRON = {
     "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "AKIACANARY",
     "AWS_SECRET_ACCESS_KEY": "secret-CANARY",
     "AWS_SESSION_TOKEN": "token-CANARY",
@@ -83,21 +83,39 @@ def slept() -> list[float]:
     return []
 
 
-@pytest.fixture
-def caller_at(slept: list[float]) -> Iterator[Callable[..., Caller]]:
-    """Makes callers for an AWS on the loopback, and closes their connections in the end."""
-    made: list[Caller] = []
-    began = time.time()
+@cache
+def session() -> boto3.Session:
+    """One for all tests, because it keeps the parsed service models, which take most of the time."""
+    return boto3.Session(
+        ENVIRON["AWS_ACCESS_KEY_ID"], ENVIRON["AWS_SECRET_ACCESS_KEY"], ENVIRON["AWS_SESSION_TOKEN"], REGION
+    )
 
-    def make(url: str, environ: dict[str, str] = ENVIRON, **options: Any) -> Caller:
+
+ClientsAt = Callable[..., Clients]
+
+
+@pytest.fixture
+def clients_at(slept: list[float]) -> Iterator[ClientsAt]:
+    """Makes clients for an AWS on the loopback, and closes their connections in the end."""
+    made: list[Clients] = []
+
+    def make(
+        url: str | None, timeout: float | None = None, *, refresher: str | None = None, **lent: Any
+    ) -> Clients:
+        impatient = Config(connect_timeout=timeout, read_timeout=timeout) if timeout else Config()
+
+        def client(service: Service) -> Any:
+            at = refresher or url if service == "lambda" else url
+            return session().client(service, endpoint_url=at, config=client_config(service).merge(impatient))
+
         # Only the pauses take time, or a busy machine would shorten the last one.
-        options = {"sleep": slept.append, "jitter": max, "now": lambda: began + sum(slept), **options}
-        made.append(Caller({"AWS_ENDPOINT_URL": url, **environ}, **options))
+        lent = {"sleep": slept.append, "jitter": max, "clock": lambda: sum(slept), **lent}
+        made.append(Clients(client, **lent))
         return made[-1]
 
     yield make
-    for caller in made:
-        caller.close()
+    for clients in made:
+        clients.close()
 
 
 @pytest.fixture
@@ -119,34 +137,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
 
 
 @pytest.fixture
-def aws_url(aws: Callable[[str], Any]) -> Iterator[str]:  # noqa: ARG001 - it is there now
-    """Where the service calls that AWS."""
-    with RawServer(moto_behind()) as server:
-        yield server.url
-
-
-def moto_behind() -> Script:
-    """Hands every request to moto, which answers those of ``requests`` too."""
-    session = requests.Session()
-
-    def script(connection: Connection) -> None:
-        while request := connection.read_request():
-            service = request.headers["authorization"].split("/")[3]
-            host = f"{service}.{REGION}.amazonaws.com"
-            headers = request.headers | {"host": host}
-            said = session.post(f"https://{host}{request.target}", data=request.body, headers=headers)
-            fields = [
-                f"{name}: {said.headers[name]}" for name in said.headers if name.lower().startswith("x-amz")
-            ]
-            connection.write(answer(said.content, *fields, status=f"{said.status_code} Said"))
-
-    return script
-
-
-@pytest.fixture
-def caller(aws_url: str, caller_at: Callable[..., Caller]) -> Caller:
+def clients(aws: Callable[[str], Any], clients_at: ClientsAt) -> Clients:  # noqa: ARG001 - it is there now
     """The service's way to that AWS."""
-    return caller_at(aws_url)
+    return clients_at(None)
 
 
 @pytest.fixture
@@ -160,7 +153,7 @@ def put(aws: Callable[[str], Any]) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def ledger_table(aws: Callable[[str], Any], caller: Caller) -> LedgerTable:
+def ledger_table(aws: Callable[[str], Any], clients: Clients) -> LedgerTable:
     """The ledger's table, empty, with its adapter."""
     aws("dynamodb").create_table(
         TableName="ledger",
@@ -168,7 +161,7 @@ def ledger_table(aws: Callable[[str], Any], caller: Caller) -> LedgerTable:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    return LedgerTable(caller, "ledger", RETENTION)
+    return LedgerTable(clients, "ledger", RETENTION)
 
 
 class RefreshLambda:

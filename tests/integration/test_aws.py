@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.integration.conftest import IMPATIENT, PATH, RETENTION
+from tests.integration.conftest import PATH, RETENTION, ClientsAt
 from tests.integration.raw_server import (
     Connection,
     RawServer,
@@ -25,20 +25,20 @@ from tests.integration.raw_server import (
     refused,
     silence,
 )
-from wechat_notify.aws import ledger
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws import ledger_table as ledger
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.aws.sqs import Queue
-from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.outcomes import (
     Bilingual,
+    DelayedMessage,
     ErrorClass,
     Holds,
-    Later,
     Notice,
     Outcome,
     RefresherBusyError,
@@ -48,12 +48,10 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
 )
 from wechat_notify.core.tokens import AccessToken, Grant
-from wechat_notify.transport import PooledTransport
 from wechat_notify.wechat import client as wechat_client
 
 Put = Callable[[str, str], None]
 Aws = Callable[[str], Any]
-CallerAt = Callable[..., Caller]
 
 HINT = wechat_client._hint(0)
 SENT = Entry(
@@ -103,29 +101,29 @@ def app(app_id: str) -> str:
 
 
 @pytest.fixture
-def accounts(caller: Caller) -> Accounts:
-    return Accounts(caller, PATH, Source)
+def accounts(clients: Clients) -> Accounts:
+    return Accounts(clients, PATH, Source)
 
 
 # The parameter store
 
 
 def test_what_the_refresher_saves_is_encrypted_and_the_sender_reads_it(
-    aws: Aws, caller: Caller, accounts: Accounts
+    aws: Aws, clients: Clients, accounts: Accounts
 ) -> None:
     accounts.save("shop", TOKEN)
-    assert StoredTokens(caller, PATH).read("shop") == TOKEN
+    assert StoredTokens(clients, PATH).read("shop") == TOKEN
     stored = aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]
     assert stored["Type"] == "SecureString"
 
 
 @pytest.mark.parametrize("value", ["", " ", "57_token", "[]", '{"value": "t"}', '{"value": 1}', '"text"'])
 def test_a_stored_token_that_cannot_be_read_counts_as_none(
-    caller: Caller, accounts: Accounts, put: Put, value: str
+    clients: Clients, accounts: Accounts, put: Put, value: str
 ) -> None:
     put("shop/access-token", value or "-")
     put("shop/credentials", app("wxshop"))
-    assert StoredTokens(caller, PATH).read("shop") is None
+    assert StoredTokens(clients, PATH).read("shop") is None
     account = accounts.load("shop")
     assert account.token is None
     assert account.source
@@ -143,15 +141,15 @@ def test_an_account_is_its_credentials_and_its_token(accounts: Accounts, put: Pu
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "../shop", "shop ", "shop\n", "é", "a" * 65, "a_b"])
-def test_a_name_that_no_account_can_have_never_reaches_aws(caller_at: CallerAt, name: str) -> None:
+def test_a_name_that_no_account_can_have_never_reaches_aws(clients_at: ClientsAt, name: str) -> None:
     with pytest.raises(UnknownAccountError):
-        Accounts(caller_at(NOBODY), PATH, Source).load(name)
+        Accounts(clients_at(NOBODY), PATH, Source).load(name)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "-", "a" * 64, "shop-2"])
-def test_a_name_that_an_account_can_have_does(caller_at: CallerAt, name: str) -> None:
-    with pytest.raises(StorageError, match="ConnectionRefused"):
-        Accounts(caller_at(NOBODY), PATH, Source).load(name)
+def test_a_name_that_an_account_can_have_does(clients_at: ClientsAt, name: str) -> None:
+    with pytest.raises(StorageError, match="EndpointConnectionError"):
+        Accounts(clients_at(NOBODY), PATH, Source).load(name)
 
 
 def test_all_accounts_are_listed_page_by_page(accounts: Accounts, put: Put) -> None:
@@ -218,31 +216,35 @@ def test_an_account_under_an_impossible_name_is_listed_with_its_problem(accounts
 
 # Failures
 
-CALLS: dict[str, tuple[int, Callable[[Caller], object]]] = {
-    "read": (2, lambda caller: StoredTokens(caller, PATH).read("shop")),
-    "load": (5, lambda caller: Accounts(caller, PATH, Source).load("shop")),
-    "load_all": (5, lambda caller: list(Accounts(caller, PATH, Source).load_all())),
-    "save": (5, lambda caller: Accounts(caller, PATH, Source).save("shop", TOKEN)),
-    "send": (2, lambda caller: Queue(caller, "url").send("body")),
-    "hand_out_again": (2, lambda caller: Queue(caller, "url").hand_out_again("handle", 5)),
-    "put": (6, lambda caller: LedgerTable(caller, "ledger", RETENTION).put(SENT)),
-    "put patiently": (8, lambda caller: LedgerTable(caller, "ledger", RETENTION).put(SENT, patient=True)),
-    "read entry": (6, lambda caller: LedgerTable(caller, "ledger", RETENTION).read("shop", "1")),
-    "put_circuits": (6, lambda caller: LedgerTable(caller, "ledger", 1.0).put_circuits(AccountCircuits("a"))),
-    "read_circuits": (6, lambda caller: LedgerTable(caller, "ledger", 1.0).read_circuits(["shop"])),
+CALLS: dict[str, tuple[float, Callable[[Clients], object]]] = {
+    "read": (1.0, lambda clients: StoredTokens(clients, PATH).read("shop")),
+    "load": (7.5, lambda clients: Accounts(clients, PATH, Source).load("shop")),
+    "load_all": (7.5, lambda clients: list(Accounts(clients, PATH, Source).load_all())),
+    "save": (7.5, lambda clients: Accounts(clients, PATH, Source).save("shop", TOKEN)),
+    "send": (1.5, lambda clients: Queue(clients, "url").send("body")),
+    "change_visibility": (1.5, lambda clients: Queue(clients, "url").change_visibility("handle", 5)),
+    "put": (2.5, lambda clients: LedgerTable(clients, "ledger", RETENTION).put(SENT)),
+    "put patiently": (6.0, lambda clients: LedgerTable(clients, "ledger", RETENTION).put(SENT, patient=True)),
+    "read entry": (2.5, lambda clients: LedgerTable(clients, "ledger", RETENTION).read("shop", "1")),
+    "put_circuits": (
+        2.5,
+        lambda clients: LedgerTable(clients, "ledger", 1.0).put_circuits(AccountCircuits("a")),
+    ),
+    "read_circuits": (2.5, lambda clients: LedgerTable(clients, "ledger", 1.0).read_circuits(["shop"])),
 }
 
 
-@pytest.mark.parametrize(("attempts", "call"), CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize(("seconds", "call"), CALLS.values(), ids=CALLS.keys())
 def test_the_refresher_is_patient_and_who_must_not_lose_what_came_of_a_message(
-    caller_at: CallerAt, attempts: int, call: Callable[[Caller], object]
+    clients_at: ClientsAt, slept: list[float], seconds: float, call: Callable[[Clients], object]
 ) -> None:
     with RawServer(always(refused("ThrottlingException"))) as server, pytest.raises(StorageError) as raised:
-        call(caller_at(server.url))
+        call(clients_at(server.url))
     assert raised.value.code == "ThrottlingException"
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
-    assert len(server.requests) == attempts
+    assert len(server.requests) == len(slept) + 1
+    assert sum(slept) == pytest.approx(seconds, abs=0.01)
 
 
 # Queues
@@ -260,8 +262,10 @@ def queue_url(aws: Aws) -> str:
     return url
 
 
-def test_a_message_is_put_on_the_queue_with_its_attributes(aws: Aws, caller: Caller, queue_url: str) -> None:
-    Queue(caller, queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
+def test_a_message_is_put_on_the_queue_with_its_attributes(
+    aws: Aws, clients: Clients, queue_url: str
+) -> None:
+    Queue(clients, queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
     (received,) = receive(aws, queue_url)
     assert received["Body"] == '{"a": "\\u6df1"}'
     assert received["MessageAttributes"] == {
@@ -270,28 +274,28 @@ def test_a_message_is_put_on_the_queue_with_its_attributes(aws: Aws, caller: Cal
     }
 
 
-def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, caller: Caller, queue_url: str) -> None:
-    Queue(caller, queue_url).send("body")
+def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, clients: Clients, queue_url: str) -> None:
+    Queue(clients, queue_url).send("body")
     (received,) = receive(aws, queue_url)
     assert "MessageAttributes" not in received
 
 
-def test_a_received_message_can_be_handed_out_again(aws: Aws, caller: Caller, queue_url: str) -> None:
-    queue = Queue(caller, queue_url)
+def test_a_received_message_can_be_handed_out_again(aws: Aws, clients: Clients, queue_url: str) -> None:
+    queue = Queue(clients, queue_url)
     queue.send("body")
     (received,) = receive(aws, queue_url)
     assert receive(aws, queue_url) == []
-    queue.hand_out_again(received["ReceiptHandle"], 0.0)
+    queue.change_visibility(received["ReceiptHandle"], 0.0)
     assert [again["Body"] for again in receive(aws, queue_url)] == ["body"]
-    queue.hand_out_again(received["ReceiptHandle"], 11.5 * 3600)
+    queue.change_visibility(received["ReceiptHandle"], 11.5 * 3600)
 
 
-def test_a_queue_that_is_none_is_a_storage_error(caller: Caller) -> None:
-    queue = Queue(caller, "https://sqs.eu-central-1.amazonaws.com/123456789012/none")
+def test_a_queue_that_is_none_is_a_storage_error(clients: Clients) -> None:
+    queue = Queue(clients, "https://sqs.eu-central-1.amazonaws.com/123456789012/none")
     with pytest.raises(StorageError, match="NonExistentQueue"):
         queue.send("body")
     with pytest.raises(StorageError):
-        queue.hand_out_again("handle", 5)
+        queue.change_visibility("handle", 5)
 
 
 def asked(server: RawServer) -> list[dict[str, Any]]:
@@ -303,11 +307,11 @@ def sent(*numbers: int) -> bytes:
 
 
 def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that_fit(
-    caller_at: CallerAt,
+    clients_at: ClientsAt,
 ) -> None:
-    small, large = Later("small", 1), Later("深" * 80_000, 900, "shop", {"message_id": "1"})
+    small, large = DelayedMessage("small", 1), DelayedMessage("深" * 80_000, 900, "shop", {"message_id": "1"})
     with RawServer(in_turn(sent(*range(10)), sent(10, 11, 12), sent(13), sent(14))) as server:
-        assert Queue(caller_at(server.url), "url").send_later([small] * 12 + [large] * 3) == []
+        assert Queue(clients_at(server.url), "url").send_delayed([small] * 12 + [large] * 3) == []
     calls = [call["Entries"] for call in asked(server)]
     assert [[entry["MessageBody"][0] for entry in entries] for entries in calls] == [
         ["s"] * 10,
@@ -323,11 +327,11 @@ def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that
     }
 
 
-def test_what_sqs_does_not_report_as_sent_has_failed(caller_at: CallerAt) -> None:
+def test_what_sqs_does_not_report_as_sent_has_failed(clients_at: ClientsAt) -> None:
     some = sent(*(number for number in range(10) if number not in {3, 4}))
     with RawServer(in_turn(some, refused("AccessDenied"), sent(20))) as server:
-        queue = Queue(caller_at(server.url), "url")
-        assert queue.send_later([Later("body", 5)] * 21) == [3, 4, *range(10, 20)]
+        queue = Queue(clients_at(server.url), "url")
+        assert queue.send_delayed([DelayedMessage("body", 5)] * 21) == [3, 4, *range(10, 20)]
 
 
 # The event bus
@@ -338,25 +342,25 @@ def published(done: int, failed: int = 0) -> bytes:
     return json_answer(FailedEntryCount=failed, Entries=entries)
 
 
-def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(caller_at: CallerAt) -> None:
+def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: ClientsAt) -> None:
     small, large = Notice("small", {}), Notice("large", {"text": "x" * 150_000})
     with RawServer(in_turn(published(10), published(3), published(1))) as server:
-        assert EventBus(caller_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
+        assert EventBus(clients_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
     assert [len(call["Entries"]) for call in asked(server)] == [10, 3, 1]
 
 
-def test_events_that_are_refused_are_counted(caller_at: CallerAt) -> None:
+def test_events_that_are_refused_are_counted(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(published(8, failed=2), refused("AccessDenied"), published(1))) as server:
-        bus = EventBus(caller_at(server.url), "bus")
+        bus = EventBus(clients_at(server.url), "bus")
         assert bus.publish([Notice("any", {"at": Path("x")})] * 21) == 13
     assert len(server.requests) == 2  # who does not answer is not asked for the rest
 
 
-def test_a_silent_bus_is_asked_once(caller_at: CallerAt) -> None:
+def test_a_bus_that_refuses_is_asked_once(clients_at: ClientsAt, slept: list[float]) -> None:
     """A batch of a hundred failures must not outlast its function."""
     with RawServer(always(refused("ThrottlingException"))) as server:
-        assert EventBus(caller_at(server.url), "bus").publish([Notice("any", {})] * 100) == 100
-    assert len(server.requests) == 2
+        assert EventBus(clients_at(server.url), "bus").publish([Notice("any", {})] * 100) == 100
+    assert sum(slept) == pytest.approx(1.0, abs=0.01)
 
 
 # The ledger's table
@@ -459,9 +463,9 @@ def test_an_entry_whose_message_never_expires_vanishes_all_the_same(
 
 
 def test_circuits_outlive_their_holds_and_vanish_when_there_are_none(
-    aws: Aws, caller: Caller, ledger_table: LedgerTable
+    aws: Aws, clients: Clients, ledger_table: LedgerTable
 ) -> None:
-    table = LedgerTable(caller, "ledger", RETENTION, now=lambda: 1000.5)
+    table = LedgerTable(clients, "ledger", RETENTION, now=lambda: 1000.5)
     circuits = tuple(
         Circuit(f"kind:{until}", ErrorClass.QUOTA, 45009, 900.0, until) for until in (990.0, 2000.25)
     )
@@ -630,9 +634,9 @@ def operation(request: Request) -> str:
     return request.headers["x-amz-target"].partition(".")[2]
 
 
-def test_a_put_is_one_call_whether_it_wins_or_not(caller_at: CallerAt) -> None:
+def test_a_put_is_one_call_whether_it_wins_or_not(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(NOTHING, THERE)) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         assert table.put(SENT) is None
         assert table.put(SENT._replace(writer="another")) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem"] * 2
@@ -642,27 +646,27 @@ def test_a_put_is_one_call_whether_it_wins_or_not(caller_at: CallerAt) -> None:
         assert request["ExpressionAttributeValues"] == {":previous": {"N": "1"}}
 
 
-def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(caller_at: CallerAt) -> None:
+def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(meets(), json_answer(Item=ledger._ENTRIES.to_item(SENT)))) as server:
-        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) == SENT
+        assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem"]
     assert asked(server)[1]["ConsistentRead"] is True
 
 
-def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(caller_at: CallerAt) -> None:
+def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(meets(), NOTHING, NOTHING)) as server:
-        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) is None
+        assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) is None
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem", "PutItem"]
     with RawServer(in_turn(meets(), NOTHING, meets(), NOTHING)) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         with pytest.raises(StorageError, match="Contended") as raised:
             table.put(SENT)
     assert raised.value.__context__ is None
 
 
-def test_a_write_whose_answer_was_lost_meets_itself(caller_at: CallerAt) -> None:
+def test_a_write_whose_answer_was_lost_meets_itself(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(b"", THERE)) as server:
-        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).put(SENT) == SENT
+        assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     first, second = asked(server)
     assert first == second
 
@@ -674,23 +678,23 @@ def keys_asked(server: RawServer) -> list[list[str]]:
     return [[key["pk"]["S"] for key in call["Keys"]] for call in calls]
 
 
-def test_circuits_are_read_a_hundred_accounts_a_call(caller_at: CallerAt) -> None:
+def test_circuits_are_read_a_hundred_accounts_a_call(clients_at: ClientsAt) -> None:
     names = [f"shop-{number:03}" for number in range(201)]
     with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
-        assert LedgerTable(caller_at(server.url), "ledger", RETENTION).read_circuits(names) == {}
+        assert LedgerTable(clients_at(server.url), "ledger", RETENTION).read_circuits(names) == {}
     assert [len(keys) for keys in keys_asked(server)] == [100, 100, 1]
     assert [key for keys in keys_asked(server) for key in keys] == [f"circuits#{name}" for name in names]
 
 
-def test_names_that_no_account_has_are_not_asked_for(caller_at: CallerAt) -> None:
+def test_names_that_no_account_has_are_not_asked_for(clients_at: ClientsAt) -> None:
     strange = ["", "Shop", "a#b", "深圳", "x" * 3000]
     with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         assert table.read_circuits(strange) == table.read_circuits([*strange, "shop"]) == {}
     assert keys_asked(server) == [["circuits#shop"]]
 
 
-def test_what_a_busy_table_left_unread_is_asked_for_again(caller_at: CallerAt, slept: list[float]) -> None:
+def test_what_a_busy_table_left_unread_is_asked_for_again(clients_at: ClientsAt, slept: list[float]) -> None:
     circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
     items = [ledger._CIRCUITS.to_item(each) for each in circuits]
     left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
@@ -700,24 +704,24 @@ def test_what_a_busy_table_left_unread_is_asked_for_again(caller_at: CallerAt, s
         json_answer(Responses={"ledger": items[2:]}, UnprocessedKeys={}),
     )
     with RawServer(in_turn(*answers)) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION, sleep=slept.append)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION, sleep=slept.append)
         assert table.read_circuits(["a", "b", "c"]) == {each.account: each for each in circuits}
     assert [len(keys) for keys in keys_asked(server)] == [3, 1, 1]
     assert slept == [0.05, 0.1]
 
 
 @pytest.mark.parametrize("answered", [NOTHING, json_answer(Responses=None, UnprocessedKeys={})])
-def test_circuits_that_are_not_answered_are_told_of(caller_at: CallerAt, answered: bytes) -> None:
+def test_circuits_that_are_not_answered_are_told_of(clients_at: ClientsAt, answered: bytes) -> None:
     with RawServer(always(answered)) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         with pytest.raises(StorageError, match="UnreadableAnswer"):
             table.read_circuits(["shop"])
 
 
-def test_a_table_that_stays_busy_is_given_up(caller_at: CallerAt, slept: list[float]) -> None:
+def test_a_table_that_stays_busy_is_given_up(clients_at: ClientsAt, slept: list[float]) -> None:
     left = {"ledger": {"Keys": [{"pk": {"S": "circuits#a"}}], "ConsistentRead": True}}
     with RawServer(always(json_answer(Responses={}, UnprocessedKeys=left))) as server:
-        table = LedgerTable(caller_at(server.url), "ledger", RETENTION, sleep=slept.append)
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION, sleep=slept.append)
         with pytest.raises(StorageError, match="UnprocessedKeys"):
             table.read_circuits(["a"])
     assert len(server.requests) == 5
@@ -727,16 +731,16 @@ def test_a_table_that_stays_busy_is_given_up(caller_at: CallerAt, slept: list[fl
 # The refresher's function
 
 
-def ask(caller_at: CallerAt, written: bytes) -> AccessToken:
+def ask(clients_at: ClientsAt, written: bytes) -> AccessToken:
     """Ask a refresher that answers so, and is not asked twice."""
     with RawServer(in_turn(written)) as server:
-        return RefreshFunction(caller_at(server.url), "token-refresh").ask("shop", None)
+        return RefreshFunction(clients_at(server.url), "token-refresh").ask("shop", None)
 
 
-def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(caller_at: CallerAt) -> None:
+def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(clients_at: ClientsAt) -> None:
     token = {"value": "57_new", "expires_at": 2e9, "obtained_at": 1.5, "forced_day": "", "forced_count": 2}
     with RawServer(always(json_answer(result="token", token=token))) as server:
-        refresher = RefreshFunction(caller_at(server.url), "token-refresh")
+        refresher = RefreshFunction(clients_at(server.url), "token-refresh")
         answered = refresher.ask("shop", "digest")
         refresher.ask("shop", None)
     assert answered == AccessToken("57_new", 2e9, 1.5, "", 2)
@@ -749,12 +753,12 @@ def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(caller_at:
     assert server.accepted == 1
 
 
-def test_the_refresher_knows_no_such_account(caller_at: CallerAt) -> None:
+def test_the_refresher_knows_no_such_account(clients_at: ClientsAt) -> None:
     with pytest.raises(UnknownAccountError):
-        ask(caller_at, json_answer(result="unknown_account"))
+        ask(clients_at, json_answer(result="unknown_account"))
 
 
-def test_why_there_is_no_token_comes_back_word_for_word(caller_at: CallerAt) -> None:
+def test_why_there_is_no_token_comes_back_word_for_word(clients_at: ClientsAt) -> None:
     failure = {
         "status": "failed",
         "error_class": "config",
@@ -769,7 +773,7 @@ def test_why_there_is_no_token_comes_back_word_for_word(caller_at: CallerAt) -> 
         "unattempted": False,
     }
     with pytest.raises(TokenUnavailableError) as raised:
-        ask(caller_at, json_answer(result="failed", failure=failure))
+        ask(clients_at, json_answer(result="failed", failure=failure))
     assert raised.value.outcome == Outcome(
         Status.FAILED,
         ErrorClass.CONFIG,
@@ -785,9 +789,9 @@ def lambda_refuses(name: str, status: str) -> bytes:
     return answer(b'{"message":"no"}', f"X-Amzn-ErrorType: {name}", status=status)
 
 
-def test_a_throttled_refresher_is_busy_and_not_asked_again_here(caller_at: CallerAt) -> None:
+def test_a_throttled_refresher_is_busy_and_not_asked_again_here(clients_at: ClientsAt) -> None:
     with pytest.raises(RefresherBusyError):
-        ask(caller_at, lambda_refuses("TooManyRequestsException", "429 Too Many Requests"))
+        ask(clients_at, lambda_refuses("TooManyRequestsException", "429 Too Many Requests"))
 
 
 def stops_half_way(connection: Connection) -> None:
@@ -797,12 +801,9 @@ def stops_half_way(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("script", [silence, stops_half_way])
-def test_a_refresher_that_takes_too_long_is_busy(caller_at: CallerAt, script: Script) -> None:
-    def connect(base_url: str, **_: object) -> PooledTransport:
-        return PooledTransport(base_url, limits=IMPATIENT._replace(answer_timeout=0.0))
-
+def test_a_refresher_that_takes_too_long_is_busy(clients_at: ClientsAt, script: Script) -> None:
     with RawServer(script) as server, pytest.raises(RefresherBusyError):
-        RefreshFunction(caller_at(server.url, connect=connect), "token-refresh").ask("shop", None)
+        RefreshFunction(clients_at(server.url, 0.3), "token-refresh").ask("shop", None)
     assert len(server.requests) == 1
 
 
@@ -814,7 +815,7 @@ def test_a_refresher_that_takes_too_long_is_busy(caller_at: CallerAt, script: Sc
         (lambda_refuses("ServiceException", "500 Internal Server Error"), "ServiceException"),
         (answer(b'{"errorType":"KeyError"}', "X-Amz-Function-Error: Unhandled"), "FunctionError"),
         (answer(b"Task timed out", "X-Amz-Function-Error: Unhandled"), "FunctionError"),
-        (b"", "ConnectionClosed"),
+        (b"", "ConnectionClosedError"),
         (answer(b""), "UnreadableAnswer"),
         (answer(b"null"), "UnreadableAnswer"),
         (answer(b"[]"), "UnreadableAnswer"),
@@ -826,7 +827,7 @@ def test_a_refresher_that_takes_too_long_is_busy(caller_at: CallerAt, script: Sc
         (json_answer(result="failed", failure={"status": "odd"}), "UnreadableAnswer"),
     ],
 )
-def test_a_refresher_that_fails_is_a_storage_error(caller_at: CallerAt, written: bytes, code: str) -> None:
+def test_a_refresher_that_fails_is_a_storage_error(clients_at: ClientsAt, written: bytes, code: str) -> None:
     with pytest.raises(StorageError) as raised:
-        ask(caller_at, written)
+        ask(clients_at, written)
     assert raised.value.code == code

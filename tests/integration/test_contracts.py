@@ -14,12 +14,12 @@ from local.simulator.server import Simulator
 from tests import fakes
 from tests.integration.conftest import IMPATIENT, PATH, RETENTION, RefreshLambda
 from tests.integration.raw_server import Connection, RawServer, always, json_answer, refused
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.aws.sqs import Queue
-from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core import batches
 from wechat_notify.core.batches import DeadLetters
 from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
@@ -30,9 +30,9 @@ from wechat_notify.core.ledger import LedgerStore
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import (
     Bilingual,
+    DelayedMessage,
     ErrorClass,
     Holds,
-    Later,
     Notice,
     Outcome,
     RefresherBusyError,
@@ -52,7 +52,7 @@ from wechat_notify.core.tokens import (
 from wechat_notify.wechat.client import WeChatClient
 
 Aws = Callable[[str], Any]
-CallerAt = Callable[..., Caller]
+ClientsAt = Callable[..., Clients]
 
 TOKEN = AccessToken("57_token", 2_000_000_000.0, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.0)
 RENEWED = AccessToken("58_token", 2_000_007_200.0, 2_000_000_000.0)
@@ -93,9 +93,9 @@ class _Source:
 
 
 class SsmStore:
-    def __init__(self, caller: Caller, put: Callable[[str, str], None]) -> None:
-        self.reader: TokenReader = StoredTokens(caller, PATH)
-        self.accounts: AccountStore = Accounts(caller, PATH, _Source)
+    def __init__(self, clients: Clients, put: Callable[[str, str], None]) -> None:
+        self.reader: TokenReader = StoredTokens(clients, PATH)
+        self.accounts: AccountStore = Accounts(clients, PATH, _Source)
         self._put = put
 
     def add(self, account: str) -> None:
@@ -110,7 +110,7 @@ class SsmStore:
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "fake":
         return FakeStore()
-    return SsmStore(request.getfixturevalue("caller"), request.getfixturevalue("put"))
+    return SsmStore(request.getfixturevalue("clients"), request.getfixturevalue("put"))
 
 
 def test_what_is_saved_is_read_and_loaded(store: Store) -> None:
@@ -190,9 +190,9 @@ class FakeRefresherAt:
 class LambdaRefresherAt:
     """The same core behind the function's handler, behind the Lambda service's HTTP, behind a call."""
 
-    def __init__(self, service: fakes.Service, function: RefreshLambda, caller: Caller) -> None:
+    def __init__(self, service: fakes.Service, function: RefreshLambda, clients: Clients) -> None:
         self.service = service
-        self.refresher: Refresher = RefreshFunction(caller, "token-refresh")
+        self.refresher: Refresher = RefreshFunction(clients, "token-refresh")
         self._function = function
 
     def make_busy(self) -> None:
@@ -204,11 +204,11 @@ def refresher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "fake":
         yield FakeRefresherAt()
         return
-    caller_at: CallerAt = request.getfixturevalue("caller_at")
+    clients_at: ClientsAt = request.getfixturevalue("clients_at")
     service, function = fakes.Service(), RefreshLambda()
     service.lend(monkeypatch)
     with RawServer(function.script) as server:
-        yield LambdaRefresherAt(service, function, caller_at(server.url))
+        yield LambdaRefresherAt(service, function, clients_at(server.url))
 
 
 def test_a_stored_token_that_was_not_rejected_is_handed_out(refresher: RefresherAt) -> None:
@@ -291,10 +291,10 @@ class FakeQueueAt:
 
 
 class SqsQueueAt:
-    def __init__(self, aws: Aws, caller: Caller, name: str = "send") -> None:
+    def __init__(self, aws: Aws, clients: Clients, name: str = "send") -> None:
         self._sqs = aws("sqs")
         self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        self.queue: BothSides = Queue(caller, self._url)
+        self.queue: BothSides = Queue(clients, self._url)
 
     def _receive(self) -> list[dict[str, Any]]:
         answer = self._sqs.receive_message(
@@ -333,7 +333,7 @@ class SqsQueueAt:
 def queue(request: pytest.FixtureRequest) -> QueueAt:
     if request.param == "fake":
         return FakeQueueAt()
-    return SqsQueueAt(request.getfixturevalue("aws"), request.getfixturevalue("caller"))
+    return SqsQueueAt(request.getfixturevalue("aws"), request.getfixturevalue("clients"))
 
 
 class TestQueue:
@@ -347,39 +347,39 @@ class TestQueue:
     def test_a_message_belongs_to_its_group_if_it_has_one(self, queue: QueueAt) -> None:
         queue.queue.send("first", group="shop")
         queue.queue.send("second")
-        failed = queue.queue.send_later([Later("third", 0, "shop-2"), Later("fourth", 0)])
+        failed = queue.queue.send_delayed([DelayedMessage("third", 0, "shop-2"), DelayedMessage("fourth", 0)])
         assert failed == []
         assert queue.groups() == {"first": "shop", "second": None, "third": "shop-2", "fourth": None}
 
     def test_messages_for_later_are_hidden_until_then(self, queue: QueueAt) -> None:
         items = [
-            Later("now", 0, "shop", {"message_id": "1-2", "empty": ""}),
-            Later("soon", 30),
-            Later("late", 900),
+            DelayedMessage("now", 0, "shop", {"message_id": "1-2", "empty": ""}),
+            DelayedMessage("soon", 30),
+            DelayedMessage("late", 900),
         ]
-        assert queue.queue.send_later(items) == []
+        assert queue.queue.send_delayed(items) == []
         assert queue.messages() == [("now", {"message_id": "1-2"})]
         assert queue.hidden() == 2
 
     def test_a_delay_that_sqs_does_not_know_fails_alone(self, queue: QueueAt) -> None:
-        items = [Later("first", 900), Later("second", 901), Later("third", 60)]
-        assert queue.queue.send_later(items) == [1]
+        items = [DelayedMessage("first", 900), DelayedMessage("second", 901), DelayedMessage("third", 60)]
+        assert queue.queue.send_delayed(items) == [1]
         assert queue.hidden() == 2
 
     def test_more_messages_than_one_call_takes_are_all_kept(self, queue: QueueAt) -> None:
-        assert queue.queue.send_later([]) == []
-        assert queue.queue.send_later([Later(f"body {number}", 60) for number in range(23)]) == []
+        assert queue.queue.send_delayed([]) == []
+        assert queue.queue.send_delayed([DelayedMessage(f"body {number}", 60) for number in range(23)]) == []
         assert queue.hidden() == 23
 
     @pytest.mark.parametrize("seconds", [0, 0.4, 7.6, 11.5 * 3600])
     def test_a_message_can_be_handed_out_again(self, queue: QueueAt, seconds: float) -> None:
-        queue.queue.hand_out_again(queue.receipt_handle(), seconds)
+        queue.queue.change_visibility(queue.receipt_handle(), seconds)
 
     @pytest.mark.parametrize("seconds", [43_201, 1e6])
     def test_sqs_holds_back_for_twelve_hours_at_most(self, queue: QueueAt, seconds: float) -> None:
         handle = queue.receipt_handle()
         with pytest.raises(StorageError) as raised:
-            queue.queue.hand_out_again(handle, seconds)
+            queue.queue.change_visibility(handle, seconds)
         assert raised.value.code == "InvalidParameterValue"
 
 
@@ -410,15 +410,17 @@ class FakeLedgerAt:
 
 
 class DynamoDbLedgerAt:
-    def __init__(self, caller: Caller, table_name: str, account: str) -> None:
-        self.store: LedgerAndCircuits = LedgerTable(caller, table_name, RETENTION)
+    def __init__(self, clients: Clients, table_name: str, account: str) -> None:
+        self.store: LedgerAndCircuits = LedgerTable(clients, table_name, RETENTION)
         self.account = account
-        self._caller = caller
+        self._clients = clients
         self._table_name = table_name
 
     def delete(self, message_id: str) -> None:
         key = {"pk": {"S": f"message#{self.account}#{message_id}"}}
-        self._caller.call("dynamodb", "DeleteItem", "delete", TableName=self._table_name, Key=key)
+        self._clients.call(
+            "delete", lambda: self._clients.dynamodb.delete_item(TableName=self._table_name, Key=key)
+        )
 
 
 @pytest.fixture(params=["fake", "DynamoDB"])
@@ -426,7 +428,7 @@ def ledger(request: pytest.FixtureRequest) -> LedgerAt:
     if request.param == "fake":
         return FakeLedgerAt()
     request.getfixturevalue("ledger_table")
-    return DynamoDbLedgerAt(request.getfixturevalue("caller"), "ledger", "shop")
+    return DynamoDbLedgerAt(request.getfixturevalue("clients"), "ledger", "shop")
 
 
 def entry(account: str, message_id: str = "1", version: int = 1, **fields: Any) -> Entry:
@@ -631,10 +633,10 @@ def bus(request: pytest.FixtureRequest) -> Iterator[BusAt]:
     if request.param == "fake":
         yield FakeBusAt()
         return
-    caller_at: CallerAt = request.getfixturevalue("caller_at")
+    clients_at: ClientsAt = request.getfixturevalue("clients_at")
     built = EventBridgeBusAt()
     with RawServer(built.script) as server:
-        built.bus = EventBus(caller_at(server.url), "bus")
+        built.bus = EventBus(clients_at(server.url), "bus")
         yield built
 
 
@@ -679,15 +681,15 @@ def down(request: pytest.FixtureRequest) -> Iterator[Down]:
         queue.failing = bus.failing = "InternalError"
         yield Down(store, store, queue, ledger, bus)
         return
-    caller_at: CallerAt = request.getfixturevalue("caller_at")
+    clients_at: ClientsAt = request.getfixturevalue("clients_at")
     with RawServer(always(refused("InternalError"))) as server:
-        caller = caller_at(server.url)
+        clients = clients_at(server.url)
         yield Down(
-            StoredTokens(caller, PATH),
-            Accounts(caller, PATH, _Source),
-            Queue(caller, "url"),
-            LedgerTable(caller, "ledger", RETENTION),
-            EventBus(caller, "bus"),
+            StoredTokens(clients, PATH),
+            Accounts(clients, PATH, _Source),
+            Queue(clients, "url"),
+            LedgerTable(clients, "ledger", RETENTION),
+            EventBus(clients, "bus"),
         )
 
 
@@ -698,7 +700,7 @@ def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
         lambda: list(down.accounts.load_all()),
         lambda: down.accounts.save("shop", TOKEN),
         lambda: down.queue.send("body"),
-        lambda: down.queue.hand_out_again("handle", 5),
+        lambda: down.queue.change_visibility("handle", 5),
         lambda: down.ledger.put(entry("shop")),
         lambda: down.ledger.read("shop", "1"),
         lambda: down.ledger.put_circuits(AccountCircuits("shop", 1)),
@@ -711,7 +713,7 @@ def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
 
 
 def test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else(down: Down) -> None:
-    assert down.queue.send_later([Later("body", 5)] * 12) == list(range(12))
+    assert down.queue.send_delayed([DelayedMessage("body", 5)] * 12) == list(range(12))
     assert down.bus.publish([Notice("circuit.opened", {})] * 12) == 12
 
 

@@ -20,11 +20,11 @@ from functions.send_queue.handler import lambda_handler as send_queue
 from local.simulator.errcodes import ERRMSG
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext, load_event
-from tests.integration.conftest import ENVIRON, IMPATIENT, PATH, RefreshLambda
+from tests.integration.conftest import ENVIRON, IMPATIENT, PATH, ClientsAt, RefreshLambda
 from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
-from wechat_notify.aws.ledger import LedgerTable
-from wechat_notify.aws.ssm import StoredTokens
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import StoredTokens
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status, TokenUnavailableError, UnknownAccountError
@@ -116,7 +116,7 @@ def service(
     simulator: Simulator,
     put: Callable[[str, str], None],
     aws: Callable[[str], Any],
-    aws_url: str,
+    clients_at: ClientsAt,
     ledger_table: LedgerTable,  # noqa: ARG001 - it is there now
     *,
     monkeypatch: pytest.MonkeyPatch,
@@ -130,8 +130,6 @@ def service(
     with RawServer(refresher.script) as lambda_service:
         environment = {
             **ENVIRON,
-            "AWS_ENDPOINT_URL": aws_url,
-            "AWS_ENDPOINT_URL_LAMBDA": lambda_service.url,
             "PARAMETER_PATH": PATH,
             "WECHAT_API_BASE": simulator.url,
             "TOKEN_REFRESH_FUNCTION": "token-refresh",
@@ -145,11 +143,12 @@ def service(
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
+        clients = clients_at(None, refresher=lambda_service.url)
+        monkeypatch.setattr(bootstrap, "aws", lambda: clients)
         built = Service(simulator, refresher, put)
         built.add_account("shop", "wxapp", "app-secret")
         yield built
         bootstrap.wechat()._transport.close()
-        bootstrap.aws().close()
     for part in parts:
         part.cache_clear()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import IMPATIENT, PATH
+from tests.integration.conftest import IMPATIENT, PATH, ClientsAt
 from tests.integration.raw_server import (
     Connection,
     RawServer,
@@ -32,12 +32,12 @@ from tests.integration.raw_server import (
     silence,
 )
 from tests.integration.test_contracts import EventBridgeBusAt
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.aws.sqs import Queue
-from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.dispatcher import Dispatcher
@@ -45,14 +45,20 @@ from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
 from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import Later, Notice, Status, TokenUnavailableError
+from wechat_notify.core.outcomes import (
+    DelayedMessage,
+    Notice,
+    RefresherBusyError,
+    Status,
+    StorageError,
+    TokenUnavailableError,
+)
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.transport import Response, TransportError, _Connection
 from wechat_notify.wechat.client import WeChatClient
 
 ClientAt = Callable[..., WeChatClient]
-CallerAt = Callable[..., Caller]
 
 # A slash, so that the spelling in a URL is another one.
 CANARY = "CANARY"
@@ -87,6 +93,8 @@ def heard(capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
     """What was logged, warned of and printed; it must hold no canary in the end."""
     listener, root = Listener(), logging.getLogger()
     level = root.level
+    for library in ("boto3", "botocore", "urllib3"):  # which an earlier test may have made quiet
+        logging.getLogger(library).setLevel(logging.NOTSET)
     root.addHandler(listener)
     root.setLevel(logging.DEBUG)
     try:
@@ -353,7 +361,7 @@ def parameters(credentials: str) -> bytes:
 
 
 @pytest.mark.usefixtures("heard")
-def test_reading_and_writing_parameters_says_no_secret(caller_at: CallerAt) -> None:
+def test_reading_and_writing_parameters_says_no_secret(clients_at: ClientsAt) -> None:
     credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
     seen: list[AppCredentials] = []
 
@@ -361,10 +369,10 @@ def test_reading_and_writing_parameters_says_no_secret(caller_at: CallerAt) -> N
         seen.append(given)
 
     with RawServer(always(parameters(credentials))) as server:
-        caller = caller_at(server.url)
-        accounts = Accounts(caller, PATH, source)
+        clients = clients_at(server.url)
+        accounts = Accounts(clients, PATH, source)
         accounts.save("shop", STORED)
-        assert StoredTokens(caller, PATH).read("shop") == STORED
+        assert StoredTokens(clients, PATH).read("shop") == STORED
         _assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])
     assert [given.app_secret for given in seen] == [SECRET, SECRET]
     assert CANARY in server.requests[0].all_text
@@ -387,9 +395,9 @@ def test_reading_and_writing_parameters_says_no_secret(caller_at: CallerAt) -> N
     ],
 )
 @pytest.mark.usefixtures("heard")
-def test_credentials_that_are_wrong_are_not_quoted(caller_at: CallerAt, credentials: str) -> None:
+def test_credentials_that_are_wrong_are_not_quoted(clients_at: ClientsAt, credentials: str) -> None:
     with RawServer(always(parameters(credentials))) as server:
-        accounts = Accounts(caller_at(server.url), PATH, lambda _: None)  # type: ignore[arg-type,return-value]
+        accounts = Accounts(clients_at(server.url), PATH, lambda _: None)  # type: ignore[arg-type,return-value]
         account = accounts.load("shop")
     assert account.source is None
     assert account.problem
@@ -423,27 +431,27 @@ AWS_ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.parametrize("written", AWS_ECHOES.values(), ids=AWS_ECHOES.keys())
 @pytest.mark.usefixtures("heard")
 def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
-    caller_at: CallerAt, written: Callable[[str], bytes]
+    clients_at: ClientsAt, written: Callable[[str], bytes]
 ) -> None:
     def script(connection: Connection) -> None:
         if request := connection.read_request():
             connection.write(written(f"{request.headers} {request.all_text}"))
 
     with RawServer(script) as server:
-        caller = caller_at(server.url)
+        clients = clients_at(server.url)
         table, entry = (
-            LedgerTable(caller, "ledger", 1.0),
+            LedgerTable(clients, "ledger", 1.0),
             Entry("shop", TOKEN, Status.QUEUED, "", "", 1.0, 1.0),
         )
-        accounts = Accounts(caller, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
+        accounts = Accounts(clients, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
         calls: list[Callable[[], object]] = [
-            lambda: StoredTokens(caller, PATH).read("shop"),
+            lambda: StoredTokens(clients, PATH).read("shop"),
             lambda: accounts.load("shop"),
             lambda: list(accounts.load_all()),
             lambda: accounts.save("shop", STORED),
-            lambda: Queue(caller, "url").send(TOKEN),
-            lambda: Queue(caller, "url").hand_out_again(TOKEN, 1),
-            lambda: RefreshFunction(caller, "refresh").ask("shop", TOKEN),
+            lambda: Queue(clients, "url").send(TOKEN),
+            lambda: Queue(clients, "url").change_visibility(TOKEN, 1),
+            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
             lambda: table.read("shop", TOKEN),
             lambda: table.put(entry),
             lambda: table.read_circuits(["shop"]),
@@ -456,19 +464,40 @@ def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
                 _assert_clean(_texts(error))
             else:
                 _assert_clean([repr(result)])
-        assert Queue(caller, "url").send_later([Later(TOKEN, 1)]) == [0]
-        assert EventBus(caller, "bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
+        assert Queue(clients, "url").send_delayed([DelayedMessage(TOKEN, 1)]) == [0]
+        assert EventBus(clients, "bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
     for request in server.requests:
         assert "AKIACANARY" in request.headers["authorization"]
         assert request.headers["x-amz-security-token"] == "token-CANARY"
 
 
+@pytest.mark.parametrize("script", [reset, silence])
+@pytest.mark.usefixtures("heard")
+def test_an_aws_that_does_not_answer_is_not_told_of_with_what_it_was_told(
+    clients_at: ClientsAt, script: Script
+) -> None:
+    with RawServer(script) as server:
+        clients = clients_at(server.url, 0.05)
+        accounts = Accounts(clients, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
+        calls: list[Callable[[], object]] = [
+            lambda: accounts.save("shop", STORED),
+            lambda: Queue(clients, "url").send(TOKEN),
+            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
+            lambda: LedgerTable(clients, "ledger", 1.0).read("shop", TOKEN),
+        ]
+        for call in calls:
+            with pytest.raises((StorageError, RefresherBusyError)) as raised:
+                call()
+            _assert_clean(_texts(raised.value))
+    assert CANARY in server.requests[0].all_text
+
+
 @pytest.mark.parametrize("errcode", [0, 43101, 45009, 48001, 40001, 99999])
 def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     aws: Callable[[str], Any],
-    caller: Caller,
+    clients: Clients,
     ledger_table: LedgerTable,
-    caller_at: CallerAt,
+    clients_at: ClientsAt,
     client_at: ClientAt,
     *,
     errcode: int,
@@ -488,7 +517,7 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
             ledger,
             circuits,
             sender,  # type: ignore[arg-type] # as much of one as is needed
-            Queue(caller, "url"),
+            Queue(clients, "url"),
             now=time.time,
             jitter=min,
         )
@@ -496,7 +525,7 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     assert CANARY in server.requests[0].all_text
     bus = EventBridgeBusAt()
     with RawServer(bus.script) as server:
-        assert EventBus(caller_at(server.url), "bus").publish(dispatched.notices) == 0
+        assert EventBus(clients_at(server.url), "bus").publish(dispatched.notices) == 0
     items = aws("dynamodb").scan(TableName="ledger")["Items"]
     found = ledger.look_up("shop", "order-1")
     assert found
@@ -533,10 +562,10 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     ids=["a token", "half a token", "odd", "no JSON", "function error", "truncated", "throttled"],
 )
 @pytest.mark.usefixtures("heard")
-def test_asking_for_a_token_says_none(caller_at: CallerAt, written: bytes) -> None:
+def test_asking_for_a_token_says_none(clients_at: ClientsAt, written: bytes) -> None:
     with RawServer(once(written)) as server:
         try:
-            token = RefreshFunction(caller_at(server.url), "refresh").ask("shop", None)
+            token = RefreshFunction(clients_at(server.url), "refresh").ask("shop", None)
         except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
             _assert_clean(_texts(error))
         else:
@@ -544,12 +573,12 @@ def test_asking_for_a_token_says_none(caller_at: CallerAt, written: bytes) -> No
             _assert_clean([repr(token)])
 
 
-def test_no_repr_shows_a_secret(caller_at: CallerAt) -> None:
+def test_no_repr_shows_a_secret(clients_at: ClientsAt) -> None:
     credentials = AppCredentials(type="app", app_id="wxapp", app_secret=SECRET)
     for holder in (STORED, Grant(TOKEN, 5), credentials):
         _assert_clean([repr(holder), str(holder), f"{holder}"])
     _assert_clean([STORED.digest])
     with RawServer(once(parameters("{}"))) as server:
-        caller = caller_at(server.url)
-        StoredTokens(caller, PATH).read("shop")
-    _assert_clean([repr(caller), repr(caller._endpoints)])
+        clients = clients_at(server.url)
+        StoredTokens(clients, PATH).read("shop")
+    _assert_clean([repr(clients), repr(vars(clients))])

@@ -1,7 +1,7 @@
 """DynamoDB: one table with the key ``pk``, conditional puts and consistent reads.
 
-It takes the requests of ``aws.ledger``. Not modelled: any other condition, eventually consistent reads, item
-sizes, deletion by ``ttl``.
+It takes the requests of ``aws.ledger_table``. Not modelled: any other condition, eventually consistent reads,
+item sizes, deletion by ``ttl``.
 """
 
 from __future__ import annotations

@@ -13,27 +13,30 @@ from datetime import timedelta, timezone
 from itertools import count
 from typing import Any
 
+from botocore.exceptions import HTTPClientError
+
 import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
 from wechat_notify import bootstrap, transport
-from wechat_notify.aws import calls
-from wechat_notify.aws.calls import Caller
-from wechat_notify.aws.sqs import Queue
+from wechat_notify.aws import clients
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import circuits, delivery, ledger, messages, outcomes, retry_policy, send, tokens
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
 from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.fingerprint import fingerprint
 from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.outcomes import Later, Status, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, Status, StorageError
 from wechat_notify.core.results import Held, NotOurs, Unrecorded
 from wechat_notify.core.retry_policy import RetryPolicy
 from wechat_notify.core.send import Attempt
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
-from wechat_notify.transport import Answer, PooledTransport
+from wechat_notify.transport import PooledTransport
 from wechat_notify.wechat import client
 from wechat_notify.wechat.client import WeChatClient
 
@@ -106,8 +109,8 @@ def _entry_deleted() -> Sequence[Patch]:
 
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         if status is Status.UNKNOWN:
-            key = {"pk": {"S": f"message#{entry.account}#{entry.id}"}}
-            bootstrap.aws().call("dynamodb", "DeleteItem", "delete", TableName=TABLE, Key=key)
+            aws, key = bootstrap.aws(), {"pk": {"S": f"message#{entry.account}#{entry.id}"}}
+            aws.call("delete", lambda: aws.dynamodb.delete_item(TableName=TABLE, Key=key))
             raise StorageError("send", "ReadTimeout")
         return before(self, entry, status, **fields)
 
@@ -115,29 +118,19 @@ def _entry_deleted() -> Sequence[Patch]:
 
 
 def _visible_at_once() -> Sequence[Patch]:
-    before = Queue.hand_out_again
+    before = Queue.change_visibility
 
-    def hand_out_again(self: Queue, receipt_handle: str, seconds: float) -> None:  # noqa: ARG001 - the bug
+    def change_visibility(self: Queue, receipt_handle: str, seconds: float) -> None:  # noqa: ARG001 - the bug
         before(self, receipt_handle, 0)
 
-    return [(Queue, "hand_out_again", hand_out_again)]
-
-
-def _visible_too_early() -> Sequence[Patch]:
-    before = Queue.hand_out_again
-
-    def hand_out_again(self: Queue, receipt_handle: str, seconds: float) -> None:
-        before(self, receipt_handle, max(0.0, seconds - 1))
-
-    return [(Queue, "hand_out_again", hand_out_again)]
+    return [(Queue, "change_visibility", change_visibility)]
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(self: Caller, _condition: str, action: str, *, patient: bool = False, **request: Any) -> None:
-        del request["ExpressionAttributeValues"]
-        Caller.call(self, "dynamodb", "PutItem", action, patient=patient, **request)
+    def put(self: LedgerTable, item: dict[str, Any], _previous: int) -> None:
+        self._aws.dynamodb.put_item(TableName=self._table_name, Item=item)
 
-    return [(Caller, "put_if", put)]
+    return [(LedgerTable, "_put_item", put)]
 
 
 def _no_lease() -> Sequence[Patch]:
@@ -214,7 +207,7 @@ def _no_client_msg_id() -> Sequence[Patch]:
 def _parked_without_id() -> Sequence[Patch]:
     before = BatchSender._later
 
-    def later(self: BatchSender, item: Handled) -> Later:
+    def later(self: BatchSender, item: Handled) -> DelayedMessage:
         copy = before(self, item)
         assert item.request
         return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
@@ -223,13 +216,13 @@ def _parked_without_id() -> Sequence[Patch]:
 
 
 def _parked_unseen() -> Sequence[Patch]:
-    before = Queue.send_later
+    before = Queue.send_delayed
 
-    def send_later(self: Queue, items: Sequence[Later]) -> list[int]:
+    def send_delayed(self: Queue, items: Sequence[DelayedMessage]) -> list[int]:
         before(self, items)
         return []
 
-    return [(Queue, "send_later", send_later)]
+    return [(Queue, "send_delayed", send_delayed)]
 
 
 def _held_is_done() -> Sequence[Patch]:
@@ -317,23 +310,32 @@ def _lost_is_failed() -> Sequence[Patch]:
 
 
 def _invocation_repeated() -> Sequence[Patch]:
-    repeated = calls._APIS["lambda"]._replace(attempts=2)
-    return [(calls, "_APIS", {**calls._APIS, "lambda": repeated})]
+    before = Clients.call
+
+    def call(self: Clients, action: str, request: Callable[[], Any], *, retry_for: float = 0.0) -> Any:
+        return before(self, action, request, retry_for=retry_for or 1.0)
+
+    return [(Clients, "call", call)]
 
 
 def _throttled_is_final() -> Sequence[Patch]:
-    return [(calls, "_PASSING", frozenset()), (calls, "_PASSING_STATUS", frozenset())]
+    before = clients._failure
+    return [(clients, "_failure", lambda error: before(error)._replace(transient=False))]
 
 
 def _lost_is_an_answer() -> Sequence[Patch]:
-    before = Caller._attempt
+    before = Clients.call
 
-    def attempt(self: Caller, *args: Any) -> Any:
-        said = before(self, *args)
-        lost = isinstance(said, calls._Refusal) and said.answer is None
-        return calls._Reply(Answer(200, b"{}", b""), {}) if lost else said
+    def call(self: Clients, action: str, request: Callable[[], Any], *, retry_for: float = 0.0) -> Any:
+        def attempt() -> Any:
+            try:
+                return request()
+            except HTTPClientError:
+                return {}
 
-    return [(Caller, "_attempt", attempt)]
+        return before(self, action, attempt, retry_for=retry_for)
+
+    return [(Clients, "call", call)]
 
 
 def _claim_forgets_doubt() -> Sequence[Patch]:
@@ -384,12 +386,12 @@ def _forced_by_utc_day() -> Sequence[Patch]:
 
 
 def _park_mismatched() -> Sequence[Patch]:
-    before = Queue.send_later
+    before = Queue.send_delayed
 
-    def send_later(self: Queue, items: Sequence[Later]) -> list[int]:
+    def send_delayed(self: Queue, items: Sequence[DelayedMessage]) -> list[int]:
         return [(index + 1) % len(items) for index in before(self, items)]
 
-    return [(Queue, "send_later", send_later)]
+    return [(Queue, "send_delayed", send_delayed)]
 
 
 def _refusal_overrules() -> Sequence[Patch]:
@@ -439,17 +441,17 @@ def _quota_forgotten() -> Sequence[Patch]:
 
 
 def _failed_is_trusted() -> Sequence[Patch]:
-    before = Caller.call
+    def send_batch(self: Queue, entries: list[Any]) -> set[str]:
+        answer = self._aws.sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
+        return {entry["Id"] for entry in entries} - {entry["Id"] for entry in answer["Failed"]}
 
-    def call(self: Caller, service: Any, operation: str, action: str, **named: Any) -> Any:
-        answer = before(self, service, operation, action, **named)
-        if operation == "SendMessageBatch":
-            failed = {entry["Id"] for entry in answer["Failed"]}
-            ids = [entry["Id"] for entry in named["Entries"] if entry["Id"] not in failed]
-            answer = {**answer, "Successful": [{"Id": each} for each in ids]}
-        return answer
+    def patched(self: Queue, entries: list[Any]) -> set[str]:
+        try:
+            return self._aws.call("send", lambda: send_batch(self, entries), retry_for=RETRY_FOR)
+        except StorageError:
+            return set()
 
-    return [(Caller, "call", call)]
+    return [(Queue, "_send_batch", patched)]
 
 
 def _repeated_for_an_hour() -> Sequence[Patch]:
@@ -785,12 +787,6 @@ BUGS = (
     ),
     Bug(
         "visible_at_once", "what is to be repeated is handed out at once", "a repeat waits", _visible_at_once
-    ),
-    Bug(
-        "visible_too_early",
-        "what is to be repeated is handed out a second early",
-        "a repeat waits",
-        _visible_too_early,
     ),
     Bug(
         "no_condition",

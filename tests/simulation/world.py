@@ -34,17 +34,17 @@ from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
 from tests.simulation.aws import STALE_MOST, EventsApi, FakeParameters, LambdaApi, SqsApi
-from tests.simulation.calls import Aws, WatchedCaller, Weather
+from tests.simulation.clients import Aws, WatchedClients, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.pool import Line, PooledWire, Quiet
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
-from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core import batches
 from wechat_notify.settings import Settings
-from wechat_notify.transport import Answer, TransportError
+from wechat_notify.transport import TransportError
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -628,18 +628,17 @@ class World:
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
                 case "aws":
-                    parts[name] = self._caller()
+                    parts[name] = self._clients()
                 case _:
                     parts[name] = make()
         return parts[name]
 
-    def _caller(self) -> WatchedCaller:
-        return WatchedCaller(
+    def _clients(self) -> WatchedClients:
+        return WatchedClients(
             self.aws,
             misdone=self.misdone.append,
             given_up=self._note_given_up,
-            trust=bootstrap.trust(),
-            now=self.now,
+            clock=self._monotonic,
             sleep=self.scheduler.sleep,
             jitter=self._jitter.uniform,
         )
@@ -829,8 +828,8 @@ def _running() -> Invocation:
 
 def _gist(answer: object) -> object:
     """What there is to note of an answer from AWS or WeChat."""
-    if isinstance(answer, Answer):
-        return answer.status
+    if isinstance(answer, Exception):
+        return type(answer).__name__
     return answer.get("errcode", "") if isinstance(answer, dict) else ""
 
 

@@ -32,7 +32,7 @@ from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disp
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.messages import KINDS, Message
-from wechat_notify.core.outcomes import Later, Outcome, Status, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, Outcome, Status, StorageError
 from wechat_notify.core.results import IdReused, InFlight, NotOurs, Replayed, Sent
 from wechat_notify.core.retry_policy import GIVE_UP_AFTER
 
@@ -345,7 +345,7 @@ def test_an_unreadable_body_keeps_the_id_under_which_it_first_came(service: Serv
 def test_a_pause_that_fails_for_no_known_reason_costs_no_other_message(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.queue, "hand_out_again", break_down)
+    monkeypatch.setattr(service.queue, "change_visibility", break_down)
     service.wechat.plan.append(answer(-1))
     handled = handle(service, record(1)) | handle(service, record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [RETURNED, FINISHED]
@@ -369,7 +369,7 @@ def test_a_queue_that_does_not_answer_is_not_asked_again_in_the_same_batch(
         asked.append(receipt_handle)
         raise StorageError("hand the message out again", "ReadTimeout")
 
-    monkeypatch.setattr(service.queue, "hand_out_again", silent)
+    monkeypatch.setattr(service.queue, "change_visibility", silent)
     service.wechat.plan += [answer(43117), answer(43117)]
     same = body(touser=OPENID)
     handled = handle(service, *(record(number, message=same) for number in (1, 2, 3)))
@@ -690,12 +690,12 @@ def test_no_record_is_finished_before_its_copy_is_on_the_queue(
     class CrashError(BaseException):
         """The process is gone."""
 
-    def die(_items: Sequence[Later]) -> list[int]:
+    def die(_items: Sequence[DelayedMessage]) -> list[int]:
         raise CrashError
 
     close(service)
     with monkeypatch.context() as patched:
-        patched.setattr(service.queue, "send_later", die)
+        patched.setattr(service.queue, "send_delayed", die)
         with pytest.raises(CrashError):
             handle(service, record())
     assert lone(service, receive_count=2).disposition is PARKED

@@ -14,6 +14,7 @@ import pytest
 from functions.send_api.handler import lambda_handler as send_api
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests.fakes import FakeContext, Service, answer, load_event, lost
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.core.outcomes import Notice
 
@@ -140,11 +141,11 @@ def put(notice: Notice) -> list[dict[str, Any]]:
     """What is given to EventBridge."""
     entries: list[dict[str, Any]] = []
 
-    def call(*_: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+    def put_events(*, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
         entries.extend(Entries)
         return {"Entries": [{"EventId": "e"} for _ in Entries]}
 
-    aws: Any = SimpleNamespace(call=call)
+    aws = Clients(lambda _: SimpleNamespace(put_events=put_events))
     assert EventBus(aws, "bus").publish([notice]) == 0
     return entries
 

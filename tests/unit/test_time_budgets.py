@@ -1,26 +1,29 @@
 """What the functions have time for, added up from the limits of the clients themselves.
 
-A name lookup is not in it: the system's own limit for that is beyond what these clients can set.
+Not in it: a name lookup, which the resolver's options in the template limit to two seconds; other addresses
+of a server, where the first one is silent; an answer that drips.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.fakes import Clock, highest, lowest
 from tests.unit.test_template import TEMPLATE
-from wechat_notify.aws import calls, events
-from wechat_notify.aws.calls import Service
+from wechat_notify.aws import clients, events, ledger_table, parameters
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core import delivery, tokens
-from wechat_notify.core.outcomes import Notice, StorageError
-from wechat_notify.transport import Answer, Limits, TransportError
+from wechat_notify.core.entry import Entry
+from wechat_notify.core.outcomes import Notice, Status, StorageError
+from wechat_notify.transport import Limits
 
 HTTP_API = 30.0
 """Seconds after which an HTTP API gives up."""
@@ -34,21 +37,20 @@ def connected(limits: Limits) -> float:
     return silent + 2 * limits.connect_timeout + limits.answer_timeout
 
 
-def worst(service: Service, *, patient: bool = False) -> float:
-    """One call to AWS at worst: the last attempt begins at the end of its time, and gets no answer."""
-    api = calls._APIS[service]
-    attempt = connected(
-        Limits(
-            calls._CONNECT_TIMEOUT,
-            answer_timeout=api.read_timeout + calls._REST_TIMEOUT,
-            connect_all=calls._CONNECT_TIMEOUT,
-        )
-    )
-    attempts, total = (calls._PATIENT_ATTEMPTS, api.patient_total) if patient else (api.attempts, api.total)
-    pauses = [min(calls._PAUSE_MOST, api.pause * 2.0**number) for number in range(attempts - 1)]
-    return min(attempt * attempts + sum(pauses), total + attempt)
+def worst(service: clients.Service, retry_for: float) -> float:
+    """One call to AWS at worst: its last attempt begins at the end of its time, and gets no answer.
+
+    botocore's timeout is for each read: an answer that stops half-way has been waited for twice.
+    """
+    return retry_for + 2 * clients.CONNECT_TIMEOUT + 2 * clients.READ_TIMEOUTS[service]
 
 
+READ_TOKEN = worst("ssm", parameters.RETRY_FOR)
+PARAMETERS = worst("ssm", parameters.PATIENT_RETRY_FOR)
+RECORD = worst("dynamodb", ledger_table.PATIENT_RETRY_FOR)
+PUBLISH = events._PUBLISHING + worst("events", events.RETRY_FOR)
+ASK = 2 * clients.CONNECT_TIMEOUT + clients.READ_TIMEOUTS["lambda"] + 0.5
+"""An invocation, which is never repeated; Lambda answers in one piece, when the function has ended."""
 WECHAT = connected(Limits())
 
 
@@ -59,50 +61,59 @@ def timeout(function: str) -> float:
 
 def test_the_parts_are_what_the_clients_take() -> None:
     assert WECHAT <= delivery.TIME_FOR_A_POST
-    assert worst("ssm") + worst("lambda") <= delivery._LAST_QUESTION
-    assert worst("dynamodb", patient=True) <= delivery._TIME_FOR_THE_LEDGER
-    assert events._PUBLISHING + worst("events") <= delivery.TIME_FOR_EVENTS
+    assert READ_TOKEN + ASK <= delivery._LAST_QUESTION
+    assert RECORD <= delivery._TIME_FOR_THE_LEDGER
+    assert PUBLISH <= delivery.TIME_FOR_EVENTS
     assert tokens.LONGEST_LOCK <= delivery._PATIENCE  # of which it is a part
 
 
-Attempt = Callable[[Limits], Answer]
+def test_each_call_to_aws_has_its_time() -> None:
+    assert RECORD <= 10
+    assert worst("dynamodb", ledger_table.RETRY_FOR) <= 6.5
+    assert READ_TOKEN <= 6
+    assert ASK <= 8.5
+    assert worst("events", events.RETRY_FOR) <= 6
+    assert PARAMETERS <= 12.5
 
 
-def silence(limits: Limits) -> Answer:
-    CLOCK.advance(limits.read_timeout)
-    raise TransportError("ReadTimeout", may_have_arrived=True)
+Attempt = Callable[[clients.Service], Any]
 
 
-def slow_refusal(_: Limits) -> Answer:
+def silence(service: clients.Service) -> Any:
+    CLOCK.advance(clients.READ_TIMEOUTS[service])
+    raise ReadTimeoutError(endpoint_url="https://aws.test")
+
+
+def slow_refusal(_: clients.Service) -> Any:
     CLOCK.advance(0.04)
-    return Answer(500, b"{}", b"HTTP/1.1 500\r\n\r\n")
+    raise ClientError({"Error": {"Code": "500"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "Any")  # type: ignore[typeddict-item] # as much of it as is read
 
 
-def slow_success(limits: Limits) -> Answer:
-    CLOCK.advance(limits.read_timeout - 0.1)
-    return Answer(200, json.dumps({"Entries": [{"EventId": "1"}] * 10}).encode(), b"HTTP/1.1 200\r\n\r\n")
+def slow_success(service: clients.Service) -> Any:
+    CLOCK.advance(clients.READ_TIMEOUTS[service] - 0.1)
+    return {"Entries": [{"EventId": "1"}] * 10}
 
 
 CLOCK = Clock()
 
 
 class Aws:
-    """Callers of an AWS whose every attempt goes the same way, and when the attempts began."""
+    """Clients of an AWS whose every attempt goes the same way, and when the attempts began."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.began: list[float] = []
         self._attempt = attempt
 
-    def caller(self, jitter: Callable[[float, float], float]) -> calls.Caller:
-        environ = {"AWS_REGION": "cn-north-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-        return calls.Caller(environ, connect=self._connect, now=CLOCK.now, sleep=CLOCK.sleep, jitter=jitter)
+    def with_pauses(self, jitter: Callable[[float, float], float]) -> Clients:
+        return Clients(self._client, clock=CLOCK.now, sleep=CLOCK.sleep, jitter=jitter)
 
-    def _connect(self, *_: object, limits: Limits, **__: object) -> Any:
-        def post_with(*_: object) -> Answer:
+    def _client(self, service: clients.Service) -> Any:
+        def attempt(**_: object) -> Any:
             self.began.append(CLOCK.now())
-            return self._attempt(limits)
+            return self._attempt(service)
 
-        return SimpleNamespace(host="aws", post_with=post_with)
+        exceptions = SimpleNamespace(ConditionalCheckFailedException=ZeroDivisionError)
+        return SimpleNamespace(put_item=attempt, put_events=attempt, exceptions=exceptions)
 
 
 @pytest.mark.parametrize("jitter", [lowest, highest])
@@ -111,27 +122,32 @@ def test_an_outage_of_the_table_of_five_seconds_is_waited_out(
     attempt: Attempt, jitter: Callable[[float, float], float]
 ) -> None:
     aws = Aws(attempt)
+    table = LedgerTable(aws.with_pauses(jitter), "ledger", 1.0)
     with pytest.raises(StorageError):
-        aws.caller(jitter).put_if("true", "write", patient=True, TableName="ledger")
-    assert aws.began[-1] - aws.began[0] >= 5
-    assert aws.began[-1] - aws.began[0] <= calls._APIS["dynamodb"].patient_total + 0.001
+        table.put(Entry("shop", "1", Status.SENT, "", "", 0.0, 0.0), patient=True)
+    assert 5 <= aws.began[-1] - aws.began[0] <= ledger_table.PATIENT_RETRY_FOR + 0.001
 
 
 @pytest.mark.parametrize("attempt", [silence, slow_refusal, slow_success])
 def test_a_hundred_events_are_published_in_their_time(attempt: Attempt) -> None:
     aws, began = Aws(attempt), CLOCK.now()
-    bus = EventBus(aws.caller(highest), "bus", clock=CLOCK.now)
+    bus = EventBus(aws.with_pauses(highest), "bus", clock=CLOCK.now)
     unpublished = bus.publish([Notice("message.failed", {})] * 100)
     assert CLOCK.now() - began <= delivery.TIME_FOR_EVENTS
     answered = len(aws.began) if attempt is slow_success else 0
     assert unpublished == 100 - 10 * answered
 
 
+def test_a_name_is_looked_up_for_two_seconds_at_most() -> None:
+    variables = yaml_parse(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["RES_OPTIONS"] == "timeout:1 attempts:2"
+
+
 def test_send_queue_ends_in_time() -> None:
-    token = delivery._PATIENCE + worst("ssm") + worst("lambda")
-    message = WECHAT + worst("dynamodb", patient=True)
+    token = delivery._PATIENCE + READ_TOKEN + ASK
+    message = WECHAT + RECORD
     begun_with = delivery.TIME_FOR_A_MESSAGE
-    assert token + message + events._PUBLISHING + worst("events") <= begun_with
+    assert token + message + PUBLISH <= begun_with
     # What is claimed with so much left is sent and recorded, or not sent.
     assert message <= delivery.TIME_FOR_AN_ATTEMPT < delivery.TIME_FOR_A_CLAIM
     assert begun_with + 5 <= timeout("SendQueueFunction")
@@ -147,17 +163,16 @@ def test_send_queue_comes_back_while_wechat_drops_a_copy() -> None:
 def test_send_api_can_send_and_replace_a_token() -> None:
     assert timeout("SendApiFunction") < HTTP_API
     assert timeout("SendApiFunction") >= delivery.TIME_FOR_A_CLAIM + 4
-    assert worst("ssm") + worst("lambda") + worst("dynamodb", patient=True) <= delivery._TIME_FOR_A_QUESTION
+    assert READ_TOKEN + ASK + RECORD <= delivery._TIME_FOR_A_QUESTION
     assert timeout("SendApiFunction") >= delivery._TIME_FOR_A_QUESTION + 3
 
 
 def test_token_refresh_ends_in_time() -> None:
-    read = write = worst("ssm", patient=True)
-    one = 2 * WECHAT + 2 * write + events._PUBLISHING + worst("events")
+    one = 2 * WECHAT + 2 * PARAMETERS + PUBLISH
     assert one <= tokens.TIME_FOR_A_REFRESH
-    assert read + one <= timeout("TokenRefreshFunction")
+    assert PARAMETERS + one <= timeout("TokenRefreshFunction")
     # The schedule's run: the first page of accounts, and time to begin some.
-    assert read + tokens.TIME_FOR_A_REFRESH + 30 <= timeout("TokenRefreshFunction")
+    assert timeout("TokenRefreshFunction") >= PARAMETERS + tokens.TIME_FOR_A_REFRESH + 30
 
 
 @pytest.mark.parametrize(("name", "value"), [("TIME_FOR_AN_ATTEMPT", 23), ("TIME_FOR_A_MESSAGE", 55)])

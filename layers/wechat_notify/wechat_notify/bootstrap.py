@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import os
 import random
 import time
 from collections.abc import Callable
 from functools import cache, partial
 
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger import LedgerTable
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.aws.sqs import Queue
-from wechat_notify.aws.ssm import Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Circuits
 from wechat_notify.core.delivery import Sender
@@ -64,14 +63,14 @@ def wechat() -> WeChatClient:
 
 @cache
 def trust() -> Trust:
-    """The CA certificates of every connection."""
+    """The CA certificates of every connection to WeChat."""
     return Trust()
 
 
 @cache
-def aws() -> Caller:
-    """The way to AWS."""
-    return Caller(os.environ, trust())
+def aws() -> Clients:
+    """boto3's clients."""
+    return Clients()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The only reader of what the template sets; AWS's own variables are read by ``aws.calls``."""
+"""The only reader of what the template sets; AWS's own variables are read by boto3."""
 
 from __future__ import annotations
 

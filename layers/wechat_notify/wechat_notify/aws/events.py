@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.chunks import chunks
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.outcomes import Notice, StorageError
 
+RETRY_FOR = 1.0
+"""Seconds in which a call is repeated."""
 _SOURCE = "wechat-notify"
 _PUBLISHING = 2.0
 """Seconds after which no further call is begun: after its last message a function has little time left."""
@@ -19,7 +21,7 @@ _PUBLISHING = 2.0
 class EventBus:
     """One EventBridge bus, by its name; ``clock`` counts seconds and never goes back."""
 
-    def __init__(self, aws: Caller, name: str, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, aws: Clients, name: str, *, clock: Callable[[], float] | None = None) -> None:
         self._aws = aws
         self._name = name
         self._clock = clock or time.monotonic
@@ -36,11 +38,16 @@ class EventBus:
             if self._clock() > stop_at:
                 break
             try:
-                answer = self._aws.call("events", "PutEvents", "publish the events", Entries=batch)
+                answer = self._put(batch)
             except StorageError:
                 break
             published += sum("EventId" in entry for entry in answer.get("Entries", []))
         return len(notices) - published
+
+    def _put(self, entries: Sequence[Any]) -> Any:
+        return self._aws.call(
+            "publish the events", lambda: self._aws.events.put_events(Entries=entries), retry_for=RETRY_FOR
+        )
 
     def _entry(self, notice: Notice) -> dict[str, Any]:
         return {

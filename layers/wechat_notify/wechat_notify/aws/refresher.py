@@ -9,7 +9,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from wechat_notify.aws.calls import NO_ANSWER_YET, Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.outcomes import (
     RefresherBusyError,
     StorageError,
@@ -20,13 +20,14 @@ from wechat_notify.core.outcomes import (
 from wechat_notify.core.tokens import AccessToken
 
 _ACTION = "ask for a token"
-_BUSY = frozenset({"TooManyRequestsException", *NO_ANSWER_YET})
+_BUSY = frozenset({"TooManyRequestsException", "ReadTimeoutError"})
+"""Another refresh is running, or this one still is."""
 
 
 class RefreshFunction:
     """The token_refresh function, by its name."""
 
-    def __init__(self, aws: Caller, function_name: str) -> None:
+    def __init__(self, aws: Clients, function_name: str) -> None:
         self._aws = aws
         self._function_name = function_name
 
@@ -46,7 +47,7 @@ class RefreshFunction:
         """
         request = json.dumps({"account": account, "rejected": rejected})
         try:
-            answer = self._aws.invoke(self._function_name, request, _ACTION)
+            answer = self._aws.call(_ACTION, lambda: self._invoke(request))  # once: it may be running
         except StorageError as error:
             if error.code in _BUSY:
                 raise RefresherBusyError(account) from None
@@ -54,6 +55,13 @@ class RefreshFunction:
         with suppress(ValueError, KeyError, TypeError):
             return _token(account, json.loads(answer))
         raise StorageError(_ACTION, "UnreadableAnswer")
+
+    def _invoke(self, request: str) -> bytes:
+        answer = self._aws.lambda_.invoke(FunctionName=self._function_name, Payload=request)
+        payload = answer["Payload"].read()
+        if answer.get("FunctionError"):  # its text and traceback are in the payload
+            raise StorageError(_ACTION, "FunctionError")
+        return payload
 
 
 def _token(account: str, result: dict[str, Any]) -> AccessToken:

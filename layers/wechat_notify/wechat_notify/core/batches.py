@@ -27,10 +27,10 @@ from wechat_notify.core.envelope import (
 from wechat_notify.core.messages import Message, parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,
+    DelayedMessage,
     ErrorClass,
     InvalidMessageError,
     InvalidRequestError,
-    Later,
     MalformedBodyError,
     Outcome,
     Status,
@@ -130,10 +130,10 @@ class DeadLetters(Protocol):
 class Queue(Protocol):
     """How messages come back at a time of our choice."""
 
-    def hand_out_again(self, receipt_handle: str, seconds: float) -> None:
+    def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         """Set a received message's visibility timeout; raises ``StorageError``."""
 
-    def send_later(self, items: Sequence[Later]) -> list[int]:
+    def send_delayed(self, items: Sequence[DelayedMessage]) -> list[int]:
         """Put messages on the queue; the indices of those that could not be."""
 
 
@@ -342,7 +342,7 @@ class BatchSender:
         held = [item for item in handled if item.disposition is Disposition.PARKED]
         if not held:
             return list(handled)
-        failed = set(self._queue.send_later([self._later(item) for item in held]))
+        failed = set(self._queue.send_delayed([self._later(item) for item in held]))
         unparked = {id(item) for index, item in enumerate(held) if index in failed}
         return [
             self._again(item._replace(disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT))
@@ -351,7 +351,7 @@ class BatchSender:
             for item in handled
         ]
 
-    def _later(self, item: Handled) -> Later:
+    def _later(self, item: Handled) -> DelayedMessage:
         assert item.request  # noqa: S101 - what is held was read
         assert isinstance(item.result, Held)  # noqa: S101 - the same
         held_for = item.result.after
@@ -361,7 +361,7 @@ class BatchSender:
         since = self._held_since(item.record)
         body = queue_body(item.request)
         began = str(int(self._now() if since is None else since))
-        return Later(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: began})
+        return DelayedMessage(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: began})
 
     def _held_since(self, record: Record) -> float | None:
         """Since when a message waits; None where it was not held yet, or a producer made the time up."""
@@ -417,7 +417,7 @@ class BatchSender:
         if not self._queue_answers:  # ten in a lane that each wait for SQS in vain would outlast the function
             return returned._replace(detail="again after the queue's visibility timeout")
         try:
-            self._queue.hand_out_again(handled.record.receipt_handle, wait)
+            self._queue.change_visibility(handled.record.receipt_handle, wait)
         except Exception as error:  # noqa: BLE001 - raised on, it would repeat what others of the batch sent
             self._queue_answers = False
             code = error.code if isinstance(error, StorageError) else type(error).__name__

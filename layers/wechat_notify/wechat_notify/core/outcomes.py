@@ -141,7 +141,7 @@ class Notice(NamedTuple):
     detail: Mapping[str, object]
 
 
-class Later(NamedTuple):
+class DelayedMessage(NamedTuple):
     """A message for a queue that shows it after so many seconds, 900 (SQS's limit) at most.
 
     ``group`` is whose it is: nobody's backlog stands before another group's messages.

@@ -16,11 +16,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import Bilingual, StorageError, UnknownAccountError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
+RETRY_FOR = 1.0
+"""Seconds in which a sender's call is repeated."""
+PATIENT_RETRY_FOR = 7.5
+"""The same for the refresher, for whom nobody else repeats it."""
 _CREDENTIALS = "credentials"
 _ACCESS_TOKEN = "access-token"  # noqa: S105 - a parameter's name
 
@@ -40,7 +44,7 @@ class AppCredentials(BaseModel):
 class StoredTokens:
     """The sender's side: reads one account's token and nothing else."""
 
-    def __init__(self, aws: Caller, path: str) -> None:
+    def __init__(self, aws: Clients, path: str) -> None:
         self._aws = aws
         self._path = path
 
@@ -48,14 +52,16 @@ class StoredTokens:
         """The stored token, None where there is none; raises ``StorageError``."""
         name = f"{self._path}/{account}/{_ACCESS_TOKEN}"
         try:
-            answer = self._aws.call(
-                "ssm", "GetParameter", "read the access token", Name=name, WithDecryption=True
+            value = self._aws.call(
+                "read the access token",
+                lambda: self._aws.ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"],
+                retry_for=RETRY_FOR,
             )
         except StorageError as error:
             if error.code == "ParameterNotFound":
                 return None
             raise
-        return _token(answer["Parameter"]["Value"])
+        return _token(value)
 
 
 class Accounts:
@@ -63,15 +69,15 @@ class Accounts:
 
     Parameters
     ----------
-    aws : Caller
-        The way to SSM.
+    aws : Clients
+        boto3's clients.
     path : str
         The parameter path under which accounts are stored.
     source : Callable
         Where a token comes from, by the credentials.
     """
 
-    def __init__(self, aws: Caller, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
+    def __init__(self, aws: Clients, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
         self._aws = aws
         self._path = path
         self._source = source
@@ -81,10 +87,12 @@ class Accounts:
         if not is_account_name(account):
             raise UnknownAccountError(account)
         names = [f"{self._path}/{account}/{name}" for name in (_CREDENTIALS, _ACCESS_TOKEN)]
-        values = {
-            parameter["Name"].rpartition("/")[2]: parameter["Value"]
-            for parameter in self._read("GetParameters", "read the account", Names=names)["Parameters"]
-        }
+        found = self._aws.call(
+            "read the account",
+            lambda: self._aws.ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"],
+            retry_for=PATIENT_RETRY_FOR,
+        )
+        values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         if _CREDENTIALS not in values:
             raise UnknownAccountError(account)
         return self._account(account, values)
@@ -94,9 +102,7 @@ class Accounts:
         found: dict[str, dict[str, str]] = {}
         page: dict[str, Any] = {}
         while True:
-            answer = self._read(
-                "GetParametersByPath", "list the accounts", Path=self._path, Recursive=True, **page
-            )
+            answer = self._read_page(page)
             for parameter in answer["Parameters"]:
                 account, _, name = parameter["Name"].removeprefix(f"{self._path}/").partition("/")
                 found.setdefault(account, {})[name] = parameter["Value"]
@@ -109,19 +115,26 @@ class Accounts:
 
     def save(self, account: str, token: AccessToken) -> None:
         """Replace the stored token; raises ``StorageError``."""
+        value = json.dumps(asdict(token), separators=(",", ":"))
         self._aws.call(
-            "ssm",
-            "PutParameter",
             "store the access token",
-            patient=True,
-            Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
-            Value=json.dumps(asdict(token), separators=(",", ":")),
-            Type="SecureString",
-            Overwrite=True,
+            lambda: self._aws.ssm.put_parameter(
+                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
+                Value=value,
+                Type="SecureString",
+                Overwrite=True,
+            ),
+            retry_for=PATIENT_RETRY_FOR,
         )
 
-    def _read(self, operation: str, action: str, **request: Any) -> Any:
-        return self._aws.call("ssm", operation, action, patient=True, WithDecryption=True, **request)
+    def _read_page(self, page: dict[str, Any]) -> Any:
+        return self._aws.call(
+            "list the accounts",
+            lambda: self._aws.ssm.get_parameters_by_path(
+                Path=self._path, Recursive=True, WithDecryption=True, **page
+            ),
+            retry_for=PATIENT_RETRY_FOR,
+        )
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
         source: TokenSource | None = None

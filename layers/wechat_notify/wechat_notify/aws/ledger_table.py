@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from wechat_notify.aws.calls import Caller
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.envelope import is_account_name
@@ -30,6 +30,10 @@ from wechat_notify.core.outcomes import Bilingual, Outcome, StorageError
 
 T = TypeVar("T", bound=Entry | AccountCircuits)
 
+RETRY_FOR = 2.5
+"""Seconds in which a call is repeated: an outage of the table of a second is outlasted."""
+PATIENT_RETRY_FOR = 6.0
+"""The same where what came of a message would be lost: an outage of five seconds is outlasted."""
 _KEYS_A_CALL = 100
 _MAX_WAIT = 14 * 86400.0
 """Seconds for which SQS keeps a message at most: an expiry that lies further ahead keeps no entry longer."""
@@ -42,8 +46,8 @@ class LedgerTable:
 
     Parameters
     ----------
-    aws : Caller
-        The way to DynamoDB.
+    aws : Clients
+        boto3's clients.
     table_name : str
         The table, whose only key is ``pk``.
     retention_seconds : float
@@ -55,7 +59,7 @@ class LedgerTable:
 
     def __init__(
         self,
-        aws: Caller,
+        aws: Clients,
         table_name: str,
         retention_seconds: float,
         *,
@@ -94,13 +98,10 @@ class LedgerTable:
     def _put(self, kind: _Kind[T], value: T, over: float, *, patient: bool = False) -> T | None:
         item = kind.to_item(value) | {"ttl": _attribute(math.ceil(over + self._retention_seconds))}
         for _ in range(2):
-            there = self._aws.put_if(
-                "attribute_not_exists(pk) OR version = :previous",
+            there = self._aws.call(
                 kind.writing,
-                patient=patient,
-                TableName=self._table_name,
-                Item=item,
-                ExpressionAttributeValues={":previous": _attribute(value.version - 1)},
+                lambda: self._put_item(item, value.version - 1),
+                retry_for=PATIENT_RETRY_FOR if patient else RETRY_FOR,
             )
             if there is None:
                 return None
@@ -110,33 +111,55 @@ class LedgerTable:
         # It vanished between the put and the read, twice.
         raise StorageError(kind.writing, "Contended")
 
+    def _put_item(self, item: dict[str, Any], previous: int) -> dict[str, Any] | None:
+        """Put an item in place of its previous version; otherwise what stands there, empty if not told."""
+        client = self._aws.dynamodb
+        try:
+            client.put_item(
+                TableName=self._table_name,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk) OR version = :previous",
+                ExpressionAttributeValues={":previous": _attribute(previous)},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except client.exceptions.ConditionalCheckFailedException as error:
+            there: Any = error.response.get("Item", {})
+            return cast("dict[str, Any]", there)
+        return None
+
     def _read(self, kind: _Kind[T], key: str) -> T | None:
         answer = self._aws.call(
-            "dynamodb",
-            "GetItem",
             kind.reading,
-            TableName=self._table_name,
-            Key={"pk": _attribute(key)},
-            ConsistentRead=True,
+            lambda: self._aws.dynamodb.get_item(
+                TableName=self._table_name, Key={"pk": _attribute(key)}, ConsistentRead=True
+            ),
+            retry_for=RETRY_FOR,
         )
         return kind.from_item(answer["Item"]) if "Item" in answer else None
 
     def _read_all(self, keys: list[str]) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        request = {
+        wanted: Any = {
             self._table_name: {"Keys": [{"pk": _attribute(key)} for key in keys], "ConsistentRead": True}
         }
         for pause in (*_PAUSES, None):
-            answer = self._aws.call("dynamodb", "BatchGetItem", _CIRCUITS.reading, RequestItems=request)
+            answer = self._read_some(wanted)
             if "Responses" not in answer:
                 raise StorageError(_CIRCUITS.reading, "UnreadableAnswer")
             items += answer["Responses"].get(self._table_name, [])
-            request = answer.get("UnprocessedKeys")
-            if not request:
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
                 return items
             if pause:
                 self._sleep(pause)
         raise StorageError(_CIRCUITS.reading, "UnprocessedKeys")
+
+    def _read_some(self, wanted: Any) -> Any:
+        return self._aws.call(
+            _CIRCUITS.reading,
+            lambda: self._aws.dynamodb.batch_get_item(RequestItems=wanted),
+            retry_for=RETRY_FOR,
+        )
 
 
 class _Kind(Generic[T]):

@@ -1,0 +1,254 @@
+"""AWS through boto3: one session, its clients, and the one place where a call is repeated or fails.
+
+Region, credentials, endpoints, proxies and CA bundles are botocore's business: whatever its environment
+variables and its configuration file say holds here.
+
+botocore limits each attempt and pauses at random for up to 20 seconds between them; what comes of a message
+must be written down within ten seconds, and an outage of five must be outlasted. So botocore makes one
+attempt, and ``Clients.call`` repeats it until a time is over.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from wechat_notify.core.outcomes import StorageError
+
+if TYPE_CHECKING:
+    from boto3 import Session
+    from botocore.config import Config
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+
+T = TypeVar("T")
+
+Service = Literal["dynamodb", "events", "lambda", "sqs", "ssm"]
+
+CONNECT_TIMEOUT = 1.0
+"""Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
+READ_TIMEOUTS: dict[Service, float] = {"dynamodb": 1.0, "events": 1.5, "lambda": 6.0, "sqs": 3.0, "ssm": 1.5}
+"""Seconds without a byte of the answer."""
+MAX_CONNECTIONS = 24
+"""Idle connections kept for each service: one for each worker thread, and some for those beside them."""
+
+_FIRST_PAUSE = 0.05
+"""Maximum pause after the first attempt, seconds; it doubles each time, and at least half of it is waited."""
+_MAX_PAUSE = 2.0
+_MIN_TIME = 0.01
+"""Seconds below which there is no time for another attempt."""
+
+_QUIET_LOGGERS = {"boto3": logging.WARNING, "botocore": logging.WARNING, "urllib3": logging.ERROR}
+"""Levels below which these log what was sent and answered, tokens and secrets included."""
+_AMAZON_ROOTS = Path(__file__).with_name("amazon_roots.pem")
+
+_TRANSIENT_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+"""botocore's own, of its retry mode ``standard``."""
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+class Clients:
+    """boto3's clients of this process, made on first use; safe to use from any number of threads.
+
+    Parameters
+    ----------
+    make : Callable, optional
+        Makes the client of a service; boto3's without it.
+    clock, sleep, jitter : Callable
+        Seconds on a clock that never goes back; a pause; a number between two others.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Service], Any] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._make = make
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._made: dict[Service, Any] = {}
+        self._session: Session | None = None
+        self._verify: str | None = None
+        for name, level in _QUIET_LOGGERS.items():
+            logging.getLogger(name).setLevel(level)
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """The client of DynamoDB."""
+        return self._client("dynamodb")  # type: ignore[no-any-return] # here and below: by its name
+
+    @property
+    def events(self) -> EventBridgeClient:
+        """The client of EventBridge."""
+        return self._client("events")  # type: ignore[no-any-return]
+
+    @property
+    def lambda_(self) -> LambdaClient:
+        """The client of Lambda."""
+        return self._client("lambda")  # type: ignore[no-any-return]
+
+    @property
+    def sqs(self) -> SQSClient:
+        """The client of SQS."""
+        return self._client("sqs")  # type: ignore[no-any-return]
+
+    @property
+    def ssm(self) -> SSMClient:
+        """The client of SSM's parameters."""
+        return self._client("ssm")  # type: ignore[no-any-return]
+
+    def call(self, action: str, request: Callable[[], T], *, retry_for: float = 0.0) -> T:
+        """The answer to a request, which is repeated after an error that may pass.
+
+        Every request but an invocation may be repeated after its answer was lost. Reads change nothing,
+        ``PutParameter`` and ``ChangeMessageVisibility`` say the same again, and ``PutItem`` carries a
+        condition on the version it replaces, so that a second one meets the first. ``SendMessage`` and its
+        batch make a second copy, which the ledger knows by its id. Events are delivered at least once anyway.
+
+        Parameters
+        ----------
+        action : str
+            What is being done, for the error.
+        request : Callable
+            One call of a client's method.
+        retry_for : float
+            Seconds after the first attempt in which another one may begin.
+
+        Raises
+        ------
+        StorageError
+            With AWS's error code, or the name of botocore's exception; nothing else of either, for both may
+            quote what was read or written, and no exception behind it. The request may have been executed.
+        """
+        deadline, pause, trusted_all = self._clock() + retry_for, _FIRST_PAUSE, False
+        while True:
+            try:
+                return request()
+            except Exception as error:  # noqa: BLE001 - botocore's parsers raise any, with the content
+                failure = _failure(error)
+            if failure.untrusted and not trusted_all:  # nothing was sent
+                trusted_all = True
+                self._trust_all()
+                continue
+            left = deadline - self._clock()
+            if not failure.transient or left < _MIN_TIME:
+                break
+            # Shortened rather than given up: an outage that ends a moment before the deadline is outlasted.
+            self._sleep(min(self._jitter(pause / 2, pause), left))
+            pause = min(2 * pause, _MAX_PAUSE)
+        raise StorageError(action, failure.code)
+
+    def close(self) -> None:
+        """Close all connections; clients are made anew for later calls."""
+        with self._lock:
+            made, self._made = self._made, {}
+        for client in made.values():
+            client.close()
+
+    def _client(self, service: Service) -> Any:
+        client = self._made.get(service)
+        if client is None:
+            with self._lock:  # boto3's sessions are not safe to use from several threads, and threads share
+                client = self._made.get(service)
+                if client is None:
+                    client = self._made[service] = (self._make or self._by_boto3)(service)
+        return client
+
+    def _by_boto3(self, service: Service) -> Any:
+        import boto3  # noqa: PLC0415 - 0.1 s, when the first call is made
+        from botocore.session import get_session  # noqa: PLC0415 - the same
+
+        if self._session is None:
+            configuration = get_session()
+            if not configuration.get_config_variable("ca_bundle"):
+                self._verify = str(_AMAZON_ROOTS)
+            self._session = boto3.Session(botocore_session=configuration)
+        return self._session.client(service, config=client_config(service), verify=self._verify)
+
+    def _trust_all(self) -> None:
+        """Make the clients anew, with botocore's CA bundle in place of Amazon's roots.
+
+        Not from the beginning: botocore parses the certificates again for each connection, the five roots in
+        1 ms and the bundle in 18. A bundle that is configured is the only one that is used.
+        """
+        with self._lock:
+            if self._verify is not None:
+                self._verify = None
+                self._made = {}
+
+
+def client_config(service: Service) -> Config:
+    """The options of a client; all but the read timeout are shared."""
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUTS[service],
+        retries={"mode": "standard", "total_max_attempts": 1},  # ``Clients.call`` makes the others
+        max_pool_connections=MAX_CONNECTIONS,
+        tcp_keepalive=True,
+        parameter_validation=False,  # a tenth of a call's CPU
+        user_agent="wechat-notify",  # made anew for each call otherwise: a seventh
+    )
+
+
+class _Failure(NamedTuple):
+    """Why an attempt came to nothing, and what can be done about it."""
+
+    code: str
+    transient: bool = False
+    untrusted: bool = False
+
+
+def _failure(error: Exception) -> _Failure:
+    from botocore.exceptions import (  # noqa: PLC0415 - as above
+        ClientError,
+        ConnectionError,  # noqa: A004 - botocore's
+        HTTPClientError,
+        SSLError,
+    )
+
+    if isinstance(error, StorageError):
+        return _Failure(error.code)
+    if isinstance(error, ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        transient = code in _TRANSIENT_CODES or status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS
+        return _Failure(code if _CODE.fullmatch(code) else str(status), transient)
+    untrusted = isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+    transient = isinstance(error, (ConnectionError, HTTPClientError)) and not untrusted
+    return _Failure(type(error).__name__, transient, untrusted)
