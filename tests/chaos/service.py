@@ -8,8 +8,8 @@ import json
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ from tests.fakes import FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
 from wechat_notify.core import tokens
-from wechat_notify.core.batches import BatchSender, Handled, Lane
+from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatcher import Dispatcher
@@ -91,10 +91,12 @@ class _Wire:
         self._transport.close()
 
 
-def _side_by_side(send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]) -> list[list[Handled]]:
-    """With threads that end with the batch: a sandbox that dies leaves none behind."""
-    with ThreadPoolExecutor(10) as pool:
-        return list(pool.map(send_lane, lanes))
+class _PoolOfABatch(Executor):
+    """Threads that end with the batch: a sandbox that dies leaves none behind."""
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
+        with ThreadPoolExecutor(10) as pool:
+            return iter(list(pool.map(fn, *iterables)))
 
 
 class Sandbox:
@@ -128,7 +130,7 @@ class Sandbox:
             DeadLetters(aws, self),
             now=clock.now,
             jitter=jitter,
-            concurrently=_side_by_side,
+            pool=_PoolOfABatch(),
         )
         self.token_refresher = TokenRefresher(parameters, now=clock.now)
 

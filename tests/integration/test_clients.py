@@ -192,7 +192,7 @@ def test_threads_share_clients_and_connections(clients_at: ClientsAt) -> None:
             list(pool.map(lambda _: put(clients), range(100)))
     assert len(server.requests) == 100
     assert server.accepted <= 8
-    assert MAX_CONNECTIONS > batches._CONCURRENCY
+    assert MAX_CONNECTIONS > batches._WORKER_THREADS
 
 
 # What the environment decides

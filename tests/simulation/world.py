@@ -42,7 +42,6 @@ from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.core import batches
 from wechat_notify.settings import Settings
 from wechat_notify.transport import TransportError
 
@@ -551,7 +550,6 @@ class World:
             threading: threads,
             select: SimpleNamespace(poll=Quiet, POLLIN=select.POLLIN),
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
-            batches._SideBySide: lambda: Pool(self.scheduler, batches._CONCURRENCY).map,
         }
         for function in (self.send_queue, self.send_api, self.token_refresh):
             importlib.import_module(function._handler)

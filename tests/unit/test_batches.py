@@ -595,7 +595,6 @@ def batch_sender(service: Service, jitter: Callable[[float, float], float]) -> B
         service.dead_letters,
         now=service.clock.now,
         jitter=jitter,
-        concurrently=lambda send_lane, lanes: [send_lane(lane) for lane in lanes],
     )
 
 
@@ -912,56 +911,18 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
 # --- Threads ------------------------------------------------------------------------------------
 
 
-def test_so_many_openids_are_under_way_together_and_each_lane_is_worked_off_once() -> None:
-    most = batches._CONCURRENCY
-    together = threading.Barrier(most, timeout=5)  # breaks unless all of them are
-    side_by_side: Any = batches._SideBySide()
+def test_openids_are_sent_to_concurrently_by_threads_that_stay(service: Service) -> None:
+    together = threading.Barrier(batches._WORKER_THREADS, timeout=5)  # breaks unless all of them are there
 
-    def work(lane: Any) -> Any:
+    def meet(_message: Message) -> None:
         together.wait()
-        return lane
 
-    for _ in range(2):  # the threads stay for the next batch
-        lanes: Any = [[number] for number in range(2 * most)]
-        done = [handled for part in side_by_side(work, lanes) for handled in part]
-        assert sorted(done) == list(range(2 * most))
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 100])
-def test_no_more_threads_than_lanes_work_and_no_more_than_there_may_be(
-    count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batches, "_CONCURRENCY", 4)
-    side_by_side: Any = batches._SideBySide()
-    seen: set[int] = set()
-
-    def work(lane: Any) -> Any:
-        seen.add(threading.get_ident())
-        return lane
-
-    for _ in range(3):
-        lanes: Any = [[number] for number in range(count)]
-        assert sorted(side_by_side(work, lanes)) == lanes
-    assert len(seen) <= min(4, count)
-    assert side_by_side._threads == min(4, count) - 1
-
-
-@pytest.mark.parametrize("wrong", [KeyError(1), SystemExit(1)])
-def test_an_error_is_raised_when_all_are_through_and_the_threads_go_on(wrong: BaseException) -> None:
-    side_by_side: Any = batches._SideBySide()
-    together = threading.Barrier(6, timeout=5)
-    through: Counter[int] = Counter()
-
-    def work(lane: Any) -> Any:
-        together.wait()
-        if lane == [1]:
-            raise wrong
-        through[lane[0]] += 1
-        return lane
-
-    lanes: Any = [[number] for number in range(6)]
-    with pytest.raises(type(wrong)):
-        side_by_side(work, lanes)
-    assert through == {0: 1, 2: 1, 3: 1, 4: 1, 5: 1}
-    together = threading.Barrier(6, timeout=5)  # all six threads are there again
-    assert sorted(side_by_side(lambda lane: (together.wait(), lane)[1], lanes)) == lanes
+    service.wechat.while_in_flight = meet
+    for batch in range(2):
+        records = [
+            record(
+                number, id=f"b{batch}-{number}", message=body(touser=f"oQk3h5LrVfTnWb8xYc2ZpJd0Gm{number:02}")
+            )
+            for number in range(batches._WORKER_THREADS)
+        ]
+        assert {item.disposition for item in handle(service, *records).values()} == {FINISHED}

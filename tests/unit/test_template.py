@@ -20,7 +20,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 import check_wheels
-from wechat_notify.core.batches import _CONCURRENCY
+from wechat_notify.core.batches import _WORKER_THREADS
 from wechat_notify.core.circuits import QuotaReset
 from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
 from wechat_notify.settings import MalformedSettingError, Settings
@@ -481,7 +481,7 @@ def test_a_batch_fits_into_the_function_and_the_usual_one_needs_no_window(stack:
     parameters = yaml_parse(TEMPLATE)["Parameters"]
     assert parameters["BatchSize"]["Default"] <= 10
     # At two seconds a message, which is slow for WeChat, all of the largest batch are begun in time.
-    rounds = math.ceil(parameters["BatchSize"]["MaxValue"] / _CONCURRENCY)
+    rounds = math.ceil(parameters["BatchSize"]["MaxValue"] / _WORKER_THREADS)
     timeout = stack.properties("SendQueueFunction")["Timeout"]
     assert 2 * (rounds - 1) <= timeout - TIME_FOR_A_MESSAGE
     assert parameters["MaximumConcurrency"]["MinValue"] >= 2

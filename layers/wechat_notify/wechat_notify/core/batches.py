@@ -9,10 +9,9 @@ long to make, to replace and to define, and a message makes sixteen of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from enum import StrEnum
-from queue import SimpleQueue
-from threading import Thread
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -40,7 +39,7 @@ from wechat_notify.core.outcomes import (
 )
 from wechat_notify.core.results import Again, Held, Result
 
-_CONCURRENCY = 20
+_WORKER_THREADS = 20
 """Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most,
 whatever the CPU; these are 250, which is more than the smallest function has the CPU for, and the more
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
@@ -137,57 +136,13 @@ class Queue(Protocol):
         """Put messages on the queue; the indices of those that could not be."""
 
 
-class _SideBySide:
-    """Threads that stay for the next batch: to start and end them costs as much as a message does.
-
-    Not ``ThreadPoolExecutor``, whose way to a thread and back takes a tenth of a message's CPU in batches of
-    ten (docs/decisions/0029-worker-threads.md).
-    """
-
-    def __init__(self) -> None:
-        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._threads = 0
-
-    def __call__(
-        self, send_lane: Callable[[Lane], list[Handled]], lanes: Sequence[Lane]
-    ) -> Iterable[list[Handled]]:
-        """What comes of each lane, in no particular order; an error is raised when all are through."""
-        waiting = iter(lanes)  # each goes to one of the threads, of which the caller's is one
-        done: SimpleQueue[list[Handled] | BaseException] = SimpleQueue()
-
-        def send_lanes() -> None:
-            for lane in waiting:
-                try:
-                    done.put(send_lane(lane))
-                except BaseException as error:  # noqa: BLE001 - raised below; the caller waits for every lane
-                    done.put(error)
-
-        others = min(_CONCURRENCY, len(lanes)) - 1
-        while self._threads < others:
-            Thread(target=self._work, daemon=True).start()
-            self._threads += 1
-        for _ in range(others):
-            self._tasks.put(send_lanes)
-        send_lanes()
-        handled: list[list[Handled]] = []
-        for part in [done.get() for _ in lanes]:
-            if isinstance(part, BaseException):
-                raise part
-            handled.append(part)
-        return handled
-
-    def _work(self) -> None:
-        while True:
-            self._tasks.get()()
-
-
 class BatchSender:
     """Sends batches; nothing that one record holds can stop another.
 
     Parameters
     ----------
-    concurrently : Callable
-        How the lanes of a batch are worked off.
+    pool : Executor, optional
+        What sends to different openids at the same time; threads, which stay for the next batch, without one.
     """
 
     def __init__(
@@ -198,15 +153,14 @@ class BatchSender:
         *,
         now: Callable[[], float],
         jitter: Callable[[float, float], float],
-        concurrently: Callable[[Callable[[Lane], list[Handled]], Sequence[Lane]], Iterable[list[Handled]]]
-        | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._queue = queue
         self._dead_letters = dead_letters
         self._now = now
         self._jitter = jitter
-        self._concurrently = concurrently or _SideBySide()
+        self._pool = pool or ThreadPoolExecutor(_WORKER_THREADS)
         self._queue_answers = True
 
     def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
@@ -237,7 +191,7 @@ class BatchSender:
 
         if lanes:
             self._dispatcher.prefetch_circuits({account for account, _ in lanes})
-            for lane in self._concurrently(send_lane, list(lanes.values())):
+            for lane in self._pool.map(send_lane, lanes.values()):
                 handled.extend(lane)
         return self._park(handled)
 
