@@ -1,8 +1,8 @@
 """AWS as several processes see it at once: the queue with its visibility timeouts, and calls that fail.
 
 ``Aws`` and ``Sqs`` outlive every sandbox. The others are one sandbox's way there, made of what the core knows
-AWS by: throttled calls are repeated as ``aws.clients`` does it, answers get lost, and before and after each
-call the sandbox may die.
+AWS by. Calls are throttled and answers get lost, as botocore tells of it; the service's own ``Clients``
+repeat them and say what failed. Before and after each call the sandbox may die.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Any, Protocol, TypeVar
 
+from botocore.exceptions import ClientError, ReadTimeoutError
+
 from tests.chaos.clock import Clock
 from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
+from wechat_notify.aws import ledger_table, parameters
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.circuits import AccountCircuits
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import DelayedMessage, ErrorClass, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, ErrorClass, StorageError, UnknownAccountError
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
 VISIBILITY = 432.0
 RECEIVES_MOST = 1000
 """As the template has them."""
-_TRIES = {False: 6, True: 8}
-"""How often a call to the ledger is made at least, impatient or patient."""
-_SENDERS_TRIES = 2
+_THROTTLED: Any = {"Error": {"Code": "ThrottlingException"}}
 
 T = TypeVar("T")
 
@@ -178,11 +181,12 @@ class Mortal(Protocol):
 
 
 class _Calls:
-    """One sandbox's way to AWS: what of a call fails, and what ``aws.clients`` does about it."""
+    """One sandbox's way to AWS: what of a call fails, under the repeats of the service."""
 
     def __init__(self, aws: Aws, sandbox: Mortal) -> None:
         self._aws = aws
         self._sandbox = sandbox
+        self._clients = Clients(clock=aws.clock.now, sleep=aws.clock.sleep, jitter=aws.rng.uniform)
 
     def _call(
         self,
@@ -191,32 +195,33 @@ class _Calls:
         *,
         throttled: str = "",
         chance: float = 0.0,
-        tries: int = 1,
+        retry_for: float = 0.0,
     ) -> T:
         """What a call answers; raises ``StorageError``, after its effect or without it.
 
-        A throttled call and one whose answer was lost are made again.
+        A throttled call and one whose answer was lost are made again, where there is time for that.
         """
         aws = self._aws
+
+        def attempt() -> T:
+            if aws.rng.random() < chance:
+                aws.struck[throttled] += 1
+                raise ClientError(_THROTTLED, action)
+            result = effect()
+            if retry_for and aws.rng.random() < aws.mix.answer_lost:
+                aws.struck["AWS answer lost"] += 1
+                raise ReadTimeoutError(endpoint_url="https://aws.test")
+            return result
+
         self._sandbox.reached()
         if aws.rng.random() < aws.mix.storage:
             aws.struck["storage error"] += 1
             if aws.rng.random() < 0.5:
                 effect()
             raise StorageError(action, "InternalError")
-        for attempt in range(tries):
-            if attempt:
-                aws.clock.sleep(0.05 * 2.0 ** (attempt - 1) * aws.rng.random())
-            if aws.rng.random() < chance:
-                aws.struck[throttled] += 1
-                continue
-            result = effect()
-            if attempt + 1 < tries and aws.rng.random() < aws.mix.answer_lost:
-                aws.struck["AWS answer lost"] += 1
-                continue
-            self._sandbox.reached()
-            return result
-        raise StorageError(action, "ThrottlingException")
+        result = self._clients.call(action, attempt, retry_for=retry_for)
+        self._sandbox.reached()
+        return result
 
 
 class Table(_Calls):
@@ -229,7 +234,8 @@ class Table(_Calls):
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         try:
-            return self._reach("write", lambda: self._aws.table.put(entry), _TRIES[patient])
+            retry_for = ledger_table.PATIENT_RETRY_FOR if patient else ledger_table.RETRY_FOR
+            return self._reach("write", lambda: self._aws.table.put(entry), retry_for)
         except StorageError:
             self._aws.in_doubt.add((entry.account, entry.id))
             raise
@@ -254,9 +260,9 @@ class Table(_Calls):
             self.blind = True
             raise
 
-    def _reach(self, action: str, effect: Callable[[], T], tries: int = _TRIES[False]) -> T:
+    def _reach(self, action: str, effect: Callable[[], T], retry_for: float = ledger_table.RETRY_FOR) -> T:
         chance = self._aws.mix.ledger_throttled
-        return self._call(action, effect, throttled="DynamoDB throttled", chance=chance, tries=tries)
+        return self._call(action, effect, throttled="DynamoDB throttled", chance=chance, retry_for=retry_for)
 
 
 class Queue(_Calls):
@@ -301,10 +307,13 @@ class Parameters(_Calls):
         self._source = source
 
     def read(self, account: str) -> AccessToken | None:
-        return self._reach("read", lambda: self._aws.parameters.read(account), _SENDERS_TRIES)
+        return self._reach("read", lambda: self._aws.parameters.read(account), parameters.RETRY_FOR)
 
     def load(self, account: str) -> Account:
-        return self._own(self._reach("read", lambda: self._aws.parameters.load(account)))
+        found = self._reach("read", lambda: self._known(account))
+        if found is None:
+            raise UnknownAccountError(account)
+        return self._own(found)
 
     def load_all(self) -> Iterator[Account]:
         accounts = self._reach("list", lambda: list(self._aws.parameters.load_all()))
@@ -313,9 +322,16 @@ class Parameters(_Calls):
     def save(self, account: str, token: AccessToken) -> None:
         self._reach("write", lambda: self._aws.parameters.save(account, token))
 
-    def _reach(self, action: str, effect: Callable[[], T], tries: int = _TRIES[True]) -> T:
+    def _reach(
+        self, action: str, effect: Callable[[], T], retry_for: float = parameters.PATIENT_RETRY_FOR
+    ) -> T:
         chance = self._aws.mix.parameters_throttled
-        return self._call(action, effect, throttled="SSM throttled", chance=chance, tries=tries)
+        return self._call(action, effect, throttled="SSM throttled", chance=chance, retry_for=retry_for)
+
+    def _known(self, account: str) -> Account | None:
+        with suppress(UnknownAccountError):
+            return self._aws.parameters.load(account)
+        return None
 
     def _own(self, account: Account) -> Account:
         return replace(account, source=self._source(account.name))

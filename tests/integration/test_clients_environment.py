@@ -1,0 +1,245 @@
+"""boto3 as ``bootstrap`` has it made: what the environment decides, and which certificates are enough."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import certifi
+import pytest
+from botocore import httpsession
+
+from tests.integration.conftest import ENVIRON
+from tests.integration.raw_server import (
+    RawServer,
+    always,
+    json_answer,
+)
+from tests.integration.test_clients import fails, get, put
+from wechat_notify.aws import clients as clients_module
+from wechat_notify.aws.clients import Clients
+
+PARAMETER = json_answer(Parameter={"Value": "CANARY"})
+
+
+# What the environment decides
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Lambda's, and nothing of this machine's."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in (
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "NO_PROXY",
+        "no_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.fixture
+def made() -> Iterator[Clients]:
+    """As ``bootstrap`` makes them."""
+    clients = Clients()
+    yield clients
+    clients.close()
+
+
+def test_a_services_own_endpoint_goes_before_the_general_one(
+    environment: pytest.MonkeyPatch, made: Clients
+) -> None:
+    with RawServer(always(PARAMETER)) as server, RawServer(always(PARAMETER)) as other:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        environment.setenv("AWS_ENDPOINT_URL_SSM", other.url)
+        assert get(made)["Parameter"] == {"Value": "CANARY"}
+        put(made)
+    assert (len(other.requests), len(server.requests)) == (1, 1)
+    (request,) = server.requests
+    assert "/eu-central-1/dynamodb/aws4_request," in request.headers["authorization"]
+    assert request.headers["x-amz-security-token"] == ENVIRON["AWS_SESSION_TOKEN"]
+    assert request.headers["user-agent"].startswith("wechat-notify")
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, "https://dynamodb.eu-central-1.amazonaws.com"),
+        ({"AWS_DEFAULT_REGION": "cn-north-1"}, "https://dynamodb.cn-north-1.amazonaws.com.cn"),
+        ({"AWS_DEFAULT_REGION": "eusc-de-east-1"}, "https://dynamodb.eusc-de-east-1.amazonaws.eu"),
+        ({"AWS_DEFAULT_REGION": "eu-new-7"}, "https://dynamodb.eu-new-7.amazonaws.com"),
+        (
+            {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_DEFAULT_REGION": "us-east-1"},
+            "https://dynamodb-fips.us-east-1.amazonaws.com",
+        ),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://dynamodb.eu-central-1.api.aws"),
+    ],
+)
+def test_a_service_is_where_botocore_has_it(
+    environment: pytest.MonkeyPatch, made: Clients, variables: dict[str, str], url: str
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert made.dynamodb.meta.endpoint_url == url
+
+
+def test_a_proxy_is_used(environment: pytest.MonkeyPatch, made: Clients) -> None:
+    with RawServer(always(PARAMETER)) as proxy:
+        environment.setenv("AWS_ENDPOINT_URL", "http://aws.test")
+        environment.setenv("HTTP_PROXY", proxy.url)
+        environment.setenv("http_proxy", proxy.url)
+        get(made)
+    assert proxy.requests[0].target == "http://aws.test/"
+
+
+def test_the_trace_goes_with_a_request(environment: pytest.MonkeyPatch, made: Clients) -> None:
+    """Lambda finds loops by it."""
+    with RawServer(always(PARAMETER)) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        environment.setenv("AWS_LAMBDA_FUNCTION_NAME", "send-queue")
+        environment.setenv("_X_AMZN_TRACE_ID", "Root=1-2;Parent=3;Sampled=1;Lineage=1:2")
+        get(made)
+    assert server.requests[0].headers["x-amzn-trace-id"].startswith("Root=1-2")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("AWS_DEFAULT_REGION", "NoRegionError"),
+        ("AWS_ACCESS_KEY_ID", "NoCredentialsError"),
+        ("AWS_SECRET_ACCESS_KEY", "PartialCredentialsError"),
+    ],
+)
+def test_what_the_environment_lacks_has_a_name(
+    environment: pytest.MonkeyPatch, made: Clients, name: str, code: str
+) -> None:
+    environment.delenv(name)
+    assert fails(lambda: get(made)) == code
+
+
+def test_an_endpoint_that_is_none_is_told_without_it(environment: pytest.MonkeyPatch, made: Clients) -> None:
+    environment.setenv("AWS_ENDPOINT_URL", "CANARY nowhere")
+    assert fails(lambda: get(made)) == "ValueError"
+
+
+def test_clients_are_made_once_by_whichever_thread(environment: pytest.MonkeyPatch, made: Clients) -> None:
+    environment.setattr(boto3.Session, "client", lambda *_, **__: SimpleNamespace(close=lambda: None))
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(client) for client in pool.map(lambda _: made.sqs, range(50))}) == 1
+
+
+# Certificates
+
+
+def few(count: int) -> str:
+    """Some that vouch for nobody here."""
+    return "-----BEGIN".join(Path(certifi.where()).read_text("utf-8").split("-----BEGIN")[: count + 1])
+
+
+@pytest.fixture
+def roots(environment: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path | None, Path | None], list[str]]:
+    """Has Amazon's roots and botocore's bundle be others; tells which file was loaded for a connection."""
+    others = tmp_path / "others.pem"
+    others.write_text(few(2), "utf-8")
+    loaded: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(context: ssl.SSLContext, cafile: Any = None, *rest: Any) -> None:
+        loaded.append(cafile)
+        load(context, cafile, *rest)
+
+    def given(amazons: Path | None, bundle: Path | None) -> list[str]:
+        environment.setattr(clients_module, "_AMAZON_ROOTS", amazons or others)
+        environment.setattr(httpsession, "where", lambda: str(bundle or others))
+        environment.setattr(ssl.SSLContext, "load_verify_locations", noted)
+        return loaded
+
+    return given
+
+
+Roots = Callable[[Path | None, Path | None], list[str]]
+
+
+def test_amazons_roots_are_enough(
+    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    loaded = roots(certificate, None)
+    with RawServer(always(PARAMETER), tls) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        get(made)
+        assert server.accepted == 1
+    assert loaded == [str(certificate)]
+
+
+def test_who_is_vouched_for_by_others_is_tried_with_botocores_bundle(
+    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    loaded = roots(None, certificate)
+    with RawServer(always(PARAMETER), tls) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: get(made), range(8)))
+        get(made)
+        put(made)
+    assert loaded[-1] == str(certificate)
+    assert len(server.requests) == 10
+
+
+def test_who_is_vouched_for_by_nobody_is_refused(
+    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, tls: ssl.SSLContext
+) -> None:
+    roots(None, None)
+    with RawServer(always(PARAMETER), tls) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        assert fails(lambda: get(made, 6.0)) == "SSLError"
+        assert server.accepted == 2
+    assert not server.requests
+
+
+def test_a_certificate_for_another_name_is_refused(
+    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    roots(certificate, certificate)
+    with RawServer(always(PARAMETER), tls) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url.replace("127.0.0.1", "localhost"))
+        assert fails(lambda: get(made)) == "SSLError"
+    assert not server.requests
+
+
+def test_a_bundle_of_ones_own_is_the_only_one(
+    environment: pytest.MonkeyPatch, roots: Roots, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    loaded = roots(None, None)
+    with RawServer(always(PARAMETER), tls) as server:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        environment.setenv("AWS_CA_BUNDLE", str(certificate))
+        clients = Clients()
+        get(clients)
+        clients.close()
+        assert loaded == [str(certificate)]
+        roots(certificate, certificate)
+        environment.setenv("AWS_CA_BUNDLE", certifi.where())
+        assert fails(lambda: get(Clients())) == "SSLError"
+    assert set(loaded) == {str(certificate), certifi.where()}
+    assert len(server.requests) == 1
+
+
+def test_amazons_roots_are_those_of_every_bundle() -> None:
+    marker = "-----BEGIN CERTIFICATE-----"
+    roots = clients_module._AMAZON_ROOTS.read_text("ascii")
+    known = {text.partition("-----END")[0] for text in Path(certifi.where()).read_text().split(marker)}
+    found = [text.partition("-----END")[0] for text in roots.split(marker)[1:]]
+    assert len(found) == 5
+    assert set(found) <= known
