@@ -30,6 +30,8 @@ from wechat_notify.aws.calls import Caller
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.transport import Limits, PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Limits as WeChatLimits
+from wechat_notify.wechat.http import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -45,6 +47,8 @@ ENVIRON = {
 """As Lambda sets it."""
 IMPATIENT = Limits(0.3, 0.3, 0.45)
 """For a test that waits for a timeout; where an answer comes, a busy machine may need longer."""
+SHORT = WeChatLimits(connect=0.6, read=0.3, answer=0.45)
+"""The same for WeChat."""
 
 
 @pytest.fixture(autouse=True)
@@ -72,9 +76,23 @@ def connect() -> Iterator[Callable[..., PooledTransport]]:
 
 
 @pytest.fixture
-def client_at(connect: Callable[..., PooledTransport]) -> Callable[..., WeChatClient]:
+def session_at() -> Iterator[Callable[..., HttpSession]]:
+    """Makes sessions, and closes their connections in the end."""
+    made: list[HttpSession] = []
+
+    def make(*given: Any, **named: Any) -> HttpSession:
+        made.append(HttpSession(*given, **named))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+
+
+@pytest.fixture
+def client_at(session_at: Callable[..., HttpSession]) -> Callable[..., WeChatClient]:
     """Makes clients for a WeChat on the loopback."""
-    return lambda *given, **named: WeChatClient(connect(*given, **named))
+    return lambda *given, **named: WeChatClient(session_at(*given, **named))
 
 
 @pytest.fixture

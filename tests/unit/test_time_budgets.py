@@ -1,6 +1,7 @@
 """What the functions have time for, added up from the limits of the clients themselves.
 
-A name lookup is not in it: the system's own limit for that is beyond what these clients can set.
+A name lookup on the way to AWS is not in it. The one on the way to WeChat is, as far as the resolver keeps to
+what the template tells it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from wechat_notify.aws.events import EventBus
 from wechat_notify.core import delivery, tokens
 from wechat_notify.core.outcomes import Notice, StorageError
 from wechat_notify.transport import Answer, Limits, TransportError
+from wechat_notify.wechat import connections
 
 HTTP_API = 30.0
 """Seconds after which an HTTP API gives up."""
@@ -49,12 +51,19 @@ def worst(service: Service, *, patient: bool = False) -> float:
     return min(attempt * attempts + sum(pauses), total + attempt)
 
 
-WECHAT = connected(Limits())
+WECHAT = connections.Limits().connect + connections.Limits().answer
 
 
 def timeout(function: str) -> float:
     properties: dict[str, Any] = yaml_parse(TEMPLATE)["Resources"][function]["Properties"]
     return float(properties["Timeout"])
+
+
+def test_a_silent_resolver_leaves_time_to_connect() -> None:
+    """Each of two name servers is asked twice; the second wait is doubled and shared between them."""
+    variables = yaml_parse(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
+    options = dict(option.split(":") for option in variables["RES_OPTIONS"].split())
+    assert int(options["timeout"]) * int(options["attempts"]) * 2 <= connections.Limits().connect
 
 
 def test_the_parts_are_what_the_clients_take() -> None:
