@@ -31,7 +31,8 @@ def unsent(reason: str) -> NoAnswer:
 
 
 def idle_sockets(session: HttpSession) -> list[socket.socket]:
-    return [kept.sock for kept in session._session.get_adapter("https://")._pool.pool.queue if kept]
+    adapter: Any = session._session.get_adapter("https://")
+    return [kept.sock for kept in adapter._pool.pool.queue if kept]
 
 
 # Kept connections

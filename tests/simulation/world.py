@@ -7,6 +7,7 @@ to AWS and WeChat are lent by the world while it stands.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import io
@@ -15,7 +16,6 @@ import json
 import logging
 import os
 import re
-import select
 import sys
 import threading
 import time
@@ -30,13 +30,14 @@ from random import Random
 from types import SimpleNamespace
 from typing import IO, Any, NamedTuple, cast
 
+import urllib3.connection
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
 from tests.simulation.aws import STALE_MOST, EventsApi, FakeParameters, LambdaApi, SqsApi
 from tests.simulation.calls import Aws, WatchedCaller, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
-from tests.simulation.pool import Line, PooledWire, Quiet
+from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
@@ -44,7 +45,8 @@ from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger import LedgerTable
 from wechat_notify.core import batches
 from wechat_notify.settings import Settings
-from wechat_notify.transport import Answer, TransportError
+from wechat_notify.transport import Answer
+from wechat_notify.wechat.http import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -549,7 +551,6 @@ class World:
         lent = {
             time: clock,
             threading: threads,
-            select: SimpleNamespace(poll=Quiet, POLLIN=select.POLLIN),
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
             batches._SideBySide: lambda: Pool(self.scheduler, batches._CONCURRENCY).map,
         }
@@ -575,7 +576,16 @@ class World:
             whose=_running,
             asked=self._asked_and_stored,
         )
-        put(bootstrap, "PooledTransport", lambda _base_url, _trust: PooledWire(wire, self._connection))
+
+        def session(base_url: str, **named: Any) -> HttpSession:
+            made = HttpSession(base_url, **named)
+            made._session.mount("https://", WireAdapter(wire, self._connection))
+            return made
+
+        put(bootstrap, "HttpSession", session)
+        put(
+            urllib3.connection, "wait_for_read", lambda *_, **__: False
+        )  # a forgotten connection says nothing
         setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
@@ -599,7 +609,7 @@ class World:
     def _judge_idle(self, seconds: float) -> None:
         if seconds > GATEWAY_DROPS_AFTER:
             self.dropped.append(f"{_running().name} after {seconds:.0f} s at {self.scheduler.now:.3f}")
-            raise TransportError("ConnectionLost", may_have_arrived=True)
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 
     def _lag(self) -> float:
         """Seconds by which a read of a parameter is behind.

@@ -98,7 +98,7 @@ class Connection(HTTPConnection):
         return next((reason for kind, reason in reasons if isinstance(error, kind)), other)
 
     def _tunnel(self) -> None:
-        super()._tunnel()  # type: ignore[misc] # http.client's own
+        super()._tunnel()
         self.sock.settimeout(self._time_left(self.limits.connect))
 
     def _new_conn(self) -> socket.socket:
