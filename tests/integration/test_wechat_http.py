@@ -62,6 +62,18 @@ def test_a_post_is_one_request(session_at: SessionAt) -> None:
     }
 
 
+def test_head_and_body_are_written_at_once(session_at: SessionAt) -> None:
+    pieces: list[bytes] = []
+
+    def script(connection: Connection) -> None:
+        pieces.append(connection.socket.recv(65536))
+        connection.write(SOUND)
+
+    with RawServer(script) as server:
+        assert session_at(server.url).post(PATH, BODY) == OK
+    assert pieces[0].endswith(b"\r\n\r\n" + BODY)
+
+
 @pytest.mark.parametrize(
     "base_url",
     [

@@ -76,6 +76,7 @@ class Connection(HTTPConnection):
         self._used_at = 0.0
         self._max_idle = MAX_IDLE
         self._process = 0
+        self._held: list[bytes] | None = None
 
     def connect(self) -> None:
         """Connect; raises `ConnectionFault` only, and nothing of a request has left."""
@@ -125,10 +126,16 @@ class Connection(HTTPConnection):
         if self.sock is None:
             self.connect()
         self._deadline = time.monotonic() + self.limits.answer
+        self._held = []
         super().request(*args, **named)
+        held, self._held = self._held, None
+        self.send(b"".join(held))
 
     def send(self, data: Any) -> None:
-        """Write within the limits."""
+        """Write within the limits, a request's head and body at once."""
+        if self._held is not None:
+            self._held.append(data)
+            return
         try:
             self.limit(self.sock)
             super().send(data)
