@@ -16,7 +16,7 @@ _BAR = 20
 _COLOURS = {
     "wechat_notify": "#07c160",
     "wechat_notify, without ledger": "#8fd9b0",
-    "its transport alone": "#8fd9b0",
+    "its session alone": "#8fd9b0",
     "wechatpy": "#576b95",
     "naive": "#576b95",
     "naive, idempotent": "#a3adc2",

@@ -28,7 +28,7 @@ WECHATPY = "wechatpy"
 _PATH = "/cgi-bin/message/template/send"
 _SUBJECTS = {
     PRODUCT: "benchmarks.transport:Product",
-    "its transport alone": "benchmarks.transport:PooledTransport",
+    "its session alone": "benchmarks.transport:ProductSession",
     WECHATPY: "benchmarks.transport:Wechatpy",
     "requests.Session": "benchmarks.transport:Session",
     "raw socket (floor)": "benchmarks.transport:RawSocket",
@@ -95,10 +95,10 @@ class Product(_Way):
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
         from wechat_notify.core.messages import parse_message  # noqa: PLC0415 - only in this worker
-        from wechat_notify.transport import PooledTransport as Transport  # noqa: PLC0415 - the same
         from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415 - the same
+        from wechat_notify.wechat.http import HttpSession  # noqa: PLC0415 - the same
 
-        self._client = WeChatClient(Transport(self.base_url))
+        self._client = WeChatClient(HttpSession(self.base_url))
         self._messages = [parse_message(events.message(index))[0] for index in range(256)]
 
     def send(self, index: int) -> None:
@@ -108,19 +108,21 @@ class Product(_Way):
             raise RuntimeError(outcome.hint.en)
 
 
-class PooledTransport(_Way):
-    """The transport without what the client makes of it."""
+class ProductSession(_Way):
+    """The client's session without what the client makes of it."""
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechat_notify.transport import PooledTransport as Transport  # noqa: PLC0415 - only in this worker
+        from wechat_notify.wechat.http import HttpSession, Response  # noqa: PLC0415 - only in this worker
 
-        self._transport = Transport(self.base_url)
+        self._session = HttpSession(self.base_url)
+        self._response = Response
 
     def send(self, index: int) -> None:
         """Send one message."""
         body = json.dumps(_body(index), ensure_ascii=False).encode()
-        answer = self._transport.post(f"{_PATH}?access_token={TOKEN}", body)
+        answer = self._session.post(f"{_PATH}?access_token={TOKEN}", body)
+        assert isinstance(answer, self._response)
         _check(json.loads(answer.content))
 
 

@@ -36,10 +36,11 @@ from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.outcomes import RefresherBusyError, StorageError
 from wechat_notify.core.tokens import BEIJING, AccessToken, AccessTokens, Grant, TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
-from wechat_notify.transport import Limits, PooledTransport, Response, Transport, TransportError
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Limits
+from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
 
-LIMITS = Limits(connect_timeout=0.4, read_timeout=0.4, answer_timeout=0.5)
+LIMITS = Limits(connect=0.8, read=0.4, answer=0.5)
 """Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
 within what it plans for."""
 _INVOKE_MOST = 6.0
@@ -70,25 +71,21 @@ class Invocation:
     blind: bool
 
 
-class _Wire:
-    """The client's own transport, and the moments before and after at which a sandbox can die."""
+class _Session(HttpSession):
+    """The client's own session, and the moments before and after at which a sandbox can die."""
 
-    def __init__(self, transport: Transport, sandbox: Sandbox) -> None:
-        self._transport = transport
+    def __init__(self, url: str, sandbox: Sandbox) -> None:
+        super().__init__(url, LIMITS)
         self._sandbox = sandbox
 
-    def post(self, path: str, body: bytes) -> Response:
+    def post(self, path: str, body: bytes) -> Response | NoAnswer:
         self._sandbox.reached()
-        try:
-            response = self._transport.post(path, body)
-        except TransportError as error:
-            self._sandbox.unanswered(body, error)
-            raise
-        self._sandbox.reached()
-        return response
-
-    def close(self) -> None:
-        self._transport.close()
+        answer = super().post(path, body)
+        if isinstance(answer, NoAnswer):
+            self._sandbox.unanswered(body, answer.reason)
+        else:
+            self._sandbox.reached()
+        return answer
 
 
 class _PoolOfABatch(Executor):
@@ -114,8 +111,8 @@ class Sandbox:
         name = f"chaos-{next(_numbers)}"
         self.telemetry = Telemetry(Logger(service=name, stream=lambdas.log, utc=True, use_rfc3339=True))
         logging.getLogger(name).propagate = False  # pytest would keep every line once more
-        self._wire = _Wire(PooledTransport(lambdas.url, limits=LIMITS), self)
-        self.client = WeChatClient(self._wire)
+        self._session = _Session(lambdas.url, self)
+        self.client = WeChatClient(self._session)
         self.table, queue = Table(aws, self), Queue(aws, self)
         parameters = Parameters(aws, self, self._source)
         self.ledger = Ledger(self.table, now=clock.now, writer=lambdas.new_id, keyed_hash=lambdas.openid_hash)
@@ -150,11 +147,11 @@ class Sandbox:
         if self.dead:
             raise Killed
 
-    def unanswered(self, body: bytes, error: TransportError) -> None:
-        """Note what the transport said, for whichever message it was."""
+    def unanswered(self, body: bytes, reason: str) -> None:
+        """Note why there was no answer, for whichever message it was."""
         number = number_in(body.decode())
         if number is not None:
-            self._lambdas.unanswered[number].append(error.reason)
+            self._lambdas.unanswered[number].append(reason)
 
     def ask(self, account: str, rejected: str | None) -> AccessToken:
         """Invoke the refresher, as ``aws.refresher`` does."""
@@ -168,7 +165,7 @@ class Sandbox:
 
     def drop(self) -> None:
         """Forget the process; the operating system closes its connections."""
-        self._wire.close()
+        self._session.close()
 
     def _sleep(self, seconds: float) -> None:
         self.reached()
@@ -209,7 +206,7 @@ class Lambda:
         """All that the sandboxes write, metrics included."""
         self.invocations: list[Invocation] = []
         self.unanswered: defaultdict[int, list[str]] = defaultdict(list)
-        """By message: the errors of the transport."""
+        """By message: why there was no answer."""
         self.asked_in_vain: Counter[str] = Counter()
         """Questions for a token, by account, that were answered with none."""
         self.failed: list[str] = []

@@ -25,8 +25,8 @@ from wechat_notify.core.batches import BatchSender
 from wechat_notify.core.circuits import Admission, Circuits
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.tokens import AccessToken
-from wechat_notify.transport import PooledTransport, Response, TransportError
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
 
 HARD = Mix(
     reset=0.02,
@@ -136,15 +136,13 @@ def _no_failures_reported(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_answer_counts_as_not_sent(patch: pytest.MonkeyPatch) -> None:
-    post = PooledTransport.post
+    post = HttpSession.post
 
-    def hopeful(self: PooledTransport, path: str, body: bytes) -> Response:
-        try:
-            return post(self, path, body)
-        except TransportError as error:
-            raise TransportError(error.reason, may_have_arrived=False) from None
+    def hopeful(self: HttpSession, path: str, body: bytes) -> Response | NoAnswer:
+        answer = post(self, path, body)
+        return answer._replace(may_have_arrived=False) if isinstance(answer, NoAnswer) else answer
 
-    patch.setattr(PooledTransport, "post", hopeful)
+    patch.setattr(HttpSession, "post", hopeful)
 
 
 def _address_in_the_log(patch: pytest.MonkeyPatch) -> None:

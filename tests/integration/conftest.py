@@ -27,8 +27,9 @@ from tests.fakes import FakeContext
 from tests.integration.raw_server import Connection, answer
 from wechat_notify.aws.clients import Clients, Service, client_config
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.transport import Limits, PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Limits
+from wechat_notify.wechat.http import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -43,8 +44,8 @@ ENVIRON = {
     "AWS_SESSION_TOKEN": "token-CANARY",
 }
 """As Lambda sets it."""
-IMPATIENT = Limits(0.3, 0.3, 0.45)
-"""For a test that waits for a timeout; where an answer comes, a busy machine may need longer."""
+SHORT = Limits(connect=0.6, read=0.3, answer=0.45)
+"""The same for WeChat."""
 
 
 @pytest.fixture(autouse=True)
@@ -58,23 +59,23 @@ def _no_threads_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., PooledTransport]]:
-    """Makes transports, and closes their connections in the end."""
-    made: list[PooledTransport] = []
+def session_at() -> Iterator[Callable[..., HttpSession]]:
+    """Makes sessions, and closes their connections in the end."""
+    made: list[HttpSession] = []
 
-    def make(*given: Any, **named: Any) -> PooledTransport:
-        made.append(PooledTransport(*given, **named))
+    def make(*given: Any, **named: Any) -> HttpSession:
+        made.append(HttpSession(*given, **named))
         return made[-1]
 
     yield make
-    for transport in made:
-        transport.close()
+    for session in made:
+        session.close()
 
 
 @pytest.fixture
-def client_at(connect: Callable[..., PooledTransport]) -> Callable[..., WeChatClient]:
+def client_at(session_at: Callable[..., HttpSession]) -> Callable[..., WeChatClient]:
     """Makes clients for a WeChat on the loopback."""
-    return lambda *given, **named: WeChatClient(connect(*given, **named))
+    return lambda *given, **named: WeChatClient(session_at(*given, **named))
 
 
 @pytest.fixture
@@ -229,12 +230,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     )
     return path
-
-
-@pytest.fixture(scope="session")
-def trust(certificate: Path) -> Trust:
-    """Whoever vouches for that certificate all the same."""
-    return Trust(str(certificate))
 
 
 @pytest.fixture

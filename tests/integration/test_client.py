@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from local.simulator.server import Simulator
-from tests.integration.conftest import IMPATIENT
+from tests.integration.conftest import SHORT
 from tests.integration.raw_server import (
     SENT,
     RawServer,
@@ -23,8 +23,8 @@ from tests.integration.raw_server import (
 )
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status, TokenUnavailableError
-from wechat_notify.transport import Limits
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Limits
 
 ClientAt = Callable[..., WeChatClient]
 
@@ -169,7 +169,7 @@ LOST: dict[str, Script] = {
 @pytest.mark.parametrize("script", LOST.values(), ids=LOST.keys())
 def test_a_lost_answer_is_unknown_and_not_repeated(client_at: ClientAt, script: Script) -> None:
     with RawServer(script) as server:
-        outcome = client_at(server.url, limits=IMPATIENT).send(MESSAGE, TOKEN)
+        outcome = client_at(server.url, limits=SHORT).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.UNKNOWN, ErrorClass.UNKNOWN)
     assert not outcome.retryable
     assert outcome.errcode is None
@@ -271,7 +271,7 @@ def fetch(client_at: ClientAt, script: Script, limits: Limits | None = None) -> 
 
 @pytest.mark.parametrize("script", LOST.values(), ids=LOST.keys())
 def test_a_token_that_did_not_arrive_can_be_asked_for_again(client_at: ClientAt, script: Script) -> None:
-    outcome = fetch(client_at, script, IMPATIENT)
+    outcome = fetch(client_at, script, SHORT)
     assert outcome.error_class in {ErrorClass.TRANSIENT, ErrorClass.CONFIG}
     assert outcome.errcode is not None or outcome.retryable
 

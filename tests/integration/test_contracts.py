@@ -12,7 +12,7 @@ import pytest
 
 from local.simulator.server import Simulator
 from tests import fakes
-from tests.integration.conftest import IMPATIENT, PATH, RETENTION, RefreshLambda
+from tests.integration.conftest import PATH, RETENTION, SHORT, RefreshLambda
 from tests.integration.raw_server import Connection, RawServer, always, json_answer, refused
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
@@ -864,7 +864,7 @@ def test_one_openid_has_one_message_in_flight(wechat: WeChatAt) -> None:
 
 
 def test_a_lost_answer_looks_the_same(simulator: Simulator, client_at: Callable[..., WeChatClient]) -> None:
-    client = client_at(simulator.url, limits=IMPATIENT)
+    client = client_at(simulator.url, limits=SHORT)
     token = client.fetch_token("wxapp", "app-secret", force=False).value
     assert facts(client.send(fakes.message(touser="fault-timeout"), token)) == facts(fakes.lost())
 

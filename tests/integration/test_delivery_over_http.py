@@ -20,7 +20,7 @@ from functions.send_queue.handler import lambda_handler as send_queue
 from local.simulator.errcodes import ERRMSG
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext, load_event
-from tests.integration.conftest import ENVIRON, IMPATIENT, PATH, ClientsAt, RefreshLambda
+from tests.integration.conftest import ENVIRON, PATH, SHORT, ClientsAt, RefreshLambda
 from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -148,7 +148,7 @@ def service(
         built = Service(simulator, refresher, put)
         built.add_account("shop", "wxapp", "app-secret")
         yield built
-        bootstrap.wechat()._transport.close()
+        bootstrap.wechat()._session.close()
     for part in parts:
         part.cache_clear()
 
@@ -158,7 +158,7 @@ def impatient(
     service: Service, client_at: Callable[..., WeChatClient], monkeypatch: pytest.MonkeyPatch
 ) -> Service:
     """The service with less time for WeChat."""
-    client = client_at(bootstrap.settings().wechat_api_base, limits=IMPATIENT)
+    client = client_at(bootstrap.settings().wechat_api_base, limits=SHORT)
     monkeypatch.setattr(bootstrap, "wechat", lambda: client)
     return service
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import IMPATIENT, PATH, ClientsAt
+from tests.integration.conftest import PATH, SHORT, ClientsAt
 from tests.integration.raw_server import (
     Connection,
     RawServer,
@@ -55,7 +55,7 @@ from wechat_notify.core.outcomes import (
 )
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
-from wechat_notify.transport import Response, TransportError, _Connection
+from wechat_notify.wechat import connections
 from wechat_notify.wechat.client import WeChatClient
 
 ClientAt = Callable[..., WeChatClient]
@@ -132,7 +132,7 @@ def _assert_clean(texts: Sequence[str]) -> None:
 def use(client: WeChatClient) -> None:
     """Send a message and fetch a token, and look at everything that comes back."""
     _assert_clean([repr(client.send(MESSAGE, TOKEN))])
-    client._transport.close()  # a server that answers once and hangs up must not meet the next call
+    client._session.close()  # a server that answers once and hangs up must not meet the next call
     try:
         grant = client.fetch_token("wxapp", SECRET, force=False)
     except TokenUnavailableError as error:
@@ -144,7 +144,7 @@ def use(client: WeChatClient) -> None:
 
 def test_the_trap_snaps(heard: list[str]) -> None:
     """Without this the other tests could pass by hearing nothing."""
-    logging.getLogger("urllib3.somewhere").debug("url %s", TOKEN)
+    logging.getLogger("somewhere").debug("url %s", TOKEN)
     assert any(CANARY in text for text in heard)
     heard.clear()
     for outer in (RuntimeError("no canary here"), ValueError()):
@@ -233,7 +233,7 @@ def test_a_server_that_repeats_what_it_was_told_is_not_quoted(
     client_at: ClientAt, written: Callable[[str], bytes]
 ) -> None:
     with RawServer(echo(written)) as server:
-        use(client_at(server.url, limits=IMPATIENT))
+        use(client_at(server.url, limits=SHORT))
     assert all(CANARY in request.all_text for request in server.requests)
     assert len(server.requests) == 2
 
@@ -242,7 +242,7 @@ def test_a_server_that_repeats_what_it_was_told_is_not_quoted(
 @pytest.mark.usefixtures("heard")
 def test_a_broken_connection_tells_nothing(client_at: ClientAt, script: Script) -> None:
     with RawServer(script) as server:
-        use(client_at(server.url, limits=IMPATIENT))
+        use(client_at(server.url, limits=SHORT))
 
 
 @pytest.mark.usefixtures("heard")
@@ -262,7 +262,7 @@ def test_a_refused_connection_tells_nothing(client_at: ClientAt) -> None:
 
 @pytest.mark.usefixtures("heard")
 def test_a_connect_timeout_tells_nothing(client_at: ClientAt, full_backlog: str) -> None:
-    use(client_at(full_backlog, limits=IMPATIENT))
+    use(client_at(full_backlog, limits=SHORT))
 
 
 @pytest.mark.usefixtures("heard")
@@ -293,39 +293,43 @@ def test_a_certificate_that_nobody_vouches_for_tells_nothing(
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError, TimeoutError, ssl.SSLError])
-@pytest.mark.parametrize("place", ["exchange", "_write"])
+@pytest.mark.parametrize("place", ["connect", "request", "send", "getresponse"])
 @pytest.mark.usefixtures("heard")
 def test_an_error_that_nobody_expected_tells_nothing(
     client_at: ClientAt, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
 ) -> None:
-    seen: list[bytes] = []
+    failed: list[object] = []
 
-    def fail(_connection: _Connection, request: bytes) -> None:
-        seen.append(request)
-        raise error(request.decode()) from KeyError(request)
+    def fail(*given: object, **_: object) -> None:
+        failed.append(given)
+        raise error(TOKEN, SECRET) from KeyError(TOKEN, SECRET)
 
-    monkeypatch.setattr(_Connection, place, fail)
+    monkeypatch.setattr(connections.Connection, place, fail)
     with RawServer(always(b"")) as server:
         use(client_at(server.url))
-    assert len(seen) == 2
-    assert all(CANARY in request.decode() for request in seen)
+    assert len(failed) == 2
 
 
-@pytest.mark.parametrize("may_have_arrived", [True, False])
-@pytest.mark.parametrize("passing", [True, False])
-@pytest.mark.usefixtures("heard")
-def test_of_an_error_of_the_transport_nothing_but_its_reason_is_told(
-    *, may_have_arrived: bool, passing: bool
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_what_urllib3_logs_of_urls_stays_with_urllib3(
+    client_at: ClientAt, heard: list[str], monkeypatch: pytest.MonkeyPatch, level: int
 ) -> None:
-    class Broken:
-        def post(self, path: str, body: bytes) -> Response:
-            behind = KeyError(path, body)
-            raise TransportError("Odd", may_have_arrived=may_have_arrived, passing=passing) from behind
+    """It does log them, at DEBUG and, of an odd head, at WARNING."""
+    listener = Listener()
+    monkeypatch.setattr(logging.getLogger("urllib3"), "handlers", [listener])
+    monkeypatch.setattr(logging.getLogger("urllib3"), "level", level)
+    odd = head(OK, "SEEN", "Content-Length: 2")
+    with RawServer(echo(odd)) as server:
+        use(client_at(server.url, limits=SHORT))
+    assert any(CANARY in text for text in listener.heard)
+    assert not [text for text in heard if "urllib3" in text]
 
-        def close(self) -> None:
-            pass
 
-    use(WeChatClient(Broken()))
+@pytest.mark.usefixtures("heard")
+def test_a_proxy_that_repeats_what_it_was_told_is_not_quoted(client_at: ClientAt) -> None:
+    with RawServer(echo(page("502 Bad Gateway"))) as proxy:
+        use(client_at("http://wechat.invalid", proxy=proxy.url))
+    assert len(proxy.requests) == 2
 
 
 def test_a_token_and_an_openid_in_errmsg_become_asterisks(client_at: ClientAt) -> None:

@@ -18,7 +18,7 @@ from botocore.exceptions import HTTPClientError
 import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
-from wechat_notify import bootstrap, transport
+from wechat_notify import bootstrap
 from wechat_notify.aws import clients
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -36,9 +36,9 @@ from wechat_notify.core.send import Attempt
 from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
-from wechat_notify.transport import PooledTransport
-from wechat_notify.wechat import client
+from wechat_notify.wechat import client, connections, http
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Connection
 
 Patch = tuple[Any, str, Any]
 
@@ -270,23 +270,12 @@ def _openid_in_clear() -> Sequence[Patch]:
 
 
 def _url_in_errors() -> Sequence[Patch]:
-    before = client._NoAnswer
+    before = http._no_answer
 
-    def no_answer(_reason: str, *args: Any, **named: Any) -> Any:
-        return before("ReadTimeout: /send?access_token=TOKEN-CANARY-1", *args, **named)
+    def no_answer(error: BaseException) -> http.NoAnswer:
+        return before(error)._replace(reason=str(error))
 
-    return [(client, "_no_answer", _with_reason(client._no_answer, no_answer))]
-
-
-def _with_reason(before: Callable[[Any], Any], renamed: Callable[..., Any]) -> Callable[[Any], Any]:
-    def no_answer(problem: Any) -> Any:
-        return before(
-            renamed(
-                problem.reason, problem.may_have_arrived, passing=problem.passing, limited=problem.limited
-            )
-        )
-
-    return no_answer
+    return [(http, "_no_answer", no_answer)]
 
 
 def _transient_gives_up() -> Sequence[Patch]:
@@ -480,16 +469,14 @@ def _cancel_denies() -> Sequence[Patch]:
 
 
 def _idle_by_monotonic() -> Sequence[Patch]:
-    before = PooledTransport._put_back
+    def mark_used(self: Connection, max_idle: float = connections.MAX_IDLE) -> None:
+        self._used_at, self._max_idle = vars(connections)["time"].monotonic(), max_idle
 
-    def put_back(self: PooledTransport, connection: Any) -> None:
-        connection.last_used = vars(transport)["time"].monotonic()
-        before(self, connection)
+    def is_connected(self: Connection) -> bool:
+        idle = vars(connections)["time"].monotonic() - self._used_at
+        return self.sock is not None and 0 <= idle <= self._max_idle
 
-    def is_old(self: Any) -> bool:
-        return not 0 <= vars(transport)["time"].monotonic() - self.last_used <= self._idle_most
-
-    return [(PooledTransport, "_put_back", put_back), (transport._Connection, "is_old", is_old)]
+    return [(Connection, "mark_used", mark_used), (Connection, "is_connected", property(is_connected))]
 
 
 def _probe_of_one_circuit() -> Sequence[Patch]:

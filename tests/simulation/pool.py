@@ -1,76 +1,79 @@
-"""The transport's own pool of connections, without sockets: which idle one is used again, and until when.
+"""WeChat at the boundary of requests, in virtual time, under the service's own session.
 
-The bytes on a connection are the business of other tests. Here the real pool decides over the real class of
-connections; a gateway between it and WeChat forgets those that are idle for long, and tells nobody.
+What the session makes of answers and errors is its own code, and so is which idle connection is used again
+and until when. The bytes on a connection are the business of other tests: here a gateway between it and
+WeChat forgets those that are idle for long, and tells nobody.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+
+import requests
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPSConnectionPool
+from urllib3.exceptions import ProtocolError
 
 from tests.simulation.wechat import Wire
-from wechat_notify import transport
-from wechat_notify.transport import Limits, PooledTransport, Response
+from wechat_notify.wechat.connections import Limits, TlsConnection
 
 
-class Quiet:
-    """Stands in for ``select.poll``: a forgotten connection says nothing."""
-
-    def register(self, *_: object) -> None:
-        """Watch it."""
-
-    def poll(self, _timeout: int) -> list[Any]:
-        """Nothing has happened."""
-        return []
-
-
-class _NoSocket:
-    def gettimeout(self) -> float:
-        return 0.0
-
-    def close(self) -> None:
-        pass
-
-
-class Line(transport._Connection):
+class Line(TlsConnection):
     """One connection; ``judge`` is told for how many seconds it was idle when it is used again."""
 
     def __init__(self, now: Callable[[], float], judge: Callable[[float], None]) -> None:
-        super().__init__(_NoSocket(), Limits())  # type: ignore[arg-type] # nothing is written to it
+        super().__init__("api.weixin.qq.com", limits=Limits())
+        self._process = os.getpid()
         self._true_time = now
         self._judge = judge
         self._truly_used_at: float | None = None
 
-    def carry(self, post: Callable[[], Response]) -> Response:
+    def carry(self, post: Callable[[], tuple[int, bytes]]) -> tuple[int, bytes]:
         """Make one call over it."""
-        self.reusable = False
+        self.sock = cast("Any", self)  # as much of a socket as is looked at
         if self._truly_used_at is not None:
             self._judge(self._true_time() - self._truly_used_at)
-        response = post()
+        answer = post()
         self._truly_used_at = self._true_time()
-        self._used_at, self._idle_most = vars(transport)["time"].time(), transport._IDLE_MOST
-        self.reusable = True
-        return response
-
-
-class PooledWire:
-    """The wire under the service's own pool."""
-
-    def __init__(self, wire: Wire, connect: Callable[[], Line]) -> None:
-        self._wire = wire
-        self._connect = connect
-        self._pool = PooledTransport("https://api.weixin.qq.com")
+        self.mark_used()
+        return answer
 
     def close(self) -> None:
-        """Drop the idle connections."""
-        self._pool.close()
+        """Be as new."""
+        self.sock = self._truly_used_at = None
 
-    def post(self, url: str, data: bytes) -> Response:
-        """Send one request."""
-        line = self._pool._reuse() or self._connect()
-        assert isinstance(line, Line)
+
+class WireAdapter(BaseAdapter):
+    """Stands in for the adapter of a session."""
+
+    def __init__(self, wire: Wire, connect: Callable[[], Line]) -> None:
+        super().__init__()
+        self._wire = wire
+        self._pool = HTTPSConnectionPool("api.weixin.qq.com", maxsize=20)
+        self._pool.ConnectionCls = cast("Any", lambda **_: connect())
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        """Send one request; raises what requests raises, and the URL is in it."""
+        assert isinstance(request.body, bytes)
+        body = request.body
+        line: Any = self._pool._get_conn()
         try:
-            return line.carry(lambda: self._wire.post(url, data))
+            status, content = line.carry(lambda: self._wire.post(request.path_url, body))
+        except OSError as error:
+            line.close()
+            aborted = ProtocolError(f"Connection aborted: CANARY {request.url}", error)
+            raise requests.ConnectionError(aborted, request=request) from error
+        except BaseException:
+            line.close()
+            raise
         finally:
-            self._pool._put_back(line)
+            self._pool._put_conn(line)
+        response = requests.Response()
+        response.status_code, response.request = status, request
+        response._content, response._content_consumed = content, True  # type: ignore[attr-defined] # read to its end
+        return response
+
+    def close(self) -> None:
+        """Close the idle connections."""

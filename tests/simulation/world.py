@@ -7,6 +7,7 @@ to AWS and WeChat are lent by the world while it stands.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import io
@@ -15,7 +16,6 @@ import json
 import logging
 import os
 import re
-import select
 import sys
 import threading
 import time
@@ -30,20 +30,21 @@ from random import Random
 from types import SimpleNamespace
 from typing import IO, Any, NamedTuple, cast
 
+import urllib3.connection
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
 from tests.simulation.aws import STALE_MOST, EventsApi, FakeParameters, LambdaApi, SqsApi
 from tests.simulation.clients import Aws, WatchedClients, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
-from tests.simulation.pool import Line, PooledWire, Quiet
+from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
 from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.settings import Settings
-from wechat_notify.transport import TransportError
+from wechat_notify.wechat.http import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -548,7 +549,6 @@ class World:
         lent = {
             time: clock,
             threading: threads,
-            select: SimpleNamespace(poll=Quiet, POLLIN=select.POLLIN),
             ThreadPoolExecutor: lambda max_workers: Pool(self.scheduler, max_workers),
         }
         for function in (self.send_queue, self.send_api, self.token_refresh):
@@ -573,7 +573,16 @@ class World:
             whose=_running,
             asked=self._asked_and_stored,
         )
-        put(bootstrap, "PooledTransport", lambda _base_url, _trust: PooledWire(wire, self._connection))
+
+        def session(base_url: str, **named: Any) -> HttpSession:
+            made = HttpSession(base_url, **named)
+            made._session.mount("https://", WireAdapter(wire, self._connection))
+            return made
+
+        put(bootstrap, "HttpSession", session)
+        put(
+            urllib3.connection, "wait_for_read", lambda *_, **__: False
+        )  # a forgotten connection says nothing
         setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
@@ -597,7 +606,7 @@ class World:
     def _judge_idle(self, seconds: float) -> None:
         if seconds > GATEWAY_DROPS_AFTER:
             self.dropped.append(f"{_running().name} after {seconds:.0f} s at {self.scheduler.now:.3f}")
-            raise TransportError("ConnectionLost", may_have_arrived=True)
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 
     def _lag(self) -> float:
         """Seconds by which a read of a parameter is behind.

@@ -25,7 +25,8 @@ from wechat_notify.core.outcomes import (
     UnknownAccountError,
 )
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _no_answer, _NoAnswer, _outcome
+from wechat_notify.wechat.client import _no_answer, _outcome
+from wechat_notify.wechat.http import NoAnswer
 
 COMPARED = (
     "status",
@@ -62,12 +63,12 @@ def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
 @pytest.mark.parametrize(
     ("real", "fake"),
     [
-        (_NoAnswer("ReadTimeout", may_have_arrived=True), lost()),
-        (_NoAnswer("ConnectTimeout", may_have_arrived=False), unreachable()),
-        (_NoAnswer("HTTP 404", may_have_arrived=False, passing=False), misdirected()),
+        (NoAnswer("ReadTimeout", may_have_arrived=True), lost()),
+        (NoAnswer("ConnectTimeout", may_have_arrived=False), unreachable()),
+        (NoAnswer("HTTP 404", may_have_arrived=False, passing=False), misdirected()),
     ],
 )
-def test_the_fake_failures_are_those_of_the_client(real: _NoAnswer, fake: Outcome) -> None:
+def test_the_fake_failures_are_those_of_the_client(real: NoAnswer, fake: Outcome) -> None:
     for name in COMPARED:
         assert getattr(_no_answer(real), name) == getattr(fake, name), name
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = {
     "PARAMETER_PATH": "/wechat-notify/dev/accounts",
     "WECHAT_API_BASE": "https://wechat.test",
+    "WECHAT_PROXY": "http://10.0.0.5:3128",
     "TOKEN_REFRESH_FUNCTION": "token_refresh",
     "SEND_QUEUE_URL": "https://sqs.test/send",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.test/dead",
@@ -54,11 +55,16 @@ def test_settings_come_from_their_variables() -> None:
     }
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"wechat_proxy"}))
 @pytest.mark.parametrize("given", [{}, dict.fromkeys(VARIABLES, "")], ids=["absent", "empty"])
 def test_a_setting_that_is_missing_is_named(name: str, given: dict[str, str]) -> None:
     with pytest.raises(MissingSettingError, match=name.upper()):
         getattr(Settings(given), name)
+
+
+@pytest.mark.parametrize("given", [{}, {"WECHAT_PROXY": ""}])
+def test_there_need_be_no_proxy(given: dict[str, str]) -> None:
+    assert Settings(given).wechat_proxy is None
 
 
 def test_a_slash_at_the_end_of_the_path_is_dropped() -> None:
@@ -136,7 +142,7 @@ def test_the_parts_do_what_they_are_for() -> None:
     assert OPENID not in bootstrap.openid_hash()(OPENID)
     assert isinstance(bootstrap.settings(), Settings)
     wechat: Any = bootstrap.wechat()
-    assert wechat._transport._trust is bootstrap.trust()
+    assert wechat._session._proxies["https"] == VARIABLES["WECHAT_PROXY"]
 
 
 def test_the_handlers_need_no_environment_and_no_sdk_to_be_imported() -> None:
@@ -149,7 +155,7 @@ from tests.fakes import FakeContext, load_event
 from wechat_notify.telemetry import InvocationError
 assert gc.get_threshold()[0] == 100_000
 # The name botocore is there because powertools looks whether there is one.
-assert not {{"boto3", "botocore.session", "requests", "urllib3"}} & sys.modules.keys()
+assert not {{"boto3", "botocore.session"}} & sys.modules.keys()
 os.environ |= {VARIABLES | {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}}
 assert api.lambda_handler(load_event("send_api/send_template"), FakeContext())["statusCode"] == 503
 assert len(queue.lambda_handler(load_event("send_queue/sqs_batch"), FakeContext())["batchItemFailures"]) == 3
@@ -157,7 +163,6 @@ try:
     refresh.lambda_handler(load_event("token_refresh/schedule"), FakeContext())
 except InvocationError as error:
     assert str(error) == "StorageError"
-sys.exit("requests" in sys.modules)
 """
     path = os.pathsep.join(["layers/wechat_notify", "."])
     result = subprocess.run(  # noqa: S603 - this interpreter

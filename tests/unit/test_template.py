@@ -212,10 +212,11 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
     everywhere = {
         "PARAMETER_PATH": "/wechat-notify/dev/accounts",
         "WECHAT_API_BASE": "https://api.weixin.qq.com",
+        "WECHAT_PROXY": "",
+        "RES_OPTIONS": "timeout:1 attempts:2",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "PYDANTIC_DISABLE_PLUGINS": "__all__",
-        "RES_OPTIONS": "timeout:1 attempts:2",
     }
     sending = {
         "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",
@@ -872,6 +873,25 @@ def test_parameters_that_do_not_are_refused_at_once(given: dict[str, str], told:
 def test_the_address_of_wechat_has_no_path(base: str, *, valid: bool) -> None:
     pattern = yaml_parse(TEMPLATE)["Parameters"]["WeChatApiBase"]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, base)) is valid
+
+
+@pytest.mark.parametrize(
+    ("proxy", "valid"),
+    [
+        ("", True),
+        ("http://10.0.0.5:3128", True),
+        ("http://name:password@proxy.example:3128", False),
+        ("10.0.0.5:3128", False),
+    ],
+)
+def test_a_proxy_is_an_address_without_a_password(proxy: str, *, valid: bool) -> None:
+    pattern = yaml_parse(TEMPLATE)["Parameters"]["WeChatProxy"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, proxy)) is valid
+    if valid:
+        assert Settings({"WECHAT_PROXY": proxy}).wechat_proxy == (proxy or None)
+    else:
+        with pytest.raises(MalformedSettingError):
+            _ = Settings({"WECHAT_PROXY": proxy}).wechat_proxy
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What the functions have time for, added up from the limits of the clients themselves.
 
-Not in it: a name lookup, which the resolver's options in the template limit to two seconds; other addresses
-of a server, where the first one is silent; an answer that drips.
+Not in it: other addresses of an AWS service, where the first one is silent; an answer of AWS that drips. Name
+lookups are in it as far as the resolver keeps to what the template tells it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,12 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core import delivery, tokens
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.outcomes import Notice, Status, StorageError
-from wechat_notify.transport import Limits
+from wechat_notify.wechat import connections
 
 HTTP_API = 30.0
 """Seconds after which an HTTP API gives up."""
 DEDUPLICATED = 480.0
 """Seconds for which a template may be repeated: after them a message of a dead function is `unknown`."""
-
-
-def connected(limits: Limits) -> float:
-    """One request at worst: another address where the first is silent and there is time, TCP, TLS, answer."""
-    silent = limits.connect_all if limits.connect_all > limits.connect_timeout else 0.0
-    return silent + 2 * limits.connect_timeout + limits.answer_timeout
 
 
 def worst(service: clients.Service, retry_for: float) -> float:
@@ -51,12 +45,19 @@ RECORD = worst("dynamodb", ledger_table.PATIENT_RETRY_FOR)
 PUBLISH = events._PUBLISHING + worst("events", events.RETRY_FOR)
 ASK = 2 * clients.CONNECT_TIMEOUT + clients.READ_TIMEOUTS["lambda"] + 0.5
 """An invocation, which is never repeated; Lambda answers in one piece, when the function has ended."""
-WECHAT = connected(Limits())
+WECHAT = connections.Limits().connect + connections.Limits().answer
 
 
 def timeout(function: str) -> float:
     properties: dict[str, Any] = yaml_parse(TEMPLATE)["Resources"][function]["Properties"]
     return float(properties["Timeout"])
+
+
+def test_a_silent_resolver_leaves_time_to_connect() -> None:
+    """Each of two name servers is asked twice; the second wait is doubled and shared between them."""
+    variables = yaml_parse(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
+    options = dict(option.split(":") for option in variables["RES_OPTIONS"].split())
+    assert int(options["timeout"]) * int(options["attempts"]) * 2 <= connections.Limits().connect
 
 
 def test_the_parts_are_what_the_clients_take() -> None:

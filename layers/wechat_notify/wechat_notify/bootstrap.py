@@ -23,8 +23,8 @@ from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.tokens import AccessTokens, Grant, TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
-from wechat_notify.transport import PooledTransport, Trust
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.http import HttpSession
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -58,13 +58,7 @@ def message_id() -> Callable[[], str]:
 @cache
 def wechat() -> WeChatClient:
     """The client for WeChat."""
-    return WeChatClient(PooledTransport(settings().wechat_api_base, trust()))
-
-
-@cache
-def trust() -> Trust:
-    """The CA certificates of every connection to WeChat."""
-    return Trust()
+    return WeChatClient(HttpSession(settings().wechat_api_base, proxy=settings().wechat_proxy))
 
 
 @cache

@@ -12,6 +12,7 @@ from wechat_notify.core.circuits import QuotaReset
 _QUOTA_RESET = re.compile(
     r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?P<sign>[+-])(?P<h>0[0-9]|1[0-4]):(?P<m>[0-5][0-9])"
 )
+_PROXY = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+")
 
 
 class MissingSettingError(RuntimeError):
@@ -43,6 +44,17 @@ class Settings:
     def wechat_api_base(self) -> str:
         """Scheme and host of WeChat's server API or of one of its failover domains."""
         return self._required("WECHAT_API_BASE")
+
+    @property
+    def wechat_proxy(self) -> str | None:
+        """The HTTP proxy on the way to WeChat, such as ``http://10.0.0.5:3128``; None without one.
+
+        It is told no name and no password. AWS is reached without it.
+        """
+        value = self._environ.get("WECHAT_PROXY")
+        if value and not _PROXY.fullmatch(value):
+            raise MalformedSettingError("WECHAT_PROXY must be a scheme, a host and a port")
+        return value or None
 
     @property
     def token_refresh_function(self) -> str:

@@ -1,7 +1,6 @@
 """The one client for WeChat's server API: what is asked, and what an answer or its absence means.
 
-Whatever happens becomes an ``Outcome`` of our own words. The access token stands in every URL, so the
-transport's errors know nothing but a reason.
+Whatever happens becomes an ``Outcome`` of our own words.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import re
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wechat_notify.core.outcomes import (
@@ -23,7 +22,6 @@ from wechat_notify.core.outcomes import (
     TokenUnavailableError,
 )
 from wechat_notify.core.tokens import Grant
-from wechat_notify.transport import Transport, TransportError
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import (
     RetryHint,
@@ -34,6 +32,7 @@ from wechat_notify.wechat.errcodes import (
     repeats,
     until_reset,
 )
+from wechat_notify.wechat.http import HttpSession, NoAnswer
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
@@ -78,6 +77,7 @@ _CAUSES = {
     "CertificateError": Bilingual("the server's certificate was not accepted", "证书校验失败"),
     "HandshakeTimeout": Bilingual("the TLS handshake took too long", "握手超时"),
     "HandshakeError": Bilingual("the TLS handshake failed", "握手失败"),
+    "ProxyError": Bilingual("the proxy gave no connection", "代理未能建立连接"),
     "WriteTimeout": Bilingual("sending the request took too long", "发送超时"),
     "ReadTimeout": Bilingual("no answer came in time", "读取超时"),
     "AnswerTimeout": Bilingual("the answer took too long", "应答超时"),
@@ -92,41 +92,29 @@ _CAUSES = {
 _CAUSE_ELSE = Bilingual("the call failed", "调用失败")
 
 
-class _NoAnswer(NamedTuple):
-    """Why there is no answer to read, and whether the request may have been acted on.
-
-    ``passing`` says that the next attempt may fare better without anybody's doing.
-    """
-
-    reason: str
-    may_have_arrived: bool
-    passing: bool = True
-    limited: bool = False
-
-
 class WeChatClient:
-    """WeChat's endpoints over pooled connections; safe to use from several threads.
+    """WeChat's endpoints; safe to use from several threads.
 
     Parameters
     ----------
-    transport : Transport
-        The way to ``https://api.weixin.qq.com`` or one of its failover domains.
+    session : HttpSession
+        The connections to ``https://api.weixin.qq.com`` or one of its failover domains.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, session: HttpSession) -> None:
+        self._session = session
 
     def send(self, message: Message, token: str) -> Outcome:
         """Make one attempt to send; never raises for anything that WeChat or the network does."""
         # A real openid has 28 characters; a short stand-in would blank out ordinary words.
         secrets = (token, message.touser) if len(message.touser) >= _OPENID_LEAST else (token,)
         body = self._post(f"{message.endpoint}?access_token={quote(token, safe='')}", message.wire())
-        if isinstance(body, _NoAnswer):
+        if isinstance(body, NoAnswer):
             return _no_answer(body)
         try:
             answer = parse_answer(body, secrets)
         except UnreadableAnswerError:
-            return _no_answer(_NoAnswer(_UNREADABLE, may_have_arrived=True))
+            return _no_answer(NoAnswer(_UNREADABLE, may_have_arrived=True))
         return _outcome(answer, message.kind)
 
     def fetch_token(self, app_id: str, app_secret: str, *, force: bool) -> Grant:
@@ -138,7 +126,7 @@ class WeChatClient:
             "force_refresh": force,
         }
         body = self._post("/cgi-bin/stable_token", json.dumps(request, ensure_ascii=False).encode())
-        if isinstance(body, _NoAnswer):
+        if isinstance(body, NoAnswer):
             if body.may_have_arrived:
                 raise TokenUnavailableError(_token_endpoint_down(body.reason))
             refused = _no_answer(body)
@@ -146,16 +134,13 @@ class WeChatClient:
             raise TokenUnavailableError(refused._replace(holds=refused.holds and Holds.ACCOUNT))
         return _grant(body, app_secret)
 
-    def _post(self, path: str, body: bytes) -> bytes | _NoAnswer:
-        """The answer's body, or why there is none."""
-        try:
-            status, content = self._transport.post(path, body)
-        except TransportError as error:
-            return _NoAnswer(error.reason, error.may_have_arrived, error.passing)
-        return _by_status(status, content)
+    def _post(self, path: str, body: bytes) -> bytes | NoAnswer:
+        """Return the answer's body, or why there is none."""
+        answer = self._session.post(path, body)
+        return answer if isinstance(answer, NoAnswer) else _by_status(*answer)
 
 
-def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
+def _by_status(status: int, content: bytes) -> bytes | NoAnswer:
     """An answer is read whatever its status says, if it is WeChat's JSON; otherwise the status decides."""
     if status == _OK:
         return content
@@ -167,7 +152,7 @@ def _by_status(status: int, content: bytes) -> bytes | _NoAnswer:
     # A server that failed may have accepted the message first; one that refused or points elsewhere has not.
     refused = 300 <= status < 500  # noqa: PLR2004 - HTTP's ranges
     limited = status == _TOO_MANY_REQUESTS
-    return _NoAnswer(
+    return NoAnswer(
         f"HTTP {status}",
         may_have_arrived=not refused,
         passing=limited or status == _REQUEST_TIMEOUT,
@@ -238,7 +223,7 @@ def _cause(reason: str) -> Bilingual:
     return Bilingual(reason, reason) if reason.startswith("HTTP ") else _CAUSES.get(reason, _CAUSE_ELSE)
 
 
-def _no_answer(problem: _NoAnswer) -> Outcome:
+def _no_answer(problem: NoAnswer) -> Outcome:
     cause = _cause(problem.reason)
     if problem.may_have_arrived:
         # What follows from it is said by who knows whether the message is sent again.
