@@ -35,7 +35,7 @@ from botocore.utils import is_valid_endpoint_url
 _BATCH: Final = 10
 _BATCH_BYTES: Final = 256 * 1024
 """SQS took no more in one request for most of its life."""
-_READ_MOST: Final = 100_000
+_MAX_READ: Final = 100_000
 """SQS hands out no more than 120,000 messages of a queue at a time."""
 _EMPTY_RECEIVES: Final = 3
 """A receive that brings nothing does not mean that there is nothing: several in a row do."""
@@ -118,7 +118,7 @@ class DeadLetterQueue:
         self.there = sum(int(attributes[name]) for name in counts)
         self.hidden = int(attributes["ApproximateNumberOfMessagesNotVisible"])
         # A tenth of a second for each message is three calls for ten from the other side of the world.
-        self._hold_seconds = 60 + min(self.there, _READ_MOST) // 10
+        self._hold_seconds = 60 + min(self.there, _MAX_READ) // 10
 
     def __enter__(self) -> Self:
         hidden = f", {self.hidden} of them hidden by another reader" if self.hidden else ""
@@ -138,7 +138,7 @@ class DeadLetterQueue:
         """Up to ``limit`` messages, oldest first; they were there before anything that is sent after."""
         found: dict[tuple[str, str], Copies] = {}
         count = empty = 0
-        while count < limit and len(self._held) < _READ_MOST and empty < _EMPTY_RECEIVES:
+        while count < limit and len(self._held) < _MAX_READ and empty < _EMPTY_RECEIVES:
             held_before = len(self._held)
             with _unbroken():
                 answer = self._sqs.receive_message(
@@ -365,8 +365,8 @@ def _progress(before: int, count: int, what: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     def count(text: str) -> int:
-        if not 1 <= int(text) <= _READ_MOST:
-            raise argparse.ArgumentTypeError(f"1 to {_READ_MOST}")
+        if not 1 <= int(text) <= _MAX_READ:
+            raise argparse.ArgumentTypeError(f"1 to {_MAX_READ}")
         return int(text)
 
     def endpoint(text: str) -> str:
@@ -377,7 +377,7 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--queue-url", required=True, metavar="URL", help="the dead letter queue")
     shared.add_argument(
-        "--limit", type=count, default=_READ_MOST, metavar="N", help="at most so many messages"
+        "--limit", type=count, default=_MAX_READ, metavar="N", help="at most so many messages"
     )
     shared.add_argument("--region", help="where the queue's address does not tell")
     shared.add_argument("--profile", help="of the AWS configuration")

@@ -29,21 +29,16 @@ from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import is_account_name, new_id
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    DelayedMessage,
-    ErrorClass,
-    Holds,
-    Notice,
-    Outcome,
+from wechat_notify.core.errors import (
     RefresherBusyError,
-    Status,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
+from wechat_notify.core.ledger import Ledger
+from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
+from wechat_notify.core.token_refresher import TokenRefresher
 from wechat_notify.core.tokens import (
     AccessToken,
     AccessTokens,
@@ -51,7 +46,6 @@ from wechat_notify.core.tokens import (
     Grant,
     Refresher,
     TokenReader,
-    TokenRefresher,
     TokenSource,
 )
 from wechat_notify.telemetry import Telemetry, hash_openid

@@ -12,8 +12,9 @@ from functions.send_api.problems import Response
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Outcome, Status, Violation, iso_time
+from wechat_notify.core.outcomes import Outcome, Status, iso_time
 from wechat_notify.core.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
+from wechat_notify.core.violations import Violation
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,22 @@ from functions.send_api.problems import Response
 from wechat_notify import bootstrap
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import (
-    BODY_BYTES_MOST,
+    MAX_BODY_BYTES,
     SendRequest,
     is_account_name,
     is_message_id,
     parse_json,
     with_wishes,
 )
-from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import (
+from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
     MediaTypeError,
     StartedError,
-    Status,
     UnknownMessageError,
 )
+from wechat_notify.core.messages import parse_message
+from wechat_notify.core.outcomes import Status
 from wechat_notify.core.results import Result, Unknown
 
 SecondsLeft = Callable[[], float]
@@ -132,6 +132,6 @@ def _content(event: dict[str, Any], given: Mapping[str, str]) -> bytes:
     content = (
         base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     )
-    if len(content) > BODY_BYTES_MOST:
+    if len(content) > MAX_BODY_BYTES:
         raise BodyTooLargeError
     return content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wechat_notify.core.envelope import is_message_id
-from wechat_notify.core.outcomes import IdempotencyKeyError
+from wechat_notify.core.errors import IdempotencyKeyError
 
 
 def is_json(headers: Mapping[str, str]) -> bool:

@@ -8,24 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wechat_notify.core.envelope import BODY_BYTES_MOST
-from wechat_notify.core.outcomes import (
+from wechat_notify.core.envelope import MAX_BODY_BYTES
+from wechat_notify.core.errors import (
     AccountNameError,
-    Bilingual,
     BodyTooLargeError,
-    ErrorClass,
     IdempotencyKeyError,
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
-    Outcome,
     StartedError,
-    Status,
     StorageError,
     UnknownAccountError,
     UnknownMessageError,
     WeChatNotifyError,
 )
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 
 _STATUS = {
     ErrorClass.RECIPIENT: 422,
@@ -195,8 +192,8 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     BodyTooLargeError: (
         413,
         Bilingual(
-            f"The body is larger than {BODY_BYTES_MOST // 1024} KiB.",
-            f"请求体超过 {BODY_BYTES_MOST // 1024} KiB。",
+            f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.",
+            f"请求体超过 {MAX_BODY_BYTES // 1024} KiB。",
         ),
     ),
     MediaTypeError: (

@@ -13,14 +13,9 @@ from typing import Any
 
 from wechat_notify import bootstrap
 from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
-from wechat_notify.core.outcomes import (
-    AccountNameError,
-    Notice,
-    Outcome,
-    UnknownAccountError,
-    outcome_to_dict,
-)
-from wechat_notify.core.tokens import Refreshed
+from wechat_notify.core.errors import AccountNameError, UnknownAccountError
+from wechat_notify.core.outcomes import Notice, Outcome, outcome_to_dict
+from wechat_notify.core.token_refresher import Refreshed
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from local.simulator.wechat import PATHS, App, Limits, WeChat
 
 PREFIX = "/_sim/"
 _LISTED = 100
-_LISTED_MOST = 10_000
+_MAX_LISTED = 10_000
 _MISSING: Any = object()
 
 
@@ -157,8 +157,8 @@ class Control:
 
     def _messages(self, given: _Input) -> dict[str, Any]:
         limit = given.text("limit", str(_LISTED))
-        if not (limit.isascii() and limit.isdigit() and int(limit[:9]) <= _LISTED_MOST):
-            raise ControlError(f"limit must be a whole number up to {_LISTED_MOST}")
+        if not (limit.isascii() and limit.isdigit() and int(limit[:9]) <= _MAX_LISTED):
+            raise ControlError(f"limit must be a whole number up to {_MAX_LISTED}")
         app_id, path = given.text("app_id", None), given.text("path", None)
         given.end()
         total, newest = self._wechat.journal.newest(int(limit), app_id, path)

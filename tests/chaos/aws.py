@@ -26,11 +26,12 @@ from wechat_notify.aws import ledger_table, parameters
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.circuits import AccountCircuits
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import DelayedMessage, ErrorClass, StorageError, UnknownAccountError
+from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
 VISIBILITY = 432.0
-RECEIVES_MOST = 1000
+MAX_RECEIVES = 1000
 """As the template has them."""
 _THROTTLED: Any = {"Error": {"Code": "ThrottlingException"}}
 
@@ -77,7 +78,7 @@ class Sqs:
         with self._lock:
             while len(batch) < most and (stored := self._next(now)):
                 stored.receives += 1
-                if stored.receives > RECEIVES_MOST:
+                if stored.receives > MAX_RECEIVES:
                     self._forget(stored)
                     self.dead.append(stored.body)
                     continue

@@ -34,26 +34,26 @@ from tests.chaos.workload import (
     unreadable,
 )
 from tests.fakes import FakeLedgerStore, load_event
-from wechat_notify.core.outcomes import RefresherBusyError, StorageError
-from wechat_notify.core.tokens import BEIJING
+from wechat_notify.core.errors import RefresherBusyError, StorageError
+from wechat_notify.core.token_refresher import BEIJING
 
 SPEED = 20.0
 """The service's seconds in a real one. Where nothing happens at all, its clock leaps to what happens next."""
 _BEGIN = datetime(2026, 3, 1, 23, 0, tzinfo=BEIJING).timestamp()
 RESET = datetime(2026, 3, 2, tzinfo=BEIJING).timestamp()
 """When the daily quota is new: long after the messages are handed over, some ten leaps later."""
-_QUOTA_SHARE, _QUOTA_LEAST = 0.6, 20
+_QUOTA_SHARE, _MIN_QUOTA = 0.6, 20
 """The part of the messages of one kind and account that a day's quota allows: all the others have to fit into
 the next day's. Of fewer messages the repeats would be too large a part."""
 _WORKERS = 12
 _SCHEDULE = 300.0
 _LATENCY = 0.003
 _TOKEN_SECONDS = 1500
-_ATTEMPTS_MOST = 14
+_MAX_ATTEMPTS = 14
 """A caller's; the waits between them are longer than any claim."""
 _PATIENCE = 7200.0
-_LASTS_MOST = 2 * 86400.0
-_REAL_LEAST, _REAL_A_MESSAGE = 90.0, 0.02
+_MAX_LASTS = 2 * 86400.0
+_MIN_REAL, _REAL_A_MESSAGE = 90.0, 0.02
 """Real seconds after which a run is given up."""
 _AT_ONCE = 40
 _DIES_WITHIN = 6
@@ -61,7 +61,7 @@ _DIES_WITHIN = 6
 _EVENT = load_event("send_api/respond_async")
 _SECRETS = {f"wx-{account}": f"{CANARY}-{account}" for account in ACCOUNTS}
 _OK, _CONFLICT, _TOO_MANY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 200, 409, 429, 500, 504
-_UNKNOWN_MOST = 2
+_MAX_UNKNOWN = 2
 """Times after which a caller believes that nobody knows."""
 
 
@@ -170,7 +170,7 @@ class Run:
                 for each in self._handed
                 if (each.account, each.body["kind"]) == (QUOTA_ACCOUNT, QUOTA_KIND) and each.fate is Fate.NONE
             ]
-            if len(affected) >= _QUOTA_LEAST:
+            if len(affected) >= _MIN_QUOTA:
                 daily = int(len(affected) * _QUOTA_SHARE)
                 tell("quotas", app_id=f"wx-{QUOTA_ACCOUNT}", path=QUOTA_PATH, daily=daily)
         silent, at_once = {"seconds": 30}, {"seconds": 0.02}
@@ -206,7 +206,7 @@ class Run:
     def _work(self, began: float, progress: Callable[[int, int], None]) -> str | None:
         self._at(self._clock.now(), self._refresh)
         workers = [threading.Thread(target=self._worker, name=f"chaos-{n}") for n in range(_WORKERS)]
-        real_most = _REAL_LEAST + _REAL_A_MESSAGE * len(self._handed)
+        real_most = _MIN_REAL + _REAL_A_MESSAGE * len(self._handed)
         unfinished = None
         for worker in workers:
             worker.start()
@@ -216,7 +216,7 @@ class Run:
                     self._changed.wait_for(lambda: self._over, 0.25)
                 self._wechat.look()
                 progress(self._handed_over, len(self._handed))
-                if time.monotonic() - began > real_most or self._clock.now() > _BEGIN + _LASTS_MOST:
+                if time.monotonic() - began > real_most or self._clock.now() > _BEGIN + _MAX_LASTS:
                     unfinished = f"{len(self._queue)} on the queue, {len(self._agenda)} on the agenda"
                     break
         finally:
@@ -396,10 +396,10 @@ class _Caller:
         again = status in {_CONFLICT, _TOO_MANY} or status >= _SERVER_ERROR
         if handed.id is None:
             again = handed.door is Door.SYNC and body.get("retryable") is True
-        again = again and handed.statuses.count(_GATEWAY_TIMEOUT) < _UNKNOWN_MOST
+        again = again and handed.statuses.count(_GATEWAY_TIMEOUT) < _MAX_UNKNOWN
         attempts = len(handed.statuses)
         said = float(answer["headers"].get("Retry-After", 0)) if answer else 0.0
-        if again and attempts < _ATTEMPTS_MOST and said <= _PATIENCE:
+        if again and attempts < _MAX_ATTEMPTS and said <= _PATIENCE:
             self._run.later(max(said, min(300.0, 2.0**attempts)), self.call)
 
 

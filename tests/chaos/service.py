@@ -32,9 +32,10 @@ from wechat_notify.core.circuits import Circuits, QuotaReset
 from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.envelope import new_id
+from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.outcomes import RefresherBusyError, StorageError
-from wechat_notify.core.tokens import BEIJING, AccessToken, AccessTokens, Grant, TokenRefresher
+from wechat_notify.core.token_refresher import BEIJING, TokenRefresher
+from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -43,7 +44,7 @@ from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
 LIMITS = Limits(connect=0.8, read=0.4, answer=0.5)
 """Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
 within what it plans for."""
-_INVOKE_MOST = 6.0
+_MAX_INVOKE = 6.0
 """Seconds for which a sender waits for the refresher's answer."""
 _FUNCTIONS: dict[str, tuple[Callable[[dict[str, Any], Any], Any], float]] = {
     "send_queue": (send_queue, 67.0),
@@ -159,7 +160,7 @@ class Sandbox:
         began = self._clock.now()
         answer = self._lambdas.refresh(account, rejected)
         self.reached()
-        if self._clock.now() - began > _INVOKE_MOST:
+        if self._clock.now() - began > _MAX_INVOKE:
             raise RefresherBusyError(account)
         return refresher._token(account, answer)
 

@@ -17,7 +17,7 @@ from wechat_notify.core.entry import EXHAUSTED, Entry
 from wechat_notify.core.envelope import SendRequest
 from wechat_notify.core.fingerprint import fingerprint
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.tokens import BEIJING, FORCED_A_DAY
+from wechat_notify.core.token_refresher import BEIJING, FORCED_A_DAY
 
 WORDS = (
     "handed over",

@@ -28,7 +28,7 @@ from tests.chaos.clock import SIZE, Clock
 
 _PAGE = 10_000
 """The newest that WeChat's journal keeps, and lists at once."""
-_START_MOST = 20.0
+_MAX_START = 20.0
 _NUMBER = re.compile("no([0-9]+)")
 
 
@@ -82,7 +82,7 @@ class WeChatProcess:
             raise
 
     def _address(self) -> str:
-        deadline = time.monotonic() + _START_MOST
+        deadline = time.monotonic() + _MAX_START
         while time.monotonic() < deadline:
             self._child.check()
             said = self._child.output()

@@ -29,7 +29,8 @@ from wechat_notify.aws.clients import Clients, client_config
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.outcomes import Notice, StorageError
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Notice
 
 __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
 

@@ -34,19 +34,13 @@ from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.entry import Change, Entry
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    DelayedMessage,
-    ErrorClass,
-    Holds,
-    Notice,
-    Outcome,
+from wechat_notify.core.errors import (
     RefresherBusyError,
-    Status,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
+from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.wechat import client as wechat_client
 

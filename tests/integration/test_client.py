@@ -21,8 +21,9 @@ from tests.integration.raw_server import (
     reset,
     silence,
 )
+from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status, TokenUnavailableError
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
 

@@ -28,7 +28,7 @@ from tests.integration.raw_server import (
 from wechat_notify.aws import clients as clients_module
 from wechat_notify.aws.clients import MAX_CONNECTIONS, Clients
 from wechat_notify.core import batches
-from wechat_notify.core.outcomes import StorageError
+from wechat_notify.core.errors import StorageError
 
 ITEM: Any = {"pk": {"S": "message#shop#1"}, "text": {"S": "深圳 😀 CANARY"}}
 NOTHING = answer(b"{}")

@@ -26,29 +26,17 @@ from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
 from wechat_notify.core.delivery import MessageApi
 from wechat_notify.core.dispatcher import SendQueue
 from wechat_notify.core.entry import Change, Entry
-from wechat_notify.core.ledger import LedgerStore
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    DelayedMessage,
-    ErrorClass,
-    Holds,
-    Notice,
-    Outcome,
+from wechat_notify.core.errors import (
     RefresherBusyError,
-    Status,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.tokens import (
-    AccessToken,
-    AccountStore,
-    Grant,
-    Refresher,
-    TokenReader,
-    TokenSource,
-)
+from wechat_notify.core.ledger import LedgerStore
+from wechat_notify.core.messages import Message
+from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
+from wechat_notify.core.token_refresher import AccountStore
+from wechat_notify.core.tokens import AccessToken, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.wechat.client import WeChatClient
 
 Aws = Callable[[str], Any]

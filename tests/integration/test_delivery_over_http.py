@@ -26,8 +26,9 @@ from wechat_notify import bootstrap
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import StoredTokens
 from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import ErrorClass, Status, TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.errcodes import lookup

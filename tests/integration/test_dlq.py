@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from operations import dlq
 from tests.integration.raw_server import Connection, RawServer, Request, answer
 from wechat_notify.core.envelope import parse_queue_body
-from wechat_notify.core.outcomes import MalformedBodyError
+from wechat_notify.core.errors import MalformedBodyError
 
 SCRIPT = Path(dlq.__file__)
 UNREADABLE = "no JSON: 深圳"
@@ -423,7 +423,7 @@ def test_a_limit_is_kept_and_no_more_is_hidden(sqs: Sqs, run: Run, command: str)
 def test_reading_ends_although_messages_keep_coming(
     sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dlq, "_READ_MOST", 50)
+    monkeypatch.setattr(dlq, "_MAX_READ", 50)
 
     def more(real: Call, request: dict[str, Any]) -> dict[str, Any]:
         for _ in range(10):

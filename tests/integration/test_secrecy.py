@@ -43,16 +43,10 @@ from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.errors import RefresherBusyError, StorageError, TokenUnavailableError
 from wechat_notify.core.ledger import Ledger
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import (
-    DelayedMessage,
-    Notice,
-    RefresherBusyError,
-    Status,
-    StorageError,
-    TokenUnavailableError,
-)
+from wechat_notify.core.outcomes import DelayedMessage, Notice, Status
 from wechat_notify.core.tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import connections

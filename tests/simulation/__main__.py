@@ -33,14 +33,14 @@ def main() -> int:
 
 def _run(seed: int, messages: int, planted: str | None) -> Report:
     if planted is None:
-        return run(seed, messages, thorough=messages <= _THOROUGH_MOST)
+        return run(seed, messages, thorough=messages <= _MAX_THOROUGH)
     from tests.simulation.planted_bugs import plant  # noqa: PLC0415 - for whoever asks for one
 
     with plant(planted):
         return run(seed, messages)
 
 
-_THOROUGH_MOST = 20_000
+_MAX_THOROUGH = 20_000
 """Messages up to which every log line is written."""
 
 

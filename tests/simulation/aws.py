@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.simulation.sqs import FakeSqs, QueueError
 
-STALE_MOST = 5.0
+MAX_STALE = 5.0
 """Seconds by which a read of a parameter may be behind."""
 
 
@@ -84,7 +84,7 @@ class FakeParameters:
 
     def _shown(self, name: str) -> str:
         now = self._now()
-        behind = self._lag() if now < self.stored_at.get(name, 0.0) + STALE_MOST else 0.0
+        behind = self._lag() if now < self.stored_at.get(name, 0.0) + MAX_STALE else 0.0
         for until, value in self._versions.get(name, ())[-4:]:
             if now - behind < until:
                 return value

@@ -25,7 +25,7 @@ from botocore.exceptions import (
 
 from tests.simulation.aws import Refusal
 from wechat_notify.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUTS, Clients, Service
-from wechat_notify.core.outcomes import StorageError
+from wechat_notify.core.errors import StorageError
 
 T = TypeVar("T")
 

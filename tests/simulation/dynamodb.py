@@ -13,7 +13,7 @@ from typing import Any
 from tests.simulation.aws import Refusal
 
 CONDITION = "attribute_not_exists(pk) OR version = :previous"
-KEYS_MOST = 100
+MAX_KEYS = 100
 
 Item = dict[str, Any]
 
@@ -71,7 +71,7 @@ class FakeDynamoDb:
         for name, request in RequestItems.items():
             assert request["ConsistentRead"]
             keys = [key["pk"]["S"] for key in request["Keys"]]
-            if not 1 <= len(keys) <= KEYS_MOST or len(set(keys)) < len(keys):
+            if not 1 <= len(keys) <= MAX_KEYS or len(set(keys)) < len(keys):
                 raise Refusal("ValidationException")
             if self._chance.random() < self._unread():
                 read = self._chance.randrange(len(keys))

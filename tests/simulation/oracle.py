@@ -32,9 +32,9 @@ from tests.simulation.world import (
     BREEZY,
     CALM,
     CANARY,
+    MAX_SKEW,
     MIDNIGHT,
     SEND_QUEUE_FUNCTION,
-    SKEW_MOST,
     TABLE,
     GivenUp,
     World,
@@ -47,11 +47,11 @@ DRAIN = 7200.0
 _TERMINAL = frozenset({"sent", "failed", "expired", "cancelled", "unknown"})
 _LEAST_WAIT = {-1: 2.0, 43108: 1.0, 43117: 60.0}
 _LEAST_WAIT_LOST = 10.0
-_IN_VAIN_LEAST = {-1: 20, 40037: 3, 43108: 3, 43117: 3, 40001: 3}
+_MIN_IN_VAIN = {-1: 20, 40037: 3, 43108: 3, 43117: 3, 40001: 3}
 """Answers of one errcode before a message may be given up for it, without lost ones in between."""
 _REJECTED = frozenset({40001, 40014, 42001, 48012})
 _NOT_RETRYABLE = '"retryable": false'
-_COPIES_MOST = 4
+_MAX_COPIES = 4
 _ANSWER_LEFT_FOR = 100.0
 """Seconds for which nobody looks at a message whose claim may not be over: two clocks' difference, nearly."""
 _HOLD_OVER_AFTER = 2400.0
@@ -185,7 +185,7 @@ class Oracle:
             self._break("one id is one message", f"{key} {accepted}")
         if len(accepted) > 1:
             willing = any(ask.at_least_once for ask in asks)
-            if len(accepted) > _COPIES_MOST:
+            if len(accepted) > _MAX_COPIES:
                 self._break("four copies at most", f"{key} {accepted}")
             if not willing or len(accepted) - 1 > doubts:
                 self._break("twice only where an answer was lost and the sender agreed", f"{key} {accepted}")
@@ -250,7 +250,7 @@ class Oracle:
             self._break("a rejected token fails no message", f"{key} {entry}")
         else:
             least = (
-                5 if errcode == -1 and ask.kind == "one_time_subscription" else _IN_VAIN_LEAST.get(errcode, 1)
+                5 if errcode == -1 and ask.kind == "one_time_subscription" else _MIN_IN_VAIN.get(errcode, 1)
             )
             if answers.count(int(errcode)) < least and entry["attempts"] < 20:
                 self._break("what is worth repeating is repeated", f"{key} {entry} {answers}")
@@ -442,7 +442,7 @@ class Oracle:
             self._break("a token is forced twenty times a day at most", f"{app.account} {days}")
         for (first, by), (second, by_whom) in pairwise(zip(app.force_calls, app.forced_by, strict=True)):
             # Another process, after one that died, has another clock.
-            apart = FORCED_APART - (0 if by == by_whom else 2 * SKEW_MOST)
+            apart = FORCED_APART - (0 if by == by_whom else 2 * MAX_SKEW)
             if second - first < apart:
                 self._break(
                     "forced refreshes are half a minute apart", f"{app.account} {second - first:.1f} s"

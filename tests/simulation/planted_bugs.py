@@ -23,17 +23,28 @@ from wechat_notify.aws import clients
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
-from wechat_notify.core import circuits, delivery, ledger, messages, outcomes, retry_policy, send, tokens
+from wechat_notify.core import (
+    attempts,
+    circuits,
+    delivery,
+    ledger,
+    messages,
+    outcomes,
+    retry_policy,
+    token_refresher,
+)
 from wechat_notify.core.batches import BatchSender, Disposition, Handled
 from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
 from wechat_notify.core.entry import Entry
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.fingerprint import fingerprint
 from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.outcomes import DelayedMessage, Status, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, Status
 from wechat_notify.core.results import Held, NotOurs, Unrecorded
 from wechat_notify.core.retry_policy import RetryPolicy
 from wechat_notify.core.send import Attempt
-from wechat_notify.core.tokens import AccessToken, AccessTokens, TokenRefresher
+from wechat_notify.core.token_refresher import TokenRefresher
+from wechat_notify.core.tokens import AccessToken, AccessTokens
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import client, connections, http
@@ -192,7 +203,7 @@ def _wrong_midnight() -> Sequence[Patch]:
 
 
 def _circuit_never_closes() -> Sequence[Patch]:
-    return [(circuits, "_FIRST_HOLD_ELSE", 3 * 86400.0), (circuits, "_HOLD_MOST", 3 * 86400.0)]
+    return [(circuits, "_FIRST_HOLD_ELSE", 3 * 86400.0), (circuits, "_MAX_HOLD", 3 * 86400.0)]
 
 
 def _other_client_msg_id() -> Sequence[Patch]:
@@ -371,7 +382,7 @@ def _no_second_look() -> Sequence[Patch]:
 
 
 def _forced_by_utc_day() -> Sequence[Patch]:
-    return [(tokens, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
+    return [(token_refresher, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
 
 
 def _park_mismatched() -> Sequence[Patch]:
@@ -509,7 +520,7 @@ def _probe_eaten() -> Sequence[Patch]:
 
 
 def _forced_count_forgotten() -> Sequence[Patch]:
-    return [(tokens, "_with_newest_use", lambda token, _known: token)]
+    return [(token_refresher, "_with_newest_use", lambda token, _known: token)]
 
 
 def _unrecorded_at_once() -> Sequence[Patch]:
@@ -544,7 +555,7 @@ def _counted_out() -> Sequence[Patch]:
     def exhausted(self: RetryPolicy, claimed: Entry, *args: Any, **named: Any) -> bool:
         return claimed.tries >= retry_policy.MAX_ATTEMPTS or before(self, claimed, *args, **named)
 
-    return [(send, "caller_wait", wait), (RetryPolicy, "_exhausted", exhausted)]
+    return [(attempts, "caller_wait", wait), (RetryPolicy, "_exhausted", exhausted)]
 
 
 def _loops_dropped() -> Sequence[Patch]:

@@ -20,9 +20,9 @@ from tests.simulation.scheduler import Scheduler
 
 RETENTION = 14 * 86400.0
 VISIBILITY_TIMEOUT = 432.0
-IN_FLIGHT_MOST = 120_000
-DELAY_MOST = 900
-VISIBILITY_MOST = 43_200
+MAX_IN_FLIGHT = 120_000
+MAX_DELAY = 900
+MAX_VISIBILITY = 43_200
 _GHOSTS_AFTER = (0.01, 0.5, 3.0, 61.0, VISIBILITY_TIMEOUT + 5, 1000.0)
 """Seconds after which a message comes once more, though it was deleted or is being worked on."""
 
@@ -97,7 +97,7 @@ class FakeSqs:
         chain: int = 0,
     ) -> str:
         """Store a message; its id."""
-        if not 0 <= delay <= DELAY_MOST:
+        if not 0 <= delay <= MAX_DELAY:
             raise QueueError("InvalidParameterValue")
         if not body:
             raise QueueError("MissingParameter")
@@ -115,7 +115,7 @@ class FakeSqs:
         self._surface()
         found: list[Stored] = []
         while len(found) < most and self._ready:
-            if self._in_flight.total() >= IN_FLIGHT_MOST:
+            if self._in_flight.total() >= MAX_IN_FLIGHT:
                 break
             # No set and no hash decides: the groups stand in the order in which they came.
             group = min(self._ready, key=lambda name: self._in_flight[name])
@@ -144,7 +144,7 @@ class FakeSqs:
 
     def hide(self, receipt: str, seconds: int) -> None:
         """Set a message's visibility timeout anew."""
-        if not 0 <= seconds <= VISIBILITY_MOST:
+        if not 0 <= seconds <= MAX_VISIBILITY:
             raise QueueError("InvalidParameterValue")
         number = self._by_receipt.get(receipt)
         stored = self.messages.get(number) if number is not None else None

@@ -60,13 +60,14 @@ from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.sqs import VISIBILITY_TIMEOUT, FakeSqs
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import RECEIVES_MOST, START, TIMEOUTS, loops_allowed
+from tests.simulation.world import MAX_RECEIVES, START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.circuits import AccountCircuits
-from wechat_notify.core.outcomes import Notice, RefresherBusyError, StorageError
+from wechat_notify.core.errors import RefresherBusyError, StorageError
+from wechat_notify.core.outcomes import Notice
 from wechat_notify.core.tokens import Refresher
 
 __all__ = [
@@ -298,7 +299,7 @@ def test_what_is_stopped_and_handed_out_again_is_so_at_the_templates_times() -> 
     assert list(timeouts.values()) == [seconds for _, seconds in chaos_service._FUNCTIONS.values()]
     queue = resources["SendQueue"]["Properties"]
     assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT == chaos_aws.VISIBILITY
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == RECEIVES_MOST == chaos_aws.RECEIVES_MOST
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES == chaos_aws.MAX_RECEIVES
 
 
 def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:

@@ -23,16 +23,11 @@ from tests.fakes import (
 )
 from wechat_notify.core.entry import CLOCK_SKEW, Entry
 from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
-    Outcome,
-    Status,
-    StorageError,
-    TokenUnavailableError,
-)
-from wechat_notify.core.tokens import AccessTokens, TokenRefresher
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.token_refresher import TokenRefresher
+from wechat_notify.core.tokens import AccessTokens
 
 WRITERS = st.integers(0, 2)
 SECONDS = 60.0

@@ -33,9 +33,9 @@ QUOTA_ACCOUNT, QUOTA_KIND = "shop-a", "subscription"
 PERMISSION_ACCOUNT, PERMISSION_KIND = "shop-c", "one_time_subscription"
 SECRET_ACCOUNT = "shop-d"
 """Whose secret is wrong for a while, just after its token was replaced."""
-HELD_MOST = 300
+MAX_HELD = 300
 """Messages that wait for the quota at most: each comes by every quarter of an hour."""
-_TRIES_MOST = 8
+_MAX_TRIES = 8
 _PATIENCE = 60.0
 
 
@@ -137,7 +137,7 @@ class Workload:
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
         today = wechat.local_day(world.start)
         world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(
-            3, int(pair * 0.6), int(pair) - HELD_MOST
+            3, int(pair * 0.6), int(pair) - MAX_HELD
         )
         world.wechat.windows.append(
             Window(
@@ -331,7 +331,7 @@ class Workload:
     def _to_api(self, ask: Ask, *, wait: bool) -> None:
         self.callers += 1
         event = self.begin_post(ask, wait=wait)
-        self._call(ask, event, _TRIES_MOST if ask.id is not None else 1)
+        self._call(ask, event, _MAX_TRIES if ask.id is not None else 1)
 
     def begin_post(self, ask: Ask, *, wait: bool) -> dict[str, Any]:
         """The event of a POST, which is about to be made."""

@@ -34,7 +34,7 @@ import urllib3.connection
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
-from tests.simulation.aws import STALE_MOST, EventsApi, FakeParameters, LambdaApi, SqsApi
+from tests.simulation.aws import MAX_STALE, EventsApi, FakeParameters, LambdaApi, SqsApi
 from tests.simulation.clients import Aws, WatchedClients, Weather
 from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.pool import Line, WireAdapter
@@ -55,7 +55,7 @@ EARLY_START = START - 4 * 3600.0
 MIDNIGHT = START + 5400.0
 LATE_RESET = 1200.0
 """Seconds after midnight at which every other world's daily quotas start again."""
-CHAIN_MOST = 16
+MAX_CHAIN = 16
 """Invocations in one chain, after which Lambda takes it for a loop."""
 GATEWAY_DROPS_AFTER = 60.0
 """Seconds after which a gateway forgets an idle connection, and tells nobody."""
@@ -79,11 +79,11 @@ _ENVIRONMENT = {
 }
 BATCH_SIZE = 10
 QUEUE_WORKERS = 10
-RECEIVES_MOST = 1000
+MAX_RECEIVES = 1000
 TIMEOUTS = {"SendQueueFunction": 67.0, "SendApiFunction": 29.0, "TokenRefreshFunction": 120.0}
 """Seconds, as the template has them."""
 SEND_QUEUE_FUNCTION = "send-queue"
-SKEW_MOST = 60.0
+MAX_SKEW = 60.0
 """Seconds by which a clock may be wrong."""
 _FINAL = frozenset({"sent", "expired", "cancelled"})
 _FINE = Weather()
@@ -407,7 +407,7 @@ class Mapping:
         # What Lambda takes for a loop is not handed over; its visibility timeout goes by for nothing.
         # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
         allowed = self._world.loops_allowed
-        batch = [stored for stored in handed_out if allowed or stored.chain < CHAIN_MOST]
+        batch = [stored for stored in handed_out if allowed or stored.chain < MAX_CHAIN]
         self._world.loops_stopped += len(handed_out) - len(batch)
         if not batch:
             return
@@ -468,7 +468,7 @@ class World:
         self.parameters = FakeParameters(lambda: self.scheduler.now, self._lag)
         self.dead_letters = FakeSqs(self.scheduler, "dead")
         self.queue = FakeSqs(
-            self.scheduler, "send", dead_letters=self.dead_letters, receives_most=RECEIVES_MOST
+            self.scheduler, "send", dead_letters=self.dead_letters, receives_most=MAX_RECEIVES
         )
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
         self.wechat.late_reset = late
@@ -615,7 +615,7 @@ class World:
         """
         if self.chance.random() >= self.mix.stale:
             return 0.0
-        return min(self.chance.uniform(0, STALE_MOST), self.scheduler.now - _running().sandbox.born)
+        return min(self.chance.uniform(0, MAX_STALE), self.scheduler.now - _running().sandbox.born)
 
     def _parks_refused(self) -> float:
         now = self.scheduler.now
@@ -727,7 +727,7 @@ class World:
             and not holder.ended
             and holder is not running
             # Two clocks that differ by more than they may.
-            and not (isinstance(running, Invocation) and abs(running.skew - holder.skew) > 2 * SKEW_MOST)
+            and not (isinstance(running, Invocation) and abs(running.skew - holder.skew) > 2 * MAX_SKEW)
         ):
             self.illegal.append(f"{key} was taken from somebody alive")
         if status == "sending" and isinstance(running, Invocation):
@@ -751,7 +751,7 @@ class World:
         running = _running()
         name = f"{PATH}/{account}/access-token"
         stored = self.parameters.stored_at.get(name)
-        found = stored is not None and stored < running.began - STALE_MOST
+        found = stored is not None and stored < running.began - MAX_STALE
         token = json.loads(self.parameters.values[name])["value"] if found else None
         return running.subject == "asked", token
 

@@ -31,8 +31,9 @@ from wechat_notify.core import batches
 from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest, parse_queue_body
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import KINDS, Message
-from wechat_notify.core.outcomes import DelayedMessage, Outcome, Status, StorageError
+from wechat_notify.core.outcomes import DelayedMessage, Outcome, Status
 from wechat_notify.core.results import IdReused, InFlight, NotOurs, Replayed, Sent
 from wechat_notify.core.retry_policy import GIVE_UP_AFTER
 

@@ -15,15 +15,9 @@ from tests.fakes import (
     unreachable,
 )
 from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages import KINDS, Message
-from wechat_notify.core.outcomes import (
-    ErrorClass,
-    Holds,
-    Outcome,
-    Status,
-    TokenUnavailableError,
-    UnknownAccountError,
-)
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _no_answer, _outcome
 from wechat_notify.wechat.http import NoAnswer

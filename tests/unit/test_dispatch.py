@@ -27,18 +27,15 @@ from tests.fakes import (
 from wechat_notify.core.circuits import Admission
 from wechat_notify.core.entry import HELD, TRY_AGAIN, Change, Entry
 from wechat_notify.core.envelope import SendRequest, with_wishes
-from wechat_notify.core.ledger import Written
-from wechat_notify.core.messages import KINDS, parse_message
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
+from wechat_notify.core.errors import (
     IllegalTransitionError,
-    Outcome,
-    Status,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
+from wechat_notify.core.ledger import Written
+from wechat_notify.core.messages import KINDS, parse_message
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.core.results import (
     Again,
     Expired,

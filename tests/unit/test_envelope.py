@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import OPENID
 from wechat_notify.core.envelope import (
-    BODY_BYTES_MOST,
+    MAX_BODY_BYTES,
     SendRequest,
     is_account_name,
     new_id,
@@ -24,8 +24,8 @@ from wechat_notify.core.envelope import (
     queue_body,
     with_wishes,
 )
+from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import InvalidRequestError, MalformedBodyError
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -242,7 +242,7 @@ def test_all_json_is_read_as_python_reads_it(value: object, ascii_only: bool, as
 
 def test_the_largest_body_fits_into_the_queue() -> None:
     # Two bytes of UTF-8 may become the six of an escape; SQS took 256 KiB for most of its life.
-    message = {"kind": "template", "touser": "é" * (BODY_BYTES_MOST // 2)}
+    message = {"kind": "template", "touser": "é" * (MAX_BODY_BYTES // 2)}
     assert len(queue_body(SendRequest("x" * 64, "a" * 64, message))) < 256 * 1024
 
 

@@ -371,7 +371,7 @@ def test_every_documented_form_passes(kind: str) -> None:
 
 
 # Forms that the documentation leaves open pass too, so these are what a value may be at the very most.
-AT_MOST = {
+MAX_AT = {
     "thing": "(?s:.){1,20}",
     "number": r"[+-]?[0-9]{1,32}(?:\.[0-9]+)?",
     "letter": "[A-Za-z]{1,32}",
@@ -398,7 +398,7 @@ def test_nothing_else_passes(kind: str) -> None:
     @given(near_misses | st.from_regex(DOCUMENTED[kind], fullmatch=True).map(lambda value: value + value))
     def holds(value: str) -> None:
         if refusals(f"{kind}1", value) == []:
-            assert re.fullmatch(AT_MOST[kind], value)
+            assert re.fullmatch(MAX_AT[kind], value)
 
     holds()
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechat_notify.core.envelope import parse_json
+from wechat_notify.core.errors import InvalidMessageError
 from wechat_notify.core.messages import (
     KINDS,
     MiniProgramSubscription,
@@ -27,7 +28,7 @@ from wechat_notify.core.messages import (
     Template,
     parse_message,
 )
-from wechat_notify.core.outcomes import InvalidMessageError, Violation
+from wechat_notify.core.violations import Violation
 
 quick = settings(max_examples=150, deadline=None, derandomize=True)
 

@@ -7,21 +7,23 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes import ERRCODES, OPENID, START, answer, body, lost, misdirected, unreachable
+from wechat_notify.core.errors import (
+    IllegalTransitionError,
+    InvalidMessageError,
+    StartedError,
+    StorageError,
+    WeChatNotifyError,
+)
 from wechat_notify.core.messages import parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,
-    IllegalTransitionError,
-    InvalidMessageError,
     Outcome,
-    StartedError,
     Status,
-    StorageError,
-    Violation,
-    WeChatNotifyError,
     iso_time,
     outcome_from_dict,
     outcome_to_dict,
 )
+from wechat_notify.core.violations import Violation
 
 
 def violation(path: str, rule: str = "missing") -> Violation:

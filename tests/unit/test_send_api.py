@@ -29,7 +29,7 @@ from tests.fakes import (
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
 from wechat_notify.core.batches import Record
-from wechat_notify.core.envelope import BODY_BYTES_MOST, SendRequest, parse_queue_body, queue_body
+from wechat_notify.core.envelope import MAX_BODY_BYTES, SendRequest, parse_queue_body, queue_body
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import Bilingual, Outcome
 from wechat_notify.settings import MissingSettingError
@@ -332,7 +332,7 @@ def problem(reason: str) -> str:
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_name(service: Service) -> None:
-    status, _, content = post("x" * (BODY_BYTES_MOST + 1))
+    status, _, content = post("x" * (MAX_BODY_BYTES + 1))
     assert (status, content["type"]) == (413, problem("body_too_large"))
     (line,) = service.lines("message refused")
     assert (line["reason"], line["account"]) == ("body_too_large", "shop")
@@ -397,8 +397,8 @@ def test_every_wrong_field_of_a_message_is_named(service: Service) -> None:
         (body(data={"thing1": {"value": None}}), 422),
         (body(data={"thing1": {"value": {"value": {}}}}), 422),
         (body(data={"thing1": {"value": "x" * 60_000}}), 422),
-        ("x" * (BODY_BYTES_MOST + 1), 413),
-        ("一" * (BODY_BYTES_MOST // 3 + 1), 413),
+        ("x" * (MAX_BODY_BYTES + 1), 413),
+        ("一" * (MAX_BODY_BYTES // 3 + 1), 413),
         ("x" * 10_000_000, 413),
     ],
     ids=lambda value: str(value)[:24],
@@ -410,7 +410,7 @@ def test_no_body_brings_it_down(service: Service, content: object, status: int) 
 
 def test_a_body_of_the_largest_size_is_read(service: Service) -> None:
     text = json.dumps(body())
-    assert post(text + " " * (BODY_BYTES_MOST - len(text)))[0] == 200
+    assert post(text + " " * (MAX_BODY_BYTES - len(text)))[0] == 200
     assert len(service.wechat.accepted) == 1
 
 

@@ -22,7 +22,7 @@ from tests.fakes import (
 )
 from wechat_notify.core.delivery import Delivery
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status, Violation
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
 from wechat_notify.core.results import (
     Expired,
     Failed,
@@ -39,7 +39,9 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.tokens import AccessToken, Refreshed
+from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.violations import Violation
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
 KEY = b"a key for tests"

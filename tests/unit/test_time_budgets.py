@@ -20,9 +20,10 @@ from wechat_notify.aws import clients, events, ledger_table, parameters
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.core import delivery, tokens
+from wechat_notify.core import delivery, token_refresher, tokens
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import Notice, Status, StorageError
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Notice, Status
 from wechat_notify.wechat import connections
 
 HTTP_API = 30.0
@@ -170,10 +171,10 @@ def test_send_api_can_send_and_replace_a_token() -> None:
 
 def test_token_refresh_ends_in_time() -> None:
     one = 2 * WECHAT + 2 * PARAMETERS + PUBLISH
-    assert one <= tokens.TIME_FOR_A_REFRESH
+    assert one <= token_refresher.TIME_FOR_A_REFRESH
     assert PARAMETERS + one <= timeout("TokenRefreshFunction")
     # The schedule's run: the first page of accounts, and time to begin some.
-    assert timeout("TokenRefreshFunction") >= PARAMETERS + tokens.TIME_FOR_A_REFRESH + 30
+    assert timeout("TokenRefreshFunction") >= PARAMETERS + token_refresher.TIME_FOR_A_REFRESH + 30
 
 
 @pytest.mark.parametrize(("name", "value"), [("TIME_FOR_AN_ATTEMPT", 23), ("TIME_FOR_A_MESSAGE", 55)])

@@ -20,7 +20,8 @@ from wechat_notify.core.delivery import Sender
 from wechat_notify.core.dispatcher import Dispatcher
 from wechat_notify.core.envelope import new_id
 from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.tokens import AccessTokens, Grant, TokenRefresher
+from wechat_notify.core.token_refresher import TokenRefresher
+from wechat_notify.core.tokens import AccessTokens, Grant
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient

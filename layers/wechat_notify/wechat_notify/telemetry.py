@@ -21,7 +21,7 @@ from aws_lambda_powertools import Logger
 
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Notice, Status, Violation
+from wechat_notify.core.outcomes import ErrorClass, Notice, Status
 from wechat_notify.core.results import (
     Expired,
     Failed,
@@ -37,7 +37,8 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.tokens import Refreshed
+from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.violations import Violation
 
 
 class InvocationError(Exception):
@@ -49,7 +50,7 @@ _Unit = Literal["Count", "Milliseconds", "Seconds"]
 _Level = Literal["debug", "info", "warning", "error"]
 
 _NAMESPACE = "WeChatNotify"
-_VALUES_MOST = 100
+_MAX_VALUES = 100
 """Values of a metric that CloudWatch takes from one document."""
 _COUNTED = {
     Status.SENT: "MessagesSent",
@@ -299,8 +300,8 @@ class Telemetry:
         for (name, dimensions), count in self._counts.items():
             groups[dimensions, 0][name] = ("Count", [count])
         for (name, unit, dimensions), values in self._values.items():
-            for start in range(0, len(values), _VALUES_MOST):
-                groups[dimensions, start][name] = (unit, values[start : start + _VALUES_MOST])
+            for start in range(0, len(values), _MAX_VALUES):
+                groups[dimensions, start][name] = (unit, values[start : start + _MAX_VALUES])
         self._counts.clear()
         self._values.clear()
         now = int(time.time() * 1000)

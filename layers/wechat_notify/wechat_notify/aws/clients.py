@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from wechat_notify.core.outcomes import StorageError
+from wechat_notify.core.errors import StorageError
 
 if TYPE_CHECKING:
     from boto3 import Session

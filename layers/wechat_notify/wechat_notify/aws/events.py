@@ -9,7 +9,8 @@ from typing import Any
 
 from wechat_notify.aws.chunks import chunks
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.outcomes import Notice, StorageError
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Notice
 
 RETRY_FOR = 1.0
 """Seconds in which a call is repeated."""

@@ -26,7 +26,8 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.envelope import is_account_name
-from wechat_notify.core.outcomes import Bilingual, Outcome, StorageError
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Bilingual, Outcome
 
 T = TypeVar("T", bound=Entry | AccountCircuits)
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
-from wechat_notify.core.outcomes import Bilingual, StorageError, UnknownAccountError
+from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.tokens import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0

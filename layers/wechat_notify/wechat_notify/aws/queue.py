@@ -8,7 +8,8 @@ from typing import Any
 
 from wechat_notify.aws.chunks import chunks
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.outcomes import DelayedMessage, StorageError
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import DelayedMessage
 
 RETRY_FOR = 1.5
 """Seconds in which a call is repeated."""

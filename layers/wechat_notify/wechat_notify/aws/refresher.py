@@ -10,13 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.outcomes import (
+from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
-    outcome_from_dict,
 )
+from wechat_notify.core.outcomes import outcome_from_dict
 from wechat_notify.core.tokens import AccessToken
 
 _ACTION = "ask for a token"

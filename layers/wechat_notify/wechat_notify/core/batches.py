@@ -23,41 +23,37 @@ from wechat_notify.core.envelope import (
     queue_body,
     with_wishes,
 )
-from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    DelayedMessage,
-    ErrorClass,
+from wechat_notify.core.errors import (
     InvalidMessageError,
     InvalidRequestError,
     MalformedBodyError,
-    Outcome,
-    Status,
     StorageError,
     UnknownAccountError,
-    Violation,
 )
+from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Outcome, Status
 from wechat_notify.core.results import Again, Held, Result
+from wechat_notify.core.violations import Violation
 
 _WORKER_THREADS = 20
 """Openids that are sent to at a time. At WeChat's 80 ms ten of them are 125 messages a second at most,
 whatever the CPU; these are 250, which is more than the smallest function has the CPU for, and the more
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
-_DIGITS_MOST = 12
-_KEPT_MOST = 14 * 86400.0
+_MAX_DIGITS = 12
+_MAX_KEPT = 14 * 86400.0
 """Seconds for which SQS keeps a message at most."""
 _CLOCKS_APART = 300.0
 """Seconds by which another process may be ahead."""
-_UNFORESEEN_MOST = 5
+_MAX_UNFORESEEN = 5
 """Receives after which a message that fails for a reason that nobody foresaw is given up."""
 _STORE_WAIT = 300.0
 """Seconds at most between attempts while the ledger does not answer."""
-_DELAY_MOST = 900.0
+_MAX_DELAY = 900.0
 """Seconds for which SQS delays a message at most: what is parked for longer comes by and is parked again."""
 _SPREAD = 600.0
 """Seconds at most over which messages that were parked together come back."""
-_RULES_MOST = 10
+_MAX_RULES = 10
 HELD_SINCE = "held_since"
 MESSAGE_ID = "message_id"
 PRODUCER_ID = "id"
@@ -310,20 +306,20 @@ class BatchSender:
         assert isinstance(item.result, Held)  # noqa: S101 - the same
         held_for = item.result.after
         delay = held_for + self._jitter(0, min(_SPREAD, held_for))
-        if held_for >= _DELAY_MOST:  # spread already while it waits
-            delay = self._jitter(_DELAY_MOST - 150, _DELAY_MOST)
+        if held_for >= _MAX_DELAY:  # spread already while it waits
+            delay = self._jitter(_MAX_DELAY - 150, _MAX_DELAY)
         since = self._held_since(item.record)
         body = queue_body(item.request)
         began = str(int(self._now() if since is None else since))
-        return DelayedMessage(body, round(min(_DELAY_MOST, delay)), item.request.account, {HELD_SINCE: began})
+        return DelayedMessage(body, round(min(_MAX_DELAY, delay)), item.request.account, {HELD_SINCE: began})
 
     def _held_since(self, record: Record) -> float | None:
         """Since when a message waits; None where it was not held yet, or a producer made the time up."""
         text = record.attributes.get(HELD_SINCE, "")
-        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MOST):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             return None
         since, now = float(text), self._now()
-        return since if now - _KEPT_MOST <= since <= now + _CLOCKS_APART else None
+        return since if now - _MAX_KEPT <= since <= now + _CLOCKS_APART else None
 
     def _unforeseen(
         self, record: Record, request: SendRequest | None, message: Message | None, error: Exception
@@ -331,7 +327,7 @@ class BatchSender:
         handled = Handled(
             record, Disposition.RETURNED, request, message, refusal="internal_error", error=error
         )
-        if record.receive_count < _UNFORESEEN_MOST:
+        if record.receive_count < _MAX_UNFORESEEN:
             return handled
         given_up = handled._replace(disposition=Disposition.DEAD_LETTER, detail="given up")
         if request is None:
@@ -395,5 +391,5 @@ def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
 
 def _rules(violations: Sequence[Violation]) -> Bilingual:
     """The rules that a message or its envelope breaks, as sentences without values."""
-    told = [violation.told() for violation in violations[:_RULES_MOST]]
+    told = [violation.told() for violation in violations[:_MAX_RULES]]
     return Bilingual("; ".join(rule.en for rule in told) + ".", "；".join(rule.zh for rule in told) + "。")

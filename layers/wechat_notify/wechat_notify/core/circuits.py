@@ -13,22 +13,15 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.entry import CLOCK_SKEW
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
-    Holds,
-    Notice,
-    Outcome,
-    StorageError,
-    iso_time,
-)
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Notice, Outcome, iso_time
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
 _FIRST_HOLD = {ErrorClass.TOKEN: 60.0, ErrorClass.RATE_LIMIT: 60.0}
 _FIRST_HOLD_ELSE = 300.0
-_HOLD_MOST = 3600.0
+_MAX_HOLD = 3600.0
 """Seconds of a hold: doubled with each probe in vain, up to this."""
 _LATE_RESET = 3600.0
 """Seconds after the daily reset in which a used-up quota means that WeChat resets later than assumed: the
@@ -36,8 +29,8 @@ time is not documented, and a whole day must not be lost to it."""
 _DAY = 86400.0
 _PROBE = 60.0
 """Seconds for which one probe keeps the other messages waiting."""
-_WRITES_MOST = 8
-_KNOWN_MOST = 10_000
+_MAX_WRITES = 8
+_MAX_KNOWN = 10_000
 _PER_MINUTE = ErrorClass.RATE_LIMIT
 
 
@@ -143,7 +136,7 @@ class Circuits:
             found = self._store.read_circuits(sorted(stale))
         except StorageError:
             return
-        if len(self._known) > _KNOWN_MOST:  # any name can stand in a queue message
+        if len(self._known) > _MAX_KNOWN:  # any name can stand in a queue message
             self._known.clear()
         for account in stale:
             self._known[account] = (now, found.get(account) or AccountCircuits(account))
@@ -169,8 +162,8 @@ class Circuits:
                 if self._put(known, _replaced(known.circuits, marked)):
                     return Admission(probed=tuple(waiting), probed_until=until)
             except StorageError:
-                attempts = _WRITES_MOST
-            if attempts == _WRITES_MOST:  # the next one may have more luck
+                attempts = _MAX_WRITES
+            if attempts == _MAX_WRITES:  # the next one may have more luck
                 return Admission(marked[0])
         return admission
 
@@ -181,7 +174,7 @@ class Circuits:
         """
         if not admission.probed:
             return
-        for _ in range(_WRITES_MOST):
+        for _ in range(_MAX_WRITES):
             known = self._of(account)
             marked = {c.scope for c in known.circuits if c.held_until == admission.probed_until}
             mine = [circuit for circuit in admission.probed if circuit.scope in marked]
@@ -216,7 +209,7 @@ class Circuits:
         opened: Circuit | None = None
         closed: list[Circuit] = []
         there: Circuit | None = None
-        for _ in range(_WRITES_MOST):
+        for _ in range(_MAX_WRITES):
             known = self._of(account)
             if scope is None and not known.circuits:
                 return None, []
@@ -265,7 +258,7 @@ class Circuits:
         if not opened.needs_probe:
             return now + (outcome.retry_after or _PROBE)
         hold = _FIRST_HOLD.get(outcome.error_class, _FIRST_HOLD_ELSE) * 2.0 ** min(opened.probes, 16)
-        held_until = now + max(min(_HOLD_MOST, hold), outcome.retry_after or 0.0)
+        held_until = now + max(min(_MAX_HOLD, hold), outcome.retry_after or 0.0)
         if not outcome.until_reset:
             return held_until
         reset = self._quota_reset.next(now)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Outcome, TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.outcomes import Outcome
 from wechat_notify.core.tokens import AccessToken, AccessTokens
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
-_ATTEMPTS_MOST = 3
+_MAX_ATTEMPTS = 3
 """With the token at hand, with the one in the store, with a new one."""
 # What follows is added up by a test from the limits of the clients themselves.
 _PATIENCE = 8.0
@@ -119,7 +120,7 @@ class Sender:
             seconds += self._clock() - started
             if outcome.errcode not in REJECTED_TOKEN:
                 break
-            if attempts >= _ATTEMPTS_MOST or (attempts > 1 and token.obtained_at >= began):
+            if attempts >= _MAX_ATTEMPTS or (attempts > 1 and token.obtained_at >= began):
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)

@@ -13,7 +13,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from wechat_notify.core.outcomes import IllegalTransitionError, Outcome, Status
+from wechat_notify.core.errors import IllegalTransitionError
+from wechat_notify.core.outcomes import Outcome, Status
 
 CLOCK_SKEW = 120.0
 """Seconds by which the clocks of two functions may differ: a minute each."""

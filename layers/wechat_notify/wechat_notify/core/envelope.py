@@ -18,15 +18,17 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
 from wechat_notify.core.fields import Finding
 from wechat_notify.core.messages import DeliveryWish, Expiry, Message, violations
-from wechat_notify.core.outcomes import Bilingual, InvalidRequestError, MalformedBodyError, Violation
+from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.violations import Violation
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
-BODY_BYTES_MOST = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """The largest request body. A message is a few hundred bytes; escaped to ASCII the queue's copy may
 be three times as long, and must stay below the 256 KiB that SQS took for most of its life."""
 

@@ -23,9 +23,10 @@ from wechat_notify.core.entry import (
     Entry,
 )
 from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.errors import IllegalTransitionError, StorageError
 from wechat_notify.core.fingerprint import KEYED_LENGTH, canonical, fingerprint
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import IllegalTransitionError, Outcome, Status, StorageError
+from wechat_notify.core.outcomes import Outcome, Status
 from wechat_notify.core.results import IdReused, InFlight, NotDue, NotOurs, Replayed
 from wechat_notify.core.retry_policy import repeatable
 

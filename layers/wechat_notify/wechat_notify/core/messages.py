@@ -32,8 +32,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from wechat_notify.core.errors import InvalidMessageError
 from wechat_notify.core.fields import Finding, check_keyword
-from wechat_notify.core.outcomes import Bilingual, InvalidMessageError, Violation
+from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.violations import Violation
 
 Data = dict[str, dict[str, str]]
 """``{key: {"value": text, "color"?: text}}``, as WeChat wants it."""
@@ -47,14 +49,14 @@ _MAX_KEY = 64
 """Characters of a keyword's key: the longest type has 16, and its index a few digits."""
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
 _SCENE = r"[0-9]{1,5}"
-_SCENE_MOST = 10_000
-_TITLE_MOST = 15
-_CONTENT_MOST = 200
-_CLIENT_MSG_ID_MOST = 32
-_NUMBER_EXPONENT_MOST = 40
+_MAX_SCENE = 10_000
+_MAX_TITLE = 15
+_MAX_CONTENT = 200
+_MAX_CLIENT_MSG_ID = 32
+_MAX_NUMBER_EXPONENT = 40
 """Decimal numbers beyond 10^40 are not written out: the longest documented keyword has 32 digits."""
-_VIOLATIONS_MOST = 100
-_PATH_MOST = 120
+_MAX_VIOLATIONS = 100
+_MAX_PATH = 120
 _SIMILAR, _SIMILAR_SHORT, _SHORT = 0.75, 0.8, 5
 """Least similarity (difflib's) of a misspelt name to the known one, and of one of five letters at most.
 
@@ -153,7 +155,7 @@ def _scene(value: object) -> object:
     """A scene is a string to WeChat; a JSON integer is accepted and becomes one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if isinstance(value, str) and not (re.fullmatch(_SCENE, value) and int(value) <= _SCENE_MOST):
+    if isinstance(value, str) and not (re.fullmatch(_SCENE, value) and int(value) <= _MAX_SCENE):
         raise _rule(
             "range",
             "must be a whole number from 0 to 10000",
@@ -206,7 +208,7 @@ def _number_text(value: float | Decimal) -> str:
         return str(value)
     if isinstance(value, float):
         value = Decimal(repr(value))
-    if not value.is_finite() or abs(value.adjusted()) > _NUMBER_EXPONENT_MOST:
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_NUMBER_EXPONENT:
         raise _rule("range", "must be a number that can be written out", "数字超出可表示的范围")
     return format(value, "f")
 
@@ -303,7 +305,7 @@ class _Keywords:
             if finding.certain:
                 errors.append(_error(_problem(finding), value, key, "value"))
             else:
-                path = f"data.{key}.value"[:_PATH_MOST]
+                path = f"data.{key}.value"[:_MAX_PATH]
                 warnings.append(Violation(path, finding.rule, finding.text, finding.limit, len(value)))
 
 
@@ -384,7 +386,7 @@ class Subscription(_Message):
 class Content(_Body):
     """The text of a one-time subscription message."""
 
-    value: Annotated[str, _at_most(_CONTENT_MOST)] | None = None
+    value: Annotated[str, _at_most(_MAX_CONTENT)] | None = None
     color: Annotated[str | None, PlainValidator(_color)] = None
 
     @field_validator("value")
@@ -407,7 +409,7 @@ class OneTimeSubscription(_Message):
     url: Text | None = None
     miniprogram: MiniProgramPage | None = None
     scene: Annotated[str, BeforeValidator(_scene)]
-    title: Annotated[Required, _at_most(_TITLE_MOST)]
+    title: Annotated[Required, _at_most(_MAX_TITLE)]
     data: OneTimeData
 
     @field_validator("data")
@@ -485,7 +487,7 @@ class Template(_Message):
     def deduplicated(self) -> bool:  # noqa: D102 - described where it is declared
         # Of a caller's own id that is longer or not ASCII nobody has told what WeChat makes of it.
         known = self.client_msg_id
-        return known is not None and known.isascii() and len(known) <= _CLIENT_MSG_ID_MOST
+        return known is not None and known.isascii() and len(known) <= _MAX_CLIENT_MSG_ID
 
 
 Message = Subscription | OneTimeSubscription | MiniProgramTemplate | MiniProgramSubscription | Template
@@ -530,7 +532,7 @@ def parse_message(body: object, message_id: str | None = None) -> tuple[Message,
     else:
         if isinstance(message, MiniProgramTemplate):
             message._cloud_call = not _CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same module
-        return message, notes.warnings[:_VIOLATIONS_MOST]
+        return message, notes.warnings[:_MAX_VIOLATIONS]
     # Raised out here, so that the error does not carry pydantic's, which knows the input.
     raise InvalidMessageError(broken)
 
@@ -588,9 +590,9 @@ def _names(name: str, field: FieldInfo) -> list[str]:
 
 def _client_msg_id(message_id: str) -> str:
     """The id, or a digest of it: 32 ASCII bytes at most."""
-    if len(message_id) <= _CLIENT_MSG_ID_MOST:
+    if len(message_id) <= _MAX_CLIENT_MSG_ID:
         return message_id
-    return hashlib.sha256(message_id.encode()).hexdigest()[:_CLIENT_MSG_ID_MOST]
+    return hashlib.sha256(message_id.encode()).hexdigest()[:_MAX_CLIENT_MSG_ID]
 
 
 _STRUCTURE: dict[str, Finding] = {
@@ -612,7 +614,7 @@ def _choice(choices: Sequence[str]) -> Finding:
 def violations(error: ValidationError, model: type[BaseModel]) -> list[Violation]:
     """Our words for pydantic's errors; a misspelt field is answered with the nearest one of the model."""
     # The rest is not told, and a suggestion takes 0.1 ms.
-    told = error.errors(include_url=False)[:_VIOLATIONS_MOST]
+    told = error.errors(include_url=False)[:_MAX_VIOLATIONS]
     return [_violation(details, model) for details in told]
 
 
@@ -657,4 +659,4 @@ def _meant(loc: Sequence[object], model: type[BaseModel]) -> str | None:
 
 def _broken(finding: Finding, path: str, value: object) -> Violation:
     length = len(value) if isinstance(value, str) else None
-    return Violation(path[:_PATH_MOST], finding.rule, finding.text, finding.limit, length)
+    return Violation(path[:_MAX_PATH], finding.rule, finding.text, finding.limit, length)

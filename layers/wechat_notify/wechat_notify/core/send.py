@@ -6,57 +6,46 @@
      held?      none?    ours?            again?
 
 Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe. The
-way is the same through every door; ``CallerAttempt`` and ``QueueAttempt`` say what becomes of a message that
-was not sent.
+way is the same through every door; ``core.attempts`` says what each does with a message that was not
+sent.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
 from wechat_notify.core import hints
 from wechat_notify.core.circuits import Admission, Circuit, Circuits
 from wechat_notify.core.delivery import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT, Delivery, Sender
-from wechat_notify.core.entry import EXHAUSTED, HELD, Entry
+from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.ledger import Ledger, Written
 from wechat_notify.core.messages import Message
 from wechat_notify.core.notices import message_notices
-from wechat_notify.core.outcomes import Notice, Outcome, Status, StorageError, TokenUnavailableError
+from wechat_notify.core.outcomes import Notice, Outcome, Status
 from wechat_notify.core.results import (
     Cancelled,
     Expired,
     Failed,
-    Held,
     IdReused,
     InFlight,
-    NotDue,
     NotOurs,
     Queued,
     Replayed,
     Result,
-    RetryAt,
     Sent,
-    TryAgain,
     Unknown,
     Unrecorded,
 )
 from wechat_notify.core.retry_policy import (
-    CALLER,
-    GIVE_UP_AFTER,
-    LOST,
-    QUEUE,
     Decision,
     Jitter,
     RetryPolicy,
-    caller_wait,
     is_expired,
-    queue_wait,
-    repeatable,
 )
 from wechat_notify.core.tokens import AccessToken
 
@@ -158,7 +147,7 @@ class Attempt(ABC):
             outcome = error.outcome._replace(unattempted=True)
             circuit, notices = self._settle(outcome, admission)
             result = self._without_token(outcome, circuit if outcome.holds else None)
-            return _also(result, Delivery(outcome, 0, 0.0), notices)
+            return with_call(result, Delivery(outcome, 0, 0.0), notices)
         if self._seconds_left() < TIME_FOR_A_CLAIM:
             return self._without_time()
         if self._is_expired():  # while it waited for the token
@@ -200,7 +189,7 @@ class Attempt(ABC):
             entry = None
         circuit, notices = self._settle(outcome, admission)
         result = self._finished(claimed, entry, outcome, circuit if outcome.holds else None)
-        return _also(result, delivery, notices)
+        return with_call(result, delivery, notices)
 
     def _finished(
         self, claimed: Entry, entry: Entry | None, outcome: Outcome, circuit: Circuit | None
@@ -234,136 +223,6 @@ class Attempt(ABC):
         return as_result(self._ledger.note(self._request, self._message, Status.EXPIRED))
 
 
-class CallerAttempt(Attempt):
-    """A message whose caller waits: what is worth repeating is the caller's to repeat."""
-
-    policy = CALLER
-    takes_queued = False
-
-    def run(self) -> Result:
-        """Send the message; nothing that an earlier call left is denied. Raises as above."""
-        result = super().run()
-        if result.entry is None:
-            earlier = self._ledger.earlier(self._request)
-            result = _also(as_result(earlier), None, result.notices) if earlier else result
-        return self._with_repeat(result)
-
-    def _held(self, after: float, outcome: Outcome) -> Result:
-        return Held(outcome=outcome, after=after)
-
-    def _without_token(self, outcome: Outcome, circuit: Circuit | None) -> Result:
-        if circuit:
-            after = self._held_for(circuit)
-            return TryAgain(outcome=_to_try_again(outcome, after), after=after)
-        return self._turned_away(outcome)
-
-    def _without_time(self) -> Result:
-        return self._turned_away(hints.TOO_LATE)
-
-    def _turned_away(self, outcome: Outcome) -> Result:
-        """Tell the caller to try again, later each time: its entry counts how often."""
-        entry: Entry | None = None
-        with suppress(StorageError):  # the caller is told all the same
-            found = self._ledger.turn_away(self._request, self._message, outcome)
-            if isinstance(found, Written) and found.entry.in_vain:
-                entry = found.entry
-            elif found.entry.owns_id:
-                return as_result(found)
-        after = caller_wait(outcome, entry.turned_away if entry else 1)
-        return TryAgain(entry=entry, outcome=_to_try_again(outcome, after), after=after)
-
-    def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:  # noqa: ARG002
-        # Otherwise a caller may be as hasty as it likes: nothing was sent, or WeChat drops the second copy.
-        if decision.repeatable and not self._message.deduplicated:
-            return LOST.pause(decision.answers_lost)
-        return None
-
-    def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
-        after = self._held_for(circuit) if circuit else caller_wait(outcome, entry.turned_away)
-        return TryAgain(entry=entry, outcome=_to_try_again(outcome, after), after=after)
-
-    def _with_repeat(self, result: Result) -> Result:
-        """Say when a message that may have been sent may be repeated."""
-        entry = result.entry
-        if entry is None or entry.status is not Status.UNKNOWN:
-            return result
-        lost_at, answers_lost = entry.lost_at or entry.updated_at, max(1, entry.answers_lost)
-        repeat_after: float | None = None
-        if repeatable(self._request, self._message, lost_at, answers_lost, self._now()):
-            due = entry.next_attempt_at
-            repeat_after = LOST.pause(answers_lost) if due is None else max(1.0, due - self._now())
-        match result:
-            case NotDue():
-                return Replayed(entry=entry, outcome=result.outcome, repeat_after=repeat_after)
-            case Unknown() | Replayed():
-                return replace(result, repeat_after=repeat_after)
-        return result
-
-
-class QueueAttempt(Attempt):
-    """A message of the queue, which hands it out again.
-
-    ``receive_count`` is how often it has done so, this time included; ``held_since`` is since when the
-    message is parked, in seconds since the epoch, None where it never was.
-    """
-
-    policy = QUEUE
-    takes_queued = True
-
-    def __init__(
-        self,
-        parts: Parts,
-        request: SendRequest,
-        message: Message,
-        seconds_left: Callable[[], float],
-        *,
-        receive_count: int,
-        held_since: float | None,
-    ) -> None:
-        super().__init__(parts, request, message, seconds_left)
-        self._receive_count = receive_count
-        self._held_since = held_since
-
-    def _held(self, after: float, outcome: Outcome) -> Result:
-        found: Written | NotOurs | None = None
-        if self._held_since is None:
-            found = self._note(Status.QUEUED, outcome, HELD)
-        elif self._now() - self._held_since > GIVE_UP_AFTER:
-            found = self._note(Status.FAILED, outcome, EXHAUSTED)
-        if found and not waits(found):
-            return as_result(found)
-        return Held(entry=found.entry if found else None, outcome=outcome, after=after)
-
-    def _without_token(self, outcome: Outcome, circuit: Circuit | None) -> Result:
-        if circuit:
-            return self._held(self._held_for(circuit), outcome)
-        found = self._note(Status.QUEUED, outcome)
-        if waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
-            found = self._note(Status.FAILED, outcome, EXHAUSTED)
-        if not waits(found):
-            return as_result(found)
-        after = queue_wait(outcome, self._receive_count, self._jitter)
-        return RetryAt(entry=found.entry, outcome=outcome, after=after)
-
-    def _without_time(self) -> Result:
-        return RetryAt(outcome=hints.TOO_LATE, after=0.0)
-
-    def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:
-        if decision.status is not Status.QUEUED or outcome.holds:  # where a circuit holds it, that says when
-            return None
-        is_lost = outcome.status is Status.UNKNOWN
-        return queue_wait(outcome, decision.answers_lost if is_lost else attempts, self._jitter)
-
-    def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
-        if circuit:
-            return Held(entry=entry, outcome=outcome, after=self._held_for(circuit))
-        after = max(0.0, (entry.next_attempt_at or 0.0) - self._now())
-        return RetryAt(entry=entry, outcome=outcome, after=after)
-
-    def _note(self, status: Status, outcome: Outcome, reason: str | None = None) -> Written | NotOurs:
-        return self._ledger.note(self._request, self._message, status, outcome=outcome, reason=reason)
-
-
 def as_result(found: Written | NotOurs) -> Result:
     """Return what the ledger found or wrote as the result of a call that made no attempt."""
     if not isinstance(found, Written):
@@ -389,11 +248,6 @@ def waits(found: Written | NotOurs) -> bool:
     return found.status is Status.QUEUED and not isinstance(found, IdReused)
 
 
-def _to_try_again(outcome: Outcome, after: float) -> Outcome:
-    """Return an outcome as a caller is told it that is to try again."""
-    return outcome._replace(retryable=True, retry_after=after)
-
-
-def _also(result: Result, delivery: Delivery | None, notices: Sequence[Notice]) -> Result:
+def with_call(result: Result, delivery: Delivery | None, notices: Sequence[Notice]) -> Result:
     """Return a result with this call's attempt, and with what else is to be published."""
     return replace(result, delivery=delivery, notices=[*notices, *result.notices])

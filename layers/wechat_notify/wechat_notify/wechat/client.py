@@ -13,14 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
-    Holds,
-    Outcome,
-    Status,
-    TokenUnavailableError,
-)
+from wechat_notify.core.errors import TokenUnavailableError
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
 from wechat_notify.core.tokens import Grant
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import (
@@ -37,9 +31,9 @@ from wechat_notify.wechat.http import HttpSession, NoAnswer
 if TYPE_CHECKING:
     from wechat_notify.core.messages import Message
 
-_EXPIRES_IN_MOST = 10.0**9
+_MAX_EXPIRES_IN = 10.0**9
 """Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""
-_OPENID_LEAST = 6
+_MIN_OPENID = 6
 _WRONG_SECRET = 40125
 _OK = 200
 _REQUEST_TIMEOUT = 408
@@ -107,7 +101,7 @@ class WeChatClient:
     def send(self, message: Message, token: str) -> Outcome:
         """Make one attempt to send; never raises for anything that WeChat or the network does."""
         # A real openid has 28 characters; a short stand-in would blank out ordinary words.
-        secrets = (token, message.touser) if len(message.touser) >= _OPENID_LEAST else (token,)
+        secrets = (token, message.touser) if len(message.touser) >= _MIN_OPENID else (token,)
         body = self._post(f"{message.endpoint}?access_token={quote(token, safe='')}", message.wire())
         if isinstance(body, NoAnswer):
             return _no_answer(body)
@@ -290,7 +284,7 @@ def _grant(body: bytes, app_secret: str) -> Grant:
         and token.isascii()
         and isinstance(expires_in, int | float)
         and not isinstance(expires_in, bool)
-        and 0 < expires_in <= _EXPIRES_IN_MOST
+        and 0 < expires_in <= _MAX_EXPIRES_IN
     ):
         return Grant(token, float(expires_in))
     raise TokenUnavailableError(_refused_token(body, app_secret))

@@ -1,0 +1,159 @@
+"""The service's own errors.
+
+::
+
+    WeChatNotifyError
+    ├── MediaTypeError         the body is said to be something else than JSON
+    ├── BodyTooLargeError      no message is as large as that
+    ├── MalformedBodyError     the text is not the JSON that it must be
+    ├── InvalidRequestError    the JSON is no send request: every violation is listed
+    ├── IdempotencyKeyError    a caller's own id that is not one
+    ├── InvalidMessageError    WeChat would refuse it: every violation is listed
+    ├── AccountNameError       no account can have this name
+    ├── UnknownAccountError    no credentials are stored under this name
+    ├── UnknownMessageError    the ledger has no message under this id
+    ├── StartedError           the message cannot be cancelled any more
+    ├── TokenUnavailableError  no access token could be had; carries the Outcome that says why
+    ├── RefresherBusyError     another refresh is running; ask again shortly
+    ├── StorageError           an AWS store or queue did not do what it was asked
+    └── IllegalTransitionError a message's entry was about to take a way that there is not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.violations import Violation
+
+
+class WeChatNotifyError(Exception):
+    """The root of this service's own errors; their texts hold no secret and no personal data.
+
+    ``reason`` is the error's name in log lines, in metrics and in the type of a problem document.
+    """
+
+    reason: ClassVar[str]
+
+
+class MediaTypeError(WeChatNotifyError):
+    """The body is said to be something else than JSON."""
+
+    reason = "unsupported_media_type"
+
+
+class BodyTooLargeError(WeChatNotifyError):
+    """No message is as large as that."""
+
+    reason = "body_too_large"
+
+
+class MalformedBodyError(WeChatNotifyError):
+    """The text is not the JSON that it must be."""
+
+    reason = "malformed_body"
+
+    def __init__(self, text: Bilingual) -> None:
+        super().__init__(text.en)
+        self.text = text
+
+
+class IdempotencyKeyError(WeChatNotifyError):
+    """The ``Idempotency-Key`` is not 1 to 64 visible ASCII characters."""
+
+    reason = "invalid_idempotency_key"
+
+
+class InvalidMessageError(WeChatNotifyError):
+    """WeChat would refuse the message; ``violations`` names every wrong field at once."""
+
+    reason = "invalid_message"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+
+
+class AccountNameError(WeChatNotifyError):
+    """No account can have this name, whatever is stored under it."""
+
+    reason = "account_name"
+
+
+class UnknownAccountError(WeChatNotifyError):
+    """No credentials are stored under this account name."""
+
+    reason = "unknown_account"
+
+
+class InvalidRequestError(WeChatNotifyError):
+    """A body is JSON but no send request; ``violations`` names every wrong field of its envelope.
+
+    ``message_id`` is the producer's own, ``account`` one that can exist: None where the body names none.
+    """
+
+    reason = "invalid_request"
+
+    def __init__(
+        self, violations: Sequence[Violation], message_id: str | None, account: str | None, message: object
+    ) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+        self.message_id = message_id
+        self.account = account
+        self.message = message
+
+
+class UnknownMessageError(WeChatNotifyError):
+    """The ledger has no message under this id, or it is another account's."""
+
+    reason = "unknown_message"
+
+
+class StartedError(WeChatNotifyError):
+    """The message has been started, so that it cannot be cancelled; ``status`` is its state."""
+
+    reason = "already_started"
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.value)
+        self.status = status
+
+
+class TokenUnavailableError(WeChatNotifyError):
+    """No access token could be had for the account; nothing was sent."""
+
+    reason = "token_unavailable"
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"no access token: {outcome.error_class} {outcome.errcode}")
+        self.outcome = outcome
+
+
+class RefresherBusyError(WeChatNotifyError):
+    """Another refresh is running (one runs at a time): read the store again, or ask again."""
+
+    reason = "refresher_busy"
+
+
+class StorageError(WeChatNotifyError):
+    """An AWS store, queue or function did not do what it was asked; ``code`` says why.
+
+    It is AWS's error code, or the transport's reason where AWS gave no answer.
+    """
+
+    reason = "storage"
+
+    def __init__(self, action: str, code: str) -> None:
+        super().__init__(f"{action}: {code}")
+        self.code = code
+
+
+class IllegalTransitionError(WeChatNotifyError):
+    """A message's entry was about to take a way that there is not; it stays as it is."""
+
+    reason = "illegal_transition"
+
+    def __init__(self, before: Status | None, after: Status) -> None:
+        super().__init__(f"{before} -> {after}")
