@@ -44,7 +44,7 @@ _WAIT_SECONDS = 1
 _PROGRESS_EVERY: Final = 100
 
 _CONTENT_ERRORS: Final = ("BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue")
-"""What SQS refuses for a body's sake; any other error concerns all messages."""
+"""SQS's errors about one body; any other error concerns all messages."""
 _ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,64}")
 _REGION: Final = re.compile(r"\bsqs\.([a-z0-9-]+)\.amazonaws\.com")
 
@@ -89,7 +89,7 @@ class DeadLetter:
         return self.body.encode("utf-8", "surrogatepass")
 
     def entry(self, entry_id: str) -> dict[str, Any]:
-        """What is sent once more; the attributes other than the id belong to the dead letter."""
+        """Return the message to send again; the attributes other than the id belong to the dead letter."""
         entry: dict[str, Any] = {
             "Id": entry_id,
             "MessageBody": self.body,
@@ -105,7 +105,7 @@ Copies = list[DeadLetter]
 
 
 class DeadLetterQueue:
-    """What is read stays hidden from other readers until it is deleted, or the ``with`` block ends."""
+    """The messages that are read stay hidden from other readers until deleted, or the ``with`` block ends."""
 
     def __init__(self, sqs: Any, url: str) -> None:
         self._sqs = sqs
@@ -178,7 +178,7 @@ class DeadLetterQueue:
 
 @dataclass(slots=True)
 class Tally:
-    """What a redrive did, also where it was stopped."""
+    """The result of a redrive, also where it was stopped."""
 
     sent: int = 0
     deleted: int = 0

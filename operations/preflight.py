@@ -82,7 +82,7 @@ def session(parameters: dict[str, Any]) -> boto3.Session:
 
 
 def check_credentials(aws: Callable[[str], Any]) -> None:
-    """Whether AWS knows who calls."""
+    """Check that the credentials work."""
     try:
         aws("sts").get_caller_identity()
     except AwsError as error:
@@ -93,7 +93,7 @@ def check_credentials(aws: Callable[[str], Any]) -> None:
 
 
 def check_concurrency(aws: Callable[[str], Any], stack_name: str) -> str | None:
-    """Whether one execution can be reserved for token_refresh; a remark where that cannot be found out."""
+    """Check that one execution can be reserved for token_refresh; a remark where that is not known."""
     try:
         limits = aws("lambda").get_account_settings()["AccountLimit"]
     except AwsError as error:
@@ -120,7 +120,7 @@ def check_concurrency(aws: Callable[[str], Any], stack_name: str) -> str | None:
 
 
 def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
-    """Whether an earlier deployment has the reservation already."""
+    """Return whether an earlier deployment has the reservation already."""
     try:
         resource = aws("cloudformation").describe_stack_resource(
             StackName=stack_name, LogicalResourceId=_REFRESHER
@@ -135,7 +135,7 @@ def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
 
 
 def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
-    """Whether every library of the layer has a wheel for both of Lambda's platforms, as the lock knows it.
+    """Check that the lock has a wheel of every library for both of Lambda's platforms.
 
     They are installed into a folder that is thrown away, in about a second, and the build finds them in
     uv's cache. A dry run does not compare the files with the hashes of the lock.

@@ -1,4 +1,4 @@
-"""What the API answers about messages: handed over now, handed over before, looked up, cancelled."""
+"""HTTP responses about messages: handed over now, handed over before, looked up, cancelled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.send_api.problems import Response
 from wechat_notify.core.entry import Entry
 from wechat_notify.core.envelope import SendRequest
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Outcome, Status, iso_time
+from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
 from wechat_notify.core.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.violations import Violation
 
@@ -69,7 +69,7 @@ class HandedOver:
             return problems.not_sent(outcome, cloud_call=cloud_call, kind=self.message.kind, **self._names)
         names = ("errCode", "errMsg") if cloud_call else ("errcode", "errmsg")
         wechat = dict(zip(names, (outcome.errcode, outcome.errmsg), strict=True))
-        return Response(200, self._accepted(Status.SENT, wechat=_given(**wechat, msgid=outcome.msgid)))
+        return Response(200, self._accepted(Status.SENT, wechat=without_none(**wechat, msgid=outcome.msgid)))
 
     def _queued(self) -> Response:
         location = f"/v1/accounts/{self.request.account}/messages/{quote(self.request.id, safe='')}"
@@ -96,8 +96,8 @@ class HandedOver:
 
 
 def message(entry: Entry) -> Response:
-    """What the ledger says of a message: its state, the last outcome and the timeline."""
-    body = _given(
+    """Return a message's entry as a response: its state, the last outcome and the timeline."""
+    body = without_none(
         id=entry.id,
         account=entry.account,
         kind=entry.kind,
@@ -111,7 +111,7 @@ def message(entry: Entry) -> Response:
         expires_at=_time(entry.expires_at),
         next_attempt_at=_time(entry.next_attempt_at),
         timeline=[
-            _given(
+            without_none(
                 status=change.status.value,
                 at=iso_time(change.at),
                 errcode=change.errcode,
@@ -125,14 +125,16 @@ def message(entry: Entry) -> Response:
 
 
 def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
-    """What the last attempt came to."""
-    wechat = _given(errcode=outcome.errcode, errmsg=outcome.errmsg, rid=outcome.rid, msgid=outcome.msgid)
+    """Return the fields of the last outcome."""
+    wechat = without_none(
+        errcode=outcome.errcode, errmsg=outcome.errmsg, rid=outcome.rid, msgid=outcome.msgid
+    )
     last: dict[str, Any] = {"wechat": wechat} if wechat else {}
     if outcome.status is not Status.SENT:
         last |= {
             "class": outcome.error_class.value,
             "retryable": entry.in_vain,
-            "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
+            "hint": outcome.hint.as_dict(),
         }
     return last
 
@@ -145,13 +147,9 @@ def _is_last_word(result: Unknown) -> bool:
 
 
 def _given_up(entry: Entry) -> bool:
-    """Whether the message failed for good: under its id nothing is tried any more."""
+    """Return whether the message failed for good: under its id nothing is tried any more."""
     return entry.status is Status.FAILED and not entry.in_vain
 
 
 def _time(at: float | None) -> str | None:
     return None if at is None else iso_time(at)
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

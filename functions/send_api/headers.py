@@ -1,4 +1,4 @@
-"""What the headers of a request say; names are in lower case, as API Gateway writes them."""
+"""Parsing of request headers; names are in lower case, as API Gateway writes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wechat_notify.core.errors import IdempotencyKeyError
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Whether the body may be read as JSON; a request that does not say is taken at its word."""
+    """Return whether the body may be read as JSON; a request that does not say is taken at its word."""
     media_type, *parameters = headers.get("content-type", "application/json").lower().split(";")
     pairs = (parameter.partition("=") for parameter in parameters)
     charsets = [value.strip(' "') for key, _, value in pairs if key.strip() == "charset"]
@@ -18,7 +18,7 @@ def is_json(headers: Mapping[str, str]) -> bool:
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:
-    """Whether ``Prefer`` (RFC 7240) asks for ``respond-async``."""
+    """Return whether ``Prefer`` (RFC 7240) asks for ``respond-async``."""
     return any(
         preference.partition(";")[0].strip().lower() == "respond-async"
         for preference in headers.get("prefer", "").split(",")

@@ -163,7 +163,7 @@ def _problem(
         "detail": hint.en,
         "class": error_class.value,
         "retryable": retryable,
-        "hint": {"en": hint.en, "zh": hint.zh},
+        "hint": hint.as_dict(),
     }
     if "errCode" not in more:
         body |= {"errcode": None, "errmsg": None}

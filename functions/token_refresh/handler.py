@@ -6,7 +6,7 @@ One invocation at a time runs (reserved concurrency 1): it is the only writer of
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from wechat_notify import bootstrap
 from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
-from wechat_notify.core.outcomes import Notice, Outcome, outcome_to_dict
+from wechat_notify.core.outcomes import Notice, Outcome, outcome_to_dict, without_none
 from wechat_notify.core.token_refresher import Refreshed
 
 
@@ -50,7 +50,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             return {"result": "unknown_account"}
         telemetry.refreshed(results, time.time())
         notices = [
-            Notice("token.failed", _given(_failure(result.account, result.failure)))
+            Notice("token.failed", without_none(**_failure(result.account, result.failure)))
             for result in results
             if result.failure
         ]
@@ -80,7 +80,7 @@ _EVENT_FIELDS = frozenset(
 
 
 def _problem(event: Any) -> dict[str, Any] | None:  # noqa: PLR0911 - one for each
-    """What is wrong with an event; None where nothing is. A misspelt account must not refresh everybody."""
+    """Return the error of a malformed event, or None. A misspelt account must not refresh everybody."""
     if not isinstance(event, dict):
         return _bad_request("no JSON object")
     if "detail-type" in event:
@@ -120,12 +120,8 @@ def _failure(account: str, failure: Outcome) -> dict[str, Any]:
         "errcode": failure.errcode,
         "errmsg": failure.errmsg,
         "rid": failure.rid,
-        "hint": asdict(failure.hint),
+        "hint": failure.hint.as_dict(),
     }
-
-
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _for_sender(result: Refreshed) -> dict[str, Any]:

@@ -20,7 +20,7 @@ LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014":
 
 
 def platform_fits(tag: str, machine: str, glibc: tuple[int, int]) -> bool:
-    """Whether Lambda can load a wheel with this tag, such as ``cp313-cp313-manylinux_2_17_aarch64``."""
+    """Return whether Lambda can load a wheel of this tag, such as ``cp313-cp313-manylinux_2_17_aarch64``."""
     platform = tag.rsplit("-", 1)[-1]
     if platform == "any":
         return True

@@ -606,7 +606,7 @@ def test_what_the_refresher_did_is_counted_and_logged_account_by_account(
     ]
     cafe, typo = service.lines("token refresh failed")
     assert (cafe["account"], cafe["errcode"], cafe["errmsg"]) == ("cafe", 40164, "invalid ip 198.51.100.7")
-    assert (cafe["level"], cafe["error_class"], typo["account"]) == ("ERROR", "config", "typo")
+    assert (cafe["level"], cafe["class"], typo["account"]) == ("ERROR", "config", "typo")
     assert [line["account"] for line in service.lines("token not stored")] == ["bank"]
     assert [line["account"] for line in service.lines("token replaced by force")] == ["bank"]
     assert "57_secret" not in service.log.getvalue()

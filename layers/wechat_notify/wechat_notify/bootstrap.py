@@ -46,7 +46,7 @@ def telemetry() -> Telemetry:
 
 @cache
 def openid_hash() -> Callable[[str], str]:
-    """How an openid is written into logs."""
+    """The function that hashes an openid for logs."""
     return partial(hash_openid, key=settings().openid_hash_key)
 
 
@@ -76,13 +76,13 @@ def ledger_table() -> LedgerTable:
 
 @cache
 def ledger() -> Ledger:
-    """What became of every message."""
+    """The ledger of messages."""
     return Ledger(ledger_table(), now=time.time, writer=message_id(), keyed_hash=openid_hash())
 
 
 @cache
 def dispatcher() -> Dispatcher:
-    """What takes messages from the doors to WeChat."""
+    """The dispatcher: sends, queues, looks up and cancels messages."""
     tokens = AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
         RefreshFunction(aws(), settings().token_refresh_function),
@@ -105,13 +105,13 @@ def send_queue() -> Queue:
 
 @cache
 def event_bus() -> EventBus:
-    """Where the team's own automation hears of what happens."""
+    """The event bus for the team's own automation."""
     return EventBus(aws(), settings().event_bus_name)
 
 
 @cache
 def batch_sender() -> BatchSender:
-    """What sends a batch of queued messages."""
+    """The sender of batches of queued messages."""
     return BatchSender(
         dispatcher(),
         send_queue(),
@@ -133,7 +133,7 @@ class _AppTokens:
 
 @cache
 def token_refresher() -> TokenRefresher:
-    """What keeps the stored tokens fresh."""
+    """The refresher of the stored tokens."""
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 

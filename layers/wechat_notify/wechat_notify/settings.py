@@ -37,7 +37,7 @@ class Settings:
 
     @property
     def parameter_path(self) -> str:
-        """Where accounts are stored in SSM, such as ``/wechat-notify/prod/accounts``."""
+        """The SSM path of the accounts, such as ``/wechat-notify/prod/accounts``."""
         return self._required("PARAMETER_PATH").rstrip("/")
 
     @property
@@ -96,7 +96,7 @@ class Settings:
 
     @property
     def quota_reset(self) -> QuotaReset:
-        """When WeChat's daily quotas start again: a time of day and its offset, as ``00:00+08:00``."""
+        """The daily reset of WeChat's quotas: a time of day and its offset, as ``00:00+08:00``."""
         parts = _QUOTA_RESET.fullmatch(self._required("QUOTA_RESET"))
         if not parts:
             raise MalformedSettingError("QUOTA_RESET must be a time and its offset, such as 00:00+08:00")

@@ -1,4 +1,4 @@
-"""What people see of the service: log lines and metrics, without a secret and without an openid.
+"""Log lines and metrics, without secrets and without openids.
 
 Metrics go out in CloudWatch's embedded format, each under ``service`` alone (for alarms) and once
 more under what it is broken down by. Account names that nobody has stored are never a dimension.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from wechat_notify.core.entry import Entry
 from wechat_notify.core.messages import Message
 from wechat_notify.core.outcomes import ErrorClass, Notice, Status
 from wechat_notify.core.results import (
+    Cancelled,
     Expired,
     Failed,
     Held,
@@ -32,6 +32,7 @@ from wechat_notify.core.results import (
     Queued,
     Replayed,
     Result,
+    RetryAt,
     Sent,
     TryAgain,
     Unknown,
@@ -57,19 +58,35 @@ _COUNTED = {
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+_NAMES: dict[type[Result], str] = {
+    Queued: "queued",
+    Sent: "sent",
+    Failed: "failed",
+    Expired: "expired",
+    Cancelled: "cancelled",
+    Unknown: "unknown",
+    RetryAt: "retry_at",
+    TryAgain: "try_again",
+    Held: "held",
+    Unrecorded: "unrecorded",
+    InFlight: "in_flight",
+    NotDue: "not_due",
+    Replayed: "replayed",
+    IdReused: "id_reused",
+}
+"""The results in log lines and metrics."""
 _OPENED = frozenset({"circuit.opened", "quota.reached"})
 
 
 class EventBus(Protocol):
-    """Where the team's own automation hears of what happens."""
+    """The event bus for the team's own automation."""
 
     def publish(self, notices: Sequence[Notice]) -> int:
         """Put events on the bus; how many could not be."""
 
 
 class _Guarded:
-    """What cannot be told of a message that was sent must not make it be sent again."""
+    """Logs an exception instead of raising it: a report that fails must not make a message be sent again."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
@@ -159,7 +176,7 @@ class Telemetry:
         said = {
             "account": account,
             "kind": message.kind,
-            "result": _name(result),
+            "result": _NAMES[type(result)],
             "status": result.status,
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,
@@ -202,8 +219,12 @@ class Telemetry:
                 self._counts["AnswersNotRecorded", ()] += 1
             case Held() if not result.attempted:
                 self._counts["MessagesHeld", by_account] += 1
-            case Sent() | Unknown() | Expired():
-                self._counts[f"Messages{type(result).__name__}", (*by_account, by_kind)] += 1
+            case (
+                Sent(entry=Entry(status=status))
+                | Unknown(entry=Entry(status=status))
+                | Expired(entry=Entry(status=status))
+            ):
+                self._counts[_COUNTED[status], (*by_account, by_kind)] += 1
             case Failed() | TryAgain():
                 error_class = outcome.error_class.value if outcome else "none"
                 errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
@@ -211,7 +232,7 @@ class Telemetry:
                 self._counts["MessagesFailed", (*by_account, *by_error)] += 1
             # The call that gave it its status has counted it.
             case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
-                self._counts["MessagesReplayed", (("result", _name(result)),)] += 1
+                self._counts["MessagesReplayed", (("result", _NAMES[type(result)]),)] += 1
 
     def ended(self, entry: Entry) -> None:
         """A message that came to its end because somebody asked about it."""
@@ -265,7 +286,7 @@ class Telemetry:
         self._counts["MessagesReturned", ()] += count
 
     def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
-        """What the refresher did, account by account."""
+        """Report the refresher's results, account by account."""
         for result in results:
             with self._guarded:
                 self._refreshed(result, now)
@@ -287,11 +308,7 @@ class Telemetry:
             self.logger.error(
                 "token refresh failed",
                 account=result.account,
-                errcode=result.failure.errcode,
-                errmsg=result.failure.errmsg,
-                rid=result.failure.rid,
-                error_class=result.failure.error_class.value,
-                hint=result.failure.hint.en,
+                extra={**result.failure.as_dict(), "hint": result.failure.hint.en},
             )
 
     def _flush(self) -> None:
@@ -343,11 +360,6 @@ def _level(result: Result, warnings: Sequence[Violation]) -> _Level:
         case Replayed() | InFlight() if not result.attempted or result.status is Status.SENT:
             return "info"
     return "warning"
-
-
-def _name(result: Result) -> str:
-    """Return the result's name in log lines and metrics, such as ``in_flight``."""
-    return _CAPITAL.sub("_", type(result).__name__).lower()
 
 
 def hash_openid(openid: str, key: bytes) -> str:

@@ -1,4 +1,4 @@
-"""How much one call takes to SQS or EventBridge."""
+"""Split entries into the batches that SQS and EventBridge accept."""
 
 from __future__ import annotations
 

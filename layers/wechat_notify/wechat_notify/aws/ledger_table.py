@@ -164,7 +164,7 @@ class LedgerTable:
 
 
 class _Kind(Generic[T]):
-    """How one kind of item is written and read."""
+    """Converts one type to DynamoDB items and back."""
 
     def __init__(self, made_of: type[T], key: Callable[[T], str], name: str) -> None:
         self.key = key
@@ -181,7 +181,7 @@ class _Kind(Generic[T]):
         return {"pk": _attribute(self.key(value)), **_attributes(value)}
 
     def from_item(self, item: dict[str, Any]) -> T:
-        """What ``to_item`` wrote; raises ``StorageError`` where somebody has changed it by hand."""
+        """Return the value of an item; raises ``StorageError`` where somebody has changed it by hand."""
         with suppress(ValueError):  # pydantic's errors are some
             return self._adapter.validate_python(_plain({"M": item}, self._made_of))
         raise StorageError(self.reading, "UnreadableItem")  # without a word of what stands there

@@ -33,7 +33,7 @@ Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class AppCredentials(BaseModel):
-    """What an operator stores for an account that is an app of its own."""
+    """The credentials of an account that is an app of its own, as an operator stores them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 

@@ -1,4 +1,4 @@
-"""How a sender asks the token refresher: a synchronous invocation of that function.
+"""The token refresher as a sender calls it: a synchronous invocation of that function.
 
 It runs with a reserved concurrency of one, so being throttled means that a refresh is running.
 """

@@ -1,4 +1,4 @@
-"""What each door does with a message that was not sent: tell its caller, or leave it to the queue."""
+"""A message over HTTP and a message of the queue: each puts off in its own way what was not sent."""
 
 from __future__ import annotations
 

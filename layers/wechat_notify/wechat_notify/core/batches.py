@@ -2,9 +2,6 @@
 
 Messages to one openid follow one another in the order of the batch: WeChat refuses two at a time
 (43108). Different openids are sent concurrently, since almost all of the time is waiting.
-
-Here and elsewhere on a message's way values are named tuples: a frozen dataclass takes three to four times as
-long to make, to replace and to define, and a message makes sixteen of them.
 """
 
 from __future__ import annotations
@@ -74,7 +71,7 @@ class Record(NamedTuple):
 
 
 class Disposition(StrEnum):
-    """What happens to a queued message after this turn."""
+    """The fate of a queued message after it was handled."""
 
     FINISHED = "finished"
     RETURNED = "returned"
@@ -116,14 +113,14 @@ class _Readable(NamedTuple):
 
 
 class DeadLetters(Protocol):
-    """Where bodies go that nobody can read."""
+    """The dead letter queue."""
 
     def send(self, body: str, **attributes: str) -> None:
         """Keep a body; raises ``StorageError``."""
 
 
 class Queue(Protocol):
-    """How messages come back at a time of our choice."""
+    """The send queue: visibility timeouts and delayed copies."""
 
     def change_visibility(self, receipt_handle: str, seconds: float) -> None:
         """Set a received message's visibility timeout; raises ``StorageError``."""
@@ -160,7 +157,7 @@ class BatchSender:
         self._queue_answers = True
 
     def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
-        """What became of each record, in no particular order.
+        """Send a batch; return what became of each record, in no particular order.
 
         Parameters
         ----------
@@ -382,7 +379,7 @@ def _too_often(result: Result | None) -> bool:
 
 
 def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
-    """What its producer finds in the ledger and hears on the bus: the rules that were broken, no values."""
+    """Return the outcome of a refused message: the rules that were broken, without values."""
     if reason == UnknownAccountError.reason:
         hint = Bilingual("No credentials are stored for this account.", "该账号没有存储凭证。")
         return Outcome(Status.FAILED, ErrorClass.CONFIG, hint)

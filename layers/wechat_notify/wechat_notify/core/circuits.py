@@ -1,4 +1,4 @@
-"""What of an account waits because of an answer of WeChat's that would be the same for every message.
+"""Circuits: parts of an account that wait, because WeChat would answer every message as it did the last.
 
 A circuit is open from such an answer on: nothing more goes to its part of the account (all of it, one
 kind, one template). When its time is up, one message is sent as a probe; its answer closes the circuit or
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from wechat_notify.core.entry import CLOCK_SKEW
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Notice, Outcome, iso_time
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Notice, Outcome, iso_time, without_none
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
@@ -36,7 +36,7 @@ _PER_MINUTE = ErrorClass.RATE_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class QuotaReset:
-    """When the daily quotas start again: so many seconds after midnight, at an offset from UTC."""
+    """The daily reset of quotas: so many seconds after midnight, at an offset from UTC."""
 
     zone: timezone
     after_midnight: float = 0.0
@@ -67,7 +67,7 @@ class Circuit:
 
     @property
     def needs_probe(self) -> bool:
-        """Whether a message has to find out if the cause is gone: a limit per minute ends with its minute."""
+        """Return whether a message has to find out if the cause is gone; a limit per minute just ends."""
         return self.error_class is not ErrorClass.RATE_LIMIT or not self.scope.startswith("kind:")
 
 
@@ -82,7 +82,7 @@ class AccountCircuits:
 
 
 class CircuitStore(Protocol):
-    """Where circuits are kept; every method raises ``StorageError``."""
+    """Storage of circuits; every method raises ``StorageError``."""
 
     def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
         """The newest versions, by account; accounts without any are left out."""
@@ -92,7 +92,7 @@ class CircuitStore(Protocol):
 
 
 class Admission(NamedTuple):
-    """Whether a message may go to WeChat now.
+    """The decision on one message: it may go to WeChat now, as a probe, or has to wait.
 
     ``held`` is the circuit that it has to wait for longest. ``probe_due``: it may go as a probe, where it is
     to be sent at all. ``probed`` are the circuits, as they were, that it is the probe of: until
@@ -142,7 +142,7 @@ class Circuits:
             self._known[account] = (now, found.get(account) or AccountCircuits(account))
 
     def admit(self, account: str, message: Message) -> Admission:
-        """Whether a message may go, as far as this process knows; nothing is written."""
+        """Return a message's admission, as far as this process knows; nothing is written."""
         waiting = self._waiting(self._of(account), message)
         if not waiting:
             return Admission()
@@ -201,7 +201,7 @@ class Circuits:
     def settle(
         self, account: str, message: Message, outcome: Outcome, admission: Admission
     ) -> tuple[Circuit | None, list[Notice]]:
-        """What an outcome means for the others: the circuit that it holds, and what there is to announce.
+        """Update the circuits with an outcome; return the one that it holds, and the events to publish.
 
         Where the store fails this process remembers by itself, and the others find out by themselves.
         """
@@ -236,7 +236,7 @@ class Circuits:
         return opened, notices
 
     def _gives_way(self, there: Circuit, outcome: Outcome) -> bool:
-        """Whether an answer counts that comes while the circuit is open: others were under way then."""
+        """Return whether an outcome may replace an open circuit: others were under way when it opened."""
         is_short = there.error_class is _PER_MINUTE is not outcome.error_class
         return is_short or there.held_until <= self._now()
 
@@ -269,7 +269,7 @@ class Circuits:
         return self._known[account][1] if account in self._known else AccountCircuits(account)
 
     def _put(self, known: AccountCircuits, circuits: tuple[Circuit, ...]) -> bool:
-        """Whether the circuits could be stored; if not, what stands there is known afterwards."""
+        """Store the circuits; False where others came first, whose circuits are known afterwards."""
         wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=circuits)
         there = self._store.put_circuits(wanted)
         if there is not None and (there.version, there.writer) == (wanted.version, wanted.writer):
@@ -294,7 +294,7 @@ def _replaced(
 
 
 def _judged(outcome: Outcome) -> bool:
-    """Whether WeChat looked at the message itself, so that nothing stands before it any more."""
+    """Return whether WeChat looked at the message itself, so that nothing stands before it any more."""
     return (
         outcome.errcode is not None
         and not outcome.unattempted
@@ -303,18 +303,14 @@ def _judged(outcome: Outcome) -> bool:
 
 
 def _notice(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> Notice:
-    detail: dict[str, object] = {
+    detail = {
         "account": account,
         "scope": circuit.scope,
         "class": circuit.error_class.value,
-        "errcode": circuit.errcode,
+        **without_none(errcode=circuit.errcode),
         "opened_at": iso_time(circuit.opened_at),
     }
     if outcome:
-        detail |= {
-            "held_until": iso_time(circuit.held_until),
-            "errmsg": outcome.errmsg,
-            "rid": outcome.rid,
-            "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
-        }
-    return Notice(name, {key: value for key, value in detail.items() if value is not None})
+        answer = without_none(errmsg=outcome.errmsg, rid=outcome.rid)
+        detail |= {"held_until": iso_time(circuit.held_until), **answer, "hint": outcome.hint.as_dict()}
+    return Notice(name, detail)

@@ -1,4 +1,4 @@
-"""One attempt to send: token, POST, and once more with a new token if that was rejected."""
+"""One attempt to send: token and POST, and again with another token where WeChat rejected it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MessageApi(Protocol):
 
 
 class Delivery(NamedTuple):
-    """What became of one message: the outcome, attempts at WeChat and seconds spent waiting for it."""
+    """One delivery: the outcome, the attempts at WeChat and the seconds spent waiting for it."""
 
     outcome: Outcome
     attempts: int
@@ -71,7 +71,7 @@ class Sender:
         self._clock = clock
 
     def knows(self, account: str) -> bool:
-        """Whether something could be sent for the account."""
+        """Return whether something could be sent for the account."""
         return self._tokens.known(account)
 
     def token(self, account: str, seconds_left: Callable[[], float]) -> AccessToken:

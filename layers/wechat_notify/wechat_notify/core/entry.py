@@ -132,12 +132,12 @@ class Entry(NamedTuple):
 
     @property
     def in_vain(self) -> bool:
-        """Whether the message failed without having been sent, and its caller was told to try again."""
+        """Return whether the message failed unsent, and its caller was told to try again."""
         return self.status is Status.FAILED and self.reason == TRY_AGAIN
 
     @property
     def owns_id(self) -> bool:
-        """Whether its id is taken: not by a message that was refused before any attempt."""
+        """Return whether its id is taken: not by a message that was refused before any attempt."""
         return self.status is not Status.FAILED or self.attempts > 0 or self.lost_at is not None
 
     @property

@@ -34,12 +34,12 @@ be three times as long, and must stay below the 256 KiB that SQS took for most o
 
 
 def is_account_name(account: str) -> bool:
-    """Whether an account may have this name: 1 to 64 of ``a-z``, ``0-9`` and ``-``."""
+    """Return whether an account may have this name: 1 to 64 of ``a-z``, ``0-9`` and ``-``."""
     return _ACCOUNT.fullmatch(account) is not None
 
 
 def is_message_id(given: str) -> bool:
-    """Whether a caller may give a message this id: 1 to 64 visible ASCII characters."""
+    """Return whether a caller may give a message this id: 1 to 64 visible ASCII characters."""
     return _ID.fullmatch(given) is not None
 
 

@@ -140,7 +140,7 @@ class RefresherBusyError(WeChatNotifyError):
 class StorageError(WeChatNotifyError):
     """An AWS store, queue or function did not do what it was asked; ``code`` says why.
 
-    It is AWS's error code, or the transport's reason where AWS gave no answer.
+    It is AWS's error code, or the name of botocore's exception where AWS gave no answer.
     """
 
     reason = "storage"

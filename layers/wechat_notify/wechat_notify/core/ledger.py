@@ -39,7 +39,7 @@ _MAX_WRITES = 8
 
 
 class LedgerStore(Protocol):
-    """Where entries are kept; every method raises ``StorageError``."""
+    """Storage of entries; every method raises ``StorageError``."""
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it, or as the first.
@@ -64,7 +64,7 @@ class Written(NamedTuple):
 
 
 class _Intent(NamedTuple):
-    """What a call would make of a message's entry."""
+    """A transition that a call intends for a message's entry."""
 
     request: SendRequest
     message: Message | None
@@ -185,7 +185,7 @@ class Ledger:
         return self._write(_Intent(request, message, Status.FAILED, fields), takes_queued=False)
 
     def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
-        """What came of a claimed message; the entry as it stands afterwards.
+        """Record what came of a claimed message; return the entry as it stands afterwards.
 
         Raises
         ------
@@ -350,7 +350,7 @@ class Ledger:
         )
 
     def _is_same(self, there: Entry, request: SendRequest) -> bool:
-        """Whether an entry is of this very message and not of another one under its id."""
+        """Return whether an entry is of this very message and not of another one under its id."""
         if len(there.fingerprint) == KEYED_LENGTH:  # as it was compared when it was written
             return there.fingerprint == self._keyed_hash(canonical(request.message))
         return there.fingerprint == fingerprint(request)
@@ -375,7 +375,7 @@ def _doubt(entry: Entry) -> dict[str, Any]:
 
 
 def _stays_refused(there: Entry, intent: _Intent) -> bool:
-    """Whether a message that was refused unattempted, or given up so, is refused to a repeat of itself."""
+    """Return whether a message that was refused or given up unattempted stays so for its own repeat."""
     return there.reason == EXHAUSTED or intent.status not in {Status.SENDING, Status.QUEUED}
 
 

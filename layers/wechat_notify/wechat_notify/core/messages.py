@@ -222,7 +222,7 @@ def _keyword_text(value: object) -> str:
 
 
 class _Notes:
-    """What one validation gathers beside its errors."""
+    """The warnings and keys that one validation collects beside its errors."""
 
     def __init__(self) -> None:
         self.warnings: list[Violation] = []
@@ -350,13 +350,13 @@ class _Message(_Body):
     touser: Identifier
     template_id: Identifier
     expires_at: Expiry | None = None
-    """When it is not worth sending any more."""
+    """The time after which it is not sent any more."""
     delivery: DeliveryWish | None = None
-    """What a lost answer means: it may have been sent (the default), or send it again."""
+    """After a lost answer: leave it as ``unknown`` (the default), or send it again."""
 
     @property
     def deduplicated(self) -> bool:
-        """Whether WeChat drops a second copy of the message, for 10 minutes."""
+        """Return whether WeChat drops a second copy of the message, for 10 minutes."""
         return False
 
     @property
@@ -583,7 +583,7 @@ def _shape(model: type[BaseModel]) -> tuple[frozenset[str], Mapping[str, type[Ba
 
 
 def _names(name: str, field: FieldInfo) -> list[str]:
-    """How a field may be spelled."""
+    """Return the accepted spellings of a field."""
     alias = field.validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import Notice, Status, iso_time
+from wechat_notify.core.outcomes import Notice, Status, iso_time, without_none
 
 _DETAIL_TYPES = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}
 
@@ -15,25 +13,16 @@ def message_notices(entry: Entry) -> list[Notice]:
     detail_type = _DETAIL_TYPES.get(entry.status)
     if detail_type is None or entry.in_vain:
         return []
-    detail: dict[str, Any] = {
-        "id": entry.id,
-        "account": entry.account,
-        "kind": entry.kind,
-        "template_id": entry.template_id,
-        "openid_hash": entry.openid_hash,
-        "status": entry.status.value,
-        "reason": entry.reason,
-        "attempts": entry.attempts,
-        "at": iso_time(entry.updated_at),
-    }
     outcome = entry.final_outcome
-    if outcome:
-        detail |= {
-            "class": outcome.error_class.value,
-            "errcode": outcome.errcode,
-            "errmsg": outcome.errmsg,
-            "rid": outcome.rid,
-            "field": outcome.field,
-            "hint": {"en": outcome.hint.en, "zh": outcome.hint.zh},
-        }
-    return [Notice(detail_type, {key: value for key, value in detail.items() if value is not None})]
+    detail = without_none(
+        id=entry.id,
+        account=entry.account,
+        kind=entry.kind,
+        template_id=entry.template_id,
+        openid_hash=entry.openid_hash,
+        status=entry.status.value,
+        reason=entry.reason,
+        attempts=entry.attempts,
+        at=iso_time(entry.updated_at),
+    )
+    return [Notice(detail_type, {**detail, **(outcome.as_dict() if outcome else {})})]

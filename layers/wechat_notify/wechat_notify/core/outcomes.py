@@ -1,9 +1,9 @@
-"""What an attempt came to, in words that every module shares."""
+"""Statuses and outcomes: the vocabulary that every module shares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class ErrorClass(StrEnum):
-    """What kind of trouble an errcode is; the class decides what happens next."""
+    """The class of an errcode; it decides what happens next."""
 
     SUCCESS = "success"
     TRANSIENT = "transient"
@@ -38,7 +38,7 @@ class Status(StrEnum):
     QUEUED = "queued"
     """It waits: for its first attempt or for the next one."""
     SENDING = "sending"
-    """Somebody is at it, or was when they died."""
+    """Claimed: an invocation is sending it, or ended before it recorded the result."""
     SENT = "sent"
     """WeChat answered errcode 0 (accepted, no more than that)."""
     DELIVERED = "delivered"
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 class Holds(StrEnum):
-    """How much of an account an answer of WeChat's speaks about, beyond the one message."""
+    """The scope of a hold: how much of an account an answer of WeChat's concerns."""
 
     ACCOUNT = "account"
     KIND = "kind"
@@ -65,9 +65,18 @@ class Bilingual:
     en: str
     zh: str
 
+    def as_dict(self) -> dict[str, str]:
+        """Return both, as problem documents and events carry them."""
+        return {"en": self.en, "zh": self.zh}
+
+
+def without_none(**fields: Any) -> dict[str, Any]:
+    """Return the fields that are known."""
+    return {name: value for name, value in fields.items() if value is not None}
+
 
 class Outcome(NamedTuple):
-    """What one attempt to send (or to fetch a token) came to.
+    """The outcome of one attempt to send, or to fetch a token.
 
     ``retryable`` says that a plain later repeat of the same call can work and cannot send twice.
     ``errcode`` is None where WeChat did not answer with one; ``field`` is the data key that a
@@ -95,10 +104,15 @@ class Outcome(NamedTuple):
     until_reset: bool = False
     cause: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what people and their programs are told of it; what is not known is left out."""
+        answer = without_none(errcode=self.errcode, errmsg=self.errmsg, rid=self.rid, field=self.field)
+        return {"class": self.error_class.value, **answer, "hint": self.hint.as_dict()}
+
 
 def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
     """The outcome for JSON, where it crosses from function to function."""
-    return {**outcome._asdict(), "hint": asdict(outcome.hint)}
+    return {**outcome._asdict(), "hint": outcome.hint.as_dict()}
 
 
 def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:

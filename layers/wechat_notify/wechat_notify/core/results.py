@@ -1,4 +1,4 @@
-"""What came of a message at a door: one closed union, made by ``core.send`` and the ledger.
+"""The results of handling a message: one closed union, made by ``core.send`` and the ledger.
 
 The *message's* status is the ledger's (``result.entry.status``); a result says what this call did about it.
 """
@@ -15,7 +15,7 @@ from wechat_notify.core.outcomes import Notice, Outcome, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What every result has.
+    """The fields of every result.
 
     ``entry`` is the message's entry as it is now, None where the ledger was not asked. ``outcome`` is what
     the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
@@ -29,7 +29,7 @@ class Result:
 
     @property
     def attempted(self) -> bool:
-        """Whether this call reached for WeChat."""
+        """Return whether this call sent a request to WeChat."""
         return self.delivery is not None and self.delivery.attempts > 0
 
     @property
@@ -133,6 +133,6 @@ class IdReused(Result):
 
 
 Again = RetryAt | Unrecorded | InFlight | NotDue
-"""What the queue hands out again."""
+"""Results after which the queue hands the message out again."""
 NotOurs = InFlight | NotDue | Replayed | IdReused
-"""What the ledger answers to somebody who may not send the message."""
+"""The ledger's answers to a caller that may not send the message."""

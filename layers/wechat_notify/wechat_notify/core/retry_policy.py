@@ -1,11 +1,11 @@
-"""When a message is attempted again, who repeats it, and when it is given up.
+"""The retry policy: waits, who repeats, and when a message is given up.
 
 ========= ========== ====== ======= ======================================================================
 outcome   first wait factor maximum given up
 ========= ========== ====== ======= ======================================================================
 lost      10 s       3      300 s   after 3 repeats (``at_least_once``), or 8 minutes (WeChat drops the copy),
                                     at once otherwise: ``unknown``
-refused   2 s        2      300 s   after 20 answers, or as many as the errcode is worth
+answered  2 s        2      300 s   after 20 answers, or as many as the errcode is worth
 unsent    2 s        2      300 s   after 3 days
 mending   300 s      2      3600 s  after 3 days: somebody has to correct the account or the network
 held      by its circuit            after 3 days
@@ -66,7 +66,7 @@ class Backoff(NamedTuple):
 
 LOST = Backoff(10.0, 3.0, 300.0, spread=2.0)
 """WeChat may just be slow, and each copy may be one too many."""
-REFUSED = Backoff(2.0, 2.0, 300.0)
+ANSWERED = Backoff(2.0, 2.0, 300.0)
 UNSENT = Backoff(2.0, 2.0, 300.0, spread=60.0)
 MENDING = Backoff(300.0, 2.0, 3600.0, spread=60.0)
 
@@ -76,7 +76,7 @@ def backoff(outcome: Outcome) -> Backoff:
     if outcome.status is Status.UNKNOWN:
         return LOST
     if not outcome.unattempted:
-        return REFUSED
+        return ANSWERED
     return UNSENT if outcome.retryable else MENDING
 
 
@@ -120,7 +120,7 @@ def is_expired(request: SendRequest, now: float) -> bool:
 
 
 class Decision(NamedTuple):
-    """What an attempt's outcome makes of a message.
+    """The decision on a message after an attempt.
 
     ``queued`` means that it is repeated; ``lost_at`` is when the first copy went out whose answer was
     lost, in seconds since the epoch, and ``answers_lost`` how many did. ``repeatable``: one more copy does no
@@ -135,7 +135,7 @@ class Decision(NamedTuple):
 
 
 class RetryPolicy(ABC):
-    """What becomes of a claimed message by its outcome and by how often that came already."""
+    """Decides on a claimed message by its outcome and by how often that came already."""
 
     def decide(
         self, request: SendRequest, message: Message, claimed: Entry, outcome: Outcome, now: float

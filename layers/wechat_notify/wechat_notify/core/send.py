@@ -55,7 +55,7 @@ _RECHECK_AFTER = 60.0
 
 
 class Parts(NamedTuple):
-    """What an attempt works with; ``now`` returns seconds since the epoch."""
+    """The parts that an attempt works with; ``now`` returns seconds since the epoch."""
 
     ledger: Ledger
     circuits: Circuits
@@ -79,7 +79,7 @@ class Attempt(ABC):
 
     policy: RetryPolicy
     takes_queued: bool
-    """Whether a message that waits on the queue may be taken."""
+    """True where a message that waits on the queue may be claimed."""
 
     def __init__(
         self, parts: Parts, request: SendRequest, message: Message, seconds_left: Callable[[], float]
@@ -157,7 +157,8 @@ class Attempt(ABC):
         )
         if not isinstance(found, Written) or found.entry.status is not Status.SENDING:
             return as_result(found)
-        # The table took its time: neither the POST nor the record of its answer must be cut off.
+        # The table took its time: neither the POST nor the record of its answer must be cut off. What expired
+        # meanwhile becomes so by the policy.
         if self._seconds_left() < TIME_FOR_AN_ATTEMPT or self._is_expired():
             return self._finish(found.entry, Delivery(hints.TOO_LATE, 0, 0.0), admission)
         return self._finish(found.entry, self._post(token), admission)

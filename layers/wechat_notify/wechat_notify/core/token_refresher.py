@@ -43,7 +43,7 @@ class AccountStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What the refresher did for one account.
+    """The refresher's result for one account.
 
     ``failure`` is None where there is a token; ``calls`` counts calls to WeChat's token endpoint;
     ``stored`` is False where the store refused a token that is good all the same.

@@ -59,12 +59,12 @@ class AccessToken:
         return f"AccessToken(expires_at={self.expires_at:.0f})"
 
     def usable(self, now: float) -> bool:
-        """Whether a message may still be sent with it."""
+        """Return whether a message may still be sent with it."""
         return now < self.expires_at - _EXPIRY_MARGIN
 
     @property
     def digest(self) -> str:
-        """How a sender names the token that was rejected without sending it about."""
+        """SHA-256 of the token, to name it without sending it."""
         return hashlib.sha256(self.value.encode()).hexdigest()
 
 
@@ -81,7 +81,7 @@ class Grant:
 
 
 class TokenSource(Protocol):
-    """Where an account's token comes from: that belongs to its credentials and to nothing else."""
+    """Fetches one account's tokens: the way depends on its credentials and on nothing else."""
 
     def fetch(self, *, force: bool) -> Grant:
         """Ask WeChat; raises ``TokenUnavailableError``."""
@@ -89,7 +89,7 @@ class TokenSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is stored for one account.
+    """The stored parameters of one account.
 
     ``source`` is None where the credentials cannot be used; ``problem`` then says why.
     """
@@ -108,7 +108,7 @@ class TokenReader(Protocol):
 
 
 class Refresher(Protocol):
-    """How a sender reaches the token refresher."""
+    """The token refresher as a sender calls it."""
 
     def ask(self, account: str, rejected: str | None) -> AccessToken:
         """A usable token that is not the one whose digest was ``rejected``.
@@ -221,7 +221,7 @@ class AccessTokens:
             return self._usable(account, cached, rejected.digest, deadline)
 
     def known(self, account: str) -> bool:
-        """Whether something could be sent for the account, now or once its token is fresh again.
+        """Return whether something could be sent for the account, now or once its token is fresh again.
 
         Any stored token says yes, and so does trouble with the stores: the queue will know better.
         """

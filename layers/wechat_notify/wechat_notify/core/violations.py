@@ -15,7 +15,7 @@ _MAX_KNOWN_KEY = 24
 
 
 def _is_known_key(part: str) -> bool:
-    """Whether a part of a path looks like one of WeChat's keys, and not like a person's name or id."""
+    """Return whether a part of a path looks like WeChat's key, and not like a person's name or id."""
     return len(part) <= _MAX_KNOWN_KEY and _KNOWN_KEY.fullmatch(part) is not None
 
 
@@ -52,7 +52,7 @@ class Violation(NamedTuple):
         return f"{self.place if self.path else 'message'}: {self.rule}{limit}{meant}"
 
     def told(self) -> Bilingual:
-        """What is wrong as a sentence, without values and without names that may be personal data."""
+        """Return the violation as a sentence, without values or names that may be personal data."""
         place = Bilingual(self.place, self.place) if self.path else Bilingual("the message", "消息")
         return Bilingual(f"{place.en} {self.text.en}", f"{place.zh} {self.text.zh}")
 

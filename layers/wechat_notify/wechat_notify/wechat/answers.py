@@ -1,4 +1,4 @@
-"""What WeChat answered, read without trust: nothing here can fail but with `UnreadableAnswerError`.
+"""Parser of WeChat's answers; nothing here can fail but with `UnreadableAnswerError`.
 
 A send answers `{"errcode": 0, "errmsg": "ok", "msgid": 1864323726461255680}`. What the documentation leaves
 out and the field reports tell: `errcode` may be a string, errmsg texts are cut and misspelled, bodies hold

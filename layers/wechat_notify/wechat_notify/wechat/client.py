@@ -57,7 +57,7 @@ _RETRY_AFTER_CODE = {45501: 60.0}
 _ABOUT_ADDRESS = frozenset({40164, 61004, *range(89501, 89508)})
 """Codes about the caller's IP address, which their errmsg may name."""
 _THIS_ADDRESS = Bilingual("this IP address", "该 IP 地址")
-"""What stands for it in the advice about them."""
+"""The placeholder of the address in the advice about them."""
 _NO_ADDRESS = re.compile(r"[^0-9A-Fa-f:.]")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _MAX_WORDS = 100

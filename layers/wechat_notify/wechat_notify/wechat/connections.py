@@ -38,7 +38,7 @@ _NO_HANDSHAKE: tuple[tuple[type[Exception], str], ...] = (
 
 
 class Limits(NamedTuple):
-    """How long a call may take, in seconds, and how much may be answered.
+    """The limits of a call, in seconds and bytes.
 
     ``connect``
         For name lookup, TCP and TLS, over all addresses of the host; one address gets half of it. A lookup
@@ -58,7 +58,7 @@ class Limits(NamedTuple):
 
 
 class ConnectionFault(OSError):  # noqa: N818 - urllib3 passes an OSError on as it is
-    """What a connection itself knows of its failure, behind whatever requests makes of it."""
+    """A connection's failure, and whether the request may have arrived; requests' own error may differ."""
 
     def __init__(self, reason: str, *, may_have_arrived: bool) -> None:
         super().__init__(reason)
@@ -175,7 +175,7 @@ class Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether an idle connection can be used: quiet, not idle for too long, this process's own."""
+        """Return whether an idle connection can be used: quiet, not idle for too long, this process's own."""
         idle = time.time() - self._used_at
         return super().is_connected and 0 <= idle <= self._max_idle and self._process == os.getpid()
 

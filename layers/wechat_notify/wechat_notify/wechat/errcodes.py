@@ -24,7 +24,7 @@ from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds
 
 
 class RetryHint(StrEnum):
-    """When a repeat of the same call can work, and what has to happen first."""
+    """The condition under which a repeat of the same call can work."""
 
     NONE = "none"
     NEVER = "never"
@@ -568,7 +568,7 @@ _ABOUT_APPID = frozenset({40013, 41002, 49001})
 
 
 def advice(code: ErrorCode, kind: str = "") -> Bilingual:
-    """What a developer does about a code, in one sentence: by the code, or by its retry hint and class.
+    """Return the advice for a code, in one sentence: by the code, or by its retry hint and class.
 
     ``kind`` is that of the message, empty where a token was asked for.
     """
@@ -584,7 +584,7 @@ _COUNTS_AS_SENT = frozenset({0, 40241, 44007, 45065})
 
 
 def counts_as_sent(code: ErrorCode) -> bool:
-    """Whether an answer means that WeChat has the message, now or from before."""
+    """Return whether an answer means that WeChat has the message, now or from before."""
     return code.code in _COUNTS_AS_SENT
 
 
@@ -592,7 +592,7 @@ _DAILY_LIMIT_OF_THE_CALL = 45009
 
 
 def until_reset(code: ErrorCode) -> bool:
-    """Whether the code is documented as the daily limit of this very call; others only look like a quota."""
+    """Return whether the code is the documented daily limit of this very call."""
     return code.code == _DAILY_LIMIT_OF_THE_CALL
 
 
@@ -626,7 +626,7 @@ _HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
 
 
 def holds(code: ErrorCode, kind: str = "") -> Holds | None:
-    """How much of the account a code speaks about, beyond the message that it answers; None for nothing.
+    """Return the scope that a code holds, beyond the message that it answers; None for nothing.
 
     ``kind`` is that of the message, empty where a token was asked for.
     """
@@ -646,7 +646,7 @@ _REPEATS_OF_A_PERMANENT_BUSY = 4
 
 
 def repeats(code: ErrorCode, kind: str) -> int | None:
-    """How many repeats an answer to a message of this kind is worth; None for as many as usual."""
+    """Return the repeats that an answer to this kind of message is worth; None for as many as usual."""
     # Reported to stay for as long as a template id of another message kind is used.
     if code.code == _SYSTEM_BUSY and kind == "one_time_subscription":
         return _REPEATS_OF_A_PERMANENT_BUSY
