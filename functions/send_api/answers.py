@@ -31,6 +31,11 @@ class HandedOver:
 
     def answer(self, result: Result) -> Response:  # noqa: PLR0911 - one for each result
         """Return the answer to the message, whether this call or an earlier one gave it its status."""
+        if result.attempted and isinstance(result, InFlight | Replayed) and result.outcome:
+            # Its claim was given up while it was under way: its caller hears of its own attempt.
+            if result.status is Status.UNKNOWN is not result.outcome.status:
+                return self._lost(result)
+            return self._attempted(result.outcome, result.entry)
         match result:
             case InFlight():
                 return problems.in_flight(**self._names)
@@ -76,9 +81,10 @@ class HandedOver:
         headers = {"Location": location, "Preference-Applied": "respond-async"}
         return Response(202, self._accepted(Status.QUEUED), headers)
 
-    def _lost(self, result: Unknown | Replayed) -> Response:
+    def _lost(self, result: Unknown | Replayed | InFlight) -> Response:
+        repeat_after = None if isinstance(result, InFlight) else result.repeat_after
         return problems.answer_lost(
-            repeat_in=result.repeat_after if self.keyed else None,
+            repeat_in=repeat_after if self.keyed else None,
             cloud_call=self.message.cloud_call,
             kind=self.message.kind,
             **self._names,

@@ -25,7 +25,7 @@ from functions.token_refresh.handler import lambda_handler as token_refresh
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext
 from tests.integration.raw_server import Connection, answer
-from wechat_notify.aws.clients import Clients, Service, client_config
+from wechat_notify.aws.clients import Clients, Service, checked, client_config
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -107,7 +107,8 @@ def clients_at(slept: list[float]) -> Iterator[ClientsAt]:
 
         def client(service: Service) -> Any:
             at = refresher or url if service == "lambda" else url
-            return session().client(service, endpoint_url=at, config=client_config(service).merge(impatient))
+            config = client_config(service).merge(impatient)
+            return checked(session().client(service, endpoint_url=at, config=config))
 
         # Only the pauses take time, or a busy machine would shorten the last one.
         lent = {"sleep": slept.append, "jitter": max, "clock": lambda: sum(slept), **lent}

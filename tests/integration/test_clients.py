@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
+from tests.fakes import Clock
 from tests.integration.conftest import ClientsAt
 from tests.integration.raw_server import (
     Connection,
@@ -60,6 +61,32 @@ def fails(call: Callable[[], object]) -> str:
         trace = trace.tb_next
     assert not [text for text in known if "CANARY" in text]
     return error.code
+
+
+# What is kept, and what is read
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(19.0, 1), (21.0, 2), (-1.0, 2)])
+def test_a_connection_is_not_used_after_a_freeze(
+    clients_at: ClientsAt, idle: float, connections: int
+) -> None:
+    clock = Clock()
+    with RawServer(always(NOTHING)) as server:
+        clients = clients_at(server.url, now=clock.now)
+        put(clients)
+        clock.advance(idle)
+        put(clients)
+        put(clients)
+    assert (len(server.requests), server.accepted) == (3, connections)
+
+
+@pytest.mark.parametrize("body", [b"<html>CANARY", b'{"Item":', b"[]", b"\xff", b"[" * 100_000, b'"CANARY"'])
+def test_a_page_is_no_answer(clients_at: ClientsAt, body: bytes) -> None:
+    with RawServer(in_turn(answer(body), NOTHING)) as server:
+        put(clients_at(server.url), 1.0)
+    assert len(server.requests) == 2
+    with RawServer(always(answer(body))) as server:
+        assert fails(lambda: put(clients_at(server.url))) == "UnreadableAnswer"
 
 
 # What is repeated, and for how long
@@ -148,13 +175,6 @@ def test_a_lost_answer_is_asked_for_again(
     with RawServer(script) as server:
         assert fails(lambda: get(clients_at(server.url, 0.1), 0.1)) in codes
     assert len(server.requests) == len(slept) + 1 >= 3
-
-
-@pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000, b'"CANARY"'])
-def test_an_answer_that_is_no_object_is_a_failure(clients_at: ClientsAt, content: bytes) -> None:
-    with RawServer(always(answer(content))) as server:
-        assert fails(lambda: get(clients_at(server.url), 1.0))
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("said", ["CANARY secret text", "CANARY\u00e9", "x" * 200 + "CANARY", "深CANARY"])

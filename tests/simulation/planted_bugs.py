@@ -916,7 +916,7 @@ BUGS = (
     Bug(
         "lost_is_an_answer",
         "a lost answer of AWS's counts as an empty one",
-        "every message that was taken comes to its end",
+        "a call to AWS ends with its answer or after all its attempts",
         _lost_is_an_answer,
     ),
     Bug(

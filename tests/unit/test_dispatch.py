@@ -980,6 +980,19 @@ def test_a_message_in_doubt_that_is_left_to_the_queue_waits_there(http: Door, qu
     assert queue(AT_LEAST_ONCE).status is Status.SENT
 
 
+def test_a_refusal_after_a_lost_answer_keeps_the_pause(http: Door, queue: Door) -> None:
+    """A caller that repeats at once hears what is known, and WeChat is left alone."""
+    http.service.wechat.plan.extend([lost(), answer(47003)])
+    assert repeat_after(http(AT_LEAST_ONCE)) == 10.0
+    http.service.clock.advance(11)
+    refused = http(AT_LEAST_ONCE)
+    assert (type(refused), repeat_after(refused)) == (Unknown, 10.0)
+    for door in (http, http, queue):
+        again = door(AT_LEAST_ONCE)
+        assert (type(again), names(again)) == (NotDue if door.queued else Replayed, [])
+    assert len(http.service.wechat.attempts) == 2
+
+
 def test_refusals_between_lost_answers_are_no_copies(queue: Door) -> None:
     queue.service.wechat.plan.extend([lost(), *[answer(-1)] * 10, lost(), lost()])
     statuses = set()

@@ -735,6 +735,20 @@ def test_an_answer_after_a_lost_one_does_not_make_the_lost_one_known(service: Se
     )
 
 
+def test_a_caller_hears_of_its_own_attempt_though_its_claim_was_given_up(service: Service) -> None:
+    """Two clocks that differ by more than they may, or a function that stalled."""
+
+    def take_over(_message: Message) -> None:
+        service.wechat.while_in_flight = lambda _message: None
+        service.clock.advance(600)
+        look()
+
+    service.wechat.while_in_flight = take_over
+    service.wechat.plan.append(answer(47003, "argument invalid"))
+    status, headers, content = keyed()
+    assert (status, content["errcode"], replayed(headers)) == (422, 47003, False)
+
+
 def test_an_expired_message_is_gone_and_was_not_sent(service: Service) -> None:
     content = body(expires_at="2026-03-01T15:04:05+08:00")  # this very second
     for again in (False, True):

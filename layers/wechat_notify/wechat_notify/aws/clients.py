@@ -10,6 +10,7 @@ attempt, and ``Clients.call`` repeats it until a time is over.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import re
@@ -40,6 +41,9 @@ READ_TIMEOUTS: dict[Service, float] = {"dynamodb": 1.0, "events": 1.5, "lambda":
 """Seconds without a byte of the answer."""
 MAX_CONNECTIONS = 24
 """Idle connections kept for each service: one for each worker thread, and some for those beside them."""
+MAX_IDLE = 20.0
+"""Seconds by the clock on the wall after which connections are not used again: while a function is frozen, a
+gateway forgets them, and a call over one that is forgotten ends with its read timeout."""
 
 _FIRST_PAUSE = 0.05
 """Maximum pause after the first attempt, seconds; it doubles each time, and at least half of it is waited."""
@@ -72,7 +76,7 @@ _TRANSIENT_CODES = frozenset(
     }
 )
 """botocore's own, of its retry mode ``standard``."""
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_OK, _TOO_MANY_REQUESTS, _SERVER_ERROR = 200, 429, 500
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -83,8 +87,8 @@ class Clients:
     ----------
     make : Callable, optional
         Makes the client of a service; boto3's without it.
-    clock, sleep, jitter : Callable
-        Seconds on a clock that never goes back; a pause; a number between two others.
+    clock, sleep, jitter, now : Callable
+        Seconds on a clock that never goes back; a pause; a number between two others; seconds since 1970.
     """
 
     def __init__(
@@ -94,8 +98,11 @@ class Clients:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._make = make
+        self._now = now
+        self._used: dict[Service, float] = {}
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
@@ -186,7 +193,18 @@ class Clients:
                 client = self._made.get(service)
                 if client is None:
                     client = self._made[service] = (self._make or self._by_boto3)(service)
+        self._drop_idle(service, client)
         return client
+
+    def _drop_idle(self, service: Service, client: Any) -> None:
+        """Close a client's connections that have been idle for too long; it makes new ones."""
+        now = self._now()
+        if not 0.0 <= now - self._used.get(service, now) <= MAX_IDLE:
+            with self._lock:
+                last, self._used[service] = self._used[service], now
+                if not 0.0 <= now - last <= MAX_IDLE:  # no other thread was here first
+                    client.close()
+        self._used[service] = now
 
     def _by_boto3(self, service: Service) -> Any:
         import boto3  # noqa: PLC0415 - 0.1 s, when the first call is made
@@ -197,7 +215,7 @@ class Clients:
             if not configuration.get_config_variable("ca_bundle"):
                 self._verify = str(_AMAZON_ROOTS)
             self._session = boto3.Session(botocore_session=configuration)
-        return self._session.client(service, config=client_config(service), verify=self._verify)
+        return checked(self._session.client(service, config=client_config(service), verify=self._verify))
 
     def _trust_all(self) -> None:
         """Make the clients anew, with botocore's CA bundle in place of Amazon's roots.
@@ -209,6 +227,13 @@ class Clients:
             if self._verify is not None:
                 self._verify = None
                 self._made = {}
+
+
+def checked(client: Any) -> Any:
+    """Have a client refuse a 200 that is no JSON, such as a proxy's page; botocore takes it for empty."""
+    if client.meta.service_model.service_name != "lambda":  # whose answer is a stream, and its function's own
+        client.meta.events.register("before-parse.*", _check_body)
+    return client
 
 
 def client_config(service: Service) -> Config:
@@ -224,6 +249,21 @@ def client_config(service: Service) -> Config:
         parameter_validation=False,  # a tenth of a call's CPU
         user_agent="wechat-notify",  # made anew for each call otherwise: a seventh
     )
+
+
+class _UnreadableAnswerError(Exception):
+    """The body of an answer is not the JSON that the service answers with."""
+
+
+def _check_body(response_dict: dict[str, Any], **_: object) -> None:
+    if response_dict["status_code"] != _OK:
+        return
+    try:
+        readable = isinstance(json.loads(response_dict["body"] or b"{}"), dict)
+    except (ValueError, RecursionError):
+        readable = False
+    if not readable:
+        raise _UnreadableAnswerError
 
 
 class _Failure(NamedTuple):
@@ -244,6 +284,8 @@ def _failure(error: Exception) -> _Failure:
 
     if isinstance(error, StorageError):
         return _Failure(error.code)
+    if isinstance(error, _UnreadableAnswerError):
+        return _Failure("UnreadableAnswer", transient=True)
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -114,6 +114,8 @@ class LedgerTable:
 
     def _put_item(self, item: dict[str, Any], previous: int) -> dict[str, Any] | None:
         """Put an item in place of its previous version; otherwise what stands there, empty if not told."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - imported with boto3, by the first call
+
         client = self._aws.dynamodb
         try:
             client.put_item(
@@ -123,9 +125,12 @@ class LedgerTable:
                 ExpressionAttributeValues={":previous": _attribute(previous)},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except client.exceptions.ConditionalCheckFailedException as error:
-            there: Any = error.response.get("Item", {})
-            return cast("dict[str, Any]", there)
+        # Not client.exceptions: its classes are made on first use, and by several threads several times.
+        except ClientError as error:
+            response: Any = error.response
+            if response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise
+            return cast("dict[str, Any]", response.get("Item", {}))
         return None
 
     def _read(self, kind: _Kind[T], key: str) -> T | None:

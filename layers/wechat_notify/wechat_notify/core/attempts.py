@@ -68,9 +68,7 @@ class CallerAttempt(Attempt):
 
     def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:  # noqa: ARG002
         # Otherwise a caller may be as hasty as it likes: nothing was sent, or WeChat drops the second copy.
-        if decision.repeatable and not self._message.deduplicated:
-            return LOST.pause(decision.answers_lost)
-        return None
+        return _doubt_wait(self._message, outcome, decision)
 
     def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
         after = self._held_for(circuit) if circuit else caller_wait(outcome, entry.turned_away)
@@ -143,6 +141,8 @@ class QueueAttempt(Attempt):
         return RetryAt(outcome=hints.TOO_LATE, after=0.0)
 
     def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:
+        if decision.status is Status.UNKNOWN:
+            return _doubt_wait(self._message, outcome, decision)
         if decision.status is not Status.QUEUED or outcome.holds:  # where a circuit holds it, that says when
             return None
         is_lost = outcome.status is Status.UNKNOWN
@@ -161,3 +161,11 @@ class QueueAttempt(Attempt):
 def _to_try_again(outcome: Outcome, after: float) -> Outcome:
     """Return an outcome as a caller is told it that is to try again."""
     return outcome._replace(retryable=True, retry_after=after)
+
+
+def _doubt_wait(message: Message, outcome: Outcome, decision: Decision) -> float | None:
+    """Return the seconds for which a message in doubt is not repeated; None where WeChat drops the copy."""
+    in_doubt = decision.status is Status.UNKNOWN and decision.repeatable
+    if not in_doubt or message.deduplicated or outcome.holds:
+        return None
+    return LOST.pause(decision.answers_lost)

@@ -179,13 +179,18 @@ class BatchSender:
             else:
                 lanes.setdefault((read.request.account, read.message.touser), []).append(read)
 
-        def send_lane(lane: Lane) -> list[Handled]:
-            return list(self._in_order(lane, seconds_left))
+        def send_lane(lane: Lane) -> list[Handled] | BaseException:
+            try:
+                return list(self._in_order(lane, seconds_left))
+            except BaseException as error:  # noqa: BLE001 - raised when every lane is through
+                return error
 
         if lanes:
             self._dispatcher.prefetch_circuits({account for account, _ in lanes})
-            for lane in self._pool.map(send_lane, lanes.values()):
-                handled.extend(lane)
+            for part in list(self._pool.map(send_lane, lanes.values())):
+                if isinstance(part, BaseException):
+                    raise part
+                handled.extend(part)
         return self._park(handled)
 
     def _in_order(self, lane: Lane, seconds_left: Callable[[], float]) -> Iterator[Handled]:

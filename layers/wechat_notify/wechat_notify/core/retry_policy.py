@@ -163,9 +163,10 @@ class RetryPolicy(ABC):
         if outcome.status is Status.UNKNOWN:
             lost_at, answers_lost = lost_at or claimed.updated_at, answers_lost + 1
         if lost_at is not None:
+            may = repeatable(request, message, lost_at, answers_lost, now)
             again = (outcome.status is Status.UNKNOWN or is_worth_it) and not (exhausted or expired)
-            again = again and repeatable(request, message, lost_at, answers_lost, now)
-            return self._in_doubt(Decision(Status.UNKNOWN, None, lost_at, answers_lost, again))
+            decision = Decision(Status.UNKNOWN, None, lost_at, answers_lost, may)
+            return self._in_doubt(decision) if may and again else decision
         if not is_worth_it or expired:
             return Decision(Status.EXPIRED if is_worth_it else Status.FAILED)
         if exhausted:
@@ -188,7 +189,7 @@ class RetryPolicy(ABC):
 
     @abstractmethod
     def _in_doubt(self, decision: Decision) -> Decision:
-        """Return what becomes of a message of which a copy may have been sent."""
+        """Return what becomes of a message of which a copy may have been sent, and may be sent again."""
 
     @abstractmethod
     def _repeated(self, reason: str | None) -> Decision:
@@ -200,7 +201,7 @@ class _QueueRepeats(RetryPolicy):
         return claimed.queue_tries >= MAX_ATTEMPTS
 
     def _in_doubt(self, decision: Decision) -> Decision:
-        return decision._replace(status=Status.QUEUED) if decision.repeatable else decision
+        return decision._replace(status=Status.QUEUED)
 
     def _repeated(self, reason: str | None) -> Decision:
         return Decision(Status.QUEUED, reason)
