@@ -19,9 +19,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
+from wechat_notify.core.field_types import Expiry
 from wechat_notify.core.fields import Finding
-from wechat_notify.core.messages import DeliveryWish, Expiry, Message, violations
+from wechat_notify.core.messages import DeliveryWish, Message
 from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.validation import violations
 from wechat_notify.core.violations import Violation
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")

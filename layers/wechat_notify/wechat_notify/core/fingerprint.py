@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from wechat_notify.core.envelope import SendRequest, written_out
-from wechat_notify.core.messages import OWN_WORDS
+from wechat_notify.core.validation import OWN_WORDS
 
 _WISHES = OWN_WORDS - {"kind"}
 """Not part of the message: a repeat may well expire later."""
