@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import boto3
 import certifi
@@ -135,7 +135,7 @@ def test_an_endpoint_that_is_none_is_told_without_it(environment: pytest.MonkeyP
 
 
 def test_clients_are_made_once_by_whichever_thread(environment: pytest.MonkeyPatch, made: Clients) -> None:
-    environment.setattr(boto3.Session, "client", lambda *_, **__: SimpleNamespace(close=lambda: None))
+    environment.setattr(boto3.Session, "client", lambda *_, **__: MagicMock())
     with ThreadPoolExecutor(8) as pool:
         assert len({id(client) for client in pool.map(lambda _: made.sqs, range(50))}) == 1
 
