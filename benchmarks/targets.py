@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks import calls, cold_start, handlers, transport
+from benchmarks import cold_start, handlers, transport
 from benchmarks.charts import number
 from benchmarks.figures import Comparison, Results
 
@@ -35,92 +35,55 @@ def _reach(concurrency: int) -> Target:
         "transport",
         transport.reach_case(concurrency),
         transport.PRODUCT,
-        0.95,
+        0.85,
         most=False,
         scale=0.05 / concurrency,
     )
 
 
-_FULL, _BARE = handlers.PRODUCT, handlers.WITHOUT
+_LIMITS = {10: (0.45, 0.35), 100: (0.35, 0.25), 1000: (0.35, 0.25)}
+"""By the size of a batch: the limit and the aim."""
 TARGETS = (
-    Target(
-        "transport, CPU over TLS ÷ wechatpy",
-        "transport",
-        "CPU a message over TLS, one after the other",
-        transport.PRODUCT,
-        0.25,
-        aim=0.12,
-        peer=transport.WECHATPY,
-    ),
     *(
         Target(
-            f"send_queue in batches of {size}, {what}",
+            f"send_queue in batches of {size} ÷ naive with idempotency",
             "handlers",
             handlers.queue_case(size),
-            subject,
-            0.20,
-            aim=0.08,
-            peer=peer,
+            handlers.PRODUCT,
+            limit,
+            aim=aim,
+            peer=handlers.IDEMPOTENT,
         )
-        for size in handlers.BATCHES
-        for what, subject, peer in (
-            ("without ledger ÷ naive", _BARE, handlers.NAIVE),
-            ("with ledger ÷ naive with idempotency", _FULL, handlers.IDEMPOTENT),
-            ("with ledger ÷ naive without", _FULL, handlers.NAIVE),
-        )
+        for size, (limit, aim) in _LIMITS.items()
     ),
     Target(
         "a new TLS connection, CPU",
         "transport",
         "CPU of a new TLS connection",
         transport.PRODUCT,
-        2.0,
+        3.0,
         "ms",
     ),
     *(_reach(concurrency) for concurrency in transport.CONCURRENCY),
     *(
         Target(
-            f"{function} start {how} ÷ {peer}",
+            f"{function} start {how} ÷ {cold_start.IDEMPOTENT}",
             "cold start",
             cold_start.case(function, cached=cached),
             cold_start.PRODUCT,
-            0.45,
-            aim=0.30 if function == "send_queue" else None,
-            peer=peer,
+            0.70,
+            aim=0.60,
+            peer=cold_start.IDEMPOTENT,
         )
         for function in ("send_queue", "send_api")
         for cached, how in ((True, "with page cache"), (False, "without page cache"))
-        for peer in (cold_start.NAIVE, cold_start.IDEMPOTENT)
-    ),
-    Target("validate + serialise", "calls", calls.MESSAGE_CASE, calls.PRODUCT, 15.0, "µs"),
-    Target(
-        "send_queue, memory after a start",
-        "cold start",
-        cold_start.MEMORY_CASE,
-        cold_start.PRODUCT,
-        50.0,
-        "MB",
-    ),
-    Target(
-        "send_queue, memory after 1,000 messages",
-        "cold start",
-        cold_start.MEMORY_LATER_CASE,
-        cold_start.PRODUCT,
-        50.0,
-        "MB",
     ),
     *(
-        Target(
-            f"the CPU of 128 MB at 80 ms, batches of {size}, {what}",
-            "handlers",
-            handlers.small_case(size),
-            subject,
-            150.0,
-            "msg/s",
-            most=False,
+        Target(text, "cold start", case, cold_start.PRODUCT, 80.0, "MB")
+        for text, case in (
+            ("send_queue, memory after a start", cold_start.MEMORY_CASE),
+            ("send_queue, memory after 1,000 messages", cold_start.MEMORY_LATER_CASE),
         )
-        for size in handlers.SMALL_BATCHES
-        for what, subject in (("without ledger", _BARE), ("with ledger", _FULL))
     ),
 )
 
