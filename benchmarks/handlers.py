@@ -117,6 +117,9 @@ class WithoutLedger(Product):
 class _NoLedger:
     """Lets every message through, and knows none."""
 
+    def release_unsent(self) -> None:
+        pass
+
     def claim(self, request: Any, _message: Any, _seconds: float, *, takes_queued: bool) -> Any:  # noqa: ARG002 - as it is called
         from wechat_notify.core.entry import Entry  # noqa: PLC0415 - only in this worker
         from wechat_notify.core.ledger import Written  # noqa: PLC0415 - the same
