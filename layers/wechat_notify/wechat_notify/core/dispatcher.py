@@ -9,6 +9,7 @@ from typing import Protocol
 from wechat_notify.core.attempts import CallerAttempt, QueueAttempt
 from wechat_notify.core.circuits import Circuits
 from wechat_notify.core.delivery import Sender
+from wechat_notify.core.entry import REQUEUED
 from wechat_notify.core.envelope import SendRequest, queue_body
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.ledger import Ledger, Written
@@ -70,11 +71,12 @@ class Dispatcher:
         if is_expired(request, self._now()):
             return as_result(self._ledger.note(request, message, Status.EXPIRED))
         there = self._ledger.to_send(request, message, takes_queued=False)
-        if there and not isinstance(there, NotDue) and not self._copy_is_lost(there):
+        lost = there is not None and self._copy_is_lost(there)
+        if there and not isinstance(there, NotDue) and not lost:
             return as_result(there)
         self._queue.send(queue_body(request), group=request.account)
         with suppress(StorageError):  # it will be sent, and has its entry then
-            found = self._ledger.note(request, message, Status.QUEUED)
+            found = self._ledger.note(request, message, Status.QUEUED, reason=REQUEUED if lost else None)
             # By now the queue's function may be at it, or through.
             if not isinstance(found, InFlight) and not waits(found):
                 return as_result(found)

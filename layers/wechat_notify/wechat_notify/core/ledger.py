@@ -306,8 +306,9 @@ class Ledger:
         """Return what an entry that nobody is at becomes, or is to whoever intends it."""
         if (there.status not in _OPEN and not there.in_vain) or there.reason == CANCELLED:
             return Replayed(entry=there, outcome=there.outcome)
+        reason = intent.fields.get("reason")
         if there.status is Status.QUEUED is intent.status and (
-            intent.fields.get("reason") != HELD or there.reason == HELD
+            reason is None or reason == HELD == there.reason
         ):
             return Replayed(entry=there, outcome=there.outcome)
         now, status, fields = self._now(), intent.status, dict(intent.fields)
