@@ -103,15 +103,7 @@ class HandedOver:
 
 def message(entry: Entry) -> Response:
     """Return a message's entry as a response: its state, the last outcome and the timeline."""
-    body = without_none(
-        id=entry.id,
-        account=entry.account,
-        kind=entry.kind,
-        template_id=entry.template_id,
-        openid_hash=entry.openid_hash,
-        status=entry.status.value,
-        reason=entry.reason,
-        attempts=entry.attempts,
+    history = without_none(
         created_at=iso_time(entry.created_at),
         updated_at=iso_time(entry.updated_at),
         expires_at=_time(entry.expires_at),
@@ -127,7 +119,8 @@ def message(entry: Entry) -> Response:
         ],
     )
     outcome = entry.final_outcome
-    return Response(200, {**body, **(_last(outcome, entry) if outcome else {})})
+    last = _last(outcome, entry) if outcome else {}
+    return Response(200, {**entry.as_dict(), **history, **last})
 
 
 def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from wechat_notify.core.errors import IllegalTransitionError
-from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.outcomes import Outcome, Status, without_none
 
 CLOCK_SKEW = 120.0
 """Seconds by which the clocks of two functions may differ: a minute each."""
@@ -121,6 +121,19 @@ class Entry(NamedTuple):
             version=self.version + 1,
             timeline=(*self.timeline, change)[-MAX_CHANGES:],
             **{"lease_until": None, "next_attempt_at": None, "reason": None, **fields},
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what people and their programs are told of the message; what is not known is left out."""
+        return without_none(
+            id=self.id,
+            account=self.account,
+            kind=self.kind,
+            template_id=self.template_id,
+            openid_hash=self.openid_hash,
+            status=self.status.value,
+            reason=self.reason,
+            attempts=self.attempts,
         )
 
     @property

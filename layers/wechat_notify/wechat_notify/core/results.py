@@ -74,47 +74,44 @@ class Unknown(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryAt(Result):
+class _Later(Result):
+    """Something is due in ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAt(_Later):
     """It was not sent; the queue hands it out again in ``after`` seconds."""
 
-    after: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TryAgain(Result):
+class TryAgain(_Later):
     """It was not sent; its caller is told to try again in ``after`` seconds."""
 
-    after: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held(Result):
+class Held(_Later):
     """A circuit holds it for ``after`` seconds."""
 
-    after: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unrecorded(Result):
+class Unrecorded(_Later):
     """WeChat's answer did not reach the ledger; the claim runs out in ``after`` seconds."""
 
-    after: float
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InFlight(Result):
+class InFlight(_Later):
     """Another invocation is sending it; worth a look in ``after`` seconds."""
 
     entry: Entry
-    after: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotDue(Result):
+class NotDue(_Later):
     """Its next attempt is due in ``after`` seconds."""
 
     entry: Entry
-    after: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
