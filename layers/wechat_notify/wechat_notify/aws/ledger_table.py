@@ -23,10 +23,10 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.circuits import AccountCircuits, Circuit
-from wechat_notify.core.entry import Change, Entry
-from wechat_notify.core.envelope import is_account_name
+from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit
+from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.outcomes import Bilingual, Outcome
 
 T = TypeVar("T", bound=Entry | AccountCircuits)
