@@ -87,7 +87,7 @@ endif
 	@PYTHONPATH=.:layers/wechat_notify .venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 
 cost: setup ## renew docs/cost.md from the last results
-	@$(BIN)/python -m benchmarks.cost
+	@$(BIN)/python -m benchmarks.cost_page
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9

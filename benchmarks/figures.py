@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+PRODUCT = "wechat_notify"
+NAIVE = "naive"
+IDEMPOTENT = "naive, idempotent"
+LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
 class Spread(NamedTuple):
@@ -28,32 +34,48 @@ class Spread(NamedTuple):
 class Comparison:
     """One thing that several subjects did in the same rounds.
 
-    ``rounds`` has each subject's values in the order of the rounds; ``peer`` is the subject that ratios
-    are taken against. ``baselines`` says of a subject that another one is its peer.
+    ``rounds`` has each subject's values in the order of the rounds. The last subject is the peer.
     """
 
     section: str
     case: str
     unit: str
-    peer: str
     rounds: Mapping[str, Sequence[float]]
     note: str = ""
-    baselines: Mapping[str, str] = field(default_factory=dict)
 
-    def value(self, subject: str) -> Spread:
+    @classmethod
+    def of(
+        cls,
+        section: str,
+        case: str,
+        unit: str,
+        took: Mapping[str, Sequence[Mapping[str, float]]],
+        *,
+        field: str = "cpu",
+        note: str = "",
+    ) -> Comparison:
+        """Compare one field of what the subjects answered, which is in seconds where the unit is of time.
+
+        Five significant digits are kept: more would be noise in the history of a committed file.
+        """
+        factor = {"µs": 1e6, "ms": 1e3}.get(unit, 1.0)
+        rounds = {
+            subject: [float(f"{factor * answer[field]:.5g}") for answer in answers]
+            for subject, answers in took.items()
+        }
+        return cls(section, case, unit, rounds, note)
+
+    def value(self, subject: str = PRODUCT) -> Spread:
         """A subject's value."""
         return Spread.of(self.rounds[subject])
 
-    def peer_of(self, subject: str) -> str:
-        """Whom a subject is compared with."""
-        return self.baselines.get(subject, self.peer)
-
-    def ratio(self, subject: str) -> Spread | None:
-        """A subject's ratio to its peer, round by round; None where the peer did not take part."""
-        peer = self.rounds.get(self.peer_of(subject))
-        if not peer or not all(peer):
+    def ratio(self, subject: str = PRODUCT) -> Spread | None:
+        """A subject's ratio to the peer, round by round; None for the peer itself."""
+        peer = list(self.rounds)[-1]
+        if subject == peer or not all(self.rounds[peer]):
             return None
-        return Spread.of([mine / theirs for mine, theirs in zip(self.rounds[subject], peer, strict=True)])
+        pairs = zip(self.rounds[subject], self.rounds[peer], strict=True)
+        return Spread.of([mine / theirs for mine, theirs in pairs])
 
 
 @dataclass(frozen=True)
@@ -64,22 +86,15 @@ class Results:
     method: Mapping[str, Any]
     comparisons: Sequence[Comparison]
 
-    def as_json(self) -> dict[str, Any]:
-        """The run as it is written to a file."""
-        return {
-            "machine": self.machine,
-            "method": self.method,
-            "comparisons": [_rounded(asdict(comparison)) for comparison in self.comparisons],
-        }
-
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Results:
         """A run as it was written to a file."""
-        return cls(
-            document["machine"],
-            document["method"],
-            [Comparison(**comparison) for comparison in document["comparisons"]],
-        )
+        comparisons = [Comparison(**comparison) for comparison in document["comparisons"]]
+        return cls(document["machine"], document["method"], comparisons)
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as it is written to a file."""
+        return asdict(self)
 
     def find(self, section: str, case: str) -> Comparison | None:
         """One comparison, None where it was left out."""
@@ -87,32 +102,29 @@ class Results:
         return next(found, None)
 
 
-def _rounded(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Five significant digits: more would be noise in the history of a committed file."""
-    rounds = {
-        subject: [float(f"{value:.5g}") for value in values]
-        for subject, values in comparison["rounds"].items()
-    }
-    return {**comparison, "rounds": rounds}
+def load(path: Path = LATEST) -> Results:
+    """A run that was written to a file."""
+    return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def save(results: Results, path: Path) -> None:
+    """Write a run to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def number(value: float) -> str:
+    """Three significant digits, or whole where it is large."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - thousands are marked
 
 
 def machine() -> dict[str, Any]:
     """Of this machine what a reader can use: neither its name nor anybody else's."""
-    model = "unknown"
-    megabytes = 0
-    for line in _lines("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemTotal"):
-            megabytes = int(line.split()[1]) // 1024
-            break
+    models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
-        "processor": model,
+        "processor": models[0].partition(":")[2].strip() if models else "unknown",
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
-        "memory_mb": megabytes,
         "kernel": platform.release().partition("-")[0],
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }

@@ -24,16 +24,13 @@ Answer = Callable[[bytes, bytes], bytes]
 TOKEN = "94_" + "kTq3Vx0bYw" * 13  # as long as WeChat's
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 _TARGET = re.compile(rb"\r\nx-amz-target:[ \t]*[A-Za-z0-9_]+\.([A-Za-z]+)", re.IGNORECASE)
-_ACCOUNT = re.compile(r"/accounts/([a-z0-9-]+)/")
-_PAGE = 10
-"""Parameters that one GetParametersByPath answers."""
+_PLACEHOLDER = re.compile(r"""['"](\w+)['"](?:: | = )\?""")
 
 
 class Door(NamedTuple):
     """One port: what answers there, and how."""
 
     answer: Answer
-    tls: bool = True
     delay: float = 0.0
     hangs_up: bool = False
 
@@ -48,11 +45,9 @@ class Stub:
         self.items: dict[str, int] = {}
 
     def wechat(self, head: bytes, body: bytes) -> bytes:
-        """An accepted message, or a token where one is asked for."""
+        """An accepted message."""
         self.requests += 1
         self.bytes_in += len(head) + len(body) + 4
-        if b"token " in head[:64] or b"/cgi-bin/token?" in head[:64]:
-            return _WECHAT_TOKEN
         return _WECHAT_SENT
 
     def aws(self, head: bytes, body: bytes) -> bytes:
@@ -60,11 +55,24 @@ class Stub:
         target = _TARGET.search(head)
         name = target[1].decode() if target else "Invoke"
         request = json.loads(body or b"{}")
-        if name == "PutItem" and "status" in request["Item"]:
-            self.puts += 1
-            self.items[f"item_{request['Item']['status']['S']}"] = _map_size(request["Item"])
+        for item in _written(name, request):
+            if "status" in item:
+                self.puts += 1
+                self.items[f"item_{item['status']['S']}"] = _map_size(item)
         answer = _AWS[name](request)
         return _response(json.dumps(answer).encode(), b"application/x-amz-json-1.0")
+
+
+def _written(name: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items that a request puts, or that its statements insert or update."""
+    if name == "PutItem":
+        return [request["Item"]]
+    if name != "BatchExecuteStatement":
+        return []
+    return [
+        dict(zip(_PLACEHOLDER.findall(each["Statement"]), each["Parameters"], strict=True))
+        for each in request["Statements"]
+    ]
 
 
 def _map_size(attributes: dict[str, Any]) -> int:
@@ -99,33 +107,20 @@ def _response(body: bytes, content_type: bytes) -> bytes:
 _WECHAT_SENT = _response(
     b'{"errcode":0,"errmsg":"ok","msgid":3862412058123456789}', b"application/json; encoding=utf-8"
 )
-_WECHAT_TOKEN = _response(
-    json.dumps({"access_token": TOKEN, "expires_in": 7200}).encode(), b"application/json; encoding=utf-8"
-)
 
 
 def _parameter(name: str) -> dict[str, Any]:
-    value: dict[str, Any] = {"type": "app", "app_id": "wx3c2f1e0d9b8a7654", "app_secret": "0" * 32}
-    if name.endswith("/access-token"):
-        now = time.time()
-        value = {"value": TOKEN, "expires_at": now + 7000, "obtained_at": now}
+    now = time.time()
+    value = {"value": TOKEN, "expires_at": now + 7000, "obtained_at": now}
     return {"Name": name, "Type": "SecureString", "Value": json.dumps(value), "Version": 1}
-
-
-def _by_path(request: dict[str, Any]) -> dict[str, Any]:
-    """Pages of credentials: as many accounts as the path's last part says."""
-    path = request["Path"].rstrip("/")
-    count = int(path.rpartition("-")[2])
-    start = int(request.get("NextToken", 0))
-    end = min(count, start + _PAGE)
-    names = [f"{path}/account-{index}/credentials" for index in range(start, end)]
-    page: dict[str, Any] = {"Parameters": [_parameter(name) for name in names]}
-    return page | ({"NextToken": str(end)} if end < count else {})
 
 
 _AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "PutItem": lambda _: {},
     "UpdateItem": lambda _: {},
+    "BatchExecuteStatement": lambda request: {
+        "Responses": [{"TableName": "ledger"} for _ in request["Statements"]]
+    },
     "GetItem": lambda _: {},
     "BatchGetItem": lambda request: {
         "Responses": {name: [] for name in request["RequestItems"]},
@@ -136,8 +131,6 @@ _AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "Parameters": [_parameter(name) for name in request["Names"]],
         "InvalidParameters": [],
     },
-    "GetParametersByPath": _by_path,
-    "PutParameter": lambda _: {"Version": 2, "Tier": "Standard"},
     "PutEvents": lambda request: {
         "FailedEntryCount": 0,
         "Entries": [{"EventId": "e"} for _ in request["Entries"]],
@@ -186,7 +179,6 @@ def _tell(stub: Stub) -> None:
     """Answer each line of standard input with what was done so far; the end of it ends the process."""
     for _ in sys.stdin:
         stats = {
-            "cpu": time.process_time(),
             "requests": stub.requests,
             "bytes_in": stub.bytes_in,
             "puts": stub.puts,
@@ -204,12 +196,11 @@ async def _serve(ca_file: str) -> None:
     authority.issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.RSA).configure_cert(context)
     stub = Stub()
     doors = {
-        "wechat_http": Door(stub.wechat, tls=False),
         "wechat_tls": Door(stub.wechat),
         "wechat_tls_hangs_up": Door(stub.wechat, hangs_up=True),
-        "wechat_tls_50": Door(stub.wechat, delay=0.05),
         "wechat_tls_80": Door(stub.wechat, delay=0.08),
         "aws": Door(stub.aws),
+        "aws_hangs_up": Door(stub.aws, hangs_up=True),
     }
     addresses = {}
     loop = asyncio.get_running_loop()
@@ -218,11 +209,10 @@ async def _serve(ca_file: str) -> None:
             lambda door=door: _Http(door),
             "127.0.0.1",
             0,
-            ssl=context if door.tls else None,
+            ssl=context,
             backlog=1024,
         )
-        scheme = "https" if door.tls else "http"
-        addresses[name] = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        addresses[name] = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     print(json.dumps(addresses), flush=True)
     await asyncio.to_thread(_tell, stub)
 

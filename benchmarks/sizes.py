@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import Comparison
-from benchmarks.handlers import PRODUCT
-from benchmarks.processes import Server, Worker
+from benchmarks.figures import PRODUCT, Comparison
+from benchmarks.handlers import Product
+from benchmarks.processes import Server, workers
 
+SECTION = "sizes"
 REQUEST_CASE = "a request to WeChat"
 CLAIM_CASE = "the ledger's item when it is claimed"
 SENT_CASE = "the ledger's item when it is sent"
@@ -15,24 +16,25 @@ API_LOG_CASE = "log of send_api a call"
 _BATCH = 10
 
 
-def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:  # noqa: ARG001 - as the others
+def measure(server: Server, _rounds: int, *, quick: bool) -> list[Comparison]:  # noqa: ARG001 - as the others
     """Bytes; they are the same in every round."""
-    worker = Worker(server, "benchmarks.handlers:Product")
-    worker.call("batch", size=1)
-    before = server.stats()
-    logged = worker.call("logged", size=_BATCH)
-    after = server.stats()
-    called = worker.call("logged", size=0)
-    worker.close()
+    with workers(server, {PRODUCT: Product}) as made:
+        worker = made[PRODUCT]
+        worker.call("batch", size=1, count=1)
+        before = server.stats()
+        logged = worker.call("logged", what="batch", size=_BATCH, count=_BATCH)
+        after = server.stats()
+        called = worker.call("logged", what="request", count=1)
     messages = after["requests"] - before["requests"]
     found = {
-        REQUEST_CASE: ("bytes", (after["bytes_in"] - before["bytes_in"]) / messages),
-        CLAIM_CASE: ("bytes", after["item_sending"]),
-        SENT_CASE: ("bytes", after["item_sent"]),
-        PUTS_CASE: ("writes", (after["puts"] - before["puts"]) / messages),
-        QUEUE_LOG_CASE: ("bytes", logged / _BATCH),
-        API_LOG_CASE: ("bytes", called),
+        REQUEST_CASE: (after["bytes_in"] - before["bytes_in"]) / messages,
+        CLAIM_CASE: after["item_sending"],
+        SENT_CASE: after["item_sent"],
+        PUTS_CASE: (after["puts"] - before["puts"]) / messages,
+        QUEUE_LOG_CASE: logged / _BATCH,
+        API_LOG_CASE: called,
     }
     return [
-        Comparison("sizes", case, unit, PRODUCT, {PRODUCT: [value]}) for case, (unit, value) in found.items()
+        Comparison(SECTION, case, "writes" if case == PUTS_CASE else "bytes", {PRODUCT: [value]})
+        for case, value in found.items()
     ]

@@ -6,8 +6,8 @@ some of them; the one that it needs here comes on top (about 0.1 ms for each con
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -17,41 +17,36 @@ def trust(ca_file: str) -> None:
     if "ssl" in sys.modules:
         _patch(sys.modules["ssl"], ca_file)
     else:
-        sys.meta_path.insert(0, _OnImport(lambda module: _patch(module, ca_file)))
+        sys.meta_path.insert(0, _OnImport(ca_file))
 
 
 class _OnImport:
-    """Finds ``ssl`` as the others do, and has a word with it when it is loaded."""
+    """Finds ``ssl`` as the others do, and patches it when it is loaded."""
 
-    def __init__(self, then: Callable[[ModuleType], None]) -> None:
-        self._then = then
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
         if name != "ssl":
             return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec and spec.loader:
-                execute = spec.loader.exec_module
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        spec: Any = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
 
-                def load(module: ModuleType, execute: Callable[[ModuleType], None] = execute) -> None:
-                    execute(module)
-                    self._then(module)
+        def execute_and_patch(module: ModuleType) -> None:
+            execute(module)
+            _patch(module, self._ca_file)
 
-                spec.loader.exec_module = load  # type: ignore[method-assign]
-                return spec
-        return None
+        spec.loader.exec_module = execute_and_patch
+        return spec
 
 
 def _patch(ssl: Any, ca_file: str) -> None:
     load = ssl.SSLContext.load_verify_locations
     defaults = ssl.SSLContext.set_default_verify_paths
 
-    def load_verify_locations(
-        context: Any, cafile: Any = None, capath: Any = None, cadata: Any = None
-    ) -> None:
-        load(context, cafile, capath, cadata)
+    def load_verify_locations(context: Any, *args: Any, **named: Any) -> None:
+        load(context, *args, **named)
         load(context, ca_file)
 
     def set_default_verify_paths(context: Any) -> None:
