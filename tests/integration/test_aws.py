@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes import Clock
 from tests.integration.conftest import PATH, RETENTION, ClientsAt
 from tests.integration.raw_server import (
     Connection,
@@ -663,6 +665,78 @@ def test_a_write_whose_answer_was_lost_meets_itself(clients_at: ClientsAt) -> No
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     first, second = asked(server)
     assert first == second
+
+
+def as_put(entry: Entry, retry_for: float = 0.0, began: float = 0.0) -> ledger._Put:
+    kind = ledger._ENTRIES
+    item = kind.to_item(entry)
+    return ledger._Put(kind.writing, item, kind.attributes, entry.version - 1, retry_for, began)
+
+
+GROUP = [SENT._replace(id="first", version=1), SENT._replace(id="second", version=2)]
+
+
+def grouped(*errors: dict[str, Any] | None) -> bytes:
+    return json_answer(Responses=[{"Error": error} if error else {"TableName": "ledger"} for error in errors])
+
+
+STORED, ALONE = ledger._Answer(stored=True), None
+EXISTING = ledger._ENTRIES.to_item(SENT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (grouped(None, None), [STORED, STORED]),
+        (grouped({"Code": "DuplicateItem"}, None), [ALONE, STORED]),
+        (
+            grouped(None, {"Code": "ConditionalCheckFailed", "Item": EXISTING}),
+            [STORED, ledger._Answer(stored=False, existing=EXISTING)],
+        ),
+        (grouped(None, {"Code": "ConditionalCheckFailed"}), [STORED, ALONE]),
+        (grouped({"Code": "ThrottlingError"}, {"Code": "AccessDenied"}), [ALONE, ALONE]),
+        (grouped({}, {"Message": "no code"}), [STORED, ALONE]),
+        (grouped(None), [ALONE, ALONE]),
+        (NOTHING, [ALONE, ALONE]),
+        (refused("com.amazon.coral.service#AccessDeniedException"), [ALONE, ALONE]),
+        (b"", [ALONE, ALONE]),
+    ],
+)
+def test_a_group_is_one_call(clients_at: ClientsAt, answer: bytes, expected: list[object]) -> None:
+    """What is not clear is put alone afterwards, and the group's call is not repeated."""
+    with RawServer(always(answer)) as server:
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
+        assert table._put_group([as_put(entry) for entry in GROUP]) == expected
+    assert [operation(request) for request in server.requests] == ["BatchExecuteStatement"]
+    insert, update = asked(server)[0]["Statements"]
+    assert insert["Statement"].startswith("""INSERT INTO "ledger" VALUE {'pk': ?, 'account': ?, """)
+    assert insert["Parameters"][:2] == [{"S": "message#shop#first"}, {"S": "shop"}]
+    assert update["Statement"].endswith('WHERE "pk" = ? AND "version" = ?')
+    assert 'REMOVE "lease_until"' in update["Statement"]
+    assert update["Parameters"][-2:] == [{"S": "message#shop#second"}, {"N": "1"}]
+    assert update["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+
+
+@pytest.mark.parametrize(("now", "last"), [(100.0, 102.5), (101.5, 102.5), (103.0, 103.0)])
+def test_a_put_after_a_group_has_what_is_left_of_its_time(now: float, last: float) -> None:
+    """It began at 100 s, and is repeated for 2.5 s."""
+    clock = Clock(now)
+    found: list[float] = []
+
+    class Down:
+        def put_item(self, **_: object) -> None:
+            found.append(clock.now())
+            raise ReadTimeoutError(endpoint_url="https://aws.test")
+
+        def close(self) -> None:
+            pass
+
+    clients = Clients(lambda _: Down(), clock=clock.now, sleep=clock.sleep, jitter=lambda _, most: most)
+    table = LedgerTable(clients, "ledger", RETENTION, clock=clock.now)
+    with pytest.raises(StorageError):
+        table._put_alone(as_put(SENT, 2.5, 100.0))
+    assert found[0] == now
+    assert found[-1] == pytest.approx(last)
 
 
 def keys_asked(server: RawServer) -> list[list[str]]:

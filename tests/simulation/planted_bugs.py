@@ -19,7 +19,7 @@ import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
 from wechat_notify import bootstrap
-from wechat_notify.aws import clients
+from wechat_notify.aws import clients, ledger_table
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
@@ -138,10 +138,43 @@ def _visible_at_once() -> Sequence[Patch]:
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(self: LedgerTable, item: dict[str, Any], _previous: int) -> None:
-        self._aws.dynamodb.put_item(TableName=self._table_name, Item=item)
+    def put(self: LedgerTable, put: ledger_table._Put) -> ledger_table._Answer:
+        self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
+        return ledger_table._Answer(stored=True)
 
     return [(LedgerTable, "_put_item", put)]
+
+
+def _refused_in_a_group_is_stored() -> Sequence[Patch]:
+    return [(ledger_table, "_answer", lambda _error: ledger_table._Answer(stored=True))]
+
+
+def _duplicate_in_a_group_is_stored() -> Sequence[Patch]:
+    before = ledger_table._answer
+
+    def answer(error: dict[str, Any] | None) -> ledger_table._Answer | None:
+        return before(None if error and error["Code"] == "DuplicateItem" else error)
+
+    return [(ledger_table, "_answer", answer)]
+
+
+def _groups_answers_are_mixed_up() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ledger_table._Put]) -> list[ledger_table._Answer | None]:
+        return before(self, puts)[::-1]
+
+    return [(LedgerTable, "_put_group", put_group)]
+
+
+def _lost_group_is_stored() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ledger_table._Put]) -> list[ledger_table._Answer | None]:
+        answers = before(self, puts)
+        return answers if any(answers) else [ledger_table._Answer(stored=True)] * len(puts)
+
+    return [(LedgerTable, "_put_group", put_group)]
 
 
 def _no_lease() -> Sequence[Patch]:
@@ -791,6 +824,30 @@ BUGS = (
         "an entry is written without a condition",
         "the ledger's rules are kept",
         _no_condition,
+    ),
+    Bug(
+        "refused_in_a_group_is_stored",
+        "a write that a group's answer refuses counts as stored",
+        "the ledger's rules are kept",
+        _refused_in_a_group_is_stored,
+    ),
+    Bug(
+        "groups_answers_are_mixed_up",
+        "the answers of a group go to the wrong writes",
+        "twice only where an answer was lost and the sender agreed",
+        _groups_answers_are_mixed_up,
+    ),
+    Bug(
+        "lost_group_is_stored",
+        "a group whose call failed counts as stored",
+        "the ledger's rules are kept",
+        _lost_group_is_stored,
+    ),
+    Bug(
+        "duplicate_in_a_group_is_stored",
+        "an entry that exists counts as made by a group",
+        "twice only where an answer was lost and the sender agreed",
+        _duplicate_in_a_group_is_stored,
     ),
     Bug("no_lease", "anybody may take over a claim", "the ledger's rules are kept", _no_lease),
     Bug(

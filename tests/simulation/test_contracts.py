@@ -280,7 +280,7 @@ def test_what_is_not_answered_has_been_done_or_not(lend: Lend, weather: Weather,
 
 def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
     shares = iter((1.0, 1.0, 1.0))
-    api = FakeDynamoDb(Random(0), unread=lambda: next(shares, 0.0))
+    api = FakeDynamoDb(Random(0), partial=lambda: next(shares, 0.0))
     pauses: list[float] = []
     table = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0, sleep=pauses.append)
     stored = {

@@ -564,7 +564,11 @@ class World:
             if hasattr(part, "cache_info"):
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
-        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now, "sleep": self.scheduler.sleep})
+        put(
+            LedgerTable.__init__,
+            "__kwdefaults__",
+            {"now": self.now, "clock": self._monotonic, "sleep": self.scheduler.sleep},
+        )
         wire = Wire(
             self.wechat,
             self.chance,

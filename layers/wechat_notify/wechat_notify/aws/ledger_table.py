@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from functools import cached_property
-from typing import Any, Generic, TypeVar, cast
+from functools import cached_property, lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.group_commit import GroupCommit
 from wechat_notify.core.circuits import AccountCircuits, Circuit
 from wechat_notify.core.entry import Change, Entry
 from wechat_notify.core.envelope import is_account_name
@@ -36,6 +37,8 @@ RETRY_FOR = 2.5
 PATIENT_RETRY_FOR = 6.0
 """The same where what came of a message would be lost: an outage of five seconds is outlasted."""
 _KEYS_A_CALL = 100
+_MAX_STATEMENTS = 25
+"""Maximum number of statements in one call of ``BatchExecuteStatement``."""
 _MAX_WAIT = 14 * 86400.0
 """Seconds for which SQS keeps a message at most: an expiry that lies further ahead keeps no entry longer."""
 _PAUSES = (0.05, 0.1, 0.2, 0.4)
@@ -54,8 +57,8 @@ class LedgerTable:
     retention_seconds : float
         For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
         ahead), circuits after they are over.
-    now, sleep : Callable
-        Seconds since the epoch; a pause.
+    now, clock, sleep : Callable
+        Seconds since the epoch; seconds on a clock that never goes back; a pause.
     """
 
     def __init__(
@@ -65,13 +68,16 @@ class LedgerTable:
         retention_seconds: float,
         *,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._aws = aws
         self._table_name = table_name
         self._retention_seconds = retention_seconds
         self._now = now
+        self._clock = clock
         self._sleep = sleep
+        self._commits = GroupCommit[_Put, "_Answer | None"](self._put_group, _MAX_STATEMENTS)
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise what stands there."""
@@ -98,31 +104,56 @@ class LedgerTable:
 
     def _put(self, kind: _Kind[T], value: T, over: float, *, patient: bool = False) -> T | None:
         item = kind.to_item(value) | {"ttl": _attribute(math.ceil(over + self._retention_seconds))}
+        retry_for = PATIENT_RETRY_FOR if patient else RETRY_FOR
+        put = _Put(kind.writing, item, kind.attributes, value.version - 1, retry_for, self._clock())
+        answer = self._commits.write(put)
         for _ in range(2):
-            there = self._aws.call(
-                kind.writing,
-                lambda: self._put_item(item, value.version - 1),
-                retry_for=PATIENT_RETRY_FOR if patient else RETRY_FOR,
-            )
-            if there is None:
+            if answer is None:
+                answer = self._put_alone(put)
+            if answer.stored:
                 return None
-            found = kind.from_item(there) if there else self._read(kind, kind.key(value))
+            found = kind.from_item(answer.existing) if answer.existing else self._read(kind, put.key)
             if found is not None:
                 return found
+            answer = None
         # It vanished between the put and the read, twice.
         raise StorageError(kind.writing, "Contended")
 
-    def _put_item(self, item: dict[str, Any], previous: int) -> dict[str, Any] | None:
-        """Put an item in place of its previous version; otherwise what stands there, empty if not told."""
+    def _put_group(self, puts: Sequence[_Put]) -> list[_Answer | None]:
+        """Put several items with one call; return None for those that are to be put alone.
+
+        The call is made once. Where it fails, each thread puts its own item, in what is left of its time.
+        """
+        if len(puts) == 1:
+            return [self._put_alone(puts[0])]
+        statements: Any = [put.statement(self._table_name) for put in puts]
+        answers: list[Any] = []
+        with suppress(StorageError):
+            answers = self._aws.call(
+                puts[0].action,
+                lambda: self._aws.dynamodb.batch_execute_statement(Statements=statements),
+            ).get("Responses", [])
+        if len(answers) != len(puts):
+            return [None] * len(puts)
+        return [_answer(each.get("Error")) for each in answers]
+
+    def _put_alone(self, put: _Put) -> _Answer:
+        return self._aws.call(
+            put.action,
+            lambda: self._put_item(put),
+            retry_for=max(0.0, put.retry_for - (self._clock() - put.began)),
+        )
+
+    def _put_item(self, put: _Put) -> _Answer:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - imported with boto3, by the first call
 
         client = self._aws.dynamodb
         try:
             client.put_item(
                 TableName=self._table_name,
-                Item=item,
+                Item=put.item,
                 ConditionExpression="attribute_not_exists(pk) OR version = :previous",
-                ExpressionAttributeValues={":previous": _attribute(previous)},
+                ExpressionAttributeValues={":previous": _attribute(put.previous)},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         # Not client.exceptions: its classes are made on first use, and by several threads several times.
@@ -130,8 +161,8 @@ class LedgerTable:
             response: Any = error.response
             if response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
-            return cast("dict[str, Any]", response.get("Item", {}))
-        return None
+            return _Answer(stored=False, existing=response.get("Item", {}))
+        return _Answer(stored=True)
 
     def _read(self, kind: _Kind[T], key: str) -> T | None:
         answer = self._aws.call(
@@ -168,6 +199,69 @@ class LedgerTable:
         )
 
 
+class _Answer(NamedTuple):
+    """DynamoDB's answer to a put; ``existing`` is the item that is another version's, empty if not told."""
+
+    stored: bool
+    existing: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+
+
+def _answer(error: dict[str, Any] | None) -> _Answer | None:
+    """Return the answer that one statement of a group was given, None where that is not clear.
+
+    ``DuplicateItem`` comes without the item. An ``UPDATE`` of an item that is gone fails, a put would not.
+    """
+    if error is None:
+        return _Answer(stored=True)
+    existing = error.get("Item")
+    if error.get("Code") == "ConditionalCheckFailed" and existing:
+        return _Answer(stored=False, existing=existing)
+    return None
+
+
+class _Put(NamedTuple):
+    """An item that takes the place of its version ``previous``, which is 0 for the first.
+
+    ``attributes`` are the names that its type has; the put is repeated for ``retry_for`` seconds.
+    """
+
+    action: str
+    item: dict[str, Any]
+    attributes: frozenset[str]
+    previous: int
+    retry_for: float
+    began: float
+
+    @property
+    def key(self) -> str:
+        """The item's key."""
+        return cast("str", self.item["pk"]["S"])
+
+    def statement(self, table_name: str) -> dict[str, Any]:
+        """The put in PartiQL, which has an ``INSERT`` where there is no item and an ``UPDATE`` of one."""
+        if not self.previous:
+            return {"Statement": _insert(table_name, tuple(self.item)), "Parameters": [*self.item.values()]}
+        given = {name: value for name, value in self.item.items() if name != "pk"}
+        absent = self.attributes - self.item.keys()
+        return {
+            "Statement": _update(table_name, tuple(given), tuple(sorted(absent))),
+            "Parameters": [*given.values(), self.item["pk"], _attribute(self.previous)],
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+
+@lru_cache
+def _insert(table_name: str, names: tuple[str, ...]) -> str:
+    given = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table_name}" VALUE {{{given}}}'
+
+
+@lru_cache
+def _update(table_name: str, given: tuple[str, ...], absent: tuple[str, ...]) -> str:
+    changes = [f'SET "{name}" = ?' for name in given] + [f'REMOVE "{name}"' for name in absent]
+    return f'UPDATE "{table_name}" {" ".join(changes)} WHERE "pk" = ? AND "version" = ?'
+
+
 class _Kind(Generic[T]):
     """Converts one type to DynamoDB items and back."""
 
@@ -175,6 +269,7 @@ class _Kind(Generic[T]):
         self.key = key
         self.reading = f"read {name}"
         self.writing = f"write {name}"
+        self.attributes = frozenset(made_of.__match_args__)
         self._made_of = made_of
 
     @cached_property
