@@ -28,9 +28,10 @@ from tests.integration.test_contracts import (  # the tests are run here with th
     TestQueue,
     entry,
 )
-from wechat_notify.aws import ledger_table
 from wechat_notify.aws.clients import Clients, client_config
+from wechat_notify.aws.conditional_put import ConditionalPut
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger_items import ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.refresher import RefreshFunction
@@ -138,14 +139,14 @@ def test_a_group_is_written_by_one_call(service: Service, clients: Clients) -> N
         entry(account, "stale", 2, writer="late"),
         entry(account, "gone", 2),
     ]
-    kind = ledger_table._ENTRIES
+    kind = ENTRIES
     called: list[str] = []
     clients.dynamodb.meta.events.register(
         "before-call.dynamodb", lambda model, **_: called.append(model.name), unique_id="called"
     )
     answers = table._put_group(
         [
-            ledger_table._Put("write", kind.to_item(each), kind.attributes, each.version - 1, 0.0, 0.0)
+            ConditionalPut("write", kind.to_item(each), kind.attributes, each.version - 1, 0.0, 0.0)
             for each in group
         ]
     )

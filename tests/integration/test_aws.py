@@ -27,9 +27,10 @@ from tests.integration.raw_server import (
     refused,
     silence,
 )
-from wechat_notify.aws import ledger_table as ledger
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
@@ -500,7 +501,7 @@ OUTCOMES = st.builds(
     holds=optional(st.sampled_from(Holds)),
 )
 CHANGES = st.builds(Change, STATUSES, TIMES, optional(NUMBERS), optional(TEXT))
-ENTRIES = st.builds(
+ANY_ENTRY = st.builds(
     Entry,
     account=TEXT,
     id=TEXT,
@@ -524,7 +525,7 @@ ENTRIES = st.builds(
     outcome=optional(OUTCOMES),
     timeline=st.lists(CHANGES, max_size=4).map(tuple),
 )
-CIRCUITS = st.builds(
+ANY_CIRCUITS = st.builds(
     AccountCircuits,
     account=TEXT,
     version=NUMBERS,
@@ -545,17 +546,17 @@ CIRCUITS = st.builds(
 )
 
 
-@given(ENTRIES, CIRCUITS)
+@given(ANY_ENTRY, ANY_CIRCUITS)
 def test_what_is_written_is_what_is_read(entry: Entry, circuits: AccountCircuits) -> None:
-    sent = json.dumps([ledger._ENTRIES.to_item(entry), ledger._CIRCUITS.to_item(circuits)])
+    sent = json.dumps([ENTRIES.to_item(entry), CIRCUITS.to_item(circuits)])
     first, second = json.loads(sent)
-    assert ledger._ENTRIES.from_item(first) == entry
-    assert ledger._CIRCUITS.from_item(second) == circuits
+    assert ENTRIES.from_item(first) == entry
+    assert CIRCUITS.from_item(second) == circuits
 
 
 @given(st.floats(0, 4e9))
 def test_times_are_kept_to_the_millisecond(at: float) -> None:
-    kept = ledger._ENTRIES.from_item(ledger._ENTRIES.to_item(SENT._replace(updated_at=at))).updated_at
+    kept = ENTRIES.from_item(ENTRIES.to_item(SENT._replace(updated_at=at))).updated_at
     assert abs(kept - at) <= 0.000_501
 
 
@@ -622,7 +623,7 @@ def meets(**there: Any) -> bytes:
     return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **there)
 
 
-THERE = meets(Item=ledger._ENTRIES.to_item(SENT))
+THERE = meets(Item=ENTRIES.to_item(SENT))
 NOTHING = json_answer()
 
 
@@ -643,7 +644,7 @@ def test_a_put_is_one_call_whether_it_wins_or_not(clients_at: ClientsAt) -> None
 
 
 def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(clients_at: ClientsAt) -> None:
-    with RawServer(in_turn(meets(), json_answer(Item=ledger._ENTRIES.to_item(SENT)))) as server:
+    with RawServer(in_turn(meets(), json_answer(Item=ENTRIES.to_item(SENT)))) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem"]
     assert asked(server)[1]["ConsistentRead"] is True
@@ -667,10 +668,10 @@ def test_a_write_whose_answer_was_lost_meets_itself(clients_at: ClientsAt) -> No
     assert first == second
 
 
-def as_put(entry: Entry, retry_for: float = 0.0, began: float = 0.0) -> ledger._Put:
-    kind = ledger._ENTRIES
+def as_put(entry: Entry, retry_for: float = 0.0, began: float = 0.0) -> ConditionalPut:
+    kind = ENTRIES
     item = kind.to_item(entry)
-    return ledger._Put(kind.writing, item, kind.attributes, entry.version - 1, retry_for, began)
+    return ConditionalPut(kind.writing, item, kind.attributes, entry.version - 1, retry_for, began)
 
 
 GROUP = [SENT._replace(id="first", version=1), SENT._replace(id="second", version=2)]
@@ -680,8 +681,8 @@ def grouped(*errors: dict[str, Any] | None) -> bytes:
     return json_answer(Responses=[{"Error": error} if error else {"TableName": "ledger"} for error in errors])
 
 
-STORED, ALONE = ledger._Answer(stored=True), None
-EXISTING = ledger._ENTRIES.to_item(SENT)
+STORED, ALONE = Answer(stored=True), None
+EXISTING = ENTRIES.to_item(SENT)
 
 
 @pytest.mark.parametrize(
@@ -691,7 +692,7 @@ EXISTING = ledger._ENTRIES.to_item(SENT)
         (grouped({"Code": "DuplicateItem"}, None), [ALONE, STORED]),
         (
             grouped(None, {"Code": "ConditionalCheckFailed", "Item": EXISTING}),
-            [STORED, ledger._Answer(stored=False, existing=EXISTING)],
+            [STORED, Answer(stored=False, existing=EXISTING)],
         ),
         (grouped(None, {"Code": "ConditionalCheckFailed"}), [STORED, ALONE]),
         (grouped({"Code": "ThrottlingError"}, {"Code": "AccessDenied"}), [ALONE, ALONE]),
@@ -764,7 +765,7 @@ def test_names_that_no_account_has_are_not_asked_for(clients_at: ClientsAt) -> N
 
 def test_what_a_busy_table_left_unread_is_asked_for_again(clients_at: ClientsAt, slept: list[float]) -> None:
     circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
-    items = [ledger._CIRCUITS.to_item(each) for each in circuits]
+    items = [CIRCUITS.to_item(each) for each in circuits]
     left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
     answers = (
         json_answer(Responses={"ledger": items[:2]}, UnprocessedKeys=left),

@@ -19,8 +19,9 @@ import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
 from wechat_notify import bootstrap
-from wechat_notify.aws import clients, ledger_table
+from wechat_notify.aws import clients, conditional_put, ledger_table
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import (
@@ -138,30 +139,30 @@ def _visible_at_once() -> Sequence[Patch]:
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(self: LedgerTable, put: ledger_table._Put) -> ledger_table._Answer:
+    def put(self: LedgerTable, put: ConditionalPut) -> Answer:
         self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
-        return ledger_table._Answer(stored=True)
+        return Answer(stored=True)
 
     return [(LedgerTable, "_put_item", put)]
 
 
 def _refused_in_a_group_is_stored() -> Sequence[Patch]:
-    return [(ledger_table, "_answer", lambda _error: ledger_table._Answer(stored=True))]
+    return [(ledger_table, "answer_to_statement", lambda _error: Answer(stored=True))]
 
 
 def _duplicate_in_a_group_is_stored() -> Sequence[Patch]:
-    before = ledger_table._answer
+    before = conditional_put.answer_to_statement
 
-    def answer(error: dict[str, Any] | None) -> ledger_table._Answer | None:
+    def answer(error: dict[str, Any] | None) -> Answer | None:
         return before(None if error and error["Code"] == "DuplicateItem" else error)
 
-    return [(ledger_table, "_answer", answer)]
+    return [(ledger_table, "answer_to_statement", answer)]
 
 
 def _groups_answers_are_mixed_up() -> Sequence[Patch]:
     before = LedgerTable._put_group
 
-    def put_group(self: LedgerTable, puts: Sequence[ledger_table._Put]) -> list[ledger_table._Answer | None]:
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
         return before(self, puts)[::-1]
 
     return [(LedgerTable, "_put_group", put_group)]
@@ -170,9 +171,9 @@ def _groups_answers_are_mixed_up() -> Sequence[Patch]:
 def _lost_group_is_stored() -> Sequence[Patch]:
     before = LedgerTable._put_group
 
-    def put_group(self: LedgerTable, puts: Sequence[ledger_table._Put]) -> list[ledger_table._Answer | None]:
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
         answers = before(self, puts)
-        return answers if any(answers) else [ledger_table._Answer(stored=True)] * len(puts)
+        return answers if any(answers) else [Answer(stored=True)] * len(puts)
 
     return [(LedgerTable, "_put_group", put_group)]
 
