@@ -94,7 +94,7 @@ class Product(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechat_notify.core.messages import parse_message  # noqa: PLC0415 - only in this worker
+        from wechat_notify.core.messages.parser import parse_message  # noqa: PLC0415 - only in this worker
         from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415 - the same
         from wechat_notify.wechat.http import HttpSession  # noqa: PLC0415 - the same
 

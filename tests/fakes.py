@@ -23,23 +23,23 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import is_account_name, new_id
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.messages.identifiers import is_account_name, new_id
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import (
+from wechat_notify.core.tokens.access_tokens import (
     AccessToken,
     AccessTokens,
     Account,
@@ -48,6 +48,7 @@ from wechat_notify.core.tokens import (
     TokenReader,
     TokenSource,
 )
+from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 START = 1772348645.0

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from functions.send_api import problems
 from functions.send_api.problems import Response
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.messages import Message
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
-from wechat_notify.core.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.violations import Violation
 
 

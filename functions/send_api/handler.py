@@ -9,15 +9,8 @@ from typing import Any
 from functions.send_api import answers, headers, problems
 from functions.send_api.problems import Response
 from wechat_notify import bootstrap
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import (
-    MAX_BODY_BYTES,
-    SendRequest,
-    is_account_name,
-    is_message_id,
-    parse_json,
-    with_wishes,
-)
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import Result, Unknown
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
@@ -25,9 +18,9 @@ from wechat_notify.core.errors import (
     StartedError,
     UnknownMessageError,
 )
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages import intake
+from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.results import Result, Unknown
 
 SecondsLeft = Callable[[], float]
 
@@ -59,9 +52,10 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
     account = _account(event)
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.message_id()()
-    value = parse_json(_content(event, given))
-    message, warnings = parse_message(value, message_id)
-    request = with_wishes(SendRequest(message_id, account, value), message)
+    body = _content(event, given)
+    request, message, warnings = intake.check(
+        intake.read_http_body(body, account=account, message_id=message_id)
+    )
     openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         result = bootstrap.dispatcher().accept(request, message)
@@ -132,6 +126,6 @@ def _content(event: dict[str, Any], given: Mapping[str, str]) -> bytes:
     content = (
         base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     )
-    if len(content) > MAX_BODY_BYTES:
+    if len(content) > intake.MAX_BODY_BYTES:
         raise BodyTooLargeError
     return content

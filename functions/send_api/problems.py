@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wechat_notify.core.envelope import MAX_BODY_BYTES
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
@@ -22,6 +21,7 @@ from wechat_notify.core.errors import (
     UnknownMessageError,
     WeChatNotifyError,
 )
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 
 _STATUS = {

@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
+from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import Notice, Outcome, outcome_to_dict, without_none
-from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.tokens.refresher import Refreshed
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:

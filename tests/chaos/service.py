@@ -26,16 +26,16 @@ from tests.chaos.workload import CANARY
 from tests.fakes import FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
-from wechat_notify.core import tokens
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import Circuits, QuotaReset
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.envelope import new_id
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuits import Circuits, QuotaReset
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import RefresherBusyError, StorageError
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.token_refresher import BEIJING, TokenRefresher
-from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.tokens import access_tokens
+from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.refresher import BEIJING, TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -309,7 +309,7 @@ class Lambda:
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)
-        patch.setattr(tokens, "LONGEST_LOCK", tokens.LONGEST_LOCK / self.aws.clock.speed)
+        patch.setattr(access_tokens, "LONGEST_LOCK", access_tokens.LONGEST_LOCK / self.aws.clock.speed)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
         patch.setattr("sys.stdout", self.log)
 

@@ -20,11 +20,11 @@ from tests.chaos.verdict import Verdict, judge
 from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
-from wechat_notify.core import ledger
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import Admission, Circuits
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.delivery import ledger
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuits import Admission, Circuits
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
 

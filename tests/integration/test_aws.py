@@ -35,8 +35,8 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.circuits import AccountCircuits, Circuit
-from wechat_notify.core.entry import Change, Entry
+from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit
+from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
@@ -44,7 +44,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
 from wechat_notify.wechat import client as wechat_client
 
 Put = Callable[[str, str], None]

@@ -22,7 +22,7 @@ from tests.integration.raw_server import (
     silence,
 )
 from wechat_notify.core.errors import TokenUnavailableError
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits

@@ -20,23 +20,23 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core import batches
-from wechat_notify.core.batches import DeadLetters
-from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
-from wechat_notify.core.delivery import MessageApi
-from wechat_notify.core.dispatcher import SendQueue
-from wechat_notify.core.entry import Change, Entry
+from wechat_notify.core.delivery import batch
+from wechat_notify.core.delivery.batch import DeadLetters
+from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit, CircuitStore
+from wechat_notify.core.delivery.dispatcher import SendQueue
+from wechat_notify.core.delivery.entry import Change, Entry
+from wechat_notify.core.delivery.ledger import LedgerStore
+from wechat_notify.core.delivery.sender import MessageApi
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.ledger import LedgerStore
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.token_refresher import AccountStore
-from wechat_notify.core.tokens import AccessToken, Grant, Refresher, TokenReader, TokenSource
+from wechat_notify.core.tokens.access_tokens import AccessToken, Grant, Refresher, TokenReader, TokenSource
+from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.wechat.client import WeChatClient
 
 Aws = Callable[[str], Any]
@@ -244,7 +244,7 @@ def test_a_refresher_without_its_store_is_a_failed_function(refresher: Refresher
 # Queues
 
 
-class BothSides(SendQueue, DeadLetters, batches.Queue, Protocol):
+class BothSides(SendQueue, DeadLetters, batch.Queue, Protocol):
     """A queue as this service uses it."""
 
     def send(self, body: str, *, group: str | None = None, **attributes: str) -> None: ...

@@ -25,9 +25,10 @@ from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import StoredTokens
-from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient

@@ -23,8 +23,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from operations import dlq
 from tests.integration.raw_server import Connection, RawServer, Request, answer
-from wechat_notify.core.envelope import parse_queue_body
 from wechat_notify.core.errors import MalformedBodyError
+from wechat_notify.core.messages.envelope import parse_queue_body
 
 SCRIPT = Path(dlq.__file__)
 UNREADABLE = "no JSON: 深圳"

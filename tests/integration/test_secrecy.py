@@ -38,16 +38,16 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
-from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.delivery.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import RefresherBusyError, StorageError, TokenUnavailableError
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import DelayedMessage, Notice, Status
-from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import connections
 from wechat_notify.wechat.client import WeChatClient

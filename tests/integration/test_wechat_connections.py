@@ -21,7 +21,7 @@ from hash_certificates import hash_certificates
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer
 from tests.integration.test_wechat_http import BODY, CONTENT, OK, PATH, SECONDS, SOUND, SessionAt, lost
-from wechat_notify.core.batches import _WORKER_THREADS
+from wechat_notify.core.delivery.batch import _WORKER_THREADS
 from wechat_notify.wechat import connections, http
 from wechat_notify.wechat.http import HttpSession, NoAnswer
 

@@ -24,28 +24,22 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
-from wechat_notify.core import (
-    attempts,
-    circuits,
-    delivery,
-    ledger,
-    messages,
-    outcomes,
-    retry_policy,
-    token_refresher,
-)
-from wechat_notify.core.batches import BatchSender, Disposition, Handled
-from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
-from wechat_notify.core.entry import Entry
+from wechat_notify.core import outcomes
+from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender
+from wechat_notify.core.delivery.batch import BatchSender, Disposition, Handled
+from wechat_notify.core.delivery.circuits import Admission, Circuits, QuotaReset
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import Held, NotOurs, Unrecorded
+from wechat_notify.core.delivery.retry_policy import RetryPolicy
+from wechat_notify.core.delivery.send import Attempt
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.fingerprint import fingerprint
-from wechat_notify.core.ledger import Ledger, Written
+from wechat_notify.core.messages import parser
+from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import DelayedMessage, Status
-from wechat_notify.core.results import Held, NotOurs, Unrecorded
-from wechat_notify.core.retry_policy import RetryPolicy
-from wechat_notify.core.send import Attempt
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens import refresher
+from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import client, connections, http
@@ -242,11 +236,11 @@ def _circuit_never_closes() -> Sequence[Patch]:
 
 def _other_client_msg_id() -> Sequence[Patch]:
     number = count()
-    return [(messages, "_client_msg_id", lambda message_id: f"{next(number)}-{message_id}"[:32])]
+    return [(parser, "_client_msg_id", lambda message_id: f"{next(number)}-{message_id}"[:32])]
 
 
 def _no_client_msg_id() -> Sequence[Patch]:
-    return [(messages, "_client_msg_id", lambda _message_id: None)]
+    return [(parser, "_client_msg_id", lambda _message_id: None)]
 
 
 def _parked_without_id() -> Sequence[Patch]:
@@ -416,7 +410,7 @@ def _no_second_look() -> Sequence[Patch]:
 
 
 def _forced_by_utc_day() -> Sequence[Patch]:
-    return [(token_refresher, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
+    return [(refresher, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
 
 
 def _park_mismatched() -> Sequence[Patch]:
@@ -554,7 +548,7 @@ def _probe_eaten() -> Sequence[Patch]:
 
 
 def _forced_count_forgotten() -> Sequence[Patch]:
-    return [(token_refresher, "_with_newest_use", lambda token, _known: token)]
+    return [(refresher, "_with_newest_use", lambda token, _known: token)]
 
 
 def _unrecorded_at_once() -> Sequence[Patch]:
@@ -608,7 +602,7 @@ def _keyed_fingerprint() -> Sequence[Patch]:
 
 
 def _rejected_by_one_code() -> Sequence[Patch]:
-    return [(delivery, "REJECTED_TOKEN", frozenset({40001, 40014, 42001}))]
+    return [(sender, "REJECTED_TOKEN", frozenset({40001, 40014, 42001}))]
 
 
 def _unconfirmed_claim_kept() -> Sequence[Patch]:

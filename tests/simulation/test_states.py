@@ -21,13 +21,13 @@ from tests.fakes import (
     lowest,
     message,
 )
-from wechat_notify.core.entry import CLOCK_SKEW, Entry
-from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.delivery.entry import CLOCK_SKEW, Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
-from wechat_notify.core.ledger import Ledger, Written
+from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
 
 WRITERS = st.integers(0, 2)
 SECONDS = 60.0

@@ -27,15 +27,23 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core import batches
-from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest, parse_queue_body
+from wechat_notify.core.delivery import batch
+from wechat_notify.core.delivery.batch import (
+    HELD_SINCE,
+    MESSAGE_ID,
+    BatchSender,
+    Disposition,
+    Handled,
+    Record,
+)
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, Replayed, Sent
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.messages import KINDS, Message
+from wechat_notify.core.messages import intake
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
+from wechat_notify.core.messages.kinds import KINDS, Message
 from wechat_notify.core.outcomes import DelayedMessage, Outcome, Status
-from wechat_notify.core.results import IdReused, InFlight, NotOurs, Replayed, Sent
-from wechat_notify.core.retry_policy import GIVE_UP_AFTER
 
 FINISHED, RETURNED, PARKED, DEAD_LETTER = Disposition
 
@@ -515,7 +523,7 @@ def test_a_body_that_breaks_the_reader_returns_alone(
     def break_down_for_one(body: str, default_id: str) -> Any:
         return break_down() if default_id == "m1" else parse_queue_body(body, default_id)
 
-    monkeypatch.setattr(batches, "parse_queue_body", break_down_for_one)
+    monkeypatch.setattr(intake, "parse_queue_body", break_down_for_one)
     handled = handle(service, record(1), record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [RETURNED, FINISHED]
     assert handled["m1"].refusal == "internal_error"
@@ -526,7 +534,7 @@ def test_a_body_that_breaks_the_reader_returns_alone(
 def test_a_body_that_nobody_can_read_for_a_reason_that_nobody_foresaw_is_put_aside(
     service: Service, monkeypatch: pytest.MonkeyPatch, *, receive_count: int, given_up: bool
 ) -> None:
-    monkeypatch.setattr(batches, "parse_message", break_down)
+    monkeypatch.setattr(intake, "parse_message", break_down)
     given = record(receive_count=receive_count)
     item = handle(service, given)["m1"]
     assert (item.disposition, item.refusal) == (DEAD_LETTER if given_up else RETURNED, "internal_error")
@@ -913,17 +921,17 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
 
 
 def test_openids_are_sent_to_concurrently_by_threads_that_stay(service: Service) -> None:
-    together = threading.Barrier(batches._WORKER_THREADS, timeout=5)  # breaks unless all of them are there
+    together = threading.Barrier(batch._WORKER_THREADS, timeout=5)  # breaks unless all of them are there
 
     def meet(_message: Message) -> None:
         together.wait()
 
     service.wechat.while_in_flight = meet
-    for batch in range(2):
+    for turn in range(2):
         records = [
             record(
-                number, id=f"b{batch}-{number}", message=body(touser=f"oQk3h5LrVfTnWb8xYc2ZpJd0Gm{number:02}")
+                number, id=f"b{turn}-{number}", message=body(touser=f"oQk3h5LrVfTnWb8xYc2ZpJd0Gm{number:02}")
             )
-            for number in range(batches._WORKER_THREADS)
+            for number in range(batch._WORKER_THREADS)
         ]
         assert {item.disposition for item in handle(service, *records).values()} == {FINISHED}

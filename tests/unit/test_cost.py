@@ -9,7 +9,7 @@ import pytest
 from benchmarks import cost
 from benchmarks.cost import COLUMNS, DOORS, QUOTAS, Assumptions, Measured, Model, Price, Setting
 from benchmarks.figures import Results
-from wechat_notify.core import batches
+from wechat_notify.core.delivery import batch
 
 _BATCHES = (1, 10, 100, 1000)
 _MEASURED = Measured(
@@ -132,7 +132,7 @@ def test_a_month_has_its_messages_what_is_fixed_and_the_tokens_that_are_read() -
 
 
 def test_the_model_sends_as_many_side_by_side_as_the_service() -> None:
-    assert Assumptions().side_by_side == batches._WORKER_THREADS
+    assert Assumptions().side_by_side == batch._WORKER_THREADS
 
 
 def test_the_model_pays_for_as_many_alarms_as_the_template_has() -> None:

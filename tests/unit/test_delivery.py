@@ -14,9 +14,9 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.messages import KINDS, Message
+from wechat_notify.core.messages.kinds import KINDS, Message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _no_answer, _outcome

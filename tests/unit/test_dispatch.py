@@ -24,19 +24,10 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core.circuits import Admission
-from wechat_notify.core.entry import HELD, TRY_AGAIN, Change, Entry
-from wechat_notify.core.envelope import SendRequest, with_wishes
-from wechat_notify.core.errors import (
-    IllegalTransitionError,
-    StorageError,
-    TokenUnavailableError,
-    UnknownAccountError,
-)
-from wechat_notify.core.ledger import Written
-from wechat_notify.core.messages import KINDS, parse_message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.circuits import Admission
+from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
+from wechat_notify.core.delivery.ledger import Written
+from wechat_notify.core.delivery.results import (
     Again,
     Expired,
     Failed,
@@ -54,7 +45,17 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.retry_policy import CALLER, GIVE_UP_AFTER, QUEUE, Decision, queue_wait
+from wechat_notify.core.delivery.retry_policy import CALLER, GIVE_UP_AFTER, QUEUE, Decision, queue_wait
+from wechat_notify.core.errors import (
+    IllegalTransitionError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
+from wechat_notify.core.messages.envelope import SendRequest, with_wishes
+from wechat_notify.core.messages.kinds import KINDS
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _outcome
 from wechat_notify.wechat.errcodes import ERROR_CODES

@@ -14,18 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import OPENID
-from wechat_notify.core.envelope import (
-    MAX_BODY_BYTES,
-    SendRequest,
-    is_account_name,
-    new_id,
-    parse_json,
-    parse_queue_body,
-    queue_body,
-    with_wishes,
-)
 from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_wishes
+from wechat_notify.core.messages.identifiers import is_account_name, new_id
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.strict_json import parse_json
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from wechat_notify.core.messages import KINDS
+from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat import connections, http
 from wechat_notify.wechat.answers import Answer

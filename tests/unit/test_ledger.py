@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import OPENID, START, Clock, FakeLedgerStore, answer, body, lost
-from wechat_notify.core.entry import CLOCK_SKEW, EXHAUSTED, TRY_AGAIN, Entry
-from wechat_notify.core.envelope import SendRequest, parse_queue_body, queue_body, with_wishes
+from wechat_notify.core.delivery.entry import CLOCK_SKEW, EXHAUSTED, TRY_AGAIN, Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Replayed
+from wechat_notify.core.delivery.retry_policy import MAX_ATTEMPTS, repeatable
 from wechat_notify.core.errors import IllegalTransitionError, StorageError
-from wechat_notify.core.fingerprint import canonical
-from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.messages import KINDS, Message, parse_message
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_wishes
+from wechat_notify.core.messages.fingerprint import canonical
+from wechat_notify.core.messages.kinds import KINDS, Message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.results import InFlight, NotDue, NotOurs, Replayed
-from wechat_notify.core.retry_policy import MAX_ATTEMPTS, repeatable
 
 TAKEN, IN_FLIGHT, EARLY, FINAL, OTHER_BODY = "taken", "in flight", "early", "final", "other body"
 

@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechat_notify.core.envelope import parse_json
 from wechat_notify.core.errors import InvalidMessageError
-from wechat_notify.core.messages import (
+from wechat_notify.core.messages.kinds import (
     KINDS,
     MiniProgramSubscription,
     MiniProgramTemplate,
     OneTimeSubscription,
     Subscription,
     Template,
-    parse_message,
 )
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.violations import Violation
 
 quick = settings(max_examples=150, deadline=None, derandomize=True)

@@ -24,10 +24,10 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import parse_queue_body, queue_body
-from wechat_notify.core.messages import Message
+from wechat_notify.core.delivery.batch import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
 from wechat_notify.telemetry import InvocationError, Telemetry

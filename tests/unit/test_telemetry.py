@@ -20,10 +20,8 @@ from tests.fakes import (
     message,
     metrics,
 )
-from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import (
     Expired,
     Failed,
     Held,
@@ -39,8 +37,10 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.token_refresher import Refreshed
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
+from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
@@ -570,7 +570,7 @@ def test_what_nobody_foresaw_is_logged_by_its_kind_and_place_but_not_its_text(se
         service.telemetry.refused("internal_error", error)
     (line,) = service.lines("message refused")
     assert line["error"] == "InvalidMessageError"
-    assert line["raised_at"].startswith("messages.py:")
+    assert line["raised_at"].startswith("parser.py:")
     assert "secret" not in service.log.getvalue()
 
 
@@ -628,7 +628,7 @@ def test_an_invocation_that_fails_says_where_but_not_what(service: Service, caps
         "invocation failed",
         "InvalidMessageError",
     )
-    assert line["raised_at"].startswith("messages.py:")
+    assert line["raised_at"].startswith("parser.py:")
     assert line["messages"] == 3
     assert "57_secret" not in service.log.getvalue()
     assert OPENID not in service.log.getvalue()

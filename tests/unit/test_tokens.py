@@ -24,9 +24,7 @@ from tests.fakes import (
     lowest,
     unreachable,
 )
-from wechat_notify.core import token_refresher
-from wechat_notify.core import tokens as tokens_module
-from wechat_notify.core.delivery import Sender
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
@@ -34,8 +32,10 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome
-from wechat_notify.core.token_refresher import Refreshed
-from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens import access_tokens as tokens_module
+from wechat_notify.core.tokens import refresher
+from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.refresher import Refreshed
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -709,7 +709,7 @@ def test_no_account_is_begun_that_could_be_cut_off(
 def test_accounts_that_there_is_no_time_for_do_not_hide_those_that_were_refreshed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_refresher, "_CONCURRENT_ACCOUNTS", 1)
+    monkeypatch.setattr(refresher, "_CONCURRENT_ACCOUNTS", 1)
     for account in ("bank", "cafe"):
         service.add_account(account, stored=False)
     service.wechat.while_fetching = lambda _app_id: service.clock.advance(20)

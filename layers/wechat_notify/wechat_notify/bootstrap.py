@@ -14,14 +14,14 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import Circuits
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.envelope import new_id
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessTokens, Grant
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.sender import Sender
+from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.tokens.access_tokens import AccessTokens, Grant
+from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient

@@ -18,10 +18,8 @@ from typing import Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
 
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Notice, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import (
     Cancelled,
     Expired,
     Failed,
@@ -38,7 +36,9 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import ErrorClass, Notice, Status
+from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
 
 

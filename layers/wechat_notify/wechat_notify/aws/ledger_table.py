@@ -1,9 +1,9 @@
 """The ledger's table: an item for every message, and one for the open circuits of an account.
 
 ``message#<account>#<id>``
-    A ``core.ledger.Entry``.
+    A ``core.delivery.entry.Entry``.
 ``circuits#<account>``
-    A ``core.circuits.AccountCircuits``.
+    A ``core.delivery.circuits.AccountCircuits``.
 
 Times are seconds since the epoch, to the millisecond. ``ttl`` is when DynamoDB may delete the item.
 """
@@ -28,10 +28,10 @@ from wechat_notify.aws.ledger_items import (
     message_key,
     to_attribute,
 )
-from wechat_notify.core.circuits import AccountCircuits
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import is_account_name
+from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.messages.identifiers import is_account_name
 
 RETRY_FOR = 2.5
 """Seconds in which a call is repeated: an outage of the table of a second is outlasted."""

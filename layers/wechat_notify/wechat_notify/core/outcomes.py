@@ -33,7 +33,7 @@ class ErrorClass(StrEnum):
 
 
 class Status(StrEnum):
-    """The states of a message; ``core.ledger`` says which may follow which."""
+    """The states of a message; ``core.delivery.entry`` says which may follow which."""
 
     QUEUED = "queued"
     """It waits: for its first attempt or for the next one."""

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
-from wechat_notify.core.tokens import Grant
+from wechat_notify.core.tokens.access_tokens import Grant
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import (
     RetryHint,
@@ -29,7 +29,7 @@ from wechat_notify.wechat.errcodes import (
 from wechat_notify.wechat.http import HttpSession, NoAnswer
 
 if TYPE_CHECKING:
-    from wechat_notify.core.messages import Message
+    from wechat_notify.core.messages.kinds import Message
 
 _MAX_EXPIRES_IN = 10.0**9
 """Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""

@@ -5,38 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from wechat_notify.core.delivery.time_budgets import (
+    PATIENCE,
+    TIME_FOR_A_CLAIM,
+    TIME_FOR_A_QUESTION,
+    TIME_FOR_AN_ATTEMPT,
+)
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
 _MAX_ATTEMPTS = 3
 """With the token at hand, with the one in the store, with a new one."""
-# What follows is added up by a test from the limits of the clients themselves.
-_PATIENCE = 8.0
-"""Seconds for which another thread and a busy refresher are waited for, where there is the time."""
-_LAST_QUESTION = 15.0
-"""Seconds that one look at the store and one question to the refresher may take at worst."""
-_TIME_FOR_A_TOKEN = _PATIENCE + _LAST_QUESTION
-TIME_FOR_A_POST = 13.0
-"""Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
-one does not know what became of the message."""
-_TIME_FOR_THE_LEDGER = 10.0
-"""Seconds that writing down what came of it may take at worst: a silent table is waited out for six."""
-TIME_FOR_AN_ATTEMPT = TIME_FOR_A_POST + _TIME_FOR_THE_LEDGER
-"""Seconds that must be left where a claimed message goes out."""
-TIME_FOR_A_CLAIM = TIME_FOR_AN_ATTEMPT + 1.0
-"""Seconds that must be left where a message is claimed; a claim that takes longer is given back."""
-_TIME_FOR_A_QUESTION = _LAST_QUESTION + _TIME_FOR_THE_LEDGER
-"""Seconds that must be left where a claimed message asks for another token."""
-TIME_FOR_EVENTS = 8.0
-"""Seconds that publishing a batch's events may take at worst."""
-TIME_FOR_A_MESSAGE = _TIME_FOR_A_TOKEN + TIME_FOR_A_CLAIM + TIME_FOR_EVENTS
-"""Seconds that must be left where messages are sent side by side, for another one to be started. A function
-that is stopped later, while it holds a circuit or hands a message out again, leaves nothing in doubt."""
 
 
 class MessageApi(Protocol):
@@ -124,10 +108,10 @@ class Sender:
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)
-            if seconds_left() < _TIME_FOR_A_QUESTION:
+            if seconds_left() < TIME_FOR_A_QUESTION:
                 break
             try:
-                token = self._tokens.replace(account, token, _patience(seconds_left, _TIME_FOR_A_QUESTION))
+                token = self._tokens.replace(account, token, _patience(seconds_left, TIME_FOR_A_QUESTION))
             except UnknownAccountError:  # removed a moment ago
                 break
             except TokenUnavailableError as error:
@@ -140,4 +124,4 @@ class Sender:
 
 def _patience(seconds_left: Callable[[], float], reserve: float) -> float:
     """Seconds for waiting, so that this much is left."""
-    return max(0.0, min(_PATIENCE, seconds_left() - reserve))
+    return max(0.0, min(PATIENCE, seconds_left() - reserve))

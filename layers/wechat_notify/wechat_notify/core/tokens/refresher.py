@@ -10,7 +10,7 @@ from typing import Protocol
 
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome
-from wechat_notify.core.tokens import BUSY, AccessToken, Account, Grant, unavailable
+from wechat_notify.core.tokens.access_tokens import BUSY, AccessToken, Account, Grant, unavailable
 
 FORCED_A_DAY = 20
 FORCED_APART = 30.0

@@ -1,7 +1,7 @@
 """The senders' access tokens: read, cached, replaced where WeChat rejected one.
 
 Two sides share one stored token an account: ``AccessTokens`` here (every sender: reads, caches, asks) and
-``core.token_refresher`` (the only one that calls WeChat's token endpoint and writes).
+``core.tokens.refresher`` (the only one that calls WeChat's token endpoint and writes).
 
 WeChat's rules that shape this: in normal mode ``stable_token`` gives the same token again with
 the seconds that remain, and renews it by itself in the last 5 minutes; a forced refresh voids the

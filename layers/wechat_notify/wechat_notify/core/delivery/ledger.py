@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from wechat_notify.core.entry import (
+from wechat_notify.core.delivery.entry import (
     CANCELLED,
     CLOCK_SKEW,
     EXHAUSTED,
@@ -22,13 +22,13 @@ from wechat_notify.core.entry import (
     Change,
     Entry,
 )
-from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.delivery.results import IdReused, InFlight, NotDue, NotOurs, Replayed
+from wechat_notify.core.delivery.retry_policy import repeatable
 from wechat_notify.core.errors import IllegalTransitionError, StorageError
-from wechat_notify.core.fingerprint import KEYED_LENGTH, canonical, fingerprint
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.fingerprint import KEYED_LENGTH, canonical, fingerprint
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status
-from wechat_notify.core.results import IdReused, InFlight, NotDue, NotOurs, Replayed
-from wechat_notify.core.retry_policy import repeatable
 
 _OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
 _MAX_UNSENT = 1000

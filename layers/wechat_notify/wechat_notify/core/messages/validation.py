@@ -9,9 +9,9 @@ from typing import Any, get_args
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from wechat_notify.core.field_types import NO_FIELD, NO_TIME, REQUIRED
-from wechat_notify.core.fields import Finding
-from wechat_notify.core.keywords import ENTRY_FIELDS, MAX_KEY, MAX_PATH
+from wechat_notify.core.messages.field_types import NO_FIELD, NO_TIME, REQUIRED
+from wechat_notify.core.messages.findings import Finding
+from wechat_notify.core.messages.keywords import ENTRY_FIELDS, MAX_KEY, MAX_PATH
 from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import NamedTuple
 
+from wechat_notify.core.messages.findings import Finding
 from wechat_notify.core.outcomes import Bilingual
 
 # Patterns that few messages need are plain texts, which re compiles on their first use and keeps: the one
@@ -40,15 +40,6 @@ _PHRASE = f"[{_CHINESE}]*"
 
 _LEGACY_LENGTH = 20
 """Since 2023-05-04 an official account's keywordN is cut here without an error."""
-
-
-class Finding(NamedTuple):
-    """One rule that a value breaks; ``certain`` refuses the message, otherwise it is a warning."""
-
-    rule: str
-    text: Bilingual
-    limit: int | str | None = None
-    certain: bool = True
 
 
 def field_type(key: str) -> str:

@@ -22,9 +22,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from wechat_notify.core.entry import CLOCK_SKEW, EXHAUSTED, HELD, TRY_AGAIN, Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.messages import Message
+from wechat_notify.core.delivery.entry import CLOCK_SKEW, EXHAUSTED, HELD, TRY_AGAIN, Entry
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 
 Jitter = Callable[[float, float], float]

@@ -1,4 +1,4 @@
-"""The results of handling a message: one closed union, made by ``core.send`` and the ledger.
+"""The results of handling a message: one closed union, made by ``core.delivery.send`` and the ledger.
 
 The *message's* status is the ledger's (``result.entry.status``); a result says what this call did about it.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.entry import Entry
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.outcomes import Notice, Outcome, Status
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wechat_notify.core.entry import Entry
+from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.outcomes import Notice, Status, iso_time
 
 _DETAIL_TYPES = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wechat_notify.core.circuits import Circuit
+from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.retry_policy import Decision
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, iso_time
-from wechat_notify.core.retry_policy import Decision
 
 TOO_LATE = Outcome(
     Status.FAILED,

@@ -9,17 +9,16 @@ from decimal import Decimal
 from pydantic import ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from wechat_notify.core.field_types import (
+from wechat_notify.core.messages.field_types import (
     NO_FIELD,
     NOT_UTF8,
     REQUIRED,
     control_characters,
     is_printable,
     line_breaks_alone,
-    pydantic_error,
-    rule_error,
 )
-from wechat_notify.core.fields import Finding, check_keyword
+from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
+from wechat_notify.core.messages.keyword_rules import check_keyword
 from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 

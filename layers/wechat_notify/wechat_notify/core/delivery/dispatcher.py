@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from wechat_notify.core.attempts import CallerAttempt, QueueAttempt
-from wechat_notify.core.circuits import Circuits
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.entry import REQUEUED
-from wechat_notify.core.envelope import SendRequest, queue_body
+from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.entry import REQUEUED
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Queued, Result
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, Jitter, is_expired
+from wechat_notify.core.delivery.send import Parts, as_result, waits
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import StorageError, UnknownAccountError
-from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages.envelope import SendRequest, queue_body
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status
-from wechat_notify.core.results import InFlight, NotDue, NotOurs, Queued, Result
-from wechat_notify.core.retry_policy import GIVE_UP_AFTER, Jitter, is_expired
-from wechat_notify.core.send import Parts, as_result, waits
 
 
 class SendQueue(Protocol):

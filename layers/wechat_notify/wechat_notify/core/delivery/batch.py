@@ -12,14 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.envelope import (
-    SendRequest,
-    parse_queue_body,
-    queue_body,
-    with_wishes,
-)
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.results import Again, Held, Result
+from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.core.errors import (
     InvalidMessageError,
     InvalidRequestError,
@@ -27,9 +22,10 @@ from wechat_notify.core.errors import (
     StorageError,
     UnknownAccountError,
 )
-from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.messages import intake
+from wechat_notify.core.messages.envelope import SendRequest, queue_body
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Outcome, Status
-from wechat_notify.core.results import Again, Held, Result
 from wechat_notify.core.violations import Violation
 
 _WORKER_THREADS = 20
@@ -208,7 +204,7 @@ class BatchSender:
     def _read(self, record: Record) -> _Readable | Handled:
         default_id = record.attributes.get(MESSAGE_ID) or record.message_id
         try:
-            request = parse_queue_body(record.body, default_id=default_id)
+            request = intake.read_queue_body(record.body, default_id=default_id)
         except MalformedBodyError as error:
             return self._put_aside(
                 Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
@@ -216,10 +212,9 @@ class BatchSender:
         except InvalidRequestError as error:
             return self._refused_request(record, error)
         try:
-            message, warnings = parse_message(request.message, request.id)
+            return _Readable(record, *intake.check(request))
         except InvalidMessageError as error:
             return self._refused(record, request, None, error.reason, error.violations)
-        return _Readable(record, with_wishes(request, message), message, warnings)
 
     def _refused_request(self, record: Record, error: InvalidRequestError) -> Handled:
         """Say under its id that a body is no send request, or keep it among the dead letters."""

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
-from wechat_notify.core.fields import Finding
+from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
 from wechat_notify.core.outcomes import Bilingual
 
 # Patterns that few messages need are plain texts, which re compiles on their first use and keeps.
@@ -22,16 +21,6 @@ _MAX_SCENE = 10_000
 
 REQUIRED = Finding("missing", Bilingual("is required", "缺少必填字段"))
 NO_FIELD = Finding("unknown_field", Bilingual("is not a field of this message", "该消息没有此字段"))
-
-
-def pydantic_error(finding: Finding) -> PydanticCustomError:
-    """Return a finding as a validator raises it."""
-    return PydanticCustomError(finding.rule, "{text}", {"text": finding.text, "limit": finding.limit})
-
-
-def rule_error(rule: str, en: str, zh: str, *, limit: int | str | None = None) -> PydanticCustomError:
-    """Return a rule that is broken, in both languages, as a validator raises it."""
-    return pydantic_error(Finding(rule, Bilingual(en, zh), limit))
 
 
 def control_characters(value: str) -> Sequence[str]:

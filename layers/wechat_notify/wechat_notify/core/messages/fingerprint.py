@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 
-from wechat_notify.core.envelope import SendRequest, written_out
-from wechat_notify.core.validation import OWN_WORDS
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.strict_json import written_out
+from wechat_notify.core.messages.validation import OWN_WORDS
 
 _WISHES = OWN_WORDS - {"kind"}
 """Not part of the message: a repeat may well expire later."""

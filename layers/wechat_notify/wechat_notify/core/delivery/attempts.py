@@ -6,16 +6,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from wechat_notify.core import hints
-from wechat_notify.core.circuits import Circuit
-from wechat_notify.core.entry import EXHAUSTED, HELD, Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.errors import StorageError
-from wechat_notify.core.ledger import Written
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Outcome, Status
-from wechat_notify.core.results import Held, NotDue, NotOurs, Replayed, Result, RetryAt, TryAgain, Unknown
-from wechat_notify.core.retry_policy import (
+from wechat_notify.core.delivery import own_outcomes
+from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.entry import EXHAUSTED, HELD, Entry
+from wechat_notify.core.delivery.ledger import Written
+from wechat_notify.core.delivery.results import (
+    Held,
+    NotDue,
+    NotOurs,
+    Replayed,
+    Result,
+    RetryAt,
+    TryAgain,
+    Unknown,
+)
+from wechat_notify.core.delivery.retry_policy import (
     CALLER,
     GIVE_UP_AFTER,
     LOST,
@@ -25,7 +30,11 @@ from wechat_notify.core.retry_policy import (
     queue_wait,
     repeatable,
 )
-from wechat_notify.core.send import Attempt, Parts, as_result, waits, with_call
+from wechat_notify.core.delivery.send import Attempt, Parts, as_result, waits, with_call
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import Outcome, Status
 
 
 class CallerAttempt(Attempt):
@@ -52,7 +61,7 @@ class CallerAttempt(Attempt):
         return self._turned_away(outcome)
 
     def _without_time(self) -> Result:
-        return self._turned_away(hints.TOO_LATE)
+        return self._turned_away(own_outcomes.TOO_LATE)
 
     def _turned_away(self, outcome: Outcome) -> Result:
         """Tell the caller to try again, later each time: its entry counts how often."""
@@ -138,7 +147,7 @@ class QueueAttempt(Attempt):
         return RetryAt(entry=found.entry, outcome=outcome, after=after)
 
     def _without_time(self) -> Result:
-        return RetryAt(outcome=hints.TOO_LATE, after=0.0)
+        return RetryAt(outcome=own_outcomes.TOO_LATE, after=0.0)
 
     def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:
         if decision.status is Status.UNKNOWN:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Protocol
 
-from wechat_notify.core.entry import CLOCK_SKEW
+from wechat_notify.core.delivery.entry import CLOCK_SKEW
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.messages import Message
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Notice, Outcome, iso_time, without_none
 
 _READ_AGAIN_AFTER = 1.0

@@ -6,7 +6,7 @@
      held?      none?    ours?            again?
 
 Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe. The
-way is the same through every door; ``core.attempts`` says what each does with a message that was not
+way is the same through every door; ``core.delivery.attempts`` says what each does with a message that was not
 sent.
 """
 
@@ -17,17 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from wechat_notify.core import hints
-from wechat_notify.core.circuits import Admission, Circuit, Circuits
-from wechat_notify.core.delivery import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT, Delivery, Sender
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.errors import StorageError, TokenUnavailableError
-from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.messages import Message
-from wechat_notify.core.notices import message_notices
-from wechat_notify.core.outcomes import Notice, Outcome, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery import own_outcomes
+from wechat_notify.core.delivery.circuits import Admission, Circuit, Circuits
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.events import message_notices
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import (
     Cancelled,
     Expired,
     Failed,
@@ -41,13 +36,14 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.retry_policy import (
-    Decision,
-    Jitter,
-    RetryPolicy,
-    is_expired,
-)
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.delivery.retry_policy import Decision, Jitter, RetryPolicy, is_expired
+from wechat_notify.core.delivery.sender import Delivery, Sender
+from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT
+from wechat_notify.core.errors import StorageError, TokenUnavailableError
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import Notice, Outcome, Status
+from wechat_notify.core.tokens.access_tokens import AccessToken
 
 _MIN_HOLD = 1.0
 _RECHECK_AFTER = 60.0
@@ -110,7 +106,7 @@ class Attempt(ABC):
             admission = self._circuits.probe(account, message)
         if admission.held:
             after = self._held_for(admission.held)
-            return self._held(after, hints.held(admission.held, after))
+            return self._held(after, own_outcomes.held(admission.held, after))
         try:
             result = self._admitted(admission)
         except Exception:
@@ -160,7 +156,7 @@ class Attempt(ABC):
         # The table took its time: neither the POST nor the record of its answer must be cut off. What expired
         # meanwhile becomes so by the policy.
         if self._seconds_left() < TIME_FOR_AN_ATTEMPT or self._is_expired():
-            return self._finish(found.entry, Delivery(hints.TOO_LATE, 0, 0.0), admission)
+            return self._finish(found.entry, Delivery(own_outcomes.TOO_LATE, 0, 0.0), admission)
         return self._finish(found.entry, self._post(token), admission)
 
     def _post(self, token: AccessToken) -> Delivery:
@@ -172,7 +168,7 @@ class Attempt(ABC):
         outcome = delivery.outcome
         decision = self.policy.decide(self._request, self._message, claimed, outcome, self._now())
         if outcome.status is Status.UNKNOWN:
-            outcome = hints.with_consequence(outcome, decision)
+            outcome = own_outcomes.with_consequence(outcome, decision)
             delivery = delivery._replace(outcome=outcome)
         wait = self._wait(outcome, decision, claimed.tries)
         try:
