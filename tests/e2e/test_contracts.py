@@ -36,7 +36,7 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import Notice
+from wechat_notify.core.outcomes import DomainEvent
 
 __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
 
@@ -92,14 +92,14 @@ class EmulatedBusAt:
             Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}],
         )
 
-    def arrived(self) -> list[Notice]:
+    def arrived(self) -> list[DomainEvent]:
         heard: list[dict[str, Any]] = []
         while received := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get(
             "Messages"
         ):
             heard += [json.loads(message["Body"]) for message in received]
         heard.sort(key=lambda event: event["detail"]["number"])
-        return [Notice(event["detail-type"], event["detail"]) for event in heard]
+        return [DomainEvent(event["detail-type"], event["detail"]) for event in heard]
 
     def remove(self) -> None:
         self._events.remove_targets(Rule=self._name, EventBusName=self._bus, Ids=["queue"])

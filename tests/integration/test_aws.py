@@ -43,7 +43,15 @@ from wechat_notify.core.errors import (
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
+)
 from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
 from wechat_notify.wechat import client as wechat_client
 
@@ -340,7 +348,7 @@ def published(done: int, failed: int = 0) -> bytes:
 
 
 def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: ClientsAt) -> None:
-    small, large = Notice("small", {}), Notice("large", {"text": "x" * 150_000})
+    small, large = DomainEvent("small", {}), DomainEvent("large", {"text": "x" * 150_000})
     with RawServer(in_turn(published(10), published(3), published(1))) as server:
         assert EventBus(clients_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
     assert [len(call["Entries"]) for call in asked(server)] == [10, 3, 1]
@@ -349,14 +357,14 @@ def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: Cl
 def test_events_that_are_refused_are_counted(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(published(8, failed=2), refused("AccessDenied"), published(1))) as server:
         bus = EventBus(clients_at(server.url), "bus")
-        assert bus.publish([Notice("any", {"at": Path("x")})] * 21) == 13
+        assert bus.publish([DomainEvent("any", {"at": Path("x")})] * 21) == 13
     assert len(server.requests) == 2  # who does not answer is not asked for the rest
 
 
 def test_a_bus_that_refuses_is_asked_once(clients_at: ClientsAt, slept: list[float]) -> None:
     """A batch of a hundred failures must not outlast its function."""
     with RawServer(always(refused("ThrottlingException"))) as server:
-        assert EventBus(clients_at(server.url), "bus").publish([Notice("any", {})] * 100) == 100
+        assert EventBus(clients_at(server.url), "bus").publish([DomainEvent("any", {})] * 100) == 100
     assert sum(slept) == pytest.approx(1.0, abs=0.01)
 
 
@@ -412,7 +420,7 @@ def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> N
                 "errcode": {"N": "0"},
                 "errmsg": {"S": "ok"},
                 "msgid": {"N": "1864323726461255680"},
-                "unattempted": {"BOOL": False},
+                "unjudged": {"BOOL": False},
                 "until_reset": {"BOOL": False},
             }
         },
@@ -496,7 +504,7 @@ OUTCOMES = st.builds(
     msgid=optional(NUMBERS),
     field=optional(TEXT),
     retry_after=optional(TIMES),
-    unattempted=st.booleans(),
+    unjudged=st.booleans(),
     repeats=optional(NUMBERS),
     holds=optional(st.sampled_from(Holds)),
 )
@@ -618,9 +626,9 @@ def test_fields_that_a_later_version_added_are_read_past(aws: Aws, ledger_table:
     assert ledger_table.read("shop", SENT.id) == SENT
 
 
-def meets(**there: Any) -> bytes:
+def meets(**existing: Any) -> bytes:
     """The refusal of a put; it may have the item that stands there."""
-    return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **there)
+    return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **existing)
 
 
 THERE = meets(Item=ENTRIES.to_item(SENT))
@@ -839,7 +847,7 @@ def test_why_there_is_no_token_comes_back_word_for_word(clients_at: ClientsAt) -
         "msgid": None,
         "field": None,
         "retry_after": 30.5,
-        "unattempted": False,
+        "unjudged": False,
     }
     with pytest.raises(TokenUnavailableError) as raised:
         ask(clients_at, json_answer(result="failed", failure=failure))

@@ -51,13 +51,13 @@ class FakeDynamoDb:
         """Store an item where the condition holds."""
         table = self.tables.setdefault(TableName, {})
         key = Item["pk"]["S"]
-        there = table.get(key)
-        if ConditionExpression is not None and there is not None:
+        existing = table.get(key)
+        if ConditionExpression is not None and existing is not None:
             assert ConditionExpression == CONDITION
             assert ExpressionAttributeValues is not None
-            if there.get("version") != ExpressionAttributeValues[":previous"]:
+            if existing.get("version") != ExpressionAttributeValues[":previous"]:
                 asked_for = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-                raise Refusal("ConditionalCheckFailedException", **({"Item": there} if asked_for else {}))
+                raise Refusal("ConditionalCheckFailedException", **({"Item": existing} if asked_for else {}))
         self._store(TableName, Item)
         return {}
 
@@ -111,8 +111,8 @@ class FakeDynamoDb:
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
         """One item, if it is there."""
         assert ConsistentRead
-        there = self.tables.get(TableName, {}).get(Key["pk"]["S"])
-        return {} if there is None else {"Item": there}
+        existing = self.tables.get(TableName, {}).get(Key["pk"]["S"])
+        return {} if existing is None else {"Item": existing}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Several items; those that are not there are left out."""
@@ -133,9 +133,9 @@ class FakeDynamoDb:
 
     def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:  # noqa: N803
         """Forget an item."""
-        there = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)
-        if there is not None:
-            self.on_write(Key["pk"]["S"], there, None)
+        existing = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)
+        if existing is not None:
+            self.on_write(Key["pk"]["S"], existing, None)
         return {}
 
 

@@ -25,11 +25,11 @@ from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.session import HttpSession
 
 _random = random.SystemRandom()
 _DAY = 86400
-_settled = False
+_heap_frozen = False
 
 
 @cache
@@ -137,12 +137,12 @@ def token_refresher() -> TokenRefresher:
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """After the first event: what the process has made by now stays, so no garbage is looked for in it.
 
     A full collection of all that takes 4 ms, and what is under way waits for it.
     """
-    global _settled  # noqa: PLW0603 - once a process
-    if not _settled:
+    global _heap_frozen  # noqa: PLW0603 - once a process
+    if not _heap_frozen:
         gc.freeze()
-        _settled = True
+        _heap_frozen = True

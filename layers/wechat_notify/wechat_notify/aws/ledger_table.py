@@ -29,7 +29,7 @@ from wechat_notify.aws.ledger_items import (
     to_attribute,
 )
 from wechat_notify.core.delivery.circuits import AccountCircuits
-from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import is_account_name
 
@@ -40,8 +40,6 @@ PATIENT_RETRY_FOR = 6.0
 _KEYS_A_CALL = 100
 _MAX_STATEMENTS = 25
 """Maximum number of statements in one call of ``BatchExecuteStatement``."""
-_MAX_WAIT = 14 * 86400.0
-"""Seconds for which SQS keeps a message at most: an expiry that lies further ahead keeps no entry longer."""
 _PAUSES = (0.05, 0.1, 0.2, 0.4)
 """Seconds before what a throttled table left unread is asked for again."""
 
@@ -82,7 +80,7 @@ class LedgerTable:
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise what stands there."""
-        over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + _MAX_WAIT)
+        over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
         return self._put(ENTRIES, entry, over, patient=patient)
 
     def read(self, account: str, message_id: str) -> Entry | None:
