@@ -20,7 +20,7 @@ from tests.chaos.verdict import Verdict, judge
 from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
-from wechat_notify.core.delivery import ledger
+from wechat_notify.core.delivery import transitions
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Admission, Circuits
 from wechat_notify.core.delivery.entry import Entry
@@ -178,7 +178,7 @@ BUGS = {
         Mix(delivered_twice=0.5, silent=0, quota=False),
     ),
     "a claim whose holder died counts as not sent": Bug(
-        "duplicated beyond the agreement", _replaced(ledger, "_doubt", _nothing), DEADLY
+        "duplicated beyond the agreement", _replaced(transitions, "doubt_of", _nothing), DEADLY
     ),
     "what is held is not parked": Bug(
         "left open", _replaced(BatchSender, "_park", lambda _self, handled: list(handled)), Mix(silent=0), 600

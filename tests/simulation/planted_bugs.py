@@ -25,7 +25,7 @@ from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import outcomes
-from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender
+from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender, transitions
 from wechat_notify.core.delivery.batch import BatchSender, Disposition, Handled
 from wechat_notify.core.delivery.circuits import Admission, Circuits, QuotaReset
 from wechat_notify.core.delivery.entry import Entry
@@ -33,6 +33,7 @@ from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.results import Held, NotOurs, Unrecorded
 from wechat_notify.core.delivery.retry_policy import RetryPolicy
 from wechat_notify.core.delivery.send import Attempt
+from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import parser
 from wechat_notify.core.messages.fingerprint import fingerprint
@@ -173,11 +174,12 @@ def _lost_group_is_stored() -> Sequence[Patch]:
 
 
 def _no_lease() -> Sequence[Patch]:
-    return [(ledger, "_abandoned", lambda _entry, _now: True)]
+    return [(module, "is_abandoned", lambda _entry, _now: True) for module in (ledger, transitions)]
 
 
 def _lease_without_skew() -> Sequence[Patch]:
-    return [(ledger, "CLOCK_SKEW", 0.0), (ledger, "_abandoned", _lease_is_over_early)]
+    early = [(module, "is_abandoned", _lease_is_over_early) for module in (ledger, transitions)]
+    return [(ledger, "CLOCK_SKEW", 0.0), *early]
 
 
 def _lease_is_over_early(entry: Entry, now: float) -> bool:
@@ -367,9 +369,9 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 
 
 def _claim_forgets_doubt() -> Sequence[Patch]:
-    before = Ledger._successor
+    before = Transitions._successor
 
-    def successor(self: Ledger, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
+    def successor(self: Transitions, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
         wanted = before(self, existing, intent, writer)
         if not isinstance(wanted, Entry):
             return wanted
@@ -377,19 +379,20 @@ def _claim_forgets_doubt() -> Sequence[Patch]:
             return wanted._replace(lost_at=None, answers_lost=0)
         return wanted
 
-    return [(Ledger, "_successor", successor)]
+    return [(Transitions, "_successor", successor)]
 
 
 def _look_forgets_doubt() -> Sequence[Patch]:
     before = Ledger.look_up
 
     def look_up(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        doubt = ledger._doubt
-        ledger._doubt = lambda entry: {}  # noqa: ARG005 - as it is called
+        module = vars(ledger)
+        doubt = module["doubt_of"]
+        module["doubt_of"] = lambda entry: {}  # noqa: ARG005 - as it is called
         try:
             return before(self, account, message_id)
         finally:
-            ledger._doubt = doubt
+            module["doubt_of"] = doubt
 
     return [(Ledger, "look_up", look_up)]
 
@@ -598,7 +601,7 @@ def _keyed_fingerprint() -> Sequence[Patch]:
     def keyed(request: Any) -> str:
         return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
 
-    return [(ledger, "fingerprint", keyed)]
+    return [(transitions, "fingerprint", keyed)]
 
 
 def _rejected_by_one_code() -> Sequence[Patch]:
@@ -609,7 +612,7 @@ def _unconfirmed_claim_kept() -> Sequence[Patch]:
     def forget(*_: Any, **__: Any) -> None:
         pass
 
-    return [(Ledger, "_remember_unconfirmed", forget)]
+    return [(Ledger, "_remember", forget)]
 
 
 BUGS = (

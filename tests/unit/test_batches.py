@@ -161,7 +161,7 @@ def test_a_changed_log_key_drops_nothing(service: Service) -> None:
     text = body()
     accepted = service.dispatcher.accept(SendRequest("order-1", "shop", text), message())
     assert accepted.status is Status.QUEUED
-    service.ledger._keyed_hash = lambda text: f"another key {text}"
+    service.ledger._transitions._keyed_hash = lambda text: f"another key {text}"
     item = handle(service, Record("m1", "receipt-1", service.queue.bodies[0], 1))["m1"]
     assert status(item) is Status.SENT
 
