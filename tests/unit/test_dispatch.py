@@ -24,7 +24,7 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core.delivery.circuits import Admission
+from wechat_notify.core.delivery.circuit import Admission
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (

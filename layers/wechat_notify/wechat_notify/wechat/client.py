@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import Grant
+from wechat_notify.core.tokens.token import Grant
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.errcodes import (
     RetryHint,
