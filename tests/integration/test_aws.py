@@ -53,12 +53,12 @@ from wechat_notify.core.outcomes import (
     Status,
 )
 from wechat_notify.core.tokens.token import AccessToken, Grant
-from wechat_notify.wechat import client as wechat_client
+from wechat_notify.wechat.outcomes import hint_for
 
 Put = Callable[[str, str], None]
 Aws = Callable[[str], Any]
 
-HINT = wechat_client._hint(0)
+HINT = hint_for(0)
 SENT = Entry(
     account="shop",
     id="019ca8d13f2b7c3e8a4d5e6f70819203",

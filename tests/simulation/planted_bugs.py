@@ -50,6 +50,7 @@ from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import client, connections, session
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Connection
+from wechat_notify.wechat.outcomes import outcome_of_no_answer
 
 Patch = tuple[Any, str, Any]
 
@@ -65,12 +66,12 @@ class Bug:
 
 
 def _retry_on_read_timeout() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         return before(problem._replace(may_have_arrived=False))
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _lost_failure_id() -> Sequence[Patch]:
@@ -332,7 +333,7 @@ def _unreadable_dropped() -> Sequence[Patch]:
 
 
 def _lost_is_failed() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         outcome = before(problem)
@@ -340,7 +341,7 @@ def _lost_is_failed() -> Sequence[Patch]:
             return outcome._replace(status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
         return outcome
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _invocation_repeated() -> Sequence[Patch]:
