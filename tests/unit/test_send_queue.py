@@ -29,8 +29,9 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
+from wechat_notify.metrics import Metrics
 from wechat_notify.settings import MissingSettingError
-from wechat_notify.telemetry import InvocationError, Telemetry
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -317,7 +318,7 @@ def test_a_sent_message_that_cannot_be_reported_does_not_go_back(
 def test_metrics_that_cannot_be_flushed_send_nothing_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert handle("send_queue/sqs_batch") == []
     (line,) = service.lines("not reported")
     assert line["error"] == "RuntimeError"
