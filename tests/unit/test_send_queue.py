@@ -48,7 +48,7 @@ def handle(name: str, *, seconds_left: float = 60.0) -> list[str]:
     event = load_event(name)
     response = lambda_handler(event, FakeContext(seconds_left))
     assert set(response) == {"batchItemFailures"}
-    failed = [item["itemIdentifier"] for item in response["batchItemFailures"]]
+    failed = [str(item["itemIdentifier"]) for item in response["batchItemFailures"]]
     assert all(set(item) == {"itemIdentifier"} for item in response["batchItemFailures"])
     assert len(set(failed)) == len(failed)
     assert set(failed) <= set(ids(event))
@@ -91,7 +91,7 @@ def enqueued(
 def deliver(event: dict[str, Any]) -> list[str]:
     """The ids of the records that go back."""
     response = lambda_handler(event, FakeContext())
-    return [item["itemIdentifier"] for item in response["batchItemFailures"]]
+    return [str(item["itemIdentifier"]) for item in response["batchItemFailures"]]
 
 
 def entry(service: Service, key: str = KEY, account: str = "shop") -> Entry:
