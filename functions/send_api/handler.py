@@ -26,6 +26,8 @@ from wechat_notify.core.outcomes import Status
 
 SecondsLeft = Callable[[], float]
 
+bootstrap.register_for_snapshots()
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway request (HTTP API, payload format 2.0)."""

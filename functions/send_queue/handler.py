@@ -15,6 +15,8 @@ from wechat_notify.telemetry import Telemetry
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
+bootstrap.register_for_snapshots()
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
     """Send one SQS batch; what is worth repeating is reported as a batch item failure."""

@@ -22,10 +22,10 @@ from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.tokens.access_tokens import AccessTokens, Grant
 from wechat_notify.core.tokens.refresher import TokenRefresher
-from wechat_notify.settings import Settings
+from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.http import HttpSession, tls_context
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -146,3 +146,32 @@ def settle() -> None:
     if not _settled:
         gc.freeze()
         _settled = True
+
+
+def register_for_snapshots() -> None:
+    """Where the function starts from snapshots (SnapStart), say what is done before one and after it."""
+    if starts_from_snapshot():
+        # In Lambda's runtime and nowhere else: there is nothing to install it from.
+        from snapshot_restore_py import (  # noqa: PLC0415
+            register_after_restore,
+            register_before_snapshot,
+        )
+
+        register_before_snapshot(before_snapshot)
+        register_after_restore(after_restore)
+
+
+def before_snapshot() -> None:
+    """Make what takes long, and call nobody.
+
+    So a snapshot has no connection that could be closed, and no token or circuit that could be out of date.
+    The parts read the clock and ``SystemRandom`` with each use, and ids are made of these two.
+    """
+    for part in (telemetry, dispatcher, event_bus, tls_context):
+        part()
+    aws().make("dynamodb", "ssm", "sqs", "lambda", "events")
+
+
+def after_restore() -> None:
+    """Part the copies of one snapshot: all would draw the same pauses before they repeat a call."""
+    random.seed()
