@@ -50,7 +50,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
-    bootstrap.settle()
     return response.for_api_gateway(request_id)
 
 

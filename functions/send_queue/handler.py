@@ -34,7 +34,6 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         notices = [notice for item in handled if item.result for notice in item.result.notices]
         telemetry.announce(notices, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
-    bootstrap.settle()
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 

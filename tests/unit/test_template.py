@@ -220,7 +220,6 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
         "RES_OPTIONS": "timeout:1 attempts:2",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
     sending = {
         "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import time
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from wechat_notify.wechat.http import HttpSession, tls_context
 
 _random = random.SystemRandom()
 _DAY = 86400
-_settled = False
 
 
 @cache
@@ -135,17 +133,6 @@ class _AppTokens:
 def token_refresher() -> TokenRefresher:
     """The refresher of the stored tokens."""
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
-
-
-def settle() -> None:
-    """After the first event: what the process has made by now stays, so no garbage is looked for in it.
-
-    A full collection of all that takes 4 ms, and what is under way waits for it.
-    """
-    global _settled  # noqa: PLW0603 - once a process
-    if not _settled:
-        gc.freeze()
-        _settled = True
 
 
 def register_for_snapshots() -> None:
