@@ -38,7 +38,15 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.messages.identifiers import is_account_name, new_id
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
+)
 from wechat_notify.core.tokens.access_tokens import (
     AccessToken,
     AccessTokens,
@@ -187,7 +195,7 @@ def unreachable() -> Outcome:
         hint,
         retryable=True,
         retry_after=2.0,
-        unattempted=True,
+        unjudged=True,
         cause="ConnectTimeout",
     )
 
@@ -197,7 +205,7 @@ def misdirected() -> Outcome:
     hint = Bilingual(
         "WeChat's address answered HTTP 404; check WeChatApiBase.", "微信接口地址返回 HTTP 404。"
     )
-    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unattempted=True)
+    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unjudged=True)
 
 
 @dataclass
@@ -387,7 +395,7 @@ class FakeRefresher:
 
     def __init__(self, refresher: TokenRefresher) -> None:
         self.asked: list[tuple[str, str | None]] = []
-        self.turned_away = 0
+        self.try_again_count = 0
         self.busy: float = 0
         self.down: str | None = None
         self.while_running: Callable[[], None] = lambda: None
@@ -402,7 +410,7 @@ class FakeRefresher:
                 raise StorageError("ask for a token", self.down)
             if self.busy > 0 or not self._running.acquire(blocking=False):
                 self.busy -= self.busy > 0
-                self.turned_away += 1
+                self.try_again_count += 1
                 raise RefresherBusyError(account)
         try:
             self.while_running()
@@ -490,9 +498,9 @@ class FakeLedgerStore:
             self.puts += 1
             self.patient_puts += patient
             self._fail("put", "write the message's entry")
-            there = self.entries.get((entry.account, entry.id))
-            if there is not None and there.version != entry.version - 1:
-                return there
+            existing = self.entries.get((entry.account, entry.id))
+            if existing is not None and existing.version != entry.version - 1:
+                return existing
             self.entries[entry.account, entry.id] = entry
             self.history.append(entry)
             if self.losing_answers:
@@ -510,9 +518,9 @@ class FakeLedgerStore:
         with self._lock:
             self.circuit_puts += 1
             self._fail("put_circuits", "write the account's circuits")
-            there = self.circuits.get(circuits.account)
-            if there is not None and there.version != circuits.version - 1:
-                return there
+            existing = self.circuits.get(circuits.account)
+            if existing is not None and existing.version != circuits.version - 1:
+                return existing
             self.circuits[circuits.account] = circuits
             return None
 
@@ -531,16 +539,16 @@ class FakeBus:
     """The event bus: what was published. ``failing`` is AWS's error code for as long as it is set."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.events: list[DomainEvent] = []
         self.failing: str | None = None
         self._lock = threading.Lock()
 
-    def publish(self, notices: Sequence[Notice]) -> int:
-        json.dumps([notice.detail for notice in notices])  # what is published must be JSON
+    def publish(self, events: Sequence[DomainEvent]) -> int:
+        json.dumps([domain_event.detail for domain_event in events])  # what is published must be JSON
         with self._lock:
             if self.failing:
-                return len(notices)
-            self.notices += notices
+                return len(events)
+            self.events += events
             return 0
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.api_gateway_proxy_event import APIGatewayProxyEventV2
 
 from functions.send_api import answers, headers, problems
-from functions.send_api.problems import Response
+from functions.send_api.problems import ApiResponse
 from wechat_notify import bootstrap
+from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Result, Unknown
 from wechat_notify.core.errors import (
@@ -23,8 +24,6 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
-
-SecondsLeft = Callable[[], float]
 
 bootstrap.register_for_snapshots()
 
@@ -53,7 +52,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return response.for_api_gateway(request_id)
 
 
-def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> Response:
+def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiResponse:
     given = http.headers
     account = _account(http)
     key = headers.idempotency_key(given)
@@ -77,32 +76,32 @@ def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> Response:
         warnings=warnings,
         alone=True,
     )
-    telemetry.announce(result.notices, bootstrap.event_bus)
+    telemetry.publish(result.events, bootstrap.event_bus)
     return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(result)
 
 
-def _get(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> Response:
-    return answers.message(_announced(bootstrap.dispatcher().look_up(*_message(http))))
+def _get(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+    return answers.message(_published(bootstrap.dispatcher().look_up(*_message(http))))
 
 
-def _delete(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> Response:
-    entry = _announced(bootstrap.dispatcher().cancel(*_message(http)))
+def _delete(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+    entry = _published(bootstrap.dispatcher().cancel(*_message(http)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
     return answers.message(entry)
 
 
-def _announced(result: Result | None) -> Entry:
+def _published(result: Result | None) -> Entry:
     """The entry that was asked for; to look at one can be what shows that its message is in doubt."""
     if result is None or result.entry is None:
         raise UnknownMessageError
     if isinstance(result, Unknown):
         bootstrap.telemetry().ended(result.entry)
-    bootstrap.telemetry().announce(result.notices, bootstrap.event_bus)
+    bootstrap.telemetry().publish(result.events, bootstrap.event_bus)
     return result.entry
 
 
-ROUTES: Mapping[str, Callable[[APIGatewayProxyEventV2, SecondsLeft], Response]] = {
+ROUTES: Mapping[str, Callable[[APIGatewayProxyEventV2, SecondsLeft], ApiResponse]] = {
     "POST /v1/accounts/{account}/messages": _post,
     "GET /v1/accounts/{account}/messages/{id}": _get,
     "DELETE /v1/accounts/{account}/messages/{id}": _delete,

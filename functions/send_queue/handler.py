@@ -31,8 +31,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         for item in handled:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
-        notices = [notice for item in handled if item.result for notice in item.result.notices]
-        telemetry.announce(notices, bootstrap.event_bus)
+        events = [domain_event for item in handled if item.result for domain_event in item.result.events]
+        telemetry.publish(events, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 

@@ -246,10 +246,10 @@ class Table(_Calls):
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         def effect() -> AccountCircuits | None:
-            there = self._aws.table.put_circuits(circuits)
-            if there is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
+            existing = self._aws.table.put_circuits(circuits)
+            if existing is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
                 self._aws.quota_since.setdefault(circuits.account, self._aws.clock.now())
-            return there
+            return existing
 
         return self._reach("write", effect)
 

@@ -39,7 +39,7 @@ from wechat_notify.core.tokens.refresher import BEIJING, TokenRefresher
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
-from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
+from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 LIMITS = Limits(connect=0.8, read=0.4, answer=0.5)
 """Real seconds, of real sockets. By the service's clock they are as long as the real ones or longer, and
@@ -79,7 +79,7 @@ class _Session(HttpSession):
         super().__init__(url, LIMITS)
         self._sandbox = sandbox
 
-    def post(self, path: str, body: bytes) -> Response | NoAnswer:
+    def post(self, path: str, body: bytes) -> HttpResponse | NoAnswer:
         self._sandbox.reached()
         answer = super().post(path, body)
         if isinstance(answer, NoAnswer):

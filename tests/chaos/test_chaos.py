@@ -26,7 +26,7 @@ from wechat_notify.core.delivery.circuits import Admission, Circuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
+from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 HARD = Mix(
     reset=0.02,
@@ -138,7 +138,7 @@ def _no_failures_reported(patch: pytest.MonkeyPatch) -> None:
 def _no_answer_counts_as_not_sent(patch: pytest.MonkeyPatch) -> None:
     post = HttpSession.post
 
-    def hopeful(self: HttpSession, path: str, body: bytes) -> Response | NoAnswer:
+    def hopeful(self: HttpSession, path: str, body: bytes) -> HttpResponse | NoAnswer:
         answer = post(self, path, body)
         return answer._replace(may_have_arrived=False) if isinstance(answer, NoAnswer) else answer
 

@@ -19,8 +19,9 @@ import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
 from wechat_notify import bootstrap
-from wechat_notify.aws import clients
+from wechat_notify.aws import clients, conditional_put, ledger_table
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import outcomes
@@ -41,7 +42,7 @@ from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
-from wechat_notify.wechat import client, connections, http
+from wechat_notify.wechat import client, connections, session
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Connection
 
@@ -103,7 +104,7 @@ def _force_always() -> Sequence[Patch]:
 
 
 def _rejected_token_kept() -> Sequence[Patch]:
-    def keep(self: AccessTokens, account: str, rejected: AccessToken, patience: float) -> AccessToken:  # noqa: ARG001
+    def keep(self: AccessTokens, account: str, rejected: AccessToken, max_wait: float) -> AccessToken:  # noqa: ARG001
         return rejected
 
     return [(AccessTokens, "replace", keep)]
@@ -132,10 +133,43 @@ def _visible_at_once() -> Sequence[Patch]:
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(self: LedgerTable, item: dict[str, Any], _previous: int) -> None:
-        self._aws.dynamodb.put_item(TableName=self._table_name, Item=item)
+    def put(self: LedgerTable, put: ConditionalPut) -> Answer:
+        self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
+        return Answer(stored=True)
 
     return [(LedgerTable, "_put_item", put)]
+
+
+def _refused_in_a_group_is_stored() -> Sequence[Patch]:
+    return [(ledger_table, "answer_to_statement", lambda _error: Answer(stored=True))]
+
+
+def _duplicate_in_a_group_is_stored() -> Sequence[Patch]:
+    before = conditional_put.answer_to_statement
+
+    def answer(error: dict[str, Any] | None) -> Answer | None:
+        return before(None if error and error["Code"] == "DuplicateItem" else error)
+
+    return [(ledger_table, "answer_to_statement", answer)]
+
+
+def _groups_answers_are_mixed_up() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
+        return before(self, puts)[::-1]
+
+    return [(LedgerTable, "_put_group", put_group)]
+
+
+def _lost_group_is_stored() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
+        answers = before(self, puts)
+        return answers if any(answers) else [Answer(stored=True)] * len(puts)
+
+    return [(LedgerTable, "_put_group", put_group)]
 
 
 def _no_lease() -> Sequence[Patch]:
@@ -242,10 +276,10 @@ def _held_is_done() -> Sequence[Patch]:
 
 def _cancel_anything() -> Sequence[Patch]:
     def cancel(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        there = self._store.read(account, message_id)
-        if there is None:
+        existing = self._store.read(account, message_id)
+        if existing is None:
             return None
-        wanted = there._replace(status=Status.CANCELLED, version=there.version + 1)
+        wanted = existing._replace(status=Status.CANCELLED, version=existing.version + 1)
         self._store.put(wanted)
         return Written(wanted)
 
@@ -275,12 +309,12 @@ def _openid_in_clear() -> Sequence[Patch]:
 
 
 def _url_in_errors() -> Sequence[Patch]:
-    before = http._no_answer
+    before = session._no_answer
 
-    def no_answer(error: BaseException) -> http.NoAnswer:
+    def no_answer(error: BaseException) -> session.NoAnswer:
         return before(error)._replace(reason=str(error))
 
-    return [(http, "_no_answer", no_answer)]
+    return [(session, "_no_answer", no_answer)]
 
 
 def _transient_gives_up() -> Sequence[Patch]:
@@ -335,11 +369,11 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 def _claim_forgets_doubt() -> Sequence[Patch]:
     before = Ledger._successor
 
-    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | NotOurs:
-        wanted = before(self, there, intent, writer)
+    def successor(self: Ledger, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
+        wanted = before(self, existing, intent, writer)
         if not isinstance(wanted, Entry):
             return wanted
-        if wanted.status is Status.SENDING is there.status:
+        if wanted.status is Status.SENDING is existing.status:
             return wanted._replace(lost_at=None, answers_lost=0)
         return wanted
 
@@ -394,12 +428,12 @@ def _refusal_overrules() -> Sequence[Patch]:
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(8):
-            there = before(self, wanted, patient=True)
-            if there is None:
+            existing = before(self, wanted, patient=True)
+            if existing is None:
                 return wanted
-            if there.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
-                return there
-            wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
+            if existing.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
+                return existing
+            wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
 
     return [(Ledger, "finish", finish)]
@@ -419,8 +453,8 @@ def _late_reset_is_a_day() -> Sequence[Patch]:
 def _quota_forgotten() -> Sequence[Patch]:
     before = Circuits._opened
 
-    def opened(self: Circuits, scope: str, there: Any, outcome: Any) -> Any:
-        now = before(self, scope, there, outcome)
+    def opened(self: Circuits, scope: str, existing: Any, outcome: Any) -> Any:
+        now = before(self, scope, existing, outcome)
         if outcome.error_class is outcomes.ErrorClass.RATE_LIMIT:
             return replace(now, error_class=outcome.error_class, probes=0)
         return now
@@ -508,8 +542,8 @@ def _probe_of_one_circuit() -> Sequence[Patch]:
 
 def _probe_eaten() -> Sequence[Patch]:
     return [
-        (Ledger, "to_send", lambda *_, **__: None),
-        (Circuits, "give_back", lambda *_: None),
+        (Ledger, "find_blocker", lambda *_, **__: None),
+        (Circuits, "release_probe", lambda *_: None),
     ]
 
 
@@ -575,7 +609,7 @@ def _unconfirmed_claim_kept() -> Sequence[Patch]:
     def forget(*_: Any, **__: Any) -> None:
         pass
 
-    return [(Ledger, "_remember_unsent", forget)]
+    return [(Ledger, "_remember_unconfirmed", forget)]
 
 
 BUGS = (
@@ -785,6 +819,30 @@ BUGS = (
         "an entry is written without a condition",
         "the ledger's rules are kept",
         _no_condition,
+    ),
+    Bug(
+        "refused_in_a_group_is_stored",
+        "a write that a group's answer refuses counts as stored",
+        "the ledger's rules are kept",
+        _refused_in_a_group_is_stored,
+    ),
+    Bug(
+        "groups_answers_are_mixed_up",
+        "the answers of a group go to the wrong writes",
+        "twice only where an answer was lost and the sender agreed",
+        _groups_answers_are_mixed_up,
+    ),
+    Bug(
+        "lost_group_is_stored",
+        "a group whose call failed counts as stored",
+        "the ledger's rules are kept",
+        _lost_group_is_stored,
+    ),
+    Bug(
+        "duplicate_in_a_group_is_stored",
+        "an entry that exists counts as made by a group",
+        "twice only where an answer was lost and the sender agreed",
+        _duplicate_in_a_group_is_stored,
     ),
     Bug("no_lease", "anybody may take over a claim", "the ledger's rules are kept", _no_lease),
     Bug(

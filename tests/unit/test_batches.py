@@ -117,15 +117,15 @@ def test_what_cannot_be_sent_is_finished_and_recorded_as_failed_without_an_attem
     kept = entry(service, given.get("id", "m1"), given.get("account", "shop"))
     assert (kept.status, kept.reason, kept.attempts) == (Status.FAILED, reason, 0)
     assert item.result is not None
-    (notice,) = item.result.notices
-    assert notice.detail_type == "message.failed"
+    (domain_event,) = item.result.events
+    assert domain_event.detail_type == "message.failed"
 
 
 def test_a_refusal_tells_its_producer_the_rules(service: Service) -> None:
     long = body(tousr="x", data={"thing1": {"value": "礼" * 21}})
     item = lone(service, message=long)
     assert item.result is not None
-    hint: Any = item.result.notices[0].detail["hint"]
+    hint: Any = item.result.events[0].detail["hint"]
     assert "data.thing1.value must be at most 20 characters" in hint["en"]
     assert "tousr is not a field of this message: did you mean touser?" in hint["en"]
     assert "data.thing1.value 不能超过 20 个字符" in hint["zh"]
@@ -509,7 +509,7 @@ def test_what_nobody_foresaw_of_a_refusal_stops_no_other(
     receive_count: int,
     most: Disposition,
 ) -> None:
-    monkeypatch.setattr(service.ledger, "note", break_down)
+    monkeypatch.setattr(service.ledger, "set_status", break_down)
     handled = handle(service, record(1, receive_count=receive_count, **given), record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [most, FINISHED]
     assert isinstance(handled["m1"].error, RuntimeError)
@@ -555,7 +555,7 @@ def test_a_message_that_fails_for_a_reason_that_nobody_foresaw_fails_in_the_ledg
     if given_up:
         assert (entry(service).status, entry(service).reason) == (Status.FAILED, "internal_error")
         assert item.result is not None
-        assert [notice.detail_type for notice in item.result.notices] == ["message.failed"]
+        assert [domain_event.detail_type for domain_event in item.result.events] == ["message.failed"]
     else:
         assert service.ledger_store.entries == {}
 
@@ -584,7 +584,7 @@ def test_what_is_given_up_and_cannot_be_recorded_goes_back(
         raise error
 
     monkeypatch.setattr(service.dead_letters, "send", refuse)
-    monkeypatch.setattr(service.ledger, "note", refuse)
+    monkeypatch.setattr(service.ledger, "set_status", refuse)
     monkeypatch.setattr(service.sender, "token", break_down)
     handled = handle(service, record(1, receive_count=5), record(2, text="not JSON \ud83d"))
     assert {item.disposition for item in handled.values()} == {RETURNED}

@@ -20,7 +20,7 @@ from wechat_notify.core.messages.kinds import KINDS, Message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _no_answer, _outcome
-from wechat_notify.wechat.http import NoAnswer
+from wechat_notify.wechat.session import NoAnswer
 
 COMPARED = (
     "status",
@@ -28,7 +28,7 @@ COMPARED = (
     "retryable",
     "errcode",
     "retry_after",
-    "unattempted",
+    "unjudged",
     "repeats",
     "holds",
 )
@@ -165,7 +165,7 @@ def test_where_the_rejected_token_cannot_be_replaced_the_message_is_not_judged(s
     service.wechat.reject("wx-shop")
     service.wechat.refuse_tokens("wx-shop", answer(40243))
     delivery = send(service)
-    assert (delivery.outcome, delivery.attempts) == (answer(40243)._replace(unattempted=True), 1)
+    assert (delivery.outcome, delivery.attempts) == (answer(40243)._replace(unjudged=True), 1)
 
 
 def test_an_account_that_is_removed_meanwhile_keeps_the_answer_that_it_got(

@@ -8,7 +8,7 @@ import pytest
 
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
-from wechat_notify.wechat import connections, http
+from wechat_notify.wechat import connections, session
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _CAUSES, _hint, _no_answer, _outcome, _refused_token
 from wechat_notify.wechat.errcodes import (
@@ -22,7 +22,7 @@ from wechat_notify.wechat.errcodes import (
     repeats,
     until_reset,
 )
-from wechat_notify.wechat.http import NoAnswer
+from wechat_notify.wechat.session import NoAnswer
 
 # A second witness: written down class by class from what WeChat's documentation says about sends, not copied
 # from the module. 41033 and 200015 lie within these runs of codes; no meaning of theirs is known.
@@ -518,7 +518,7 @@ def reasons() -> set[str]:
     """Every reason that the sources give for having no answer."""
     return {
         node.value
-        for module in (connections, http)
+        for module in (connections, session)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -534,10 +534,10 @@ def test_every_cause_has_words() -> None:
 @pytest.mark.parametrize("cause", ["ConnectTimeout", "HTTP 429"])
 def test_what_left_nothing_behind_was_no_attempt(cause: str) -> None:
     found = _no_answer(NoAnswer(cause, may_have_arrived=False))
-    assert (found.unattempted, found.retryable, found.cause) == (True, True, cause)
+    assert (found.unjudged, found.retryable, found.cause) == (True, True, cause)
 
 
 def test_a_lost_answer_says_why_and_no_more() -> None:
     found = _no_answer(NoAnswer("HTTP 502", may_have_arrived=True))
-    assert (found.cause, found.unattempted) == ("HTTP 502", False)
+    assert (found.cause, found.unjudged) == ("HTTP 502", False)
     assert found.hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."

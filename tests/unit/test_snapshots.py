@@ -18,7 +18,7 @@ from tests.fakes import break_down
 from tests.unit.test_settings import environment
 from wechat_notify import bootstrap
 from wechat_notify.settings import starts_from_snapshot
-from wechat_notify.wechat import http
+from wechat_notify.wechat import session as http
 
 __all__ = ["environment"]
 

@@ -38,7 +38,7 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.delivery.sender import Delivery
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
+from wechat_notify.core.outcomes import Bilingual, DomainEvent, ErrorClass, Outcome, Status
 from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
@@ -138,7 +138,7 @@ def test_the_line_of_a_message_without_an_answer_says_why_and_counts_as_the_ledg
         Bilingual("no connection", "没有连接"),
         retryable=True,
         cause="ConnectTimeout",
-        unattempted=True,
+        unjudged=True,
     )
     waiting = entry(Status.FAILED, attempts=3)
     turn(service, TryAgain(entry=waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome, after=2.0))
@@ -362,8 +362,8 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
     service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]], counts: bool
 ) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice(name, CIRCUIT)], lambda: service.bus)
-    assert [notice.detail_type for notice in service.bus.notices] == [name]
+        service.telemetry.publish([DomainEvent(name, CIRCUIT)], lambda: service.bus)
+    assert [domain_event.detail_type for domain_event in service.bus.events] == [name]
     *told, _ = service.lines()
     assert [(line["message"], line["level"]) for line in told] == lines
     assert [{name: line[name] for name in CIRCUIT} for line in told] == [CIRCUIT] * len(lines)
@@ -375,14 +375,14 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
 
 def test_no_bus_is_made_where_there_is_nothing_to_announce(service: Service) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([], break_down)
+        service.telemetry.publish([], break_down)
     assert [line["message"] for line in service.lines()] == ["invocation finished"]
 
 
 def test_events_that_the_bus_did_not_take_are_counted(service: Service, capsys: Capture) -> None:
     service.bus.failing = "ServiceUnavailable"
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("message.failed", {})] * 2, lambda: service.bus)
+        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, lambda: service.bus)
     assert of(metrics(capsys.readouterr().out), "EventsNotPublished") == [({}, 2)]
     (line,) = service.lines("events not published")
     assert (line["level"], line["count"]) == ("ERROR", 2)
@@ -393,8 +393,8 @@ def test_an_announcement_that_cannot_be_logged_is_published_all_the_same(
 ) -> None:
     monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("circuit.opened", CIRCUIT)], lambda: service.bus)
-    assert len(service.bus.notices) == len(service.lines("not reported")) == 1
+        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
+    assert len(service.bus.events) == len(service.lines("not reported")) == 1
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
 
 

@@ -359,6 +359,8 @@ def test_each_role_may_do_exactly_this() -> None:
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:ChangeMessageVisibility",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate",
     }
     read = {"ssm:GetParametersByPath", "ssm:GetParameters"}
     assert {

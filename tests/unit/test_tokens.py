@@ -309,7 +309,7 @@ def test_a_token_that_appears_in_the_store_ends_the_wait(service: Service) -> No
     tokens = access_tokens(service.store, service.refresher, service.clock)
     tokens._sleep = sleep
     assert tokens.get("shop", 5.0).value == "meanwhile"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 def test_a_refresher_that_stays_busy_is_waited_for_as_long_as_there_is_patience(service: Service) -> None:
@@ -603,7 +603,7 @@ def test_the_fake_refresher_lets_in_one_at_a_time(service: Service) -> None:
 
     service.refresher.while_running = ask_again
     assert service.refresher.ask("shop", None).value == "token-1-of-wx-shop"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 # ---------------------------------------------------------------- the refresher

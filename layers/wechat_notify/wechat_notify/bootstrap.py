@@ -24,7 +24,7 @@ from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession, tls_context
+from wechat_notify.wechat.session import HttpSession, tls_context
 
 _random = random.SystemRandom()
 _DAY = 86400

@@ -23,7 +23,7 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Notice, Status
+from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
 from wechat_notify.metrics import RESULT_NAMES, Metrics
@@ -41,7 +41,7 @@ _OPENED = frozenset({"circuit.opened", "quota.reached"})
 class EventBus(Protocol):
     """The event bus for the team's own automation."""
 
-    def publish(self, notices: Sequence[Notice]) -> int:
+    def publish(self, events: Sequence[DomainEvent]) -> int:
         """Put events on the bus; how many could not be."""
 
 
@@ -168,35 +168,35 @@ class Telemetry:
         """A message that came to its end because somebody asked about it."""
         self.metrics.ended(entry)
 
-    def announce(self, notices: Sequence[Notice], bus: Callable[[], EventBus]) -> None:
+    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> None:
         """Tell the team's automation; what happens to that changes nothing of what it tells.
 
         Parameters
         ----------
-        notices : Sequence
+        events : Sequence
             What there is to tell; the bus is made only where there is something.
         bus : Callable
             Makes the bus.
         """
-        if not notices:
+        if not events:
             return
-        unpublished = len(notices)
+        unpublished = len(events)
         with self._guarded:
-            for notice in notices:
-                self._log_notice(notice)
+            for domain_event in events:
+                self._log_event(domain_event)
         with self._guarded:
-            unpublished = bus().publish(notices)
+            unpublished = bus().publish(events)
         if unpublished:
             self.metrics.count("EventsNotPublished", unpublished)
             with self._guarded:
                 self.logger.error("events not published", count=unpublished)
 
-    def _log_notice(self, notice: Notice) -> None:
-        if notice.detail_type in _OPENED:
-            self.metrics.count("CircuitsOpened", account=str(notice.detail["account"]))
-            self.logger.warning(notice.detail_type.replace(".", " "), extra={**notice.detail})
-        elif notice.detail_type == "circuit.closed":
-            self.logger.info("circuit closed", extra={**notice.detail})
+    def _log_event(self, domain_event: DomainEvent) -> None:
+        if domain_event.detail_type in _OPENED:
+            self.metrics.count("CircuitsOpened", account=str(domain_event.detail["account"]))
+            self.logger.warning(domain_event.detail_type.replace(".", " "), extra={**domain_event.detail})
+        elif domain_event.detail_type == "circuit.closed":
+            self.logger.info("circuit closed", extra={**domain_event.detail})
 
     def refused(
         self, reason: str, error: Exception | None = None, *, counts: bool = True, **fields: Any

@@ -26,7 +26,7 @@ from wechat_notify.wechat.errcodes import (
     repeats,
     until_reset,
 )
-from wechat_notify.wechat.http import HttpSession, NoAnswer
+from wechat_notify.wechat.session import HttpSession, NoAnswer
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages.kinds import Message
@@ -238,7 +238,7 @@ def _no_answer(problem: NoAnswer) -> Outcome:
                 f"WeChat is not reached under the configured address ({cause.en}); check WeChatApiBase.",
                 f"通过所配置的接口地址无法访问微信（{cause.zh}），请检查 WeChatApiBase。",
             ),
-            unattempted=True,
+            unjudged=True,
             cause=problem.reason,
         )
     return Outcome(
@@ -248,7 +248,7 @@ def _no_answer(problem: NoAnswer) -> Outcome:
             f"WeChat took no message ({cause.en}); nothing was sent. Try again after Retry-After.",
             f"微信未接收消息（{cause.zh}），消息未发出，请在 Retry-After 之后重试。",
         ),
-        unattempted=True,
+        unjudged=True,
         cause=problem.reason,
         retryable=True,
         retry_after=60.0 if problem.limited else 2.0,

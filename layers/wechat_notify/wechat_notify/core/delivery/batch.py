@@ -12,7 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.entry import MAX_RETENTION
 from wechat_notify.core.delivery.results import Again, Held, Result
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.core.errors import (
@@ -34,8 +36,6 @@ whatever the CPU; these are 250, which is more than the smallest function has th
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
 _MAX_DIGITS = 12
-_MAX_KEPT = 14 * 86400.0
-"""Seconds for which SQS keeps a message at most."""
 _CLOCKS_APART = 300.0
 """Seconds by which another process may be ahead."""
 _MAX_UNFORESEEN = 5
@@ -141,7 +141,7 @@ class BatchSender:
         dead_letters: DeadLetters,
         *,
         now: Callable[[], float],
-        jitter: Callable[[float, float], float],
+        jitter: Jitter,
         pool: Executor | None = None,
     ) -> None:
         self._dispatcher = dispatcher
@@ -152,7 +152,7 @@ class BatchSender:
         self._pool = pool or ThreadPoolExecutor(_WORKER_THREADS)
         self._queue_answers = True
 
-    def send(self, records: Sequence[Record], seconds_left: Callable[[], float]) -> list[Handled]:
+    def send(self, records: Sequence[Record], seconds_left: SecondsLeft) -> list[Handled]:
         """Send a batch; return what became of each record, in no particular order.
 
         Parameters
@@ -182,14 +182,14 @@ class BatchSender:
                 return error
 
         if lanes:
-            self._dispatcher.prefetch_circuits({account for account, _ in lanes})
+            self._dispatcher.prepare({account for account, _ in lanes})
             for part in list(self._pool.map(send_lane, lanes.values())):
                 if isinstance(part, BaseException):
                     raise part
                 handled.extend(part)
         return self._park(handled)
 
-    def _in_order(self, lane: Lane, seconds_left: Callable[[], float]) -> Iterator[Handled]:
+    def _in_order(self, lane: Lane, seconds_left: SecondsLeft) -> Iterator[Handled]:
         """The messages to one openid; when WeChat has had enough of them, the rest waits as well."""
         wait: float | None = None
         for read in lane:
@@ -257,7 +257,7 @@ class BatchSender:
         # Whoever is at it may have died: the message comes again to be judged when the claim is over.
         return self._again(handled, result.after) if isinstance(result, Again) else handled
 
-    def _send(self, read: _Readable, seconds_left: Callable[[], float]) -> Handled:
+    def _send(self, read: _Readable, seconds_left: SecondsLeft) -> Handled:
         record, request, message = read.record, read.request, read.message
         if seconds_left() < TIME_FOR_A_MESSAGE:
             return self._again(read.handled(Disposition.RETURNED), _NOW)
@@ -316,7 +316,7 @@ class BatchSender:
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             return None
         since, now = float(text), self._now()
-        return since if now - _MAX_KEPT <= since <= now + _CLOCKS_APART else None
+        return since if now - MAX_RETENTION <= since <= now + _CLOCKS_APART else None
 
     def _unforeseen(
         self, record: Record, request: SendRequest | None, message: Message | None, error: Exception

@@ -21,6 +21,8 @@ CLOCK_SKEW = 120.0
 _RESUMED_AFTER = 7200.0
 """Seconds of silence after which a caller's repeat begins anew: twice the longest wait between attempts."""
 MAX_CHANGES = 40
+MAX_RETENTION = 14 * 86400.0
+"""Seconds for which SQS keeps a message at most: after them nobody comes who could send it."""
 
 _NEXT: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.QUEUED, Status.SENDING, Status.FAILED, Status.EXPIRED}),
@@ -146,7 +148,7 @@ class Entry(NamedTuple):
         return self.outcome
 
     @property
-    def in_vain(self) -> bool:
+    def awaits_caller(self) -> bool:
         """Return whether the message failed unsent, and its caller was told to try again."""
         return self.status is Status.FAILED and self.reason == TRY_AGAIN
 
@@ -161,7 +163,7 @@ class Entry(NamedTuple):
         return sum(change.status is Status.SENDING for change in self.timeline)
 
     @property
-    def turned_away(self) -> int:
+    def try_again_count(self) -> int:
         """Times that its caller was told to try again, as far as the timeline goes back."""
         return sum(change.reason == TRY_AGAIN for change in self.timeline)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 # A test adds them up from the limits of the clients themselves.
-PATIENCE = 8.0
+MAX_TOKEN_WAIT = 8.0
 """Seconds for which another thread and a busy refresher are waited for, where there is the time."""
 LAST_QUESTION = 15.0
 """Seconds that one look at the store and one question to the refresher may take at worst."""
-TIME_FOR_A_TOKEN = PATIENCE + LAST_QUESTION
+TIME_FOR_A_TOKEN = MAX_TOKEN_WAIT + LAST_QUESTION
 TIME_FOR_A_POST = 13.0
 """Seconds that one attempt at WeChat may take at worst: a function that is stopped in the middle of
 one does not know what became of the message."""

@@ -98,7 +98,7 @@ def _invalid(envelope: dict[str, Any], broken: Sequence[Violation]) -> InvalidRe
     )
 
 
-def with_wishes(request: SendRequest, message: Message) -> SendRequest:
+def with_options(request: SendRequest, message: Message) -> SendRequest:
     """The request with what its message asks of this service itself; the earlier expiry counts."""
     if message.expires_at is None and message.delivery is None:
         return request

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from wechat_notify.core.clocks import Jitter
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
@@ -149,7 +150,7 @@ class AccessTokens:
         *,
         now: Callable[[], float],
         sleep: Callable[[float], None],
-        jitter: Callable[[float, float], float],
+        jitter: Jitter,
     ) -> None:
         self._reader = reader
         self._refresher = refresher
@@ -158,14 +159,14 @@ class AccessTokens:
         self._jitter = jitter
         self._cache: dict[str, _Cached] = {}
 
-    def get(self, account: str, patience: float = 0.0) -> AccessToken:
+    def get(self, account: str, max_wait: float = 0.0) -> AccessToken:
         """The account's token.
 
         Parameters
         ----------
         account : str
             The account's name.
-        patience : float
+        max_wait : float
             Seconds for which another thread and a busy refresher are waited for, the thread for
             ``LONGEST_LOCK`` in any case.
 
@@ -176,7 +177,7 @@ class AccessTokens:
         TokenUnavailableError
             WeChat gives no token, or the stores do not answer.
         """
-        deadline = self._now() + patience  # the wait for another thread counts
+        deadline = self._now() + max_wait  # the wait for another thread counts
         known = self._cache.get(account)
         # The lock is for those who have to do something about the token.
         token = known.fresh(self._now()) if known else None
@@ -208,13 +209,13 @@ class AccessTokens:
         is_newer = stored.usable(self._now()) and stored.obtained_at >= good.obtained_at
         return self._keep(cached, stored if is_newer else good)
 
-    def replace(self, account: str, rejected: AccessToken, patience: float) -> AccessToken:
+    def replace(self, account: str, rejected: AccessToken, max_wait: float) -> AccessToken:
         """Another token than the one that WeChat just rejected; waits and raises as ``get`` does.
 
-        A message is claimed meanwhile, so another thread is waited for no longer than ``patience`` either.
+        A message is claimed meanwhile, so another thread is waited for no longer than ``max_wait`` either.
         """
-        deadline = self._now() + patience
-        with self._locked(account, min(LONGEST_LOCK, patience)) as cached:
+        deadline = self._now() + max_wait
+        with self._locked(account, min(LONGEST_LOCK, max_wait)) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
