@@ -24,10 +24,12 @@ from aws_lambda_powertools import Logger
 
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
@@ -47,16 +49,9 @@ from wechat_notify.core.outcomes import (
     Outcome,
     Status,
 )
-from wechat_notify.core.tokens.access_tokens import (
-    AccessToken,
-    AccessTokens,
-    Account,
-    Grant,
-    Refresher,
-    TokenReader,
-    TokenSource,
-)
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken, Account, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 START = 1772348645.0
@@ -646,7 +641,7 @@ class Service:
             self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
         )
         self.batch_sender = BatchSender(
-            self.dispatcher, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
+            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
         )
         self.add_account("shop")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
 
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.batch import Disposition, Handled, Record
+from wechat_notify.core.delivery.records import Disposition, Handled, Record
 from wechat_notify.telemetry import Telemetry
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms

@@ -25,26 +25,32 @@ from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import outcomes
-from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender
-from wechat_notify.core.delivery.batch import BatchSender, Disposition, Handled
-from wechat_notify.core.delivery.circuits import Admission, Circuits, QuotaReset
+from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender, transitions
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuit import Admission, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.records import Disposition, Handled
 from wechat_notify.core.delivery.results import Held, NotOurs, Unrecorded
 from wechat_notify.core.delivery.retry_policy import RetryPolicy
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.send import Attempt
+from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import parser
 from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import DelayedMessage, Status
 from wechat_notify.core.tokens import refresher
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import client, connections, session
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Connection
+from wechat_notify.wechat.outcomes import outcome_of_no_answer
 
 Patch = tuple[Any, str, Any]
 
@@ -60,12 +66,12 @@ class Bug:
 
 
 def _retry_on_read_timeout() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         return before(problem._replace(may_have_arrived=False))
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _lost_failure_id() -> Sequence[Patch]:
@@ -173,11 +179,12 @@ def _lost_group_is_stored() -> Sequence[Patch]:
 
 
 def _no_lease() -> Sequence[Patch]:
-    return [(ledger, "_abandoned", lambda _entry, _now: True)]
+    return [(module, "is_abandoned", lambda _entry, _now: True) for module in (ledger, transitions)]
 
 
 def _lease_without_skew() -> Sequence[Patch]:
-    return [(ledger, "CLOCK_SKEW", 0.0), (ledger, "_abandoned", _lease_is_over_early)]
+    early = [(module, "is_abandoned", _lease_is_over_early) for module in (ledger, transitions)]
+    return [(ledger, "CLOCK_SKEW", 0.0), *early]
 
 
 def _lease_is_over_early(entry: Entry, now: float) -> bool:
@@ -244,14 +251,14 @@ def _no_client_msg_id() -> Sequence[Patch]:
 
 
 def _parked_without_id() -> Sequence[Patch]:
-    before = BatchSender._later
+    before = Returns._later
 
-    def later(self: BatchSender, item: Handled) -> DelayedMessage:
+    def later(self: Returns, item: Handled) -> DelayedMessage:
         copy = before(self, item)
         assert item.request
         return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
 
-    return [(BatchSender, "_later", later)]
+    return [(Returns, "_later", later)]
 
 
 def _parked_unseen() -> Sequence[Patch]:
@@ -293,7 +300,7 @@ def _unknown_account_again() -> Sequence[Patch]:
         self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any
     ) -> Handled:
         if reason == "unknown_account":
-            return self._again(Handled(record, Disposition.RETURNED, request, message), 60.0)
+            return self._returns.again(Handled(record, Disposition.RETURNED, request, message), 60.0)
         return before(self, record, request, message, reason, *rest)
 
     return [(BatchSender, "_refused", refused)]
@@ -326,7 +333,7 @@ def _unreadable_dropped() -> Sequence[Patch]:
 
 
 def _lost_is_failed() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         outcome = before(problem)
@@ -334,7 +341,7 @@ def _lost_is_failed() -> Sequence[Patch]:
             return outcome._replace(status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
         return outcome
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _invocation_repeated() -> Sequence[Patch]:
@@ -367,9 +374,9 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 
 
 def _claim_forgets_doubt() -> Sequence[Patch]:
-    before = Ledger._successor
+    before = Transitions._successor
 
-    def successor(self: Ledger, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
+    def successor(self: Transitions, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
         wanted = before(self, existing, intent, writer)
         if not isinstance(wanted, Entry):
             return wanted
@@ -377,19 +384,20 @@ def _claim_forgets_doubt() -> Sequence[Patch]:
             return wanted._replace(lost_at=None, answers_lost=0)
         return wanted
 
-    return [(Ledger, "_successor", successor)]
+    return [(Transitions, "_successor", successor)]
 
 
 def _look_forgets_doubt() -> Sequence[Patch]:
     before = Ledger.look_up
 
     def look_up(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        doubt = ledger._doubt
-        ledger._doubt = lambda entry: {}  # noqa: ARG005 - as it is called
+        module = vars(ledger)
+        doubt = module["doubt_of"]
+        module["doubt_of"] = lambda entry: {}  # noqa: ARG005 - as it is called
         try:
             return before(self, account, message_id)
         finally:
-            ledger._doubt = doubt
+            module["doubt_of"] = doubt
 
     return [(Ledger, "look_up", look_up)]
 
@@ -598,7 +606,7 @@ def _keyed_fingerprint() -> Sequence[Patch]:
     def keyed(request: Any) -> str:
         return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
 
-    return [(ledger, "fingerprint", keyed)]
+    return [(transitions, "fingerprint", keyed)]
 
 
 def _rejected_by_one_code() -> Sequence[Patch]:
@@ -609,7 +617,7 @@ def _unconfirmed_claim_kept() -> Sequence[Patch]:
     def forget(*_: Any, **__: Any) -> None:
         pass
 
-    return [(Ledger, "_remember_unconfirmed", forget)]
+    return [(Ledger, "_remember", forget)]
 
 
 BUGS = (

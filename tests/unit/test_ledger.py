@@ -672,6 +672,18 @@ def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, takes_
     assert released.attempts == (lost_at is not None)
 
 
+def test_a_released_claim_keeps_the_pause(desk: Desk) -> None:
+    """To a process whose clock is behind, the next attempt may not be due yet."""
+    due = desk.clock.now() + 30.0
+    desk.ledger.finish(desk.claim().entry, Status.QUEUED, next_attempt_at=due)
+    desk.clock.advance(31.0)
+    desk.store.losing_answers = 1
+    with pytest.raises(StorageError):
+        desk.claim()
+    assert desk.entry
+    assert (desk.entry.status, desk.entry.next_attempt_at) == (Status.QUEUED, due)
+
+
 @pytest.mark.parametrize("call", [QUEUE, HTTP])
 def test_a_claim_after_a_dead_one_remembers_the_loss(call: str) -> None:
     """The dead holder's copy may have been accepted, however the next one ends."""

@@ -25,7 +25,7 @@ from operations.snapstart import SENDERS as WITH_SNAPSHOTS
 from operations.snapstart import main as snapstart
 from operations.snapstart import with_snapshots
 from wechat_notify.core.delivery.batch import _WORKER_THREADS
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.settings import MalformedSettingError, Settings
 

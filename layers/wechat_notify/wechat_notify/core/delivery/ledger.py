@@ -7,30 +7,30 @@ A good message costs two writes and no read: a write that meets another entry re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.delivery.entry import (
     CANCELLED,
     CLOCK_SKEW,
     EXHAUSTED,
-    FIRST_STATES,
-    HELD,
-    MAX_CHANGES,
     NOT_RECORDED,
     TRY_AGAIN,
-    Change,
     Entry,
 )
-from wechat_notify.core.delivery.results import IdReused, InFlight, NotDue, NotOurs, Replayed
-from wechat_notify.core.delivery.retry_policy import repeatable
-from wechat_notify.core.errors import IllegalTransitionError, StorageError
+from wechat_notify.core.delivery.results import IdReused, NotOurs
+from wechat_notify.core.delivery.transitions import (
+    Intent,
+    Transitions,
+    UnconfirmedClaim,
+    doubt_of,
+    is_abandoned,
+)
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.messages.fingerprint import KEYED_LENGTH, canonical, fingerprint
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status
 
-_OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
 _MAX_UNCONFIRMED = 1000
 _MAX_RELEASES = 10
 """Unconfirmed claims that one call looks after: a message that is to be sent waits for them."""
@@ -63,15 +63,6 @@ class Written(NamedTuple):
         return self.entry.status
 
 
-class _Intent(NamedTuple):
-    """A transition that a call intends for a message's entry."""
-
-    request: SendRequest
-    message: Message | None
-    status: Status
-    fields: Mapping[str, Any]
-
-
 class Ledger:
     """The entries, and the only place that writes them."""
 
@@ -86,10 +77,9 @@ class Ledger:
         self._store = store
         self._clock = now
         self._writer = writer
-        self._keyed_hash = keyed_hash
-        self._unconfirmed: dict[str, tuple[Entry, bool]] = {}
-        """By writer: claims of which nobody knows whether they were stored, and that nothing was sent under;
-        with whether the queue has the message."""
+        self._transitions = Transitions(self._now, keyed_hash)
+        self._unconfirmed: dict[str, UnconfirmedClaim] = {}
+        """By writer."""
 
     def _now(self) -> float:
         return round(self._clock(), 3)  # as it is stored
@@ -116,7 +106,7 @@ class Ledger:
         now = self._now()
         lease_until = now + seconds + CLOCK_SKEW
         fields = {"attempts": 1, "lease_until": lease_until}
-        return self._write(_Intent(request, message, Status.SENDING, fields), takes_queued=takes_queued)
+        return self._write(Intent(request, message, Status.SENDING, fields), takes_queued=takes_queued)
 
     def release_unconfirmed(self) -> None:
         """Give back the claims that may have been stored although the store did not say so.
@@ -133,14 +123,14 @@ class Ledger:
         unconfirmed = self._unconfirmed.get(writer)
         if unconfirmed is None:  # another thread was here first
             return True
-        claim, queued = unconfirmed
+        claim = unconfirmed.claim
         try:
             existing = self._store.read(claim.account, claim.id)
             if existing is not None and existing.writer == writer:
                 # Its release may have been stored already, with an answer that was lost as well.
                 if existing.status is Status.SENDING:
-                    self._put(_released(existing, queued=queued, now=self._now()), patient=False)
-            elif (existing is None or existing.version < claim.version) and not _abandoned(
+                    self._put(unconfirmed.released(existing, now=self._now()), patient=False)
+            elif (existing is None or existing.version < claim.version) and not is_abandoned(
                 claim, self._now()
             ):
                 # The write may still be on its way: it is asked about again after the others.
@@ -162,20 +152,20 @@ class Ledger:
         existing = self._store.read(request.account, request.id)
         if existing is None:
             return None
-        intent = _Intent(request, message, Status.SENDING, {"attempts": 1})
+        intent = Intent(request, message, Status.SENDING, {"attempts": 1})
         judged = self._judge(existing, intent, self._writer(), takes_queued=takes_queued)
         if not isinstance(judged, Entry):
             return judged
         if judged.status is Status.SENDING:
             return None
         other = self._put(judged, patient=False)
-        return Written(judged) if other is None else self._not_ours(other)
+        return Written(judged) if other is None else self._transitions.not_ours(other)
 
     def set_status(
         self, request: SendRequest, message: Message | None, status: Status, **fields: Any
     ) -> Written | NotOurs:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
-        intent = _Intent(request, message, status, fields)
+        intent = Intent(request, message, status, fields)
         return self._write(intent, patient=status is not Status.QUEUED)
 
     def record_try_again(self, request: SendRequest, message: Message, outcome: Outcome) -> Written | NotOurs:
@@ -184,7 +174,7 @@ class Ledger:
         Not where it waits on the queue, or may have been sent.
         """
         fields = {"outcome": outcome, "reason": TRY_AGAIN}
-        return self._write(_Intent(request, message, Status.FAILED, fields), takes_queued=False)
+        return self._write(Intent(request, message, Status.FAILED, fields), takes_queued=False)
 
     def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
         """Record what came of a claimed message; return the entry as it stands afterwards.
@@ -219,7 +209,7 @@ class Ledger:
             existing = self._put(wanted, patient=False)
             if existing is None:
                 return Written(wanted)
-        return self._not_ours(existing) if existing else None
+        return self._transitions.not_ours(existing) if existing else None
 
     def look_up(self, account: str, message_id: str) -> Written | NotOurs | None:
         """Return the message's entry, None where there is none; an abandoned claim ends here."""
@@ -231,46 +221,41 @@ class Ledger:
             existing = self._store.read(account, message_id)
         if existing is None:
             return None
-        if existing.status is Status.SENDING and _abandoned(existing, self._now()):
+        if existing.status is Status.SENDING and is_abandoned(existing, self._now()):
             wanted = existing.moved(
                 Status.UNKNOWN,
                 writer=self._writer(),
                 now=self._now(),
-                **_doubt(existing),
+                **doubt_of(existing),
                 reason=NOT_RECORDED,
             )
             other = self._put(wanted, patient=False)
-            return Written(wanted) if other is None else self._not_ours(other)
-        return self._not_ours(existing)
+            return Written(wanted) if other is None else self._transitions.not_ours(other)
+        return self._transitions.not_ours(existing)
 
     def find_replay(self, request: SendRequest) -> Written | NotOurs | None:
         """Return what an earlier call left that a repeat is to hear; None where a repeat would be tried."""
         found = self.look_up(request.account, request.id)
         entry = found.entry if found else None
-        if entry is None or not self._is_same(entry, request):
+        if entry is None or not self._transitions.is_same(entry, request):
             return IdReused(entry=entry, outcome=entry.outcome) if entry and entry.owns_id else None
         if entry.awaits_caller or not (entry.owns_id or entry.reason == EXHAUSTED):
             return None
         return found
 
-    def _not_ours(self, existing: Entry) -> InFlight | Replayed:
-        """Return what an entry is to somebody who may not change it."""
-        now = self._now()
-        if existing.status is Status.SENDING and not _abandoned(existing, now):
-            return InFlight(entry=existing, outcome=existing.outcome, after=_until(existing.lease_until, now))
-        return Replayed(entry=existing, outcome=existing.outcome)
-
     def _write(
-        self, intent: _Intent, *, patient: bool = False, takes_queued: bool = True
+        self, intent: Intent, *, patient: bool = False, takes_queued: bool = True
     ) -> Written | NotOurs:
         writer = self._writer()
-        wanted = self._new(intent, writer)
+        wanted = self._transitions.new(intent, writer)
+        existing: Entry | None = None
         for _ in range(_MAX_WRITES):
             try:
                 existing = self._put(wanted, patient=patient)
             except StorageError:
                 if wanted.status is Status.SENDING:
-                    self._remember_unconfirmed(wanted, queued=takes_queued)
+                    due = existing.next_attempt_at if existing else None
+                    self._remember(UnconfirmedClaim(wanted, takes_queued, due))
                 raise
             if existing is None:
                 return Written(wanted)
@@ -280,138 +265,21 @@ class Ledger:
             wanted = judged
         raise StorageError("write the message's entry", "Contended")
 
-    def _remember_unconfirmed(self, claim: Entry, *, queued: bool) -> None:
-        if len(self._unconfirmed) >= _MAX_UNCONFIRMED:
-            self._unconfirmed.pop(next(iter(self._unconfirmed)), None)
-        self._unconfirmed[claim.writer] = (claim, queued)
-        self._release(claim.writer)
-
-    def _judge(self, existing: Entry, intent: _Intent, writer: str, *, takes_queued: bool) -> Entry | NotOurs:
-        """Return what an entry becomes by an intent, or is to whoever intends it."""
-        is_same = self._is_same(existing, intent.request)
-        if not is_same and existing.awaits_caller and intent.status is Status.FAILED:
-            return IdReused(
-                entry=existing, outcome=existing.outcome
-            )  # a late copy of the row that was corrected
-        if not existing.owns_id and not (
-            is_same and (existing.awaits_caller or _stays_refused(existing, intent))
-        ):
-            return self._new(intent, writer)._replace(
-                version=existing.version + 1,
-                timeline=(*existing.timeline, _change(intent, self._now()))[-MAX_CHANGES:],
-            )
-        if not is_same:
-            return IdReused(entry=existing, outcome=existing.outcome)
-        if existing.status is Status.SENDING:
-            unconfirmed = self._unconfirmed.get(existing.writer)
-            if unconfirmed:
-                _, queued = unconfirmed
-                released = _released(existing, queued=queued, now=existing.updated_at)
-                existing = released._replace(version=existing.version)  # of what stands in the store
-            elif not _abandoned(existing, self._now()):
-                return self._not_ours(existing)
-        elif existing.status is Status.QUEUED and not takes_queued:
-            return Replayed(entry=existing, outcome=existing.outcome)
-        return self._successor(existing, intent, writer)
-
-    def _successor(self, existing: Entry, intent: _Intent, writer: str) -> Entry | NotOurs:
-        """Return what an entry that nobody is at becomes, or is to whoever intends it."""
-        if (existing.status not in _OPEN and not existing.awaits_caller) or existing.reason == CANCELLED:
-            return Replayed(entry=existing, outcome=existing.outcome)
-        reason = intent.fields.get("reason")
-        if existing.status is Status.QUEUED is intent.status and (
-            reason is None or reason == HELD == existing.reason
-        ):
-            return Replayed(entry=existing, outcome=existing.outcome)
-        now, status, fields = self._now(), intent.status, dict(intent.fields)
-        doubt = _doubt(existing)
-        if doubt:
-            goes_on = status in {Status.SENDING, Status.QUEUED}
-            if not (goes_on and repeatable(intent.request, intent.message, **doubt, now=now)):
-                if existing.status is Status.UNKNOWN:
-                    return Replayed(entry=existing, outcome=existing.outcome)
-                status, fields = Status.UNKNOWN, {"reason": NOT_RECORDED}
-            fields |= doubt
-        if status is Status.SENDING:
-            due = existing.next_attempt_at or 0.0
-            if now < due:
-                return NotDue(entry=existing, outcome=existing.outcome, after=_until(due, now))
-            fields["attempts"] = existing.attempts + 1
-        elif status is Status.QUEUED:
-            fields["next_attempt_at"] = existing.next_attempt_at
-        fields["fingerprint"] = fingerprint(intent.request)
-        return existing.moved(status, writer=writer, now=now, **fields)
-
-    def _new(self, intent: _Intent, writer: str) -> Entry:
-        if intent.status not in FIRST_STATES:
-            raise IllegalTransitionError(None, intent.status)
-        now, request, message = self._now(), intent.request, intent.message
-        return Entry(
-            account=request.account,
-            id=request.id,
-            status=intent.status,
-            fingerprint=fingerprint(request),
-            writer=writer,
-            created_at=now,
-            updated_at=now,
-            kind=message.kind if message else None,
-            template_id=message.template_id if message else None,
-            openid_hash=self._keyed_hash(message.touser) if message else None,
-            expires_at=request.expires_at.timestamp() if request.expires_at else None,
-            timeline=(_change(intent, now),),
-            **intent.fields,
+    def _judge(self, existing: Entry, intent: Intent, writer: str, *, takes_queued: bool) -> Entry | NotOurs:
+        unconfirmed = self._unconfirmed.get(existing.writer)
+        return self._transitions.judge(
+            existing, intent, writer, takes_queued=takes_queued, unconfirmed=unconfirmed
         )
 
-    def _is_same(self, existing: Entry, request: SendRequest) -> bool:
-        """Return whether an entry is of this very message and not of another one under its id."""
-        if len(existing.fingerprint) == KEYED_LENGTH:  # as it was compared when it was written
-            return existing.fingerprint == self._keyed_hash(canonical(request.message))
-        return existing.fingerprint == fingerprint(request)
+    def _remember(self, unconfirmed: UnconfirmedClaim) -> None:
+        if len(self._unconfirmed) >= _MAX_UNCONFIRMED:
+            self._unconfirmed.pop(next(iter(self._unconfirmed)), None)
+        writer = unconfirmed.claim.writer
+        self._unconfirmed[writer] = unconfirmed
+        self._release(writer)
 
     def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
         """As the store does; this call's own write, repeated because its answer was lost, is a success."""
         existing = self._store.put(wanted, patient=patient)
         own = existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer)
         return None if own else existing
-
-
-def _doubt(entry: Entry) -> dict[str, Any]:
-    """Since when and how often a copy may have been accepted, as far as an entry that nobody is at tells.
-
-    Empty where nothing is in doubt. A claim that nobody finished counts as a lost answer.
-    """
-    if entry.lost_at is None and entry.status not in {Status.SENDING, Status.UNKNOWN}:
-        return {}
-    # Entries written before answers were counted have lost one at least.
-    answers_lost = entry.answers_lost + (entry.status is Status.SENDING)
-    return {"lost_at": entry.lost_at or entry.updated_at, "answers_lost": max(1, answers_lost)}
-
-
-def _stays_refused(existing: Entry, intent: _Intent) -> bool:
-    """Return whether a message that was refused or given up without an attempt stays so for its repeat."""
-    return existing.reason == EXHAUSTED or intent.status not in {Status.SENDING, Status.QUEUED}
-
-
-def _released(claim: Entry, *, queued: bool, now: float) -> Entry:
-    """The successor of a claim under which nothing was sent: the message waits as it did before."""
-    if queued:
-        status, reason = Status.QUEUED, None
-    elif claim.lost_at is None:
-        status, reason = Status.FAILED, TRY_AGAIN
-    else:
-        status, reason = Status.UNKNOWN, NOT_RECORDED
-    return claim.moved(status, writer=claim.writer, now=now, reason=reason, attempts=claim.attempts - 1)
-
-
-def _change(intent: _Intent, now: float) -> Change:
-    outcome: Outcome | None = intent.fields.get("outcome")
-    return Change(intent.status, now, outcome.errcode if outcome else None, intent.fields.get("reason"))
-
-
-def _abandoned(entry: Entry, now: float) -> bool:
-    return now >= (entry.lease_until or 0.0)
-
-
-def _until(at: float | None, now: float) -> float:
-    """Return the seconds until then, 1 at least: it may be a moment later by the other clock."""
-    return max(1.0, (at or 0.0) - now)
