@@ -556,6 +556,7 @@ class FakeContext:
     """What Lambda tells an invocation about itself."""
 
     aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+    function_name = "function"
 
     def __init__(self, seconds_left: float = 60.0) -> None:
         self.seconds_left = seconds_left
@@ -577,8 +578,11 @@ class Metric:
     unit: str
 
 
-def metrics(stdout: str) -> list[Metric]:
-    """What CloudWatch makes of the embedded metric lines, under each of their sets of dimensions."""
+def metrics(stdout: str, *, starts: bool = False) -> list[Metric]:
+    """What CloudWatch makes of the embedded metric lines, under each of their sets of dimensions.
+
+    Cold starts are left out where they are not asked for: every service of a test begins with one.
+    """
     found: list[Metric] = []
     for line in filter(None, stdout.splitlines()):
         document = json.loads(line)
@@ -587,6 +591,8 @@ def metrics(stdout: str) -> list[Metric]:
             for names, metric in itertools.product(directive["Dimensions"], directive["Metrics"]):
                 assert document["service"]
                 assert "service" in names
+                if metric["Name"] == "ColdStart" and not starts:
+                    continue
                 dimensions = {name: document[name] for name in names if name != "service"}
                 value = document[metric["Name"]]
                 values = value if isinstance(value, list) else [value]

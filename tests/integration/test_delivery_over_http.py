@@ -90,7 +90,7 @@ class Service:
         (record,) = event["Records"]
         record["messageAttributes"] = {}
         record["body"] = json.dumps({"account": "shop", "id": key, "message": content})
-        return [item["itemIdentifier"] for item in send_queue(event, FakeContext())["batchItemFailures"]]
+        return [str(item["itemIdentifier"]) for item in send_queue(event, FakeContext())["batchItemFailures"]]
 
     def _api(self, event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
         response = send_api(event, FakeContext(29.0))

@@ -33,6 +33,7 @@ from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, 
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, Outcome
+from wechat_notify.metrics import Metrics
 from wechat_notify.settings import MissingSettingError
 from wechat_notify.telemetry import Telemetry
 
@@ -1297,7 +1298,7 @@ def test_a_sent_message_that_cannot_be_reported_is_answered_as_sent(
 def test_metrics_that_cannot_be_flushed_change_no_answer(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert call(SUBSCRIPTION)[0] == 200
     assert call(load_event("send_api/malformed_json"))[0] == 400
     assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"] * 2

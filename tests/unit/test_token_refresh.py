@@ -10,7 +10,8 @@ from tests.fakes import FakeContext, Service, answer, break_down, load_event, me
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, outcome_from_dict
 from wechat_notify.core.tokens.token import AccessToken
-from wechat_notify.telemetry import InvocationError, Telemetry
+from wechat_notify.metrics import Metrics
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 ONE_ACCOUNT = load_event("token_refresh/one_account")
@@ -124,7 +125,7 @@ def test_the_invocation_has_no_correlation_id_of_its_own(service: Service) -> No
 def test_a_report_that_cannot_be_flushed_does_not_cost_the_sender_its_token(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert refresh(load_event("token_refresh/rejected_token"))["result"] == "token"
     assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"]
 
