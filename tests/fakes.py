@@ -548,7 +548,7 @@ class FakeBus:
 
 
 def break_down(*_: object, **__: object) -> Any:
-    """What takes the place of a function that fails for a reason that nobody foresaw."""
+    """What takes the place of a function that fails with an unexpected error."""
     raise RuntimeError(f"{OPENID} {'s' * 32}")
 
 

@@ -309,7 +309,7 @@ class Lambda:
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)
-        patch.setattr(access_tokens, "LONGEST_LOCK", access_tokens.LONGEST_LOCK / self.aws.clock.speed)
+        patch.setattr(access_tokens, "MAX_LOCK_WAIT", access_tokens.MAX_LOCK_WAIT / self.aws.clock.speed)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
         patch.setattr("sys.stdout", self.log)
 

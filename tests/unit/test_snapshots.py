@@ -18,7 +18,7 @@ from tests.fakes import break_down
 from tests.unit.test_settings import environment
 from wechat_notify import bootstrap
 from wechat_notify.settings import starts_from_snapshot
-from wechat_notify.wechat import session as http
+from wechat_notify.wechat import session
 
 __all__ = ["environment"]
 
@@ -58,8 +58,9 @@ def test_the_senders_register_when_they_are_imported(
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
     name = handler.__name__  # type: ignore[attr-defined] # a module
     monkeypatch.delitem(sys.modules, name)
-    importlib.import_module(name)
+    # Before the import, which replaces it: afterwards the package has its handler again.
     monkeypatch.setattr(sys.modules[name.rpartition(".")[0]], "handler", handler)
+    importlib.import_module(name)
     names = ["before", "after"] if registers else []
     assert [when for when, _ in hooks] == names
 
@@ -69,10 +70,10 @@ def test_a_snapshot_has_the_parts_and_no_connection(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(socket.socket, "connect", break_down)
-    http.tls_context.cache_clear()
+    session.tls_context.cache_clear()
     bootstrap.before_snapshot()
     assert bootstrap.aws()._made.keys() == {"dynamodb", "ssm", "sqs", "lambda", "events"}
-    assert http.tls_context.cache_info().currsize == 1
+    assert session.tls_context.cache_info().currsize == 1
     assert bootstrap.dispatcher.cache_info().currsize == 1
     bootstrap.aws().close()
 

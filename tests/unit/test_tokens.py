@@ -359,7 +359,7 @@ def test_the_failure_of_one_account_is_not_that_of_another(service: Service) -> 
 @pytest.fixture
 def held_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccessTokens]:
     """A sender of which one thread hangs while it gets the token of the account ``slow``."""
-    monkeypatch.setattr(tokens_module, "LONGEST_LOCK", 0.05)
+    monkeypatch.setattr(tokens_module, "MAX_LOCK_WAIT", 0.05)
     service.add_account("slow", stored=False)
     hanging, go_on = threading.Event(), threading.Event()
 
@@ -451,7 +451,7 @@ def test_patience_counts_the_wait_for_another_thread(service: Service, call: str
     else:
         failure(lambda: tokens.replace("shop", token("the rejected one"), 6.0))
     assert service.clock.now() - started == pytest.approx(6.0)
-    assert lock.timeouts == [tokens_module.LONGEST_LOCK]
+    assert lock.timeouts == [tokens_module.MAX_LOCK_WAIT]
 
 
 def test_a_replacement_waits_for_another_thread_no_longer_than_its_patience(service: Service) -> None:

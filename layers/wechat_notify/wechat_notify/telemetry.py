@@ -112,7 +112,7 @@ class Telemetry:
         alone: bool = False,
         **fields: Any,
     ) -> None:
-        """One message's turn at a door: its line, with the fields that the door adds, and its counts.
+        """Log what one call did about a message, with the entry point's own fields, and count it.
 
         Where the invocation is about this message alone, what went well stands in the invocation's line.
         """

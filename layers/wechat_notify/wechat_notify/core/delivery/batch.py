@@ -34,7 +34,7 @@ whatever the CPU; these are 250, which is more than the smallest function has th
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
 _MAX_UNFORESEEN = 5
-"""Receives after which a message that fails for a reason that nobody foresaw is given up."""
+"""Receives after which a message that fails with an unexpected exception is given up."""
 _MAX_RULES = 10
 Lane = list[ReadableRecord]
 

@@ -30,8 +30,8 @@ class QuotaReset:
 class Circuit:
     """One part of an account that waits. Times are seconds since the epoch.
 
-    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts those in vain.
-    ``hint`` is that of the answer that opened it, with what to do about it.
+    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts the failed
+    ones. ``hint`` is that of the answer that opened it, with what to do about it.
     """
 
     scope: str
@@ -65,7 +65,7 @@ class CircuitStore(Protocol):
         """The newest versions, by account; accounts without any are left out."""
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store as the successor of the version before; the other one that stands there, or None."""
+        """Store after the version before; return the existing ones of another version, or None."""
 
 
 class Admission(NamedTuple):

@@ -27,7 +27,7 @@ _READ_AGAIN_AFTER = 1.0
 _FIRST_HOLD = {ErrorClass.TOKEN: 60.0, ErrorClass.RATE_LIMIT: 60.0}
 _FIRST_HOLD_ELSE = 300.0
 _MAX_HOLD = 3600.0
-"""Seconds of a hold: doubled with each probe in vain, up to this."""
+"""Seconds of a hold: doubled with each failed probe, up to this."""
 _LATE_RESET = 3600.0
 """Seconds after the daily reset in which a used-up quota means that WeChat resets later than assumed: the
 time is not documented, and a whole day must not be lost to it."""

@@ -1,4 +1,4 @@
-"""The doors' way in: hand a message over, send it, look it up, cancel it."""
+"""What the functions call: hand a message over, send it, look it up, cancel it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SendQueue(Protocol):
 
 
 class Dispatcher:
-    """Takes messages from the doors to WeChat, and what became of them to the ledger."""
+    """Takes messages to WeChat, and what became of them to the ledger."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class Handled(NamedTuple):
 
     ``refusal`` is set where the message will never be attempted, ``result`` where the ledger knows
     it; neither where there was no time left. ``message_id`` is the id that a body without a request names.
-    ``error`` is what nobody foresaw.
+    ``error`` is an unexpected exception.
     """
 
     record: Record

@@ -77,7 +77,7 @@ class Returns:
     def again(self, handled: Handled, wait: float) -> Handled:
         """Hand the message out again in so many seconds, or when its visibility timeout is over."""
         returned = handled._replace(disposition=Disposition.RETURNED)
-        if not self._queue_answers:  # ten in a lane that each wait for SQS in vain would outlast the function
+        if not self._queue_answers:  # ten in a lane that each wait for SQS would outlast the function
             return returned._replace(detail="again after the queue's visibility timeout")
         try:
             self._queue.change_visibility(handled.record.receipt_handle, wait)

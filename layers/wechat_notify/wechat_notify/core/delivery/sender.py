@@ -9,8 +9,8 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.time_budgets import (
     MAX_TOKEN_WAIT,
     TIME_FOR_A_CLAIM,
-    TIME_FOR_A_QUESTION,
     TIME_FOR_AN_ATTEMPT,
+    TIME_FOR_ANOTHER_TOKEN,
 )
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages.kinds import Message
@@ -110,10 +110,12 @@ class Sender:
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)
-            if seconds_left() < TIME_FOR_A_QUESTION:
+            if seconds_left() < TIME_FOR_ANOTHER_TOKEN:
                 break
             try:
-                token = self._tokens.replace(account, token, _token_wait(seconds_left, TIME_FOR_A_QUESTION))
+                token = self._tokens.replace(
+                    account, token, _token_wait(seconds_left, TIME_FOR_ANOTHER_TOKEN)
+                )
             except UnknownAccountError:  # removed a moment ago
                 break
             except TokenUnavailableError as error:

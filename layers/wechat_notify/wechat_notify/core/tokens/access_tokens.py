@@ -30,7 +30,7 @@ _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
-LONGEST_LOCK = 5.0
+MAX_LOCK_WAIT = 5.0
 """Seconds for which a thread without a token waits while another one gets the account's."""
 _MAX_CACHED = 10_000
 """Accounts whose tokens are remembered: any name can stand in a message of the queue."""
@@ -85,7 +85,7 @@ class AccessTokens:
             The account's name.
         max_wait : float
             Seconds for which another thread and a busy refresher are waited for, the thread for
-            ``LONGEST_LOCK`` in any case.
+            ``MAX_LOCK_WAIT`` in any case.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class AccessTokens:
         A message is claimed meanwhile, so another thread is waited for no longer than ``max_wait`` either.
         """
         deadline = self._now() + max_wait
-        with self._locked(account, min(LONGEST_LOCK, max_wait)) as cached:
+        with self._locked(account, min(MAX_LOCK_WAIT, max_wait)) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
@@ -162,7 +162,7 @@ class AccessTokens:
     def _locked(self, account: str, timeout: float | None = None) -> Iterator[_Cached]:
         """The account's entry, for one thread at a time: the others find there what the first one got."""
         cached = self._cache.get(account) or self._new(account)
-        if not cached.lock.acquire(timeout=LONGEST_LOCK if timeout is None else timeout):
+        if not cached.lock.acquire(timeout=MAX_LOCK_WAIT if timeout is None else timeout):
             raise TokenUnavailableError(BUSY)
         try:
             yield cached

@@ -207,7 +207,7 @@ def _unusable_credentials(problem: Bilingual | None) -> Outcome:
 def _unforeseen(error: str) -> Outcome:
     return unavailable(
         ErrorClass.OTHER,
-        f"The refresh failed for a reason that nobody foresaw ({error}).",
+        f"The refresh failed with an unexpected error ({error}).",
         f"刷新时发生未预料的错误（{error}）。",
     )
 
