@@ -52,7 +52,7 @@ def unavailable() -> str | None:
     name = _LAYERS.get(platform.machine())
     if name is None:
         return f"no layer is built for {platform.machine()}"
-    if sys.version_info[:2] != (3, 13):
+    if platform.python_version_tuple()[:2] != ("3", "13"):
         return "the layer is built for Python 3.13"
     if not (_BUILT / name / "python").is_dir():
         return "make build comes first"
@@ -75,10 +75,7 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
                     answer = _run(server, start, [event])
                     if index >= 0:
                         took[name].append(answer)
-            note = "" if cached else "the layer, the functions and boto3 are read from disk"
-            found.append(
-                Comparison.of(SECTION, case(function, cached=cached), "ms", took, field="wall", note=note)
-            )
+            found.append(Comparison.of(SECTION, case(function, cached=cached), "ms", took, field="wall"))
             if cached and function == FUNCTIONS[0]:
                 found.append(Comparison.of(SECTION, MEMORY_CASE, "MB", took, field="rss"))
                 batches = [events.batch(10) for _ in range(5 if quick else 101)]

@@ -36,7 +36,7 @@ class Product:
         from wechat_notify.core.messages.parser import parse_message  # noqa: PLC0415 - the same
         from wechat_notify.telemetry import Telemetry  # noqa: PLC0415 - the same
         from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415 - the same
-        from wechat_notify.wechat.http import HttpSession  # noqa: PLC0415 - the same
+        from wechat_notify.wechat.session import HttpSession  # noqa: PLC0415 - the same
 
         self._wechat = WeChatClient(HttpSession(os.environ["WECHAT_API_BASE"]))
         self._aws = Clients()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -80,7 +81,6 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "PARAMETER_PATH": "/wechat-notify/bench",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-bench",
         "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "OPENID_HASH_KEY": "a key for benchmarks that is as long as the real one would be",
         "TOKEN_REFRESH_FUNCTION": "token-refresh",
@@ -120,6 +120,7 @@ def _begin(subject: type, given: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(given)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    warnings.simplefilter("ignore")  # Powertools' of metrics that it has flushed already
     trust(given["BENCHMARK_CA_FILE"])
     _subject = subject()
 
@@ -129,7 +130,7 @@ def _call(method: str, arguments: dict[str, Any]) -> Any:
 
 
 def measured(call: Callable[[Any], object], items: Iterable[Any], each: int = 1) -> dict[str, float]:
-    """CPU seconds (of all threads, the kernel's part included) and wall seconds of a call; of one of ``each``."""
+    """CPU seconds (all threads, the kernel's part included) and wall seconds of one of a call's ``each``."""
     given = list(items)
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -171,7 +172,10 @@ def interleaved(
 
 @contextmanager
 def _limited(pid: int, share: float) -> Iterator[None]:
-    """Stop the process whenever it has used more than its share of a core, until it has not."""
+    """Stop the process in each slice of time in which it has used its share of a core.
+
+    As with a quota of a cgroup, which only root can set, what it does not use is lost.
+    """
     if share >= 1:
         yield
         return
@@ -179,10 +183,12 @@ def _limited(pid: int, share: float) -> Iterator[None]:
     done = threading.Event()
 
     def hold() -> None:
-        began, before, running = time.monotonic(), time.clock_gettime(clock), True
+        end, begun, running = time.monotonic() + _SLICE, time.clock_gettime(clock), True
         while not done.wait(0.001):
-            allowed = share * (time.monotonic() - began + _SLICE)
-            over = time.clock_gettime(clock) - before > allowed
+            used = time.clock_gettime(clock)
+            if time.monotonic() >= end:
+                end, begun = end + _SLICE, min(used, begun + share * _SLICE)
+            over = used - begun > share * _SLICE
             if over is running:
                 os.kill(pid, signal.SIGSTOP if running else signal.SIGCONT)
                 running = not running

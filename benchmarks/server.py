@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import trustme
@@ -205,13 +206,7 @@ async def _serve(ca_file: str) -> None:
     addresses = {}
     loop = asyncio.get_running_loop()
     for name, door in doors.items():
-        listening = await loop.create_server(
-            lambda door=door: _Http(door),
-            "127.0.0.1",
-            0,
-            ssl=context,
-            backlog=1024,
-        )
+        listening = await loop.create_server(partial(_Http, door), "127.0.0.1", 0, ssl=context, backlog=1024)
         addresses[name] = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     print(json.dumps(addresses), flush=True)
     await asyncio.to_thread(_tell, stub)

@@ -29,7 +29,7 @@ class _OnImport:
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
         if name != "ssl":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec: Any = importlib.util.find_spec(name)
         execute = spec.loader.exec_module
 

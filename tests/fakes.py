@@ -24,10 +24,12 @@ from aws_lambda_powertools import Logger
 
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
@@ -38,17 +40,18 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.messages.identifiers import is_account_name, new_id
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import (
-    AccessToken,
-    AccessTokens,
-    Account,
-    Grant,
-    Refresher,
-    TokenReader,
-    TokenSource,
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
 )
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken, Account, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 START = 1772348645.0
@@ -187,7 +190,7 @@ def unreachable() -> Outcome:
         hint,
         retryable=True,
         retry_after=2.0,
-        unattempted=True,
+        unjudged=True,
         cause="ConnectTimeout",
     )
 
@@ -197,7 +200,7 @@ def misdirected() -> Outcome:
     hint = Bilingual(
         "WeChat's address answered HTTP 404; check WeChatApiBase.", "微信接口地址返回 HTTP 404。"
     )
-    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unattempted=True)
+    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unjudged=True)
 
 
 @dataclass
@@ -387,7 +390,7 @@ class FakeRefresher:
 
     def __init__(self, refresher: TokenRefresher) -> None:
         self.asked: list[tuple[str, str | None]] = []
-        self.turned_away = 0
+        self.try_again_count = 0
         self.busy: float = 0
         self.down: str | None = None
         self.while_running: Callable[[], None] = lambda: None
@@ -402,7 +405,7 @@ class FakeRefresher:
                 raise StorageError("ask for a token", self.down)
             if self.busy > 0 or not self._running.acquire(blocking=False):
                 self.busy -= self.busy > 0
-                self.turned_away += 1
+                self.try_again_count += 1
                 raise RefresherBusyError(account)
         try:
             self.while_running()
@@ -490,9 +493,9 @@ class FakeLedgerStore:
             self.puts += 1
             self.patient_puts += patient
             self._fail("put", "write the message's entry")
-            there = self.entries.get((entry.account, entry.id))
-            if there is not None and there.version != entry.version - 1:
-                return there
+            existing = self.entries.get((entry.account, entry.id))
+            if existing is not None and existing.version != entry.version - 1:
+                return existing
             self.entries[entry.account, entry.id] = entry
             self.history.append(entry)
             if self.losing_answers:
@@ -510,9 +513,9 @@ class FakeLedgerStore:
         with self._lock:
             self.circuit_puts += 1
             self._fail("put_circuits", "write the account's circuits")
-            there = self.circuits.get(circuits.account)
-            if there is not None and there.version != circuits.version - 1:
-                return there
+            existing = self.circuits.get(circuits.account)
+            if existing is not None and existing.version != circuits.version - 1:
+                return existing
             self.circuits[circuits.account] = circuits
             return None
 
@@ -531,21 +534,21 @@ class FakeBus:
     """The event bus: what was published. ``failing`` is AWS's error code for as long as it is set."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.events: list[DomainEvent] = []
         self.failing: str | None = None
         self._lock = threading.Lock()
 
-    def publish(self, notices: Sequence[Notice]) -> int:
-        json.dumps([notice.detail for notice in notices])  # what is published must be JSON
+    def publish(self, events: Sequence[DomainEvent]) -> int:
+        json.dumps([domain_event.detail for domain_event in events])  # what is published must be JSON
         with self._lock:
             if self.failing:
-                return len(notices)
-            self.notices += notices
+                return len(events)
+            self.events += events
             return 0
 
 
 def break_down(*_: object, **__: object) -> Any:
-    """What takes the place of a function that fails for a reason that nobody foresaw."""
+    """What takes the place of a function that fails with an unexpected error."""
     raise RuntimeError(f"{OPENID} {'s' * 32}")
 
 
@@ -553,6 +556,7 @@ class FakeContext:
     """What Lambda tells an invocation about itself."""
 
     aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+    function_name = "function"
 
     def __init__(self, seconds_left: float = 60.0) -> None:
         self.seconds_left = seconds_left
@@ -574,8 +578,11 @@ class Metric:
     unit: str
 
 
-def metrics(stdout: str) -> list[Metric]:
-    """What CloudWatch makes of the embedded metric lines, under each of their sets of dimensions."""
+def metrics(stdout: str, *, starts: bool = False) -> list[Metric]:
+    """What CloudWatch makes of the embedded metric lines, under each of their sets of dimensions.
+
+    Cold starts are left out where they are not asked for: every service of a test begins with one.
+    """
     found: list[Metric] = []
     for line in filter(None, stdout.splitlines()):
         document = json.loads(line)
@@ -584,6 +591,8 @@ def metrics(stdout: str) -> list[Metric]:
             for names, metric in itertools.product(directive["Dimensions"], directive["Metrics"]):
                 assert document["service"]
                 assert "service" in names
+                if metric["Name"] == "ColdStart" and not starts:
+                    continue
                 dimensions = {name: document[name] for name in names if name != "service"}
                 value = document[metric["Name"]]
                 values = value if isinstance(value, list) else [value]
@@ -632,7 +641,7 @@ class Service:
             self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
         )
         self.batch_sender = BatchSender(
-            self.dispatcher, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
+            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
         )
         self.add_account("shop")
 

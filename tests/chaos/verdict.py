@@ -344,7 +344,7 @@ def _judge_dead_letters(history: History, verdict: Verdict) -> None:
 
 def _judge_texts(history: History, verdict: Verdict) -> None:
     log = history.lambdas.log.getvalue()
-    told = json.dumps([notice.detail for notice in history.aws.bus.notices])
+    told = json.dumps([domain_event.detail for domain_event in history.aws.bus.events])
     tokens = {token.value for _, token in history.aws.parameters.saves}
     for name, text in (("logs", log), ("events", told), ("answers", "".join(history.answers))):
         for what, secrets in (("a secret or an openid", {CANARY}), ("a token", tokens)):

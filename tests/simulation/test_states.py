@@ -114,7 +114,7 @@ class Ledgers(RuleBasedStateMachine):
     @rule(who=WRITERS, status=st.sampled_from([Status.QUEUED, Status.EXPIRED, Status.FAILED]))
     def note(self, who: int, status: Status) -> None:
         try:
-            self.ledgers[who].note(self.request, self.message, status)
+            self.ledgers[who].set_status(self.request, self.message, status)
         except StorageError:
             return
 
@@ -145,8 +145,8 @@ class Ledgers(RuleBasedStateMachine):
     @invariant()
     def who_lives_is_undisturbed(self) -> None:
         for _, claimed in getattr(self, "claims", {}).values():
-            there = self.store.entries["shop", "order-1"]
-            assert (there.version, there.writer) == (claimed.version, claimed.writer)
+            existing = self.store.entries["shop", "order-1"]
+            assert (existing.version, existing.writer) == (claimed.version, claimed.writer)
 
 
 class Tokens(RuleBasedStateMachine):

@@ -32,6 +32,8 @@ from typing import IO, Any, NamedTuple, cast
 
 import urllib3.connection
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import base as single_metrics
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 from greenlet import getcurrent
 
 from tests.simulation.aws import MAX_STALE, EventsApi, FakeParameters, LambdaApi, SqsApi
@@ -44,7 +46,7 @@ from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.settings import Settings
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.session import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -91,6 +93,8 @@ OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
 DOWN = Weather(throttled=1.0)
 DEAF = Weather(answer_lost=1.0)
 """It does what it is asked and nobody hears of it."""
+_WRITERS = (cloudwatch, single_metrics)
+"""The modules of Powertools that print metrics."""
 _POLL = 0.02
 _SCHEDULE = 300.0
 _worlds = itertools.count(1)
@@ -200,6 +204,7 @@ class Invocation(Process):
     """One invocation of a function, until it answers, fails, is killed or runs out of time."""
 
     aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+    function_name = "function"
 
     def __init__(
         self, world: World, sandbox: Sandbox, seconds: float, on_end: Callable[[Invocation, Any], None]
@@ -564,7 +569,11 @@ class World:
             if hasattr(part, "cache_info"):
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
-        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now, "sleep": self.scheduler.sleep})
+        put(
+            LedgerTable.__init__,
+            "__kwdefaults__",
+            {"now": self.now, "clock": self._monotonic, "sleep": self.scheduler.sleep},
+        )
         wire = Wire(
             self.wechat,
             self.chance,
@@ -583,11 +592,13 @@ class World:
         put(
             urllib3.connection, "wait_for_read", lambda *_, **__: False
         )  # a forgotten connection says nothing
-        setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
+        for writer in _WRITERS:
+            setattr(writer, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
         finally:
-            delattr(telemetry, "print")
+            for writer in _WRITERS:
+                delattr(writer, "print")
             for action in reversed(undo):
                 action()
             self._forget_loggers()
@@ -676,16 +687,16 @@ class World:
         invocation = cast("Invocation", task.process)
         scheduler = self.scheduler
         invocation.point()
-        there = min(0.05, seconds / 2) if early else seconds / 2
+        existing = min(0.05, seconds / 2) if early else seconds / 2
         task.on_the_wire = effect
-        scheduler.sleep(there)
+        scheduler.sleep(existing)
         task.on_the_wire = None
         answer = effect()
         self.history.note(
             f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {_gist(answer)}\n"
         )
         invocation.point()
-        scheduler.sleep(seconds - there)
+        scheduler.sleep(seconds - existing)
         return answer
 
     def _weather(self, service: str) -> Weather:
@@ -694,7 +705,7 @@ class World:
                 return weather
         return self.mix.weather.get(service, _FINE)
 
-    def _judge_write(self, key: str, there: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
+    def _judge_write(self, key: str, existing: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
         """Hold a write against the rules of the ledger, which are written down here once more."""
         if not key.startswith("message#"):
             assert item is not None
@@ -704,15 +715,15 @@ class World:
             self.illegal.append(f"{key} was deleted")
             return
         was, version, reason = None, 0, None
-        if there is not None:
-            was, version = there["status"]["S"], int(there["version"]["N"])
-            reason = there["reason"]["S"] if "reason" in there else None
+        if existing is not None:
+            was, version = existing["status"]["S"], int(existing["version"]["N"])
+            reason = existing["reason"]["S"] if "reason" in existing else None
         status = item["status"]["S"]
         if int(item.get("attempts", {}).get("N", "0")) < 0:
             self.illegal.append(f"{key} has {item['attempts']['N']} attempts")
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
-        refused = there is not None and there["attempts"]["N"] == "0" and reason != "retries_exhausted"
+        refused = existing is not None and existing["attempts"]["N"] == "0" and reason != "retries_exhausted"
         if was in _FINAL or (was == "failed" and reason != "try_again" and not refused):
             self.illegal.append(f"{key} {was} -> {status}")
         running = self.burying or getattr(getcurrent(), "process", None)

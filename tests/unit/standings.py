@@ -52,7 +52,7 @@ def unknown(service: Service) -> None:
 
 
 def expired(service: Service) -> None:
-    service.ledger.note(request(), message(), Status.EXPIRED)
+    service.ledger.set_status(request(), message(), Status.EXPIRED)
 
 
 def cancelled(service: Service) -> None:

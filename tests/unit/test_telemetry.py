@@ -38,11 +38,12 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.delivery.sender import Delivery
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.outcomes import Bilingual, DomainEvent, ErrorClass, Outcome, Status
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
-from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
+from wechat_notify.metrics import Metrics
+from wechat_notify.telemetry import InvocationError, hash_openid
 
 KEY = b"a key for tests"
 
@@ -137,7 +138,7 @@ def test_the_line_of_a_message_without_an_answer_says_why_and_counts_as_the_ledg
         Bilingual("no connection", "没有连接"),
         retryable=True,
         cause="ConnectTimeout",
-        unattempted=True,
+        unjudged=True,
     )
     waiting = entry(Status.FAILED, attempts=3)
     turn(service, TryAgain(entry=waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome, after=2.0))
@@ -361,8 +362,8 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
     service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]], counts: bool
 ) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice(name, CIRCUIT)], lambda: service.bus)
-    assert [notice.detail_type for notice in service.bus.notices] == [name]
+        service.telemetry.publish([DomainEvent(name, CIRCUIT)], lambda: service.bus)
+    assert [domain_event.detail_type for domain_event in service.bus.events] == [name]
     *told, _ = service.lines()
     assert [(line["message"], line["level"]) for line in told] == lines
     assert [{name: line[name] for name in CIRCUIT} for line in told] == [CIRCUIT] * len(lines)
@@ -374,14 +375,14 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
 
 def test_no_bus_is_made_where_there_is_nothing_to_announce(service: Service) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([], break_down)
+        service.telemetry.publish([], break_down)
     assert [line["message"] for line in service.lines()] == ["invocation finished"]
 
 
 def test_events_that_the_bus_did_not_take_are_counted(service: Service, capsys: Capture) -> None:
     service.bus.failing = "ServiceUnavailable"
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("message.failed", {})] * 2, lambda: service.bus)
+        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, lambda: service.bus)
     assert of(metrics(capsys.readouterr().out), "EventsNotPublished") == [({}, 2)]
     (line,) = service.lines("events not published")
     assert (line["level"], line["count"]) == ("ERROR", 2)
@@ -392,8 +393,8 @@ def test_an_announcement_that_cannot_be_logged_is_published_all_the_same(
 ) -> None:
     monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("circuit.opened", CIRCUIT)], lambda: service.bus)
-    assert len(service.bus.notices) == len(service.lines("not reported")) == 1
+        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
+    assert len(service.bus.events) == len(service.lines("not reported")) == 1
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
 
 
@@ -446,7 +447,7 @@ def test_a_refusal_whose_line_breaks_down_is_counted_all_the_same(
 def test_metrics_that_cannot_be_flushed_are_one_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     attempt(service, answer(43101))
     assert [line["message"] for line in service.lines()] == [
         "message attempted",
@@ -458,7 +459,7 @@ def test_metrics_that_cannot_be_flushed_are_one_line(
 def test_metrics_that_cannot_be_flushed_do_not_hide_why_an_invocation_failed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
 
     def fail() -> None:
         with service.telemetry.invocation(FakeContext()):
@@ -500,36 +501,73 @@ def sent_by(service: Service, *accounts: str) -> None:
             )
 
 
-def test_a_batch_is_one_document_as_far_as_its_dimensions_agree(service: Service, capsys: Capture) -> None:
-    sent_by(service, "shop", "shop")
-    (document,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert document["_aws"].pop("Timestamp") / 1000 == pytest.approx(time.time(), abs=60)
-    apart = [["service"], ["service", "account", "kind"]]
-    returned = [{"Name": "MessagesReturned", "Unit": "Count"}]
-    sent = [{"Name": "MessagesSent", "Unit": "Count"}, {"Name": "WeChatLatency", "Unit": "Milliseconds"}]
-    assert document == {
-        "_aws": {
-            "CloudWatchMetrics": [
-                {"Namespace": "WeChatNotify", "Dimensions": [["service"]], "Metrics": returned},
-                {"Namespace": "WeChatNotify", "Dimensions": apart, "Metrics": sent},
-            ]
-        },
-        "service": service.telemetry.logger.service,
+def documents(capsys: Capture) -> list[dict[str, Any]]:
+    """What is written for CloudWatch, but for cold starts."""
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [document for document in written if "ColdStart" not in document]
+
+
+def test_a_batch_is_one_document_for_each_set_of_dimensions(service: Service, capsys: Capture) -> None:
+    sent_by(service, *["shop"] * 99)
+    returned, sent = written = documents(capsys)
+    for document in written:
+        assert document["_aws"].pop("Timestamp") / 1000 == pytest.approx(time.time(), abs=60)
+    name = service.telemetry.logger.service
+    directive = {
+        "Namespace": "WeChatNotify",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": "MessagesReturned", "Unit": "Count"}],
+    }
+    assert returned == {
+        "_aws": {"CloudWatchMetrics": [directive]},
+        "service": name,
+        "MessagesReturned": [1],
+    }
+    directive = {
+        "Namespace": "WeChatNotify",
+        "Dimensions": [["service"], ["service", "account", "kind"]],
+        "Metrics": [
+            {"Name": "MessagesSent", "Unit": "Count"},
+            {"Name": "WeChatLatency", "Unit": "Milliseconds"},
+        ],
+    }
+    assert sent == {
+        "_aws": {"CloudWatchMetrics": [directive]},
+        "service": name,
         "account": "shop",
         "kind": "subscription",
-        "MessagesReturned": [1],
-        "MessagesSent": [2],
-        "WeChatLatency": [125.0, 125.0],
+        "MessagesSent": [99],
+        "WeChatLatency": [125.0] * 99,
     }
     sent_by(service, "shop", "bank")
-    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [document["account"] for document in documents] == ["shop", "bank"]
+    assert [document.get("account") for document in documents(capsys)] == [None, "shop", "bank"]
 
 
-def test_no_document_has_more_values_than_cloudwatch_takes(service: Service, capsys: Capture) -> None:
-    sent_by(service, *["shop"] * 250)
-    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [len(document["WeChatLatency"]) for document in documents] == [100, 100, 50]
+@pytest.mark.parametrize(
+    ("count", "values"), [(99, [99]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])]
+)
+def test_no_document_has_more_values_than_cloudwatch_takes(
+    service: Service, capsys: Capture, count: int, values: list[int]
+) -> None:
+    sent_by(service, *["shop"] * count)
+    sent = [document for document in documents(capsys) if "MessagesReturned" not in document]
+    assert [len(document["WeChatLatency"]) for document in sent] == values
+    assert sum(sum(document.get("MessagesSent", [])) for document in sent) == count
+
+
+def test_a_cold_start_is_counted_once_by_function(service: Service, capsys: Capture) -> None:
+    for _ in range(2):
+        with service.telemetry.invocation(FakeContext()):
+            pass
+    found = metrics(capsys.readouterr().out, starts=True)
+    assert found == [Metric("ColdStart", {"function_name": FakeContext.function_name}, 1.0, "Count")]
+
+
+def test_a_cold_start_that_cannot_be_counted_costs_nothing_else(service: Service, capsys: Capture) -> None:
+    with service.telemetry.invocation(SimpleNamespace()):
+        service.telemetry.returned(1)
+    assert [line["message"] for line in service.lines()] == ["invocation finished", "not reported"]
+    assert of(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
 
 
 def test_latencies_are_given_out_once(service: Service, capsys: Capture) -> None:

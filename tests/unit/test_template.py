@@ -7,9 +7,9 @@ import re
 import struct
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +20,12 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 import check_wheels
+from functions.send_api.handler import ROUTES
+from operations.snapstart import SENDERS as WITH_SNAPSHOTS
+from operations.snapstart import main as snapstart
+from operations.snapstart import with_snapshots
 from wechat_notify.core.delivery.batch import _WORKER_THREADS
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.settings import MalformedSettingError, Settings
 
@@ -46,8 +50,8 @@ Node = dict[str, Any]
 class Stack:
     """The resources as CloudFormation would create them; a reference to a resource reads ``<Name.Arn>``."""
 
-    def __init__(self, **given: str) -> None:
-        source = yaml_parse(TEMPLATE)
+    def __init__(self, change: Callable[[Node], Node] = lambda template: template, /, **given: str) -> None:
+        source = change(yaml_parse(TEMPLATE))
         for resource in source["Resources"].values():
             for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
                 # SAM transforms packaged templates only.
@@ -216,7 +220,6 @@ def test_the_environment_holds_exactly_what_the_functions_read(stack: Stack) -> 
         "RES_OPTIONS": "timeout:1 attempts:2",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
     }
     sending = {
         "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",
@@ -300,6 +303,48 @@ def test_traces_are_written_only_where_tracing_is_on(mode: str, *, allowed: bool
     assert ("xray:" in json.dumps(stack.resources)) is allowed
 
 
+def test_no_version_is_published_without_snapshots(stack: Stack) -> None:
+    assert not stack.of_type("AWS::Lambda::Version")
+    assert not stack.of_type("AWS::Lambda::Alias")
+    assert not any("SnapStart" in node for node in stack.of_type("AWS::Lambda::Function").values())
+
+
+def test_with_snapshots_the_senders_are_invoked_by_an_alias_of_this_deployments_version() -> None:
+    first, second = (Stack(partial(with_snapshots, deployment=name)) for name in ("first", "second"))
+    for stack in (first, second):
+        for function in FUNCTIONS:
+            snapshots = {"ApplyOn": "PublishedVersions"} if function in WITH_SNAPSHOTS else None
+            assert stack.properties(function).get("SnapStart") == snapshots
+        (mapping,) = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+        assert mapping["FunctionName"] == "<SendQueueFunctionAliaslive>"
+        uris = re.findall(r"functions/([^/]+)/invocations", json.dumps(stack.properties("HttpApi")["Body"]))
+        assert uris == ["<SendApiFunctionAliaslive>"] * len(ROUTES)
+    versions = [set(stack.of_type("AWS::Lambda::Version")) for stack in (first, second)]
+    assert [len(names) for names in versions] == [2, 2]
+    assert not versions[0] & versions[1]
+    aliases = [set(stack.of_type("AWS::Lambda::Alias")) for stack in (first, second)]
+    assert aliases[0] == aliases[1]
+
+
+def test_the_built_template_is_changed_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "template.yaml"
+    found = []
+    for _ in range(2):
+        path.write_text(TEMPLATE, "utf-8")
+        monkeypatch.setattr("sys.argv", ["snapstart.py", str(path)])
+        snapstart()
+        found.append(yaml_parse(path.read_text("utf-8")))
+    deployments = [
+        template["Resources"]["SendApiFunction"]["Properties"]["AutoPublishCodeSha256"] for template in found
+    ]
+    assert deployments[0] != deployments[1]
+    for template, deployment in zip(found, deployments, strict=True):
+        assert template == with_snapshots(yaml_parse(TEMPLATE), deployment)
+    makefile = (ROOT / "build.mk").read_text("utf-8")
+    assert "SNAPSTART ?= off\n" in makefile
+    assert makefile.index("operations/snapstart.py") < makefile.index("$(SAM) deploy")
+
+
 # -------------------------------------------------------------------------------- permissions
 
 
@@ -314,6 +359,8 @@ def test_each_role_may_do_exactly_this() -> None:
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:ChangeMessageVisibility",
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate",
     }
     read = {"ssm:GetParametersByPath", "ssm:GetParameters"}
     assert {
@@ -584,6 +631,7 @@ def test_every_route_asks_for_iam(stack: Stack) -> None:
         ("get", "/v1/accounts/{account}/messages/{id}"),
         ("delete", "/v1/accounts/{account}/messages/{id}"),
     }
+    assert {f"{method.upper()} {path}" for method, path in routes} == ROUTES.keys()
     for route in routes.values():
         assert route["security"] == [{"AWS_IAM": []}]
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]

@@ -23,7 +23,7 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core.delivery import time_budgets
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import Notice, Status
+from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.tokens import access_tokens, refresher
 from wechat_notify.wechat import connections
 
@@ -64,10 +64,10 @@ def test_a_silent_resolver_leaves_time_to_connect() -> None:
 
 def test_the_parts_are_what_the_clients_take() -> None:
     assert WECHAT <= time_budgets.TIME_FOR_A_POST
-    assert READ_TOKEN + ASK <= time_budgets.LAST_QUESTION
+    assert READ_TOKEN + ASK <= time_budgets.TIME_FOR_A_TOKEN_REQUEST
     assert RECORD <= time_budgets.TIME_FOR_THE_LEDGER
     assert PUBLISH <= time_budgets.TIME_FOR_EVENTS
-    assert access_tokens.LONGEST_LOCK <= time_budgets.PATIENCE  # of which it is a part
+    assert access_tokens.MAX_LOCK_WAIT <= time_budgets.MAX_TOKEN_WAIT  # of which it is a part
 
 
 def test_each_call_to_aws_has_its_time() -> None:
@@ -135,7 +135,7 @@ def test_an_outage_of_the_table_of_five_seconds_is_waited_out(
 def test_a_hundred_events_are_published_in_their_time(attempt: Attempt) -> None:
     aws, began = Aws(attempt), CLOCK.now()
     bus = EventBus(aws.with_pauses(highest), "bus", clock=CLOCK.now)
-    unpublished = bus.publish([Notice("message.failed", {})] * 100)
+    unpublished = bus.publish([DomainEvent("message.failed", {})] * 100)
     assert CLOCK.now() - began <= time_budgets.TIME_FOR_EVENTS
     answered = len(aws.began) if attempt is slow_success else 0
     assert unpublished == 100 - 10 * answered
@@ -147,7 +147,7 @@ def test_a_name_is_looked_up_for_two_seconds_at_most() -> None:
 
 
 def test_send_queue_ends_in_time() -> None:
-    token = time_budgets.PATIENCE + READ_TOKEN + ASK
+    token = time_budgets.MAX_TOKEN_WAIT + READ_TOKEN + ASK
     message = WECHAT + RECORD
     begun_with = time_budgets.TIME_FOR_A_MESSAGE
     assert token + message + PUBLISH <= begun_with
@@ -166,8 +166,8 @@ def test_send_queue_comes_back_while_wechat_drops_a_copy() -> None:
 def test_send_api_can_send_and_replace_a_token() -> None:
     assert timeout("SendApiFunction") < HTTP_API
     assert timeout("SendApiFunction") >= time_budgets.TIME_FOR_A_CLAIM + 4
-    assert READ_TOKEN + ASK + RECORD <= time_budgets.TIME_FOR_A_QUESTION
-    assert timeout("SendApiFunction") >= time_budgets.TIME_FOR_A_QUESTION + 3
+    assert READ_TOKEN + ASK + RECORD <= time_budgets.TIME_FOR_ANOTHER_TOKEN
+    assert timeout("SendApiFunction") >= time_budgets.TIME_FOR_ANOTHER_TOKEN + 3
 
 
 def test_token_refresh_ends_in_time() -> None:

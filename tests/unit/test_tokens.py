@@ -34,8 +34,9 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome
 from wechat_notify.core.tokens import access_tokens as tokens_module
 from wechat_notify.core.tokens import refresher
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken, Grant
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -309,7 +310,7 @@ def test_a_token_that_appears_in_the_store_ends_the_wait(service: Service) -> No
     tokens = access_tokens(service.store, service.refresher, service.clock)
     tokens._sleep = sleep
     assert tokens.get("shop", 5.0).value == "meanwhile"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 def test_a_refresher_that_stays_busy_is_waited_for_as_long_as_there_is_patience(service: Service) -> None:
@@ -358,7 +359,7 @@ def test_the_failure_of_one_account_is_not_that_of_another(service: Service) -> 
 @pytest.fixture
 def held_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccessTokens]:
     """A sender of which one thread hangs while it gets the token of the account ``slow``."""
-    monkeypatch.setattr(tokens_module, "LONGEST_LOCK", 0.05)
+    monkeypatch.setattr(tokens_module, "MAX_LOCK_WAIT", 0.05)
     service.add_account("slow", stored=False)
     hanging, go_on = threading.Event(), threading.Event()
 
@@ -450,7 +451,7 @@ def test_patience_counts_the_wait_for_another_thread(service: Service, call: str
     else:
         failure(lambda: tokens.replace("shop", token("the rejected one"), 6.0))
     assert service.clock.now() - started == pytest.approx(6.0)
-    assert lock.timeouts == [tokens_module.LONGEST_LOCK]
+    assert lock.timeouts == [tokens_module.MAX_LOCK_WAIT]
 
 
 def test_a_replacement_waits_for_another_thread_no_longer_than_its_patience(service: Service) -> None:
@@ -603,7 +604,7 @@ def test_the_fake_refresher_lets_in_one_at_a_time(service: Service) -> None:
 
     service.refresher.while_running = ask_again
     assert service.refresher.ask("shop", None).value == "token-1-of-wx-shop"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 # ---------------------------------------------------------------- the refresher

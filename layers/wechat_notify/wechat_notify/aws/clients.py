@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from wechat_notify.core.clocks import Jitter
 from wechat_notify.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Clients:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
+        jitter: Jitter = random.uniform,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._make = make
@@ -137,6 +138,11 @@ class Clients:
     def ssm(self) -> SSMClient:
         """The client of SSM's parameters."""
         return self._client("ssm")  # type: ignore[no-any-return]
+
+    def make(self, *services: Service) -> None:
+        """Make clients before they are needed; none connects before its first call."""
+        for service in services:
+            self._client(service)
 
     def call(self, action: str, request: Callable[[], T], *, retry_for: float = 0.0) -> T:
         """The answer to a request, which is repeated after an error that may pass.

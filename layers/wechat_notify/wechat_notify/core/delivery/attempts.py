@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.entry import EXHAUSTED, HELD, Entry
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (
@@ -47,8 +47,8 @@ class CallerAttempt(Attempt):
         """Send the message; nothing that an earlier call left is denied. Raises as above."""
         result = super().run()
         if result.entry is None:
-            earlier = self._ledger.earlier(self._request)
-            result = with_call(as_result(earlier), None, result.notices) if earlier else result
+            earlier = self._ledger.find_replay(self._request)
+            result = with_call(as_result(earlier), None, result.events) if earlier else result
         return self._with_repeat(result)
 
     def _held(self, after: float, outcome: Outcome) -> Result:
@@ -58,21 +58,21 @@ class CallerAttempt(Attempt):
         if circuit:
             after = self._held_for(circuit)
             return TryAgain(outcome=_to_try_again(outcome, after), after=after)
-        return self._turned_away(outcome)
+        return self._try_again(outcome)
 
     def _without_time(self) -> Result:
-        return self._turned_away(own_outcomes.TOO_LATE)
+        return self._try_again(own_outcomes.TOO_LATE)
 
-    def _turned_away(self, outcome: Outcome) -> Result:
+    def _try_again(self, outcome: Outcome) -> Result:
         """Tell the caller to try again, later each time: its entry counts how often."""
         entry: Entry | None = None
         with suppress(StorageError):  # the caller is told all the same
-            found = self._ledger.turn_away(self._request, self._message, outcome)
-            if isinstance(found, Written) and found.entry.in_vain:
+            found = self._ledger.record_try_again(self._request, self._message, outcome)
+            if isinstance(found, Written) and found.entry.awaits_caller:
                 entry = found.entry
             elif found.entry.owns_id:
                 return as_result(found)
-        after = caller_wait(outcome, entry.turned_away if entry else 1)
+        after = caller_wait(outcome, entry.try_again_count if entry else 1)
         return TryAgain(entry=entry, outcome=_to_try_again(outcome, after), after=after)
 
     def _wait(self, outcome: Outcome, decision: Decision, attempts: int) -> float | None:  # noqa: ARG002
@@ -80,7 +80,7 @@ class CallerAttempt(Attempt):
         return _doubt_wait(self._message, outcome, decision)
 
     def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
-        after = self._held_for(circuit) if circuit else caller_wait(outcome, entry.turned_away)
+        after = self._held_for(circuit) if circuit else caller_wait(outcome, entry.try_again_count)
         return TryAgain(entry=entry, outcome=_to_try_again(outcome, after), after=after)
 
     def _with_repeat(self, result: Result) -> Result:
@@ -116,7 +116,7 @@ class QueueAttempt(Attempt):
         parts: Parts,
         request: SendRequest,
         message: Message,
-        seconds_left: Callable[[], float],
+        seconds_left: SecondsLeft,
         *,
         receive_count: int,
         held_since: float | None,
@@ -128,9 +128,9 @@ class QueueAttempt(Attempt):
     def _held(self, after: float, outcome: Outcome) -> Result:
         found: Written | NotOurs | None = None
         if self._held_since is None:
-            found = self._note(Status.QUEUED, outcome, HELD)
+            found = self._set_status(Status.QUEUED, outcome, HELD)
         elif self._now() - self._held_since > GIVE_UP_AFTER:
-            found = self._note(Status.FAILED, outcome, EXHAUSTED)
+            found = self._set_status(Status.FAILED, outcome, EXHAUSTED)
         if found and not waits(found):
             return as_result(found)
         return Held(entry=found.entry if found else None, outcome=outcome, after=after)
@@ -138,9 +138,9 @@ class QueueAttempt(Attempt):
     def _without_token(self, outcome: Outcome, circuit: Circuit | None) -> Result:
         if circuit:
             return self._held(self._held_for(circuit), outcome)
-        found = self._note(Status.QUEUED, outcome)
+        found = self._set_status(Status.QUEUED, outcome)
         if waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
-            found = self._note(Status.FAILED, outcome, EXHAUSTED)
+            found = self._set_status(Status.FAILED, outcome, EXHAUSTED)
         if not waits(found):
             return as_result(found)
         after = queue_wait(outcome, self._receive_count, self._jitter)
@@ -163,8 +163,8 @@ class QueueAttempt(Attempt):
         after = max(0.0, (entry.next_attempt_at or 0.0) - self._now())
         return RetryAt(entry=entry, outcome=outcome, after=after)
 
-    def _note(self, status: Status, outcome: Outcome, reason: str | None = None) -> Written | NotOurs:
-        return self._ledger.note(self._request, self._message, status, outcome=outcome, reason=reason)
+    def _set_status(self, status: Status, outcome: Outcome, reason: str | None = None) -> Written | NotOurs:
+        return self._ledger.set_status(self._request, self._message, status, outcome=outcome, reason=reason)
 
 
 def _to_try_again(outcome: Outcome, after: float) -> Outcome:

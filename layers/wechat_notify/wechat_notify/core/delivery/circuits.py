@@ -8,21 +8,26 @@ holds it for longer. A used-up daily quota is such a circuit whose time is the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
-from typing import NamedTuple, Protocol
+from dataclasses import replace
 
-from wechat_notify.core.delivery.entry import CLOCK_SKEW
+from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, CircuitStore, QuotaReset
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Notice, Outcome, iso_time, without_none
+from wechat_notify.core.outcomes import (
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    iso_time,
+    without_none,
+)
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
 _FIRST_HOLD = {ErrorClass.TOKEN: 60.0, ErrorClass.RATE_LIMIT: 60.0}
 _FIRST_HOLD_ELSE = 300.0
 _MAX_HOLD = 3600.0
-"""Seconds of a hold: doubled with each probe in vain, up to this."""
+"""Seconds of a hold: doubled with each failed probe, up to this."""
 _LATE_RESET = 3600.0
 """Seconds after the daily reset in which a used-up quota means that WeChat resets later than assumed: the
 time is not documented, and a whole day must not be lost to it."""
@@ -32,77 +37,6 @@ _PROBE = 60.0
 _MAX_WRITES = 8
 _MAX_KNOWN = 10_000
 _PER_MINUTE = ErrorClass.RATE_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaReset:
-    """The daily reset of quotas: so many seconds after midnight, at an offset from UTC."""
-
-    zone: timezone
-    after_midnight: float = 0.0
-
-    def next(self, now: float) -> float:
-        """The first reset after ``now`` (both in seconds since the epoch), by the slowest clock."""
-        # Just after a reset, a clock that is fast must not take it for yesterday's.
-        at = datetime.fromtimestamp(now - CLOCK_SKEW - self.after_midnight, self.zone)
-        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return midnight.timestamp() + self.after_midnight + CLOCK_SKEW
-
-
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    """One part of an account that waits. Times are seconds since the epoch.
-
-    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts those in vain.
-    ``hint`` is that of the answer that opened it, with what to do about it.
-    """
-
-    scope: str
-    error_class: ErrorClass
-    errcode: int | None
-    opened_at: float
-    held_until: float
-    probes: int = 0
-    hint: Bilingual | None = None
-
-    @property
-    def needs_probe(self) -> bool:
-        """Return whether a message has to find out if the cause is gone; a limit per minute just ends."""
-        return self.error_class is not ErrorClass.RATE_LIMIT or not self.scope.startswith("kind:")
-
-
-@dataclass(frozen=True, slots=True)
-class AccountCircuits:
-    """An account's open circuits, stored as one item; version 0 is none stored."""
-
-    account: str
-    version: int = 0
-    writer: str = ""
-    circuits: tuple[Circuit, ...] = ()
-
-
-class CircuitStore(Protocol):
-    """Storage of circuits; every method raises ``StorageError``."""
-
-    def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
-        """The newest versions, by account; accounts without any are left out."""
-
-    def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store as the successor of the version before; the other one that stands there, or None."""
-
-
-class Admission(NamedTuple):
-    """The decision on one message: it may go to WeChat now, as a probe, or has to wait.
-
-    ``held`` is the circuit that it has to wait for longest. ``probe_due``: it may go as a probe, where it is
-    to be sent at all. ``probed`` are the circuits, as they were, that it is the probe of: until
-    ``probed_until`` nobody else is let through.
-    """
-
-    held: Circuit | None = None
-    probe_due: bool = False
-    probed: tuple[Circuit, ...] = ()
-    probed_until: float = 0.0
 
 
 class Circuits:
@@ -122,7 +56,7 @@ class Circuits:
         self._quota_reset = quota_reset
         self._known: dict[str, tuple[float, AccountCircuits]] = {}
 
-    def look(self, accounts: Iterable[str]) -> None:
+    def prefetch(self, accounts: Iterable[str]) -> None:
         """Read what is older than a second; where the store fails, what is known goes on counting."""
         now = self._now()
         stale = {
@@ -167,7 +101,7 @@ class Circuits:
                 return Admission(marked[0])
         return admission
 
-    def give_back(self, account: str, admission: Admission) -> None:
+    def release_probe(self, account: str, admission: Admission) -> None:
         """Let another message be the probe: this one was not sent.
 
         Where the store fails, that happens by itself a minute later.
@@ -198,9 +132,9 @@ class Circuits:
             if circuit.scope in scopes and (circuit.held_until > now or circuit.needs_probe)
         ]
 
-    def settle(
+    def record(
         self, account: str, message: Message, outcome: Outcome, admission: Admission
-    ) -> tuple[Circuit | None, list[Notice]]:
+    ) -> tuple[Circuit | None, list[DomainEvent]]:
         """Update the circuits with an outcome; return the one that it holds, and the events to publish.
 
         Where the store fails this process remembers by itself, and the others find out by themselves.
@@ -208,18 +142,18 @@ class Circuits:
         scope = _scopes(message)[outcome.holds] if outcome.holds else None
         opened: Circuit | None = None
         closed: list[Circuit] = []
-        there: Circuit | None = None
+        existing: Circuit | None = None
         for _ in range(_MAX_WRITES):
             known = self._of(account)
             if scope is None and not known.circuits:
                 return None, []
-            there = next((circuit for circuit in known.circuits if circuit.scope == scope), None)
+            existing = next((circuit for circuit in known.circuits if circuit.scope == scope), None)
             probed = {circuit.scope for circuit in admission.probed}
             closed = [c for c in known.circuits if _judged(outcome) and c.scope in probed - {scope}]
-            opened = there
-            if scope and (there is None or scope in probed or self._gives_way(there, outcome)):
-                opened = self._opened(scope, there, outcome)
-            if opened is there and not closed:
+            opened = existing
+            if scope and (existing is None or scope in probed or self._gives_way(existing, outcome)):
+                opened = self._opened(scope, existing, outcome)
+            if opened is existing and not closed:
                 return opened, []
             circuits = _replaced(known.circuits, (opened,) if opened else (), without=closed)
             try:
@@ -228,29 +162,29 @@ class Circuits:
             except StorageError:
                 self._known[account] = (self._now(), replace(known, circuits=circuits))
                 break
-        notices = [_notice("circuit.closed", account, circuit) for circuit in closed]
-        if opened and (there is None or there.error_class is not opened.error_class):
+        events = [_circuit_event("circuit.closed", account, circuit) for circuit in closed]
+        if opened and (existing is None or existing.error_class is not opened.error_class):
             name = "quota.reached" if opened.error_class is ErrorClass.QUOTA else "circuit.opened"
             if opened.needs_probe:  # a limit per minute is not worth a word
-                notices.append(_notice(name, account, opened, outcome))
-        return opened, notices
+                events.append(_circuit_event(name, account, opened, outcome))
+        return opened, events
 
-    def _gives_way(self, there: Circuit, outcome: Outcome) -> bool:
+    def _gives_way(self, existing: Circuit, outcome: Outcome) -> bool:
         """Return whether an outcome may replace an open circuit: others were under way when it opened."""
-        is_short = there.error_class is _PER_MINUTE is not outcome.error_class
-        return is_short or there.held_until <= self._now()
+        is_short = existing.error_class is _PER_MINUTE is not outcome.error_class
+        return is_short or existing.held_until <= self._now()
 
-    def _opened(self, scope: str, there: Circuit | None, outcome: Outcome) -> Circuit:
+    def _opened(self, scope: str, existing: Circuit | None, outcome: Outcome) -> Circuit:
         now = self._now()
         opened = Circuit(scope, outcome.error_class, outcome.errcode, now, now, 0, outcome.hint)
-        if there is None:
+        if existing is None:
             return replace(opened, held_until=self._held_until(opened, outcome, first=True))
-        if there.error_class is outcome.error_class:
-            opened = replace(opened, opened_at=there.opened_at, probes=there.probes + 1)
+        if existing.error_class is outcome.error_class:
+            opened = replace(opened, opened_at=existing.opened_at, probes=existing.probes + 1)
             return replace(opened, held_until=self._held_until(opened, outcome, first=False))
         if outcome.error_class is _PER_MINUTE:
             # It says nothing of the cause that holds already, and that must not be forgotten for it.
-            return replace(there, held_until=now + (outcome.retry_after or _PROBE))
+            return replace(existing, held_until=now + (outcome.retry_after or _PROBE))
         return replace(opened, held_until=self._held_until(opened, outcome, first=True))
 
     def _held_until(self, opened: Circuit, outcome: Outcome, *, first: bool) -> float:
@@ -271,11 +205,11 @@ class Circuits:
     def _put(self, known: AccountCircuits, circuits: tuple[Circuit, ...]) -> bool:
         """Store the circuits; False where others came first, whose circuits are known afterwards."""
         wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=circuits)
-        there = self._store.put_circuits(wanted)
-        if there is not None and (there.version, there.writer) == (wanted.version, wanted.writer):
-            there = None  # this very write, repeated because its answer was lost
-        self._known[known.account] = (self._now(), there or wanted)
-        return there is None
+        existing = self._store.put_circuits(wanted)
+        if existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer):
+            existing = None  # this very write, repeated because its answer was lost
+        self._known[known.account] = (self._now(), existing or wanted)
+        return existing is None
 
 
 def _scopes(message: Message) -> dict[Holds, str]:
@@ -297,12 +231,12 @@ def _judged(outcome: Outcome) -> bool:
     """Return whether WeChat looked at the message itself, so that nothing stands before it any more."""
     return (
         outcome.errcode is not None
-        and not outcome.unattempted
+        and not outcome.unjudged
         and outcome.error_class not in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT, ErrorClass.TOKEN}
     )
 
 
-def _notice(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> Notice:
+def _circuit_event(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> DomainEvent:
     detail = {
         "account": account,
         "scope": circuit.scope,
@@ -313,4 +247,4 @@ def _notice(name: str, account: str, circuit: Circuit, outcome: Outcome | None =
     if outcome:
         answer = without_none(errmsg=outcome.errmsg, rid=outcome.rid)
         detail |= {"held_until": iso_time(circuit.held_until), **answer, "hint": outcome.hint.as_dict()}
-    return Notice(name, detail)
+    return DomainEvent(name, detail)

@@ -1,4 +1,4 @@
-"""The doors' way in: hand a message over, send it, look it up, cancel it."""
+"""What the functions call: hand a message over, send it, look it up, cancel it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
+from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import REQUEUED
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Queued, Result
-from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, Jitter, is_expired
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, is_expired
 from wechat_notify.core.delivery.send import Parts, as_result, waits
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import StorageError, UnknownAccountError
@@ -28,7 +29,7 @@ class SendQueue(Protocol):
 
 
 class Dispatcher:
-    """Takes messages from the doors to WeChat, and what became of them to the ledger."""
+    """Takes messages to WeChat, and what became of them to the ledger."""
 
     def __init__(
         self,
@@ -47,10 +48,10 @@ class Dispatcher:
         self._queue = queue
         self._now = now
 
-    def prefetch_circuits(self, accounts: Iterable[str]) -> None:
-        """Read, once for a whole batch, what is held of these accounts; never raises for the store."""
-        self._ledger.release_unsent()
-        self._circuits.look(accounts)
+    def prepare(self, accounts: Iterable[str]) -> None:
+        """Release unconfirmed claims and read the accounts' circuits, once for a batch; never raises."""
+        self._ledger.release_unconfirmed()
+        self._circuits.prefetch(accounts)
 
     def accept(self, request: SendRequest, message: Message) -> Result:
         """Put a message on the queue.
@@ -69,14 +70,16 @@ class Dispatcher:
         if not self._sender.knows(request.account):
             raise UnknownAccountError(request.account)
         if is_expired(request, self._now()):
-            return as_result(self._ledger.note(request, message, Status.EXPIRED))
-        there = self._ledger.to_send(request, message, takes_queued=False)
-        lost = there is not None and self._copy_is_lost(there)
-        if there and not isinstance(there, NotDue) and not lost:
-            return as_result(there)
+            return as_result(self._ledger.set_status(request, message, Status.EXPIRED))
+        existing = self._ledger.find_blocker(request, message, takes_queued=False)
+        lost = existing is not None and self._copy_is_lost(existing)
+        if existing and not isinstance(existing, NotDue) and not lost:
+            return as_result(existing)
         self._queue.send(queue_body(request), group=request.account)
         with suppress(StorageError):  # it will be sent, and has its entry then
-            found = self._ledger.note(request, message, Status.QUEUED, reason=REQUEUED if lost else None)
+            found = self._ledger.set_status(
+                request, message, Status.QUEUED, reason=REQUEUED if lost else None
+            )
             # By now the queue's function may be at it, or through.
             if not isinstance(found, InFlight) and not waits(found):
                 return as_result(found)
@@ -87,16 +90,16 @@ class Dispatcher:
         """Return whether the queue has no copy any more: it was purged, or went to the dead letters."""
         return waits(found) and self._now() - found.entry.updated_at > GIVE_UP_AFTER
 
-    def send_now(self, request: SendRequest, message: Message, seconds_left: Callable[[], float]) -> Result:
+    def send_now(self, request: SendRequest, message: Message, seconds_left: SecondsLeft) -> Result:
         """Send a message whose caller waits; raises as ``Attempt.run`` does."""
-        self.prefetch_circuits([request.account])
+        self.prepare([request.account])
         return CallerAttempt(self._parts, request, message, seconds_left).run()
 
     def send_queued(
         self,
         request: SendRequest,
         message: Message,
-        seconds_left: Callable[[], float],
+        seconds_left: SecondsLeft,
         *,
         receive_count: int,
         held_since: float | None,
@@ -111,7 +114,9 @@ class Dispatcher:
         self, request: SendRequest, message: Message | None, reason: str, outcome: Outcome | None = None
     ) -> Result:
         """Record that a message of the queue is never attempted; raises ``StorageError``."""
-        return as_result(self._ledger.note(request, message, Status.FAILED, reason=reason, outcome=outcome))
+        return as_result(
+            self._ledger.set_status(request, message, Status.FAILED, reason=reason, outcome=outcome)
+        )
 
     def look_up(self, account: str, message_id: str) -> Result | None:
         """Return what became of a message; None where there is none. Raises ``StorageError``."""

@@ -21,6 +21,8 @@ CLOCK_SKEW = 120.0
 _RESUMED_AFTER = 7200.0
 """Seconds of silence after which a caller's repeat begins anew: twice the longest wait between attempts."""
 MAX_CHANGES = 40
+MAX_RETENTION = 14 * 86400.0
+"""Seconds for which SQS keeps a message at most: after them nobody comes who could send it."""
 
 _NEXT: dict[Status | None, frozenset[Status]] = {
     None: frozenset({Status.QUEUED, Status.SENDING, Status.FAILED, Status.EXPIRED}),
@@ -78,8 +80,8 @@ class Entry(NamedTuple):
     ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
     ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
     went out whose answer was lost, ``answers_lost`` how many such copies there are. ``next_attempt_at`` is
-    until when nobody attempts it again, whichever copy of it comes through whichever door. ``resumed_at`` is
-    when a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason``
+    until when nobody attempts it again, whichever copy of it comes, over HTTP or from the queue.
+    ``resumed_at`` is when a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason``
     says what no errcode says.
     """
 
@@ -146,7 +148,7 @@ class Entry(NamedTuple):
         return self.outcome
 
     @property
-    def in_vain(self) -> bool:
+    def awaits_caller(self) -> bool:
         """Return whether the message failed unsent, and its caller was told to try again."""
         return self.status is Status.FAILED and self.reason == TRY_AGAIN
 
@@ -161,7 +163,7 @@ class Entry(NamedTuple):
         return sum(change.status is Status.SENDING for change in self.timeline)
 
     @property
-    def turned_away(self) -> int:
+    def try_again_count(self) -> int:
         """Times that its caller was told to try again, as far as the timeline goes back."""
         return sum(change.reason == TRY_AGAIN for change in self.timeline)
 

@@ -7,31 +7,31 @@ A good message costs two writes and no read: a write that meets another entry re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from wechat_notify.core.delivery.entry import (
     CANCELLED,
     CLOCK_SKEW,
     EXHAUSTED,
-    FIRST_STATES,
-    HELD,
-    MAX_CHANGES,
     NOT_RECORDED,
     TRY_AGAIN,
-    Change,
     Entry,
 )
-from wechat_notify.core.delivery.results import IdReused, InFlight, NotDue, NotOurs, Replayed
-from wechat_notify.core.delivery.retry_policy import repeatable
-from wechat_notify.core.errors import IllegalTransitionError, StorageError
+from wechat_notify.core.delivery.results import IdReused, NotOurs
+from wechat_notify.core.delivery.transitions import (
+    Intent,
+    Transitions,
+    UnconfirmedClaim,
+    doubt_of,
+    is_abandoned,
+)
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.messages.fingerprint import KEYED_LENGTH, canonical, fingerprint
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status
 
-_OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
-_MAX_UNSENT = 1000
+_MAX_UNCONFIRMED = 1000
 _MAX_RELEASES = 10
 """Unconfirmed claims that one call looks after: a message that is to be sent waits for them."""
 _MAX_WRITES = 8
@@ -44,7 +44,7 @@ class LedgerStore(Protocol):
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it, or as the first.
 
-        Returns None where it was stored, otherwise the entry that stands there and is another version's.
+        Returns None where it was stored, otherwise the existing entry of another version.
         ``patient`` is for what must not be lost.
         """
 
@@ -63,15 +63,6 @@ class Written(NamedTuple):
         return self.entry.status
 
 
-class _Intent(NamedTuple):
-    """A transition that a call intends for a message's entry."""
-
-    request: SendRequest
-    message: Message | None
-    status: Status
-    fields: Mapping[str, Any]
-
-
 class Ledger:
     """The entries, and the only place that writes them."""
 
@@ -86,10 +77,9 @@ class Ledger:
         self._store = store
         self._clock = now
         self._writer = writer
-        self._keyed_hash = keyed_hash
-        self._unsent: dict[str, tuple[Entry, bool]] = {}
-        """By writer: claims of which nobody knows whether they were stored, and that nothing was sent under;
-        with whether the queue has the message."""
+        self._transitions = Transitions(self._now, keyed_hash)
+        self._unconfirmed: dict[str, UnconfirmedClaim] = {}
+        """By writer."""
 
     def _now(self) -> float:
         return round(self._clock(), 3)  # as it is stored
@@ -116,73 +106,75 @@ class Ledger:
         now = self._now()
         lease_until = now + seconds + CLOCK_SKEW
         fields = {"attempts": 1, "lease_until": lease_until}
-        return self._write(_Intent(request, message, Status.SENDING, fields), takes_queued=takes_queued)
+        return self._write(Intent(request, message, Status.SENDING, fields), takes_queued=takes_queued)
 
-    def release_unsent(self) -> None:
+    def release_unconfirmed(self) -> None:
         """Give back the claims that may have been stored although the store did not say so.
 
         Nothing was sent under them, and only this process knows: to others their holder looks dead, and the
         message as if it may have been sent. Does nothing where the store still does not answer.
         """
-        for writer in list(self._unsent)[:_MAX_RELEASES]:
+        for writer in list(self._unconfirmed)[:_MAX_RELEASES]:
             if not self._release(writer):
                 return
 
     def _release(self, writer: str) -> bool:
         """Give back one unconfirmed claim; False where the store does not answer."""
-        unsent = self._unsent.get(writer)
-        if unsent is None:  # another thread was here first
+        unconfirmed = self._unconfirmed.get(writer)
+        if unconfirmed is None:  # another thread was here first
             return True
-        claim, queued = unsent
+        claim = unconfirmed.claim
         try:
-            there = self._store.read(claim.account, claim.id)
-            if there is not None and there.writer == writer:
+            existing = self._store.read(claim.account, claim.id)
+            if existing is not None and existing.writer == writer:
                 # Its release may have been stored already, with an answer that was lost as well.
-                if there.status is Status.SENDING:
-                    self._put(_released(there, queued=queued, now=self._now()), patient=False)
-            elif (there is None or there.version < claim.version) and not _abandoned(claim, self._now()):
+                if existing.status is Status.SENDING:
+                    self._put(unconfirmed.released(existing, now=self._now()), patient=False)
+            elif (existing is None or existing.version < claim.version) and not is_abandoned(
+                claim, self._now()
+            ):
                 # The write may still be on its way: it is asked about again after the others.
-                self._unsent.pop(writer, None)
-                self._unsent[writer] = unsent
+                self._unconfirmed.pop(writer, None)
+                self._unconfirmed[writer] = unconfirmed
                 return True
         except StorageError:
             return False
-        self._unsent.pop(writer, None)
+        self._unconfirmed.pop(writer, None)
         return True
 
-    def to_send(
+    def find_blocker(
         self, request: SendRequest, message: Message, *, takes_queued: bool
     ) -> Written | NotOurs | None:
         """Return the message's entry where the message is not the caller's to send; None where it is.
 
         For who must not claim it yet; raises ``StorageError``. A claim whose holder must be dead ends here.
         """
-        there = self._store.read(request.account, request.id)
-        if there is None:
+        existing = self._store.read(request.account, request.id)
+        if existing is None:
             return None
-        intent = _Intent(request, message, Status.SENDING, {"attempts": 1})
-        judged = self._judge(there, intent, self._writer(), takes_queued=takes_queued)
+        intent = Intent(request, message, Status.SENDING, {"attempts": 1})
+        judged = self._judge(existing, intent, self._writer(), takes_queued=takes_queued)
         if not isinstance(judged, Entry):
             return judged
         if judged.status is Status.SENDING:
             return None
         other = self._put(judged, patient=False)
-        return Written(judged) if other is None else self._standing(other)
+        return Written(judged) if other is None else self._transitions.not_ours(other)
 
-    def note(
+    def set_status(
         self, request: SendRequest, message: Message | None, status: Status, **fields: Any
     ) -> Written | NotOurs:
         """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
-        intent = _Intent(request, message, status, fields)
+        intent = Intent(request, message, status, fields)
         return self._write(intent, patient=status is not Status.QUEUED)
 
-    def turn_away(self, request: SendRequest, message: Message, outcome: Outcome) -> Written | NotOurs:
+    def record_try_again(self, request: SendRequest, message: Message, outcome: Outcome) -> Written | NotOurs:
         """Say of a message that could not be attempted that its caller was told to try again.
 
         Not where it waits on the queue, or may have been sent.
         """
         fields = {"outcome": outcome, "reason": TRY_AGAIN}
-        return self._write(_Intent(request, message, Status.FAILED, fields), takes_queued=False)
+        return self._write(Intent(request, message, Status.FAILED, fields), takes_queued=False)
 
     def finish(self, entry: Entry, status: Status, **fields: Any) -> Entry:
         """Record what came of a claimed message; return the entry as it stands afterwards.
@@ -194,212 +186,100 @@ class Ledger:
         """
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(_MAX_WRITES):
-            there = self._put(wanted, patient=True)
-            if there is None:
+            existing = self._put(wanted, patient=True)
+            if existing is None:
                 return wanted
             # The claim was given up while its holder was still alive: the answer counts all the same,
             # though a refusal says nothing of a copy that went out meanwhile.
-            known = status is Status.SENT or (status is Status.FAILED and there.attempts == entry.attempts)
-            if there.status is not Status.UNKNOWN or not known:
-                return there
-            wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
+            known = status is Status.SENT or (status is Status.FAILED and existing.attempts == entry.attempts)
+            if existing.status is not Status.UNKNOWN or not known:
+                return existing
+            wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
 
     def cancel(self, account: str, message_id: str) -> Written | NotOurs | None:
         """Keep a message that waits from being sent; None where there is no such message."""
-        there = self._store.read(account, message_id)
+        existing = self._store.read(account, message_id)
         for _ in range(_MAX_WRITES):
-            if there is None or there.status is not Status.QUEUED:
+            if existing is None or existing.status is not Status.QUEUED:
                 break
             # An earlier copy whose answer was lost cannot be called back.
-            status = Status.CANCELLED if there.lost_at is None else Status.UNKNOWN
-            wanted = there.moved(status, writer=self._writer(), now=self._now(), reason=CANCELLED)
-            there = self._put(wanted, patient=False)
-            if there is None:
+            status = Status.CANCELLED if existing.lost_at is None else Status.UNKNOWN
+            wanted = existing.moved(status, writer=self._writer(), now=self._now(), reason=CANCELLED)
+            existing = self._put(wanted, patient=False)
+            if existing is None:
                 return Written(wanted)
-        return self._standing(there) if there else None
+        return self._transitions.not_ours(existing) if existing else None
 
     def look_up(self, account: str, message_id: str) -> Written | NotOurs | None:
         """Return the message's entry, None where there is none; an abandoned claim ends here."""
-        there = self._store.read(account, message_id)
-        if there is not None and there.writer in self._unsent:  # nothing was sent: it is in no doubt
-            self._release(there.writer)
-            there = self._store.read(account, message_id)
-        if there is None:
+        existing = self._store.read(account, message_id)
+        if (
+            existing is not None and existing.writer in self._unconfirmed
+        ):  # nothing was sent: it is in no doubt
+            self._release(existing.writer)
+            existing = self._store.read(account, message_id)
+        if existing is None:
             return None
-        if there.status is Status.SENDING and _abandoned(there, self._now()):
-            wanted = there.moved(
-                Status.UNKNOWN, writer=self._writer(), now=self._now(), **_doubt(there), reason=NOT_RECORDED
+        if existing.status is Status.SENDING and is_abandoned(existing, self._now()):
+            wanted = existing.moved(
+                Status.UNKNOWN,
+                writer=self._writer(),
+                now=self._now(),
+                **doubt_of(existing),
+                reason=NOT_RECORDED,
             )
             other = self._put(wanted, patient=False)
-            return Written(wanted) if other is None else self._standing(other)
-        return self._standing(there)
+            return Written(wanted) if other is None else self._transitions.not_ours(other)
+        return self._transitions.not_ours(existing)
 
-    def earlier(self, request: SendRequest) -> Written | NotOurs | None:
+    def find_replay(self, request: SendRequest) -> Written | NotOurs | None:
         """Return what an earlier call left that a repeat is to hear; None where a repeat would be tried."""
         found = self.look_up(request.account, request.id)
         entry = found.entry if found else None
-        if entry is None or not self._is_same(entry, request):
+        if entry is None or not self._transitions.is_same(entry, request):
             return IdReused(entry=entry, outcome=entry.outcome) if entry and entry.owns_id else None
-        if entry.in_vain or not (entry.owns_id or entry.reason == EXHAUSTED):
+        if entry.awaits_caller or not (entry.owns_id or entry.reason == EXHAUSTED):
             return None
         return found
 
-    def _standing(self, there: Entry) -> InFlight | Replayed:
-        """Return what an entry is to somebody who may not change it."""
-        now = self._now()
-        if there.status is Status.SENDING and not _abandoned(there, now):
-            return InFlight(entry=there, outcome=there.outcome, after=_until(there.lease_until, now))
-        return Replayed(entry=there, outcome=there.outcome)
-
     def _write(
-        self, intent: _Intent, *, patient: bool = False, takes_queued: bool = True
+        self, intent: Intent, *, patient: bool = False, takes_queued: bool = True
     ) -> Written | NotOurs:
         writer = self._writer()
-        wanted = self._new(intent, writer)
+        wanted = self._transitions.new(intent, writer)
+        existing: Entry | None = None
         for _ in range(_MAX_WRITES):
             try:
-                there = self._put(wanted, patient=patient)
+                existing = self._put(wanted, patient=patient)
             except StorageError:
                 if wanted.status is Status.SENDING:
-                    self._remember_unsent(wanted, queued=takes_queued)
+                    due = existing.next_attempt_at if existing else None
+                    self._remember(UnconfirmedClaim(wanted, takes_queued, due))
                 raise
-            if there is None:
+            if existing is None:
                 return Written(wanted)
-            judged = self._judge(there, intent, writer, takes_queued=takes_queued)
+            judged = self._judge(existing, intent, writer, takes_queued=takes_queued)
             if not isinstance(judged, Entry):
                 return judged
             wanted = judged
         raise StorageError("write the message's entry", "Contended")
 
-    def _remember_unsent(self, claim: Entry, *, queued: bool) -> None:
-        if len(self._unsent) >= _MAX_UNSENT:
-            self._unsent.pop(next(iter(self._unsent)), None)
-        self._unsent[claim.writer] = (claim, queued)
-        self._release(claim.writer)
-
-    def _judge(self, there: Entry, intent: _Intent, writer: str, *, takes_queued: bool) -> Entry | NotOurs:
-        """Return what an entry becomes by an intent, or is to whoever intends it."""
-        is_same = self._is_same(there, intent.request)
-        if not is_same and there.in_vain and intent.status is Status.FAILED:
-            return IdReused(entry=there, outcome=there.outcome)  # a late copy of the row that was corrected
-        if not there.owns_id and not (is_same and (there.in_vain or _stays_refused(there, intent))):
-            return self._new(intent, writer)._replace(
-                version=there.version + 1,
-                timeline=(*there.timeline, _change(intent, self._now()))[-MAX_CHANGES:],
-            )
-        if not is_same:
-            return IdReused(entry=there, outcome=there.outcome)
-        if there.status is Status.SENDING:
-            unsent = self._unsent.get(there.writer)
-            if unsent:
-                _, queued = unsent
-                released = _released(there, queued=queued, now=there.updated_at)
-                there = released._replace(version=there.version)  # of what stands in the store
-            elif not _abandoned(there, self._now()):
-                return self._standing(there)
-        elif there.status is Status.QUEUED and not takes_queued:
-            return Replayed(entry=there, outcome=there.outcome)
-        return self._successor(there, intent, writer)
-
-    def _successor(self, there: Entry, intent: _Intent, writer: str) -> Entry | NotOurs:
-        """Return what an entry that nobody is at becomes, or is to whoever intends it."""
-        if (there.status not in _OPEN and not there.in_vain) or there.reason == CANCELLED:
-            return Replayed(entry=there, outcome=there.outcome)
-        reason = intent.fields.get("reason")
-        if there.status is Status.QUEUED is intent.status and (
-            reason is None or reason == HELD == there.reason
-        ):
-            return Replayed(entry=there, outcome=there.outcome)
-        now, status, fields = self._now(), intent.status, dict(intent.fields)
-        doubt = _doubt(there)
-        if doubt:
-            goes_on = status in {Status.SENDING, Status.QUEUED}
-            if not (goes_on and repeatable(intent.request, intent.message, **doubt, now=now)):
-                if there.status is Status.UNKNOWN:
-                    return Replayed(entry=there, outcome=there.outcome)
-                status, fields = Status.UNKNOWN, {"reason": NOT_RECORDED}
-            fields |= doubt
-        if status is Status.SENDING:
-            due = there.next_attempt_at or 0.0
-            if now < due:
-                return NotDue(entry=there, outcome=there.outcome, after=_until(due, now))
-            fields["attempts"] = there.attempts + 1
-        elif status is Status.QUEUED:
-            fields["next_attempt_at"] = there.next_attempt_at
-        fields["fingerprint"] = fingerprint(intent.request)
-        return there.moved(status, writer=writer, now=now, **fields)
-
-    def _new(self, intent: _Intent, writer: str) -> Entry:
-        if intent.status not in FIRST_STATES:
-            raise IllegalTransitionError(None, intent.status)
-        now, request, message = self._now(), intent.request, intent.message
-        return Entry(
-            account=request.account,
-            id=request.id,
-            status=intent.status,
-            fingerprint=fingerprint(request),
-            writer=writer,
-            created_at=now,
-            updated_at=now,
-            kind=message.kind if message else None,
-            template_id=message.template_id if message else None,
-            openid_hash=self._keyed_hash(message.touser) if message else None,
-            expires_at=request.expires_at.timestamp() if request.expires_at else None,
-            timeline=(_change(intent, now),),
-            **intent.fields,
+    def _judge(self, existing: Entry, intent: Intent, writer: str, *, takes_queued: bool) -> Entry | NotOurs:
+        unconfirmed = self._unconfirmed.get(existing.writer)
+        return self._transitions.judge(
+            existing, intent, writer, takes_queued=takes_queued, unconfirmed=unconfirmed
         )
 
-    def _is_same(self, there: Entry, request: SendRequest) -> bool:
-        """Return whether an entry is of this very message and not of another one under its id."""
-        if len(there.fingerprint) == KEYED_LENGTH:  # as it was compared when it was written
-            return there.fingerprint == self._keyed_hash(canonical(request.message))
-        return there.fingerprint == fingerprint(request)
+    def _remember(self, unconfirmed: UnconfirmedClaim) -> None:
+        if len(self._unconfirmed) >= _MAX_UNCONFIRMED:
+            self._unconfirmed.pop(next(iter(self._unconfirmed)), None)
+        writer = unconfirmed.claim.writer
+        self._unconfirmed[writer] = unconfirmed
+        self._release(writer)
 
     def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
         """As the store does; this call's own write, repeated because its answer was lost, is a success."""
-        there = self._store.put(wanted, patient=patient)
-        own = there is not None and (there.version, there.writer) == (wanted.version, wanted.writer)
-        return None if own else there
-
-
-def _doubt(entry: Entry) -> dict[str, Any]:
-    """Since when and how often a copy may have been accepted, as far as an entry that nobody is at tells.
-
-    Empty where nothing is in doubt. A claim that nobody finished counts as a lost answer.
-    """
-    if entry.lost_at is None and entry.status not in {Status.SENDING, Status.UNKNOWN}:
-        return {}
-    # Entries written before answers were counted have lost one at least.
-    answers_lost = entry.answers_lost + (entry.status is Status.SENDING)
-    return {"lost_at": entry.lost_at or entry.updated_at, "answers_lost": max(1, answers_lost)}
-
-
-def _stays_refused(there: Entry, intent: _Intent) -> bool:
-    """Return whether a message that was refused or given up unattempted stays so for its own repeat."""
-    return there.reason == EXHAUSTED or intent.status not in {Status.SENDING, Status.QUEUED}
-
-
-def _released(claim: Entry, *, queued: bool, now: float) -> Entry:
-    """The successor of a claim under which nothing was sent: the message waits as it did before."""
-    if queued:
-        status, reason = Status.QUEUED, None
-    elif claim.lost_at is None:
-        status, reason = Status.FAILED, TRY_AGAIN
-    else:
-        status, reason = Status.UNKNOWN, NOT_RECORDED
-    return claim.moved(status, writer=claim.writer, now=now, reason=reason, attempts=claim.attempts - 1)
-
-
-def _change(intent: _Intent, now: float) -> Change:
-    outcome: Outcome | None = intent.fields.get("outcome")
-    return Change(intent.status, now, outcome.errcode if outcome else None, intent.fields.get("reason"))
-
-
-def _abandoned(entry: Entry, now: float) -> bool:
-    return now >= (entry.lease_until or 0.0)
-
-
-def _until(at: float | None, now: float) -> float:
-    """Return the seconds until then, 1 at least: it may be a moment later by the other clock."""
-    return max(1.0, (at or 0.0) - now)
+        existing = self._store.put(wanted, patient=patient)
+        own = existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer)
+        return None if own else existing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.retry_policy import Decision
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, iso_time
 
@@ -15,7 +15,7 @@ TOO_LATE = Outcome(
     ),
     retryable=True,
     retry_after=2.0,
-    unattempted=True,
+    unjudged=True,
 )
 _IS_REPEATED = Bilingual(
     "It is sent again: WeChat drops the second copy, or its sender asked for at least once.",
@@ -46,7 +46,7 @@ def held(circuit: Circuit, after: float) -> Outcome:
         retryable=True,
         errcode=circuit.errcode,
         retry_after=after,
-        unattempted=True,
+        unjudged=True,
     )
 
 

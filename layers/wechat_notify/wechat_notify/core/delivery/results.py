@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.sender import Delivery
-from wechat_notify.core.outcomes import Notice, Outcome, Status
+from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +19,13 @@ class Result:
 
     ``entry`` is the message's entry as it is now, None where the ledger was not asked. ``outcome`` is what
     the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
-    none. ``notices`` are to be published.
+    none. ``events`` are to be published.
     """
 
     entry: Entry | None = None
     outcome: Outcome | None = None
     delivery: Delivery | None = None
-    notices: Sequence[Notice] = ()
+    events: Sequence[DomainEvent] = ()
 
     @property
     def attempted(self) -> bool:

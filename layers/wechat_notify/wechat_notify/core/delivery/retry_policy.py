@@ -18,17 +18,14 @@ messages by itself (``QUEUE``); an HTTP caller is told to (``CALLER``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from wechat_notify.core.clocks import Jitter
 from wechat_notify.core.delivery.entry import CLOCK_SKEW, EXHAUSTED, HELD, TRY_AGAIN, Entry
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
-
-Jitter = Callable[[float, float], float]
-"""A random number between two others."""
 
 GIVE_UP_AFTER = 3 * 86400.0
 """Seconds after which a message has failed that could never be attempted."""
@@ -75,7 +72,7 @@ def backoff(outcome: Outcome) -> Backoff:
     """Return the waits for a kind of outcome."""
     if outcome.status is Status.UNKNOWN:
         return LOST
-    if not outcome.unattempted:
+    if not outcome.unjudged:
         return ANSWERED
     return UNSENT if outcome.retryable else MENDING
 
@@ -155,8 +152,8 @@ class RetryPolicy(ABC):
         """
         if outcome.status is Status.SENT:
             return Decision(Status.SENT)
-        waits = bool(outcome.holds) and (outcome.unattempted or outcome.error_class is ErrorClass.QUOTA)
-        is_worth_it = waits or outcome.retryable or outcome.unattempted or bool(outcome.repeats)
+        waits = bool(outcome.holds) and (outcome.unjudged or outcome.error_class is ErrorClass.QUOTA)
+        is_worth_it = waits or outcome.retryable or outcome.unjudged or bool(outcome.repeats)
         exhausted = self._exhausted(claimed, outcome, now, waits=waits)
         expired = is_expired(request, now)
         lost_at, answers_lost = claimed.lost_at, claimed.answers_lost
@@ -175,7 +172,7 @@ class RetryPolicy(ABC):
 
     def _exhausted(self, claimed: Entry, outcome: Outcome, now: float, *, waits: bool) -> bool:
         """Return whether a message is given up: by its answers, or by time where WeChat did not judge it."""
-        if waits or outcome.unattempted:
+        if waits or outcome.unjudged:
             return now - claimed.pursued_since > GIVE_UP_AFTER
         if outcome.repeats is not None:
             attempted = (change for change in claimed.timeline if change.reason != HELD)

@@ -6,8 +6,8 @@
      held?      none?    ours?            again?
 
 Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe. The
-way is the same through every door; ``core.delivery.attempts`` says what each does with a message that was not
-sent.
+way is the same for HTTP and the queue; ``core.delivery.attempts`` says what each does with a message that was
+not sent.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.delivery.circuits import Admission, Circuit, Circuits
+from wechat_notify.core.delivery.circuit import Admission, Circuit
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.delivery.events import message_notices
+from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.results import (
     Cancelled,
@@ -36,14 +38,14 @@ from wechat_notify.core.delivery.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.delivery.retry_policy import Decision, Jitter, RetryPolicy, is_expired
+from wechat_notify.core.delivery.retry_policy import Decision, RetryPolicy, is_expired
 from wechat_notify.core.delivery.sender import Delivery, Sender
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Notice, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
+from wechat_notify.core.tokens.token import AccessToken
 
 _MIN_HOLD = 1.0
 _RECHECK_AFTER = 60.0
@@ -61,7 +63,7 @@ class Parts(NamedTuple):
 
 
 class Attempt(ABC):
-    """One message at one door.
+    """One attempt at one message.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class Attempt(ABC):
     """True where a message that waits on the queue may be claimed."""
 
     def __init__(
-        self, parts: Parts, request: SendRequest, message: Message, seconds_left: Callable[[], float]
+        self, parts: Parts, request: SendRequest, message: Message, seconds_left: SecondsLeft
     ) -> None:
         self._ledger, self._circuits, self._sender, self._now, self._jitter = parts
         self._request = request
@@ -86,7 +88,7 @@ class Attempt(ABC):
         self._seconds_left = seconds_left
 
     def run(self) -> Result:
-        """Send the message, where that is due and its door's to do.
+        """Send the message, where that is due and not somebody else's to do.
 
         Raises
         ------
@@ -100,9 +102,9 @@ class Attempt(ABC):
             return self._expire()
         admission = self._circuits.admit(account, message)
         if admission.probe_due:
-            there = self._ledger.to_send(self._request, message, takes_queued=self.takes_queued)
-            if there:
-                return as_result(there)
+            existing = self._ledger.find_blocker(self._request, message, takes_queued=self.takes_queued)
+            if existing:
+                return as_result(existing)
             admission = self._circuits.probe(account, message)
         if admission.held:
             after = self._held_for(admission.held)
@@ -110,10 +112,10 @@ class Attempt(ABC):
         try:
             result = self._admitted(admission)
         except Exception:
-            self._circuits.give_back(account, admission)
+            self._circuits.release_probe(account, admission)
             raise
         if not result.attempted:
-            self._circuits.give_back(account, admission)
+            self._circuits.release_probe(account, admission)
         return result
 
     @abstractmethod
@@ -134,16 +136,16 @@ class Attempt(ABC):
 
     @abstractmethod
     def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
-        """Return the result of an attempt in vain that is worth another one."""
+        """Return the result of a failed attempt that is worth another one."""
 
     def _admitted(self, admission: Admission) -> Result:
         try:
             token = self._sender.token(self._request.account, self._seconds_left)
         except TokenUnavailableError as error:  # nothing is claimed, and nothing is in doubt
-            outcome = error.outcome._replace(unattempted=True)
-            circuit, notices = self._settle(outcome, admission)
+            outcome = error.outcome._replace(unjudged=True)
+            circuit, events = self._record_answer(outcome, admission)
             result = self._without_token(outcome, circuit if outcome.holds else None)
-            return with_call(result, Delivery(outcome, 0, 0.0), notices)
+            return with_call(result, Delivery(outcome, 0, 0.0), events)
         if self._seconds_left() < TIME_FOR_A_CLAIM:
             return self._without_time()
         if self._is_expired():  # while it waited for the token
@@ -180,13 +182,13 @@ class Attempt(ABC):
                 lost_at=decision.lost_at,
                 answers_lost=decision.answers_lost,
                 next_attempt_at=None if wait is None else round(self._now() + wait, 3),
-                attempts=claimed.attempts - outcome.unattempted,
+                attempts=claimed.attempts - outcome.unjudged,
             )
         except StorageError:
             entry = None
-        circuit, notices = self._settle(outcome, admission)
+        circuit, events = self._record_answer(outcome, admission)
         result = self._finished(claimed, entry, outcome, circuit if outcome.holds else None)
-        return with_call(result, delivery, notices)
+        return with_call(result, delivery, events)
 
     def _finished(
         self, claimed: Entry, entry: Entry | None, outcome: Outcome, circuit: Circuit | None
@@ -202,13 +204,15 @@ class Attempt(ABC):
             return Replayed(entry=entry, outcome=outcome)
         if entry.status is Status.SENT:
             return Sent(entry=entry, outcome=outcome)
-        if entry.status is Status.QUEUED or entry.in_vain:
+        if entry.status is Status.QUEUED or entry.awaits_caller:
             return self._again(entry, outcome, circuit)
         result = as_result(Written(entry))
         return result if isinstance(result, Expired) else replace(result, outcome=outcome)
 
-    def _settle(self, outcome: Outcome, admission: Admission) -> tuple[Circuit | None, Sequence[Notice]]:
-        return self._circuits.settle(self._request.account, self._message, outcome, admission)
+    def _record_answer(
+        self, outcome: Outcome, admission: Admission
+    ) -> tuple[Circuit | None, Sequence[DomainEvent]]:
+        return self._circuits.record(self._request.account, self._message, outcome, admission)
 
     def _held_for(self, circuit: Circuit) -> float:
         return max(_MIN_HOLD, circuit.held_until - self._now())
@@ -217,7 +221,7 @@ class Attempt(ABC):
         return is_expired(self._request, self._now())
 
     def _expire(self) -> Result:
-        return as_result(self._ledger.note(self._request, self._message, Status.EXPIRED))
+        return as_result(self._ledger.set_status(self._request, self._message, Status.EXPIRED))
 
 
 def as_result(found: Written | NotOurs) -> Result:
@@ -225,7 +229,7 @@ def as_result(found: Written | NotOurs) -> Result:
     if not isinstance(found, Written):
         return found
     entry = found.entry
-    notices = message_notices(entry)
+    events = message_events(entry)
     match entry.status:
         case Status.QUEUED:
             return Queued(entry=entry, outcome=entry.outcome)
@@ -234,9 +238,9 @@ def as_result(found: Written | NotOurs) -> Result:
         case Status.CANCELLED:
             return Cancelled(entry=entry)
         case Status.UNKNOWN:
-            return Unknown(entry=entry, outcome=entry.outcome, notices=notices)
+            return Unknown(entry=entry, outcome=entry.outcome, events=events)
         case Status.FAILED:
-            return Failed(entry=entry, outcome=entry.outcome, notices=notices)
+            return Failed(entry=entry, outcome=entry.outcome, events=events)
     raise AssertionError(entry.status)
 
 
@@ -245,6 +249,6 @@ def waits(found: Written | NotOurs) -> bool:
     return found.status is Status.QUEUED and not isinstance(found, IdReused)
 
 
-def with_call(result: Result, delivery: Delivery | None, notices: Sequence[Notice]) -> Result:
+def with_call(result: Result, delivery: Delivery | None, events: Sequence[DomainEvent]) -> Result:
     """Return a result with this call's attempt, and with what else is to be published."""
-    return replace(result, delivery=delivery, notices=[*notices, *result.notices])
+    return replace(result, delivery=delivery, events=[*events, *result.events])

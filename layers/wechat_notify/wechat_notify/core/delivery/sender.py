@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.time_budgets import (
-    PATIENCE,
+    MAX_TOKEN_WAIT,
     TIME_FOR_A_CLAIM,
-    TIME_FOR_A_QUESTION,
     TIME_FOR_AN_ATTEMPT,
+    TIME_FOR_ANOTHER_TOKEN,
 )
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.token import AccessToken
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
@@ -58,7 +60,7 @@ class Sender:
         """Return whether something could be sent for the account."""
         return self._tokens.known(account)
 
-    def token(self, account: str, seconds_left: Callable[[], float]) -> AccessToken:
+    def token(self, account: str, seconds_left: SecondsLeft) -> AccessToken:
         """The account's token, had before a message is claimed: waiting for it puts nothing in doubt.
 
         Raises
@@ -68,14 +70,14 @@ class Sender:
         TokenUnavailableError
             There is no token to be had.
         """
-        return self._tokens.get(account, _patience(seconds_left, TIME_FOR_A_CLAIM))
+        return self._tokens.get(account, _token_wait(seconds_left, TIME_FOR_A_CLAIM))
 
     def send(
         self,
         account: str,
         message: Message,
         token: AccessToken,
-        seconds_left: Callable[[], float],
+        seconds_left: SecondsLeft,
         expired: Callable[[], bool] = lambda: False,
     ) -> Delivery:
         """Send the message now; a rejected token is replaced and the message repeated once.
@@ -108,20 +110,22 @@ class Sender:
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)
-            if seconds_left() < TIME_FOR_A_QUESTION:
+            if seconds_left() < TIME_FOR_ANOTHER_TOKEN:
                 break
             try:
-                token = self._tokens.replace(account, token, _patience(seconds_left, TIME_FOR_A_QUESTION))
+                token = self._tokens.replace(
+                    account, token, _token_wait(seconds_left, TIME_FOR_ANOTHER_TOKEN)
+                )
             except UnknownAccountError:  # removed a moment ago
                 break
             except TokenUnavailableError as error:
-                outcome = error.outcome._replace(unattempted=True)
+                outcome = error.outcome._replace(unjudged=True)
                 break
             if seconds_left() < TIME_FOR_AN_ATTEMPT or expired():
                 break
         return Delivery(outcome, attempts, seconds)
 
 
-def _patience(seconds_left: Callable[[], float], reserve: float) -> float:
+def _token_wait(seconds_left: SecondsLeft, reserve: float) -> float:
     """Seconds for waiting, so that this much is left."""
-    return max(0.0, min(PATIENCE, seconds_left() - reserve))
+    return max(0.0, min(MAX_TOKEN_WAIT, seconds_left() - reserve))

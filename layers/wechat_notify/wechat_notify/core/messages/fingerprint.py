@@ -7,9 +7,9 @@ import json
 
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.strict_json import written_out
-from wechat_notify.core.messages.validation import OWN_WORDS
+from wechat_notify.core.messages.validation import SERVICE_FIELDS
 
-_WISHES = OWN_WORDS - {"kind"}
+_OPTIONS = SERVICE_FIELDS - {"kind"}
 """Not part of the message: a repeat may well expire later."""
 KEYED_LENGTH = 16
 """Characters of the fingerprints of entries that were written before decision 30."""
@@ -26,9 +26,9 @@ def fingerprint(request: SendRequest) -> str:
 
 
 def canonical(body: object) -> str:
-    """Return a message's text, the same whatever the order of its fields and the door it came through."""
+    """Return a message's text, the same whatever the order of its fields and the way it came."""
     if isinstance(body, dict):
-        body = {name: value for name, value in body.items() if name not in _WISHES}
+        body = {name: value for name, value in body.items() if name not in _OPTIONS}
     return _CANONICAL.encode(body)
 
 

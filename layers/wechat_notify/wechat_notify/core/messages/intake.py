@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, with_wishes
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, with_options
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
@@ -48,4 +48,4 @@ def check(request: SendRequest) -> CheckedRequest:
         WeChat would refuse the message; the error lists every violation.
     """
     message, warnings = parse_message(request.message, request.id)
-    return CheckedRequest(with_wishes(request, message), message, warnings)
+    return CheckedRequest(with_options(request, message), message, warnings)

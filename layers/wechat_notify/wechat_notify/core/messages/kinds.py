@@ -35,7 +35,7 @@ from wechat_notify.core.messages.field_types import (
 from wechat_notify.core.messages.findings import rule_error
 from wechat_notify.core.messages.keywords import NO_KEYWORDS, Data, Keywords, Notes, color_text
 from wechat_notify.core.messages.validation import (
-    OWN_WORDS,
+    SERVICE_FIELDS,
 )
 from wechat_notify.core.violations import Violation
 
@@ -62,7 +62,7 @@ class MiniProgramPage(_Body):
     pagepath: Required
 
 
-DeliveryWish = Literal["at_most_once", "at_least_once"]
+DeliveryOption = Literal["at_most_once", "at_least_once"]
 State = Literal["developer", "trial", "formal"]
 Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
@@ -73,7 +73,7 @@ class _Message(_Body):
     template_id: Identifier
     expires_at: Expiry | None = None
     """The time after which it is not sent any more."""
-    delivery: DeliveryWish | None = None
+    delivery: DeliveryOption | None = None
     """After a lost answer: leave it as ``unknown`` (the default), or send it again."""
 
     @property
@@ -88,7 +88,7 @@ class _Message(_Body):
 
     def wire(self) -> bytes:
         """The body for WeChat: its own field names, raw UTF-8, nothing that was not given."""
-        return self.model_dump_json(exclude=OWN_WORDS, exclude_none=True).encode()
+        return self.model_dump_json(exclude=SERVICE_FIELDS, exclude_none=True).encode()
 
 
 class Subscription(_Message):

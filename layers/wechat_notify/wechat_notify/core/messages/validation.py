@@ -15,7 +15,7 @@ from wechat_notify.core.messages.keywords import ENTRY_FIELDS, MAX_KEY, MAX_PATH
 from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 
-OWN_WORDS = {"kind", "expires_at", "delivery"}
+SERVICE_FIELDS = {"kind", "expires_at", "delivery"}
 """The fields of a message that are this service's and not WeChat's."""
 MAX_VIOLATIONS = 100
 _SIMILAR, _SIMILAR_SHORT, _SHORT = 0.75, 0.8, 5
@@ -30,7 +30,7 @@ def shape(model: type[BaseModel]) -> tuple[frozenset[str], Mapping[str, type[Bas
     optional: set[str] = set()
     nested: dict[str, type[BaseModel]] = {}
     for name, field in model.model_fields.items():
-        if name in OWN_WORDS:
+        if name in SERVICE_FIELDS:
             continue
         names = spellings(name, field)
         if not field.is_required():

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome
-from wechat_notify.core.tokens.access_tokens import BUSY, AccessToken, Account, Grant, unavailable
+from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
+from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
 FORCED_A_DAY = 20
 FORCED_APART = 30.0
@@ -65,9 +67,9 @@ class TokenRefresher:
         self._store = store
         self._now = now
         self._forced: dict[str, AccessToken] = {}
-        self._in_vain: dict[str, tuple[str | None, Outcome, float]] = {}
+        self._failures: dict[str, tuple[str | None, Outcome, float]] = {}
 
-    def refresh_all(self, seconds_left: Callable[[], float]) -> list[Refreshed]:
+    def refresh_all(self, seconds_left: SecondsLeft) -> list[Refreshed]:
         """Every account, concurrently; one account's failure stops no other. In order of name.
 
         WeChat is asked each time, though a token lives for two hours: a wrong secret or a missing IP
@@ -118,7 +120,7 @@ class TokenRefresher:
         stored = self._store.load(account)
         if stored.token and stored.token.usable(self._now()) and stored.token.digest != rejected:
             return Refreshed(account, stored.token)
-        question, failure, until = self._in_vain.get(account, (None, BUSY, 0.0))
+        question, failure, until = self._failures.get(account, (None, BUSY, 0.0))
         if question == rejected and self._now() < until:
             return Refreshed(account, failure=failure)
         return self._renew(stored, rejected)
@@ -136,7 +138,7 @@ class TokenRefresher:
                 except TokenUnavailableError as error:
                     # Until another may be forced, everybody who was rejected would cost one call.
                     pause = min(_IN_VAIN_FOR, error.outcome.retry_after or _IN_VAIN_FOR)
-                    self._in_vain[account.name] = (rejected, error.outcome, self._now() + pause)
+                    self._failures[account.name] = (rejected, error.outcome, self._now() + pause)
                     raise
                 calls, forced = 2, True
                 token = self._token(account, account.source.fetch(force=True), kept)
@@ -205,7 +207,7 @@ def _unusable_credentials(problem: Bilingual | None) -> Outcome:
 def _unforeseen(error: str) -> Outcome:
     return unavailable(
         ErrorClass.OTHER,
-        f"The refresh failed for a reason that nobody foresaw ({error}).",
+        f"The refresh failed with an unexpected error ({error}).",
         f"刷新时发生未预料的错误（{error}）。",
     )
 

@@ -1,7 +1,7 @@
 """HTTP to WeChat: POSTs of JSON through one ``requests.Session``, each answered in time or given up.
 
 The access token stands in every URL, and the errors and log lines of requests and urllib3 quote URLs. So
-nothing is raised out of here: a call returns a `Response`, or a `NoAnswer` that names a cause and no more.
+no exception leaves this module: a call returns an `HttpResponse`, or a `NoAnswer` that names a cause only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import ssl
 import threading
 from functools import cache, partial
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import certifi
@@ -26,8 +25,6 @@ from wechat_notify.wechat.connections import TLS_RECORD, Connection, ConnectionF
 
 MAX_CONNECTIONS = 20
 """Idle connections that are kept: one for each worker thread. Further calls open others and do not wait."""
-_CERTIFICATES = Path(__file__).parents[1] / "certificates"
-"""certifi's, each in a file of its own, where the layer was built with them (``hash_certificates.py``)."""
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[^?#]*)?")
 _HEADERS = {
     "Content-Type": "application/json; charset=utf-8",
@@ -41,7 +38,7 @@ _HEADERS = {
 logging.getLogger("urllib3").propagate = False
 
 
-class Response(NamedTuple):
+class HttpResponse(NamedTuple):
     """A complete answer, whatever its status; ``content`` is decompressed."""
 
     status: int
@@ -88,7 +85,7 @@ class HttpSession:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def post(self, path: str, body: bytes) -> Response | NoAnswer:
+    def post(self, path: str, body: bytes) -> HttpResponse | NoAnswer:
         """Send JSON once and return the answer, following no redirect."""
         if self._base_url is None:
             return NoAnswer("InvalidURL", may_have_arrived=False, passing=False)
@@ -104,7 +101,7 @@ class HttpSession:
                     content += piece
                     if len(content) > self._limits.max_bytes:
                         return NoAnswer("AnswerTooLarge", may_have_arrived=True)
-                return Response(response.status_code, content)
+                return HttpResponse(response.status_code, content)
         except Exception as error:  # noqa: BLE001 - whatever it is, its text and traceback may know the URL
             return _no_answer(error)
 
@@ -161,10 +158,7 @@ def tls_context() -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if _CERTIFICATES.is_dir():
-        context.load_verify_locations(capath=_CERTIFICATES)
-    else:
-        context.load_verify_locations(cafile=certifi.where())
+    context.load_verify_locations(cafile=certifi.where())
     return context
 
 
