@@ -89,7 +89,7 @@ mutants: .venv-mutants/.done ## small changes to the core that no test notices: 
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.txt
 	@touch $@
 
-# QUICK=1: one round of little, in half a minute; it takes the layer as it was built last and leaves docs alone.
+# QUICK=1: one round of little, in a minute; it takes the layer as it was built last and leaves docs alone.
 bench: .venv-bench/.done ## measure against wechatpy, requests and naive handlers; renews docs/performance.md and docs/cost.md
 ifeq ($(QUICK),)
 	@$(MAKE) --no-print-directory build

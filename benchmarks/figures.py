@@ -120,18 +120,11 @@ def number(value: float) -> str:
 
 def machine() -> dict[str, Any]:
     """Of this machine what a reader can use: neither its name nor anybody else's."""
-    models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    processors = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     return {
-        "processor": models[0].partition(":")[2].strip() if models else "unknown",
+        "processor": processors.partition("model name")[2].partition("\n")[0].strip("\t :") or "unknown",
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
         "kernel": platform.release().partition("-")[0],
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []

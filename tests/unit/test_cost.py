@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cost
-from benchmarks.cost import COLUMNS, DOORS, QUOTAS, Assumptions, Measured, Model, Price, Setting
+from benchmarks import cost_page, figures
+from benchmarks.cost import COLUMNS, DOORS, Assumptions, Measured, Model, Setting
 from benchmarks.figures import Results
+from benchmarks.prices import PRICES, QUOTAS, Price
 from wechat_notify.core.delivery import batch
 
-_BATCHES = (1, 10, 100, 1000)
+_BATCHES = (1, 10, 100)
 _MEASURED = Measured(
     queue_cpu=dict.fromkeys(_BATCHES, 0.001),
-    queue_cpu_bare=dict.fromkeys(_BATCHES, 0.0002),
     api_cpu=0.002,
-    api_cpu_bare=0.001,
     claim_bytes=400.0,
     sent_bytes=1024.0,
     puts=2.0,
@@ -79,10 +78,6 @@ def test_an_item_beyond_a_kilobyte_is_two_write_units() -> None:
     assert more == pytest.approx(0.625, abs=0.001)
 
 
-def test_without_the_ledger_nothing_is_written() -> None:
-    assert _MODEL.bill(_BATCHED, Setting(ledger=False)).items["ledger"] == 0
-
-
 @pytest.mark.parametrize("door", DOORS)
 def test_every_door_pays_for_the_same_things(door: str) -> None:
     bill = _MODEL.bill(door, Setting())
@@ -101,7 +96,7 @@ def test_what_the_doors_add() -> None:
 
 
 def test_the_price_list_is_the_only_place_for_prices() -> None:
-    free = {name: Price(price.name, 0.0, price.unit, price.source) for name, price in cost.PRICES.items()}
+    free = {name: Price(price.name, 0.0, price.unit, price.source) for name, price in PRICES.items()}
     model = Model(_MEASURED, _GIVEN, free)
     assert all(model.bill(door, Setting()).total == 0 for door in DOORS)
     assert sum(model.fixed().values()) == 0
@@ -149,11 +144,10 @@ def test_lambda_writes_lines_of_its_own_for_every_invocation(door: str) -> None:
 
 
 def test_the_page_is_what_the_script_makes_of_the_last_results() -> None:
-    results = Results.from_json(json.loads(cost.RESULTS.read_text(encoding="utf-8")))
-    page = cost.render(Model(cost.from_results(results)))
-    assert cost.PAGE.read_text(encoding="utf-8") == page, "make cost renews it"
+    page = cost_page.render(Model(cost_page.from_results(figures.load())))
+    assert cost_page.PAGE.read_text(encoding="utf-8") == page, "make cost renews it"
 
 
 def test_results_come_back_as_they_were_written() -> None:
-    document = json.loads(cost.RESULTS.read_text(encoding="utf-8"))
+    document = json.loads(figures.LATEST.read_text(encoding="utf-8"))
     assert Results.from_json(document).as_json() == document
