@@ -103,7 +103,7 @@ def test_up_until_told_to_end(up: Up, tmp_path: Path, number: signal.Signals) ->
     assert_nothing_is_left(groups, tmp_path)
 
 
-def test_children_follow_a_parent_that_was_killed(up: Up, tmp_path: Path) -> None:
+def test_children_follow_a_killed_parent(up: Up, tmp_path: Path) -> None:
     process = up()
     assert eventually(state_of(tmp_path).exists)
     groups = groups_of_children(process.pid)
