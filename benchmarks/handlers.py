@@ -121,8 +121,8 @@ class _NoLedger:
         pass
 
     def claim(self, request: Any, _message: Any, _seconds: float, *, takes_queued: bool) -> Any:  # noqa: ARG002 - as it is called
-        from wechat_notify.core.entry import Entry  # noqa: PLC0415 - only in this worker
-        from wechat_notify.core.ledger import Written  # noqa: PLC0415 - the same
+        from wechat_notify.core.delivery.entry import Entry  # noqa: PLC0415 - only in this worker
+        from wechat_notify.core.delivery.ledger import Written  # noqa: PLC0415 - the same
         from wechat_notify.core.outcomes import Status  # noqa: PLC0415 - the same
 
         return Written(Entry(request.account, request.id, Status.SENDING, "", "", 0.0, 0.0))

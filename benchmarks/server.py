@@ -25,6 +25,7 @@ TOKEN = "94_" + "kTq3Vx0bYw" * 13  # as long as WeChat's
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 _TARGET = re.compile(rb"\r\nx-amz-target:[ \t]*[A-Za-z0-9_]+\.([A-Za-z]+)", re.IGNORECASE)
 _ACCOUNT = re.compile(r"/accounts/([a-z0-9-]+)/")
+_PLACEHOLDER = re.compile(r"""['"](\w+)['"](?:: | = )\?""")
 _PAGE = 10
 """Parameters that one GetParametersByPath answers."""
 
@@ -60,11 +61,24 @@ class Stub:
         target = _TARGET.search(head)
         name = target[1].decode() if target else "Invoke"
         request = json.loads(body or b"{}")
-        if name == "PutItem" and "status" in request["Item"]:
-            self.puts += 1
-            self.items[f"item_{request['Item']['status']['S']}"] = _map_size(request["Item"])
+        for item in _written(name, request):
+            if "status" in item:
+                self.puts += 1
+                self.items[f"item_{item['status']['S']}"] = _map_size(item)
         answer = _AWS[name](request)
         return _response(json.dumps(answer).encode(), b"application/x-amz-json-1.0")
+
+
+def _written(name: str, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items that a request puts, or that its statements insert or update."""
+    if name == "PutItem":
+        return [request["Item"]]
+    if name != "BatchExecuteStatement":
+        return []
+    return [
+        dict(zip(_PLACEHOLDER.findall(each["Statement"]), each["Parameters"], strict=True))
+        for each in request["Statements"]
+    ]
 
 
 def _map_size(attributes: dict[str, Any]) -> int:
@@ -126,6 +140,9 @@ def _by_path(request: dict[str, Any]) -> dict[str, Any]:
 _AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "PutItem": lambda _: {},
     "UpdateItem": lambda _: {},
+    "BatchExecuteStatement": lambda request: {
+        "Responses": [{"TableName": "ledger"} for _ in request["Statements"]]
+    },
     "GetItem": lambda _: {},
     "BatchGetItem": lambda request: {
         "Responses": {name: [] for name in request["RequestItems"]},

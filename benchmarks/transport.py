@@ -94,9 +94,9 @@ class Product(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechat_notify.core.messages import parse_message  # noqa: PLC0415 - only in this worker
+        from wechat_notify.core.messages.parser import parse_message  # noqa: PLC0415 - only in this worker
         from wechat_notify.wechat.client import WeChatClient  # noqa: PLC0415 - the same
-        from wechat_notify.wechat.http import HttpSession  # noqa: PLC0415 - the same
+        from wechat_notify.wechat.session import HttpSession  # noqa: PLC0415 - the same
 
         self._client = WeChatClient(HttpSession(self.base_url))
         self._messages = [parse_message(events.message(index))[0] for index in range(256)]
@@ -113,10 +113,10 @@ class ProductSession(_Way):
 
     def __init__(self, connections: int = 1) -> None:
         super().__init__(connections)
-        from wechat_notify.wechat.http import HttpSession, Response  # noqa: PLC0415 - only in this worker
+        from wechat_notify.wechat.session import HttpResponse, HttpSession  # noqa: PLC0415 - only in this worker
 
         self._session = HttpSession(self.base_url)
-        self._response = Response
+        self._response = HttpResponse
 
     def send(self, index: int) -> None:
         """Send one message."""

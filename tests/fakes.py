@@ -23,31 +23,35 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import is_account_name, new_id
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.messages import Message, parse_message
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import (
-    AccessToken,
-    AccessTokens,
-    Account,
-    Grant,
-    Refresher,
-    TokenReader,
-    TokenSource,
+from wechat_notify.core.messages.identifiers import is_account_name, new_id
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
 )
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken, Account, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 START = 1772348645.0
@@ -186,7 +190,7 @@ def unreachable() -> Outcome:
         hint,
         retryable=True,
         retry_after=2.0,
-        unattempted=True,
+        unjudged=True,
         cause="ConnectTimeout",
     )
 
@@ -196,7 +200,7 @@ def misdirected() -> Outcome:
     hint = Bilingual(
         "WeChat's address answered HTTP 404; check WeChatApiBase.", "微信接口地址返回 HTTP 404。"
     )
-    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unattempted=True)
+    return Outcome(Status.FAILED, ErrorClass.CONFIG, hint, unjudged=True)
 
 
 @dataclass
@@ -386,7 +390,7 @@ class FakeRefresher:
 
     def __init__(self, refresher: TokenRefresher) -> None:
         self.asked: list[tuple[str, str | None]] = []
-        self.turned_away = 0
+        self.try_again_count = 0
         self.busy: float = 0
         self.down: str | None = None
         self.while_running: Callable[[], None] = lambda: None
@@ -401,7 +405,7 @@ class FakeRefresher:
                 raise StorageError("ask for a token", self.down)
             if self.busy > 0 or not self._running.acquire(blocking=False):
                 self.busy -= self.busy > 0
-                self.turned_away += 1
+                self.try_again_count += 1
                 raise RefresherBusyError(account)
         try:
             self.while_running()
@@ -489,9 +493,9 @@ class FakeLedgerStore:
             self.puts += 1
             self.patient_puts += patient
             self._fail("put", "write the message's entry")
-            there = self.entries.get((entry.account, entry.id))
-            if there is not None and there.version != entry.version - 1:
-                return there
+            existing = self.entries.get((entry.account, entry.id))
+            if existing is not None and existing.version != entry.version - 1:
+                return existing
             self.entries[entry.account, entry.id] = entry
             self.history.append(entry)
             if self.losing_answers:
@@ -509,9 +513,9 @@ class FakeLedgerStore:
         with self._lock:
             self.circuit_puts += 1
             self._fail("put_circuits", "write the account's circuits")
-            there = self.circuits.get(circuits.account)
-            if there is not None and there.version != circuits.version - 1:
-                return there
+            existing = self.circuits.get(circuits.account)
+            if existing is not None and existing.version != circuits.version - 1:
+                return existing
             self.circuits[circuits.account] = circuits
             return None
 
@@ -530,16 +534,16 @@ class FakeBus:
     """The event bus: what was published. ``failing`` is AWS's error code for as long as it is set."""
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.events: list[DomainEvent] = []
         self.failing: str | None = None
         self._lock = threading.Lock()
 
-    def publish(self, notices: Sequence[Notice]) -> int:
-        json.dumps([notice.detail for notice in notices])  # what is published must be JSON
+    def publish(self, events: Sequence[DomainEvent]) -> int:
+        json.dumps([domain_event.detail for domain_event in events])  # what is published must be JSON
         with self._lock:
             if self.failing:
-                return len(notices)
-            self.notices += notices
+                return len(events)
+            self.events += events
             return 0
 
 
@@ -631,7 +635,7 @@ class Service:
             self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
         )
         self.batch_sender = BatchSender(
-            self.dispatcher, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
+            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
         )
         self.add_account("shop")
 

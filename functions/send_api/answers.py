@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.send_api import problems
-from functions.send_api.problems import Response
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.messages import Message
+from functions.send_api.problems import ApiResponse
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
-from wechat_notify.core.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.violations import Violation
 
 
@@ -29,7 +29,7 @@ class HandedOver:
     warnings: Sequence[Violation] = ()
     keyed: bool = False
 
-    def answer(self, result: Result) -> Response:  # noqa: PLR0911 - one for each result
+    def answer(self, result: Result) -> ApiResponse:  # noqa: PLR0911 - one for each result
         """Return the answer to the message, whether this call or an earlier one gave it its status."""
         if result.attempted and isinstance(result, InFlight | Replayed) and result.outcome:
             # Its claim was given up while it was under way: its caller hears of its own attempt.
@@ -53,7 +53,7 @@ class HandedOver:
         assert result.outcome  # noqa: S101 - what was tried, or could not be, has one
         return self._attempted(result.outcome, result.entry)
 
-    def _replayed(self, result: Replayed, entry: Entry) -> Response:
+    def _replayed(self, result: Replayed, entry: Entry) -> ApiResponse:
         """Return the answer that the message's entry gives."""
         match entry.status:
             case Status.QUEUED:
@@ -66,7 +66,7 @@ class HandedOver:
             return problems.refused_before(reason=entry.reason, **self._names)
         return self._attempted(entry.outcome, entry)
 
-    def _attempted(self, outcome: Outcome, entry: Entry | None) -> Response:
+    def _attempted(self, outcome: Outcome, entry: Entry | None) -> ApiResponse:
         cloud_call = self.message.cloud_call
         if outcome.status is not Status.SENT:
             if entry and _given_up(entry):
@@ -74,14 +74,16 @@ class HandedOver:
             return problems.not_sent(outcome, cloud_call=cloud_call, kind=self.message.kind, **self._names)
         names = ("errCode", "errMsg") if cloud_call else ("errcode", "errmsg")
         wechat = dict(zip(names, (outcome.errcode, outcome.errmsg), strict=True))
-        return Response(200, self._accepted(Status.SENT, wechat=without_none(**wechat, msgid=outcome.msgid)))
+        return ApiResponse(
+            200, self._accepted(Status.SENT, wechat=without_none(**wechat, msgid=outcome.msgid))
+        )
 
-    def _queued(self) -> Response:
+    def _queued(self) -> ApiResponse:
         location = f"/v1/accounts/{self.request.account}/messages/{quote(self.request.id, safe='')}"
         headers = {"Location": location, "Preference-Applied": "respond-async"}
-        return Response(202, self._accepted(Status.QUEUED), headers)
+        return ApiResponse(202, self._accepted(Status.QUEUED), headers)
 
-    def _lost(self, result: Unknown | Replayed | InFlight) -> Response:
+    def _lost(self, result: Unknown | Replayed | InFlight) -> ApiResponse:
         repeat_after = None if isinstance(result, InFlight) else result.repeat_after
         return problems.answer_lost(
             repeat_in=repeat_after if self.keyed else None,
@@ -101,7 +103,7 @@ class HandedOver:
         return {"id": self.request.id, "account": self.request.account}
 
 
-def message(entry: Entry) -> Response:
+def message(entry: Entry) -> ApiResponse:
     """Return a message's entry as a response: its state, the last outcome and the timeline."""
     history = without_none(
         created_at=iso_time(entry.created_at),
@@ -120,7 +122,7 @@ def message(entry: Entry) -> Response:
     )
     outcome = entry.final_outcome
     last = _last(outcome, entry) if outcome else {}
-    return Response(200, {**entry.as_dict(), **history, **last})
+    return ApiResponse(200, {**entry.as_dict(), **history, **last})
 
 
 def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
@@ -132,7 +134,7 @@ def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
     if outcome.status is not Status.SENT:
         last |= {
             "class": outcome.error_class.value,
-            "retryable": entry.in_vain,
+            "retryable": entry.awaits_caller,
             "hint": outcome.hint.as_dict(),
         }
     return last
@@ -147,7 +149,7 @@ def _is_last_word(result: Unknown) -> bool:
 
 def _given_up(entry: Entry) -> bool:
     """Return whether the message failed for good: under its id nothing is tried any more."""
-    return entry.status is Status.FAILED and not entry.in_vain
+    return entry.status is Status.FAILED and not entry.awaits_caller
 
 
 def _time(at: float | None) -> str | None:

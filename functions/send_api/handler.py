@@ -7,17 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from functions.send_api import answers, headers, problems
-from functions.send_api.problems import Response
+from functions.send_api.problems import ApiResponse
 from wechat_notify import bootstrap
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import (
-    MAX_BODY_BYTES,
-    SendRequest,
-    is_account_name,
-    is_message_id,
-    parse_json,
-    with_wishes,
-)
+from wechat_notify.core.clocks import SecondsLeft
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import Result, Unknown
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
@@ -25,11 +19,9 @@ from wechat_notify.core.errors import (
     StartedError,
     UnknownMessageError,
 )
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages import intake
+from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.results import Result, Unknown
-
-SecondsLeft = Callable[[], float]
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -50,18 +42,19 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
-    bootstrap.settle()
+    bootstrap.freeze_heap()
     return response.for_api_gateway(request_id)
 
 
-def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
+def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> ApiResponse:
     given = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     account = _account(event)
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.message_id()()
-    value = parse_json(_content(event, given))
-    message, warnings = parse_message(value, message_id)
-    request = with_wishes(SendRequest(message_id, account, value), message)
+    body = _content(event, given)
+    request, message, warnings = intake.check(
+        intake.read_http_body(body, account=account, message_id=message_id)
+    )
     openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         result = bootstrap.dispatcher().accept(request, message)
@@ -77,32 +70,32 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> Response:
         warnings=warnings,
         alone=True,
     )
-    telemetry.announce(result.notices, bootstrap.event_bus)
+    telemetry.publish(result.events, bootstrap.event_bus)
     return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(result)
 
 
-def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
-    return answers.message(_announced(bootstrap.dispatcher().look_up(*_message(event))))
+def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> ApiResponse:
+    return answers.message(_published(bootstrap.dispatcher().look_up(*_message(event))))
 
 
-def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> Response:
-    entry = _announced(bootstrap.dispatcher().cancel(*_message(event)))
+def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> ApiResponse:
+    entry = _published(bootstrap.dispatcher().cancel(*_message(event)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
     return answers.message(entry)
 
 
-def _announced(result: Result | None) -> Entry:
+def _published(result: Result | None) -> Entry:
     """The entry that was asked for; to look at one can be what shows that its message is in doubt."""
     if result is None or result.entry is None:
         raise UnknownMessageError
     if isinstance(result, Unknown):
         bootstrap.telemetry().ended(result.entry)
-    bootstrap.telemetry().announce(result.notices, bootstrap.event_bus)
+    bootstrap.telemetry().publish(result.events, bootstrap.event_bus)
     return result.entry
 
 
-_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], Response]] = {
+_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], ApiResponse]] = {
     "POST": _post,
     "GET": _get,
     "DELETE": _delete,
@@ -132,6 +125,6 @@ def _content(event: dict[str, Any], given: Mapping[str, str]) -> bytes:
     content = (
         base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
     )
-    if len(content) > MAX_BODY_BYTES:
+    if len(content) > intake.MAX_BODY_BYTES:
         raise BodyTooLargeError
     return content

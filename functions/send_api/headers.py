@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wechat_notify.core.envelope import is_message_id
 from wechat_notify.core.errors import IdempotencyKeyError
+from wechat_notify.core.messages.identifiers import is_message_id
 
 
 def is_json(headers: Mapping[str, str]) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wechat_notify.core.envelope import MAX_BODY_BYTES
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
@@ -22,6 +21,7 @@ from wechat_notify.core.errors import (
     UnknownMessageError,
     WeChatNotifyError,
 )
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 
 _STATUS = {
@@ -50,12 +50,14 @@ _TITLES = {
     503: "Busy",
     504: "WeChat's answer was lost: whether the message was sent is not known",
 }
-_COME_AGAIN = 2.0
+_RETRY_AFTER = 2.0
 """Seconds: by then most requests that are in flight are through, and most throttling is over."""
+_MIN_RETRY_AFTER = 1.0
+"""Seconds where the outcome of a message that can be tried again names none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class ApiResponse:
     """One HTTP answer before it has API Gateway's form."""
 
     status: int
@@ -74,7 +76,7 @@ class Response:
         }
 
 
-def not_sent(outcome: Outcome, *, cloud_call: bool, **more: Any) -> Response:
+def not_sent(outcome: Outcome, *, cloud_call: bool, **more: Any) -> ApiResponse:
     """A message that WeChat refused, that could not be attempted, or whose answer was lost."""
     status = _STATUS.get(outcome.error_class, 502)
     if outcome.field:
@@ -87,12 +89,12 @@ def not_sent(outcome: Outcome, *, cloud_call: bool, **more: Any) -> Response:
         outcome.hint,
         error_class=outcome.error_class,
         retryable=outcome.retryable,
-        retry_after=outcome.retry_after or (1.0 if outcome.retryable else None),
+        retry_after=outcome.retry_after or (_MIN_RETRY_AFTER if outcome.retryable else None),
         **{**answered, "rid": outcome.rid, **more},
     )
 
 
-def answer_lost(*, repeat_in: float | None, cloud_call: bool, **more: Any) -> Response:
+def answer_lost(*, repeat_in: float | None, cloud_call: bool, **more: Any) -> ApiResponse:
     """A message of which no more is known than that it may have been sent.
 
     ``repeat_in`` is in how many seconds it may be repeated, None where it may not.
@@ -102,27 +104,27 @@ def answer_lost(*, repeat_in: float | None, cloud_call: bool, **more: Any) -> Re
     return not_sent(_LOST_BUT_REPEATABLE._replace(retry_after=repeat_in), cloud_call=cloud_call, **more)
 
 
-def in_flight(**more: Any) -> Response:
+def in_flight(**more: Any) -> ApiResponse:
     """Another request with the same id is being worked on."""
-    return _problem(409, "in-flight", _IN_FLIGHT, retryable=True, retry_after=_COME_AGAIN, **more)
+    return _problem(409, "in-flight", _IN_FLIGHT, retryable=True, retry_after=_RETRY_AFTER, **more)
 
 
-def key_reused(**more: Any) -> Response:
+def key_reused(**more: Any) -> ApiResponse:
     """The id belongs to another message."""
     return _problem(422, "idempotency-key-reused", _OTHER_BODY, **more)
 
 
-def refused_before(**more: Any) -> Response:
+def refused_before(**more: Any) -> ApiResponse:
     """The queue refused the message under this id."""
     return _problem(422, "not-sent", _REFUSED_BEFORE, **more)
 
 
-def gone(status: Status, **more: Any) -> Response:
+def gone(status: Status, **more: Any) -> ApiResponse:
     """The message expired or was cancelled."""
     return _problem(410, status.value, _GONE[status], **more)
 
 
-def refusal(error: WeChatNotifyError) -> Response:
+def refusal(error: WeChatNotifyError) -> ApiResponse:
     """The answer to a request that never became an attempt: one of ``REFUSED``."""
     status, hint = _REFUSALS[type(error)]
     name = error.reason.replace("_", "-")
@@ -141,7 +143,7 @@ def refusal(error: WeChatNotifyError) -> Response:
                 hint,
                 error_class=ErrorClass.TRANSIENT,
                 retryable=True,
-                retry_after=_COME_AGAIN,
+                retry_after=_RETRY_AFTER,
             )
     return _problem(status, name, hint)
 
@@ -155,7 +157,7 @@ def _problem(
     retryable: bool = False,
     retry_after: float | None = None,
     **more: Any,
-) -> Response:
+) -> ApiResponse:
     body = {
         "type": f"urn:wechat-notify:problem:{name}",
         "title": _TITLES[status],
@@ -168,7 +170,7 @@ def _problem(
     if "errCode" not in more:
         body |= {"errcode": None, "errmsg": None}
     headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after else {}
-    return Response(status, {**body, "rid": None, **more}, headers)
+    return ApiResponse(status, {**body, "rid": None, **more}, headers)
 
 
 _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import Disposition, Handled, Record
+from wechat_notify.core.delivery.records import Disposition, Handled, Record
 from wechat_notify.telemetry import Telemetry
 
 
@@ -24,10 +24,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         for item in handled:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
-        notices = [notice for item in handled if item.result for notice in item.result.notices]
-        telemetry.announce(notices, bootstrap.event_bus)
+        events = [domain_event for item in handled if item.result for domain_event in item.result.events]
+        telemetry.publish(events, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
-    bootstrap.settle()
+    bootstrap.freeze_heap()
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 

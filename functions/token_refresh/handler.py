@@ -12,10 +12,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
-from wechat_notify.core.outcomes import Notice, Outcome, outcome_to_dict, without_none
-from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
+from wechat_notify.core.outcomes import DomainEvent, Outcome, outcome_to_dict, without_none
+from wechat_notify.core.tokens.refresher import Refreshed
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
@@ -49,12 +49,12 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             line.update(result="unknown_account")
             return {"result": "unknown_account"}
         telemetry.refreshed(results, time.time())
-        notices = [
-            Notice("token.failed", without_none(**_failure(result.account, result.failure)))
+        events = [
+            DomainEvent("token.failed", without_none(**_failure(result.account, result.failure)))
             for result in results
             if result.failure
         ]
-        telemetry.announce(notices, bootstrap.event_bus)
+        telemetry.publish(events, bootstrap.event_bus)
         report = _report(results)
         line.update({name: len(accounts) for name, accounts in report.items()})
         return _for_sender(results[0]) if account is not None and "rejected" in event else report

@@ -24,11 +24,11 @@ from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from wechat_notify.aws import ledger_table, parameters
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.circuits import AccountCircuits
-from wechat_notify.core.entry import Entry
+from wechat_notify.core.delivery.circuit import AccountCircuits
+from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
-from wechat_notify.core.tokens import AccessToken, Account, TokenSource
+from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 VISIBILITY = 432.0
 MAX_RECEIVES = 1000
@@ -246,10 +246,10 @@ class Table(_Calls):
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         def effect() -> AccountCircuits | None:
-            there = self._aws.table.put_circuits(circuits)
-            if there is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
+            existing = self._aws.table.put_circuits(circuits)
+            if existing is None and any(each.error_class is ErrorClass.QUOTA for each in circuits.circuits):
                 self._aws.quota_since.setdefault(circuits.account, self._aws.clock.now())
-            return there
+            return existing
 
         return self._reach("write", effect)
 

@@ -35,7 +35,7 @@ from tests.chaos.workload import (
 )
 from tests.fakes import FakeLedgerStore, load_event
 from wechat_notify.core.errors import RefresherBusyError, StorageError
-from wechat_notify.core.token_refresher import BEIJING
+from wechat_notify.core.tokens.refresher import BEIJING
 
 SPEED = 20.0
 """The service's seconds in a real one. Where nothing happens at all, its clock leaps to what happens next."""

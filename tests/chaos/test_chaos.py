@@ -20,13 +20,14 @@ from tests.chaos.verdict import Verdict, judge
 from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
-from wechat_notify.core import ledger
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import Admission, Circuits
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.delivery import transitions
+from wechat_notify.core.delivery.circuit import Admission
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
+from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 HARD = Mix(
     reset=0.02,
@@ -138,7 +139,7 @@ def _no_failures_reported(patch: pytest.MonkeyPatch) -> None:
 def _no_answer_counts_as_not_sent(patch: pytest.MonkeyPatch) -> None:
     post = HttpSession.post
 
-    def hopeful(self: HttpSession, path: str, body: bytes) -> Response | NoAnswer:
+    def hopeful(self: HttpSession, path: str, body: bytes) -> HttpResponse | NoAnswer:
         answer = post(self, path, body)
         return answer._replace(may_have_arrived=False) if isinstance(answer, NoAnswer) else answer
 
@@ -178,10 +179,10 @@ BUGS = {
         Mix(delivered_twice=0.5, silent=0, quota=False),
     ),
     "a claim whose holder died counts as not sent": Bug(
-        "duplicated beyond the agreement", _replaced(ledger, "_doubt", _nothing), DEADLY
+        "duplicated beyond the agreement", _replaced(transitions, "doubt_of", _nothing), DEADLY
     ),
     "what is held is not parked": Bug(
-        "left open", _replaced(BatchSender, "_park", lambda _self, handled: list(handled)), Mix(silent=0), 600
+        "left open", _replaced(Returns, "park", lambda _self, handled: list(handled)), Mix(silent=0), 600
     ),
     "a batch is acknowledged before it is sent": Bug("lost", _acknowledged_before_it_is_sent, DEADLY),
     "what is to be repeated is not reported": Bug(

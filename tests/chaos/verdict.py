@@ -13,11 +13,11 @@ from functools import cached_property
 from tests.chaos.run import RESET, History
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
-from wechat_notify.core.entry import EXHAUSTED, Entry
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.fingerprint import fingerprint
+from wechat_notify.core.delivery.entry import EXHAUSTED, Entry
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.token_refresher import BEIJING, FORCED_A_DAY
+from wechat_notify.core.tokens.refresher import BEIJING, FORCED_A_DAY
 
 WORDS = (
     "handed over",
@@ -344,7 +344,7 @@ def _judge_dead_letters(history: History, verdict: Verdict) -> None:
 
 def _judge_texts(history: History, verdict: Verdict) -> None:
     log = history.lambdas.log.getvalue()
-    told = json.dumps([notice.detail for notice in history.aws.bus.notices])
+    told = json.dumps([domain_event.detail for domain_event in history.aws.bus.events])
     tokens = {token.value for _, token in history.aws.parameters.saves}
     for name, text in (("logs", log), ("events", told), ("answers", "".join(history.answers))):
         for what, secrets in (("a secret or an openid", {CANARY}), ("a token", tokens)):

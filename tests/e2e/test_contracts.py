@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ import pytest
 
 from tests.e2e.conftest import Service
 from tests.integration.test_contracts import (  # the tests are run here with the fixtures below
+    FULL,
     Bus,
     BusAt,
     DynamoDbLedgerAt,
@@ -24,13 +26,17 @@ from tests.integration.test_contracts import (  # the tests are run here with th
     TestBus,
     TestLedgerStore,
     TestQueue,
+    entry,
 )
 from wechat_notify.aws.clients import Clients, client_config
+from wechat_notify.aws.conditional_put import ConditionalPut
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger_items import ENTRIES
+from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import Notice
+from wechat_notify.core.outcomes import DomainEvent
 
 __all__ = ["TestBus", "TestLedgerStore", "TestQueue"]
 
@@ -86,14 +92,14 @@ class EmulatedBusAt:
             Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}],
         )
 
-    def arrived(self) -> list[Notice]:
+    def arrived(self) -> list[DomainEvent]:
         heard: list[dict[str, Any]] = []
         while received := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get(
             "Messages"
         ):
             heard += [json.loads(message["Body"]) for message in received]
         heard.sort(key=lambda event: event["detail"]["number"])
-        return [Notice(event["detail-type"], event["detail"]) for event in heard]
+        return [DomainEvent(event["detail-type"], event["detail"]) for event in heard]
 
     def remove(self) -> None:
         self._events.remove_targets(Rule=self._name, EventBusName=self._bus, Ids=["queue"])
@@ -117,6 +123,44 @@ def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, clie
     assert StoredTokens(clients, path).read("nobody") is None
     with pytest.raises(StorageError, match="ResourceNotFoundException"):
         RefreshFunction(clients, "no-such-function").ask(account, None)
+
+
+def test_a_group_is_written_by_one_call(service: Service, clients: Clients) -> None:
+    """moto's parser refuses such an INSERT, so nothing but the emulator shows what is answered."""
+    table = LedgerTable(clients, service.stack.deployment.outputs["LedgerTableName"], 86_400.0)
+    account = next(_names)
+    full = entry(account, "changed", **FULL)
+    for before in (full, entry(account, "taken"), entry(account, "stale", 1), entry(account, "stale", 2)):
+        assert table.put(before) is None
+    group = [
+        entry(account, "new", **FULL),
+        entry(account, "changed", 2),
+        entry(account, "taken", writer="late"),
+        entry(account, "stale", 2, writer="late"),
+        entry(account, "gone", 2),
+    ]
+    kind = ENTRIES
+    called: list[str] = []
+    clients.dynamodb.meta.events.register(
+        "before-call.dynamodb", lambda model, **_: called.append(model.name), unique_id="called"
+    )
+    answers = table._put_group(
+        [
+            ConditionalPut("write", kind.to_item(each), kind.attributes, each.version - 1, 0.0, 0.0)
+            for each in group
+        ]
+    )
+    clients.dynamodb.meta.events.unregister("before-call.dynamodb", unique_id="called")
+    assert called == ["BatchExecuteStatement"]
+    assert [answer and answer.stored for answer in answers] == [True, True, None, False, None]
+    assert answers[3]
+    assert kind.from_item(answers[3].existing) == entry(account, "stale", 2)
+    found = [table.read(account, each.id) for each in group]
+    assert found == [group[0], group[1], entry(account, "taken"), entry(account, "stale", 2), None]
+    # The same by threads, of which each repeats its own write alone where the group left it open.
+    with ThreadPoolExecutor(5) as pool:
+        met = list(pool.map(table.put, group))
+    assert met == [group[0], group[1], entry(account, "taken"), entry(account, "stale", 2), None]
 
 
 @pytest.mark.parametrize("changed", ["secret_access_key", "access_key_id"])

@@ -29,7 +29,7 @@ from wechat_notify.aws.clients import Clients, Service, checked, client_config
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.session import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes import Clock
 from tests.integration.conftest import PATH, RETENTION, ClientsAt
 from tests.integration.raw_server import (
     Connection,
@@ -25,29 +27,38 @@ from tests.integration.raw_server import (
     refused,
     silence,
 )
-from wechat_notify.aws import ledger_table as ledger
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.circuits import AccountCircuits, Circuit
-from wechat_notify.core.entry import Change, Entry
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
+from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.tokens import AccessToken, Grant
-from wechat_notify.wechat import client as wechat_client
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
+)
+from wechat_notify.core.tokens.token import AccessToken, Grant
+from wechat_notify.wechat.outcomes import hint_for
 
 Put = Callable[[str, str], None]
 Aws = Callable[[str], Any]
 
-HINT = wechat_client._hint(0)
+HINT = hint_for(0)
 SENT = Entry(
     account="shop",
     id="019ca8d13f2b7c3e8a4d5e6f70819203",
@@ -337,7 +348,7 @@ def published(done: int, failed: int = 0) -> bytes:
 
 
 def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: ClientsAt) -> None:
-    small, large = Notice("small", {}), Notice("large", {"text": "x" * 150_000})
+    small, large = DomainEvent("small", {}), DomainEvent("large", {"text": "x" * 150_000})
     with RawServer(in_turn(published(10), published(3), published(1))) as server:
         assert EventBus(clients_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
     assert [len(call["Entries"]) for call in asked(server)] == [10, 3, 1]
@@ -346,14 +357,14 @@ def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: Cl
 def test_events_that_are_refused_are_counted(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(published(8, failed=2), refused("AccessDenied"), published(1))) as server:
         bus = EventBus(clients_at(server.url), "bus")
-        assert bus.publish([Notice("any", {"at": Path("x")})] * 21) == 13
+        assert bus.publish([DomainEvent("any", {"at": Path("x")})] * 21) == 13
     assert len(server.requests) == 2  # who does not answer is not asked for the rest
 
 
 def test_a_bus_that_refuses_is_asked_once(clients_at: ClientsAt, slept: list[float]) -> None:
     """A batch of a hundred failures must not outlast its function."""
     with RawServer(always(refused("ThrottlingException"))) as server:
-        assert EventBus(clients_at(server.url), "bus").publish([Notice("any", {})] * 100) == 100
+        assert EventBus(clients_at(server.url), "bus").publish([DomainEvent("any", {})] * 100) == 100
     assert sum(slept) == pytest.approx(1.0, abs=0.01)
 
 
@@ -409,7 +420,7 @@ def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> N
                 "errcode": {"N": "0"},
                 "errmsg": {"S": "ok"},
                 "msgid": {"N": "1864323726461255680"},
-                "unattempted": {"BOOL": False},
+                "unjudged": {"BOOL": False},
                 "until_reset": {"BOOL": False},
             }
         },
@@ -493,12 +504,12 @@ OUTCOMES = st.builds(
     msgid=optional(NUMBERS),
     field=optional(TEXT),
     retry_after=optional(TIMES),
-    unattempted=st.booleans(),
+    unjudged=st.booleans(),
     repeats=optional(NUMBERS),
     holds=optional(st.sampled_from(Holds)),
 )
 CHANGES = st.builds(Change, STATUSES, TIMES, optional(NUMBERS), optional(TEXT))
-ENTRIES = st.builds(
+ANY_ENTRY = st.builds(
     Entry,
     account=TEXT,
     id=TEXT,
@@ -522,7 +533,7 @@ ENTRIES = st.builds(
     outcome=optional(OUTCOMES),
     timeline=st.lists(CHANGES, max_size=4).map(tuple),
 )
-CIRCUITS = st.builds(
+ANY_CIRCUITS = st.builds(
     AccountCircuits,
     account=TEXT,
     version=NUMBERS,
@@ -543,17 +554,17 @@ CIRCUITS = st.builds(
 )
 
 
-@given(ENTRIES, CIRCUITS)
+@given(ANY_ENTRY, ANY_CIRCUITS)
 def test_what_is_written_is_what_is_read(entry: Entry, circuits: AccountCircuits) -> None:
-    sent = json.dumps([ledger._ENTRIES.to_item(entry), ledger._CIRCUITS.to_item(circuits)])
+    sent = json.dumps([ENTRIES.to_item(entry), CIRCUITS.to_item(circuits)])
     first, second = json.loads(sent)
-    assert ledger._ENTRIES.from_item(first) == entry
-    assert ledger._CIRCUITS.from_item(second) == circuits
+    assert ENTRIES.from_item(first) == entry
+    assert CIRCUITS.from_item(second) == circuits
 
 
 @given(st.floats(0, 4e9))
 def test_times_are_kept_to_the_millisecond(at: float) -> None:
-    kept = ledger._ENTRIES.from_item(ledger._ENTRIES.to_item(SENT._replace(updated_at=at))).updated_at
+    kept = ENTRIES.from_item(ENTRIES.to_item(SENT._replace(updated_at=at))).updated_at
     assert abs(kept - at) <= 0.000_501
 
 
@@ -615,12 +626,12 @@ def test_fields_that_a_later_version_added_are_read_past(aws: Aws, ledger_table:
     assert ledger_table.read("shop", SENT.id) == SENT
 
 
-def meets(**there: Any) -> bytes:
+def meets(**existing: Any) -> bytes:
     """The refusal of a put; it may have the item that stands there."""
-    return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **there)
+    return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **existing)
 
 
-THERE = meets(Item=ledger._ENTRIES.to_item(SENT))
+THERE = meets(Item=ENTRIES.to_item(SENT))
 NOTHING = json_answer()
 
 
@@ -641,7 +652,7 @@ def test_a_put_is_one_call_whether_it_wins_or_not(clients_at: ClientsAt) -> None
 
 
 def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(clients_at: ClientsAt) -> None:
-    with RawServer(in_turn(meets(), json_answer(Item=ledger._ENTRIES.to_item(SENT)))) as server:
+    with RawServer(in_turn(meets(), json_answer(Item=ENTRIES.to_item(SENT)))) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem"]
     assert asked(server)[1]["ConsistentRead"] is True
@@ -663,6 +674,78 @@ def test_a_write_whose_answer_was_lost_meets_itself(clients_at: ClientsAt) -> No
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     first, second = asked(server)
     assert first == second
+
+
+def as_put(entry: Entry, retry_for: float = 0.0, began: float = 0.0) -> ConditionalPut:
+    kind = ENTRIES
+    item = kind.to_item(entry)
+    return ConditionalPut(kind.writing, item, kind.attributes, entry.version - 1, retry_for, began)
+
+
+GROUP = [SENT._replace(id="first", version=1), SENT._replace(id="second", version=2)]
+
+
+def grouped(*errors: dict[str, Any] | None) -> bytes:
+    return json_answer(Responses=[{"Error": error} if error else {"TableName": "ledger"} for error in errors])
+
+
+STORED, ALONE = Answer(stored=True), None
+EXISTING = ENTRIES.to_item(SENT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (grouped(None, None), [STORED, STORED]),
+        (grouped({"Code": "DuplicateItem"}, None), [ALONE, STORED]),
+        (
+            grouped(None, {"Code": "ConditionalCheckFailed", "Item": EXISTING}),
+            [STORED, Answer(stored=False, existing=EXISTING)],
+        ),
+        (grouped(None, {"Code": "ConditionalCheckFailed"}), [STORED, ALONE]),
+        (grouped({"Code": "ThrottlingError"}, {"Code": "AccessDenied"}), [ALONE, ALONE]),
+        (grouped({}, {"Message": "no code"}), [STORED, ALONE]),
+        (grouped(None), [ALONE, ALONE]),
+        (NOTHING, [ALONE, ALONE]),
+        (refused("com.amazon.coral.service#AccessDeniedException"), [ALONE, ALONE]),
+        (b"", [ALONE, ALONE]),
+    ],
+)
+def test_a_group_is_one_call(clients_at: ClientsAt, answer: bytes, expected: list[object]) -> None:
+    """What is not clear is put alone afterwards, and the group's call is not repeated."""
+    with RawServer(always(answer)) as server:
+        table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
+        assert table._put_group([as_put(entry) for entry in GROUP]) == expected
+    assert [operation(request) for request in server.requests] == ["BatchExecuteStatement"]
+    insert, update = asked(server)[0]["Statements"]
+    assert insert["Statement"].startswith("""INSERT INTO "ledger" VALUE {'pk': ?, 'account': ?, """)
+    assert insert["Parameters"][:2] == [{"S": "message#shop#first"}, {"S": "shop"}]
+    assert update["Statement"].endswith('WHERE "pk" = ? AND "version" = ?')
+    assert 'REMOVE "lease_until"' in update["Statement"]
+    assert update["Parameters"][-2:] == [{"S": "message#shop#second"}, {"N": "1"}]
+    assert update["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+
+
+@pytest.mark.parametrize(("now", "last"), [(100.0, 102.5), (101.5, 102.5), (103.0, 103.0)])
+def test_a_put_after_a_group_has_what_is_left_of_its_time(now: float, last: float) -> None:
+    """It began at 100 s, and is repeated for 2.5 s."""
+    clock = Clock(now)
+    found: list[float] = []
+
+    class Down:
+        def put_item(self, **_: object) -> None:
+            found.append(clock.now())
+            raise ReadTimeoutError(endpoint_url="https://aws.test")
+
+        def close(self) -> None:
+            pass
+
+    clients = Clients(lambda _: Down(), clock=clock.now, sleep=clock.sleep, jitter=lambda _, most: most)
+    table = LedgerTable(clients, "ledger", RETENTION, clock=clock.now)
+    with pytest.raises(StorageError):
+        table._put_alone(as_put(SENT, 2.5, 100.0))
+    assert found[0] == now
+    assert found[-1] == pytest.approx(last)
 
 
 def keys_asked(server: RawServer) -> list[list[str]]:
@@ -690,7 +773,7 @@ def test_names_that_no_account_has_are_not_asked_for(clients_at: ClientsAt) -> N
 
 def test_what_a_busy_table_left_unread_is_asked_for_again(clients_at: ClientsAt, slept: list[float]) -> None:
     circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
-    items = [ledger._CIRCUITS.to_item(each) for each in circuits]
+    items = [CIRCUITS.to_item(each) for each in circuits]
     left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
     answers = (
         json_answer(Responses={"ledger": items[:2]}, UnprocessedKeys=left),
@@ -764,7 +847,7 @@ def test_why_there_is_no_token_comes_back_word_for_word(clients_at: ClientsAt) -
         "msgid": None,
         "field": None,
         "retry_after": 30.5,
-        "unattempted": False,
+        "unjudged": False,
     }
     with pytest.raises(TokenUnavailableError) as raised:
         ask(clients_at, json_answer(result="failed", failure=failure))

@@ -22,7 +22,7 @@ from tests.integration.raw_server import (
     silence,
 )
 from wechat_notify.core.errors import TokenUnavailableError
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -136,7 +136,7 @@ def test_a_refused_connection_can_be_repeated(client_at: ClientAt) -> None:
 def test_an_address_that_is_none_sends_nothing(client_at: ClientAt, base_url: str) -> None:
     outcome = client_at(base_url).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert (outcome.unattempted, outcome.retryable) == (True, False)
+    assert (outcome.unjudged, outcome.retryable) == (True, False)
     with pytest.raises(TokenUnavailableError) as refused:
         client_at(base_url).fetch_token("wxapp", "app-secret", force=False)
     assert refused.value.outcome.error_class is ErrorClass.CONFIG
@@ -188,7 +188,7 @@ def test_no_redirect_is_followed(client_at: ClientAt, status: int, location: str
         with RawServer(once(answer(b"", header, status=f"{status} Moved"))) as server:
             outcome = client_at(server.url).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert (outcome.retryable, outcome.unattempted) == (False, True)
+    assert (outcome.retryable, outcome.unjudged) == (False, True)
     assert str(status) in outcome.hint.en
     assert other.accepted == 0
     assert len(server.requests) == 1
@@ -198,7 +198,7 @@ def test_no_redirect_is_followed(client_at: ClientAt, status: int, location: str
 def test_a_refusal_without_wechats_json_is_a_matter_of_config(client_at: ClientAt, status: int) -> None:
     outcome = send_to(client_at, once(answer(b"<html>no</html>", status=f"{status} No")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert (outcome.retryable, outcome.unattempted) == (False, True)
+    assert (outcome.retryable, outcome.unjudged) == (False, True)
     assert f"HTTP {status}" in outcome.hint.en
 
 
@@ -210,7 +210,7 @@ def test_too_many_requests_is_a_rate_limit(client_at: ClientAt) -> None:
     outcome = send_to(client_at, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.RATE_LIMIT)
     assert outcome.retryable
-    assert (outcome.retry_after, outcome.holds, outcome.unattempted) == (60, Holds.KIND, True)
+    assert (outcome.retry_after, outcome.holds, outcome.unjudged) == (60, Holds.KIND, True)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_wechats_json_counts_whatever_the_status_says(client_at: ClientAt, statu
     body = b'{"errcode":43101,"errmsg":"user refuse to accept the msg"}'
     outcome = send_to(client_at, once(answer(body, status=f"{status} Odd")))
     assert (outcome.status, outcome.errcode) == (Status.FAILED, 43101)
-    assert (outcome.error_class, outcome.unattempted) == (ErrorClass.RECIPIENT, False)
+    assert (outcome.error_class, outcome.unjudged) == (ErrorClass.RECIPIENT, False)
 
 
 # The token endpoint

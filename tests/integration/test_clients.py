@@ -28,7 +28,7 @@ from tests.integration.raw_server import (
 )
 from wechat_notify.aws import clients as clients_module
 from wechat_notify.aws.clients import MAX_CONNECTIONS, Clients
-from wechat_notify.core import batches
+from wechat_notify.core.delivery import batch
 from wechat_notify.core.errors import StorageError
 
 ITEM: Any = {"pk": {"S": "message#shop#1"}, "text": {"S": "深圳 😀 CANARY"}}
@@ -206,4 +206,4 @@ def test_threads_share_clients_and_connections(clients_at: ClientsAt) -> None:
             list(pool.map(lambda _: put(clients), range(100)))
     assert len(server.requests) == 100
     assert server.accepted <= 8
-    assert MAX_CONNECTIONS > batches._WORKER_THREADS
+    assert MAX_CONNECTIONS > batch._WORKER_THREADS

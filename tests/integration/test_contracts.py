@@ -20,23 +20,31 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core import batches
-from wechat_notify.core.batches import DeadLetters
-from wechat_notify.core.circuits import AccountCircuits, Circuit, CircuitStore
-from wechat_notify.core.delivery import MessageApi
-from wechat_notify.core.dispatcher import SendQueue
-from wechat_notify.core.entry import Change, Entry
+from wechat_notify.core.delivery import returns
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit, CircuitStore
+from wechat_notify.core.delivery.dispatcher import SendQueue
+from wechat_notify.core.delivery.entry import Change, Entry
+from wechat_notify.core.delivery.ledger import LedgerStore
+from wechat_notify.core.delivery.returns import DeadLetters
+from wechat_notify.core.delivery.sender import MessageApi
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.ledger import LedgerStore
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import Bilingual, DelayedMessage, ErrorClass, Holds, Notice, Outcome, Status
-from wechat_notify.core.token_refresher import AccountStore
-from wechat_notify.core.tokens import AccessToken, Grant, Refresher, TokenReader, TokenSource
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    DelayedMessage,
+    DomainEvent,
+    ErrorClass,
+    Holds,
+    Outcome,
+    Status,
+)
+from wechat_notify.core.tokens.refresher import AccountStore
+from wechat_notify.core.tokens.token import AccessToken, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.wechat.client import WeChatClient
 
 Aws = Callable[[str], Any]
@@ -244,7 +252,7 @@ def test_a_refresher_without_its_store_is_a_failed_function(refresher: Refresher
 # Queues
 
 
-class BothSides(SendQueue, DeadLetters, batches.Queue, Protocol):
+class BothSides(SendQueue, DeadLetters, returns.Queue, Protocol):
     """A queue as this service uses it."""
 
     def send(self, body: str, *, group: str | None = None, **attributes: str) -> None: ...
@@ -456,7 +464,7 @@ FULL: dict[str, Any] = {
         msgid=2**63 - 1,
         field="thing1",
         retry_after=0.5,
-        unattempted=True,
+        unjudged=True,
         repeats=0,
         holds=Holds.TEMPLATE,
     ),
@@ -498,11 +506,11 @@ class TestLedgerStore:
 
     @pytest.mark.parametrize("version", [1, 2, 3, 5, 12])
     def test_only_the_next_version_is_stored(self, ledger: LedgerAt, version: int) -> None:
-        there = [entry(ledger.account, version=number) for number in (1, 2, 3)]
-        for each in there:
+        existing = [entry(ledger.account, version=number) for number in (1, 2, 3)]
+        for each in existing:
             ledger.store.put(each)
-        assert ledger.store.put(entry(ledger.account, version=version, writer="late")) == there[-1]
-        assert ledger.store.read(ledger.account, "1") == there[-1]
+        assert ledger.store.put(entry(ledger.account, version=version, writer="late")) == existing[-1]
+        assert ledger.store.read(ledger.account, "1") == existing[-1]
 
     def test_a_write_that_is_repeated_meets_itself(self, ledger: LedgerAt) -> None:
         wanted = entry(ledger.account)
@@ -522,9 +530,9 @@ class TestLedgerStore:
     def test_of_many_who_come_at_once_one_wins_and_the_others_meet_it(self, ledger: LedgerAt) -> None:
         wanted = [entry(ledger.account, writer=f"writer {number}") for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
-            there = list(pool.map(ledger.store.put, wanted))
-        (winner,) = [mine for mine, found in zip(wanted, there, strict=True) if found is None]
-        assert [found for found in there if found is not None] == [winner] * 7
+            existing = list(pool.map(ledger.store.put, wanted))
+        (winner,) = [mine for mine, found in zip(wanted, existing, strict=True) if found is None]
+        assert [found for found in existing if found is not None] == [winner] * 7
 
     def test_a_name_with_a_separator_leads_to_nobody_elses_entry(self, ledger: LedgerAt) -> None:
         ledger.store.put(entry(ledger.account, "b#c"))
@@ -555,11 +563,11 @@ class TestLedgerStore:
             assert ledger.store.read_circuits([ledger.account]) == {ledger.account: wanted}
 
     def test_circuits_of_another_version_meet_what_stands_there(self, ledger: LedgerAt) -> None:
-        there = AccountCircuits(ledger.account, 1, "first", (CIRCUIT,))
-        assert ledger.store.put_circuits(there) is None
+        existing = AccountCircuits(ledger.account, 1, "first", (CIRCUIT,))
+        assert ledger.store.put_circuits(existing) is None
         for version in (1, 3):
-            assert ledger.store.put_circuits(AccountCircuits(ledger.account, version, "late")) == there
-        assert ledger.store.read_circuits([ledger.account]) == {ledger.account: there}
+            assert ledger.store.put_circuits(AccountCircuits(ledger.account, version, "late")) == existing
+        assert ledger.store.read_circuits([ledger.account]) == {ledger.account: existing}
 
     def test_the_circuits_of_many_accounts_are_read_at_once(self, ledger: LedgerAt) -> None:
         names = [f"{ledger.account}-{number}" for number in range(130)]
@@ -575,13 +583,13 @@ class TestLedgerStore:
 class Bus(Protocol):
     """A bus as this service uses it."""
 
-    def publish(self, notices: Sequence[Notice]) -> int: ...
+    def publish(self, events: Sequence[DomainEvent]) -> int: ...
 
 
 class BusAt(Protocol):
     bus: Bus
 
-    def arrived(self) -> list[Notice]: ...
+    def arrived(self) -> list[DomainEvent]: ...
 
 
 class FakeBusAt:
@@ -589,8 +597,8 @@ class FakeBusAt:
         self._bus = fakes.FakeBus()
         self.bus: Bus = self._bus
 
-    def arrived(self) -> list[Notice]:
-        return self._bus.notices
+    def arrived(self) -> list[DomainEvent]:
+        return self._bus.events
 
 
 class EventBridgeBusAt:
@@ -609,11 +617,11 @@ class EventBridgeBusAt:
             self._entries += entries
             connection.write(json_answer(FailedEntryCount=0, Entries=[{"EventId": "1-2"} for _ in entries]))
 
-    def arrived(self) -> list[Notice]:
+    def arrived(self) -> list[DomainEvent]:
         assert all(entry["Source"] == "wechat-notify" for entry in self._entries)
         assert all(entry["EventBusName"] == "bus" for entry in self._entries)
         assert all(entry["Detail"].isascii() for entry in self._entries)
-        return [Notice(entry["DetailType"], json.loads(entry["Detail"])) for entry in self._entries]
+        return [DomainEvent(entry["DetailType"], json.loads(entry["Detail"])) for entry in self._entries]
 
 
 @pytest.fixture(params=["fake", "EventBridge"])
@@ -633,12 +641,12 @@ class TestBus:
 
     @pytest.mark.parametrize("count", [0, 1, 23])
     def test_what_is_published_arrives(self, bus: BusAt, count: int) -> None:
-        notices = [
-            Notice("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})
+        events = [
+            DomainEvent("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})
             for number in range(count)
         ]
-        assert bus.bus.publish(notices) == 0
-        assert bus.arrived() == notices
+        assert bus.bus.publish(events) == 0
+        assert bus.arrived() == events
 
 
 # What is down
@@ -702,7 +710,7 @@ def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
 
 def test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else(down: Down) -> None:
     assert down.queue.send_delayed([DelayedMessage("body", 5)] * 12) == list(range(12))
-    assert down.bus.publish([Notice("circuit.opened", {})] * 12) == 12
+    assert down.bus.publish([DomainEvent("circuit.opened", {})] * 12) == 12
 
 
 # WeChat
@@ -778,7 +786,7 @@ def facts(outcome: Outcome) -> tuple[object, ...]:
         outcome.retry_after,
         outcome.rid is None,
         outcome.msgid is None,
-        outcome.unattempted,
+        outcome.unjudged,
     )
 
 

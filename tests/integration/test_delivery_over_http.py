@@ -25,13 +25,14 @@ from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import StoredTokens
-from wechat_notify.core.delivery import Delivery
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.messages import Message, parse_message
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.errcodes import lookup
+from wechat_notify.wechat.error_codes import lookup
 
 BODIES = Path(__file__).parents[1] / "bodies"
 ENDPOINTS = {
@@ -64,7 +65,7 @@ class Service:
         try:
             token = sender.token(account, lambda: 60.0)
         except TokenUnavailableError as error:
-            return Delivery(error.outcome._replace(unattempted=True), 0, 0.0)
+            return Delivery(error.outcome._replace(unjudged=True), 0, 0.0)
         return sender.send(account, message, token, lambda: 60.0)
 
     def post(self, content: object, key: str, account: str = "shop") -> tuple[int, dict[str, str], str]:
@@ -297,7 +298,7 @@ def test_a_token_that_wechat_goes_on_handing_out_is_replaced_by_force_once(servi
     service.tell("tokens/revoke", app_id="wxapp", sticky=True)
     delivery = service.send(message())
     assert (delivery.outcome.status, delivery.outcome.error_class) == (Status.FAILED, ErrorClass.TOKEN)
-    assert delivery.outcome.unattempted
+    assert delivery.outcome.unjudged
     assert delivery.outcome.retryable
     assert delivery.outcome.retry_after is not None
     assert 0 < delivery.outcome.retry_after <= 40
@@ -353,7 +354,7 @@ def test_wrong_credentials_leave_the_message_unattempted(
     service.add_account("wrong", app_id, secret)
     delivery = service.send(message(), "wrong")
     assert (delivery.outcome.errcode, delivery.outcome.error_class) == (errcode, ErrorClass.CONFIG)
-    assert delivery.outcome.unattempted
+    assert delivery.outcome.unjudged
     assert not delivery.outcome.retryable
     assert (delivery.attempts, service.arrivals()) == (0, [])
 
@@ -361,7 +362,7 @@ def test_wrong_credentials_leave_the_message_unattempted(
 def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: Service) -> None:
     service.put("broken/credentials", "wxapp app-secret")
     outcome = service.send(message(), "broken").outcome
-    assert (outcome.error_class, outcome.unattempted) == (ErrorClass.CONFIG, True)
+    assert (outcome.error_class, outcome.unjudged) == (ErrorClass.CONFIG, True)
     assert "app-secret" not in repr(outcome)
     assert service.token_calls() == {}
 
@@ -369,7 +370,7 @@ def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: 
 def test_an_address_off_the_whitelist_leaves_the_message_unattempted(service: Service) -> None:
     service.tell("apps", app_id="wxapp", ip_whitelist=["10.0.0.0/8"])
     outcome = service.send(message()).outcome
-    assert (outcome.errcode, outcome.error_class, outcome.unattempted) == (40164, ErrorClass.CONFIG, True)
+    assert (outcome.errcode, outcome.error_class, outcome.unjudged) == (40164, ErrorClass.CONFIG, True)
     assert outcome.rid
 
 
@@ -423,7 +424,7 @@ def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
 def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
     outcome = service.send(message("fault-redirect")).outcome
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
-    assert outcome.unattempted
+    assert outcome.unjudged
     assert service.ask("stats")["redirects_followed"] == 0
 
 
@@ -439,7 +440,7 @@ def test_a_token_endpoint_that_fails_leaves_the_message_unattempted(service: Ser
     delivery = service.send(message())
     assert (delivery.outcome.error_class, delivery.attempts) == (ErrorClass.TRANSIENT, 0)
     assert delivery.outcome.retryable
-    assert delivery.outcome.unattempted
+    assert delivery.outcome.unjudged
     assert service.arrivals() == []
 
 

@@ -38,16 +38,17 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.circuits import AccountCircuits, Circuits, QuotaReset
-from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import RefresherBusyError, StorageError, TokenUnavailableError
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.messages import parse_message
-from wechat_notify.core.outcomes import DelayedMessage, Notice, Status
-from wechat_notify.core.tokens import AccessToken, Grant
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import DelayedMessage, DomainEvent, Status
+from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import connections
 from wechat_notify.wechat.client import WeChatClient
@@ -463,7 +464,7 @@ def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
             else:
                 _assert_clean([repr(result)])
         assert Queue(clients, "url").send_delayed([DelayedMessage(TOKEN, 1)]) == [0]
-        assert EventBus(clients, "bus").publish([Notice("message.failed", {"id": TOKEN})]) == 1
+        assert EventBus(clients, "bus").publish([DomainEvent("message.failed", {"id": TOKEN})]) == 1
     for request in server.requests:
         assert "AKIACANARY" in request.headers["authorization"]
         assert request.headers["x-amz-security-token"] == "token-CANARY"
@@ -523,7 +524,7 @@ def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
     assert CANARY in server.requests[0].all_text
     bus = EventBridgeBusAt()
     with RawServer(bus.script) as server:
-        assert EventBus(clients_at(server.url), "bus").publish(dispatched.notices) == 0
+        assert EventBus(clients_at(server.url), "bus").publish(dispatched.events) == 0
     items = aws("dynamodb").scan(TableName="ledger")["Items"]
     found = ledger.look_up("shop", "order-1")
     assert found

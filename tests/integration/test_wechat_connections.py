@@ -21,9 +21,10 @@ from hash_certificates import hash_certificates
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer
 from tests.integration.test_wechat_http import BODY, CONTENT, OK, PATH, SECONDS, SOUND, SessionAt, lost
-from wechat_notify.core.batches import _WORKER_THREADS
-from wechat_notify.wechat import connections, http
-from wechat_notify.wechat.http import HttpSession, NoAnswer
+from wechat_notify.core.delivery.batch import _WORKER_THREADS
+from wechat_notify.wechat import connections
+from wechat_notify.wechat import session as wechat_session
+from wechat_notify.wechat.session import HttpSession, NoAnswer
 
 
 def unsent(reason: str) -> NoAnswer:
@@ -39,7 +40,7 @@ def idle_sockets(session: HttpSession) -> list[socket.socket]:
 
 
 def test_there_is_a_kept_connection_for_each_worker_thread() -> None:
-    assert http.MAX_CONNECTIONS == _WORKER_THREADS
+    assert wechat_session.MAX_CONNECTIONS == _WORKER_THREADS
 
 
 @pytest.mark.parametrize("how", ["half", "whole", "reset", "unasked"])
@@ -157,7 +158,7 @@ def test_more_threads_than_kept_connections_each_get_their_own_answer(session_at
             assert list(pool.map(lambda number: session.post(PATH, number), numbers)) == [
                 (200, number) for number in numbers
             ]
-        assert len(idle_sockets(session)) == http.MAX_CONNECTIONS
+        assert len(idle_sockets(session)) == wechat_session.MAX_CONNECTIONS
 
 
 def test_an_interrupted_call_does_not_leave_its_connection_to_the_next(
@@ -263,13 +264,13 @@ def trusting(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust the server's certificate, and no other."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=certificate)
-    monkeypatch.setattr(http, "tls_context", lambda: context)
+    monkeypatch.setattr(wechat_session, "tls_context", lambda: context)
 
 
 @pytest.fixture
 def own_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this test have the context made anew."""
-    monkeypatch.setattr(http, "tls_context", http.tls_context.__wrapped__)
+    monkeypatch.setattr(wechat_session, "tls_context", wechat_session.tls_context.__wrapped__)
 
 
 @pytest.mark.usefixtures("trusting")
@@ -277,14 +278,14 @@ def test_many_posts_share_a_connection_and_threads_the_context(
     session_at: SessionAt, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[ssl.SSLContext] = []
-    make = http.tls_context
+    make = wechat_session.tls_context
 
     def slow() -> ssl.SSLContext:
         time.sleep(0.05)
         made.append(make())
         return made[-1]
 
-    monkeypatch.setattr(http, "tls_context", slow)
+    monkeypatch.setattr(wechat_session, "tls_context", slow)
     with RawServer(always(SOUND), tls) as server:
         session = session_at(server.url)
         with ThreadPoolExecutor(10) as pool:
@@ -307,7 +308,7 @@ def test_no_certificate_is_loaded_for_a_connection(
 
     context = Context(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=certificate)
-    monkeypatch.setattr(http, "tls_context", lambda: context)
+    monkeypatch.setattr(wechat_session, "tls_context", lambda: context)
     with RawServer(always(answer(CONTENT, "Connection: close")), tls) as server:
         session = session_at(server.url)
         assert {session.post(PATH, BODY) for _ in range(5)} == {OK}
@@ -322,10 +323,10 @@ def test_certificates_are_the_layers_directory_or_else_certifis(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert http.tls_context().get_ca_certs()
+    assert wechat_session.tls_context().get_ca_certs()
     directory = tmp_path / "certificates"
     hash_certificates(certificate, directory)
-    monkeypatch.setattr(http, "_CERTIFICATES", directory)
+    monkeypatch.setattr(wechat_session, "_CERTIFICATES", directory)
     with RawServer(always(SOUND), tls) as server:
         assert session_at(server.url).post(PATH, BODY) == OK
 
@@ -369,7 +370,7 @@ def test_tls_1_2_is_enough_and_what_is_older_is_refused(
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with RawServer(always(SOUND), tls) as server:
         assert session_at(server.url).post(PATH, BODY) == OK
-    assert http.tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
+    assert wechat_session.tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     old.load_cert_chain(certificate)
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
@@ -497,8 +498,8 @@ def test_a_proxy_that_refuses_or_is_not_there_sent_nothing(
 
 
 def test_what_urllib3_logs_is_kept_to_itself_from_the_import_on() -> None:
-    code = "import logging, wechat_notify.wechat.http; print(logging.getLogger('urllib3').propagate)"
-    layer = Path(http.__file__).parents[2]
+    code = "import logging, wechat_notify.wechat.session; print(logging.getLogger('urllib3').propagate)"
+    layer = Path(wechat_session.__file__).parents[2]
     ran = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=layer
     )

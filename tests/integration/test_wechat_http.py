@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer, once, reset, silence
-from wechat_notify.wechat.client import _CAUSES
 from wechat_notify.wechat.connections import Limits
-from wechat_notify.wechat.http import HttpSession, NoAnswer, Response
+from wechat_notify.wechat.outcomes import CAUSES
+from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 SessionAt = Callable[..., HttpSession]
 
@@ -23,7 +23,7 @@ TOKEN = "57_CANARY"
 PATH = f"/cgi-bin/message/template/send?access_token={TOKEN}"
 BODY = '{"touser":"o","text":"深圳 😀"}'.encode()
 CONTENT = b'{"errcode":0,"errmsg":"ok","msgid":1864323726461255683}'
-OK = Response(200, CONTENT)
+OK = HttpResponse(200, CONTENT)
 SOUND = answer(CONTENT)
 LONG = CONTENT.ljust(1000)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
@@ -414,7 +414,7 @@ def test_whatever_comes_is_an_answer_or_a_lost_one_and_harms_no_other(session_at
         def fuzz(written: bytes, end: str) -> None:
             said.append((written, end))
             told = session.post(PATH, b"fuzz")
-            assert isinstance(told, Response) or (told.may_have_arrived and told.reason in _CAUSES)
+            assert isinstance(told, HttpResponse) or (told.may_have_arrived and told.reason in CAUSES)
             # The server hung up on a sound answer just when this was written.
             assert session.post(PATH, b"sound") in {
                 (200, b"own"),

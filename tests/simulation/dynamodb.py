@@ -1,11 +1,12 @@
-"""DynamoDB: one table with the key ``pk``, conditional puts and consistent reads.
+"""DynamoDB: one table with the key ``pk``, conditional writes and consistent reads.
 
-It takes the requests of ``aws.ledger_table``. Not modelled: any other condition, eventually consistent reads,
-item sizes, deletion by ``ttl``.
+It takes the requests of ``aws.ledger_table``. Not modelled: any other condition or statement, eventually
+consistent reads, item sizes, deletion by ``ttl``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -14,6 +15,12 @@ from tests.simulation.aws import Refusal
 
 CONDITION = "attribute_not_exists(pk) OR version = :previous"
 MAX_KEYS = 100
+MAX_STATEMENTS = 25
+TRANSIENT = ("ProvisionedThroughputExceeded", "ThrottlingError", "InternalServerError", "TransactionConflict")
+"""Codes of a statement that was not executed, and may be the next time."""
+
+INSERT = re.compile(r"""INSERT INTO "(?P<table>\w+)" VALUE \{(?P<item>[^{}]+)\}""")
+UPDATE = re.compile(r"""UPDATE "(?P<table>\w+)" (?P<changes>.+) WHERE "pk" = \? AND "version" = \?""")
 
 Item = dict[str, Any]
 
@@ -21,17 +28,16 @@ Item = dict[str, Any]
 class FakeDynamoDb:
     """The tables, by name; ``writes`` counts what was stored.
 
-    ``unread`` is how often a batch is read in part only, as a throttled table's is.
+    ``partial`` is how often a batch is read or written in part only, as a throttled table's is.
     """
 
-    def __init__(self, chance: Random, unread: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, chance: Random, partial: Callable[[], float] = lambda: 0.0) -> None:
         self.tables: dict[str, dict[str, Item]] = {}
         self.writes = 0
         self.on_write: Callable[[str, Item | None, Item | None], None] = lambda *_: None
         """Is told the key, what stood there and what stands there now, before that is so."""
-        self.conflicts = 0
         self._chance = chance
-        self._unread = unread
+        self._partial = partial
 
     def put_item(
         self,
@@ -45,24 +51,68 @@ class FakeDynamoDb:
         """Store an item where the condition holds."""
         table = self.tables.setdefault(TableName, {})
         key = Item["pk"]["S"]
-        there = table.get(key)
-        if ConditionExpression is not None and there is not None:
+        existing = table.get(key)
+        if ConditionExpression is not None and existing is not None:
             assert ConditionExpression == CONDITION
             assert ExpressionAttributeValues is not None
-            if there.get("version") != ExpressionAttributeValues[":previous"]:
-                self.conflicts += 1
+            if existing.get("version") != ExpressionAttributeValues[":previous"]:
                 asked_for = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
-                raise Refusal("ConditionalCheckFailedException", **({"Item": there} if asked_for else {}))
-        self.on_write(key, there, Item)
-        table[key] = Item
-        self.writes += 1
+                raise Refusal("ConditionalCheckFailedException", **({"Item": existing} if asked_for else {}))
+        self._store(TableName, Item)
         return {}
+
+    def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        """Execute each statement, or answer why not."""
+        if not 1 <= len(Statements) <= MAX_STATEMENTS:
+            raise Refusal("ValidationException")
+        spared = self._chance.random() >= self._partial()
+        responses: list[dict[str, Any]] = []
+        for each in Statements:
+            if spared or self._chance.random() < 0.5:
+                error = self._execute(**each)
+            else:
+                error = {"Code": self._chance.choice(TRANSIENT)}
+            responses.append({"Error": error} if error else {"TableName": "ledger"})
+        return {"Responses": responses}
+
+    def _execute(
+        self,
+        *,
+        Statement: str,  # noqa: N803
+        Parameters: list[Any],  # noqa: N803
+        ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
+    ) -> dict[str, Any] | None:
+        """Execute one statement; its error."""
+        if inserted := INSERT.fullmatch(Statement):
+            item = dict(zip(re.findall(r"'(\w+)': \?", inserted["item"]), Parameters, strict=True))
+            if item["pk"]["S"] in self.tables.get(inserted["table"], {}):
+                return {"Code": "DuplicateItem"}
+            self._store(inserted["table"], item)
+            return None
+        updated = UPDATE.fullmatch(Statement)
+        assert updated, Statement
+        *values, key, version = Parameters
+        existing = self.tables.get(updated["table"], {}).get(key["S"])
+        if existing is None or existing.get("version") != version:
+            asked_for = existing and ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+            return {"Code": "ConditionalCheckFailed", **({"Item": existing} if asked_for else {})}
+        removed = re.findall(r'REMOVE "(\w+)"', updated["changes"])
+        kept = {name: value for name, value in existing.items() if name not in removed}
+        changed = dict(zip(re.findall(r'SET "(\w+)" = \?', updated["changes"]), values, strict=True))
+        self._store(updated["table"], kept | changed)
+        return None
+
+    def _store(self, table_name: str, item: Item) -> None:
+        table, key = self.tables.setdefault(table_name, {}), item["pk"]["S"]
+        self.on_write(key, table.get(key), item)
+        table[key] = item
+        self.writes += 1
 
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
         """One item, if it is there."""
         assert ConsistentRead
-        there = self.tables.get(TableName, {}).get(Key["pk"]["S"])
-        return {} if there is None else {"Item": there}
+        existing = self.tables.get(TableName, {}).get(Key["pk"]["S"])
+        return {} if existing is None else {"Item": existing}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         """Several items; those that are not there are left out."""
@@ -73,7 +123,7 @@ class FakeDynamoDb:
             keys = [key["pk"]["S"] for key in request["Keys"]]
             if not 1 <= len(keys) <= MAX_KEYS or len(set(keys)) < len(keys):
                 raise Refusal("ValidationException")
-            if self._chance.random() < self._unread():
+            if self._chance.random() < self._partial():
                 read = self._chance.randrange(len(keys))
                 unread[name] = {**request, "Keys": request["Keys"][read:]}
                 keys = keys[:read]
@@ -83,9 +133,9 @@ class FakeDynamoDb:
 
     def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:  # noqa: N803
         """Forget an item."""
-        there = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)
-        if there is not None:
-            self.on_write(Key["pk"]["S"], there, None)
+        existing = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)
+        if existing is not None:
+            self.on_write(Key["pk"]["S"], existing, None)
         return {}
 
 

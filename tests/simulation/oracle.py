@@ -320,15 +320,15 @@ class Oracle:
         open_since: dict[tuple[str, str], float] = {}
         for at, item in world.circuits_stored:
             account = item["account"]["S"]
-            there = {circuit["scope"] for circuit in plain(item)["circuits"]}
-            for scope in [scope for name, scope in open_since if name == account and scope not in there]:
+            existing = {circuit["scope"] for circuit in plain(item)["circuits"]}
+            for scope in [scope for name, scope in open_since if name == account and scope not in existing]:
                 began = open_since.pop((account, scope))
                 if not any(
                     each.account == account and began <= each.at <= at and each.errcode not in _SAYS_NOTHING
                     for each in attempts
                 ):
                     self._break("a hold ends when WeChat judged a message", f"{account} {scope} at {at:.3f}")
-            for scope in there:
+            for scope in existing:
                 open_since.setdefault((account, scope), at)
 
     def _known_late(self, account: str, scope: str, until: float) -> list[Attempt]:

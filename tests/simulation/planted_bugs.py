@@ -19,37 +19,38 @@ import functions.send_queue.handler as send_queue
 from tests.simulation import world
 from tests.simulation.world import TABLE
 from wechat_notify import bootstrap
-from wechat_notify.aws import clients
+from wechat_notify.aws import clients, conditional_put, ledger_table
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
-from wechat_notify.core import (
-    attempts,
-    circuits,
-    delivery,
-    ledger,
-    messages,
-    outcomes,
-    retry_policy,
-    token_refresher,
-)
-from wechat_notify.core.batches import BatchSender, Disposition, Handled
-from wechat_notify.core.circuits import Admission, Circuits, QuotaReset
-from wechat_notify.core.entry import Entry
+from wechat_notify.core import outcomes
+from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender, transitions
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuit import Admission, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.records import Disposition, Handled
+from wechat_notify.core.delivery.results import Held, NotOurs, Unrecorded
+from wechat_notify.core.delivery.retry_policy import RetryPolicy
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.delivery.send import Attempt
+from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.fingerprint import fingerprint
-from wechat_notify.core.ledger import Ledger, Written
+from wechat_notify.core.messages import parser
+from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import DelayedMessage, Status
-from wechat_notify.core.results import Held, NotOurs, Unrecorded
-from wechat_notify.core.retry_policy import RetryPolicy
-from wechat_notify.core.send import Attempt
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens import refresher
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
-from wechat_notify.wechat import client, connections, http
+from wechat_notify.wechat import client, connections, session
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Connection
+from wechat_notify.wechat.outcomes import outcome_of_no_answer
 
 Patch = tuple[Any, str, Any]
 
@@ -65,12 +66,12 @@ class Bug:
 
 
 def _retry_on_read_timeout() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         return before(problem._replace(may_have_arrived=False))
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _lost_failure_id() -> Sequence[Patch]:
@@ -109,7 +110,7 @@ def _force_always() -> Sequence[Patch]:
 
 
 def _rejected_token_kept() -> Sequence[Patch]:
-    def keep(self: AccessTokens, account: str, rejected: AccessToken, patience: float) -> AccessToken:  # noqa: ARG001
+    def keep(self: AccessTokens, account: str, rejected: AccessToken, max_wait: float) -> AccessToken:  # noqa: ARG001
         return rejected
 
     return [(AccessTokens, "replace", keep)]
@@ -138,18 +139,52 @@ def _visible_at_once() -> Sequence[Patch]:
 
 
 def _no_condition() -> Sequence[Patch]:
-    def put(self: LedgerTable, item: dict[str, Any], _previous: int) -> None:
-        self._aws.dynamodb.put_item(TableName=self._table_name, Item=item)
+    def put(self: LedgerTable, put: ConditionalPut) -> Answer:
+        self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
+        return Answer(stored=True)
 
     return [(LedgerTable, "_put_item", put)]
 
 
+def _refused_in_a_group_is_stored() -> Sequence[Patch]:
+    return [(ledger_table, "answer_to_statement", lambda _error: Answer(stored=True))]
+
+
+def _duplicate_in_a_group_is_stored() -> Sequence[Patch]:
+    before = conditional_put.answer_to_statement
+
+    def answer(error: dict[str, Any] | None) -> Answer | None:
+        return before(None if error and error["Code"] == "DuplicateItem" else error)
+
+    return [(ledger_table, "answer_to_statement", answer)]
+
+
+def _groups_answers_are_mixed_up() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
+        return before(self, puts)[::-1]
+
+    return [(LedgerTable, "_put_group", put_group)]
+
+
+def _lost_group_is_stored() -> Sequence[Patch]:
+    before = LedgerTable._put_group
+
+    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
+        answers = before(self, puts)
+        return answers if any(answers) else [Answer(stored=True)] * len(puts)
+
+    return [(LedgerTable, "_put_group", put_group)]
+
+
 def _no_lease() -> Sequence[Patch]:
-    return [(ledger, "_abandoned", lambda _entry, _now: True)]
+    return [(module, "is_abandoned", lambda _entry, _now: True) for module in (ledger, transitions)]
 
 
 def _lease_without_skew() -> Sequence[Patch]:
-    return [(ledger, "CLOCK_SKEW", 0.0), (ledger, "_abandoned", _lease_is_over_early)]
+    early = [(module, "is_abandoned", _lease_is_over_early) for module in (ledger, transitions)]
+    return [(ledger, "CLOCK_SKEW", 0.0), *early]
 
 
 def _lease_is_over_early(entry: Entry, now: float) -> bool:
@@ -208,22 +243,22 @@ def _circuit_never_closes() -> Sequence[Patch]:
 
 def _other_client_msg_id() -> Sequence[Patch]:
     number = count()
-    return [(messages, "_client_msg_id", lambda message_id: f"{next(number)}-{message_id}"[:32])]
+    return [(parser, "_client_msg_id", lambda message_id: f"{next(number)}-{message_id}"[:32])]
 
 
 def _no_client_msg_id() -> Sequence[Patch]:
-    return [(messages, "_client_msg_id", lambda _message_id: None)]
+    return [(parser, "_client_msg_id", lambda _message_id: None)]
 
 
 def _parked_without_id() -> Sequence[Patch]:
-    before = BatchSender._later
+    before = Returns._later
 
-    def later(self: BatchSender, item: Handled) -> DelayedMessage:
+    def later(self: Returns, item: Handled) -> DelayedMessage:
         copy = before(self, item)
         assert item.request
         return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
 
-    return [(BatchSender, "_later", later)]
+    return [(Returns, "_later", later)]
 
 
 def _parked_unseen() -> Sequence[Patch]:
@@ -248,10 +283,10 @@ def _held_is_done() -> Sequence[Patch]:
 
 def _cancel_anything() -> Sequence[Patch]:
     def cancel(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        there = self._store.read(account, message_id)
-        if there is None:
+        existing = self._store.read(account, message_id)
+        if existing is None:
             return None
-        wanted = there._replace(status=Status.CANCELLED, version=there.version + 1)
+        wanted = existing._replace(status=Status.CANCELLED, version=existing.version + 1)
         self._store.put(wanted)
         return Written(wanted)
 
@@ -265,7 +300,7 @@ def _unknown_account_again() -> Sequence[Patch]:
         self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any
     ) -> Handled:
         if reason == "unknown_account":
-            return self._again(Handled(record, Disposition.RETURNED, request, message), 60.0)
+            return self._returns.again(Handled(record, Disposition.RETURNED, request, message), 60.0)
         return before(self, record, request, message, reason, *rest)
 
     return [(BatchSender, "_refused", refused)]
@@ -281,12 +316,12 @@ def _openid_in_clear() -> Sequence[Patch]:
 
 
 def _url_in_errors() -> Sequence[Patch]:
-    before = http._no_answer
+    before = session._no_answer
 
-    def no_answer(error: BaseException) -> http.NoAnswer:
+    def no_answer(error: BaseException) -> session.NoAnswer:
         return before(error)._replace(reason=str(error))
 
-    return [(http, "_no_answer", no_answer)]
+    return [(session, "_no_answer", no_answer)]
 
 
 def _transient_gives_up() -> Sequence[Patch]:
@@ -298,7 +333,7 @@ def _unreadable_dropped() -> Sequence[Patch]:
 
 
 def _lost_is_failed() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         outcome = before(problem)
@@ -306,7 +341,7 @@ def _lost_is_failed() -> Sequence[Patch]:
             return outcome._replace(status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
         return outcome
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _invocation_repeated() -> Sequence[Patch]:
@@ -339,29 +374,30 @@ def _lost_is_an_answer() -> Sequence[Patch]:
 
 
 def _claim_forgets_doubt() -> Sequence[Patch]:
-    before = Ledger._successor
+    before = Transitions._successor
 
-    def successor(self: Ledger, there: Entry, intent: Any, writer: str) -> Entry | NotOurs:
-        wanted = before(self, there, intent, writer)
+    def successor(self: Transitions, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
+        wanted = before(self, existing, intent, writer)
         if not isinstance(wanted, Entry):
             return wanted
-        if wanted.status is Status.SENDING is there.status:
+        if wanted.status is Status.SENDING is existing.status:
             return wanted._replace(lost_at=None, answers_lost=0)
         return wanted
 
-    return [(Ledger, "_successor", successor)]
+    return [(Transitions, "_successor", successor)]
 
 
 def _look_forgets_doubt() -> Sequence[Patch]:
     before = Ledger.look_up
 
     def look_up(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        doubt = ledger._doubt
-        ledger._doubt = lambda entry: {}  # noqa: ARG005 - as it is called
+        module = vars(ledger)
+        doubt = module["doubt_of"]
+        module["doubt_of"] = lambda entry: {}  # noqa: ARG005 - as it is called
         try:
             return before(self, account, message_id)
         finally:
-            ledger._doubt = doubt
+            module["doubt_of"] = doubt
 
     return [(Ledger, "look_up", look_up)]
 
@@ -382,7 +418,7 @@ def _no_second_look() -> Sequence[Patch]:
 
 
 def _forced_by_utc_day() -> Sequence[Patch]:
-    return [(token_refresher, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
+    return [(refresher, "BEIJING", timezone.utc)]  # noqa: UP017 - beside the other time zones
 
 
 def _park_mismatched() -> Sequence[Patch]:
@@ -400,12 +436,12 @@ def _refusal_overrules() -> Sequence[Patch]:
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(8):
-            there = before(self, wanted, patient=True)
-            if there is None:
+            existing = before(self, wanted, patient=True)
+            if existing is None:
                 return wanted
-            if there.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
-                return there
-            wanted = there.moved(status, writer=entry.writer, now=self._now(), **fields)
+            if existing.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
+                return existing
+            wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
 
     return [(Ledger, "finish", finish)]
@@ -425,8 +461,8 @@ def _late_reset_is_a_day() -> Sequence[Patch]:
 def _quota_forgotten() -> Sequence[Patch]:
     before = Circuits._opened
 
-    def opened(self: Circuits, scope: str, there: Any, outcome: Any) -> Any:
-        now = before(self, scope, there, outcome)
+    def opened(self: Circuits, scope: str, existing: Any, outcome: Any) -> Any:
+        now = before(self, scope, existing, outcome)
         if outcome.error_class is outcomes.ErrorClass.RATE_LIMIT:
             return replace(now, error_class=outcome.error_class, probes=0)
         return now
@@ -514,13 +550,13 @@ def _probe_of_one_circuit() -> Sequence[Patch]:
 
 def _probe_eaten() -> Sequence[Patch]:
     return [
-        (Ledger, "to_send", lambda *_, **__: None),
-        (Circuits, "give_back", lambda *_: None),
+        (Ledger, "find_blocker", lambda *_, **__: None),
+        (Circuits, "release_probe", lambda *_: None),
     ]
 
 
 def _forced_count_forgotten() -> Sequence[Patch]:
-    return [(token_refresher, "_with_newest_use", lambda token, _known: token)]
+    return [(refresher, "_with_newest_use", lambda token, _known: token)]
 
 
 def _unrecorded_at_once() -> Sequence[Patch]:
@@ -570,18 +606,18 @@ def _keyed_fingerprint() -> Sequence[Patch]:
     def keyed(request: Any) -> str:
         return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
 
-    return [(ledger, "fingerprint", keyed)]
+    return [(transitions, "fingerprint", keyed)]
 
 
 def _rejected_by_one_code() -> Sequence[Patch]:
-    return [(delivery, "REJECTED_TOKEN", frozenset({40001, 40014, 42001}))]
+    return [(sender, "REJECTED_TOKEN", frozenset({40001, 40014, 42001}))]
 
 
 def _unconfirmed_claim_kept() -> Sequence[Patch]:
     def forget(*_: Any, **__: Any) -> None:
         pass
 
-    return [(Ledger, "_remember_unsent", forget)]
+    return [(Ledger, "_remember", forget)]
 
 
 BUGS = (
@@ -791,6 +827,30 @@ BUGS = (
         "an entry is written without a condition",
         "the ledger's rules are kept",
         _no_condition,
+    ),
+    Bug(
+        "refused_in_a_group_is_stored",
+        "a write that a group's answer refuses counts as stored",
+        "the ledger's rules are kept",
+        _refused_in_a_group_is_stored,
+    ),
+    Bug(
+        "groups_answers_are_mixed_up",
+        "the answers of a group go to the wrong writes",
+        "twice only where an answer was lost and the sender agreed",
+        _groups_answers_are_mixed_up,
+    ),
+    Bug(
+        "lost_group_is_stored",
+        "a group whose call failed counts as stored",
+        "the ledger's rules are kept",
+        _lost_group_is_stored,
+    ),
+    Bug(
+        "duplicate_in_a_group_is_stored",
+        "an entry that exists counts as made by a group",
+        "twice only where an answer was lost and the sender agreed",
+        _duplicate_in_a_group_is_stored,
     ),
     Bug("no_lease", "anybody may take over a claim", "the ledger's rules are kept", _no_lease),
     Bug(

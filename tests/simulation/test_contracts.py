@@ -65,10 +65,10 @@ from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.errors import RefresherBusyError, StorageError
-from wechat_notify.core.outcomes import Notice
-from wechat_notify.core.tokens import Refresher
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.tokens.token import Refresher
 
 __all__ = [
     "TestBus",
@@ -179,8 +179,8 @@ class _BusAt:
         self._api = EventsApi(Random(0), lambda: 0.0)
         self.bus: Bus = EventBus(lend(events=self._api), "bus")
 
-    def arrived(self) -> list[Notice]:
-        return [Notice(each["DetailType"], json.loads(each["Detail"])) for each in self._api.published]
+    def arrived(self) -> list[DomainEvent]:
+        return [DomainEvent(each["DetailType"], json.loads(each["Detail"])) for each in self._api.published]
 
 
 @pytest.fixture
@@ -274,13 +274,13 @@ def test_what_is_not_answered_has_been_done_or_not(lend: Lend, weather: Weather,
     api = FakeDynamoDb(Random(0))
     with pytest.raises(StorageError):
         LedgerTable(lend(weather, dynamodb=api), "ledger", 86_400.0).put(entry("shop"))
-    there = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0).read("shop", "1")
-    assert there == (entry("shop") if stored else None)
+    existing = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0).read("shop", "1")
+    assert existing == (entry("shop") if stored else None)
 
 
 def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
     shares = iter((1.0, 1.0, 1.0))
-    api = FakeDynamoDb(Random(0), unread=lambda: next(shares, 0.0))
+    api = FakeDynamoDb(Random(0), partial=lambda: next(shares, 0.0))
     pauses: list[float] = []
     table = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0, sleep=pauses.append)
     stored = {

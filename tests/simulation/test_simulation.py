@@ -132,7 +132,7 @@ def test_what_breaks_is_told_with_what_replays_it() -> None:
 
 LOST = Mix(network=Network(timeout_after=1.0))
 GOOD_OR_LOST = pytest.mark.parametrize("mix", [CALM, LOST], ids=["good", "lost"])
-WISHES = pytest.mark.parametrize("at_least_once", [False, True], ids=["at_most_once", "at_least_once"])
+OPTIONS = pytest.mark.parametrize("at_least_once", [False, True], ids=["at_most_once", "at_least_once"])
 
 
 def _alone(mix: Mix, kind: str, *, at_least_once: bool) -> tuple[World, Workload, Ask]:
@@ -175,7 +175,7 @@ def _verdict(world: World, workload: Workload, ask: Ask, mix: Mix, *, killed: bo
 
 
 @GOOD_OR_LOST
-@WISHES
+@OPTIONS
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_queue_worker_may_be_killed_anywhere(mix: Mix, kind: str, *, at_least_once: bool) -> None:
     states = set()
@@ -204,7 +204,7 @@ def test_a_queue_worker_may_be_killed_anywhere(mix: Mix, kind: str, *, at_least_
 
 
 @GOOD_OR_LOST
-@WISHES
+@OPTIONS
 @pytest.mark.parametrize("wait", [True, False], ids=["sync", "async"])
 @pytest.mark.parametrize("kind", ["subscription", "template"])
 def test_an_api_worker_may_be_killed_anywhere(

@@ -21,13 +21,13 @@ from tests.fakes import (
     lowest,
     message,
 )
-from wechat_notify.core.entry import CLOCK_SKEW, Entry
-from wechat_notify.core.envelope import SendRequest
+from wechat_notify.core.delivery.entry import CLOCK_SKEW, Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
-from wechat_notify.core.ledger import Ledger, Written
+from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
 
 WRITERS = st.integers(0, 2)
 SECONDS = 60.0
@@ -114,7 +114,7 @@ class Ledgers(RuleBasedStateMachine):
     @rule(who=WRITERS, status=st.sampled_from([Status.QUEUED, Status.EXPIRED, Status.FAILED]))
     def note(self, who: int, status: Status) -> None:
         try:
-            self.ledgers[who].note(self.request, self.message, status)
+            self.ledgers[who].set_status(self.request, self.message, status)
         except StorageError:
             return
 
@@ -145,8 +145,8 @@ class Ledgers(RuleBasedStateMachine):
     @invariant()
     def who_lives_is_undisturbed(self) -> None:
         for _, claimed in getattr(self, "claims", {}).values():
-            there = self.store.entries["shop", "order-1"]
-            assert (there.version, there.writer) == (claimed.version, claimed.writer)
+            existing = self.store.entries["shop", "order-1"]
+            assert (existing.version, existing.writer) == (claimed.version, claimed.writer)
 
 
 class Tokens(RuleBasedStateMachine):

@@ -44,7 +44,7 @@ from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.settings import Settings
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.session import HttpSession
 
 os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "wechat-notify-test")
 
@@ -564,7 +564,11 @@ class World:
             if hasattr(part, "cache_info"):
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
-        put(LedgerTable.__init__, "__kwdefaults__", {"now": self.now, "sleep": self.scheduler.sleep})
+        put(
+            LedgerTable.__init__,
+            "__kwdefaults__",
+            {"now": self.now, "clock": self._monotonic, "sleep": self.scheduler.sleep},
+        )
         wire = Wire(
             self.wechat,
             self.chance,
@@ -676,16 +680,16 @@ class World:
         invocation = cast("Invocation", task.process)
         scheduler = self.scheduler
         invocation.point()
-        there = min(0.05, seconds / 2) if early else seconds / 2
+        existing = min(0.05, seconds / 2) if early else seconds / 2
         task.on_the_wire = effect
-        scheduler.sleep(there)
+        scheduler.sleep(existing)
         task.on_the_wire = None
         answer = effect()
         self.history.note(
             f"{scheduler.now:.6f} {invocation.sandbox.name} {operation} {subject} {_gist(answer)}\n"
         )
         invocation.point()
-        scheduler.sleep(seconds - there)
+        scheduler.sleep(seconds - existing)
         return answer
 
     def _weather(self, service: str) -> Weather:
@@ -694,7 +698,7 @@ class World:
                 return weather
         return self.mix.weather.get(service, _FINE)
 
-    def _judge_write(self, key: str, there: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
+    def _judge_write(self, key: str, existing: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
         """Hold a write against the rules of the ledger, which are written down here once more."""
         if not key.startswith("message#"):
             assert item is not None
@@ -704,15 +708,15 @@ class World:
             self.illegal.append(f"{key} was deleted")
             return
         was, version, reason = None, 0, None
-        if there is not None:
-            was, version = there["status"]["S"], int(there["version"]["N"])
-            reason = there["reason"]["S"] if "reason" in there else None
+        if existing is not None:
+            was, version = existing["status"]["S"], int(existing["version"]["N"])
+            reason = existing["reason"]["S"] if "reason" in existing else None
         status = item["status"]["S"]
         if int(item.get("attempts", {}).get("N", "0")) < 0:
             self.illegal.append(f"{key} has {item['attempts']['N']} attempts")
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
-        refused = there is not None and there["attempts"]["N"] == "0" and reason != "retries_exhausted"
+        refused = existing is not None and existing["attempts"]["N"] == "0" and reason != "retries_exhausted"
         if was in _FINAL or (was == "failed" and reason != "try_again" and not refused):
             self.illegal.append(f"{key} {was} -> {status}")
         running = self.burying or getattr(getcurrent(), "process", None)

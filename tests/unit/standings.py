@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.fakes import Service, answer, body, lost, message
-from wechat_notify.core.entry import CLOCK_SKEW
-from wechat_notify.core.envelope import SendRequest
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.delivery.entry import CLOCK_SKEW
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Outcome, Status
 
 KEY = "order-4711"
@@ -52,7 +52,7 @@ def unknown(service: Service) -> None:
 
 
 def expired(service: Service) -> None:
-    service.ledger.note(request(), message(), Status.EXPIRED)
+    service.ledger.set_status(request(), message(), Status.EXPIRED)
 
 
 def cancelled(service: Service) -> None:

@@ -27,15 +27,18 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core import batches
-from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID, BatchSender, Disposition, Handled, Record
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import SendRequest, parse_queue_body
+from wechat_notify.core.delivery import batch
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID, Disposition, Handled, Record
+from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, Replayed, Sent
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.messages import KINDS, Message
+from wechat_notify.core.messages import intake
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
+from wechat_notify.core.messages.kinds import KINDS, Message
 from wechat_notify.core.outcomes import DelayedMessage, Outcome, Status
-from wechat_notify.core.results import IdReused, InFlight, NotOurs, Replayed, Sent
-from wechat_notify.core.retry_policy import GIVE_UP_AFTER
 
 FINISHED, RETURNED, PARKED, DEAD_LETTER = Disposition
 
@@ -109,15 +112,15 @@ def test_what_cannot_be_sent_is_finished_and_recorded_as_failed_without_an_attem
     kept = entry(service, given.get("id", "m1"), given.get("account", "shop"))
     assert (kept.status, kept.reason, kept.attempts) == (Status.FAILED, reason, 0)
     assert item.result is not None
-    (notice,) = item.result.notices
-    assert notice.detail_type == "message.failed"
+    (domain_event,) = item.result.events
+    assert domain_event.detail_type == "message.failed"
 
 
 def test_a_refusal_tells_its_producer_the_rules(service: Service) -> None:
     long = body(tousr="x", data={"thing1": {"value": "礼" * 21}})
     item = lone(service, message=long)
     assert item.result is not None
-    hint: Any = item.result.notices[0].detail["hint"]
+    hint: Any = item.result.events[0].detail["hint"]
     assert "data.thing1.value must be at most 20 characters" in hint["en"]
     assert "tousr is not a field of this message: did you mean touser?" in hint["en"]
     assert "data.thing1.value 不能超过 20 个字符" in hint["zh"]
@@ -153,7 +156,7 @@ def test_a_changed_log_key_drops_nothing(service: Service) -> None:
     text = body()
     accepted = service.dispatcher.accept(SendRequest("order-1", "shop", text), message())
     assert accepted.status is Status.QUEUED
-    service.ledger._keyed_hash = lambda text: f"another key {text}"
+    service.ledger._transitions._keyed_hash = lambda text: f"another key {text}"
     item = handle(service, Record("m1", "receipt-1", service.queue.bodies[0], 1))["m1"]
     assert status(item) is Status.SENT
 
@@ -501,7 +504,7 @@ def test_what_nobody_foresaw_of_a_refusal_stops_no_other(
     receive_count: int,
     most: Disposition,
 ) -> None:
-    monkeypatch.setattr(service.ledger, "note", break_down)
+    monkeypatch.setattr(service.ledger, "set_status", break_down)
     handled = handle(service, record(1, receive_count=receive_count, **given), record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [most, FINISHED]
     assert isinstance(handled["m1"].error, RuntimeError)
@@ -515,7 +518,7 @@ def test_a_body_that_breaks_the_reader_returns_alone(
     def break_down_for_one(body: str, default_id: str) -> Any:
         return break_down() if default_id == "m1" else parse_queue_body(body, default_id)
 
-    monkeypatch.setattr(batches, "parse_queue_body", break_down_for_one)
+    monkeypatch.setattr(intake, "parse_queue_body", break_down_for_one)
     handled = handle(service, record(1), record(2))
     assert [handled[name].disposition for name in ("m1", "m2")] == [RETURNED, FINISHED]
     assert handled["m1"].refusal == "internal_error"
@@ -526,7 +529,7 @@ def test_a_body_that_breaks_the_reader_returns_alone(
 def test_a_body_that_nobody_can_read_for_a_reason_that_nobody_foresaw_is_put_aside(
     service: Service, monkeypatch: pytest.MonkeyPatch, *, receive_count: int, given_up: bool
 ) -> None:
-    monkeypatch.setattr(batches, "parse_message", break_down)
+    monkeypatch.setattr(intake, "parse_message", break_down)
     given = record(receive_count=receive_count)
     item = handle(service, given)["m1"]
     assert (item.disposition, item.refusal) == (DEAD_LETTER if given_up else RETURNED, "internal_error")
@@ -547,7 +550,7 @@ def test_a_message_that_fails_for_a_reason_that_nobody_foresaw_fails_in_the_ledg
     if given_up:
         assert (entry(service).status, entry(service).reason) == (Status.FAILED, "internal_error")
         assert item.result is not None
-        assert [notice.detail_type for notice in item.result.notices] == ["message.failed"]
+        assert [domain_event.detail_type for domain_event in item.result.events] == ["message.failed"]
     else:
         assert service.ledger_store.entries == {}
 
@@ -576,7 +579,7 @@ def test_what_is_given_up_and_cannot_be_recorded_goes_back(
         raise error
 
     monkeypatch.setattr(service.dead_letters, "send", refuse)
-    monkeypatch.setattr(service.ledger, "note", refuse)
+    monkeypatch.setattr(service.ledger, "set_status", refuse)
     monkeypatch.setattr(service.sender, "token", break_down)
     handled = handle(service, record(1, receive_count=5), record(2, text="not JSON \ud83d"))
     assert {item.disposition for item in handled.values()} == {RETURNED}
@@ -591,11 +594,7 @@ UNTIL_RESET = 8 * 3600 + 55 * 60 + 55 + 120.0
 
 def batch_sender(service: Service, jitter: Callable[[float, float], float]) -> BatchSender:
     return BatchSender(
-        service.dispatcher,
-        service.queue,
-        service.dead_letters,
-        now=service.clock.now,
-        jitter=jitter,
+        service.dispatcher, Returns(service.queue, service.dead_letters, now=service.clock.now, jitter=jitter)
     )
 
 
@@ -913,17 +912,17 @@ def test_every_record_comes_out_once_and_what_is_finished_has_its_end_on_record(
 
 
 def test_openids_are_sent_to_concurrently_by_threads_that_stay(service: Service) -> None:
-    together = threading.Barrier(batches._WORKER_THREADS, timeout=5)  # breaks unless all of them are there
+    together = threading.Barrier(batch._WORKER_THREADS, timeout=5)  # breaks unless all of them are there
 
     def meet(_message: Message) -> None:
         together.wait()
 
     service.wechat.while_in_flight = meet
-    for batch in range(2):
+    for turn in range(2):
         records = [
             record(
-                number, id=f"b{batch}-{number}", message=body(touser=f"oQk3h5LrVfTnWb8xYc2ZpJd0Gm{number:02}")
+                number, id=f"b{turn}-{number}", message=body(touser=f"oQk3h5LrVfTnWb8xYc2ZpJd0Gm{number:02}")
             )
-            for number in range(batches._WORKER_THREADS)
+            for number in range(batch._WORKER_THREADS)
         ]
         assert {item.disposition for item in handle(service, *records).values()} == {FINISHED}

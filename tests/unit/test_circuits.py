@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import START, Clock, FakeLedgerStore, answer, lost, message, unreachable
-from wechat_notify.core.circuits import AccountCircuits, Admission, Circuit, Circuits, QuotaReset
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Holds, Notice, Outcome
+from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Holds, Outcome
 
 BEIJING = timezone(timedelta(hours=8))
 RESET = datetime(2026, 3, 2, tzinfo=BEIJING).timestamp()
@@ -35,7 +36,7 @@ class Watch:
     writers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.here, self.there = self.another(), self.another()
+        self.first, self.second = self.another(), self.another()
 
     def another(self, clock: Clock | None = None) -> Circuits:
         now = (clock or self.clock).now
@@ -46,30 +47,30 @@ class Watch:
     def admit(
         self, message: Message = MESSAGE, *, account: str = "shop", circuits: Circuits | None = None
     ) -> Admission:
-        circuits = circuits or self.here
-        circuits.look([account])
+        circuits = circuits or self.first
+        circuits.prefetch([account])
         admission = circuits.admit(account, message)
         return circuits.probe(account, message) if admission.probe_due else admission
 
-    def settle(
+    def record(
         self,
         outcome: Outcome,
         admission: Admission = THROUGH,
         *,
         message: Message = MESSAGE,
         circuits: Circuits | None = None,
-    ) -> tuple[Circuit | None, list[Notice]]:
-        return (circuits or self.here).settle("shop", message, outcome, admission)
+    ) -> tuple[Circuit | None, list[DomainEvent]]:
+        return (circuits or self.first).record("shop", message, outcome, admission)
 
     def hold(self, errcode: int, **given: Any) -> Circuit:
         """Let an answer hold what it holds."""
-        circuit, _ = self.settle(answer(errcode), **given)
+        circuit, _ = self.record(answer(errcode), **given)
         assert circuit is not None
         return circuit
 
     def stored(self) -> dict[str, Circuit]:
-        there = self.store.circuits.get("shop", AccountCircuits("shop"))
-        return {circuit.scope: circuit for circuit in there.circuits}
+        existing = self.store.circuits.get("shop", AccountCircuits("shop"))
+        return {circuit.scope: circuit for circuit in existing.circuits}
 
     def pass_time_to(self, at: float) -> None:
         self.clock.advance(at - self.clock.now())
@@ -91,7 +92,7 @@ def held_for(admission: Admission, watch: Watch) -> float:
 def test_a_good_message_costs_one_read_a_second_and_no_write(watch: Watch) -> None:
     for _ in range(10):
         assert watch.admit() == THROUGH
-        assert watch.settle(answer(0)) == (None, [])
+        assert watch.record(answer(0)) == (None, [])
         watch.clock.advance(0.0999)
     assert (watch.store.circuit_reads, watch.store.circuit_puts) == (1, 0)
     watch.clock.advance(0.1)
@@ -100,10 +101,10 @@ def test_a_good_message_costs_one_read_a_second_and_no_write(watch: Watch) -> No
 
 
 def test_the_accounts_of_a_batch_are_read_together(watch: Watch) -> None:
-    watch.here.look(["a", "b", "c"])
-    watch.here.look(["a", "b"])
+    watch.first.prefetch(["a", "b", "c"])
+    watch.first.prefetch(["a", "b"])
     assert watch.store.circuit_reads == 1
-    watch.here.look(["a", "d"])
+    watch.first.prefetch(["a", "d"])
     assert watch.store.circuit_reads == 2
 
 
@@ -120,25 +121,25 @@ def test_a_table_that_cannot_be_read_stops_nothing_and_forgets_nothing(watch: Wa
 def test_a_process_remembers_by_itself_what_cannot_be_stored(watch: Watch) -> None:
     watch.store.failing = {"put_circuits": "ThrottlingException"}
     watch.admit()
-    circuit, notices = watch.settle(answer(45009))
+    circuit, events = watch.record(answer(45009))
     assert circuit is not None
-    assert [notice.detail_type for notice in notices] == ["quota.reached"]
+    assert [domain_event.detail_type for domain_event in events] == ["quota.reached"]
     assert watch.admit().held == circuit
-    assert watch.admit(circuits=watch.there) == THROUGH
+    assert watch.admit(circuits=watch.second) == THROUGH
 
 
 def test_another_process_knows_within_a_second(watch: Watch) -> None:
-    watch.admit(circuits=watch.there)
+    watch.admit(circuits=watch.second)
     circuit = watch.hold(48001)
-    assert watch.admit(circuits=watch.there) == THROUGH
+    assert watch.admit(circuits=watch.second) == THROUGH
     watch.clock.advance(1)
-    assert watch.admit(circuits=watch.there).held == circuit
+    assert watch.admit(circuits=watch.second).held == circuit
 
 
 def test_any_number_of_made_up_names_is_not_remembered_for_ever(watch: Watch) -> None:
     for number in range(10_010):
-        watch.here.look([f"made-up-{number}"])
-    assert len(watch.here._known) <= 10_001
+        watch.first.prefetch([f"made-up-{number}"])
+    assert len(watch.first._known) <= 10_001
 
 
 # ---------------------------------------------------------------- what an answer holds
@@ -154,7 +155,7 @@ SCOPES = {
 def test_an_answer_holds_as_much_as_it_speaks_about(
     watch: Watch, holds: Holds, scope: str, goes_on: dict[str, bool]
 ) -> None:
-    circuit, _ = watch.settle(answer(48001, holds=holds))
+    circuit, _ = watch.record(answer(48001, holds=holds))
     assert circuit is not None
     assert circuit.scope == scope
     others = {"same": MESSAGE, "kind": OTHER_KIND, "template": OTHER_TEMPLATE}
@@ -176,14 +177,14 @@ def test_a_hold_begins_with_the_time_of_its_class(watch: Watch, errcode: int, se
 
 @pytest.mark.parametrize("retry_after", [30.0, 3600.0, 86400.0])
 def test_a_hold_is_not_shorter_than_the_error_asks(watch: Watch, retry_after: float) -> None:
-    circuit, _ = watch.settle(answer(40013, retry_after=retry_after))
+    circuit, _ = watch.record(answer(40013, retry_after=retry_after))
     assert circuit is not None
     assert circuit.held_until == START + max(300, retry_after)
 
 
 @pytest.mark.parametrize("errcode", [0, -1, 40003, 40037, 40241, 43101, 43108, 43117, 47003, 99999])
 def test_what_speaks_about_one_message_holds_no_other(watch: Watch, errcode: int) -> None:
-    assert watch.settle(answer(errcode)) == (None, [])
+    assert watch.record(answer(errcode)) == (None, [])
     assert watch.admit() == THROUGH
     assert watch.store.circuit_puts == 0
 
@@ -209,10 +210,10 @@ def test_when_a_hold_is_over_one_message_finds_out_for_the_others(watch: Watch) 
     assert probe.held is None
     assert [c.scope for c in probe.probed] == [circuit.scope]
     assert held_for(watch.admit(), watch) == 60
-    assert held_for(watch.admit(circuits=watch.there), watch) == 60
-    circuit_, notices = watch.settle(answer(0), probe)
+    assert held_for(watch.admit(circuits=watch.second), watch) == 60
+    circuit_, events = watch.record(answer(0), probe)
     assert circuit_ is None
-    assert [(n.detail_type, n.detail["scope"]) for n in notices] == [("circuit.closed", circuit.scope)]
+    assert [(n.detail_type, n.detail["scope"]) for n in events] == [("circuit.closed", circuit.scope)]
     assert (watch.admit(), watch.stored()) == (THROUGH, {})
 
 
@@ -227,18 +228,18 @@ def test_a_probe_that_never_comes_back_is_followed_by_another(watch: Watch) -> N
 
 
 def test_a_hold_is_doubled_with_each_probe_up_to_an_hour_and_announced_once(watch: Watch) -> None:
-    circuit, notices = watch.settle(answer(40013))
-    announced = [notice.detail_type for notice in notices]
+    circuit, events = watch.record(answer(40013))
+    announced = [domain_event.detail_type for domain_event in events]
     seconds = []
     for _ in range(7):
         assert circuit is not None
         watch.pass_time_to(circuit.held_until)
         probe = watch.admit()
         assert probe.probed
-        circuit, notices = watch.settle(answer(40013), probe)
+        circuit, events = watch.record(answer(40013), probe)
         assert circuit is not None
         seconds.append(circuit.held_until - watch.clock.now())
-        announced += [notice.detail_type for notice in notices]
+        announced += [domain_event.detail_type for domain_event in events]
     assert circuit is not None
     assert seconds == [600, 1200, 2400, 3600, 3600, 3600, 3600]
     assert (circuit.opened_at, circuit.probes, announced) == (START, 7, ["circuit.opened"])
@@ -248,7 +249,7 @@ def test_a_circuit_that_was_probed_a_thousand_times_is_held_for_an_hour(watch: W
     many = replace(watch.hold(40013), probes=100_000, held_until=START)
     watch.store.circuits["shop"] = AccountCircuits("shop", 1, "w", (many,))
     watch.clock.advance(1)
-    circuit, _ = watch.settle(answer(40013), watch.admit())
+    circuit, _ = watch.record(answer(40013), watch.admit())
     assert circuit is not None
     assert circuit.held_until == watch.clock.now() + 3600
 
@@ -262,7 +263,7 @@ def test_a_probe_that_finds_nothing_out_leaves_the_circuit_to_the_next(
 ) -> None:
     circuit = watch.hold(48001)
     watch.pass_time_to(circuit.held_until)
-    assert watch.settle(outcome, watch.admit()) == (None, [])
+    assert watch.record(outcome, watch.admit()) == (None, [])
     assert held_for(watch.admit(), watch) == 60
 
 
@@ -270,24 +271,24 @@ def test_a_probe_that_finds_nothing_out_leaves_the_circuit_to_the_next(
 def test_whatever_wechat_says_of_the_message_itself_closes_the_circuit(watch: Watch, errcode: int) -> None:
     circuit = watch.hold(40013)
     watch.pass_time_to(circuit.held_until)
-    _, notices = watch.settle(answer(errcode), watch.admit())
-    assert [notice.detail_type for notice in notices] == ["circuit.closed"]
+    _, events = watch.record(answer(errcode), watch.admit())
+    assert [domain_event.detail_type for domain_event in events] == ["circuit.closed"]
     assert watch.admit() == THROUGH
 
 
 def test_what_was_not_judged_closes_nothing(watch: Watch) -> None:
     circuit = watch.hold(48001)
     watch.pass_time_to(circuit.held_until)
-    _, notices = watch.settle(answer(47003)._replace(unattempted=True), watch.admit())
-    assert (notices, set(watch.stored())) == ([], {circuit.scope})
+    _, events = watch.record(answer(47003)._replace(unjudged=True), watch.admit())
+    assert (events, set(watch.stored())) == ([], {circuit.scope})
 
 
 def test_a_probe_that_meets_another_wall_closes_the_one_and_opens_the_other(watch: Watch) -> None:
     account = watch.hold(40013)
     watch.pass_time_to(account.held_until)
-    quota, notices = watch.settle(answer(45009), watch.admit())
+    quota, events = watch.record(answer(45009), watch.admit())
     assert quota is not None
-    assert [(n.detail_type, n.detail["scope"]) for n in notices] == [
+    assert [(n.detail_type, n.detail["scope"]) for n in events] == [
         ("circuit.closed", "account"),
         ("quota.reached", "kind:subscription"),
     ]
@@ -305,8 +306,8 @@ def test_one_message_probes_all_that_hold_it(watch: Watch) -> None:
         "kind:subscription",
         "template:J5tWfHcX2mNq8sVb",
     }
-    _, notices = watch.settle(answer(0), probe)
-    assert [notice.detail_type for notice in notices] == ["circuit.closed"] * 3
+    _, events = watch.record(answer(0), probe)
+    assert [domain_event.detail_type for domain_event in events] == ["circuit.closed"] * 3
     assert watch.stored() == {}
 
 
@@ -321,20 +322,20 @@ def test_where_one_of_two_circuits_still_holds_nothing_is_probed(watch: Watch) -
 
 def test_of_two_processes_one_probes(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = watch.hold(48001)
-    watch.admit(circuits=watch.there)
+    watch.admit(circuits=watch.second)
     watch.pass_time_to(circuit.held_until)
-    watch.here.look(["shop"])
-    watch.there.look(["shop"])
+    watch.first.prefetch(["shop"])
+    watch.second.prefetch(["shop"])
     put = watch.store.put_circuits
     others: list[Admission] = []
 
     def another_comes_first(circuits: AccountCircuits) -> AccountCircuits | None:
         monkeypatch.setattr(watch.store, "put_circuits", put)
-        others.append(watch.there.probe("shop", MESSAGE))
+        others.append(watch.second.probe("shop", MESSAGE))
         return put(circuits)
 
     monkeypatch.setattr(watch.store, "put_circuits", another_comes_first)
-    mine = watch.here.probe("shop", MESSAGE)
+    mine = watch.first.probe("shop", MESSAGE)
     assert others[0].probed
     assert (mine.probed, held_for(mine, watch)) == ((), 60)
 
@@ -357,8 +358,8 @@ def always_second(watch: Watch) -> Callable[[AccountCircuits], AccountCircuits]:
     def put(circuits: AccountCircuits) -> AccountCircuits:
         watch.store.circuit_puts += 1
         assert watch.store.circuit_puts < 50
-        there = watch.store.circuits[circuits.account]
-        return replace(there, version=circuits.version, writer="another")
+        existing = watch.store.circuits[circuits.account]
+        return replace(existing, version=circuits.version, writer="another")
 
     return put
 
@@ -371,9 +372,9 @@ def test_a_write_whose_answer_was_lost_is_known_again(watch: Watch, monkeypatch:
         return put(circuits)
 
     monkeypatch.setattr(watch.store, "put_circuits", twice)
-    circuit, notices = watch.settle(answer(48001))
+    circuit, events = watch.record(answer(48001))
     assert circuit is not None
-    assert len(notices) == 1
+    assert len(events) == 1
     watch.pass_time_to(circuit.held_until)
     assert watch.admit().probed
     assert watch.store.circuits["shop"].version == 2
@@ -385,25 +386,25 @@ def test_a_probe_is_given_back_as_it_was(watch: Watch) -> None:
     watch.clock.advance(301)
     before = watch.stored()
     admission = watch.admit()
-    assert held_for(watch.admit(circuits=watch.there), watch) == 60
-    watch.here.give_back("shop", admission)
+    assert held_for(watch.admit(circuits=watch.second), watch) == 60
+    watch.first.release_probe("shop", admission)
     assert watch.stored() == before
     watch.clock.advance(1)
-    assert watch.admit(circuits=watch.there).probed
+    assert watch.admit(circuits=watch.second).probed
 
 
 def test_what_was_settled_meanwhile_is_not_given_back(watch: Watch) -> None:
     watch.hold(48001)
     watch.clock.advance(301)
     admission = watch.admit()
-    again, _ = watch.settle(answer(48001), admission)
-    watch.here.give_back("shop", admission)
+    again, _ = watch.record(answer(48001), admission)
+    watch.first.release_probe("shop", admission)
     assert again is not None
     assert watch.stored()[again.scope] == again
 
 
 def test_giving_back_costs_nothing_where_nothing_was_taken(watch: Watch) -> None:
-    watch.here.give_back("shop", THROUGH)
+    watch.first.release_probe("shop", THROUGH)
     assert watch.store.circuit_puts == 0
 
 
@@ -412,7 +413,7 @@ def test_a_table_that_does_not_take_a_probe_back_changes_nothing(watch: Watch) -
     watch.clock.advance(301)
     admission = watch.admit()
     watch.store.failing = {"put_circuits": "ThrottlingException"}
-    watch.here.give_back("shop", admission)
+    watch.first.release_probe("shop", admission)
     assert held_for(watch.admit(), watch) == 60
 
 
@@ -425,7 +426,7 @@ def quota_days(watch: Watch, *errcodes: int) -> list[float]:
     circuit = watch.hold(45009)
     for errcode in errcodes:
         watch.pass_time_to(circuit.held_until)
-        found, _ = watch.settle(answer(errcode), watch.admit())
+        found, _ = watch.record(answer(errcode), watch.admit())
         assert found is not None
         circuit = found
         held.append(circuit.held_until - watch.clock.now())
@@ -450,7 +451,7 @@ def test_a_quota_that_looked_renewed_costs_no_day(watch: Watch) -> None:
     """A refusal that WeChat makes before it looks at the quota closes the circuit too early."""
     circuit = watch.hold(45009)
     watch.pass_time_to(circuit.held_until)
-    watch.settle(answer(43101), watch.admit())
+    watch.record(answer(43101), watch.admit())
     assert watch.stored() == {}
     again = watch.hold(45009)
     assert again.held_until - watch.clock.now() == 300
@@ -463,20 +464,20 @@ def test_a_quota_used_up_in_the_morning_holds_until_the_reset(watch: Watch) -> N
 
 @pytest.mark.parametrize("outcome", [answer(45009, until_reset=False)])
 def test_another_quota_waits_five_minutes_at_first(watch: Watch, outcome: Outcome) -> None:
-    circuit, _ = watch.settle(outcome)
+    circuit, _ = watch.record(outcome)
     assert circuit is not None
     assert circuit.held_until - watch.clock.now() == 300
 
 
 def test_a_refused_app_is_probed_and_announced(watch: Watch) -> None:
     refused = answer(45011, holds=Holds.ACCOUNT)
-    circuit, notices = watch.settle(refused)
+    circuit, events = watch.record(refused)
     assert circuit is not None
-    assert [notice.detail_type for notice in notices] == ["circuit.opened"]
+    assert [domain_event.detail_type for domain_event in events] == ["circuit.opened"]
     watch.pass_time_to(circuit.held_until)
     probe = watch.admit()
     assert [each.scope for each in probe.probed] == ["account"]
-    again, _ = watch.settle(refused, probe)
+    again, _ = watch.record(refused, probe)
     assert again is not None
     assert again.held_until - watch.clock.now() == 120
 
@@ -490,27 +491,27 @@ def test_who_was_under_way_when_a_circuit_opened_neither_prolongs_nor_closes_it(
 ) -> None:
     circuit = watch.hold(errcode)
     watch.clock.advance(5)
-    assert watch.settle(answer(errcode)) == (circuit, [])
-    assert watch.settle(answer(0)) == (None, [])
-    assert watch.settle(answer(40003)) == (None, [])
-    assert watch.settle(answer(errcode), circuits=watch.there) == (circuit, [])
+    assert watch.record(answer(errcode)) == (circuit, [])
+    assert watch.record(answer(0)) == (None, [])
+    assert watch.record(answer(40003)) == (None, [])
+    assert watch.record(answer(errcode), circuits=watch.second) == (circuit, [])
     assert watch.stored() == {circuit.scope: circuit}
 
 
 def test_two_processes_that_meet_the_same_wall_at_once_announce_it_once(watch: Watch) -> None:
     watch.admit()
-    watch.admit(circuits=watch.there)
-    _, first = watch.settle(answer(45009))
-    circuit, second = watch.settle(answer(45009), circuits=watch.there)
-    assert [notice.detail_type for notice in first + second] == ["quota.reached"]
+    watch.admit(circuits=watch.second)
+    _, first = watch.record(answer(45009))
+    circuit, second = watch.record(answer(45009), circuits=watch.second)
+    assert [domain_event.detail_type for domain_event in first + second] == ["quota.reached"]
     assert circuit == watch.stored()["kind:subscription"]
 
 
 def test_circuits_that_others_open_meanwhile_are_kept(watch: Watch) -> None:
     watch.admit()
-    watch.admit(circuits=watch.there)
+    watch.admit(circuits=watch.second)
     watch.hold(48001)
-    watch.hold(40013, circuits=watch.there)
+    watch.hold(40013, circuits=watch.second)
     watch.hold(45009, message=OTHER_KIND)
     assert set(watch.stored()) == {"kind:subscription", "account", "kind:template"}
 
@@ -520,7 +521,7 @@ def test_a_circuit_that_cannot_be_written_for_all_the_others_is_given_up(
 ) -> None:
     watch.hold(40013)
     monkeypatch.setattr(watch.store, "put_circuits", always_second(watch))
-    circuit, _ = watch.settle(answer(48001))
+    circuit, _ = watch.record(answer(48001))
     assert circuit is not None
 
 
@@ -528,38 +529,38 @@ def test_a_circuit_that_cannot_be_written_for_all_the_others_is_given_up(
 def test_a_limit_per_minute_gives_way_to_what_holds_for_longer(watch: Watch, errcode: int) -> None:
     minute = watch.hold(45011)
     watch.clock.advance(5)
-    circuit, notices = watch.settle(answer(errcode))
+    circuit, events = watch.record(answer(errcode))
     assert circuit is not None
     assert (circuit.error_class, circuit.opened_at) == (answer(errcode).error_class, START + 5)
     assert circuit.held_until > minute.held_until
-    assert len(notices) == 1
+    assert len(events) == 1
 
 
 @pytest.mark.parametrize("errcode", [45009, 48001])
 def test_a_limit_per_minute_shortens_no_longer_hold(watch: Watch, errcode: int) -> None:
     circuit = watch.hold(errcode)
     watch.clock.advance(5)
-    assert watch.settle(answer(45011)) == (circuit, [])
+    assert watch.record(answer(45011)) == (circuit, [])
 
 
 def test_an_error_of_another_class_is_a_circuit_of_its_own_time(watch: Watch) -> None:
     circuit = watch.hold(48001)
     watch.pass_time_to(circuit.held_until)
-    circuit, notices = watch.settle(answer(45103), watch.admit())  # type: ignore[assignment]
+    circuit, events = watch.record(answer(45103), watch.admit())  # type: ignore[assignment]
     now = watch.clock.now()
     assert (circuit.opened_at, circuit.held_until, circuit.probes) == (now, now + 300, 0)
-    assert [notice.detail_type for notice in notices] == ["circuit.opened"]
+    assert [domain_event.detail_type for domain_event in events] == ["circuit.opened"]
 
 
 # ---------------------------------------------------------------- limits per minute
 
 
 def test_a_limit_per_minute_is_over_with_the_minute_for_everybody(watch: Watch) -> None:
-    circuit, notices = watch.settle(answer(45011))
+    circuit, events = watch.record(answer(45011))
     assert circuit is not None
-    assert (circuit.held_until, notices) == (START + 60, [])
+    assert (circuit.held_until, events) == (START + 60, [])
     watch.clock.advance(60)
-    assert [watch.admit(), watch.admit(), watch.admit(circuits=watch.there)] == [THROUGH] * 3
+    assert [watch.admit(), watch.admit(), watch.admit(circuits=watch.second)] == [THROUGH] * 3
     assert watch.store.circuit_puts == 1
 
 
@@ -571,7 +572,7 @@ def test_a_limit_per_minute_is_never_doubled(watch: Watch) -> None:
 
 
 def test_a_limit_without_a_time_of_its_own_holds_for_a_minute(watch: Watch) -> None:
-    circuit, _ = watch.settle(answer(45011, retry_after=None))
+    circuit, _ = watch.record(answer(45011, retry_after=None))
     assert circuit is not None
     assert circuit.held_until == START + 60
 
@@ -580,12 +581,12 @@ def test_a_limit_without_a_time_of_its_own_holds_for_a_minute(watch: Watch) -> N
 
 
 def test_a_quota_holds_until_the_reset_by_the_slowest_clock(watch: Watch) -> None:
-    circuit, notices = watch.settle(answer(45009, "reach max api daily quota limit rid: 1"))
+    circuit, events = watch.record(answer(45009, "reach max api daily quota limit rid: 1"))
     assert circuit is not None
     assert circuit.held_until == RESET + SKEW
-    (notice,) = notices
-    assert notice.detail_type == "quota.reached"
-    assert notice.detail == {
+    (domain_event,) = events
+    assert domain_event.detail_type == "quota.reached"
+    assert domain_event.detail == {
         "account": "shop",
         "scope": "kind:subscription",
         "class": "quota",
@@ -601,7 +602,7 @@ def test_a_quota_holds_until_the_reset_by_the_slowest_clock(watch: Watch) -> Non
     assert watch.admit(OTHER_KIND) == THROUGH
     assert watch.admit(account="bank") == THROUGH
     watch.clock.advance(0.001)
-    assert watch.settle(answer(0), watch.admit())[1][0].detail_type == "circuit.closed"
+    assert watch.record(answer(0), watch.admit())[1][0].detail_type == "circuit.closed"
 
 
 def test_a_quota_that_is_not_new_after_the_reset_is_probed_for_and_not_held_for_another_day(
@@ -611,28 +612,28 @@ def test_a_quota_that_is_not_new_after_the_reset_is_probed_for_and_not_held_for_
     seconds, announced = [], []
     for _ in range(5):
         watch.pass_time_to(circuit.held_until)
-        circuit, notices = watch.settle(answer(45009), watch.admit())  # type: ignore[assignment]
+        circuit, events = watch.record(answer(45009), watch.admit())  # type: ignore[assignment]
         seconds.append(circuit.held_until - watch.clock.now())
-        announced += notices
+        announced += events
     assert (seconds, announced) == ([600, 1200, 2400, 3600, 3600], [])
 
 
 def test_a_second_quota_holds_at_most_until_the_next_reset(watch: Watch) -> None:
     circuit = watch.hold(45009)
     watch.pass_time_to(RESET + 86400 + SKEW - 100)
-    circuit, _ = watch.settle(answer(45009), watch.admit())  # type: ignore[assignment]
+    circuit, _ = watch.record(answer(45009), watch.admit())  # type: ignore[assignment]
     assert circuit.held_until == RESET + 86400 + SKEW
 
 
 def test_a_quota_of_a_new_day_is_announced_again(watch: Watch) -> None:
     circuit = watch.hold(45009)
     watch.pass_time_to(circuit.held_until)
-    watch.settle(answer(0), watch.admit())
+    watch.record(answer(0), watch.admit())
     watch.clock.advance(3600)
-    again, notices = watch.settle(answer(45009), watch.admit())
+    again, events = watch.record(answer(45009), watch.admit())
     assert again is not None
     assert again.held_until == RESET + 86400 + SKEW
-    assert [notice.detail_type for notice in notices] == ["quota.reached"]
+    assert [domain_event.detail_type for domain_event in events] == ["quota.reached"]
 
 
 @pytest.mark.parametrize(
@@ -680,7 +681,7 @@ def test_around_midnight_no_clock_within_a_minute_takes_one_day_for_the_next(
 ) -> None:
     # WeChat answered before its reset, or moments after it; whoever hears it may be a minute off.
     clock = Clock(RESET + seconds + skew)
-    circuit, _ = watch.settle(answer(45009), circuits=watch.another(clock))
+    circuit, _ = watch.record(answer(45009), circuits=watch.another(clock))
     assert circuit is not None
     assert circuit.held_until == RESET + SKEW
 
@@ -701,15 +702,15 @@ def test_around_midnight_no_clock_within_a_minute_takes_one_day_for_the_next(
     ],
 )
 def test_what_is_announced_of_a_circuit_that_opens(watch: Watch, errcode: int, name: str | None) -> None:
-    _, notices = watch.settle(answer(errcode))
-    assert [notice.detail_type for notice in notices] == ([name] if name else [])
+    _, events = watch.record(answer(errcode))
+    assert [domain_event.detail_type for domain_event in events] == ([name] if name else [])
 
 
 def test_a_circuit_that_closes_is_announced_with_when_it_opened(watch: Watch) -> None:
     circuit = watch.hold(48001)
     watch.pass_time_to(circuit.held_until)
-    _, (notice,) = watch.settle(answer(0), watch.admit())
-    assert notice == Notice(
+    _, (domain_event,) = watch.record(answer(0), watch.admit())
+    assert domain_event == DomainEvent(
         "circuit.closed",
         {
             "account": "shop",
@@ -726,7 +727,7 @@ def test_a_circuit_that_closes_is_announced_with_when_it_opened(watch: Watch) ->
 outcomes = st.sampled_from(
     [*map(answer, (0, 0, 0, -1, 40001, 40013, 43101, 43107, 45009, 45009, 45011, 48001)), lost()]
 )
-who = st.sampled_from(["here", "there"])
+who = st.sampled_from(["first", "second"])
 what = st.sampled_from([MESSAGE, OTHER_KIND, OTHER_TEMPLATE])
 
 
@@ -744,7 +745,7 @@ def test_nothing_is_held_for_ever_and_no_circuit_is_lost(
         if admission.held:
             assert watch.clock.now() < admission.held.held_until <= watch.clock.now() + 86400 + 2 * SKEW
         else:
-            circuit, _ = watch.settle(outcome, admission, message=given_message, circuits=circuits)
+            circuit, _ = watch.record(outcome, admission, message=given_message, circuits=circuits)
             if outcome.holds:
                 assert circuit is not None
                 assert circuit == watch.stored()[circuit.scope]
@@ -754,7 +755,7 @@ def test_nothing_is_held_for_ever_and_no_circuit_is_lost(
     for given_message in (MESSAGE, OTHER_KIND, OTHER_TEMPLATE):
         admission = watch.admit(given_message)
         assert admission.held is None
-        watch.settle(answer(0), admission, message=given_message)
+        watch.record(answer(0), admission, message=given_message)
     watch.clock.advance(1)
     assert {circuit.error_class for circuit in watch.stored().values()} <= {ErrorClass.RATE_LIMIT}
-    assert watch.admit(circuits=watch.there) == THROUGH
+    assert watch.admit(circuits=watch.second) == THROUGH

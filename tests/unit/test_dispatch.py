@@ -24,19 +24,10 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core.circuits import Admission
-from wechat_notify.core.entry import HELD, TRY_AGAIN, Change, Entry
-from wechat_notify.core.envelope import SendRequest, with_wishes
-from wechat_notify.core.errors import (
-    IllegalTransitionError,
-    StorageError,
-    TokenUnavailableError,
-    UnknownAccountError,
-)
-from wechat_notify.core.ledger import Written
-from wechat_notify.core.messages import KINDS, parse_message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.circuit import Admission
+from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
+from wechat_notify.core.delivery.ledger import Written
+from wechat_notify.core.delivery.results import (
     Again,
     Expired,
     Failed,
@@ -54,10 +45,20 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.retry_policy import CALLER, GIVE_UP_AFTER, QUEUE, Decision, queue_wait
+from wechat_notify.core.delivery.retry_policy import CALLER, GIVE_UP_AFTER, QUEUE, Decision, queue_wait
+from wechat_notify.core.errors import (
+    IllegalTransitionError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
+from wechat_notify.core.messages.envelope import SendRequest, with_options
+from wechat_notify.core.messages.kinds import KINDS
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _outcome
-from wechat_notify.wechat.errcodes import ERROR_CODES
+from wechat_notify.wechat.error_codes import ERROR_CODES
+from wechat_notify.wechat.outcomes import outcome_of
 
 LEASE = 60 + 120.0
 DAY = 86400.0
@@ -86,7 +87,9 @@ class Door:
     ) -> Result:
         text = given or body()
         message = parse_message(text, message_id)[0]
-        request = with_wishes(SendRequest(message_id, wishes.pop("account", "shop"), text, **wishes), message)
+        request = with_options(
+            SendRequest(message_id, wishes.pop("account", "shop"), text, **wishes), message
+        )
         stopped_at = self.service.clock.now() + seconds_left
 
         def left() -> float:
@@ -96,7 +99,7 @@ class Door:
             return self.service.dispatcher.send_now(request, message, left)
         if self.name == "async":
             return self.service.dispatcher.accept(request, message)
-        self.service.dispatcher.prefetch_circuits([request.account])
+        self.service.dispatcher.prepare([request.account])
         return self.service.dispatcher.send_queued(
             request, message, left, receive_count=receive_count, held_since=held_since
         )
@@ -154,7 +157,7 @@ def changed(result: Result) -> bool:
 
 
 def names(dispatched: Result) -> list[str]:
-    return [notice.detail_type for notice in dispatched.notices]
+    return [domain_event.detail_type for domain_event in dispatched.events]
 
 
 # ---------------------------------------------------------------- the good path
@@ -228,7 +231,7 @@ CODES: dict[int, tuple[str, str | None]] = {
 
 def real(errcode: int, kind: str = "subscription") -> Outcome:
     """What the client makes of an errcode."""
-    return _outcome(Answer(errcode, f"text {errcode}", "rid-1", None, None), kind)
+    return outcome_of(Answer(errcode, f"text {errcode}", "rid-1", None, None), kind)
 
 
 @pytest.mark.parametrize("errcode", [*ERROR_CODES, 12345])
@@ -268,16 +271,16 @@ def test_what_is_no_answer_of_wechats_holds_nothing(door: Door, outcome: Outcome
     dispatched = door()
     if not door.queued and becomes is Status.QUEUED:
         becomes = Status.FAILED
-        assert door.entry().in_vain
+        assert door.entry().awaits_caller
     assert (dispatched.status, door.service.ledger_store.circuits) == (becomes, {})
 
 
 def test_what_failed_is_announced_with_all_that_there_is_to_say_but_no_openid(door: Door) -> None:
     outcome = answer(47003, "argument invalid! data.thing1.value is empty", field="thing1")
     door.service.wechat.plan.append(outcome)
-    (notice,) = door().notices
-    assert notice.detail_type == "message.failed"
-    assert notice.detail == {
+    (domain_event,) = door().events
+    assert domain_event.detail_type == "message.failed"
+    assert domain_event.detail == {
         "id": "order-1",
         "account": "shop",
         "kind": "subscription",
@@ -297,9 +300,9 @@ def test_what_failed_is_announced_with_all_that_there_is_to_say_but_no_openid(do
 
 def test_a_lost_answer_is_announced(door: Door) -> None:
     door.service.wechat.plan.append(lost())
-    (notice,) = door().notices
-    assert (notice.detail_type, notice.detail["status"]) == ("message.unknown", "unknown")
-    json.dumps(notice.detail)
+    (domain_event,) = door().events
+    assert (domain_event.detail_type, domain_event.detail["status"]) == ("message.unknown", "unknown")
+    json.dumps(domain_event.detail)
 
 
 # ---------------------------------------------------------------- how often, and when it is over
@@ -311,7 +314,7 @@ def exhaust(door: Door, outcome: Outcome, given: dict[str, Any] | None = None, m
         door.service.wechat.plan.extend([outcome] * 3)
         dispatched = door(given, receive_count=count, held_since=START if count > 1 else None)
         door.service.wechat.plan.clear()
-        if dispatched.status is not Status.QUEUED and not door.entry().in_vain:
+        if dispatched.status is not Status.QUEUED and not door.entry().awaits_caller:
             assert dispatched.status is Status.FAILED
             assert names(dispatched)[-1:] == ["message.failed"]
             return count
@@ -363,7 +366,7 @@ def test_a_caller_may_go_on_like_the_queue(http: Door, outcome: Outcome) -> None
         dispatched = http()
         assert dispatched.outcome is not None
         assert (dispatched.status, dispatched.outcome.retryable) == (Status.FAILED, True)
-        assert http.entry().in_vain
+        assert http.entry().awaits_caller
         waits.append(dispatched.outcome.retry_after or 0.0)
         http.service.clock.advance(waits[-1])
     assert waits[:4] == [2.0, 4.0, 8.0, 16.0]
@@ -483,7 +486,7 @@ def test_a_pause_is_what_the_error_asks_and_what_sqs_allows(
     if outcome.holds is None:  # where it holds the message is parked
         assert pause <= 3660
     assert pause >= (outcome.retry_after or 0)
-    if not outcome.unattempted:
+    if not outcome.unjudged:
         assert pause <= max(302, (outcome.retry_after or 0) + 2)
 
 
@@ -584,10 +587,10 @@ def test_who_was_told_to_try_again_may(service: Service, second: str, outcome: O
     http = Door("http", service)
     service.wechat.plan.append(outcome)
     first = http()
-    assert (first.status, http.entry().in_vain, names(first)) == (Status.FAILED, True, [])
+    assert (first.status, http.entry().awaits_caller, names(first)) == (Status.FAILED, True, [])
     again = Door(second, service)()
     assert (type(again), again.status) == (Sent, Status.SENT)
-    assert http.entry().attempts == 2 - outcome.unattempted
+    assert http.entry().attempts == 2 - outcome.unjudged
     assert [change.status.value for change in http.entry().timeline] == [
         "sending",
         "failed",
@@ -871,8 +874,10 @@ def test_what_a_later_attempt_came_to_does_not_speak_for_a_message_in_doubt(
     http(AT_LEAST_ONCE)
     http.service.clock.advance(10)
     dispatched = http(AT_LEAST_ONCE)
-    (notice,) = [notice for notice in dispatched.notices if notice.detail_type == "message.unknown"]
-    assert notice.detail.get("class") == (None if second.errcode is not None else "unknown")
+    (domain_event,) = [
+        domain_event for domain_event in dispatched.events if domain_event.detail_type == "message.unknown"
+    ]
+    assert domain_event.detail.get("class") == (None if second.errcode is not None else "unknown")
 
 
 @pytest.mark.parametrize(
@@ -1026,10 +1031,10 @@ def crash(service: Service, monkeypatch: pytest.MonkeyPatch, where: str) -> None
         number = next(puts)
         if (number, where) in {(1, "claiming"), (2, "finishing")}:
             raise CrashError
-        there = put(entry, patient=patient)
+        existing = put(entry, patient=patient)
         if (number, where) in {(1, "after the claim"), (2, "after the finish")}:
             raise CrashError
-        return there
+        return existing
 
     def die_at_post(*given: Any) -> Outcome:
         send(*given)
@@ -1230,7 +1235,7 @@ def test_where_there_is_no_token_nothing_is_claimed(door: Door) -> None:
     service.refresher.down = "ServiceException"
     dispatched = door(receive_count=3)
     assert dispatched.outcome is not None
-    assert (type(dispatched), dispatched.outcome.unattempted) == (RetryAt if door.queued else TryAgain, True)
+    assert (type(dispatched), dispatched.outcome.unjudged) == (RetryAt if door.queued else TryAgain, True)
     assert dispatched.delivery is not None
     assert dispatched.delivery.attempts == 0
     if door.queued:
@@ -1393,13 +1398,13 @@ def test_no_message_is_sent_where_the_claim_took_its_time(
     dispatched = door(seconds_left=24.0)
     assert bool(service.wechat.attempts) is attempted
     if not attempted:
-        assert (dispatched.status, dispatched.notices) == (
+        assert (dispatched.status, dispatched.events) == (
             Status.QUEUED if door.queued else Status.FAILED,
             [],
         )
         assert dispatched.outcome is not None
         assert dispatched.outcome.retryable
-        assert door.queued or door.entry().in_vain
+        assert door.queued or door.entry().awaits_caller
         service.clock.advance(again_in(dispatched) or 0.0)
         assert door(receive_count=2).status is Status.SENT
 
@@ -1418,7 +1423,7 @@ UNTIL_RESET = 8 * 3600 + 55 * 60 + 55 + 120.0
 
 
 def test_a_held_message_is_told_what_mends_it(door: Door) -> None:
-    refused = _outcome(Answer(40164, "invalid ip 198.51.100.7, not in whitelist", None, None, None))
+    refused = outcome_of(Answer(40164, "invalid ip 198.51.100.7, not in whitelist", None, None, None))
     door.service.store.tokens.clear()
     door.service.wechat.refuse_tokens("wx-shop", refused)
     door(message_id="the one before")
@@ -1468,7 +1473,7 @@ def test_what_is_held_reaches_neither_wechat_nor_the_token_store(door: Door) -> 
     assert (type(dispatched), held_for(dispatched)) == (Held, UNTIL_RESET)
     assert dispatched.outcome is not None
     assert (dispatched.outcome.errcode, dispatched.outcome.retry_after) == (45009, UNTIL_RESET)
-    assert (dispatched.outcome.unattempted, dispatched.outcome.retryable) == (True, True)
+    assert (dispatched.outcome.unjudged, dispatched.outcome.retryable) == (True, True)
     assert "2026-03-01T16:02:00.000Z" in dispatched.outcome.hint.en
     assert (door.service.wechat.attempts, door.service.store.reads) == ([], [])
     if door.queued:
@@ -1541,7 +1546,7 @@ def test_a_probe_that_was_not_sent_is_given_back(
     service.wechat.plan.append(answer(48001))
     queue(message_id="the one that opens it")
     service.clock.advance(301)
-    queue.service.dispatcher.prefetch_circuits(["shop"])
+    queue.service.dispatcher.prepare(["shop"])
     with monkeypatch.context() as patch:
         match trouble:
             case "no token":
@@ -1606,7 +1611,7 @@ def test_who_was_told_to_try_again_hears_the_new_trouble(http: Door, trouble: st
     again = http(seconds_left=seconds_left)
     assert type(again) in {Held, TryAgain}
     assert again.outcome is not None
-    assert again.outcome.unattempted
+    assert again.outcome.unjudged
 
 
 def test_what_is_in_flight_is_not_denied_where_nothing_can_be_sent(http: Door) -> None:
@@ -1626,8 +1631,8 @@ def test_what_is_in_flight_is_not_denied_where_nothing_can_be_sent(http: Door) -
 def in_trouble(service: Service, trouble: str) -> float:
     """Let something stand before every message; the seconds that are left."""
     if trouble == "held":
-        service.circuits.look(["shop"])
-        service.circuits.settle("shop", parse_message(body())[0], answer(45009), Admission())
+        service.circuits.prefetch(["shop"])
+        service.circuits.record("shop", parse_message(body())[0], answer(45009), Admission())
     if trouble == "no token":
         service.clock.advance(7200)
         service.refresher.down = "ServiceException"
@@ -1643,7 +1648,7 @@ def test_a_refusal_is_recorded_once_and_announced_once(service: Service) -> None
     again = service.dispatcher.refuse(request, None, "invalid_message")
     assert [names(first), names(again)] == [["message.failed"], []]
     assert (first.status, changed(first), changed(again)) == (Status.FAILED, True, False)
-    assert first.notices[0].detail == {
+    assert first.events[0].detail == {
         "id": "order-1",
         "account": "shop",
         "status": "failed",
@@ -1704,7 +1709,7 @@ def test_a_decision_never_repeats_what_may_have_been_sent_nor_fails_it(
     later: float,
 ) -> None:
     message = parse_message(given)[0]
-    request = with_wishes(SendRequest("x", "shop", given), message)
+    request = with_options(SendRequest("x", "shop", given), message)
     held = claimed(*entry)
     now = START + later
     decision = (QUEUE if queued else CALLER).decide(request, message, held, outcome, now)

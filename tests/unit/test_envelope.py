@@ -14,18 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import OPENID
-from wechat_notify.core.envelope import (
-    MAX_BODY_BYTES,
-    SendRequest,
-    is_account_name,
-    new_id,
-    parse_json,
-    parse_queue_body,
-    queue_body,
-    with_wishes,
-)
 from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_options
+from wechat_notify.core.messages.identifiers import is_account_name, new_id
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.strict_json import parse_json
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -271,11 +265,11 @@ def test_a_wish_counts_beside_the_message_and_within_it(
     wishes = {"expires_at": within and within.isoformat(), "delivery": delivery}
     message, _ = parse_message(body | wishes)
     request = SendRequest("id", "shop", body | wishes, beside, at_least_once)
-    wished = with_wishes(request, message)
+    wished = with_options(request, message)
     assert wished.expires_at == (EARLY if EARLY in (beside, within) else beside or within)
     assert wished.at_least_once == (at_least_once or delivery == "at_least_once")
     assert (wished.id, wished.account, wished.message) == (request.id, request.account, request.message)
-    assert with_wishes(wished, message) == wished
+    assert with_options(wished, message) == wished
 
 
 def test_a_wish_comes_out_of_the_queue_as_it_went_in() -> None:

@@ -14,7 +14,7 @@ from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests.fakes import FakeContext, Service, answer, load_event, lost
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
-from wechat_notify.core.outcomes import Notice
+from wechat_notify.core.outcomes import DomainEvent
 
 ROOT = Path(__file__).parents[2]
 EVENTS = sorted(path.relative_to(ROOT / "events") for path in (ROOT / "events").rglob("*.*"))
@@ -93,7 +93,7 @@ def break_account(service: Service) -> None:
 
 def mend_account(service: Service) -> None:
     break_account(service)
-    service.bus.notices.clear()
+    service.bus.events.clear()
     service.wechat.refusals.clear()
     service.clock.advance(300)
     send(service, answer(0))
@@ -125,17 +125,20 @@ def shape(value: object) -> object:
 def test_published_event_is_its_example(service: Service, name: str) -> None:
     example = load_event(name)
     PUBLISHED[name](service)
-    (notice,) = service.bus.notices
-    assert (notice.detail_type, shape(notice.detail)) == (example["detail-type"], shape(example["detail"]))
-    assert list(notice.detail) == list(example["detail"])
+    (domain_event,) = service.bus.events
+    assert (domain_event.detail_type, shape(domain_event.detail)) == (
+        example["detail-type"],
+        shape(example["detail"]),
+    )
+    assert list(domain_event.detail) == list(example["detail"])
     times = [value for key, value in example["detail"].items() if key in {"at", "opened_at", "held_until"}]
     assert all(re.fullmatch(r"2026-03-01T\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
-    (entry,) = put(notice)
+    (entry,) = put(domain_event)
     assert (entry["Source"], entry["DetailType"]) == (example["source"], example["detail-type"])
     assert shape(json.loads(entry["Detail"])) == shape(example["detail"])
 
 
-def put(notice: Notice) -> list[dict[str, Any]]:
+def put(domain_event: DomainEvent) -> list[dict[str, Any]]:
     """What is given to EventBridge."""
     entries: list[dict[str, Any]] = []
 
@@ -144,7 +147,7 @@ def put(notice: Notice) -> list[dict[str, Any]]:
         return {"Entries": [{"EventId": "e"} for _ in Entries]}
 
     aws = Clients(lambda _: SimpleNamespace(put_events=put_events))
-    assert EventBus(aws, "bus").publish([notice]) == 0
+    assert EventBus(aws, "bus").publish([domain_event]) == 0
     return entries
 
 

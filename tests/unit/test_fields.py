@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechat_notify.core.fields import Finding, check_keyword, field_type
+from wechat_notify.core.messages.findings import Finding
+from wechat_notify.core.messages.keyword_rules import check_keyword, field_type
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 

@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import OPENID, START, Clock, FakeLedgerStore, answer, body, lost
-from wechat_notify.core.entry import CLOCK_SKEW, EXHAUSTED, TRY_AGAIN, Entry
-from wechat_notify.core.envelope import SendRequest, parse_queue_body, queue_body, with_wishes
+from wechat_notify.core.delivery.entry import CLOCK_SKEW, EXHAUSTED, TRY_AGAIN, Entry
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Replayed
+from wechat_notify.core.delivery.retry_policy import MAX_ATTEMPTS, repeatable
 from wechat_notify.core.errors import IllegalTransitionError, StorageError
-from wechat_notify.core.fingerprint import canonical
-from wechat_notify.core.ledger import Ledger, Written
-from wechat_notify.core.messages import KINDS, Message, parse_message
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_options
+from wechat_notify.core.messages.fingerprint import canonical
+from wechat_notify.core.messages.kinds import KINDS, Message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Status
-from wechat_notify.core.results import InFlight, NotDue, NotOurs, Replayed
-from wechat_notify.core.retry_policy import MAX_ATTEMPTS, repeatable
 
 TAKEN, IN_FLIGHT, EARLY, FINAL, OTHER_BODY = "taken", "in flight", "early", "final", "other body"
 
@@ -64,7 +65,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.ledger = self.another()
         self.message: Message = parse_message(self.given, "order-1")[0]
-        self.request = with_wishes(SendRequest("order-1", "shop", self.given), self.message)
+        self.request = with_options(SendRequest("order-1", "shop", self.given), self.message)
 
     def another(self, *, clock: Clock | None = None) -> Ledger:
         """A ledger of another process, whose clock may differ."""
@@ -79,7 +80,7 @@ class Desk:
         return (ledger or self.ledger).claim(self.request, self.message, SECONDS, takes_queued=takes_queued)
 
     def note(self, status: Status, **fields: Any) -> Written | NotOurs:
-        return self.ledger.note(self.request, self.message, status, **fields)
+        return self.ledger.set_status(self.request, self.message, status, **fields)
 
     @property
     def entry(self) -> Entry | None:
@@ -130,7 +131,9 @@ def test_a_claim_holds_for_what_is_left_and_for_two_clocks_that_differ(desk: Des
 
 
 def test_a_message_that_could_not_be_read_has_an_entry_without_what_is_not_known(desk: Desk) -> None:
-    found = desk.ledger.note(SendRequest("x", "shop", {"kind": "?"}), None, Status.FAILED, reason="invalid")
+    found = desk.ledger.set_status(
+        SendRequest("x", "shop", {"kind": "?"}), None, Status.FAILED, reason="invalid"
+    )
     entry = found.entry
     assert (entry.kind, entry.template_id, entry.openid_hash, entry.reason) == (None, None, None, "invalid")
     assert (entry.attempts, isinstance(found, Written)) == (0, True)
@@ -445,22 +448,22 @@ def test_what_a_repeat_is_to_hear(
     desk: Desk, status: Status, fields: dict[str, Any], expected: str | None
 ) -> None:
     entry = desk.stand(status, **fields)
-    found = desk.ledger.earlier(desk.request)
+    found = desk.ledger.find_replay(desk.request)
     assert found is None if expected is None else same(found, expected, entry)
-    other = desk.ledger.earlier(desk.request._replace(message=body(page="pages/other")))
+    other = desk.ledger.find_replay(desk.request._replace(message=body(page="pages/other")))
     assert same(other, OTHER_BODY, entry)
     assert desk.store.puts == 0
 
 
 def test_a_repeat_of_what_somebody_died_over_hears_that_it_may_have_been_sent(desk: Desk) -> None:
     desk.stand(Status.SENDING, **DEAD)
-    found = desk.ledger.earlier(desk.request)
+    found = desk.ledger.find_replay(desk.request)
     assert found is not None
     assert (standing(found), found.entry.status) == (FINAL, Status.UNKNOWN)
 
 
 def test_a_new_message_has_no_earlier_call(desk: Desk) -> None:
-    assert desk.ledger.earlier(desk.request) is None
+    assert desk.ledger.find_replay(desk.request) is None
 
 
 # ---------------------------------------------------------------- finishing
@@ -577,7 +580,7 @@ def test_an_unconfirmed_claim_is_given_back_later(desk: Desk) -> None:
         desk.claim()
     assert standing(desk.claim(ledger=desk.another())) is IN_FLIGHT
     desk.store.failing = {}
-    desk.ledger.release_unsent()
+    desk.ledger.release_unconfirmed()
     assert standing(desk.claim(ledger=desk.another())) is TAKEN
 
 
@@ -618,7 +621,7 @@ def test_a_claim_that_arrives_late_is_given_back(desk: Desk, monkeypatch: pytest
     monkeypatch.setattr(desk.store, "put", put)
     assert desk.entry is None
     put(late[0])
-    desk.ledger.release_unsent()
+    desk.ledger.release_unconfirmed()
     entry = desk.store.entries["shop", "order-1"]
     assert (entry.status, entry.attempts) == (Status.QUEUED, 0)
 
@@ -628,12 +631,12 @@ def test_unconfirmed_claims_are_not_kept_for_ever(desk: Desk) -> None:
     for _ in range(1100):
         with pytest.raises(StorageError):
             desk.claim()
-    assert len(desk.ledger._unsent) == 1000
+    assert len(desk.ledger._unconfirmed) == 1000
     desk.store.failing = {}
     desk.clock.advance(LEASE)
     for _ in range(100):
-        desk.ledger.release_unsent()
-    assert desk.ledger._unsent == {}
+        desk.ledger.release_unconfirmed()
+    assert desk.ledger._unconfirmed == {}
 
 
 def test_unconfirmed_claims_hold_no_message_up(desk: Desk) -> None:
@@ -643,11 +646,11 @@ def test_unconfirmed_claims_hold_no_message_up(desk: Desk) -> None:
         with pytest.raises(StorageError):
             desk.claim()
     assert desk.store.reads == 50
-    desk.ledger.release_unsent()
+    desk.ledger.release_unconfirmed()
     assert desk.store.reads == 60
-    kept = list(desk.ledger._unsent)
-    desk.ledger.release_unsent()
-    assert list(desk.ledger._unsent) == [*kept[10:], *kept[:10]]
+    kept = list(desk.ledger._unconfirmed)
+    desk.ledger.release_unconfirmed()
+    assert list(desk.ledger._unconfirmed) == [*kept[10:], *kept[:10]]
 
 
 @pytest.mark.parametrize("lost_at", [None, 1.0])
@@ -663,10 +666,22 @@ def test_a_claim_is_given_back_once(desk: Desk, lost_at: float | None, *, takes_
     with pytest.raises(StorageError):
         desk.claim(takes_queued=takes_queued)
     released = desk.entry
-    desk.ledger.release_unsent()
+    desk.ledger.release_unconfirmed()
     assert released is not None
-    assert (desk.entry, released.status, desk.ledger._unsent) == (released, before, {})
+    assert (desk.entry, released.status, desk.ledger._unconfirmed) == (released, before, {})
     assert released.attempts == (lost_at is not None)
+
+
+def test_a_released_claim_keeps_the_pause(desk: Desk) -> None:
+    """To a process whose clock is behind, the next attempt may not be due yet."""
+    due = desk.clock.now() + 30.0
+    desk.ledger.finish(desk.claim().entry, Status.QUEUED, next_attempt_at=due)
+    desk.clock.advance(31.0)
+    desk.store.losing_answers = 1
+    with pytest.raises(StorageError):
+        desk.claim()
+    assert desk.entry
+    assert (desk.entry.status, desk.entry.next_attempt_at) == (Status.QUEUED, due)
 
 
 @pytest.mark.parametrize("call", [QUEUE, HTTP])
@@ -703,7 +718,7 @@ def test_a_refused_message_does_not_own_its_id(reason: str, call: str) -> None:
     """The corrected row under the same id is another message, and is sent."""
     wrong = SendRequest("order-1", "shop", body(touser="wrong"))
     desk = Desk()
-    desk.ledger.note(wrong, None, Status.FAILED, reason=reason)
+    desk.ledger.set_status(wrong, None, Status.FAILED, reason=reason)
     desk.clock.advance(5)
     found = CALLS[call](desk)
     assert found is not None
@@ -711,7 +726,7 @@ def test_a_refused_message_does_not_own_its_id(reason: str, call: str) -> None:
     assert (found.entry.version, found.entry.created_at) == (2, START + 5)
     assert (found.entry.openid_hash, found.entry.reason) == (keyed(OPENID), None)
     assert [change.status for change in found.entry.timeline] == [Status.FAILED, found.entry.status]
-    assert standing(desk.ledger.note(wrong, None, Status.FAILED, reason=reason)) is not TAKEN
+    assert standing(desk.ledger.set_status(wrong, None, Status.FAILED, reason=reason)) is not TAKEN
     assert desk.entry == found.entry  # a late copy of the wrong row changes nothing
 
 
@@ -727,13 +742,13 @@ def test_a_message_that_was_given_up_is_not_resumed(desk: Desk) -> None:
     assert same(desk.claim(), FINAL, given_up)
 
 
-@pytest.mark.parametrize("unattempted", [True, False])
-def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) -> None:
+@pytest.mark.parametrize("unjudged", [True, False])
+def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unjudged: bool) -> None:
     """However many changes follow: the timeline keeps the last forty, and not when the caller came back."""
 
     def try_in_vain() -> Entry:
         claimed = desk.claim(takes_queued=False).entry
-        attempts = claimed.attempts - unattempted
+        attempts = claimed.attempts - unjudged
         return desk.ledger.finish(claimed, Status.FAILED, reason="try_again", attempts=attempts)
 
     assert try_in_vain().pursued_since == START
@@ -754,7 +769,7 @@ def test_a_caller_that_comes_back_begins_anew(desk: Desk, *, unattempted: bool) 
 def test_an_attempted_message_owns_its_id(desk: Desk, status: Status) -> None:
     desk.stand(status)
     other = SendRequest("order-1", "shop", body(touser="another"))
-    assert standing(desk.ledger.note(other, None, Status.FAILED)) is OTHER_BODY
+    assert standing(desk.ledger.set_status(other, None, Status.FAILED)) is OTHER_BODY
 
 
 def test_an_entry_from_before_is_known_by_its_keyed_fingerprint(desk: Desk) -> None:
@@ -810,7 +825,7 @@ def test_whoever_ends_a_dead_claim_hears_of_one_that_came_first(
         return put(entry, patient=patient)
 
     monkeypatch.setattr(desk.store, "put", another_comes_first)
-    found = desk.ledger.to_send(desk.request, desk.message, takes_queued=True)
+    found = desk.ledger.find_blocker(desk.request, desk.message, takes_queued=True)
     assert found is not None
     assert (standing(found), isinstance(found, Written), found.entry) == (IN_FLIGHT, False, desk.entry)
 
@@ -959,7 +974,7 @@ def keyed(text: str) -> str:
 
 def fingerprint(message: object) -> str:
     ledger = Desk().another()
-    return ledger.note(SendRequest("x", "shop", message), None, Status.FAILED).entry.fingerprint
+    return ledger.set_status(SendRequest("x", "shop", message), None, Status.FAILED).entry.fingerprint
 
 
 def reordered(value: object) -> object:

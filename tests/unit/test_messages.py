@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechat_notify.core.envelope import parse_json
 from wechat_notify.core.errors import InvalidMessageError
-from wechat_notify.core.messages import (
+from wechat_notify.core.messages.kinds import (
     KINDS,
     MiniProgramSubscription,
     MiniProgramTemplate,
     OneTimeSubscription,
     Subscription,
     Template,
-    parse_message,
 )
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.violations import Violation
 
 quick = settings(max_examples=150, deadline=None, derandomize=True)
@@ -87,12 +87,12 @@ def wire(body: object, message_id: str | None = None) -> Body:
 
 # --- What its sender asks of this service ------------------------------------------------------
 
-WISHES = {"expires_at": "2026-11-21T18:00:00+08:00", "delivery": "at_least_once"}
+OPTIONS = {"expires_at": "2026-11-21T18:00:00+08:00", "delivery": "at_least_once"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wish_stands_beside_kind_and_never_goes_to_wechat(name: str) -> None:
-    message, warnings = parse_message(example(name) | WISHES)
+    message, warnings = parse_message(example(name) | OPTIONS)
     assert warnings == []
     assert message.expires_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
     assert message.delivery == "at_least_once"
@@ -100,7 +100,7 @@ def test_a_wish_stands_beside_kind_and_never_goes_to_wechat(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", WISHES)
+@pytest.mark.parametrize("field", OPTIONS)
 def test_a_wish_may_be_absent_or_null(name: str, field: str) -> None:
     message, _ = parse_message(example(name) | {field: None})
     assert (message.expires_at, message.delivery) == (None, None)

@@ -14,7 +14,7 @@ from wechat_notify.core.errors import (
     StorageError,
     WeChatNotifyError,
 )
-from wechat_notify.core.messages import parse_message
+from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import (
     Bilingual,
     Outcome,

@@ -28,9 +28,10 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import Record
-from wechat_notify.core.envelope import MAX_BODY_BYTES, SendRequest, parse_queue_body, queue_body
-from wechat_notify.core.messages import Message
+from wechat_notify.core.delivery.records import Record
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, Outcome
 from wechat_notify.settings import MissingSettingError
 from wechat_notify.telemetry import Telemetry
@@ -997,7 +998,7 @@ def test_the_caller_hears_what_could_not_be_recorded(
         outcome.errcode,
     )
     assert counts(capsys) == {"AnswersNotRecorded": 1}
-    assert service.bus.notices == []
+    assert service.bus.events == []
 
     # To everybody else the answer is lost, when nobody can be at it any more.
     service.ledger_store.failing = {}
@@ -1197,9 +1198,9 @@ def test_of_what_is_cancelled_in_doubt_the_automation_is_told(service: Service) 
     service.batch_sender.send([Record("m1", "receipt-1", text, 1)], lambda: 60.0)
     status, _, content = cancel()
     assert (status, content["message_status"]) == (409, "unknown")
-    assert [notice.detail_type for notice in service.bus.notices] == ["message.unknown"]
+    assert [domain_event.detail_type for domain_event in service.bus.events] == ["message.unknown"]
     assert cancel()[0] == 409
-    assert len(service.bus.notices) == 1
+    assert len(service.bus.events) == 1
 
 
 # ---------------------------------------------------------------- what is told to the team's automation
@@ -1229,18 +1230,18 @@ def test_what_is_not_known_is_left_out_of_an_event(service: Service) -> None:
     service.store.broken["shop"] = Bilingual("wrong: app_id", "有误：app_id")
     del service.store.sources["shop"]
     assert keyed()[0] == 502
-    (notice,) = service.bus.notices
-    assert notice.detail_type == "circuit.opened"
-    assert notice.detail.keys() == {"account", "scope", "class", "opened_at", "held_until", "hint"}
+    (domain_event,) = service.bus.events
+    assert domain_event.detail_type == "circuit.opened"
+    assert domain_event.detail.keys() == {"account", "scope", "class", "opened_at", "held_until", "hint"}
 
 
 @pytest.mark.parametrize(("outcome", "told"), TOLD.values(), ids=TOLD.keys())
 def test_what_became_of_a_message_is_told_once(service: Service, outcome: Outcome, told: list[str]) -> None:
     service.wechat.plan.append(outcome)
     keyed()
-    assert [notice.detail_type for notice in service.bus.notices] == told
+    assert [domain_event.detail_type for domain_event in service.bus.events] == told
     keyed()
-    assert [notice.detail_type for notice in service.bus.notices] == told
+    assert [domain_event.detail_type for domain_event in service.bus.events] == told
 
 
 def test_a_bus_that_takes_nothing_changes_no_answer(
@@ -1326,7 +1327,9 @@ def test_neither_openid_nor_token_nor_secret_is_seen(
     said += [lambda_handler(load_event("send_api/invalid_message"), FakeContext())]
     said += [lambda_handler(load_event("send_api/duplicate_key"), FakeContext())]
     kept = [repr(entry) for entry in service.ledger_store.history] + [repr(service.ledger_store.circuits)]
-    told = [json.dumps([notice.detail_type, notice.detail]) for notice in service.bus.notices]
+    told = [
+        json.dumps([domain_event.detail_type, domain_event.detail]) for domain_event in service.bus.events
+    ]
     assert (len(kept), len(told)) == (9, 3)
     seen = json.dumps(said) + service.log.getvalue() + capsys.readouterr().out + "".join(kept + told)
     assert len(service.lines("message attempted")) == 3

@@ -24,10 +24,10 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.batches import HELD_SINCE, MESSAGE_ID
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.envelope import parse_queue_body, queue_body
-from wechat_notify.core.messages import Message
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
 from wechat_notify.telemetry import InvocationError, Telemetry
@@ -98,7 +98,7 @@ def entry(service: Service, key: str = KEY, account: str = "shop") -> Entry:
 
 
 def told(service: Service) -> list[str]:
-    return [notice.detail_type for notice in service.bus.notices]
+    return [domain_event.detail_type for domain_event in service.bus.events]
 
 
 def totals(capsys: Capture) -> dict[str, int]:
@@ -224,7 +224,7 @@ def test_what_can_never_be_sent_is_finished_counted_and_logged(service: Service,
         "expired": ("expired", None, 0),
         "good": ("sent", None, 1),
     }
-    assert {notice.detail["id"]: notice.detail_type for notice in service.bus.notices} == {
+    assert {domain_event.detail["id"]: domain_event.detail_type for domain_event in service.bus.events} == {
         "invalid": "message.failed",
         "unknown": "message.failed",
     }
@@ -411,7 +411,7 @@ def test_a_message_that_was_handed_over_before_is_dealt_with_by_its_entry(
     service: Service, standing: str
 ) -> None:
     bring_about(service, standing)
-    notices = len(service.bus.notices)
+    events = len(service.bus.events)
     returned = deliver(enqueued())
     (line,) = service.lines("message attempted") + service.lines("message not attempted")
     attempts = len(service.wechat.attempts)
@@ -419,7 +419,7 @@ def test_a_message_that_was_handed_over_before_is_dealt_with_by_its_entry(
     assert (line["message_id"], line["status"]) == (KEY, entry(service).status)
     assert line["openid_hash"] == service.openid_hash(OPENID)
     assert line["disposition"] == ("returned" if returned else "finished")
-    assert told(service)[notices:] == (["message.unknown"] if standing == "abandoned" else [])
+    assert told(service)[events:] == (["message.unknown"] if standing == "abandoned" else [])
 
 
 def test_a_message_at_which_another_invocation_is_comes_again_when_that_must_be_dead(
@@ -756,13 +756,16 @@ def test_what_is_given_up_counts_and_is_told_once(service: Service, capsys: Capt
         assert bool(returned) == (receive_count < 20)
         service.clock.advance(300)
     assert totals(capsys) == {"MessagesReturned": 19, "MessagesFailed": 1, "MessagesReplayed": 1}
-    (notice,) = service.bus.notices
-    assert (notice.detail_type, notice.detail["reason"]) == ("message.failed", "retries_exhausted")
-    assert notice.detail["attempts"] == 20
+    (domain_event,) = service.bus.events
+    assert (domain_event.detail_type, domain_event.detail["reason"]) == (
+        "message.failed",
+        "retries_exhausted",
+    )
+    assert domain_event.detail["attempts"] == 20
 
 
 @pytest.mark.parametrize(
-    ("outcome", "notices"),
+    ("outcome", "events"),
     [
         (answer(43101), ["message.failed"]),
         (answer(43107), ["circuit.opened", "message.failed"]),
@@ -772,10 +775,10 @@ def test_what_is_given_up_counts_and_is_told_once(service: Service, capsys: Capt
         (answer(40241), []),
     ],
 )
-def test_what_became_of_a_message_is_told(service: Service, outcome: Outcome, notices: list[str]) -> None:
+def test_what_became_of_a_message_is_told(service: Service, outcome: Outcome, events: list[str]) -> None:
     service.wechat.plan.append(outcome)
     deliver(enqueued())
-    assert told(service) == notices
+    assert told(service) == events
 
 
 def test_a_good_batch_publishes_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -809,10 +812,12 @@ def test_neither_openid_nor_token_nor_secret_is_seen(service: Service, capsys: C
     said += [deliver(enqueued(body(), OTHER)), deliver(enqueued({"kind": OPENID}, key="invalid"))]
     attributes = json.dumps(service.dead_letters.attributes + service.queue.attributes)
     kept = repr(service.ledger_store.history) + repr(service.ledger_store.circuits)
-    notices = json.dumps([[notice.detail_type, notice.detail] for notice in service.bus.notices])
-    seen = json.dumps(said) + attributes + kept + notices + service.log.getvalue() + capsys.readouterr().out
+    events = json.dumps(
+        [[domain_event.detail_type, domain_event.detail] for domain_event in service.bus.events]
+    )
+    seen = json.dumps(said) + attributes + kept + events + service.log.getvalue() + capsys.readouterr().out
     assert len(service.lines("message attempted")) >= 7
-    assert len(service.bus.notices) >= 4
+    assert len(service.bus.events) >= 4
     assert (len(service.dead_letters.attributes), len(service.queue.attributes)) == (4, 1)
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen

@@ -20,10 +20,8 @@ from tests.fakes import (
     message,
     metrics,
 )
-from wechat_notify.core.delivery import Delivery
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Notice, Outcome, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import (
     Expired,
     Failed,
     Held,
@@ -39,8 +37,10 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.token_refresher import Refreshed
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.outcomes import Bilingual, DomainEvent, ErrorClass, Outcome, Status
+from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 
@@ -137,7 +137,7 @@ def test_the_line_of_a_message_without_an_answer_says_why_and_counts_as_the_ledg
         Bilingual("no connection", "没有连接"),
         retryable=True,
         cause="ConnectTimeout",
-        unattempted=True,
+        unjudged=True,
     )
     waiting = entry(Status.FAILED, attempts=3)
     turn(service, TryAgain(entry=waiting, delivery=Delivery(outcome, 1, 0.1), outcome=outcome, after=2.0))
@@ -361,8 +361,8 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
     service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]], counts: bool
 ) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice(name, CIRCUIT)], lambda: service.bus)
-    assert [notice.detail_type for notice in service.bus.notices] == [name]
+        service.telemetry.publish([DomainEvent(name, CIRCUIT)], lambda: service.bus)
+    assert [domain_event.detail_type for domain_event in service.bus.events] == [name]
     *told, _ = service.lines()
     assert [(line["message"], line["level"]) for line in told] == lines
     assert [{name: line[name] for name in CIRCUIT} for line in told] == [CIRCUIT] * len(lines)
@@ -374,14 +374,14 @@ def test_what_is_announced_of_circuits_is_logged_and_openings_are_counted(
 
 def test_no_bus_is_made_where_there_is_nothing_to_announce(service: Service) -> None:
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([], break_down)
+        service.telemetry.publish([], break_down)
     assert [line["message"] for line in service.lines()] == ["invocation finished"]
 
 
 def test_events_that_the_bus_did_not_take_are_counted(service: Service, capsys: Capture) -> None:
     service.bus.failing = "ServiceUnavailable"
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("message.failed", {})] * 2, lambda: service.bus)
+        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, lambda: service.bus)
     assert of(metrics(capsys.readouterr().out), "EventsNotPublished") == [({}, 2)]
     (line,) = service.lines("events not published")
     assert (line["level"], line["count"]) == ("ERROR", 2)
@@ -392,8 +392,8 @@ def test_an_announcement_that_cannot_be_logged_is_published_all_the_same(
 ) -> None:
     monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.announce([Notice("circuit.opened", CIRCUIT)], lambda: service.bus)
-    assert len(service.bus.notices) == len(service.lines("not reported")) == 1
+        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
+    assert len(service.bus.events) == len(service.lines("not reported")) == 1
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
 
 
@@ -570,7 +570,7 @@ def test_what_nobody_foresaw_is_logged_by_its_kind_and_place_but_not_its_text(se
         service.telemetry.refused("internal_error", error)
     (line,) = service.lines("message refused")
     assert line["error"] == "InvalidMessageError"
-    assert line["raised_at"].startswith("messages.py:")
+    assert line["raised_at"].startswith("parser.py:")
     assert "secret" not in service.log.getvalue()
 
 
@@ -628,7 +628,7 @@ def test_an_invocation_that_fails_says_where_but_not_what(service: Service, caps
         "invocation failed",
         "InvalidMessageError",
     )
-    assert line["raised_at"].startswith("messages.py:")
+    assert line["raised_at"].startswith("parser.py:")
     assert line["messages"] == 3
     assert "57_secret" not in service.log.getvalue()
     assert OPENID not in service.log.getvalue()

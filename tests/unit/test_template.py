@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from wechat_notify.core.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.settings import MalformedSettingError, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, outcome_from_dict
-from wechat_notify.core.tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.telemetry import InvocationError, Telemetry
 
 Capture = pytest.CaptureFixture[str]
@@ -62,8 +62,8 @@ def test_the_teams_automation_hears_of_each_account_that_failed(service: Service
     service.add_account("bank", stored=False)
     service.wechat.refuse_tokens("wx-bank", answer(40164, "invalid ip 198.51.100.7, not in whitelist"))
     refresh({})
-    (notice,) = service.bus.notices
-    assert (notice.detail_type, notice.detail) == (
+    (domain_event,) = service.bus.events
+    assert (domain_event.detail_type, domain_event.detail) == (
         "token.failed",
         {
             "account": "bank",
@@ -75,14 +75,14 @@ def test_the_teams_automation_hears_of_each_account_that_failed(service: Service
         },
     )
     refresh(ONE_ACCOUNT)  # which is well
-    assert len(service.bus.notices) == 1
+    assert len(service.bus.events) == 1
 
 
 def test_what_is_not_known_of_a_failure_is_left_out_of_its_event(service: Service) -> None:
     service.wechat.refuse_tokens("wx-shop", unreachable())
     assert refresh({})["failed"][0]["errcode"] is None
-    (notice,) = service.bus.notices
-    assert notice.detail.keys() == {"account", "class", "hint"}
+    (domain_event,) = service.bus.events
+    assert domain_event.detail.keys() == {"account", "class", "hint"}
 
 
 def test_where_all_is_well_no_event_is_published(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,9 +232,11 @@ def test_neither_token_nor_secret_is_seen(service: Service, capsys: Capture) -> 
     refresh(load_event("token_refresh/rejected_token"))
     service.wechat.refuse_tokens("wx-shop", unreachable())
     reports = [refresh({}), refresh(ONE_ACCOUNT)]
-    notices = json.dumps([[notice.detail_type, notice.detail] for notice in service.bus.notices])
-    seen = json.dumps(reports) + notices + service.log.getvalue() + capsys.readouterr().out
-    assert (len(service.lines()) >= 5, len(service.bus.notices)) == (True, 2)
+    events = json.dumps(
+        [[domain_event.detail_type, domain_event.detail] for domain_event in service.bus.events]
+    )
+    seen = json.dumps(reports) + events + service.log.getvalue() + capsys.readouterr().out
+    assert (len(service.lines()) >= 5, len(service.bus.events)) == (True, 2)
     for hidden in ("token-1-of", "token-2-of", "s" * 32):
         assert hidden not in seen
 

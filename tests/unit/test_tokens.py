@@ -24,9 +24,7 @@ from tests.fakes import (
     lowest,
     unreachable,
 )
-from wechat_notify.core import token_refresher
-from wechat_notify.core import tokens as tokens_module
-from wechat_notify.core.delivery import Sender
+from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import (
     RefresherBusyError,
     StorageError,
@@ -34,8 +32,11 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome
-from wechat_notify.core.token_refresher import Refreshed
-from wechat_notify.core.tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens import access_tokens as tokens_module
+from wechat_notify.core.tokens import refresher
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken, Grant
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -309,7 +310,7 @@ def test_a_token_that_appears_in_the_store_ends_the_wait(service: Service) -> No
     tokens = access_tokens(service.store, service.refresher, service.clock)
     tokens._sleep = sleep
     assert tokens.get("shop", 5.0).value == "meanwhile"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 def test_a_refresher_that_stays_busy_is_waited_for_as_long_as_there_is_patience(service: Service) -> None:
@@ -603,7 +604,7 @@ def test_the_fake_refresher_lets_in_one_at_a_time(service: Service) -> None:
 
     service.refresher.while_running = ask_again
     assert service.refresher.ask("shop", None).value == "token-1-of-wx-shop"
-    assert service.refresher.turned_away == 1
+    assert service.refresher.try_again_count == 1
 
 
 # ---------------------------------------------------------------- the refresher
@@ -709,7 +710,7 @@ def test_no_account_is_begun_that_could_be_cut_off(
 def test_accounts_that_there_is_no_time_for_do_not_hide_those_that_were_refreshed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token_refresher, "_CONCURRENT_ACCOUNTS", 1)
+    monkeypatch.setattr(refresher, "_CONCURRENT_ACCOUNTS", 1)
     for account in ("bank", "cafe"):
         service.add_account(account, stored=False)
     service.wechat.while_fetching = lambda _app_id: service.clock.advance(20)

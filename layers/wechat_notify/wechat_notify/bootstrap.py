@@ -14,22 +14,24 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.batches import BatchSender
-from wechat_notify.core.circuits import Circuits
-from wechat_notify.core.delivery import Sender
-from wechat_notify.core.dispatcher import Dispatcher
-from wechat_notify.core.envelope import new_id
-from wechat_notify.core.ledger import Ledger
-from wechat_notify.core.token_refresher import TokenRefresher
-from wechat_notify.core.tokens import AccessTokens, Grant
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.delivery.sender import Sender
+from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import Grant
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.http import HttpSession
+from wechat_notify.wechat.session import HttpSession
 
 _random = random.SystemRandom()
 _DAY = 86400
-_settled = False
+_heap_frozen = False
 
 
 @cache
@@ -112,13 +114,9 @@ def event_bus() -> EventBus:
 @cache
 def batch_sender() -> BatchSender:
     """The sender of batches of queued messages."""
-    return BatchSender(
-        dispatcher(),
-        send_queue(),
-        Queue(aws(), settings().dead_letter_queue_url),
-        now=time.time,
-        jitter=_random.uniform,
-    )
+    dead_letters = Queue(aws(), settings().dead_letter_queue_url)
+    returns = Returns(send_queue(), dead_letters, now=time.time, jitter=_random.uniform)
+    return BatchSender(dispatcher(), returns)
 
 
 class _AppTokens:
@@ -137,12 +135,12 @@ def token_refresher() -> TokenRefresher:
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """After the first event: what the process has made by now stays, so no garbage is looked for in it.
 
     A full collection of all that takes 4 ms, and what is under way waits for it.
     """
-    global _settled  # noqa: PLW0603 - once a process
-    if not _settled:
+    global _heap_frozen  # noqa: PLW0603 - once a process
+    if not _heap_frozen:
         gc.freeze()
-        _settled = True
+        _heap_frozen = True

@@ -18,10 +18,8 @@ from typing import Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
 
-from wechat_notify.core.entry import Entry
-from wechat_notify.core.messages import Message
-from wechat_notify.core.outcomes import ErrorClass, Notice, Status
-from wechat_notify.core.results import (
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import (
     Cancelled,
     Expired,
     Failed,
@@ -38,7 +36,9 @@ from wechat_notify.core.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.token_refresher import Refreshed
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Status
+from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
 
 
@@ -81,7 +81,7 @@ _OPENED = frozenset({"circuit.opened", "quota.reached"})
 class EventBus(Protocol):
     """The event bus for the team's own automation."""
 
-    def publish(self, notices: Sequence[Notice]) -> int:
+    def publish(self, events: Sequence[DomainEvent]) -> int:
         """Put events on the bus; how many could not be."""
 
 
@@ -239,35 +239,35 @@ class Telemetry:
         if name := _COUNTED.get(entry.status):
             self._counts[name, (("account", entry.account), ("kind", entry.kind or "none"))] += 1
 
-    def announce(self, notices: Sequence[Notice], bus: Callable[[], EventBus]) -> None:
+    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> None:
         """Tell the team's automation; what happens to that changes nothing of what it tells.
 
         Parameters
         ----------
-        notices : Sequence
+        events : Sequence
             What there is to tell; the bus is made only where there is something.
         bus : Callable
             Makes the bus.
         """
-        if not notices:
+        if not events:
             return
-        unpublished = len(notices)
+        unpublished = len(events)
         with self._guarded:
-            for notice in notices:
-                self._log_notice(notice)
+            for domain_event in events:
+                self._log_event(domain_event)
         with self._guarded:
-            unpublished = bus().publish(notices)
+            unpublished = bus().publish(events)
         if unpublished:
             self._counts["EventsNotPublished", ()] += unpublished
             with self._guarded:
                 self.logger.error("events not published", count=unpublished)
 
-    def _log_notice(self, notice: Notice) -> None:
-        if notice.detail_type in _OPENED:
-            self._counts["CircuitsOpened", (("account", str(notice.detail["account"])),)] += 1
-            self.logger.warning(notice.detail_type.replace(".", " "), extra={**notice.detail})
-        elif notice.detail_type == "circuit.closed":
-            self.logger.info("circuit closed", extra={**notice.detail})
+    def _log_event(self, domain_event: DomainEvent) -> None:
+        if domain_event.detail_type in _OPENED:
+            self._counts["CircuitsOpened", (("account", str(domain_event.detail["account"])),)] += 1
+            self.logger.warning(domain_event.detail_type.replace(".", " "), extra={**domain_event.detail})
+        elif domain_event.detail_type == "circuit.closed":
+            self.logger.info("circuit closed", extra={**domain_event.detail})
 
     def refused(
         self, reason: str, error: Exception | None = None, *, counts: bool = True, **fields: Any

@@ -21,8 +21,8 @@ from tests.integration.operations.conftest import (
     readable,
     totals,
 )
-from wechat_notify.core.envelope import parse_queue_body
 from wechat_notify.core.errors import MalformedBodyError
+from wechat_notify.core.messages.envelope import parse_queue_body
 
 
 def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import cost
 from benchmarks.cost import COLUMNS, DOORS, QUOTAS, Assumptions, Measured, Model, Price, Setting
 from benchmarks.figures import Results
-from wechat_notify.core import batches
+from wechat_notify.core.delivery import batch
 
 _BATCHES = (1, 10, 100, 1000)
 _MEASURED = Measured(
@@ -131,7 +131,7 @@ def test_month_adds_tokens_and_fixed_costs() -> None:
 def test_assumptions_are_those_of_the_service() -> None:
     template = (Path(__file__).parents[3] / "template.yaml").read_text(encoding="utf-8")
     assert Assumptions().alarms == template.count("Type: AWS::CloudWatch::Alarm")
-    assert Assumptions().side_by_side == batches._WORKER_THREADS
+    assert Assumptions().side_by_side == batch._WORKER_THREADS
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from datetime import timedelta, timezone
 import pytest
 
 from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SENDERS, SOURCE, VPC, Stack, deployed
-from wechat_notify.core.batches import _WORKER_THREADS
-from wechat_notify.core.circuits import QuotaReset
-from wechat_notify.core.delivery import TIME_FOR_A_MESSAGE
+from wechat_notify.core.delivery.batch import _WORKER_THREADS
+from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.settings import Settings
 
 

@@ -15,6 +15,7 @@ def test_actions_of_each_role() -> None:
     log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     publish = {"events:PutEvents"}
     ledger = {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
+    write_groups = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
     send = {"ssm:GetParameter", "lambda:InvokeFunction", "sqs:SendMessage"} | ledger | publish
     take = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"}
     read = {"ssm:GetParametersByPath", "ssm:GetParameters"}
@@ -23,7 +24,7 @@ def test_actions_of_each_role() -> None:
         for role in stack.roles
     } == {
         "SendApiRole": send | log,
-        "SendQueueRole": send | {f"sqs:{action}" for action in take} | log,
+        "SendQueueRole": send | write_groups | {f"sqs:{action}" for action in take} | log,
         "TokenRefreshRole": read | {"ssm:PutParameter"} | publish | log,
         "ScheduleRole": {"sqs:SendMessage"},
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},

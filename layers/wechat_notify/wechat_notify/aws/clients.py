@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from wechat_notify.core.clocks import Jitter
 from wechat_notify.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Clients:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
+        jitter: Jitter = random.uniform,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._make = make

@@ -10,7 +10,7 @@ from typing import Any
 from wechat_notify.aws.chunks import chunks
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import Notice
+from wechat_notify.core.outcomes import DomainEvent
 
 RETRY_FOR = 1.0
 """Seconds in which a call is repeated."""
@@ -27,7 +27,7 @@ class EventBus:
         self._name = name
         self._clock = clock or time.monotonic
 
-    def publish(self, notices: Sequence[Notice]) -> int:
+    def publish(self, events: Sequence[DomainEvent]) -> int:
         """Put events on the bus; how many could not be, and never an error.
 
         What they tell has happened already, and no message may fail for want of an event. Where the bus does
@@ -35,7 +35,7 @@ class EventBus:
         """
         published = 0
         stop_at = self._clock() + _PUBLISHING
-        for batch in chunks(map(self._entry, notices), _size):
+        for batch in chunks(map(self._entry, events), _size):
             if self._clock() > stop_at:
                 break
             try:
@@ -43,19 +43,19 @@ class EventBus:
             except StorageError:
                 break
             published += sum("EventId" in entry for entry in answer.get("Entries", []))
-        return len(notices) - published
+        return len(events) - published
 
     def _put(self, entries: Sequence[Any]) -> Any:
         return self._aws.call(
             "publish the events", lambda: self._aws.events.put_events(Entries=entries), retry_for=RETRY_FOR
         )
 
-    def _entry(self, notice: Notice) -> dict[str, Any]:
+    def _entry(self, domain_event: DomainEvent) -> dict[str, Any]:
         return {
             "EventBusName": self._name,
             "Source": _SOURCE,
-            "DetailType": notice.detail_type,
-            "Detail": json.dumps(notice.detail, default=str),
+            "DetailType": domain_event.detail_type,
+            "Detail": json.dumps(domain_event.detail, default=str),
         }
 
 

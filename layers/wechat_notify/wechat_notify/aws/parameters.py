@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.envelope import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import Bilingual
-from wechat_notify.core.tokens import AccessToken, Account, TokenSource
+from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0
 """Seconds in which a sender's call is repeated."""

@@ -33,7 +33,7 @@ class ErrorClass(StrEnum):
 
 
 class Status(StrEnum):
-    """The states of a message; ``core.ledger`` says which may follow which."""
+    """The states of a message; ``core.delivery.entry`` says which may follow which."""
 
     QUEUED = "queued"
     """It waits: for its first attempt or for the next one."""
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
     ``retryable`` says that a plain later repeat of the same call can work and cannot send twice.
     ``errcode`` is None where WeChat did not answer with one; ``field`` is the data key that a
     47003 names; ``retry_after`` is the least wait in seconds where the kind of error sets one.
-    ``unattempted`` says that WeChat did not judge the message: there was no token, or something
+    ``unjudged`` says that WeChat did not judge the message: there was no token, or something
     in between refused the call. ``repeats`` is how many repeats the kind of error is worth where
     that is fewer than usual (an error may be worth some and yet not be ``retryable`` for a caller).
     ``holds`` names what else would be answered the same, and so waits; ``until_reset`` says that it waits
@@ -98,7 +98,7 @@ class Outcome(NamedTuple):
     msgid: int | None = None
     field: str | None = None
     retry_after: float | None = None
-    unattempted: bool = False
+    unjudged: bool = False
     repeats: int | None = None
     holds: Holds | None = None
     until_reset: bool = False
@@ -116,10 +116,10 @@ def outcome_to_dict(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
-    """The outcome that ``outcome_to_dict`` took apart."""
+    """The outcome that ``outcome_to_dict`` took apart; what another version of it has more is left out."""
     return Outcome(
         **{
-            **fields,
+            **{name: value for name, value in fields.items() if name in Outcome._fields},
             "status": Status(fields["status"]),
             "error_class": ErrorClass(fields["error_class"]),
             "hint": Bilingual(**fields["hint"]),
@@ -128,7 +128,7 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
     )
 
 
-class Notice(NamedTuple):
+class DomainEvent(NamedTuple):
     """An event for the team's own automation: EventBridge's detail-type, and its detail as JSON has it."""
 
     detail_type: str

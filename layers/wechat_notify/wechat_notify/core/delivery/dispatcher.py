@@ -1,0 +1,129 @@
+"""The doors' way in: hand a message over, send it, look it up, cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol
+
+from wechat_notify.core.clocks import Jitter, SecondsLeft
+from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.entry import REQUEUED
+from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Queued, Result
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, is_expired
+from wechat_notify.core.delivery.send import Parts, as_result, waits
+from wechat_notify.core.delivery.sender import Sender
+from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.messages.envelope import SendRequest, queue_body
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import Outcome, Status
+
+
+class SendQueue(Protocol):
+    """The queue of messages to be sent."""
+
+    def send(self, body: str, *, group: str | None = None) -> None:
+        """Put a message on the queue; raises ``StorageError``."""
+
+
+class Dispatcher:
+    """Takes messages from the doors to WeChat, and what became of them to the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        circuits: Circuits,
+        sender: Sender,
+        queue: SendQueue,
+        *,
+        now: Callable[[], float],
+        jitter: Jitter,
+    ) -> None:
+        self._parts = Parts(ledger, circuits, sender, now, jitter)
+        self._ledger = ledger
+        self._circuits = circuits
+        self._sender = sender
+        self._queue = queue
+        self._now = now
+
+    def prepare(self, accounts: Iterable[str]) -> None:
+        """Read, once for a whole batch, what is held of these accounts; never raises for the store."""
+        self._ledger.release_unconfirmed()
+        self._circuits.prefetch(accounts)
+
+    def accept(self, request: SendRequest, message: Message) -> Result:
+        """Put a message on the queue.
+
+        Once: what the ledger knows as waiting is on the queue. So it goes there first, and a caller who hears
+        nothing, because this process died in between, has a repeat put there another copy, which is the same
+        message.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials for the account.
+        StorageError
+            The message may be on the queue or not; it is safe to try again with the same id.
+        """
+        if not self._sender.knows(request.account):
+            raise UnknownAccountError(request.account)
+        if is_expired(request, self._now()):
+            return as_result(self._ledger.set_status(request, message, Status.EXPIRED))
+        existing = self._ledger.find_blocker(request, message, takes_queued=False)
+        lost = existing is not None and self._copy_is_lost(existing)
+        if existing and not isinstance(existing, NotDue) and not lost:
+            return as_result(existing)
+        self._queue.send(queue_body(request), group=request.account)
+        with suppress(StorageError):  # it will be sent, and has its entry then
+            found = self._ledger.set_status(
+                request, message, Status.QUEUED, reason=REQUEUED if lost else None
+            )
+            # By now the queue's function may be at it, or through.
+            if not isinstance(found, InFlight) and not waits(found):
+                return as_result(found)
+            return Queued(entry=found.entry)
+        return Queued()
+
+    def _copy_is_lost(self, found: Written | NotOurs) -> bool:
+        """Return whether the queue has no copy any more: it was purged, or went to the dead letters."""
+        return waits(found) and self._now() - found.entry.updated_at > GIVE_UP_AFTER
+
+    def send_now(self, request: SendRequest, message: Message, seconds_left: SecondsLeft) -> Result:
+        """Send a message whose caller waits; raises as ``Attempt.run`` does."""
+        self.prepare([request.account])
+        return CallerAttempt(self._parts, request, message, seconds_left).run()
+
+    def send_queued(
+        self,
+        request: SendRequest,
+        message: Message,
+        seconds_left: SecondsLeft,
+        *,
+        receive_count: int,
+        held_since: float | None,
+    ) -> Result:
+        """Send a message of the queue; arguments as ``QueueAttempt`` has them, raises as its ``run`` does."""
+        attempt = QueueAttempt(
+            self._parts, request, message, seconds_left, receive_count=receive_count, held_since=held_since
+        )
+        return attempt.run()
+
+    def refuse(
+        self, request: SendRequest, message: Message | None, reason: str, outcome: Outcome | None = None
+    ) -> Result:
+        """Record that a message of the queue is never attempted; raises ``StorageError``."""
+        return as_result(
+            self._ledger.set_status(request, message, Status.FAILED, reason=reason, outcome=outcome)
+        )
+
+    def look_up(self, account: str, message_id: str) -> Result | None:
+        """Return what became of a message; None where there is none. Raises ``StorageError``."""
+        found = self._ledger.look_up(account, message_id)
+        return as_result(found) if found else None
+
+    def cancel(self, account: str, message_id: str) -> Result | None:
+        """Keep a message that waits from being sent; None where there is none. Raises ``StorageError``."""
+        found = self._ledger.cancel(account, message_id)
+        return as_result(found) if found else None

@@ -1,0 +1,18 @@
+"""The events about messages, for the team's own automation."""
+
+from __future__ import annotations
+
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.outcomes import DomainEvent, Status, iso_time
+
+_DETAIL_TYPES = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}
+
+
+def message_events(entry: Entry) -> list[DomainEvent]:
+    """Return what there is to publish of a message's new status: its end, where that was no success."""
+    detail_type = _DETAIL_TYPES.get(entry.status)
+    if detail_type is None or entry.awaits_caller:
+        return []
+    outcome = entry.final_outcome
+    detail = {**entry.as_dict(), "at": iso_time(entry.updated_at)}
+    return [DomainEvent(detail_type, {**detail, **(outcome.as_dict() if outcome else {})})]

@@ -1,0 +1,60 @@
+"""The service's own outcomes and sentences: for what WeChat was not asked, or did not answer."""
+
+from __future__ import annotations
+
+from wechat_notify.core.delivery.circuit import Circuit
+from wechat_notify.core.delivery.retry_policy import Decision
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, iso_time
+
+TOO_LATE = Outcome(
+    Status.FAILED,
+    ErrorClass.TRANSIENT,
+    Bilingual(
+        "Too little time was left to send the message; nothing was sent. Try again shortly.",
+        "剩余时间不足，消息未发出，请稍后重试。",
+    ),
+    retryable=True,
+    retry_after=2.0,
+    unjudged=True,
+)
+_IS_REPEATED = Bilingual(
+    "It is sent again: WeChat drops the second copy, or its sender asked for at least once.",
+    "服务会自动重发：微信会去重，或发送方要求至少送达一次。",
+)
+_CAN_BE_REPEATED = Bilingual(
+    "Repeat it under the same id: WeChat drops the second copy, or you asked for at least once.",
+    "请使用相同的 id 重发：微信会去重，或该消息要求至少送达一次。",
+)
+_IS_IN_DOUBT = Bilingual(
+    "A copy under a new id can reach the user as a second message.",
+    "使用新的 id 重发可能造成用户收到两条。",
+)
+
+
+def held(circuit: Circuit, after: float) -> Outcome:
+    """Return the outcome of a message that a circuit holds for so many seconds, with what mends that."""
+    next_at = iso_time(circuit.held_until)
+    hint = circuit.hint or Bilingual(f"errcode {circuit.errcode}.", f"错误码 {circuit.errcode}。")
+    return Outcome(
+        Status.FAILED,
+        circuit.error_class,
+        Bilingual(
+            f"Nothing was sent: the answer to an earlier message holds for this one too. {hint.en} "
+            f"The next attempt is due at {next_at}.",
+            f"消息未发出：微信此前的应答对该消息同样适用。{hint.zh}下次尝试时间为 {next_at}。",
+        ),
+        retryable=True,
+        errcode=circuit.errcode,
+        retry_after=after,
+        unjudged=True,
+    )
+
+
+def with_consequence(outcome: Outcome, decision: Decision) -> Outcome:
+    """Return the outcome of a lost answer with what follows from it for the message."""
+    if decision.status is Status.QUEUED:
+        consequence = _IS_REPEATED
+    else:
+        consequence = _CAN_BE_REPEATED if decision.repeatable else _IS_IN_DOUBT
+    hint = outcome.hint
+    return outcome._replace(hint=Bilingual(f"{hint.en} {consequence.en}", f"{hint.zh}{consequence.zh}"))

@@ -1,0 +1,135 @@
+"""The results of handling a message: one closed union, made by ``core.delivery.send`` and the ledger.
+
+The *message's* status is the ledger's (``result.entry.status``); a result says what this call did about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The fields of every result.
+
+    ``entry`` is the message's entry as it is now, None where the ledger was not asked. ``outcome`` is what
+    the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
+    none. ``events`` are to be published.
+    """
+
+    entry: Entry | None = None
+    outcome: Outcome | None = None
+    delivery: Delivery | None = None
+    events: Sequence[DomainEvent] = ()
+
+    @property
+    def attempted(self) -> bool:
+        """Return whether this call sent a request to WeChat."""
+        return self.delivery is not None and self.delivery.attempts > 0
+
+    @property
+    def status(self) -> Status | None:
+        """The message's status, None where the ledger was not asked."""
+        return self.entry.status if self.entry else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued(Result):
+    """It is on the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(Result):
+    """WeChat accepted it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Result):
+    """It was not sent, and will not be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired(Result):
+    """Its time passed before it could be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Result):
+    """It was cancelled while it waited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Result):
+    """It may have been sent: an answer was lost.
+
+    Its caller may repeat it in ``repeat_after`` seconds; None where a repeat could be a second message.
+    """
+
+    repeat_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Later(Result):
+    """Something is due in ``after`` seconds."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAt(_Later):
+    """It was not sent; the queue hands it out again in ``after`` seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain(_Later):
+    """It was not sent; its caller is told to try again in ``after`` seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(_Later):
+    """A circuit holds it for ``after`` seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded(_Later):
+    """WeChat's answer did not reach the ledger; the claim runs out in ``after`` seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight(_Later):
+    """Another invocation is sending it; worth a look in ``after`` seconds."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDue(_Later):
+    """Its next attempt is due in ``after`` seconds."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed(Result):
+    """An earlier call gave it its status; ``repeat_after`` is as ``Unknown`` has it."""
+
+    entry: Entry
+    repeat_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdReused(Result):
+    """Its id belongs to another message."""
+
+    entry: Entry
+
+
+Again = RetryAt | Unrecorded | InFlight | NotDue
+"""Results after which the queue hands the message out again."""
+NotOurs = InFlight | NotDue | Replayed | IdReused
+"""The ledger's answers to a caller that may not send the message."""
