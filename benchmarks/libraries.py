@@ -188,6 +188,5 @@ def measure(server: Server, rounds: int, *, quick: bool) -> list[Comparison]:
             ]
             for name, each in took.items()
         }
-        note = "a call on a connection of its own, less one on a connection that is kept"
-        found.append(Comparison.of(SECTION, case, "ms", more, note=note))
+        found.append(Comparison.of(SECTION, case, "ms", more))
     return found

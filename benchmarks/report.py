@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import handlers, libraries, targets
-from benchmarks.figures import Comparison, Results, Spread, number
+from benchmarks.figures import PRODUCT, Comparison, Results, Spread, number
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _MARKED = re.compile(r"(<!-- begin (\w+)[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,7 +33,7 @@ def write(results: Results) -> None:
         "libraries": _section(results, "libraries"),
     }
     page = PAGE.read_text(encoding="utf-8")
-    renewed = _MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[3]}", page)
+    renewed = _MARKED.sub(lambda found: f"{found[1]}{tables[found[2]]}\n{found[3]}", page)
     PAGE.write_text(renewed, encoding="utf-8")
 
 
@@ -75,26 +75,21 @@ def _parts(results: Results) -> str:
 
 
 def _section(results: Results, section: str) -> str:
-    """A section's comparisons, of which those with the same subjects share a table."""
-    tables: dict[tuple[str, ...], list[Comparison]] = {}
-    for each in results.comparisons:
-        if each.section == section:
-            tables.setdefault(tuple(each.rounds), []).append(each)
-    return "\n\n".join(
-        _table(
-            ["median", *subjects, *(["ratio to the last (min – max)"] * (len(subjects) > 1))],
-            map(_row, those),
-        )
-        for subjects, those in tables.items()
-    )
+    """A section's comparisons; the ratio is that to the last of the peers."""
+    rows = [_row(each) for each in results.comparisons if each.section == section]
+    return _table(["median", PRODUCT, "peers", "ratio to the last (min – max)"], rows)
 
 
 def _row(comparison: Comparison) -> list[str]:
     named = comparison.case + (f" ({comparison.note})" if comparison.note else "")
-    cells = [number(comparison.value(subject).median) for subject in comparison.rounds]
-    cells[0] += f" {comparison.unit}"
+    peers = [name for name in comparison.rounds if name != PRODUCT]
     ratio = comparison.ratio()
-    return [named, *cells, *([_ratio(ratio)] if ratio else [])]
+    return [
+        named,
+        f"{number(comparison.value().median)} {comparison.unit}",
+        "; ".join(f"{name} {number(comparison.value(name).median)}" for name in peers),
+        _ratio(ratio) if ratio else "",
+    ]
 
 
 def _ratio(ratio: Spread) -> str:
