@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.batch import Disposition, Handled, Record
+from wechat_notify.core.delivery.records import Disposition, Handled, Record
 from wechat_notify.telemetry import Telemetry
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError
 

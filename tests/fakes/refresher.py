@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from wechat_notify.core.errors import RefresherBusyError, StorageError, TokenUnavailableError
-from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken
 
 
 class FakeRefresher:

@@ -22,17 +22,16 @@ from tests.fakes.refresher import FakeRefresher
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuits import Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
-from wechat_notify.core.tokens.access_tokens import (
-    AccessTokens,
-    Refresher,
-    TokenReader,
-)
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import Refresher, TokenReader
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 _services = itertools.count()
@@ -76,7 +75,7 @@ class Service:
             self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
         )
         self.batch_sender = BatchSender(
-            self.dispatcher, self.queue, self.dead_letters, now=self.clock.now, jitter=lowest
+            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
         )
         self.add_account("shop")
 

@@ -14,7 +14,7 @@ from tests.fakes.outcomes import answer
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens.access_tokens import Grant, TokenSource
+from wechat_notify.core.tokens.token import Grant, TokenSource
 
 
 @dataclass

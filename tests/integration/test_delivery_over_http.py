@@ -32,7 +32,7 @@ from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.errcodes import lookup
+from wechat_notify.wechat.error_codes import lookup
 
 BODIES = Path(__file__).parents[1] / "bodies"
 ENDPOINTS = {

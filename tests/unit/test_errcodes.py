@@ -9,19 +9,12 @@ import pytest
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat import connections, session
+from wechat_notify.wechat.advice import advice
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _CAUSES, _hint, _no_answer, _outcome, _refused_token
-from wechat_notify.wechat.errcodes import (
-    ERROR_CODES,
-    ErrorCode,
-    RetryHint,
-    advice,
-    counts_as_sent,
-    holds,
-    lookup,
-    repeats,
-    until_reset,
-)
+from wechat_notify.wechat.client import _refused_token
+from wechat_notify.wechat.error_codes import ERROR_CODES, ErrorCode, RetryHint, lookup
+from wechat_notify.wechat.error_policy import counts_as_sent, holds, repeats, until_reset
+from wechat_notify.wechat.outcomes import CAUSES, hint_for, outcome_of, outcome_of_no_answer
 from wechat_notify.wechat.session import NoAnswer
 
 # A second witness: written down class by class from what WeChat's documentation says about sends, not copied
@@ -335,7 +328,7 @@ def test_no_answer_that_is_not_to_be_repeated_is_worth_repeats_but_40037() -> No
 
 
 def outcome(code: int, errmsg: str = "text") -> Outcome:
-    return _outcome(Answer(code, errmsg, None, None, None), "subscription")
+    return outcome_of(Answer(code, errmsg, None, None, None), "subscription")
 
 
 def test_the_daily_reset_ends_the_hold_of_one_code_alone() -> None:
@@ -389,10 +382,10 @@ def test_an_address_stands_in_no_other_hint() -> None:
 
 
 def test_a_hint_with_an_address_is_not_remembered() -> None:
-    _hint.cache_clear()
+    hint_for.cache_clear()
     for last in range(5):
         outcome(40164, f"invalid ip 198.51.100.{last}")
-    assert _hint.cache_info().currsize == 1
+    assert hint_for.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("code", [40013, 41002, 49001])
@@ -466,11 +459,11 @@ def latin(text: str) -> set[str]:
 
 def every_outcome() -> list[Outcome]:
     """One of each code, of each cause and of the token endpoint."""
-    causes = [*_CAUSES, "HTTP 502", "MemoryError"]
+    causes = [*CAUSES, "HTTP 502", "MemoryError"]
     outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
-    outcomes += [_no_answer(NoAnswer(cause, may_have_arrived=True)) for cause in causes]
+    outcomes += [outcome_of_no_answer(NoAnswer(cause, may_have_arrived=True)) for cause in causes]
     outcomes += [
-        _no_answer(NoAnswer(cause, may_have_arrived=False, passing=passing, limited=limited))
+        outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False, passing=passing, limited=limited))
         for cause in causes
         for passing, limited in ((True, False), (True, True), (False, False))
     ]
@@ -509,7 +502,7 @@ def test_what_has_no_errcode_has_a_cause() -> None:
 @pytest.mark.parametrize("cause", ["ReadTimeout", "MemoryError"])
 def test_a_cause_is_told_in_words(cause: str) -> None:
     for may_have_arrived in (True, False):
-        found = _no_answer(NoAnswer(cause, may_have_arrived=may_have_arrived))
+        found = outcome_of_no_answer(NoAnswer(cause, may_have_arrived=may_have_arrived))
         assert cause not in found.hint.en + found.hint.zh
         assert found.cause == cause
 
@@ -528,16 +521,16 @@ def reasons() -> set[str]:
 
 def test_every_cause_has_words() -> None:
     assert len(reasons()) > 10
-    assert reasons() <= set(_CAUSES)
+    assert reasons() <= set(CAUSES)
 
 
 @pytest.mark.parametrize("cause", ["ConnectTimeout", "HTTP 429"])
 def test_what_left_nothing_behind_was_no_attempt(cause: str) -> None:
-    found = _no_answer(NoAnswer(cause, may_have_arrived=False))
+    found = outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False))
     assert (found.unjudged, found.retryable, found.cause) == (True, True, cause)
 
 
 def test_a_lost_answer_says_why_and_no_more() -> None:
-    found = _no_answer(NoAnswer("HTTP 502", may_have_arrived=True))
+    found = outcome_of_no_answer(NoAnswer("HTTP 502", may_have_arrived=True))
     assert (found.cause, found.unjudged) == ("HTTP 502", False)
     assert found.hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."

@@ -28,7 +28,7 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.batch import Record
+from wechat_notify.core.delivery.records import Record
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.messages.kinds import Message

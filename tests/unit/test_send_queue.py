@@ -24,8 +24,8 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.batch import HELD_SINCE, MESSAGE_ID
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID
 from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome

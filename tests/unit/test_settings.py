@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes import OPENID
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.settings import MalformedSettingError, MissingSettingError, Settings
 
 ROOT = Path(__file__).parents[2]

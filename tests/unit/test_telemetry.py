@@ -39,8 +39,8 @@ from wechat_notify.core.delivery.results import (
 )
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.outcomes import Bilingual, DomainEvent, ErrorClass, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
 from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
 

@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 import check_wheels
 from wechat_notify.core.delivery.batch import _WORKER_THREADS
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.settings import MalformedSettingError, Settings
 

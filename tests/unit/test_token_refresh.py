@@ -9,7 +9,7 @@ from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, outcome_from_dict
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.telemetry import InvocationError, Telemetry
 
 Capture = pytest.CaptureFixture[str]

@@ -34,8 +34,9 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome
 from wechat_notify.core.tokens import access_tokens as tokens_module
 from wechat_notify.core.tokens import refresher
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken, Grant
 
 BEIJING = timezone(timedelta(hours=8))
 

@@ -18,10 +18,12 @@ from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
-from wechat_notify.core.tokens.access_tokens import AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import Grant
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
@@ -112,13 +114,9 @@ def event_bus() -> EventBus:
 @cache
 def batch_sender() -> BatchSender:
     """The sender of batches of queued messages."""
-    return BatchSender(
-        dispatcher(),
-        send_queue(),
-        Queue(aws(), settings().dead_letter_queue_url),
-        now=time.time,
-        jitter=_random.uniform,
-    )
+    dead_letters = Queue(aws(), settings().dead_letter_queue_url)
+    returns = Returns(send_queue(), dead_letters, now=time.time, jitter=_random.uniform)
+    return BatchSender(dispatcher(), returns)
 
 
 class _AppTokens:

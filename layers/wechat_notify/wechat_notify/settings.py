@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta, timezone
 
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 
 _QUOTA_RESET = re.compile(
     r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?P<sign>[+-])(?P<h>0[0-9]|1[0-4]):(?P<m>[0-5][0-9])"

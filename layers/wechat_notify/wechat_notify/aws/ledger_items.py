@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Bilingual, Outcome

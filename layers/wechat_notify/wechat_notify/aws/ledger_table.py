@@ -28,7 +28,7 @@ from wechat_notify.aws.ledger_items import (
     message_key,
     to_attribute,
 )
-from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import is_account_name

@@ -20,7 +20,7 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import Bilingual
-from wechat_notify.core.tokens.access_tokens import AccessToken, Account, TokenSource
+from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0
 """Seconds in which a sender's call is repeated."""

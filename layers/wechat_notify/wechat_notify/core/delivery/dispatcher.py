@@ -49,7 +49,7 @@ class Dispatcher:
         self._now = now
 
     def prepare(self, accounts: Iterable[str]) -> None:
-        """Read, once for a whole batch, what is held of these accounts; never raises for the store."""
+        """Release unconfirmed claims and read the accounts' circuits, once for a batch; never raises."""
         self._ledger.release_unconfirmed()
         self._circuits.prefetch(accounts)
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.delivery.circuits import Admission, Circuit, Circuits
+from wechat_notify.core.delivery.circuit import Admission, Circuit
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.ledger import Ledger, Written
@@ -44,7 +45,7 @@ from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 
 _MIN_HOLD = 1.0
 _RECHECK_AFTER = 60.0

@@ -15,7 +15,8 @@ from wechat_notify.core.delivery.time_budgets import (
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.token import AccessToken
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
