@@ -20,6 +20,7 @@ from tests.chaos.verdict import Verdict, judge
 from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
+from tests.fakes.aws.sqs import Stored
 from wechat_notify.core.delivery import transitions
 from wechat_notify.core.delivery.circuit import Admission
 from wechat_notify.core.delivery.circuits import Circuits
@@ -119,8 +120,9 @@ def _put_without_condition(store: FakeLedgerStore, entry: Entry, *, patient: boo
 def _acknowledged_before_it_is_sent(patch: pytest.MonkeyPatch) -> None:
     poll = Run._poll
 
-    def too_early(self: Run, batch: list[dict[str, Any]]) -> None:
-        self._queue.delete(record["receiptHandle"] for record in batch)
+    def too_early(self: Run, batch: list[Stored]) -> None:
+        for stored in batch:
+            self._queue.queue.delete(stored.receipt or "")
         poll(self, batch)
 
     patch.setattr(Run, "_poll", too_early)

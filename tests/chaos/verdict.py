@@ -337,7 +337,7 @@ def _judge_tokens(history: History, verdict: Verdict) -> None:
 
 
 def _judge_dead_letters(history: History, verdict: Verdict) -> None:
-    found = {*history.aws.dead_letters, *history.aws.queue.dead}
+    found = {*history.aws.dead_letters, *(stored.body for stored in history.aws.queue.dead.messages.values())}
     for body in found ^ set(history.unreadable):
         verdict.broken["dead letters"].append(f"no{number_in(body)}" if number_in(body) else body)
 
@@ -382,7 +382,7 @@ def _count_what_struck(history: History, verdict: Verdict) -> None:
         max(0, len(errors) - planted[number]) for number, errors in unanswered.items()
     )
     struck["token epoch"] = history.epochs
-    struck["delivered twice"] = history.aws.queue.delivered_twice
+    struck["delivered twice"] = history.aws.queue.queue.counts.copies
     struck["cancelled"] = sum(handed.cancelled for handed in history.handed)
     struck["unreadable body"] = len(history.unreadable)
     for name in [name for name, count in struck.items() if not count]:

@@ -23,7 +23,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.simulation.aws import Refusal
+from tests.fakes.aws import Refusal
 from wechat_notify.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUTS, Clients, Service
 from wechat_notify.core.errors import StorageError
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from tests.simulation.dynamodb import plain
+from tests.fakes.aws.dynamodb import plain
 from tests.simulation.stories import FORCED
 from tests.simulation.wechat import (
     FORCED_A_DAY,
@@ -525,7 +525,7 @@ class Oracle:
                 for function in (world.send_queue, world.send_api, world.token_refresh)
             },
             "handed out by the queue": world.queue.counts.received,
-            "of these once more than they had to be": world.queue.counts.ghosts,
+            "of these once more than they had to be": world.queue.counts.copies,
             "dead letters": len(world.dead_letters.messages),
             "token epochs": len(wechat.epochs),
             "canaries in what left the service": len(world.leaks),

@@ -20,8 +20,13 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests import fakes
-from tests.chaos import aws as chaos_aws
 from tests.chaos import service as chaos_service
+from tests.fakes.aws import Refusal
+from tests.fakes.aws.dynamodb import FakeDynamoDb
+from tests.fakes.aws.event_bus import EventsApi
+from tests.fakes.aws.functions import LambdaApi
+from tests.fakes.aws.sqs import MAX_RECEIVES, VISIBILITY_TIMEOUT, FakeSqs, SqsApi
+from tests.fakes.aws.ssm import FakeParameters
 from tests.integration.conftest import PATH
 from tests.integration.test_contracts import (
     CIRCUIT,
@@ -54,13 +59,9 @@ from tests.integration.test_contracts import (
     test_what_is_saved_is_read_and_loaded,
     test_why_wechat_gives_no_token_comes_through_unchanged,
 )
-from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, Refusal, SqsApi
 from tests.simulation.clients import Aws, WatchedClients, Weather
-from tests.simulation.dynamodb import FakeDynamoDb
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.sqs import VISIBILITY_TIMEOUT, FakeSqs
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import MAX_RECEIVES, START, TIMEOUTS, loops_allowed
+from tests.simulation.world import START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue
@@ -146,8 +147,7 @@ def store(lend: Lend) -> Store:
 
 class _QueueAt:
     def __init__(self, lend: Lend) -> None:
-        self._scheduler = Scheduler(START)
-        self._sqs = FakeSqs(self._scheduler, "send")
+        self._sqs = FakeSqs(lambda: START, "send")
         self.queue: BothSides = Queue(lend(sqs=SqsApi({"url": self._sqs}, Random(0), lambda: 0.0)), "url")
 
     def messages(self) -> list[tuple[str, dict[str, str]]]:
@@ -298,8 +298,8 @@ def test_what_is_stopped_and_handed_out_again_is_so_at_the_templates_times() -> 
     assert timeouts == TIMEOUTS
     assert list(timeouts.values()) == [seconds for _, seconds in chaos_service._FUNCTIONS.values()]
     queue = resources["SendQueue"]["Properties"]
-    assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT == chaos_aws.VISIBILITY
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES == chaos_aws.MAX_RECEIVES
+    assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
 
 
 def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:
@@ -310,22 +310,22 @@ def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:
     assert not loops_allowed(without)
 
 
-def _sqs(receives_most: int = 3) -> tuple[Scheduler, FakeSqs, FakeSqs]:
-    scheduler = Scheduler(START)
-    dead = FakeSqs(scheduler, "dead")
-    return scheduler, FakeSqs(scheduler, "send", dead_letters=dead, receives_most=receives_most), dead
+def _sqs(receives_most: int = 3) -> tuple[fakes.Clock, FakeSqs, FakeSqs]:
+    clock = fakes.Clock()
+    dead = FakeSqs(clock.now, "dead")
+    return clock, FakeSqs(clock.now, "send", dead_letters=dead, receives_most=receives_most), dead
 
 
 def test_a_message_comes_back_until_it_is_deleted_or_dead() -> None:
-    scheduler, queue, dead = _sqs()
+    clock, queue, dead = _sqs()
     queue.put("body", attributes={"held_since": "1"})
     for receives in (1, 2, 3):
         (stored,) = queue.receive(10, Random(0), 0.0)
         assert stored.receives == receives
         assert queue.receive(10, Random(0), 0.0) == []
-        scheduler.now += VISIBILITY_TIMEOUT - 1
+        clock.advance(VISIBILITY_TIMEOUT - 1)
         assert queue.receive(10, Random(0), 0.0) == []
-        scheduler.now += 1
+        clock.advance(1)
     assert queue.receive(10, Random(0), 0.0) == []
     assert not queue.messages
     assert [(stored.body, stored.attributes) for stored in dead.messages.values()] == [
@@ -343,11 +343,11 @@ def test_a_group_with_much_in_flight_waits_for_the_others() -> None:
 
 
 def test_an_old_receipt_hides_nothing_any_more() -> None:
-    scheduler, queue, _ = _sqs(10)
+    clock, queue, _ = _sqs(10)
     queue.put("body")
     (first,) = queue.receive(1, Random(0), 0.0)
     old = first.receipt or ""
-    scheduler.now += VISIBILITY_TIMEOUT
+    clock.advance(VISIBILITY_TIMEOUT)
     queue.receive(1, Random(0), 0.0)
     with pytest.raises(Exception, match="MessageNotInflight"):
         queue.hide(old, 0)

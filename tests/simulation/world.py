@@ -34,12 +34,15 @@ import urllib3.connection
 from aws_lambda_powertools import Logger
 from greenlet import getcurrent
 
-from tests.simulation.aws import MAX_STALE, EventsApi, FakeParameters, LambdaApi, SqsApi
+from tests.fakes import FakeContext
+from tests.fakes.aws.dynamodb import FakeDynamoDb
+from tests.fakes.aws.event_bus import EventsApi
+from tests.fakes.aws.functions import LambdaApi
+from tests.fakes.aws.sqs import FakeSqs, SqsApi, Stored, records, succeeded
+from tests.fakes.aws.ssm import MAX_STALE, FakeParameters
 from tests.simulation.clients import Aws, WatchedClients, Weather
-from tests.simulation.dynamodb import FakeDynamoDb
 from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
-from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -79,7 +82,6 @@ _ENVIRONMENT = {
 }
 BATCH_SIZE = 10
 QUEUE_WORKERS = 10
-MAX_RECEIVES = 1000
 TIMEOUTS = {"SendQueueFunction": 67.0, "SendApiFunction": 29.0, "TokenRefreshFunction": 120.0}
 """Seconds, as the template has them."""
 SEND_QUEUE_FUNCTION = "send-queue"
@@ -103,7 +105,7 @@ class Mix:
     network: Network = field(default_factory=Network)
     weather: dict[str, Weather] = field(default_factory=dict)
     entries_lost: float = 0.0
-    ghosts: float = 0.0
+    copies: float = 0.0
     killed: float = 0.0
     clock_skew: float = 0.0
     stale: float = 0.0
@@ -134,7 +136,7 @@ STORMY = Mix(
         "lambda": Weather(throttled=0.01, request_lost=0.01, answer_lost=0.01),
     },
     entries_lost=0.01,
-    ghosts=0.02,
+    copies=0.02,
     killed=0.005,
     clock_skew=60.0,
     stale=0.5,
@@ -199,7 +201,7 @@ class Sandbox:
 class Invocation(Process):
     """One invocation of a function, until it answers, fails, is killed or runs out of time."""
 
-    aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+    aws_request_id = FakeContext.aws_request_id
 
     def __init__(
         self, world: World, sandbox: Sandbox, seconds: float, on_end: Callable[[Invocation, Any], None]
@@ -395,7 +397,7 @@ class Mapping:
         self._next = None
         world = self._world
         while self._function.room:
-            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.ghosts)
+            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.copies)
             if not batch:
                 break
             self._hand_over(batch)
@@ -466,10 +468,8 @@ class World:
         self.written_by_http: dict[str, Any] = {}
         self.table = FakeDynamoDb(self.chance, lambda: self.mix.entries_lost)
         self.parameters = FakeParameters(lambda: self.scheduler.now, self._lag)
-        self.dead_letters = FakeSqs(self.scheduler, "dead")
-        self.queue = FakeSqs(
-            self.scheduler, "send", dead_letters=self.dead_letters, receives_most=MAX_RECEIVES
-        )
+        self.dead_letters = FakeSqs(lambda: self.scheduler.now, "dead")
+        self.queue = FakeSqs(lambda: self.scheduler.now, "send", dead_letters=self.dead_letters)
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
         self.wechat.late_reset = late
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
