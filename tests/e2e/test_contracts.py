@@ -15,19 +15,18 @@ import boto3
 import pytest
 
 from tests.e2e.conftest import Service
-from tests.integration.test_contracts import (  # the tests are run here with the fixtures below
-    FULL,
+from tests.integration.contracts.samples import (
     Bus,
     BusAt,
     DynamoDbLedgerAt,
     LedgerAt,
     QueueAt,
     SqsQueueAt,
-    TestBus,
-    TestLedgerStore,
-    TestQueue,
     entry,
 )
+from tests.integration.contracts.test_event_bus import TestBus
+from tests.integration.contracts.test_ledger_store import FULL, TestLedgerStore
+from tests.integration.contracts.test_queue import TestQueue
 from wechat_notify.aws.clients import Clients, client_config
 from wechat_notify.aws.conditional_put import ConditionalPut
 from wechat_notify.aws.events import EventBus

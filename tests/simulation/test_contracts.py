@@ -28,35 +28,40 @@ from tests.fakes.aws.functions import LambdaApi
 from tests.fakes.aws.sqs import MAX_RECEIVES, VISIBILITY_TIMEOUT, FakeSqs, SqsApi
 from tests.fakes.aws.ssm import FakeParameters
 from tests.integration.conftest import PATH
-from tests.integration.test_contracts import (
-    CIRCUIT,
+from tests.integration.contracts.samples import (
     BothSides,
     Bus,
     BusAt,
-    Down,
     DynamoDbLedgerAt,
     LedgerAt,
     QueueAt,
-    RefresherAt,
     SsmStore,
     Store,
-    TestBus,
-    TestLedgerStore,
-    TestQueue,
     entry,
-    test_a_busy_refresher_says_so,
+)
+from tests.integration.contracts.test_aws_failures import (
+    Down,
     test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else,
-    test_a_refresher_without_its_store_is_a_failed_function,
-    test_a_rejected_token_is_replaced,
-    test_a_stored_token_that_was_not_rejected_is_handed_out,
+    test_what_is_down_says_so_with_awss_code,
+)
+from tests.integration.contracts.test_event_bus import TestBus
+from tests.integration.contracts.test_ledger_store import CIRCUIT, TestLedgerStore
+from tests.integration.contracts.test_parameter_store import (
     test_a_token_alone_makes_no_account,
     test_all_accounts_are_loaded_the_broken_ones_too,
     test_an_account_that_is_none_is_unknown_and_has_no_token,
     test_an_account_with_credentials_has_a_source_and_no_problem,
-    test_an_account_without_credentials_is_unknown,
     test_credentials_that_cannot_be_used_are_a_problem_and_no_error,
-    test_what_is_down_says_so_with_awss_code,
     test_what_is_saved_is_read_and_loaded,
+)
+from tests.integration.contracts.test_queue import TestQueue
+from tests.integration.contracts.test_refresher import (
+    RefresherAt,
+    test_a_busy_refresher_says_so,
+    test_a_refresher_without_its_store_is_a_failed_function,
+    test_a_rejected_token_is_replaced,
+    test_a_stored_token_that_was_not_rejected_is_handed_out,
+    test_an_account_without_credentials_is_unknown,
     test_why_wechat_gives_no_token_comes_through_unchanged,
 )
 from tests.simulation.clients import Aws, WatchedClients, Weather

@@ -14,13 +14,13 @@ import certifi
 import pytest
 from botocore import httpsession
 
+from tests.integration.aws.test_clients import fails, get, put
 from tests.integration.conftest import ENVIRON
 from tests.integration.raw_server import (
     RawServer,
     always,
     json_answer,
 )
-from tests.integration.test_clients import fails, get, put
 from wechat_notify.aws import clients as clients_module
 from wechat_notify.aws.clients import Clients
 

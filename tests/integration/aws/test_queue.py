@@ -1,0 +1,99 @@
+"""Messages and visibility timeouts in SQS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.aws.samples import Aws, asked, sent
+from tests.integration.conftest import ClientsAt
+from tests.integration.raw_server import (
+    RawServer,
+    in_turn,
+    refused,
+)
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.queue import Queue
+from wechat_notify.core.errors import (
+    StorageError,
+)
+from wechat_notify.core.outcomes import (
+    DelayedMessage,
+)
+
+
+def receive(aws: Aws, url: str) -> list[dict[str, Any]]:
+    answer = aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"], MaxNumberOfMessages=10)
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
+
+
+@pytest.fixture
+def queue_url(aws: Aws) -> str:
+    url: str = aws("sqs").create_queue(QueueName="send", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
+    return url
+
+
+def test_a_message_is_put_on_the_queue_with_its_attributes(
+    aws: Aws, clients: Clients, queue_url: str
+) -> None:
+    Queue(clients, queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
+    (received,) = receive(aws, queue_url)
+    assert received["Body"] == '{"a": "\\u6df1"}'
+    assert received["MessageAttributes"] == {
+        "reason": {"DataType": "String", "StringValue": "not JSON: 行"},
+        "message_id": {"DataType": "String", "StringValue": "1-2"},
+    }
+
+
+def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, clients: Clients, queue_url: str) -> None:
+    Queue(clients, queue_url).send("body")
+    (received,) = receive(aws, queue_url)
+    assert "MessageAttributes" not in received
+
+
+def test_a_received_message_can_be_handed_out_again(aws: Aws, clients: Clients, queue_url: str) -> None:
+    queue = Queue(clients, queue_url)
+    queue.send("body")
+    (received,) = receive(aws, queue_url)
+    assert receive(aws, queue_url) == []
+    queue.change_visibility(received["ReceiptHandle"], 0.0)
+    assert [again["Body"] for again in receive(aws, queue_url)] == ["body"]
+    queue.change_visibility(received["ReceiptHandle"], 11.5 * 3600)
+
+
+def test_a_queue_that_is_none_is_a_storage_error(clients: Clients) -> None:
+    queue = Queue(clients, "https://sqs.eu-central-1.amazonaws.com/123456789012/none")
+    with pytest.raises(StorageError, match="NonExistentQueue"):
+        queue.send("body")
+    with pytest.raises(StorageError):
+        queue.change_visibility("handle", 5)
+
+
+def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that_fit(
+    clients_at: ClientsAt,
+) -> None:
+    small, large = DelayedMessage("small", 1), DelayedMessage("深" * 80_000, 900, "shop", {"message_id": "1"})
+    with RawServer(in_turn(sent(*range(10)), sent(10, 11, 12), sent(13), sent(14))) as server:
+        assert Queue(clients_at(server.url), "url").send_delayed([small] * 12 + [large] * 3) == []
+    calls = [call["Entries"] for call in asked(server)]
+    assert [[entry["MessageBody"][0] for entry in entries] for entries in calls] == [
+        ["s"] * 10,
+        ["s"] * 2 + ["深"],
+        ["深"],
+        ["深"],
+    ]
+    assert calls[1][0] == {"Id": "10", "DelaySeconds": 1, "MessageBody": "small", "MessageAttributes": {}}
+    assert {name: calls[3][0][name] for name in ("Id", "DelaySeconds", "MessageGroupId")} == {
+        "Id": "14",
+        "DelaySeconds": 900,
+        "MessageGroupId": "shop",
+    }
+
+
+def test_what_sqs_does_not_report_as_sent_has_failed(clients_at: ClientsAt) -> None:
+    some = sent(*(number for number in range(10) if number not in {3, 4}))
+    with RawServer(in_turn(some, refused("AccessDenied"), sent(20))) as server:
+        queue = Queue(clients_at(server.url), "url")
+        assert queue.send_delayed([DelayedMessage("body", 5)] * 21) == [3, 4, *range(10, 20)]

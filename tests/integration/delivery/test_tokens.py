@@ -1,0 +1,167 @@
+"""Tokens that are fetched, rejected and replaced on a message's way."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import pytest
+
+from tests.integration.conftest import PATH
+from tests.integration.delivery.conftest import Service, message
+from wechat_notify import bootstrap
+from wechat_notify.aws.parameters import StoredTokens
+from wechat_notify.core.errors import UnknownAccountError
+from wechat_notify.core.outcomes import ErrorClass, Status
+
+
+def test_the_first_message_has_a_token_fetched_and_the_next_ones_use_it(service: Service) -> None:
+    for _ in range(3):
+        assert service.send(message()).attempts == 1
+    assert service.lambda_service.invoked == [{"account": "shop", "rejected": None}]
+    assert service.token_calls() == {"normal": 1}
+
+
+def test_a_revoked_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/revoke", app_id="wxapp")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2}
+    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 40001, 0]
+    assert service.send(message()).attempts == 1
+
+
+def test_an_expired_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/expire", app_id="wxapp")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2}
+    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 42001, 0]
+
+
+def test_a_token_that_wechat_goes_on_handing_out_is_replaced_by_force_once(service: Service) -> None:
+    service.send(message())
+    service.tell("tokens/revoke", app_id="wxapp", sticky=True)
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert service.token_calls() == {"normal": 2, "forced": 1}
+    # Once more within half a minute WeChat would not refresh, so it is not asked to.
+    service.tell("tokens/revoke", app_id="wxapp", sticky=True)
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.outcome.error_class) == (Status.FAILED, ErrorClass.TOKEN)
+    assert delivery.outcome.unjudged
+    assert delivery.outcome.retryable
+    assert delivery.outcome.retry_after is not None
+    assert 0 < delivery.outcome.retry_after <= 40
+    assert service.token_calls() == {"normal": 3, "forced": 1}
+    assert [arrival["accepted"] for arrival in service.arrivals()] == [True, False, True, False]
+
+
+def test_a_token_of_another_account_is_found_out_and_replaced(service: Service) -> None:
+    service.tell("apps", app_id="wxother", secret="other-secret")
+    service.add_account("other", "wxother", "other-secret")
+    service.send(message(), "other")
+    others = StoredTokens(bootstrap.aws(), PATH).read("other")
+    assert others
+    service.put("shop/access-token", json.dumps(asdict(others)))
+    service.tell("tokens/revoke", app_id="wxother")
+    delivery = service.send(message())
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert [arrival["app_id"] for arrival in service.arrivals()] == ["wxother", "wxother", "wxapp"]
+
+
+def test_an_openid_of_another_account_is_the_recipients_trouble(service: Service) -> None:
+    service.tell("apps", app_id="wxapp", openids=["oA"])
+    delivery = service.send(message("oB"))
+    assert (delivery.outcome.errcode, delivery.outcome.error_class) == (40003, ErrorClass.RECIPIENT)
+    assert service.send(message("oA")).outcome.status is Status.SENT
+
+
+def test_an_account_is_known_by_its_token_or_by_the_refresher(service: Service) -> None:
+    sender = bootstrap.dispatcher()._sender
+    assert not sender.knows("nobody")
+    assert sender.knows("shop")
+    assert service.lambda_service.invoked == [
+        {"account": "nobody", "rejected": None},
+        {"account": "shop", "rejected": None},
+    ]
+    assert sender.knows("shop")
+    assert len(service.lambda_service.invoked) == 2
+    assert service.token_calls() == {"normal": 1}
+
+
+def test_an_unknown_account_sends_nothing(service: Service) -> None:
+    with pytest.raises(UnknownAccountError):
+        service.send(message(), "nobody")
+    assert service.arrivals() == []
+
+
+@pytest.mark.parametrize(
+    ("app_id", "secret", "errcode"), [("wxapp", "wrong", 40125), ("wxnone", "app-secret", 40013)]
+)
+def test_wrong_credentials_leave_the_message_unattempted(
+    service: Service, app_id: str, secret: str, errcode: int
+) -> None:
+    service.add_account("wrong", app_id, secret)
+    delivery = service.send(message(), "wrong")
+    assert (delivery.outcome.errcode, delivery.outcome.error_class) == (errcode, ErrorClass.CONFIG)
+    assert delivery.outcome.unjudged
+    assert not delivery.outcome.retryable
+    assert (delivery.attempts, service.arrivals()) == (0, [])
+
+
+def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: Service) -> None:
+    service.put("broken/credentials", "wxapp app-secret")
+    outcome = service.send(message(), "broken").outcome
+    assert (outcome.error_class, outcome.unjudged) == (ErrorClass.CONFIG, True)
+    assert "app-secret" not in repr(outcome)
+    assert service.token_calls() == {}
+
+
+def test_an_address_off_the_whitelist_leaves_the_message_unattempted(service: Service) -> None:
+    service.tell("apps", app_id="wxapp", ip_whitelist=["10.0.0.0/8"])
+    outcome = service.send(message()).outcome
+    assert (outcome.errcode, outcome.error_class, outcome.unjudged) == (40164, ErrorClass.CONFIG, True)
+    assert outcome.rid
+
+
+def test_senders_that_are_rejected_together_cause_one_refresh(service: Service) -> None:
+    service.send(message("warm-up"))
+    service.tell("tokens/revoke", app_id="wxapp")
+    with ThreadPoolExecutor(8) as pool:
+        deliveries = list(pool.map(lambda number: service.send(message(f"o{number}")), range(24)))
+    assert {delivery.outcome.status for delivery in deliveries} == {Status.SENT}
+    assert service.token_calls() == {"normal": 2}
+    accepted = [
+        json.loads(arrival["body"])["touser"] for arrival in service.arrivals() if arrival["accepted"]
+    ]
+    assert sorted(accepted) == sorted(["warm-up", *(f"o{number}" for number in range(24))])
+
+
+@pytest.mark.parametrize("errcode", [40001, 40014, 42001])
+def test_a_message_whose_token_is_rejected_whatever_it_is_ends_after_two_attempts(
+    service: Service, errcode: int
+) -> None:
+    """So answers WeChat where the token is good and of the wrong kind of account."""
+    delivery = service.send(message(f"errcode-{errcode}"))
+    assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 2)
+    assert service.token_calls() == {"normal": 2, "forced": 1}
+
+
+@pytest.mark.parametrize("errcode", [41001, 42002, 42006, 42007])
+def test_another_code_of_the_token_class_is_no_reason_to_replace_it(service: Service, errcode: int) -> None:
+    delivery = service.send(message(f"errcode-{errcode}"))
+    assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 1)
+    assert service.token_calls() == {"normal": 1}
+
+
+def test_a_token_endpoint_that_fails_leaves_the_message_unattempted(service: Service) -> None:
+    service.tell("faults", effect="status", status=502, path="/cgi-bin/stable_token", count=1)
+    delivery = service.send(message())
+    assert (delivery.outcome.error_class, delivery.attempts) == (ErrorClass.TRANSIENT, 0)
+    assert delivery.outcome.retryable
+    assert delivery.outcome.unjudged
+    assert service.arrivals() == []
