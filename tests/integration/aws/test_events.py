@@ -32,28 +32,28 @@ def published(done: int, failed: int = 0) -> bytes:
     return json_answer(FailedEntryCount=failed, Entries=entries)
 
 
-def test_events_are_published_ten_at_a_time_and_in_parts_that_fit(clients_at: ClientsAt) -> None:
+def test_events_are_published_in_batches(clients_at: ClientsAt) -> None:
     small, large = DomainEvent("small", {}), DomainEvent("large", {"text": "x" * 150_000})
     with RawServer(in_turn(published(10), published(3), published(1))) as server:
         assert EventBus(clients_at(server.url), "bus").publish([small] * 12 + [large] * 2) == 0
     assert [len(call["Entries"]) for call in asked(server)] == [10, 3, 1]
 
 
-def test_events_that_are_refused_are_counted(clients_at: ClientsAt) -> None:
+def test_refused_events_are_counted(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(published(8, failed=2), refused("AccessDenied"), published(1))) as server:
         bus = EventBus(clients_at(server.url), "bus")
         assert bus.publish([DomainEvent("any", {"at": Path("x")})] * 21) == 13
     assert len(server.requests) == 2  # who does not answer is not asked for the rest
 
 
-def test_a_bus_that_refuses_is_asked_once(clients_at: ClientsAt, slept: list[float]) -> None:
+def test_failing_bus_is_called_once(clients_at: ClientsAt, slept: list[float]) -> None:
     """A batch of a hundred failures must not outlast its function."""
     with RawServer(always(refused("ThrottlingException"))) as server:
         assert EventBus(clients_at(server.url), "bus").publish([DomainEvent("any", {})] * 100) == 100
     assert sum(slept) == pytest.approx(1.0, abs=0.01)
 
 
-def test_what_a_busy_table_left_unread_is_asked_for_again(clients_at: ClientsAt, slept: list[float]) -> None:
+def test_unprocessed_keys_are_read_again(clients_at: ClientsAt, slept: list[float]) -> None:
     circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
     items = [CIRCUITS.to_item(each) for each in circuits]
     left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
@@ -69,7 +69,7 @@ def test_what_a_busy_table_left_unread_is_asked_for_again(clients_at: ClientsAt,
     assert slept == [0.05, 0.1]
 
 
-def test_a_table_that_stays_busy_is_given_up(clients_at: ClientsAt, slept: list[float]) -> None:
+def test_unprocessed_keys_are_given_up(clients_at: ClientsAt, slept: list[float]) -> None:
     left = {"ledger": {"Keys": [{"pk": {"S": "circuits#a"}}], "ConsistentRead": True}}
     with RawServer(always(json_answer(Responses={}, UnprocessedKeys=left))) as server:
         table = LedgerTable(clients_at(server.url), "ledger", RETENTION, sleep=slept.append)

@@ -48,7 +48,7 @@ def size(attribute: Mapping[str, Any]) -> int:
     return 3 + sum(1 + len(name.encode()) + size(each) for name, each in value.items())
 
 
-def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> None:
+def test_entry_has_a_readable_item(aws: Aws, ledger_table: LedgerTable) -> None:
     ledger_table.put(SENT)
     assert item(aws, "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203") == {
         "pk": {"S": "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203"},
@@ -88,7 +88,7 @@ def test_an_item_can_be_read_by_people(aws: Aws, ledger_table: LedgerTable) -> N
     }
 
 
-def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_table: LedgerTable) -> None:
+def test_sent_entry_takes_one_write_unit(aws: Aws, ledger_table: LedgerTable) -> None:
     assert SENT.outcome
     largest = SENT._replace(
         account="a" * 64,
@@ -104,7 +104,7 @@ def test_the_items_of_a_good_message_take_one_write_unit_each(aws: Aws, ledger_t
 
 
 @pytest.mark.parametrize("expires_at", [None, SENT.updated_at - 5, SENT.updated_at + 7200.25])
-def test_an_entry_outlives_its_last_change_and_its_expiry(
+def test_entry_is_kept_after_its_expiry(
     aws: Aws, ledger_table: LedgerTable, expires_at: float | None
 ) -> None:
     ledger_table.put(SENT._replace(expires_at=expires_at))
@@ -112,18 +112,14 @@ def test_an_entry_outlives_its_last_change_and_its_expiry(
     assert 0 <= ttl - RETENTION - max(SENT.updated_at, expires_at or 0.0) < 1
 
 
-def test_an_entry_whose_message_never_expires_vanishes_all_the_same(
-    aws: Aws, ledger_table: LedgerTable
-) -> None:
+def test_entry_without_expiry_has_a_ttl(aws: Aws, ledger_table: LedgerTable) -> None:
     """SQS keeps no message for longer than 14 days: after that nobody comes who could send it."""
     ledger_table.put(SENT._replace(expires_at=datetime(9999, 1, 1, tzinfo=UTC).timestamp()))
     ttl = int(item(aws, f"message#shop#{SENT.id}")["ttl"]["N"])
     assert 0 <= ttl - RETENTION - SENT.updated_at - 14 * 86400 < 1
 
 
-def test_circuits_outlive_their_holds_and_vanish_when_there_are_none(
-    aws: Aws, clients: Clients, ledger_table: LedgerTable
-) -> None:
+def test_circuits_are_kept_after_their_holds(aws: Aws, clients: Clients, ledger_table: LedgerTable) -> None:
     table = LedgerTable(clients, "ledger", RETENTION, now=lambda: 1000.5)
     circuits = tuple(
         Circuit(f"kind:{until}", ErrorClass.QUOTA, 45009, 900.0, until) for until in (990.0, 2000.25)
@@ -225,7 +221,7 @@ ANY_CIRCUITS = st.builds(
 
 
 @given(ANY_ENTRY, ANY_CIRCUITS)
-def test_what_is_written_is_what_is_read(entry: Entry, circuits: AccountCircuits) -> None:
+def test_items_convert_back_unchanged(entry: Entry, circuits: AccountCircuits) -> None:
     sent = json.dumps([ENTRIES.to_item(entry), CIRCUITS.to_item(circuits)])
     first, second = json.loads(sent)
     assert ENTRIES.from_item(first) == entry
@@ -254,7 +250,7 @@ def test_times_are_kept_to_the_millisecond(at: float) -> None:
         ("kind", {"B": b"oGivenByHand"}),
     ],
 )
-def test_an_item_that_was_changed_by_hand_is_told_of_without_its_content(
+def test_changed_item_raises_without_its_content(
     aws: Aws, ledger_table: LedgerTable, name: str, value: dict[str, Any] | None
 ) -> None:
     ledger_table.put(SENT)
@@ -275,7 +271,7 @@ def test_an_item_that_was_changed_by_hand_is_told_of_without_its_content(
         assert raised.value.__context__ is None
 
 
-def test_circuits_that_were_changed_by_hand_are_told_of(aws: Aws, ledger_table: LedgerTable) -> None:
+def test_changed_circuits_raise(aws: Aws, ledger_table: LedgerTable) -> None:
     broken = {"pk": {"S": "circuits#shop"}, "circuits": {"S": "none"}, "version": {"N": "1"}}
     aws("dynamodb").put_item(TableName="ledger", Item=broken)
     calls: list[Callable[[], object]] = [
@@ -287,7 +283,7 @@ def test_circuits_that_were_changed_by_hand_are_told_of(aws: Aws, ledger_table: 
             call()
 
 
-def test_fields_that_a_later_version_added_are_read_past(aws: Aws, ledger_table: LedgerTable) -> None:
+def test_unknown_fields_are_ignored(aws: Aws, ledger_table: LedgerTable) -> None:
     ledger_table.put(SENT)
     newer = item(aws, f"message#shop#{SENT.id}")
     newer["colour"], newer["shapes"] = {"NULL": True}, {"SS": ["round"]}

@@ -43,7 +43,7 @@ def operation(request: Request) -> str:
     return request.headers["x-amz-target"].partition(".")[2]
 
 
-def test_a_put_is_one_call_whether_it_wins_or_not(clients_at: ClientsAt) -> None:
+def test_put_is_one_call(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(NOTHING, THERE)) as server:
         table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         assert table.put(SENT) is None
@@ -55,14 +55,14 @@ def test_a_put_is_one_call_whether_it_wins_or_not(clients_at: ClientsAt) -> None
         assert request["ExpressionAttributeValues"] == {":previous": {"N": "1"}}
 
 
-def test_where_the_refusal_does_not_say_what_stands_there_it_is_read(clients_at: ClientsAt) -> None:
+def test_refusal_without_item_is_read(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(meets(), json_answer(Item=ENTRIES.to_item(SENT)))) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem"]
     assert asked(server)[1]["ConsistentRead"] is True
 
 
-def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(clients_at: ClientsAt) -> None:
+def test_deleted_item_is_put_again_once(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(meets(), NOTHING, NOTHING)) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) is None
     assert [operation(request) for request in server.requests] == ["PutItem", "GetItem", "PutItem"]
@@ -73,7 +73,7 @@ def test_what_vanished_meanwhile_is_put_once_more_and_not_for_ever(clients_at: C
     assert raised.value.__context__ is None
 
 
-def test_a_write_whose_answer_was_lost_meets_itself(clients_at: ClientsAt) -> None:
+def test_repeated_put_finds_its_own_item(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(b"", THERE)) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).put(SENT) == SENT
     first, second = asked(server)
@@ -133,7 +133,7 @@ def test_a_group_is_one_call(clients_at: ClientsAt, answer: bytes, expected: lis
 
 
 @pytest.mark.parametrize(("now", "last"), [(100.0, 102.5), (101.5, 102.5), (103.0, 103.0)])
-def test_a_put_after_a_group_has_what_is_left_of_its_time(now: float, last: float) -> None:
+def test_put_alone_has_the_remaining_time(now: float, last: float) -> None:
     """It began at 100 s, and is repeated for 2.5 s."""
     clock = Clock(now)
     found: list[float] = []
@@ -154,7 +154,7 @@ def test_a_put_after_a_group_has_what_is_left_of_its_time(now: float, last: floa
     assert found[-1] == pytest.approx(last)
 
 
-def test_circuits_are_read_a_hundred_accounts_a_call(clients_at: ClientsAt) -> None:
+def test_circuits_are_read_in_batches(clients_at: ClientsAt) -> None:
     names = [f"shop-{number:03}" for number in range(201)]
     with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
         assert LedgerTable(clients_at(server.url), "ledger", RETENTION).read_circuits(names) == {}
@@ -162,7 +162,7 @@ def test_circuits_are_read_a_hundred_accounts_a_call(clients_at: ClientsAt) -> N
     assert [key for keys in keys_asked(server) for key in keys] == [f"circuits#{name}" for name in names]
 
 
-def test_names_that_no_account_has_are_not_asked_for(clients_at: ClientsAt) -> None:
+def test_invalid_account_names_are_not_read(clients_at: ClientsAt) -> None:
     strange = ["", "Shop", "a#b", "深圳", "x" * 3000]
     with RawServer(always(json_answer(Responses={"ledger": []}))) as server:
         table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
@@ -171,7 +171,7 @@ def test_names_that_no_account_has_are_not_asked_for(clients_at: ClientsAt) -> N
 
 
 @pytest.mark.parametrize("answered", [NOTHING, json_answer(Responses=None, UnprocessedKeys={})])
-def test_circuits_that_are_not_answered_are_told_of(clients_at: ClientsAt, answered: bytes) -> None:
+def test_missing_responses_raise(clients_at: ClientsAt, answered: bytes) -> None:
     with RawServer(always(answered)) as server:
         table = LedgerTable(clients_at(server.url), "ledger", RETENTION)
         with pytest.raises(StorageError, match="UnreadableAnswer"):

@@ -31,9 +31,7 @@ def accounts(clients: Clients) -> Accounts:
     return Accounts(clients, PATH, Source)
 
 
-def test_what_the_refresher_saves_is_encrypted_and_the_sender_reads_it(
-    aws: Aws, clients: Clients, accounts: Accounts
-) -> None:
+def test_saved_token_is_encrypted_and_readable(aws: Aws, clients: Clients, accounts: Accounts) -> None:
     accounts.save("shop", TOKEN)
     assert StoredTokens(clients, PATH).read("shop") == TOKEN
     stored = aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]
@@ -41,9 +39,7 @@ def test_what_the_refresher_saves_is_encrypted_and_the_sender_reads_it(
 
 
 @pytest.mark.parametrize("value", ["", " ", "57_token", "[]", '{"value": "t"}', '{"value": 1}', '"text"'])
-def test_a_stored_token_that_cannot_be_read_counts_as_none(
-    clients: Clients, accounts: Accounts, put: Put, value: str
-) -> None:
+def test_unreadable_stored_token_is_none(clients: Clients, accounts: Accounts, put: Put, value: str) -> None:
     put("shop/access-token", value or "-")
     put("shop/credentials", app("wxshop"))
     assert StoredTokens(clients, PATH).read("shop") is None
@@ -52,7 +48,7 @@ def test_a_stored_token_that_cannot_be_read_counts_as_none(
     assert account.source
 
 
-def test_an_account_is_its_credentials_and_its_token(accounts: Accounts, put: Put) -> None:
+def test_account_has_credentials_and_token(accounts: Accounts, put: Put) -> None:
     put("shop/credentials", ' {"type": "app", "app_id": " wxshop\\n", "app_secret": " s3cret\\n"} ')
     assert accounts.load("shop").token is None
     accounts.save("shop", TOKEN)
@@ -64,18 +60,18 @@ def test_an_account_is_its_credentials_and_its_token(accounts: Accounts, put: Pu
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "../shop", "shop ", "shop\n", "é", "a" * 65, "a_b"])
-def test_a_name_that_no_account_can_have_never_reaches_aws(clients_at: ClientsAt, name: str) -> None:
+def test_invalid_name_is_not_requested(clients_at: ClientsAt, name: str) -> None:
     with pytest.raises(UnknownAccountError):
         Accounts(clients_at(NOBODY), PATH, Source).load(name)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "-", "a" * 64, "shop-2"])
-def test_a_name_that_an_account_can_have_does(clients_at: ClientsAt, name: str) -> None:
+def test_valid_name_is_requested(clients_at: ClientsAt, name: str) -> None:
     with pytest.raises(StorageError, match="EndpointConnectionError"):
         Accounts(clients_at(NOBODY), PATH, Source).load(name)
 
 
-def test_all_accounts_are_listed_page_by_page(accounts: Accounts, put: Put) -> None:
+def test_accounts_are_listed_over_pages(accounts: Accounts, put: Put) -> None:
     for number in range(13):
         put(f"shop-{number}/credentials", app(f"wx{number}"))
     for number in range(0, 13, 2):
@@ -92,7 +88,7 @@ def test_all_accounts_are_listed_page_by_page(accounts: Accounts, put: Put) -> N
         assert (account.token.value if account.token else None) == (None if number % 2 else f"t{number}")
 
 
-def test_what_else_lies_in_the_tree_is_left_alone(aws: Aws, accounts: Accounts, put: Put) -> None:
+def test_other_parameters_are_ignored(aws: Aws, accounts: Accounts, put: Put) -> None:
     put("shop/credentials", app("wxshop"))
     put("shop/notes", "call the agency")
     put("shop/old/credentials", "deeper")
@@ -116,7 +112,7 @@ def test_what_else_lies_in_the_tree_is_left_alone(aws: Aws, accounts: Accounts, 
         ('{"type": "app", "app_id": "a", "app_secret": "s", "token": "t"}', "an unknown field"),
     ],
 )
-def test_credentials_that_are_none_are_a_problem_of_their_account_alone(
+def test_invalid_credentials_concern_one_account(
     accounts: Accounts, put: Put, credentials: str, named: str
 ) -> None:
     put("broken/credentials", credentials)
@@ -130,7 +126,7 @@ def test_credentials_that_are_none_are_a_problem_of_their_account_alone(
     assert problem.en == f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {named}'
 
 
-def test_an_account_under_an_impossible_name_is_listed_with_its_problem(accounts: Accounts, put: Put) -> None:
+def test_invalid_name_is_listed_with_problem(accounts: Accounts, put: Put) -> None:
     put("My_Shop/credentials", app("wxshop"))
     (account,) = accounts.load_all()
     assert account.source is None

@@ -35,9 +35,7 @@ def queue_url(aws: Aws) -> str:
     return url
 
 
-def test_a_message_is_put_on_the_queue_with_its_attributes(
-    aws: Aws, clients: Clients, queue_url: str
-) -> None:
+def test_message_is_sent_with_attributes(aws: Aws, clients: Clients, queue_url: str) -> None:
     Queue(clients, queue_url).send('{"a": "\\u6df1"}', reason="not JSON: 行", message_id="1-2", nothing="")
     (received,) = receive(aws, queue_url)
     assert received["Body"] == '{"a": "\\u6df1"}'
@@ -47,13 +45,13 @@ def test_a_message_is_put_on_the_queue_with_its_attributes(
     }
 
 
-def test_a_message_without_attributes_is_put_on_the_queue(aws: Aws, clients: Clients, queue_url: str) -> None:
+def test_message_is_sent_without_attributes(aws: Aws, clients: Clients, queue_url: str) -> None:
     Queue(clients, queue_url).send("body")
     (received,) = receive(aws, queue_url)
     assert "MessageAttributes" not in received
 
 
-def test_a_received_message_can_be_handed_out_again(aws: Aws, clients: Clients, queue_url: str) -> None:
+def test_visibility_timeout_can_be_changed(aws: Aws, clients: Clients, queue_url: str) -> None:
     queue = Queue(clients, queue_url)
     queue.send("body")
     (received,) = receive(aws, queue_url)
@@ -63,7 +61,7 @@ def test_a_received_message_can_be_handed_out_again(aws: Aws, clients: Clients, 
     queue.change_visibility(received["ReceiptHandle"], 11.5 * 3600)
 
 
-def test_a_queue_that_is_none_is_a_storage_error(clients: Clients) -> None:
+def test_missing_queue_is_a_storage_error(clients: Clients) -> None:
     queue = Queue(clients, "https://sqs.eu-central-1.amazonaws.com/123456789012/none")
     with pytest.raises(StorageError, match="NonExistentQueue"):
         queue.send("body")
@@ -71,7 +69,7 @@ def test_a_queue_that_is_none_is_a_storage_error(clients: Clients) -> None:
         queue.change_visibility("handle", 5)
 
 
-def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that_fit(
+def test_delayed_messages_are_sent_in_batches(
     clients_at: ClientsAt,
 ) -> None:
     small, large = DelayedMessage("small", 1), DelayedMessage("深" * 80_000, 900, "shop", {"message_id": "1"})
@@ -92,7 +90,7 @@ def test_messages_for_later_are_put_on_the_queue_ten_at_a_time_and_in_parts_that
     }
 
 
-def test_what_sqs_does_not_report_as_sent_has_failed(clients_at: ClientsAt) -> None:
+def test_unreported_entries_count_as_failed(clients_at: ClientsAt) -> None:
     some = sent(*(number for number in range(10) if number not in {3, 4}))
     with RawServer(in_turn(some, refused("AccessDenied"), sent(20))) as server:
         queue = Queue(clients_at(server.url), "url")

@@ -38,7 +38,7 @@ def ask(clients_at: ClientsAt, written: bytes) -> AccessToken:
         return RefreshFunction(clients_at(server.url), "token-refresh").ask("shop", None)
 
 
-def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(clients_at: ClientsAt) -> None:
+def test_refresher_is_invoked_with_the_digest(clients_at: ClientsAt) -> None:
     token = {"value": "57_new", "expires_at": 2e9, "obtained_at": 1.5, "forced_day": "", "forced_count": 2}
     with RawServer(always(json_answer(result="token", token=token))) as server:
         refresher = RefreshFunction(clients_at(server.url), "token-refresh")
@@ -54,12 +54,12 @@ def test_the_refresher_is_asked_with_the_digest_and_its_token_is_used(clients_at
     assert server.accepted == 1
 
 
-def test_the_refresher_knows_no_such_account(clients_at: ClientsAt) -> None:
+def test_unknown_account_is_raised(clients_at: ClientsAt) -> None:
     with pytest.raises(UnknownAccountError):
         ask(clients_at, json_answer(result="unknown_account"))
 
 
-def test_why_there_is_no_token_comes_back_word_for_word(clients_at: ClientsAt) -> None:
+def test_token_failure_comes_back_unchanged(clients_at: ClientsAt) -> None:
     failure = {
         "status": "failed",
         "error_class": "config",
@@ -90,7 +90,7 @@ def lambda_refuses(name: str, status: str) -> bytes:
     return answer(b'{"message":"no"}', f"X-Amzn-ErrorType: {name}", status=status)
 
 
-def test_a_throttled_refresher_is_busy_and_not_asked_again_here(clients_at: ClientsAt) -> None:
+def test_throttled_refresher_is_busy(clients_at: ClientsAt) -> None:
     with pytest.raises(RefresherBusyError):
         ask(clients_at, lambda_refuses("TooManyRequestsException", "429 Too Many Requests"))
 
@@ -102,7 +102,7 @@ def stops_half_way(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("script", [silence, stops_half_way])
-def test_a_refresher_that_takes_too_long_is_busy(clients_at: ClientsAt, script: Script) -> None:
+def test_slow_refresher_is_busy(clients_at: ClientsAt, script: Script) -> None:
     with RawServer(script) as server, pytest.raises(RefresherBusyError):
         RefreshFunction(clients_at(server.url, 0.3), "token-refresh").ask("shop", None)
     assert len(server.requests) == 1
@@ -128,7 +128,7 @@ def test_a_refresher_that_takes_too_long_is_busy(clients_at: ClientsAt, script: 
         (json_answer(result="failed", failure={"status": "odd"}), "UnreadableAnswer"),
     ],
 )
-def test_a_refresher_that_fails_is_a_storage_error(clients_at: ClientsAt, written: bytes, code: str) -> None:
+def test_failed_refresher_is_a_storage_error(clients_at: ClientsAt, written: bytes, code: str) -> None:
     with pytest.raises(StorageError) as raised:
         ask(clients_at, written)
     assert raised.value.code == code

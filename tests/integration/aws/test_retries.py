@@ -41,7 +41,7 @@ CALLS: dict[str, tuple[float, Callable[[Clients], object]]] = {
 
 
 @pytest.mark.parametrize(("seconds", "call"), CALLS.values(), ids=CALLS.keys())
-def test_the_refresher_is_patient_and_who_must_not_lose_what_came_of_a_message(
+def test_each_call_has_its_retry_time(
     clients_at: ClientsAt, slept: list[float], seconds: float, call: Callable[[Clients], object]
 ) -> None:
     with RawServer(always(refused("ThrottlingException"))) as server, pytest.raises(StorageError) as raised:

@@ -71,7 +71,7 @@ def parameters(credentials: str) -> bytes:
 
 
 @pytest.mark.usefixtures("heard")
-def test_reading_and_writing_parameters_says_no_secret(clients_at: ClientsAt) -> None:
+def test_parameters_are_not_quoted(clients_at: ClientsAt) -> None:
     credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
     seen: list[AppCredentials] = []
 
@@ -105,7 +105,7 @@ def test_reading_and_writing_parameters_says_no_secret(clients_at: ClientsAt) ->
     ],
 )
 @pytest.mark.usefixtures("heard")
-def test_credentials_that_are_wrong_are_not_quoted(clients_at: ClientsAt, credentials: str) -> None:
+def test_wrong_credentials_are_not_quoted(clients_at: ClientsAt, credentials: str) -> None:
     with RawServer(always(parameters(credentials))) as server:
         accounts = Accounts(clients_at(server.url), PATH, lambda _: None)  # type: ignore[arg-type,return-value]
         account = accounts.load("shop")
@@ -140,9 +140,7 @@ AWS_ECHOES: dict[str, Callable[[str], bytes]] = {
 
 @pytest.mark.parametrize("written", AWS_ECHOES.values(), ids=AWS_ECHOES.keys())
 @pytest.mark.usefixtures("heard")
-def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
-    clients_at: ClientsAt, written: Callable[[str], bytes]
-) -> None:
+def test_echo_of_aws_is_not_quoted(clients_at: ClientsAt, written: Callable[[str], bytes]) -> None:
     def script(connection: Connection) -> None:
         if request := connection.read_request():
             connection.write(written(f"{request.headers} {request.all_text}"))
@@ -183,9 +181,7 @@ def test_an_aws_that_repeats_what_it_was_told_is_not_quoted(
 
 @pytest.mark.parametrize("script", [reset, silence])
 @pytest.mark.usefixtures("heard")
-def test_an_aws_that_does_not_answer_is_not_told_of_with_what_it_was_told(
-    clients_at: ClientsAt, script: Script
-) -> None:
+def test_lost_aws_request_is_not_quoted(clients_at: ClientsAt, script: Script) -> None:
     with RawServer(script) as server:
         clients = clients_at(server.url, 0.05)
         accounts = Accounts(clients, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
@@ -203,7 +199,7 @@ def test_an_aws_that_does_not_answer_is_not_told_of_with_what_it_was_told(
 
 
 @pytest.mark.parametrize("errcode", [0, 43101, 45009, 48001, 40001, 99999])
-def test_what_is_kept_and_told_of_a_message_holds_none_of_it(
+def test_stored_and_published_data_is_clean(
     aws: Callable[[str], Any],
     clients: Clients,
     ledger_table: LedgerTable,

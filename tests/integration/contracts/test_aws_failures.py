@@ -72,7 +72,7 @@ def down(request: pytest.FixtureRequest) -> Iterator[Down]:
         )
 
 
-def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
+def test_failure_carries_the_code_of_aws(down: Down) -> None:
     calls: list[Callable[[], object]] = [
         lambda: down.reader.read("shop"),
         lambda: down.accounts.load("shop"),
@@ -91,6 +91,6 @@ def test_what_is_down_says_so_with_awss_code(down: Down) -> None:
         assert raised.value.code == "InternalError"
 
 
-def test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else(down: Down) -> None:
+def test_failed_batches_are_reported(down: Down) -> None:
     assert down.queue.send_delayed([DelayedMessage("body", 5)] * 12) == list(range(12))
     assert down.bus.publish([DomainEvent("circuit.opened", {})] * 12) == 12

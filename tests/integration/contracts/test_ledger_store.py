@@ -61,18 +61,18 @@ FULL: dict[str, Any] = {
 class TestLedgerStore:
     """What ``LedgerStore`` and ``CircuitStore`` promise; tests/e2e holds the emulator's table to it too."""
 
-    def test_nothing_is_read_where_nothing_was_put(self, ledger: LedgerAt) -> None:
+    def test_missing_entry_is_none(self, ledger: LedgerAt) -> None:
         ledger.store.put(entry(ledger.account, "1"))
         assert ledger.store.read(ledger.account, "2") is None
         assert ledger.store.read(f"{ledger.account}-2", "1") is None
 
-    def test_a_first_put_and_its_successors_are_stored(self, ledger: LedgerAt) -> None:
+    def test_successive_versions_are_stored(self, ledger: LedgerAt) -> None:
         for version in (1, 2, 3):
             wanted = entry(ledger.account, version=version, status=Status.QUEUED)
             assert ledger.store.put(wanted, patient=version == 3) is None
             assert ledger.store.read(ledger.account, "1") == wanted
 
-    def test_every_field_comes_back_as_it_was(self, ledger: LedgerAt) -> None:
+    def test_every_field_is_kept(self, ledger: LedgerAt) -> None:
         full = entry(ledger.account, "a#b/c~!", **FULL)
         assert {name for name, usual in Entry._field_defaults.items() if getattr(full, name) == usual} == {
             "version"
@@ -80,7 +80,7 @@ class TestLedgerStore:
         assert ledger.store.put(full) is None
         assert ledger.store.read(ledger.account, "a#b/c~!") == full
 
-    def test_a_second_first_put_meets_the_first(self, ledger: LedgerAt) -> None:
+    def test_second_first_put_finds_the_first(self, ledger: LedgerAt) -> None:
         first = entry(ledger.account, **FULL)
         ledger.store.put(first)
         assert ledger.store.put(entry(ledger.account, writer="another")) == first
@@ -94,12 +94,12 @@ class TestLedgerStore:
         assert ledger.store.put(entry(ledger.account, version=version, writer="late")) == existing[-1]
         assert ledger.store.read(ledger.account, "1") == existing[-1]
 
-    def test_a_write_that_is_repeated_meets_itself(self, ledger: LedgerAt) -> None:
+    def test_repeated_put_finds_itself(self, ledger: LedgerAt) -> None:
         wanted = entry(ledger.account)
         assert ledger.store.put(wanted) is None
         assert ledger.store.put(wanted) == wanted
 
-    def test_an_entry_that_was_deleted_can_be_put_again_at_any_version(self, ledger: LedgerAt) -> None:
+    def test_deleted_entry_can_be_put_again(self, ledger: LedgerAt) -> None:
         for version in (1, 7):
             ledger.store.put(entry(ledger.account))
             ledger.delete("1")
@@ -109,14 +109,14 @@ class TestLedgerStore:
             assert ledger.store.read(ledger.account, "1") == again
             ledger.delete("1")
 
-    def test_of_many_who_come_at_once_one_wins_and_the_others_meet_it(self, ledger: LedgerAt) -> None:
+    def test_one_of_many_concurrent_puts_wins(self, ledger: LedgerAt) -> None:
         wanted = [entry(ledger.account, writer=f"writer {number}") for number in range(8)]
         with ThreadPoolExecutor(8) as pool:
             existing = list(pool.map(ledger.store.put, wanted))
         (winner,) = [mine for mine, found in zip(wanted, existing, strict=True) if found is None]
         assert [found for found in existing if found is not None] == [winner] * 7
 
-    def test_a_name_with_a_separator_leads_to_nobody_elses_entry(self, ledger: LedgerAt) -> None:
+    def test_separator_in_name_is_escaped(self, ledger: LedgerAt) -> None:
         ledger.store.put(entry(ledger.account, "b#c"))
         assert ledger.store.read(f"{ledger.account}#b", "c") is None
 
@@ -144,14 +144,14 @@ class TestLedgerStore:
             assert ledger.store.put_circuits(wanted) is None
             assert ledger.store.read_circuits([ledger.account]) == {ledger.account: wanted}
 
-    def test_circuits_of_another_version_meet_what_stands_there(self, ledger: LedgerAt) -> None:
+    def test_circuits_of_another_version_are_refused(self, ledger: LedgerAt) -> None:
         existing = AccountCircuits(ledger.account, 1, "first", (CIRCUIT,))
         assert ledger.store.put_circuits(existing) is None
         for version in (1, 3):
             assert ledger.store.put_circuits(AccountCircuits(ledger.account, version, "late")) == existing
         assert ledger.store.read_circuits([ledger.account]) == {ledger.account: existing}
 
-    def test_the_circuits_of_many_accounts_are_read_at_once(self, ledger: LedgerAt) -> None:
+    def test_circuits_of_many_accounts_are_read(self, ledger: LedgerAt) -> None:
         names = [f"{ledger.account}-{number}" for number in range(130)]
         stored = {name: AccountCircuits(name, 1, "writer", (CIRCUIT,)) for name in names[::2]}
         for circuits in stored.values():

@@ -13,7 +13,7 @@ from wechat_notify.core.tokens.token import AccessToken
 RENEWED = AccessToken("58_token", 2_000_007_200.0, 2_000_000_000.0)
 
 
-def test_what_is_saved_is_read_and_loaded(store: Store) -> None:
+def test_saved_token_is_read_and_loaded(store: Store) -> None:
     store.add("shop")
     assert store.reader.read("shop") is None
     assert store.accounts.load("shop").token is None
@@ -24,14 +24,14 @@ def test_what_is_saved_is_read_and_loaded(store: Store) -> None:
         assert [account.token for account in store.accounts.load_all()] == [token]
 
 
-def test_an_account_with_credentials_has_a_source_and_no_problem(store: Store) -> None:
+def test_account_with_credentials_has_a_source(store: Store) -> None:
     store.add("shop")
     account = store.accounts.load("shop")
     assert (account.name, account.problem) == ("shop", None)
     assert account.source is not None
 
 
-def test_credentials_that_cannot_be_used_are_a_problem_and_no_error(store: Store) -> None:
+def test_invalid_credentials_are_a_problem(store: Store) -> None:
     store.add_broken("broken")
     account = store.accounts.load("broken")
     assert account.source is None
@@ -41,7 +41,7 @@ def test_credentials_that_cannot_be_used_are_a_problem_and_no_error(store: Store
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "Shop", "a/b", "shop ", "a" * 65])
-def test_an_account_that_is_none_is_unknown_and_has_no_token(store: Store, name: str) -> None:
+def test_unknown_account_is_raised(store: Store, name: str) -> None:
     store.add("shop")
     store.accounts.save("shop", TOKEN)
     with pytest.raises(UnknownAccountError):
@@ -56,7 +56,7 @@ def test_a_token_alone_makes_no_account(store: Store) -> None:
         store.accounts.load("left-over")
 
 
-def test_all_accounts_are_loaded_the_broken_ones_too(store: Store) -> None:
+def test_all_accounts_are_loaded(store: Store) -> None:
     names = [f"shop-{number}" for number in range(12)]
     for name in names:
         store.add(name)

@@ -62,7 +62,7 @@ def refresher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         yield LambdaRefresherAt(service, function, clients_at(server.url))
 
 
-def test_a_stored_token_that_was_not_rejected_is_handed_out(refresher: RefresherAt) -> None:
+def test_stored_token_is_returned(refresher: RefresherAt) -> None:
     stored = refresher.service.store.tokens["shop"]
     assert refresher.refresher.ask("shop", None) == stored
     assert refresher.refresher.ask("shop", "another digest") == stored
@@ -82,7 +82,7 @@ def test_an_account_without_credentials_is_unknown(refresher: RefresherAt) -> No
         refresher.refresher.ask("nobody", None)
 
 
-def test_why_wechat_gives_no_token_comes_through_unchanged(refresher: RefresherAt) -> None:
+def test_token_failure_comes_through_unchanged(refresher: RefresherAt) -> None:
     refused = fakes.answer(40164, "invalid ip", field="x", retry_after=1.5)
     refresher.service.wechat.refuse_tokens("wx-shop", refused)
     digest = refresher.service.store.tokens["shop"].digest
@@ -97,7 +97,7 @@ def test_a_busy_refresher_says_so(refresher: RefresherAt) -> None:
         refresher.refresher.ask("shop", None)
 
 
-def test_a_refresher_without_its_store_is_a_failed_function(refresher: RefresherAt) -> None:
+def test_refresher_without_store_has_failed(refresher: RefresherAt) -> None:
     refresher.service.store.failing["load"] = "ThrottlingException"
     with pytest.raises(StorageError) as raised:
         refresher.refresher.ask("shop", None)

@@ -102,7 +102,7 @@ def facts(outcome: Outcome) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("errcode", fakes.ERRCODES)
-def test_an_errcode_means_the_same(wechat: WeChatAt, errcode: int) -> None:
+def test_errcode_has_the_same_outcome(wechat: WeChatAt, errcode: int) -> None:
     token = wechat.source.fetch(force=False).value
     outcome = wechat.api.send(wechat.message_for(errcode), token)
     expected = fakes.answer(errcode, msgid=1) if errcode == 0 else fakes.answer(errcode)
@@ -123,13 +123,13 @@ def test_msgids_are_exact_integers_that_differ(wechat: WeChatAt) -> None:
     assert min(first, second) > 2**53
 
 
-def test_a_token_that_is_none_is_rejected(wechat: WeChatAt) -> None:
+def test_unknown_token_is_rejected(wechat: WeChatAt) -> None:
     wechat.source.fetch(force=False)
     outcome = wechat.api.send(wechat.message_for(0), "57_" + "x" * 100)
     assert facts(outcome) == facts(fakes.answer(40001))
 
 
-def test_normal_mode_hands_out_the_same_token_and_force_replaces_it_at_once(wechat: WeChatAt) -> None:
+def test_forced_refresh_replaces_the_token(wechat: WeChatAt) -> None:
     first, again = (wechat.source.fetch(force=False) for _ in range(2))
     forced = wechat.source.fetch(force=True)
     assert first.value == again.value != forced.value
@@ -138,19 +138,19 @@ def test_normal_mode_hands_out_the_same_token_and_force_replaces_it_at_once(wech
     assert wechat.api.send(wechat.message_for(0), forced.value).status is Status.SENT
 
 
-def test_a_second_force_within_30_seconds_is_a_normal_call(wechat: WeChatAt) -> None:
+def test_second_forced_refresh_has_no_effect(wechat: WeChatAt) -> None:
     forced = wechat.source.fetch(force=True)
     assert wechat.source.fetch(force=True).value == forced.value
 
 
-def test_a_wrong_secret_is_a_matter_of_config(wechat: WeChatAt) -> None:
+def test_wrong_secret_is_a_config_error(wechat: WeChatAt) -> None:
     wechat.source.fetch(force=False)
     with pytest.raises(TokenUnavailableError) as raised:
         wechat.wrong_source.fetch(force=False)
     assert facts(raised.value.outcome) == facts(fakes.answer(40125))
 
 
-def test_one_openid_has_one_message_in_flight(wechat: WeChatAt) -> None:
+def test_concurrent_messages_to_one_openid_conflict(wechat: WeChatAt) -> None:
     token = wechat.source.fetch(force=False).value
     in_flight, go_on = threading.Event(), threading.Event()
 

@@ -11,7 +11,7 @@ from tests.integration.delivery.conftest import BODIES, ENDPOINTS, Service, body
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BODIES.glob("*.json")))
-def test_a_message_is_answered_again_as_it_was_whatever_its_kind(service: Service, name: str) -> None:
+def test_success_is_replayed(service: Service, name: str) -> None:
     first = service.post(body(name), "order-1")
     status, headers, content = service.post(body(name), "order-1")
     assert (status, content) == (200, first[2])
@@ -23,7 +23,7 @@ def test_a_message_is_answered_again_as_it_was_whatever_its_kind(service: Servic
 
 
 @pytest.mark.parametrize("errcode", [43101, 47003, 40003, 48001])
-def test_a_refusal_is_answered_again_as_it_was(service: Service, errcode: int) -> None:
+def test_refusal_is_replayed(service: Service, errcode: int) -> None:
     content = body("subscription") | {"touser": f"errcode-{errcode}"}
     first, again = service.post(content, "order-1"), service.post(content, "order-1")
     assert (again[0], again[2]) == (first[0], first[2])
@@ -36,7 +36,7 @@ def test_a_refusal_is_answered_again_as_it_was(service: Service, errcode: int) -
 
 
 @pytest.mark.parametrize("doors", ["HTTP, SQS", "SQS, HTTP", "SQS, SQS"])
-def test_a_message_is_one_whichever_doors_it_came_through(service: Service, doors: str) -> None:
+def test_one_message_through_several_entry_points(service: Service, doors: str) -> None:
     for door in doors.split(", "):
         if door == "HTTP":
             assert service.post(body("template"), "order-1")[0] == 200
@@ -46,7 +46,7 @@ def test_a_message_is_one_whichever_doors_it_came_through(service: Service, door
     assert service.look("order-1")["attempts"] == 1
 
 
-def test_a_second_copy_of_a_template_is_dropped_by_wechat_because_it_carries_its_id(service: Service) -> None:
+def test_second_copy_of_template_is_deduplicated(service: Service) -> None:
     content = body("template")
     del content["client_msg_id"]
     service.tell("faults", effect="reset", when="after", path="/cgi-bin/message/*", count=1)
@@ -65,7 +65,7 @@ def test_a_second_copy_of_a_template_is_dropped_by_wechat_because_it_carries_its
     ]
 
 
-def test_a_lost_answer_to_any_other_message_is_no_reason_to_send_it_again(service: Service) -> None:
+def test_other_kinds_are_not_repeated(service: Service) -> None:
     service.tell("faults", effect="reset", when="after", path="/cgi-bin/message/*", count=1)
     statuses = [service.post(body("subscription"), "order-1")[0] for _ in range(2)]
     assert (statuses, service.deliver(body("subscription"), "order-1")) == ([504, 504], [])
@@ -73,7 +73,7 @@ def test_a_lost_answer_to_any_other_message_is_no_reason_to_send_it_again(servic
     assert arrival["accepted"]
 
 
-def test_requests_that_come_together_are_one_message(service: Service) -> None:
+def test_concurrent_requests_are_one_message(service: Service) -> None:
     service.post(body("subscription"), "warm-up")
     service.tell("settings", latency=0.2)
     with ThreadPoolExecutor(6) as pool:
@@ -85,7 +85,7 @@ def test_requests_that_come_together_are_one_message(service: Service) -> None:
     assert len(service.arrivals()) == 2
 
 
-def test_a_used_up_quota_holds_its_kind_for_both_doors_and_nothing_else(service: Service) -> None:
+def test_used_up_quota_holds_its_kind(service: Service) -> None:
     path = ENDPOINTS["subscription"]
     service.tell("quotas", app_id="wxapp", path=path, daily=0)
     assert service.post(body("subscription"), "first")[0] == 429

@@ -29,7 +29,7 @@ def impatient(
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BODIES.glob("*.json")))
-def test_every_kind_arrives_at_its_endpoint_word_for_word(service: Service, name: str) -> None:
+def test_every_kind_arrives_unchanged(service: Service, name: str) -> None:
     given = body(name)
     parsed, _warnings = parse_message(given)
     delivery = service.send(parsed)
@@ -49,7 +49,7 @@ def test_all_kinds_have_a_body() -> None:
     assert {body(path.stem)["kind"] for path in BODIES.glob("*.json")} == ENDPOINTS.keys()
 
 
-def test_every_errcode_of_wechats_becomes_the_class_of_the_table(
+def test_every_errcode_has_its_error_class(
     simulator: Simulator, client_at: Callable[..., WeChatClient]
 ) -> None:
     client = client_at(simulator.url)
@@ -93,7 +93,7 @@ def test_a_refused_message_is_attempted_once(
     assert delivery.attempts == len(service.arrivals()) == 1
 
 
-def test_the_field_that_wechat_complains_of_is_named(service: Service) -> None:
+def test_invalid_field_is_named(service: Service) -> None:
     service.tell("templates", app_id="wxapp", template_id="T", keywords=["thing1", "date2"])
     outcome = service.send(message()).outcome
     assert (outcome.errcode, outcome.field) == (47003, "date2")
@@ -103,9 +103,7 @@ def test_the_field_that_wechat_complains_of_is_named(service: Service) -> None:
     "touser", ["fault-timeout", "fault-reset", "fault-truncated", "fault-html", "fault-503"]
 )
 @pytest.mark.parametrize("after", ["", "-after"])
-def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
-    impatient: Service, touser: str, after: str
-) -> None:
+def test_lost_answer_is_unknown(impatient: Service, touser: str, after: str) -> None:
     delivery = impatient.send(message(touser + after))
     assert delivery.outcome.status is Status.UNKNOWN
     assert not delivery.outcome.retryable
@@ -113,7 +111,7 @@ def test_a_lost_answer_is_unknown_and_the_message_is_not_sent_twice(
     assert arrival["accepted"] == bool(after)
 
 
-def test_a_redirect_is_refused_and_not_followed(service: Service) -> None:
+def test_redirect_is_not_followed(service: Service) -> None:
     outcome = service.send(message("fault-redirect")).outcome
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
     assert outcome.unjudged

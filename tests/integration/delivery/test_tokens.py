@@ -16,14 +16,14 @@ from wechat_notify.core.errors import UnknownAccountError
 from wechat_notify.core.outcomes import ErrorClass, Status
 
 
-def test_the_first_message_has_a_token_fetched_and_the_next_ones_use_it(service: Service) -> None:
+def test_token_is_fetched_once(service: Service) -> None:
     for _ in range(3):
         assert service.send(message()).attempts == 1
     assert service.lambda_service.invoked == [{"account": "shop", "rejected": None}]
     assert service.token_calls() == {"normal": 1}
 
 
-def test_a_revoked_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+def test_revoked_token_is_replaced_once(service: Service) -> None:
     service.send(message())
     service.tell("tokens/revoke", app_id="wxapp")
     delivery = service.send(message())
@@ -33,7 +33,7 @@ def test_a_revoked_token_is_replaced_once_and_the_message_goes_out(service: Serv
     assert service.send(message()).attempts == 1
 
 
-def test_an_expired_token_is_replaced_once_and_the_message_goes_out(service: Service) -> None:
+def test_expired_token_is_replaced_once(service: Service) -> None:
     service.send(message())
     service.tell("tokens/expire", app_id="wxapp")
     delivery = service.send(message())
@@ -42,7 +42,7 @@ def test_an_expired_token_is_replaced_once_and_the_message_goes_out(service: Ser
     assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 42001, 0]
 
 
-def test_a_token_that_wechat_goes_on_handing_out_is_replaced_by_force_once(service: Service) -> None:
+def test_sticky_revoked_token_is_forced_once(service: Service) -> None:
     service.send(message())
     service.tell("tokens/revoke", app_id="wxapp", sticky=True)
     delivery = service.send(message())
@@ -60,7 +60,7 @@ def test_a_token_that_wechat_goes_on_handing_out_is_replaced_by_force_once(servi
     assert [arrival["accepted"] for arrival in service.arrivals()] == [True, False, True, False]
 
 
-def test_a_token_of_another_account_is_found_out_and_replaced(service: Service) -> None:
+def test_token_of_another_account_is_replaced(service: Service) -> None:
     service.tell("apps", app_id="wxother", secret="other-secret")
     service.add_account("other", "wxother", "other-secret")
     service.send(message(), "other")
@@ -73,14 +73,14 @@ def test_a_token_of_another_account_is_found_out_and_replaced(service: Service) 
     assert [arrival["app_id"] for arrival in service.arrivals()] == ["wxother", "wxother", "wxapp"]
 
 
-def test_an_openid_of_another_account_is_the_recipients_trouble(service: Service) -> None:
+def test_openid_of_another_account_is_refused(service: Service) -> None:
     service.tell("apps", app_id="wxapp", openids=["oA"])
     delivery = service.send(message("oB"))
     assert (delivery.outcome.errcode, delivery.outcome.error_class) == (40003, ErrorClass.RECIPIENT)
     assert service.send(message("oA")).outcome.status is Status.SENT
 
 
-def test_an_account_is_known_by_its_token_or_by_the_refresher(service: Service) -> None:
+def test_account_known_by_token_or_refresher(service: Service) -> None:
     sender = bootstrap.dispatcher()._sender
     assert not sender.knows("nobody")
     assert sender.knows("shop")
@@ -102,9 +102,7 @@ def test_an_unknown_account_sends_nothing(service: Service) -> None:
 @pytest.mark.parametrize(
     ("app_id", "secret", "errcode"), [("wxapp", "wrong", 40125), ("wxnone", "app-secret", 40013)]
 )
-def test_wrong_credentials_leave_the_message_unattempted(
-    service: Service, app_id: str, secret: str, errcode: int
-) -> None:
+def test_wrong_credentials_send_nothing(service: Service, app_id: str, secret: str, errcode: int) -> None:
     service.add_account("wrong", app_id, secret)
     delivery = service.send(message(), "wrong")
     assert (delivery.outcome.errcode, delivery.outcome.error_class) == (errcode, ErrorClass.CONFIG)
@@ -113,7 +111,7 @@ def test_wrong_credentials_leave_the_message_unattempted(
     assert (delivery.attempts, service.arrivals()) == (0, [])
 
 
-def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: Service) -> None:
+def test_unreadable_credentials_send_nothing(service: Service) -> None:
     service.put("broken/credentials", "wxapp app-secret")
     outcome = service.send(message(), "broken").outcome
     assert (outcome.error_class, outcome.unjudged) == (ErrorClass.CONFIG, True)
@@ -121,14 +119,14 @@ def test_credentials_that_cannot_be_read_leave_the_message_unattempted(service: 
     assert service.token_calls() == {}
 
 
-def test_an_address_off_the_whitelist_leaves_the_message_unattempted(service: Service) -> None:
+def test_unlisted_ip_address_sends_nothing(service: Service) -> None:
     service.tell("apps", app_id="wxapp", ip_whitelist=["10.0.0.0/8"])
     outcome = service.send(message()).outcome
     assert (outcome.errcode, outcome.error_class, outcome.unjudged) == (40164, ErrorClass.CONFIG, True)
     assert outcome.rid
 
 
-def test_senders_that_are_rejected_together_cause_one_refresh(service: Service) -> None:
+def test_concurrent_rejections_cause_one_refresh(service: Service) -> None:
     service.send(message("warm-up"))
     service.tell("tokens/revoke", app_id="wxapp")
     with ThreadPoolExecutor(8) as pool:
@@ -142,9 +140,7 @@ def test_senders_that_are_rejected_together_cause_one_refresh(service: Service) 
 
 
 @pytest.mark.parametrize("errcode", [40001, 40014, 42001])
-def test_a_message_whose_token_is_rejected_whatever_it_is_ends_after_two_attempts(
-    service: Service, errcode: int
-) -> None:
+def test_rejected_tokens_end_after_two_attempts(service: Service, errcode: int) -> None:
     """So answers WeChat where the token is good and of the wrong kind of account."""
     delivery = service.send(message(f"errcode-{errcode}"))
     assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 2)
@@ -152,13 +148,13 @@ def test_a_message_whose_token_is_rejected_whatever_it_is_ends_after_two_attempt
 
 
 @pytest.mark.parametrize("errcode", [41001, 42002, 42006, 42007])
-def test_another_code_of_the_token_class_is_no_reason_to_replace_it(service: Service, errcode: int) -> None:
+def test_other_token_errcodes_replace_nothing(service: Service, errcode: int) -> None:
     delivery = service.send(message(f"errcode-{errcode}"))
     assert (delivery.outcome.errcode, delivery.attempts) == (errcode, 1)
     assert service.token_calls() == {"normal": 1}
 
 
-def test_a_token_endpoint_that_fails_leaves_the_message_unattempted(service: Service) -> None:
+def test_failed_token_endpoint_sends_nothing(service: Service) -> None:
     service.tell("faults", effect="status", status=502, path="/cgi-bin/stable_token", count=1)
     delivery = service.send(message())
     assert (delivery.outcome.error_class, delivery.attempts) == (ErrorClass.TRANSIENT, 0)

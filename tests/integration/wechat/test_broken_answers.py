@@ -124,9 +124,7 @@ TAKEN: dict[str, tuple[bytes, bytes]] = {
 
 
 @pytest.mark.parametrize(("reason", "script"), LOST.values(), ids=LOST.keys())
-def test_a_lost_answer_may_have_arrived_and_costs_its_connection(
-    session_at: SessionAt, reason: str, script: Script
-) -> None:
+def test_lost_answer_ends_its_connection(session_at: SessionAt, reason: str, script: Script) -> None:
     scripts = [script]
 
     def first_then_sound(connection: Connection) -> None:
@@ -143,13 +141,13 @@ def test_a_lost_answer_may_have_arrived_and_costs_its_connection(
 
 
 @pytest.mark.parametrize("content", [CONTENT, gzip.compress(LONG)[:-8] + bytes(8)], ids=["none", "wrong sum"])
-def test_a_gzip_that_is_none_may_have_arrived(session_at: SessionAt, content: bytes) -> None:
+def test_invalid_gzip_is_lost(session_at: SessionAt, content: bytes) -> None:
     with RawServer(always(answer(content, "Content-Encoding: gzip"))) as server:
         assert session_at(server.url).post(PATH, BODY) == lost("AnswerUnreadable")
 
 
 @pytest.mark.parametrize(("content", "written"), TAKEN.values(), ids=TAKEN.keys())
-def test_what_is_not_well_formed_counts_by_its_content(
+def test_malformed_answer_counts_by_its_content(
     session_at: SessionAt, content: bytes, written: bytes
 ) -> None:
     """Only WeChat's JSON with an errcode says anything, and that is looked for by the client."""
@@ -176,7 +174,7 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS.keys())
-def test_what_drips_ends_at_the_deadline(session_at: SessionAt, script: Script) -> None:
+def test_dripping_answer_ends_at_the_deadline(session_at: SessionAt, script: Script) -> None:
     with RawServer(script) as server:
         session = session_at(server.url, limits=SHORT)
         started = time.perf_counter()
@@ -184,7 +182,7 @@ def test_what_drips_ends_at_the_deadline(session_at: SessionAt, script: Script) 
         assert SHORT.answer - 0.05 < time.perf_counter() - started < SECONDS
 
 
-def test_a_row_of_interim_answers_ends_at_the_deadline_whatever_may_be_read(session_at: SessionAt) -> None:
+def test_interim_answers_end_at_the_deadline(session_at: SessionAt) -> None:
     with RawServer(endless(b"", INTERIM)) as server:
         session = session_at(server.url, limits=SHORT._replace(max_bytes=10**12))
         started = time.perf_counter()
@@ -193,7 +191,7 @@ def test_a_row_of_interim_answers_ends_at_the_deadline_whatever_may_be_read(sess
 
 
 @pytest.mark.parametrize("every", [5.0, 0.02])
-def test_a_body_that_is_read_slowly_or_not_is_given_up(session_at: SessionAt, every: float) -> None:
+def test_slow_reader_is_a_write_timeout(session_at: SessionAt, every: float) -> None:
     def script(connection: Connection) -> None:
         while not connection.wait(every):
             connection.socket.recv(100_000)
@@ -204,7 +202,7 @@ def test_a_body_that_is_read_slowly_or_not_is_given_up(session_at: SessionAt, ev
         assert time.perf_counter() - started < SECONDS
 
 
-def test_a_late_answer_is_not_read_as_that_to_the_next_message(session_at: SessionAt) -> None:
+def test_late_answer_is_not_read_later(session_at: SessionAt) -> None:
     def script(connection: Connection) -> None:
         while request := connection.read_request():
             if request.body == b"slow":
@@ -253,7 +251,7 @@ WHATEVER = st.lists(PARTS, max_size=10).map(b"".join) | st.builds(
 )
 
 
-def test_whatever_comes_is_an_answer_or_a_lost_one_and_harms_no_other(session_at: SessionAt) -> None:
+def test_any_bytes_are_answered_or_lost(session_at: SessionAt) -> None:
     said: list[tuple[bytes, str]] = []
 
     def script(connection: Connection) -> None:

@@ -24,11 +24,11 @@ from wechat_notify.wechat import connections
 from wechat_notify.wechat import session as wechat_session
 
 
-def test_there_is_a_kept_connection_for_each_worker_thread() -> None:
+def test_each_worker_thread_has_a_connection() -> None:
     assert wechat_session.MAX_CONNECTIONS == _WORKER_THREADS
 
 
-def test_a_server_that_closes_just_when_we_write_gets_nothing_twice(session_at: SessionAt) -> None:
+def test_closing_server_gets_nothing_twice(session_at: SessionAt) -> None:
     def script(connection: Connection) -> None:
         for _ in range(3):
             if not connection.read_request():
@@ -43,9 +43,7 @@ def test_a_server_that_closes_just_when_we_write_gets_nothing_twice(session_at: 
     assert told[OK] == len(server.requests)
 
 
-def test_connections_idle_for_too_long_are_not_used_again(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_connections_expire(session_at: SessionAt, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the wall clock: the monotonic one may stand still while Lambda freezes the process."""
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
@@ -63,9 +61,7 @@ def test_connections_idle_for_too_long_are_not_used_again(
     assert server.accepted == 3
 
 
-def test_the_time_that_a_server_keeps_connections_is_heeded(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keep_alive_timeout_is_respected(session_at: SessionAt, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     with RawServer(always(answer(CONTENT, "Keep-Alive: max=5, timeout=5"))) as server:
@@ -79,7 +75,7 @@ def test_the_time_that_a_server_keeps_connections_is_heeded(
     assert server.accepted == 2
 
 
-def test_a_forked_process_leaves_the_connections_to_its_parent(
+def test_forked_process_opens_its_own_connections(
     session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(always(SOUND)) as server:
@@ -91,7 +87,7 @@ def test_a_forked_process_leaves_the_connections_to_its_parent(
     assert server.accepted == 2
 
 
-def test_more_threads_than_kept_connections_each_get_their_own_answer(session_at: SessionAt) -> None:
+def test_many_threads_get_their_own_answers(session_at: SessionAt) -> None:
     together = threading.Barrier(40)
 
     def script(connection: Connection) -> None:
@@ -112,7 +108,7 @@ def test_more_threads_than_kept_connections_each_get_their_own_answer(session_at
         assert len(idle_sockets(session)) == wechat_session.MAX_CONNECTIONS
 
 
-def test_an_interrupted_call_does_not_leave_its_connection_to_the_next(
+def test_interrupted_call_drops_its_connection(
     session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -138,7 +134,7 @@ def test_a_closed_session_opens_new_connections(session_at: SessionAt) -> None:
     assert server.accepted == 2
 
 
-def test_the_addresses_of_a_name_are_tried_in_turn(
+def test_addresses_are_tried_in_turn(
     session_at: SessionAt, monkeypatch: pytest.MonkeyPatch, nobody: tuple[str, int], full_backlog: str
 ) -> None:
     silent = ("127.0.0.1", int(full_backlog.rpartition(":")[2]))
@@ -148,7 +144,7 @@ def test_the_addresses_of_a_name_are_tried_in_turn(
     assert server.requests[0].headers["host"] == "wechat.invalid"
 
 
-def test_connecting_has_one_limit_whatever_the_number_of_addresses(
+def test_all_addresses_share_one_time_limit(
     session_at: SessionAt, monkeypatch: pytest.MonkeyPatch, full_backlog: str
 ) -> None:
     resolving(monkeypatch, *[("127.0.0.1", int(full_backlog.rpartition(":")[2]))] * 20)
@@ -157,9 +153,7 @@ def test_connecting_has_one_limit_whatever_the_number_of_addresses(
     assert SHORT.connect - 0.05 < time.perf_counter() - started < SECONDS
 
 
-def test_the_time_for_a_lookup_is_part_of_that_for_connecting(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_name_lookup_counts_as_connecting(session_at: SessionAt, monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(always(SOUND)) as server:
         resolving(monkeypatch, ("127.0.0.1", server.port))
         resolve = socket.getaddrinfo
@@ -173,9 +167,7 @@ def test_the_time_for_a_lookup_is_part_of_that_for_connecting(
     assert server.accepted == 0
 
 
-def test_a_name_that_does_not_resolve_sent_nothing(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unresolved_name_sent_nothing(session_at: SessionAt, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -183,11 +175,11 @@ def test_a_name_that_does_not_resolve_sent_nothing(
     assert session_at("http://wechat.invalid").post(PATH, BODY) == unsent("NameResolutionError")
 
 
-def test_a_refused_connection_sent_nothing(session_at: SessionAt, nobody: tuple[str, int]) -> None:
+def test_refused_connection_sent_nothing(session_at: SessionAt, nobody: tuple[str, int]) -> None:
     assert session_at(f"http://127.0.0.1:{nobody[1]}").post(PATH, BODY) == unsent("ConnectionRefused")
 
 
-def test_what_urllib3_logs_is_kept_to_itself_from_the_import_on() -> None:
+def test_urllib3_logs_are_never_propagated() -> None:
     code = "import logging, wechat_notify.wechat.session; print(logging.getLogger('urllib3').propagate)"
     layer = Path(wechat_session.__file__).parents[2]
     ran = subprocess.run(  # noqa: S603 - this interpreter

@@ -52,7 +52,7 @@ def use(client: WeChatClient) -> None:
         assert_clean([repr(grant)])
 
 
-def test_the_trap_snaps(heard: list[str]) -> None:
+def test_a_secret_is_noticed(heard: list[str]) -> None:
     """Without this the other tests could pass by hearing nothing."""
     logging.getLogger("somewhere").debug("url %s", TOKEN)
     assert any(CANARY in text for text in heard)
@@ -66,9 +66,7 @@ def test_the_trap_snaps(heard: list[str]) -> None:
 
 @pytest.mark.parametrize("written", ECHOES.values(), ids=ECHOES.keys())
 @pytest.mark.usefixtures("heard")
-def test_a_server_that_repeats_what_it_was_told_is_not_quoted(
-    client_at: ClientAt, written: Callable[[str], bytes]
-) -> None:
+def test_echoed_request_is_not_quoted(client_at: ClientAt, written: Callable[[str], bytes]) -> None:
     with RawServer(echo(written)) as server:
         use(client_at(server.url, limits=SHORT))
     assert all(CANARY in request.all_text for request in server.requests)
@@ -115,14 +113,12 @@ def test_an_unknown_name_tells_nothing(client_at: ClientAt, monkeypatch: pytest.
     "base_url", ["https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"]
 )
 @pytest.mark.usefixtures("heard")
-def test_an_address_that_is_none_tells_nothing(client_at: ClientAt, base_url: str) -> None:
+def test_invalid_address_tells_nothing(client_at: ClientAt, base_url: str) -> None:
     use(client_at(base_url))
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_certificate_that_nobody_vouches_for_tells_nothing(
-    client_at: ClientAt, tls: ssl.SSLContext
-) -> None:
+def test_untrusted_certificate_tells_nothing(client_at: ClientAt, tls: ssl.SSLContext) -> None:
     with RawServer(always(b""), tls) as server:
         use(client_at(server.url))
     assert server.accepted == 2
@@ -132,7 +128,7 @@ def test_a_certificate_that_nobody_vouches_for_tells_nothing(
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError, TimeoutError, ssl.SSLError])
 @pytest.mark.parametrize("place", ["connect", "request", "send", "getresponse"])
 @pytest.mark.usefixtures("heard")
-def test_an_error_that_nobody_expected_tells_nothing(
+def test_unexpected_error_tells_nothing(
     client_at: ClientAt, monkeypatch: pytest.MonkeyPatch, error: type[Exception], place: str
 ) -> None:
     failed: list[object] = []
@@ -148,7 +144,7 @@ def test_an_error_that_nobody_expected_tells_nothing(
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
-def test_what_urllib3_logs_of_urls_stays_with_urllib3(
+def test_urllib3_log_lines_are_not_propagated(
     client_at: ClientAt, heard: list[str], monkeypatch: pytest.MonkeyPatch, level: int
 ) -> None:
     """It does log them, at DEBUG and, of an odd head, at WARNING."""
@@ -163,13 +159,13 @@ def test_what_urllib3_logs_of_urls_stays_with_urllib3(
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_proxy_that_repeats_what_it_was_told_is_not_quoted(client_at: ClientAt) -> None:
+def test_echo_of_proxy_is_not_quoted(client_at: ClientAt) -> None:
     with RawServer(echo(page("502 Bad Gateway"))) as proxy:
         use(client_at("http://wechat.invalid", proxy=proxy.url))
     assert len(proxy.requests) == 2
 
 
-def test_a_token_and_an_openid_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
+def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
     with RawServer(echo(lambda seen: json_answer(errcode=-1, errmsg=f"{seen} {TOKEN} rid: a-b"))) as server:
         outcome = client_at(server.url).send(MESSAGE, TOKEN)
     assert outcome.errmsg is not None
@@ -179,7 +175,7 @@ def test_a_token_and_an_openid_in_errmsg_become_asterisks(client_at: ClientAt) -
 
 
 @pytest.mark.usefixtures("heard")
-def test_what_a_healthy_call_says_in_the_logs_holds_no_token(client_at: ClientAt) -> None:
+def test_successful_call_logs_no_token(client_at: ClientAt) -> None:
     with RawServer(echo(lambda _seen: json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9))) as (
         server
     ):

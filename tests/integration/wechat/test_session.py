@@ -24,7 +24,7 @@ def test_a_post_is_one_request(session_at: SessionAt) -> None:
     }
 
 
-def test_head_and_body_are_written_at_once(session_at: SessionAt) -> None:
+def test_head_and_body_are_one_write(session_at: SessionAt) -> None:
     pieces: list[bytes] = []
 
     def script(connection: Connection) -> None:
@@ -52,13 +52,13 @@ def test_head_and_body_are_written_at_once(session_at: SessionAt) -> None:
         "",
     ],
 )
-def test_a_base_url_that_is_none_sends_nothing(session_at: SessionAt, base_url: str) -> None:
+def test_invalid_base_url_sends_nothing(session_at: SessionAt, base_url: str) -> None:
     assert session_at(base_url).post(PATH, BODY) == NoAnswer(
         "InvalidURL", may_have_arrived=False, passing=False
     )
 
 
-def test_no_redirect_is_followed_and_no_cookie_kept(session_at: SessionAt) -> None:
+def test_no_redirect_and_no_cookie(session_at: SessionAt) -> None:
     with RawServer(once(SOUND)) as other:
         fields = (f"Location: {other.url}/there", "Set-Cookie: account=first; Path=/")
         with RawServer(always(answer(CONTENT, *fields, status="307 Moved"))) as server:
@@ -70,7 +70,7 @@ def test_no_redirect_is_followed_and_no_cookie_kept(session_at: SessionAt) -> No
 
 
 @pytest.mark.parametrize("written", KEPT.values(), ids=KEPT.keys())
-def test_a_sound_answer_is_read_and_its_connection_kept(session_at: SessionAt, written: bytes) -> None:
+def test_valid_answer_keeps_its_connection(session_at: SessionAt, written: bytes) -> None:
     with RawServer(always(written)) as server:
         session = session_at(server.url)
         assert [session.post(PATH, BODY) for _ in range(3)] == [OK] * 3
@@ -78,7 +78,7 @@ def test_a_sound_answer_is_read_and_its_connection_kept(session_at: SessionAt, w
 
 
 @pytest.mark.parametrize("written", NOT_KEPT.values(), ids=NOT_KEPT.keys())
-def test_a_connection_that_has_served_is_not_used_again(session_at: SessionAt, written: bytes) -> None:
+def test_closing_answer_ends_its_connection(session_at: SessionAt, written: bytes) -> None:
     def script(connection: Connection) -> None:
         if connection.read_request():
             connection.write(written)
@@ -101,7 +101,7 @@ def test_any_status_is_an_answer(session_at: SessionAt, status: int) -> None:
     assert server.accepted == 1
 
 
-def test_an_answer_before_the_body_is_read_is_the_answer(session_at: SessionAt) -> None:
+def test_early_answer_is_read(session_at: SessionAt) -> None:
     def script(connection: Connection) -> None:
         connection.socket.recv(100)
         connection.write(answer(b"too large", status="413 Content Too Large"))

@@ -26,7 +26,7 @@ from wechat_notify.wechat import session as wechat_session
 @pytest.mark.parametrize("how", ["half", "whole", "reset", "unasked"])
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.usefixtures("trusting")
-def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_written(
+def test_ended_idle_connection_is_replaced(
     session_at: SessionAt, tls: ssl.SSLContext, how: str, *, secure: bool
 ) -> None:
     ended = threading.Semaphore(0)
@@ -72,7 +72,7 @@ def own_context(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_many_posts_share_a_connection_and_threads_the_context(
+def test_threads_share_connections_and_tls_context(
     session_at: SessionAt, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[ssl.SSLContext] = []
@@ -94,7 +94,7 @@ def test_many_posts_share_a_connection_and_threads_the_context(
     assert len(made) == 1
 
 
-def test_no_certificate_is_loaded_for_a_connection(
+def test_connections_load_no_certificates(
     session_at: SessionAt, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Context(ssl.SSLContext):
@@ -114,7 +114,7 @@ def test_no_certificate_is_loaded_for_a_connection(
 
 
 @pytest.mark.usefixtures("own_context")
-def test_certificates_are_the_layers_directory_or_else_certifis(
+def test_certificates_of_layer_or_certifi(
     session_at: SessionAt,
     tls: ssl.SSLContext,
     certificate: Path,
@@ -130,7 +130,7 @@ def test_certificates_are_the_layers_directory_or_else_certifis(
 
 
 @pytest.mark.usefixtures("own_context")
-def test_the_environment_names_no_proxy_and_nobody_to_trust(
+def test_environment_is_ignored(
     session_at: SessionAt, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -149,7 +149,7 @@ def test_the_environment_names_no_proxy_and_nobody_to_trust(
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_certificate_for_another_name_gets_nothing(
+def test_certificate_for_another_name_is_refused(
     session_at: SessionAt, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str | None] = []
@@ -162,9 +162,7 @@ def test_a_certificate_for_another_name_gets_nothing(
 
 
 @pytest.mark.usefixtures("trusting")
-def test_tls_1_2_is_enough_and_what_is_older_is_refused(
-    session_at: SessionAt, tls: ssl.SSLContext, certificate: Path
-) -> None:
+def test_tls_before_1_2_is_refused(session_at: SessionAt, tls: ssl.SSLContext, certificate: Path) -> None:
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with RawServer(always(SOUND), tls) as server:
         assert session_at(server.url).post(PATH, BODY) == OK
@@ -223,17 +221,13 @@ def _cut_off(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_an_error_of_tls_after_the_handshake_may_have_arrived(
-    session_at: SessionAt, tls: ssl.SSLContext
-) -> None:
+def test_tls_error_after_handshake_is_lost(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     with RawServer(_cut_off, tls) as server:
         assert session_at(server.url).post(PATH, BODY) == lost("ConnectionLost")
 
 
 @pytest.mark.usefixtures("trusting")
-def test_what_follows_an_answer_within_its_record_is_not_read_as_the_next(
-    session_at: SessionAt, tls: ssl.SSLContext
-) -> None:
+def test_rest_of_tls_record_is_dropped(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     more = SOUND.replace(b"1864323726461255683", b"1") * 90
     assert 8192 < len(SOUND + more) < connections.TLS_RECORD
     with RawServer(always(SOUND + more), tls) as server:
@@ -266,7 +260,7 @@ def tunnel(accept: bytes) -> Script:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_proxy_sees_the_host_and_no_token(session_at: SessionAt, tls: ssl.SSLContext) -> None:
+def test_proxy_sees_no_token(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     established = b"HTTP/1.1 200 Connection established\r\n\r\n"
     with RawServer(always(SOUND), tls) as server, RawServer(tunnel(established)) as proxy:
         session = session_at(server.url, proxy=proxy.url)
@@ -277,9 +271,7 @@ def test_a_proxy_sees_the_host_and_no_token(session_at: SessionAt, tls: ssl.SSLC
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_proxy_that_refuses_or_is_not_there_sent_nothing(
-    session_at: SessionAt, nobody: tuple[str, int]
-) -> None:
+def test_failed_proxy_sent_nothing(session_at: SessionAt, nobody: tuple[str, int]) -> None:
     with RawServer(tunnel(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
         session = session_at("https://wechat.invalid", proxy=proxy.url)
         assert session.post(PATH, BODY) == unsent("ProxyError")
