@@ -23,23 +23,15 @@ def test_token_is_fetched_once(service: Service) -> None:
     assert service.token_calls() == {"normal": 1}
 
 
-def test_revoked_token_is_replaced_once(service: Service) -> None:
+@pytest.mark.parametrize(("ended", "errcode"), [("revoke", 40001), ("expire", 42001)])
+def test_ended_token_is_replaced_once(service: Service, ended: str, errcode: int) -> None:
     service.send(message())
-    service.tell("tokens/revoke", app_id="wxapp")
+    service.tell(f"tokens/{ended}", app_id="wxapp")
     delivery = service.send(message())
     assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
     assert service.token_calls() == {"normal": 2}
-    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 40001, 0]
+    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, errcode, 0]
     assert service.send(message()).attempts == 1
-
-
-def test_expired_token_is_replaced_once(service: Service) -> None:
-    service.send(message())
-    service.tell("tokens/expire", app_id="wxapp")
-    delivery = service.send(message())
-    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
-    assert service.token_calls() == {"normal": 2}
-    assert [arrival["errcode"] for arrival in service.arrivals()] == [0, 42001, 0]
 
 
 def test_sticky_revoked_token_is_forced_once(service: Service) -> None:
