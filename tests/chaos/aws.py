@@ -7,14 +7,11 @@ repeat them and say what failed. Before and after each call the sandbox may die.
 
 from __future__ import annotations
 
-import itertools
 import random
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
 from typing import Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -22,6 +19,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.chaos.clock import Clock
 from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
+from tests.fakes.aws import Refusal
+from tests.fakes.aws.sqs import FakeSqs, Stored
 from wechat_notify.aws import ledger_table, parameters
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.delivery.circuit import AccountCircuits
@@ -30,126 +29,30 @@ from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
-VISIBILITY = 432.0
-MAX_RECEIVES = 1000
-"""As the template has them."""
+_BATCH_SIZE = 10
+_COPIES_AFTER = (0.0, 0.5, 45.0)
 _THROTTLED: Any = {"Error": {"Code": "ThrottlingException"}}
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True, eq=False)
-class _Stored:
-    message_id: str
-    body: str
-    attributes: Mapping[str, str]
-    visible_at: float
-    receives: int = 0
-    receipt: str = ""
-    gone: bool = False
-
-
 class Sqs:
-    """A standard queue: every message at least once, sometimes twice, each copy with receipts of its own."""
+    """The send queue, with the receipts that the service deletes and hides messages by."""
 
     def __init__(self, clock: Clock, rng: random.Random, delivered_twice: float) -> None:
-        self.dead: list[str] = []
-        self.delivered_twice = 0
-        self._clock = clock
+        self.dead = FakeSqs(clock.now, "dead")
+        self.queue = FakeSqs(clock.now, "send", dead_letters=self.dead, copies_after=_COPIES_AFTER)
         self._rng = rng
-        self._probability = delivered_twice
-        self._lock = threading.Lock()
-        self._ids = itertools.count()
-        self._waiting: list[tuple[float, int, _Stored]] = []
-        self._handed_out: dict[str, _Stored] = {}
-        self._count = 0
+        self._delivered_twice = delivered_twice
 
-    def put(self, body: str, attributes: Mapping[str, str] | None = None, delay: float = 0.0) -> None:
-        """Take a message."""
-        with self._lock:
-            message_id = f"message-{next(self._ids)}"
-            self._count += 1
-            self._show(_Stored(message_id, body, dict(attributes or {}), self._clock.now() + delay))
-
-    def receive(self, most: int = 10) -> list[dict[str, Any]]:
-        """A batch as Lambda hands it to a function; empty where nothing is visible."""
-        now = self._clock.now()
-        batch: list[dict[str, Any]] = []
-        with self._lock:
-            while len(batch) < most and (stored := self._next(now)):
-                stored.receives += 1
-                if stored.receives > MAX_RECEIVES:
-                    self._forget(stored)
-                    self.dead.append(stored.body)
-                    continue
-                stored.receipt = f"receipt-{next(self._ids)}"
-                self._handed_out[stored.receipt] = stored
-                stored.visible_at = now + VISIBILITY
-                self._show(stored)
-                batch.append(_record(stored))
-                if self._rng.random() < self._probability:
-                    self.delivered_twice += 1
-                    self._count += 1
-                    later = now + self._rng.choice((0.0, 1.0, 90.0)) * self._rng.random()
-                    self._show(replace(stored, visible_at=later, receipt=""))
-        return batch
-
-    def delete(self, receipts: Iterable[str]) -> None:
-        """Forget what was worked off; the receipt of an earlier time counts for nothing."""
-        with self._lock:
-            for receipt in receipts:
-                stored = self._handed_out.get(receipt)
-                if stored and stored.receipt == receipt and not stored.gone:
-                    self._forget(stored)
+    def receive(self) -> list[Stored]:
+        """A batch; empty where nothing is visible."""
+        return self.queue.receive(_BATCH_SIZE, self._rng, self._delivered_twice)
 
     def hide(self, receipt: str, seconds: float) -> None:
-        """Set a visibility timeout."""
-        with self._lock:
-            stored = self._handed_out[receipt]
-            if stored.receipt == receipt and not stored.gone:
-                stored.visible_at = self._clock.now() + round(seconds)
-                self._show(stored)
-
-    def next_at(self) -> float | None:
-        """When the next message becomes visible; None where there is none."""
-        with self._lock:
-            while self._waiting and self._stale(self._waiting[0]):
-                heappop(self._waiting)
-            return self._waiting[0][0] if self._waiting else None
-
-    def __len__(self) -> int:
-        return self._count
-
-    def _show(self, stored: _Stored) -> None:
-        heappush(self._waiting, (stored.visible_at, next(self._ids), stored))
-
-    def _next(self, now: float) -> _Stored | None:
-        while self._waiting and (self._waiting[0][0] <= now or self._stale(self._waiting[0])):
-            waiting = heappop(self._waiting)
-            if not self._stale(waiting):
-                return waiting[2]
-        return None
-
-    def _forget(self, stored: _Stored) -> None:
-        stored.gone = True
-        self._count -= 1
-        self._handed_out.pop(stored.receipt, None)
-
-    @staticmethod
-    def _stale(waiting: tuple[float, int, _Stored]) -> bool:
-        return waiting[2].gone or waiting[0] != waiting[2].visible_at
-
-
-def _record(stored: _Stored) -> dict[str, Any]:
-    return {
-        "messageId": stored.message_id,
-        "receiptHandle": stored.receipt,
-        "body": stored.body,
-        "attributes": {"ApproximateReceiveCount": str(stored.receives)},
-        "messageAttributes": {
-            name: {"stringValue": value, "dataType": "String"} for name, value in stored.attributes.items()
-        },
-    }
+        """Set a visibility timeout; a receipt of an earlier time changes nothing."""
+        with suppress(Refusal):
+            self.queue.hide(receipt, round(seconds))
 
 
 @dataclass
@@ -271,7 +174,7 @@ class Queue(_Calls):
 
     def send(self, body: str, *, group: str | None = None) -> None:
         del group
-        self._call("put on the queue", lambda: self._aws.queue.put(body))
+        self._call("put on the queue", lambda: self._aws.queue.queue.put(body))
         self._aws.changed()
 
     def send_delayed(self, items: Sequence[DelayedMessage]) -> list[int]:
@@ -285,7 +188,9 @@ class Queue(_Calls):
         try:
             self._call(
                 "put on the queue",
-                lambda: self._aws.queue.put(item.body, item.attributes, item.delay_seconds),
+                lambda: self._aws.queue.queue.put(
+                    item.body, attributes=item.attributes, delay=item.delay_seconds
+                ),
             )
         except StorageError:
             return False

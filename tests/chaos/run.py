@@ -34,6 +34,7 @@ from tests.chaos.workload import (
     unreadable,
 )
 from tests.fakes import FakeLedgerStore, load_event
+from tests.fakes.aws.sqs import Stored, records, succeeded
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.tokens.refresher import BEIJING
 
@@ -217,7 +218,7 @@ class Run:
                 self._wechat.look()
                 progress(self._handed_over, len(self._handed))
                 if time.monotonic() - began > real_most or self._clock.now() > _BEGIN + _MAX_LASTS:
-                    unfinished = f"{len(self._queue)} on the queue, {len(self._agenda)} on the agenda"
+                    unfinished = f"{len(self._queue.queue)} on the queue, {len(self._agenda)} on the agenda"
                     break
         finally:
             with self._changed:
@@ -251,9 +252,11 @@ class Run:
                 if job:
                     self._busy += 1
                     return job
-                upcoming = [at for at in (self._queue.next_at(), self._agenda_at()) if at is not None]
+                upcoming = [
+                    at for at in (self._queue.queue.next_visible_at(), self._agenda_at()) if at is not None
+                ]
                 if not self._busy:
-                    if not len(self._queue) and self._waiting_for_nothing():
+                    if not len(self._queue.queue) and self._waiting_for_nothing():
                         self._over = True
                         self._changed.notify_all()
                         return None
@@ -264,7 +267,7 @@ class Run:
         return None
 
     def _due(self, now: float) -> Callable[[], None] | None:
-        agenda_at, queue_at = self._agenda_at(), self._queue.next_at()
+        agenda_at, queue_at = self._agenda_at(), self._queue.queue.next_visible_at()
         if agenda_at is not None and agenda_at <= now:
             return heappop(self._agenda)[2]
         if queue_at is not None and queue_at <= now:
@@ -303,7 +306,7 @@ class Run:
         for handed in chunk:
             if handed.door is Door.QUEUE:
                 for _ in range(1 + handed.twice):
-                    self._queue.put(handed.envelope)
+                    self._queue.queue.put(handed.envelope)
                 handed.acknowledged = True
             else:
                 self._at(self._clock.now(), _Caller(self, handed).call)
@@ -313,7 +316,7 @@ class Run:
                 self._epoch()
             share = max(1, len(self._handed) // len(self._unreadable))
             if handed.number % share == 0 and handed.number // share < len(self._unreadable):
-                self._queue.put(self._unreadable[handed.number // share])
+                self._queue.queue.put(self._unreadable[handed.number // share])
         self._handed_over += len(chunk)
         self._wake()
 
@@ -325,14 +328,17 @@ class Run:
 
     # The queue's event source: what is not reported as failed is deleted, unless there was no answer
 
-    def _poll(self, batch: list[dict[str, Any]]) -> None:
+    def _poll(self, batch: list[Stored]) -> None:
+        receipts = [stored.receipt or "" for stored in batch]
         try:
-            answer = self._lambdas.invoke("send_queue", {"Records": batch}, _DIES_WITHIN * len(batch))
+            answer = self._lambdas.invoke(
+                "send_queue", {"Records": records(batch)}, _DIES_WITHIN * len(batch)
+            )
         except Crashed:
-            self._killed |= {number for record in batch if (number := number_in(record["body"])) is not None}
+            self._killed |= {number for stored in batch if (number := number_in(stored.body)) is not None}
             return
-        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        self._queue.delete(record["receiptHandle"] for record in batch if record["messageId"] not in failed)
+        for receipt in succeeded(batch, receipts, answer):
+            self._queue.queue.delete(receipt)
 
     # HTTP
 

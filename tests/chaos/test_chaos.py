@@ -20,6 +20,7 @@ from tests.chaos.verdict import Verdict, judge
 from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
+from tests.fakes.aws.sqs import Stored
 from wechat_notify.core.delivery import transitions
 from wechat_notify.core.delivery.circuit import Admission
 from wechat_notify.core.delivery.circuits import Circuits
@@ -79,7 +80,7 @@ def go(wechat: WeChatProcess) -> Go:
     return run_anew
 
 
-def test_nothing_is_lost_and_nothing_is_sent_twice_whatever_goes_wrong(go: Go) -> None:
+def test_every_rule_is_kept_under_faults(go: Go) -> None:
     verdict = go(1500, HARD)
     assert verdict.sound, verdict.text()
     assert verdict.total("handed over") == 1500
@@ -119,8 +120,9 @@ def _put_without_condition(store: FakeLedgerStore, entry: Entry, *, patient: boo
 def _acknowledged_before_it_is_sent(patch: pytest.MonkeyPatch) -> None:
     poll = Run._poll
 
-    def too_early(self: Run, batch: list[dict[str, Any]]) -> None:
-        self._queue.delete(record["receiptHandle"] for record in batch)
+    def too_early(self: Run, batch: list[Stored]) -> None:
+        for stored in batch:
+            self._queue.queue.delete(stored.receipt or "")
         poll(self, batch)
 
     patch.setattr(Run, "_poll", too_early)
@@ -164,7 +166,7 @@ def _nothing(*_: object, **__: object) -> dict[str, object]:
     return {}
 
 
-CALM = Mix(
+NO_FAULTS = Mix(
     timeout_before=0, timeout_after=0, reset=0, status=0, busy=0, template=0, odd=0, token=0, quota=False
 )
 LOSSY = Mix(timeout_after=0.05, silent=0.5, quota=False)
@@ -188,7 +190,9 @@ BUGS = {
     "what is to be repeated is not reported": Bug(
         "left open", _no_failures_reported, Mix(busy=0.2, silent=0)
     ),
-    "what is accepted for later is not put on the queue": Bug("lost", _replaced(Queue, "send", _never), CALM),
+    "what is accepted for later is not put on the queue": Bug(
+        "lost", _replaced(Queue, "send", _never), NO_FAULTS
+    ),
     "nobody heeds a used-up quota": Bug(
         "calls to a used-up quota",
         _replaced(Circuits, "admit", lambda *_: Admission()),
@@ -196,9 +200,9 @@ BUGS = {
         600,
     ),
     "no stored token counts as usable": Bug(
-        "token calls", _replaced(AccessToken, "usable", lambda *_: False), CALM
+        "token calls", _replaced(AccessToken, "usable", lambda *_: False), NO_FAULTS
     ),
-    "an address is written into the log": Bug("secrets", _address_in_the_log, CALM, 50),
+    "an address is written into the log": Bug("secrets", _address_in_the_log, NO_FAULTS, 50),
 }
 
 
@@ -210,7 +214,7 @@ def test_a_bug_is_noticed(name: str, go: Go, monkeypatch: pytest.MonkeyPatch) ->
     assert bug.broken in verdict.broken, verdict.text()
 
 
-def test_the_command_prints_the_verdict_and_fails_with_it(
+def test_command_prints_verdict_and_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["chaos", "--messages", "50", "--seed", "7"])

@@ -95,7 +95,7 @@ def _filled(name: str, parts: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Story:
+class _Scenario:
     """All that is known of one message."""
 
     handed: Handed
@@ -170,30 +170,30 @@ class _Story:
         return not self.states.isdisjoint(_OPEN) and (promised or not self.answer_lost)
 
 
-_COUNTED: dict[str, Callable[[_Story], bool]] = {
+_COUNTED: dict[str, Callable[[_Scenario], bool]] = {
     "handed over": lambda _: True,
-    "acknowledged": lambda story: story.handed.acknowledged,
-    "lost": lambda story: story.lost,
-    "duplicated": lambda story: story.copies > 1,
-    "beyond agreement": lambda story: story.twice_beyond_the_agreement,
-    "unknown": lambda story: story.unknown and Status.SENT not in story.states,
-    "recovered": lambda story: story.went_wrong and Status.SENT in story.states,
+    "acknowledged": lambda scenario: scenario.handed.acknowledged,
+    "lost": lambda scenario: scenario.lost,
+    "duplicated": lambda scenario: scenario.copies > 1,
+    "beyond agreement": lambda scenario: scenario.twice_beyond_the_agreement,
+    "unknown": lambda scenario: scenario.unknown and Status.SENT not in scenario.states,
+    "recovered": lambda scenario: scenario.went_wrong and Status.SENT in scenario.states,
 }
-_RULES: dict[str, Callable[[_Story], bool]] = {
-    "lost": lambda story: story.lost,
-    "duplicated beyond the agreement": lambda story: story.twice_beyond_the_agreement,
-    "unknown without a cause": lambda story: story.unknown and not story.answer_lost,
-    "left open": lambda story: story.left_open,
-    "sent, and the ledger denies it": lambda story: (
-        story.copies > 0 and story.states.isdisjoint({Status.SENT, *_MAY_HAVE_BEEN_SENT})
+_RULES: dict[str, Callable[[_Scenario], bool]] = {
+    "lost": lambda scenario: scenario.lost,
+    "duplicated beyond the agreement": lambda scenario: scenario.twice_beyond_the_agreement,
+    "unknown without a cause": lambda scenario: scenario.unknown and not scenario.answer_lost,
+    "left open": lambda scenario: scenario.left_open,
+    "sent, and the ledger denies it": lambda scenario: (
+        scenario.copies > 0 and scenario.states.isdisjoint({Status.SENT, *_MAY_HAVE_BEEN_SENT})
     ),
-    "cancelled, and sent or forgotten": lambda story: (
-        story.handed.cancelled and (story.copies > 0 or story.states != {Status.CANCELLED})
+    "cancelled, and sent or forgotten": lambda scenario: (
+        scenario.handed.cancelled and (scenario.copies > 0 or scenario.states != {Status.CANCELLED})
     ),
-    "answered 200, and not sent": lambda story: (
-        story.handed.door is Door.SYNC
-        and story.handed.acknowledged
-        and not (story.copies or Status.SENT in story.states)
+    "answered 200, and not sent": lambda scenario: (
+        scenario.handed.door is Door.SYNC
+        and scenario.handed.acknowledged
+        and not (scenario.copies or Status.SENT in scenario.states)
     ),
 }
 
@@ -207,8 +207,8 @@ def judge(history: History) -> Verdict:
     verdict = Verdict(history.seed, len(history.handed), history.seconds)
     if history.unfinished:
         verdict.broken["no end"].append(history.unfinished)
-    for story in _stories(history, verdict):
-        _judge_message(story, verdict)
+    for scenario in _scenarios(history, verdict):
+        _judge_message(scenario, verdict)
     _judge_arrivals(history, verdict)
     _judge_quota(history, verdict)
     _judge_tokens(history, verdict)
@@ -218,7 +218,7 @@ def judge(history: History) -> Verdict:
     return verdict
 
 
-def _stories(history: History, verdict: Verdict) -> list[_Story]:
+def _scenarios(history: History, verdict: Verdict) -> list[_Scenario]:
     by_id = {(handed.account, handed.id): [handed] for handed in history.handed if handed.id is not None}
     without_id: defaultdict[str, list[Handed]] = defaultdict(list)
     for handed in history.handed:
@@ -245,7 +245,7 @@ def _stories(history: History, verdict: Verdict) -> list[_Story]:
         arrivals[arrival.number].append(arrival)
     in_doubt = history.aws.in_doubt
     return [
-        _Story(
+        _Scenario(
             handed,
             entries[handed.number],
             arrivals[handed.number],
@@ -257,14 +257,14 @@ def _stories(history: History, verdict: Verdict) -> list[_Story]:
     ]
 
 
-def _judge_message(story: _Story, verdict: Verdict) -> None:
-    door = story.handed.door.value
+def _judge_message(scenario: _Scenario, verdict: Verdict) -> None:
+    door = scenario.handed.door.value
     for word, applies in _COUNTED.items():
-        verdict.counts[word, door] += applies(story)
-    states = ", ".join(sorted(story.states)) or "no entry"
+        verdict.counts[word, door] += applies(scenario)
+    states = ", ".join(sorted(scenario.states)) or "no entry"
     for rule, breaks in _RULES.items():
-        if breaks(story):
-            verdict.broken[rule].append(f"no{story.handed.number} ({door}, {states})")
+        if breaks(scenario):
+            verdict.broken[rule].append(f"no{scenario.handed.number} ({door}, {states})")
 
 
 def _judge_arrivals(history: History, verdict: Verdict) -> None:
@@ -337,7 +337,7 @@ def _judge_tokens(history: History, verdict: Verdict) -> None:
 
 
 def _judge_dead_letters(history: History, verdict: Verdict) -> None:
-    found = {*history.aws.dead_letters, *history.aws.queue.dead}
+    found = {*history.aws.dead_letters, *(stored.body for stored in history.aws.queue.dead.messages.values())}
     for body in found ^ set(history.unreadable):
         verdict.broken["dead letters"].append(f"no{number_in(body)}" if number_in(body) else body)
 
@@ -382,7 +382,7 @@ def _count_what_struck(history: History, verdict: Verdict) -> None:
         max(0, len(errors) - planted[number]) for number, errors in unanswered.items()
     )
     struck["token epoch"] = history.epochs
-    struck["delivered twice"] = history.aws.queue.delivered_twice
+    struck["delivered twice"] = history.aws.queue.queue.counts.copies
     struck["cancelled"] = sum(handed.cancelled for handed in history.handed)
     struck["unreadable body"] = len(history.unreadable)
     for name in [name for name, count in struck.items() if not count]:

@@ -15,19 +15,18 @@ import boto3
 import pytest
 
 from tests.e2e.conftest import Service
-from tests.integration.test_contracts import (  # the tests are run here with the fixtures below
-    FULL,
+from tests.integration.contracts.samples import (
     Bus,
     BusAt,
     DynamoDbLedgerAt,
     LedgerAt,
     QueueAt,
     SqsQueueAt,
-    TestBus,
-    TestLedgerStore,
-    TestQueue,
     entry,
 )
+from tests.integration.contracts.test_event_bus import TestBus
+from tests.integration.contracts.test_ledger_store import FULL, TestLedgerStore
+from tests.integration.contracts.test_queue import TestQueue
 from wechat_notify.aws.clients import Clients, client_config
 from wechat_notify.aws.conditional_put import ConditionalPut
 from wechat_notify.aws.events import EventBus
@@ -113,7 +112,7 @@ def bus(service: Service, clients: Clients) -> Iterator[BusAt]:
     built.remove()
 
 
-def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, clients: Clients) -> None:
+def test_refresher_returns_the_stored_token(service: Service, clients: Clients) -> None:
     outputs, account = service.stack.deployment.outputs, service.state.account
     token = RefreshFunction(clients, outputs["TokenRefreshFunctionName"]).ask(account, None)
     path = outputs["ParameterPath"]
@@ -125,7 +124,7 @@ def test_the_refresher_hands_out_the_token_that_is_stored(service: Service, clie
         RefreshFunction(clients, "no-such-function").ask(account, None)
 
 
-def test_a_group_is_written_by_one_call(service: Service, clients: Clients) -> None:
+def test_group_is_one_call(service: Service, clients: Clients) -> None:
     """moto's parser refuses such an INSERT, so nothing but the emulator shows what is answered."""
     table = LedgerTable(clients, service.stack.deployment.outputs["LedgerTableName"], 86_400.0)
     account = next(_names)
@@ -164,7 +163,7 @@ def test_a_group_is_written_by_one_call(service: Service, clients: Clients) -> N
 
 
 @pytest.mark.parametrize("changed", ["secret_access_key", "access_key_id"])
-def test_a_signature_by_other_keys_is_refused(service: Service, changed: str) -> None:
+def test_wrong_signature_is_refused(service: Service, changed: str) -> None:
     other = clients_of(service, **{changed: "AKIAOTHERKEYOTHERKEY"})
     url = service.state.send_queue_url
     calls: list[Callable[[], object]] = [

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -25,6 +27,7 @@ from functions.token_refresh.handler import lambda_handler as token_refresh
 from local.simulator.server import Simulator
 from tests.fakes import FakeContext
 from tests.integration.raw_server import Connection, answer
+from tests.integration.secrecy import Listener, assert_clean
 from wechat_notify.aws.clients import Clients, Service, checked, client_config
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.wechat.client import WeChatClient
@@ -238,3 +241,24 @@ def tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+@pytest.fixture
+def heard(capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+    """What was logged, warned of and printed; it must hold no canary in the end."""
+    listener, root = Listener(), logging.getLogger()
+    level = root.level
+    for library in ("boto3", "botocore", "urllib3"):  # which an earlier test may have made quiet
+        logging.getLogger(library).setLevel(logging.NOTSET)
+    root.addHandler(listener)
+    root.setLevel(logging.DEBUG)
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield listener.heard
+    finally:
+        root.removeHandler(listener)
+        root.setLevel(level)
+    assert_clean(listener.heard)
+    assert_clean([str(warning.message) for warning in warned])
+    assert_clean(capfd.readouterr())

@@ -23,7 +23,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.simulation.aws import Refusal
+from tests.fakes.aws import Refusal
 from wechat_notify.aws.clients import CONNECT_TIMEOUT, READ_TIMEOUTS, Clients, Service
 from wechat_notify.core.errors import StorageError
 
@@ -73,7 +73,7 @@ _OVERLOADED: dict[Service, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Weather:
+class Faults:
     """How often AWS refuses a request for the moment, and how often a request or its answer is lost."""
 
     throttled: float = 0.0
@@ -90,8 +90,8 @@ class Aws:
         What stands behind each service's endpoint, by the service's name.
     chance : Random
         What decides between the possible.
-    weather : Callable
-        How it is for a service just now.
+    faults : Callable
+        The faults of a service at present.
     exchange : Callable
         Lets time pass for one request and its answer, and has the effect happen in between.
     doubled : Callable
@@ -105,14 +105,14 @@ class Aws:
         apis: dict[str, Any],
         *,
         chance: Random,
-        weather: Callable[[str], Weather],
+        faults: Callable[[str], Faults],
         exchange: Callable[..., Any],
         doubled: Callable[[str], None],
         seen: Callable[[str, str], None],
     ) -> None:
         self.apis = apis
         self.chance = chance
-        self.weather = weather
+        self.faults = faults
         self.exchange = exchange
         self.doubled = doubled
         self.seen = seen
@@ -152,21 +152,21 @@ class Client:
         if service in _WITHOUT_SECRETS:
             aws.seen(f"a request to {service}", repr(request))
         subject = _subject(request)
-        weather = aws.weather(service)
+        faults = aws.faults(service)
         draw = chance.random()
         latency = _LATENCY[service] * (0.5 + chance.random())
         serve = partial(self._serve, operation, request)
-        if draw < weather.throttled:
+        if draw < faults.throttled:
             refusal = _refused(operation, chance.choice(_OVERLOADED[service]))
             answer = aws.exchange(f"{operation} throttled", subject, latency, lambda: refusal)
             _call.get().end(in_vain=True)
-        elif draw < weather.throttled + weather.request_lost:
+        elif draw < faults.throttled + faults.request_lost:
             reached = chance.random() < 0.5
             seconds = READ_TIMEOUTS[service] if reached else CONNECT_TIMEOUT
             answer = _lost(ReadTimeoutError if reached else ConnectTimeoutError)
             aws.exchange(f"{operation} {type(answer).__name__}", subject, seconds, lambda: None, early=True)
             _call.get().end(in_vain=True)
-        elif draw < weather.throttled + weather.request_lost + weather.answer_lost:
+        elif draw < faults.throttled + faults.request_lost + faults.answer_lost:
             if service == "sqs":
                 aws.doubled(repr(request))
             in_time = chance.random() < 0.5
@@ -264,7 +264,7 @@ class WatchedClients(Clients):
     ----------
     aws : Aws
         Where the calls go.
-    misdone : Callable
+    unexpected_calls : Callable
         Is told of a call that was not made as often as it must be, or succeeded without an answer.
     given_up : Callable
         Is told an item of which nobody can say whether it was stored.
@@ -274,12 +274,12 @@ class WatchedClients(Clients):
         self,
         aws: Aws,
         *,
-        misdone: Callable[[str], None],
+        unexpected_calls: Callable[[str], None],
         given_up: Callable[[dict[str, Any]], None],
         **lent: Any,
     ) -> None:
         super().__init__(aws.client, **lent)
-        self._misdone = misdone
+        self._unexpected_calls = unexpected_calls
         self._given_up = given_up
 
     def call(self, action: str, request: Callable[[], T], *, retry_for: float = 0.0) -> T:
@@ -305,13 +305,13 @@ class WatchedClients(Clients):
         said = f"{operation} {len(call.attempts)} times"
         spent = _GROUP if operation == "put_item" else 0.0
         if not any(0 <= most - retry_for <= spent for most in _RETRIED_FOR.get(operation, {retry_for})):
-            self._misdone(f"{operation} for {retry_for} seconds")
+            self._unexpected_calls(f"{operation} for {retry_for} seconds")
         if in_vain and answered:
-            self._misdone(f"{operation} without an answer")
+            self._unexpected_calls(f"{operation} without an answer")
         elif in_vain and self._clock() - began < retry_for - _MIN_PAUSE - floats:
-            self._misdone(f"{said} only")
+            self._unexpected_calls(f"{said} only")
         if not all(before) or last_began - began > retry_for + floats or len(before) >= _MAX_ATTEMPTS:
-            self._misdone(said)
+            self._unexpected_calls(said)
         for attempt, ended in zip(call.attempts[1:], call.ended, strict=False):
             if attempt.began - ended < _MIN_PAUSE - floats:
-                self._misdone(f"{said} without a pause")
+                self._unexpected_calls(f"{said} without a pause")

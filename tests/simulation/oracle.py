@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from tests.simulation.dynamodb import plain
-from tests.simulation.stories import FORCED
+from tests.fakes.aws.dynamodb import plain
+from tests.simulation.scenarios import FORCED
 from tests.simulation.wechat import (
     FORCED_A_DAY,
     FORCED_APART,
@@ -29,11 +29,11 @@ from tests.simulation.wechat import (
 )
 from tests.simulation.workload import ALL_ACCOUNTS, PATHS, SECRET_ACCOUNT, Ask, Workload
 from tests.simulation.world import (
-    BREEZY,
-    CALM,
     CANARY,
+    FEW_FAULTS,
     MAX_SKEW,
     MIDNIGHT,
+    NO_FAULTS,
     SEND_QUEUE_FUNCTION,
     TABLE,
     GivenUp,
@@ -41,7 +41,7 @@ from tests.simulation.world import (
 )
 
 FAULTS_GO_ON = 600.0
-"""Seconds from the last message until the weather is fine."""
+"""Seconds from the last message until the faults end."""
 DRAIN = 7200.0
 """Seconds from then, or from the new day's quota, until everything must have come to its end."""
 _TERMINAL = frozenset({"sent", "failed", "expired", "cancelled", "unknown"})
@@ -486,7 +486,7 @@ class Oracle:
             self._break("no secret leaves the service", leak)
         for write in world.illegal[:5]:
             self._break("the ledger's rules are kept", write)
-        for call in world.misdone[:5]:
+        for call in world.unexpected_calls[:5]:
             self._break("a call to AWS ends with its answer or after all its attempts", call)
         for error in world.raised:
             # SSM may refuse the refresher its parameters; then nobody can do anything.
@@ -525,7 +525,7 @@ class Oracle:
                 for function in (world.send_queue, world.send_api, world.token_refresh)
             },
             "handed out by the queue": world.queue.counts.received,
-            "of these once more than they had to be": world.queue.counts.ghosts,
+            "of these once more than they had to be": world.queue.counts.copies,
             "dead letters": len(world.dead_letters.messages),
             "token epochs": len(wechat.epochs),
             "canaries in what left the service": len(world.leaks),
@@ -576,9 +576,9 @@ def _run(seed: int | str, messages: int, *, thorough: bool) -> Report:
             return workload.over or world.history.events > events_most
 
         world.scheduler.run(calm_at, over)
-        world.mix = BREEZY
+        world.mix = FEW_FAULTS
         world.scheduler.run(world.reset, over)
-        world.mix = CALM
+        world.mix = NO_FAULTS
         bound = max(calm_at, world.reset) + DRAIN
         world.scheduler.run(bound, over)
         drained = workload.over

@@ -272,13 +272,13 @@ def _parked_unseen() -> Sequence[Patch]:
 
 
 def _held_is_done() -> Sequence[Patch]:
-    def park(self: BatchSender, handled: Sequence[Handled]) -> list[Handled]:  # noqa: ARG001 - the bug
+    def park(self: Returns, handled: Sequence[Handled]) -> list[Handled]:  # noqa: ARG001 - the bug
         return [
             item._replace(disposition=Disposition.FINISHED) if isinstance(item.result, Held) else item
             for item in handled
         ]
 
-    return [(BatchSender, "_park", park)]
+    return [(Returns, "park", park)]
 
 
 def _cancel_anything() -> Sequence[Patch]:
@@ -329,7 +329,7 @@ def _transient_gives_up() -> Sequence[Patch]:
 
 
 def _unreadable_dropped() -> Sequence[Patch]:
-    return [(BatchSender, "_put_aside", lambda _self, handled: handled)]
+    return [(Returns, "put_aside", lambda _self, handled: handled)]
 
 
 def _lost_is_failed() -> Sequence[Patch]:

@@ -20,47 +20,53 @@ from samtranslator.yaml_helper import yaml_parse
 
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests import fakes
-from tests.chaos import aws as chaos_aws
 from tests.chaos import service as chaos_service
+from tests.fakes.aws import Refusal
+from tests.fakes.aws.dynamodb import FakeDynamoDb
+from tests.fakes.aws.event_bus import EventsApi
+from tests.fakes.aws.functions import LambdaApi
+from tests.fakes.aws.sqs import MAX_RECEIVES, VISIBILITY_TIMEOUT, FakeSqs, SqsApi
+from tests.fakes.aws.ssm import FakeParameters
 from tests.integration.conftest import PATH
-from tests.integration.test_contracts import (
-    CIRCUIT,
+from tests.integration.contracts.samples import (
     BothSides,
     Bus,
     BusAt,
-    Down,
     DynamoDbLedgerAt,
     LedgerAt,
     QueueAt,
-    RefresherAt,
     SsmStore,
     Store,
-    TestBus,
-    TestLedgerStore,
-    TestQueue,
     entry,
-    test_a_busy_refresher_says_so,
-    test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else,
-    test_a_refresher_without_its_store_is_a_failed_function,
-    test_a_rejected_token_is_replaced,
-    test_a_stored_token_that_was_not_rejected_is_handed_out,
-    test_a_token_alone_makes_no_account,
-    test_all_accounts_are_loaded_the_broken_ones_too,
-    test_an_account_that_is_none_is_unknown_and_has_no_token,
-    test_an_account_with_credentials_has_a_source_and_no_problem,
-    test_an_account_without_credentials_is_unknown,
-    test_credentials_that_cannot_be_used_are_a_problem_and_no_error,
-    test_what_is_down_says_so_with_awss_code,
-    test_what_is_saved_is_read_and_loaded,
-    test_why_wechat_gives_no_token_comes_through_unchanged,
 )
-from tests.simulation.aws import EventsApi, FakeParameters, LambdaApi, Refusal, SqsApi
-from tests.simulation.clients import Aws, WatchedClients, Weather
-from tests.simulation.dynamodb import FakeDynamoDb
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.sqs import VISIBILITY_TIMEOUT, FakeSqs
+from tests.integration.contracts.test_aws_failures import (
+    Down,
+    test_failed_batches_are_reported,
+    test_failure_carries_the_code_of_aws,
+)
+from tests.integration.contracts.test_event_bus import TestBus
+from tests.integration.contracts.test_ledger_store import CIRCUIT, TestLedgerStore
+from tests.integration.contracts.test_parameter_store import (
+    test_a_token_alone_makes_no_account,
+    test_account_with_credentials_has_a_source,
+    test_all_accounts_are_loaded,
+    test_invalid_credentials_are_a_problem,
+    test_saved_token_is_read_and_loaded,
+    test_unknown_account_is_raised,
+)
+from tests.integration.contracts.test_queue import TestQueue
+from tests.integration.contracts.test_refresher import (
+    RefresherAt,
+    test_a_busy_refresher_says_so,
+    test_a_rejected_token_is_replaced,
+    test_an_account_without_credentials_is_unknown,
+    test_refresher_without_store_has_failed,
+    test_stored_token_is_returned,
+    test_token_failure_comes_through_unchanged,
+)
+from tests.simulation.clients import Aws, Faults, WatchedClients
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import MAX_RECEIVES, START, TIMEOUTS, loops_allowed
+from tests.simulation.world import START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue
@@ -75,19 +81,19 @@ __all__ = [
     "TestLedgerStore",
     "TestQueue",
     "test_a_busy_refresher_says_so",
-    "test_a_queue_or_a_bus_that_is_down_costs_what_is_put_there_and_nothing_else",
-    "test_a_refresher_without_its_store_is_a_failed_function",
     "test_a_rejected_token_is_replaced",
-    "test_a_stored_token_that_was_not_rejected_is_handed_out",
     "test_a_token_alone_makes_no_account",
-    "test_all_accounts_are_loaded_the_broken_ones_too",
-    "test_an_account_that_is_none_is_unknown_and_has_no_token",
-    "test_an_account_with_credentials_has_a_source_and_no_problem",
+    "test_account_with_credentials_has_a_source",
+    "test_all_accounts_are_loaded",
     "test_an_account_without_credentials_is_unknown",
-    "test_credentials_that_cannot_be_used_are_a_problem_and_no_error",
-    "test_what_is_down_says_so_with_awss_code",
-    "test_what_is_saved_is_read_and_loaded",
-    "test_why_wechat_gives_no_token_comes_through_unchanged",
+    "test_failed_batches_are_reported",
+    "test_failure_carries_the_code_of_aws",
+    "test_invalid_credentials_are_a_problem",
+    "test_refresher_without_store_has_failed",
+    "test_saved_token_is_read_and_loaded",
+    "test_stored_token_is_returned",
+    "test_token_failure_comes_through_unchanged",
+    "test_unknown_account_is_raised",
 ]
 
 Lend = Callable[..., WatchedClients]
@@ -100,33 +106,33 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def lend(pauses: list[float]) -> Iterator[Lend]:
-    """Makes clients of the services that are given, in the weather that is given."""
-    misdone: list[str] = []
+    """Makes clients of the given services, with the given faults."""
+    unexpected_calls: list[str] = []
     one_at_a_time = threading.Lock()  # here are real threads
 
     def exchange(_operation: str, _subject: str, _seconds: float, effect: Callable[[], Any], **_: Any) -> Any:
         with one_at_a_time:
             return effect()
 
-    def make(weather: Weather | None = None, **apis: object) -> WatchedClients:
+    def make(faults: Faults | None = None, **apis: object) -> WatchedClients:
         aws = Aws(
             apis,
             chance=Random(0),
-            weather=lambda _: weather or Weather(),
+            faults=lambda _: faults or Faults(),
             exchange=exchange,
             doubled=lambda _: None,
             seen=lambda *_: None,
         )
         return WatchedClients(
             aws,
-            misdone=misdone.append,
+            unexpected_calls=unexpected_calls.append,
             given_up=lambda _: None,
             clock=lambda: sum(pauses),
             sleep=pauses.append,
         )
 
     yield make
-    assert misdone == []
+    assert unexpected_calls == []
 
 
 @pytest.fixture
@@ -146,8 +152,7 @@ def store(lend: Lend) -> Store:
 
 class _QueueAt:
     def __init__(self, lend: Lend) -> None:
-        self._scheduler = Scheduler(START)
-        self._sqs = FakeSqs(self._scheduler, "send")
+        self._sqs = FakeSqs(lambda: START, "send")
         self.queue: BothSides = Queue(lend(sqs=SqsApi({"url": self._sqs}, Random(0), lambda: 0.0)), "url")
 
     def messages(self) -> list[tuple[str, dict[str, str]]]:
@@ -239,14 +244,10 @@ def down(lend: Lend) -> Down:
 # ---------------------------------------------------------------- what no other fake has
 
 
-@pytest.mark.parametrize(
-    "weather", [Weather(throttled=1.0), Weather(request_lost=1.0), Weather(answer_lost=1.0)]
-)
-def test_what_comes_to_nothing_is_repeated_for_as_long_as_it_must_be(
-    lend: Lend, pauses: list[float], weather: Weather
-) -> None:
+@pytest.mark.parametrize("faults", [Faults(throttled=1.0), Faults(request_lost=1.0), Faults(answer_lost=1.0)])
+def test_failed_calls_are_repeated_in_time(lend: Lend, pauses: list[float], faults: Faults) -> None:
     clients = lend(
-        weather,
+        faults,
         dynamodb=FakeDynamoDb(Random(0)),
         ssm=FakeParameters(lambda: START),
         **{"lambda": LambdaApi(lambda _: "running", lambda *_: (False, {}))},
@@ -268,17 +269,17 @@ def test_what_comes_to_nothing_is_repeated_for_as_long_as_it_must_be(
 
 
 @pytest.mark.parametrize(
-    ("weather", "stored"), [(Weather(request_lost=1.0), False), (Weather(answer_lost=1.0), True)]
+    ("faults", "stored"), [(Faults(request_lost=1.0), False), (Faults(answer_lost=1.0), True)]
 )
-def test_what_is_not_answered_has_been_done_or_not(lend: Lend, weather: Weather, *, stored: bool) -> None:
+def test_lost_write_may_be_stored(lend: Lend, faults: Faults, *, stored: bool) -> None:
     api = FakeDynamoDb(Random(0))
     with pytest.raises(StorageError):
-        LedgerTable(lend(weather, dynamodb=api), "ledger", 86_400.0).put(entry("shop"))
+        LedgerTable(lend(faults, dynamodb=api), "ledger", 86_400.0).put(entry("shop"))
     existing = LedgerTable(lend(dynamodb=api), "ledger", 86_400.0).read("shop", "1")
     assert existing == (entry("shop") if stored else None)
 
 
-def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
+def test_unprocessed_keys_are_read_again(lend: Lend) -> None:
     shares = iter((1.0, 1.0, 1.0))
     api = FakeDynamoDb(Random(0), partial=lambda: next(shares, 0.0))
     pauses: list[float] = []
@@ -292,17 +293,17 @@ def test_what_a_batch_leaves_unread_is_read_all_the_same(lend: Lend) -> None:
     assert pauses == [0.05, 0.1, 0.2]
 
 
-def test_what_is_stopped_and_handed_out_again_is_so_at_the_templates_times() -> None:
+def test_timeouts_match_the_template() -> None:
     resources = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text("utf-8"))["Resources"]
     timeouts = {name: resources[name]["Properties"]["Timeout"] for name in TIMEOUTS}
     assert timeouts == TIMEOUTS
     assert list(timeouts.values()) == [seconds for _, seconds in chaos_service._FUNCTIONS.values()]
     queue = resources["SendQueue"]["Properties"]
-    assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT == chaos_aws.VISIBILITY
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES == chaos_aws.MAX_RECEIVES
+    assert queue["VisibilityTimeout"] == VISIBILITY_TIMEOUT
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MAX_RECEIVES
 
 
-def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:
+def test_recursive_loop_follows_the_template() -> None:
     text = (Path(__file__).parents[2] / "template.yaml").read_text("utf-8")
     properties = yaml_parse(text)["Resources"]["SendQueueFunction"]["Properties"]
     assert loops_allowed(text) == ("Allow" in str(properties.get("RecursiveLoop", "")))
@@ -310,22 +311,22 @@ def test_what_lambda_takes_for_a_loop_is_read_from_the_template() -> None:
     assert not loops_allowed(without)
 
 
-def _sqs(receives_most: int = 3) -> tuple[Scheduler, FakeSqs, FakeSqs]:
-    scheduler = Scheduler(START)
-    dead = FakeSqs(scheduler, "dead")
-    return scheduler, FakeSqs(scheduler, "send", dead_letters=dead, receives_most=receives_most), dead
+def _sqs(receives_most: int = 3) -> tuple[fakes.Clock, FakeSqs, FakeSqs]:
+    clock = fakes.Clock()
+    dead = FakeSqs(clock.now, "dead")
+    return clock, FakeSqs(clock.now, "send", dead_letters=dead, receives_most=receives_most), dead
 
 
-def test_a_message_comes_back_until_it_is_deleted_or_dead() -> None:
-    scheduler, queue, dead = _sqs()
+def test_message_returns_until_deleted_or_dead() -> None:
+    clock, queue, dead = _sqs()
     queue.put("body", attributes={"held_since": "1"})
     for receives in (1, 2, 3):
         (stored,) = queue.receive(10, Random(0), 0.0)
         assert stored.receives == receives
         assert queue.receive(10, Random(0), 0.0) == []
-        scheduler.now += VISIBILITY_TIMEOUT - 1
+        clock.advance(VISIBILITY_TIMEOUT - 1)
         assert queue.receive(10, Random(0), 0.0) == []
-        scheduler.now += 1
+        clock.advance(1)
     assert queue.receive(10, Random(0), 0.0) == []
     assert not queue.messages
     assert [(stored.body, stored.attributes) for stored in dead.messages.values()] == [
@@ -333,7 +334,7 @@ def test_a_message_comes_back_until_it_is_deleted_or_dead() -> None:
     ]
 
 
-def test_a_group_with_much_in_flight_waits_for_the_others() -> None:
+def test_busy_group_waits_for_others() -> None:
     _, queue, _ = _sqs()
     for number in range(50):
         queue.put(f"noisy {number}", group="noisy")
@@ -342,12 +343,12 @@ def test_a_group_with_much_in_flight_waits_for_the_others() -> None:
     assert "quiet" in {stored.body for stored in queue.receive(10, Random(0), 0.0)}
 
 
-def test_an_old_receipt_hides_nothing_any_more() -> None:
-    scheduler, queue, _ = _sqs(10)
+def test_old_receipt_hides_nothing() -> None:
+    clock, queue, _ = _sqs(10)
     queue.put("body")
     (first,) = queue.receive(1, Random(0), 0.0)
     old = first.receipt or ""
-    scheduler.now += VISIBILITY_TIMEOUT
+    clock.advance(VISIBILITY_TIMEOUT)
     queue.receive(1, Random(0), 0.0)
     with pytest.raises(Exception, match="MessageNotInflight"):
         queue.hide(old, 0)

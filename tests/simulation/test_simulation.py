@@ -16,12 +16,12 @@ from tests.simulation.oracle import run
 from tests.simulation.planted_bugs import BUGS, Bug, plant
 from tests.simulation.wechat import Network
 from tests.simulation.workload import KINDS, Ask, Workload, key_of
-from tests.simulation.world import CALM, START, TABLE, Mix, World
+from tests.simulation.world import NO_FAULTS, START, TABLE, Mix, World
 
 SEEDS = 40
 MESSAGES = 200
 FEW = 60
-"""Messages of a world with a planted bug; the stories come beside them."""
+"""Messages of a world with a planted bug; the scenarios come beside them."""
 MOST_SEEDS = 12
 _ROOT = Path(__file__).parents[2]
 
@@ -72,7 +72,7 @@ def test_a_planted_bug_is_caught(bug: Bug, caught: dict[str, int | None]) -> Non
     assert _sound(seed), f"seed {seed} breaks a promise without any bug"
 
 
-def test_a_bug_is_gone_when_its_time_is_over() -> None:
+def test_planted_bugs_are_removed_again() -> None:
     before = run(7, 50).counts
     for bug in BUGS:
         with plant(bug.name):
@@ -80,7 +80,7 @@ def test_a_bug_is_gone_when_its_time_is_over() -> None:
     assert run(7, 50).counts == before
 
 
-def test_one_seed_is_one_history_whatever_the_process() -> None:
+def test_one_seed_is_one_history() -> None:
     here = run(3, 200).counts
     assert run(3, 200).counts == here
     assert run(4, 200).counts["history"] != here["history"]
@@ -101,7 +101,7 @@ def test_one_seed_is_one_history_whatever_the_process() -> None:
         assert str(here["history"]) in told.stdout
 
 
-def test_what_breaks_is_told_with_what_replays_it() -> None:
+def test_failure_prints_its_replay_command() -> None:
     told = subprocess.run(
         [
             sys.executable,
@@ -131,7 +131,7 @@ def test_what_breaks_is_told_with_what_replays_it() -> None:
 # ---------------------------------------------------------------- a kill at every point
 
 LOST = Mix(network=Network(timeout_after=1.0))
-GOOD_OR_LOST = pytest.mark.parametrize("mix", [CALM, LOST], ids=["good", "lost"])
+GOOD_OR_LOST = pytest.mark.parametrize("mix", [NO_FAULTS, LOST], ids=["good", "lost"])
 OPTIONS = pytest.mark.parametrize("at_least_once", [False, True], ids=["at_most_once", "at_least_once"])
 
 
@@ -140,13 +140,13 @@ def _alone(mix: Mix, kind: str, *, at_least_once: bool) -> tuple[World, Workload
     workload = Workload(world, 0)
     ask = Ask(0, "shop-e", kind, "oCANARYe00000000000000000001", "order-0", at_least_once)
     workload.asks.append(ask)
-    world.mix = CALM
+    world.mix = NO_FAULTS
 
     def go_bad() -> None:
         world.mix = mix
 
     def go_well() -> None:
-        world.mix = CALM
+        world.mix = NO_FAULTS
 
     world.scheduler.at(START + 1, go_bad)
     world.scheduler.at(START + 4, go_well)
@@ -160,7 +160,7 @@ def _verdict(world: World, workload: Workload, ask: Ask, mix: Mix, *, killed: bo
     item = world.table.tables[TABLE].get(key_of("shop-e", "order-0"))
     status = item["status"]["S"] if item else "none"
     accepted = len(world.wechat.accepted)
-    assert world.leaks == world.illegal == world.misdone == []
+    assert world.leaks == world.illegal == world.unexpected_calls == []
     # While SSM takes hardly any request the refresher can do nothing.
     assert all("StorageError" in each for each in (*world.raised, *world.sink.problems))
     assert accepted <= (2 if ask.at_least_once and ask.kind != "template" else 1)
@@ -177,7 +177,7 @@ def _verdict(world: World, workload: Workload, ask: Ask, mix: Mix, *, killed: bo
 @GOOD_OR_LOST
 @OPTIONS
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_queue_worker_may_be_killed_anywhere(mix: Mix, kind: str, *, at_least_once: bool) -> None:
+def test_queue_worker_killed_at_each_request(mix: Mix, kind: str, *, at_least_once: bool) -> None:
     states = set()
     for point in range(100):
         world, workload, ask = _alone(mix, kind, at_least_once=at_least_once)
@@ -207,9 +207,7 @@ def test_a_queue_worker_may_be_killed_anywhere(mix: Mix, kind: str, *, at_least_
 @OPTIONS
 @pytest.mark.parametrize("wait", [True, False], ids=["sync", "async"])
 @pytest.mark.parametrize("kind", ["subscription", "template"])
-def test_an_api_worker_may_be_killed_anywhere(
-    mix: Mix, kind: str, *, wait: bool, at_least_once: bool
-) -> None:
+def test_api_worker_killed_at_each_request(mix: Mix, kind: str, *, wait: bool, at_least_once: bool) -> None:
     for point in range(100):
         world, workload, ask = _alone(mix, kind, at_least_once=at_least_once)
         with world.standing():
@@ -229,9 +227,9 @@ def test_an_api_worker_may_be_killed_anywhere(
     assert 4 <= point < 99
 
 
-def test_the_refresher_may_be_killed_anywhere() -> None:
+def test_refresher_killed_at_each_request() -> None:
     for point in range(100):
-        world, workload, ask = _alone(CALM, "subscription", at_least_once=False)
+        world, workload, ask = _alone(NO_FAULTS, "subscription", at_least_once=False)
         with world.standing():
             workload.outstanding += 1
             world.keep_tokens_fresh(workload.wanted)
@@ -245,7 +243,7 @@ def test_the_refresher_may_be_killed_anywhere() -> None:
                 workload._to_queue(ask, as_event=False)
 
             world.scheduler.at(START + 2, begin)
-            assert _verdict(world, workload, ask, CALM, killed=True) == "sent"
+            assert _verdict(world, workload, ask, NO_FAULTS, killed=True) == "sent"
         app = world.wechat.app_of("shop-e")
         assert len(app.force_calls) <= 2
         assert all(b - a >= 30 for a, b in pairwise(app.force_calls))

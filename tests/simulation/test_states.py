@@ -72,7 +72,7 @@ class Ledgers(RuleBasedStateMachine):
         return f"writer-{self.writes}"
 
     @rule(failing=st.booleans(), losing=st.integers(0, 2))
-    def weather(self, failing: bool, losing: int) -> None:  # noqa: FBT001 - drawn
+    def faults(self, failing: bool, losing: int) -> None:  # noqa: FBT001 - drawn
         self.store.failing = {"put": "ProvisionedThroughputExceededException"} if failing else {}
         self.store.losing_answers = losing
 
@@ -219,7 +219,7 @@ class Tokens(RuleBasedStateMachine):
             self.wechat.reject("wx-shop")
 
     @rule(failing=st.sampled_from([{}, {"save": "ThrottlingException"}, {"read": "ThrottlingException"}]))
-    def weather(self, failing: dict[str, str]) -> None:
+    def faults(self, failing: dict[str, str]) -> None:
         self.store.failing = dict(failing)
 
     def _note_forced(self, before: int) -> None:

@@ -114,7 +114,7 @@ class Caller(Protocol):
     def skew(self) -> float:
         """Seconds by which its clock is fast."""
 
-    def doom(self) -> None:
+    def kill_next(self) -> None:
         """Have it killed at its next request, or while this one is under way."""
 
 
@@ -351,7 +351,7 @@ class Network:
 
 
 class Wire:
-    """The way to WeChat, with all that befalls it: an answer's status and content, or a connection's error.
+    """The way to WeChat, with its faults: an answer's status and content, or a connection's error.
 
     ``exchange`` lets virtual time pass for one request and its answer, and says whether whoever asked is
     still alive.
@@ -491,7 +491,7 @@ class Wire:
         def happen() -> dict[str, Any]:
             answer = judge(fate.errcode, lost=fate.lost)
             if fate.killed:
-                caller.doom()
+                caller.kill_next()
             fate.then()
             return answer
 

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation import wechat
-from tests.simulation.stories import STORY_ACCOUNTS, Stories
+from tests.simulation.scenarios import SCENARIO_ACCOUNTS, Scenarios
 from tests.simulation.wechat import SUBSCRIPTION, Window
 from tests.simulation.world import CANARY, DEAD, MIDNIGHT, OUTAGE, PATH, Invocation, World
 
@@ -28,7 +28,7 @@ PATHS = {
     "template": wechat.TEMPLATE,
 }
 KINDS = tuple(PATHS)
-ALL_ACCOUNTS = ACCOUNTS + STORY_ACCOUNTS
+ALL_ACCOUNTS = ACCOUNTS + SCENARIO_ACCOUNTS
 QUOTA_ACCOUNT, QUOTA_KIND = "shop-a", "subscription"
 PERMISSION_ACCOUNT, PERMISSION_KIND = "shop-c", "one_time_subscription"
 SECRET_ACCOUNT = "shop-d"
@@ -122,7 +122,7 @@ class Workload:
         self._chance = Random(f"{world.seed}/workload")
         self._openids = max(20, messages // 3)
         self._set_up()
-        self.stories.prepare()
+        self.scenarios.prepare()
 
     def _set_up(self) -> None:
         world = self.world
@@ -173,7 +173,7 @@ class Workload:
         if world.reset > MIDNIGHT:
             path = PATHS[QUOTA_KIND]
             world.wechat.windows.append(Window(QUOTA_ACCOUNT, path, MIDNIGHT + 480, MIDNIGHT + 840, 45011))
-        self.stories = Stories(self, span)
+        self.scenarios = Scenarios(self, span)
         self.last_at = max(self.last_at, world.start + span)
 
     def begin(self) -> None:

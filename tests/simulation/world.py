@@ -36,12 +36,15 @@ from aws_lambda_powertools.metrics import base as single_metrics
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 from greenlet import getcurrent
 
-from tests.simulation.aws import MAX_STALE, EventsApi, FakeParameters, LambdaApi, SqsApi
-from tests.simulation.clients import Aws, WatchedClients, Weather
-from tests.simulation.dynamodb import FakeDynamoDb
+from tests.fakes import FakeContext
+from tests.fakes.aws.dynamodb import FakeDynamoDb
+from tests.fakes.aws.event_bus import EventsApi
+from tests.fakes.aws.functions import LambdaApi
+from tests.fakes.aws.sqs import FakeSqs, SqsApi, Stored, records, succeeded
+from tests.fakes.aws.ssm import MAX_STALE, FakeParameters
+from tests.simulation.clients import Aws, Faults, WatchedClients
 from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Killed, Lock, Pool, Process, Scheduler, Task
-from tests.simulation.sqs import FakeSqs, Stored, records, succeeded
 from tests.simulation.wechat import FakeWeChat, Network, Wire
 from wechat_notify import bootstrap, telemetry
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -81,18 +84,17 @@ _ENVIRONMENT = {
 }
 BATCH_SIZE = 10
 QUEUE_WORKERS = 10
-MAX_RECEIVES = 1000
 TIMEOUTS = {"SendQueueFunction": 67.0, "SendApiFunction": 29.0, "TokenRefreshFunction": 120.0}
 """Seconds, as the template has them."""
 SEND_QUEUE_FUNCTION = "send-queue"
 MAX_SKEW = 60.0
 """Seconds by which a clock may be wrong."""
 _FINAL = frozenset({"sent", "expired", "cancelled"})
-_FINE = Weather()
-OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
-DOWN = Weather(throttled=1.0)
-DEAF = Weather(answer_lost=1.0)
-"""It does what it is asked and nobody hears of it."""
+_FINE = Faults()
+OUTAGE = Faults(throttled=0.9, request_lost=0.02, answer_lost=0.05)
+DOWN = Faults(throttled=1.0)
+ANSWERS_LOST = Faults(answer_lost=1.0)
+"""Requests have their effect, and their answers are lost."""
 _WRITERS = (cloudwatch, single_metrics)
 """The modules of Powertools that print metrics."""
 _POLL = 0.02
@@ -105,18 +107,18 @@ class Mix:
     """How often what goes wrong, as shares of calls, messages or invocations."""
 
     network: Network = field(default_factory=Network)
-    weather: dict[str, Weather] = field(default_factory=dict)
+    faults: dict[str, Faults] = field(default_factory=dict)
     entries_lost: float = 0.0
-    ghosts: float = 0.0
+    copies: float = 0.0
     killed: float = 0.0
     clock_skew: float = 0.0
     stale: float = 0.0
 
 
-CALM = Mix()
-BREEZY = Mix(entries_lost=0.05, stale=0.5)
+NO_FAULTS = Mix()
+FEW_FAULTS = Mix(entries_lost=0.05, stale=0.5)
 """Until the daily quotas start again, when nothing else goes wrong."""
-STORMY = Mix(
+FAULTY = Mix(
     Network(
         unreachable=0.005,
         timeout_before=0.02,
@@ -131,14 +133,14 @@ STORMY = Mix(
         duplicate_refused=0.3,
     ),
     {
-        "dynamodb": Weather(throttled=0.02, request_lost=0.001, answer_lost=0.002),
-        "ssm": Weather(throttled=0.01, request_lost=0.001, answer_lost=0.002),
-        "sqs": Weather(throttled=0.005, request_lost=0.001, answer_lost=0.002),
-        "events": Weather(throttled=0.01, request_lost=0.001, answer_lost=0.002),
-        "lambda": Weather(throttled=0.01, request_lost=0.01, answer_lost=0.01),
+        "dynamodb": Faults(throttled=0.02, request_lost=0.001, answer_lost=0.002),
+        "ssm": Faults(throttled=0.01, request_lost=0.001, answer_lost=0.002),
+        "sqs": Faults(throttled=0.005, request_lost=0.001, answer_lost=0.002),
+        "events": Faults(throttled=0.01, request_lost=0.001, answer_lost=0.002),
+        "lambda": Faults(throttled=0.01, request_lost=0.01, answer_lost=0.01),
     },
     entries_lost=0.01,
-    ghosts=0.02,
+    copies=0.02,
     killed=0.005,
     clock_skew=60.0,
     stale=0.5,
@@ -203,8 +205,8 @@ class Sandbox:
 class Invocation(Process):
     """One invocation of a function, until it answers, fails, is killed or runs out of time."""
 
-    aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
-    function_name = "function"
+    aws_request_id = FakeContext.aws_request_id
+    function_name = FakeContext.function_name
 
     def __init__(
         self, world: World, sandbox: Sandbox, seconds: float, on_end: Callable[[Invocation, Any], None]
@@ -239,7 +241,7 @@ class Invocation(Process):
         """Seconds by which its clock is fast."""
         return self.sandbox.skew
 
-    def doom(self) -> None:
+    def kill_next(self) -> None:
         """Have it killed at the next point."""
         self.kill_at = self.points
 
@@ -254,22 +256,22 @@ class Invocation(Process):
     def die(self) -> None:
         """Kill the process that is running."""
         self.dead = True
-        self.world.scheduler.at(self.world.scheduler.now, self.bury)
+        self.world.scheduler.at(self.world.scheduler.now, self.end_dead)
         raise Killed
 
-    def bury(self) -> None:
+    def end_dead(self) -> None:
         """What is left to do for a dead process: what was on the wire may still arrive."""
         if self.ended:
             return
         self.ended = True
-        self.world.burying = self
+        self.world.ending = self
         for task in self.tasks:
             effect = task.on_the_wire
             if effect is not None and self.world.chance.random() < 0.5:
                 with suppress(Exception):  # nobody hears of it
                     effect()
             task.on_the_wire = None
-        self.world.burying = None
+        self.world.ending = None
         self.world.last_points = self.points
         self.world.killed(self)
         self.world.scheduler.kill(self)
@@ -362,7 +364,7 @@ class Function:
         if not invocation.ended:
             self._world.timeouts += 1
             invocation.dead = True
-            invocation.bury()
+            invocation.end_dead()
 
     def _ended(self, on_end: Callable[[Invocation, Any], None]) -> Callable[[Invocation, Any], None]:
         def ended(invocation: Invocation, answer: Any) -> None:
@@ -400,7 +402,7 @@ class Mapping:
         self._next = None
         world = self._world
         while self._function.room:
-            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.ghosts)
+            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.copies)
             if not batch:
                 break
             self._hand_over(batch)
@@ -435,7 +437,7 @@ class Mapping:
 class World:
     """Everything, from one seed."""
 
-    def __init__(self, seed: int | str, mix: Mix = STORMY, *, thorough: bool = True) -> None:
+    def __init__(self, seed: int | str, mix: Mix = FAULTY, *, thorough: bool = True) -> None:
         self.seed = seed
         self.mix = mix
         is_early = isinstance(seed, int) and seed % 4 == 1
@@ -461,7 +463,7 @@ class World:
         self.doubled: list[str] = []
         """Texts that hold the messages of which there may be two copies: requests to SQS that were repeated
         because their answer was lost, and batches whose worker was killed."""
-        self.outages: dict[str, list[tuple[float, float, Weather]]] = defaultdict(list)
+        self.outages: dict[str, list[tuple[float, float, Faults]]] = defaultdict(list)
         """From when to when a service takes hardly any request."""
         self.bad_parks: list[tuple[float, float]] = []
         """From when to when many entries of a batch are refused by SQS."""
@@ -471,10 +473,8 @@ class World:
         self.written_by_http: dict[str, Any] = {}
         self.table = FakeDynamoDb(self.chance, lambda: self.mix.entries_lost)
         self.parameters = FakeParameters(lambda: self.scheduler.now, self._lag)
-        self.dead_letters = FakeSqs(self.scheduler, "dead")
-        self.queue = FakeSqs(
-            self.scheduler, "send", dead_letters=self.dead_letters, receives_most=MAX_RECEIVES
-        )
+        self.dead_letters = FakeSqs(lambda: self.scheduler.now, "dead")
+        self.queue = FakeSqs(lambda: self.scheduler.now, "send", dead_letters=self.dead_letters)
         self.wechat = FakeWeChat(lambda: self.scheduler.now, self.chance)
         self.wechat.late_reset = late
         self.events = EventsApi(self.chance, lambda: self.mix.entries_lost)
@@ -499,7 +499,7 @@ class World:
         self.illegal: list[str] = []
         """Writes to the ledger that may not be."""
         self._holders: dict[str, Invocation] = {}
-        self.burying: Invocation | None = None
+        self.ending: Invocation | None = None
         self._jitter = Random(f"{seed}/jitter")
         self._log_level = "INFO" if thorough else "WARNING"
         self._number = next(_worlds)
@@ -520,12 +520,12 @@ class World:
         self.aws = Aws(
             apis,
             chance=self.chance,
-            weather=self._weather,
+            faults=self._faults,
             exchange=self.exchange,
             doubled=self.doubled.append,
             seen=self.seen,
         )
-        self.misdone: list[str] = []
+        self.unexpected_calls: list[str] = []
         """Calls to AWS that were not made as often as they must be, or succeeded without an answer."""
         self.refreshes_scheduled = 0
         self.refreshes_asked = 0
@@ -654,7 +654,7 @@ class World:
     def _clients(self) -> WatchedClients:
         return WatchedClients(
             self.aws,
-            misdone=self.misdone.append,
+            unexpected_calls=self.unexpected_calls.append,
             given_up=self._note_given_up,
             clock=self._monotonic,
             sleep=self.scheduler.sleep,
@@ -699,11 +699,11 @@ class World:
         scheduler.sleep(seconds - existing)
         return answer
 
-    def _weather(self, service: str) -> Weather:
-        for since, until, weather in self.outages[service]:
+    def _faults(self, service: str) -> Faults:
+        for since, until, faults in self.outages[service]:
             if since <= self.scheduler.now < until:
-                return weather
-        return self.mix.weather.get(service, _FINE)
+                return faults
+        return self.mix.faults.get(service, _FINE)
 
     def _judge_write(self, key: str, existing: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
         """Hold a write against the rules of the ledger, which are written down here once more."""
@@ -726,7 +726,7 @@ class World:
         refused = existing is not None and existing["attempts"]["N"] == "0" and reason != "retries_exhausted"
         if was in _FINAL or (was == "failed" and reason != "try_again" and not refused):
             self.illegal.append(f"{key} {was} -> {status}")
-        running = self.burying or getattr(getcurrent(), "process", None)
+        running = self.ending or getattr(getcurrent(), "process", None)
         if isinstance(running, Invocation):
             running.written.append(key)
             if running.world.send_api.name in running.sandbox.name:
@@ -746,7 +746,7 @@ class World:
 
     def _note_put(self, body: str) -> None:
         """Note whose message an HTTP request puts on the queue: its id may be the service's, and unheard."""
-        running = self.burying or getattr(getcurrent(), "process", None)
+        running = self.ending or getattr(getcurrent(), "process", None)
         if isinstance(running, Invocation) and self.send_api.name in running.sandbox.name:
             envelope = json.loads(body)
             key = f"message#{envelope['account']}#{envelope['id']}"

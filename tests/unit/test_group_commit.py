@@ -93,7 +93,7 @@ def results(begun: Sequence[Future[int | None]]) -> list[int | None]:
     return [each.result(WAIT) for each in begun]
 
 
-def test_one_write_is_a_group_of_one() -> None:
+def test_single_write_is_its_own_group() -> None:
     with threads() as run:
         begun = run.write(Put("a", 1))
         run.store.let_through()
@@ -101,7 +101,7 @@ def test_one_write_is_a_group_of_one() -> None:
     assert run.store.groups == [[Put("a", 1)]]
 
 
-def test_what_comes_meanwhile_is_one_group() -> None:
+def test_concurrent_writes_are_one_group() -> None:
     puts = [Put(str(number), number) for number in range(10)]
     with threads() as run:
         begun = run.write(*puts)
@@ -128,7 +128,7 @@ def test_a_group_holds_no_key_twice() -> None:
     assert run.store.groups == [puts[:1], [puts[1], puts[2], puts[4]], [puts[3]]]
 
 
-def test_an_error_is_raised_where_the_call_was_made() -> None:
+def test_error_is_raised_in_writing_thread() -> None:
     """The thread that wrote the group hears it; the others are told that nothing is known."""
     with threads() as run:
         first = run.write(Put("first"))
@@ -143,7 +143,7 @@ def test_an_error_is_raised_where_the_call_was_made() -> None:
         assert results(after) == [3]
 
 
-def test_a_slow_call_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_call_blocks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "MAX_WAIT", 0.01)
     with threads() as run:
         run.write(Put("slow"))

@@ -57,14 +57,14 @@ def timeout(function: str) -> float:
     return float(properties["Timeout"])
 
 
-def test_a_silent_resolver_leaves_time_to_connect() -> None:
+def test_silent_resolver_leaves_connect_time() -> None:
     """Each of two name servers is asked twice; the second wait is doubled and shared between them."""
     variables = yaml_parse(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
     options = dict(option.split(":") for option in variables["RES_OPTIONS"].split())
     assert int(options["timeout"]) * int(options["attempts"]) * 2 <= connections.Limits().connect
 
 
-def test_the_parts_are_what_the_clients_take() -> None:
+def test_parts_cover_the_client_limits() -> None:
     assert WECHAT <= time_budgets.TIME_FOR_A_POST
     assert READ_TOKEN + ASK <= time_budgets.TIME_FOR_A_TOKEN_REQUEST
     assert RECORD <= time_budgets.TIME_FOR_THE_LEDGER
@@ -72,7 +72,7 @@ def test_the_parts_are_what_the_clients_take() -> None:
     assert access_tokens.MAX_LOCK_WAIT <= time_budgets.MAX_TOKEN_WAIT  # of which it is a part
 
 
-def test_each_call_to_aws_has_its_time() -> None:
+def test_aws_calls_end_in_time() -> None:
     assert RECORD <= 10
     assert GROUP + worst("dynamodb", 0.0) <= 8.1
     assert worst("dynamodb", ledger_table.RETRY_FOR) <= 6.5
@@ -124,9 +124,7 @@ class Aws:
 
 @pytest.mark.parametrize("jitter", [lowest, highest])
 @pytest.mark.parametrize("attempt", [silence, slow_refusal])
-def test_an_outage_of_the_table_of_five_seconds_is_waited_out(
-    attempt: Attempt, jitter: Callable[[float, float], float]
-) -> None:
+def test_five_second_outage_is_outlasted(attempt: Attempt, jitter: Callable[[float, float], float]) -> None:
     aws = Aws(attempt)
     table = LedgerTable(aws.with_pauses(jitter), "ledger", 1.0)
     with pytest.raises(StorageError):
@@ -135,7 +133,7 @@ def test_an_outage_of_the_table_of_five_seconds_is_waited_out(
 
 
 @pytest.mark.parametrize("attempt", [silence, slow_refusal, slow_success])
-def test_a_hundred_events_are_published_in_their_time(attempt: Attempt) -> None:
+def test_hundred_events_are_published_in_time(attempt: Attempt) -> None:
     aws, began = Aws(attempt), CLOCK.now()
     bus = EventBus(aws.with_pauses(highest), "bus", clock=CLOCK.now)
     unpublished = bus.publish([DomainEvent("message.failed", {})] * 100)
@@ -144,7 +142,7 @@ def test_a_hundred_events_are_published_in_their_time(attempt: Attempt) -> None:
     assert unpublished == 100 - 10 * answered
 
 
-def test_a_name_is_looked_up_for_two_seconds_at_most() -> None:
+def test_name_lookup_takes_two_seconds() -> None:
     variables = yaml_parse(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["RES_OPTIONS"] == "timeout:1 attempts:2"
 
@@ -159,14 +157,14 @@ def test_send_queue_ends_in_time() -> None:
     assert begun_with + 5 <= timeout("SendQueueFunction")
 
 
-def test_send_queue_comes_back_while_wechat_drops_a_copy() -> None:
+def test_send_queue_returns_within_deduplication() -> None:
     template = yaml_parse(TEMPLATE)
     visibility = template["Resources"]["SendQueue"]["Properties"]["VisibilityTimeout"]
     assert 6 * timeout("SendQueueFunction") + template["Parameters"]["BatchWindow"]["MaxValue"] <= visibility
     assert visibility < DEDUPLICATED
 
 
-def test_send_api_can_send_and_replace_a_token() -> None:
+def test_send_api_can_replace_a_token() -> None:
     assert timeout("SendApiFunction") < HTTP_API
     assert timeout("SendApiFunction") >= time_budgets.TIME_FOR_A_CLAIM + 4
     assert READ_TOKEN + ASK + RECORD <= time_budgets.TIME_FOR_ANOTHER_TOKEN

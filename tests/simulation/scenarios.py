@@ -1,8 +1,8 @@
-"""Owners whose messages meet one particular piece of bad luck, beside all that chance does.
+"""Accounts whose messages meet one particular order of faults, beside those at random.
 
-Each story is a few messages whose order of events is needed for a rule to matter at all: a process that dies
-between WeChat's answer and the ledger, and somebody who asks an hour later. Chance alone brings that about
-once in a hundred thousand messages. What is right is the oracle's business here as everywhere.
+Each scenario is a few messages in the one order of events that a rule is about: a process that dies
+between WeChat's answer and the ledger, and somebody who asks an hour later. At random that happens
+once in a hundred thousand messages. The oracle says what is right, as for all other messages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.wechat import Fate, Window, local_day
-from tests.simulation.world import DEAD, DEAF, DOWN, MIDNIGHT, PATH
+from tests.simulation.world import ANSWERS_LOST, DEAD, DOWN, MIDNIGHT, PATH
 
 if TYPE_CHECKING:
     from tests.simulation.workload import Ask, Workload
@@ -27,18 +27,18 @@ QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = (
     "story-slow",
     "story-twice",
 )
-STORY_ACCOUNTS = (QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED)
-"""One each for what befalls a whole account."""
+SCENARIO_ACCOUNTS = (QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED)
+"""One each for the faults of a whole account."""
 _EVERY = 2000
-"""Messages of the workload for one more of each story that there may be several of."""
+"""Messages of the workload for one more of each scenario that there may be several of."""
 _KINDS = ("subscription", "one_time_subscription", "mini_program_template", "mini_program_subscription")
 
 Step = float | Callable[[Callable[[Any], None]], None]
-Story = Generator[Step, Any, None]
+Scenario = Generator[Step, Any, None]
 
 
-class Stories:
-    """Tells each story once in a small world, and some again in a large one."""
+class Scenarios:
+    """Tells each scenario once in a small world, and some again in a large one."""
 
     def __init__(self, workload: Workload, until: float) -> None:
         self._workload = workload
@@ -49,7 +49,7 @@ class Stories:
         if not workload.messages:
             return
         for _ in range(1 + workload.messages // _EVERY):
-            for story in (
+            for scenario in (
                 self.killed_and_refused_since,
                 self.killed_and_asked_about,
                 self.lost_and_repeated_late,
@@ -58,8 +58,8 @@ class Stories:
                 self.two_clocks,
                 self.never_heard,
             ):
-                self._tell(story(), self._chance.uniform(5, until))
-        for story in (
+                self._tell(scenario(), self._chance.uniform(5, until))
+        for scenario in (
             self.kind_refused,
             self.two_circuits,
             self.forced_all_day,
@@ -70,15 +70,15 @@ class Stories:
             self.unrecorded,
             self.unconfirmed,
         ):
-            self._tell(story(), self._chance.uniform(5, until))
+            self._tell(scenario(), self._chance.uniform(5, until))
 
-    def _tell(self, story: Story, after: float) -> None:
+    def _tell(self, scenario: Scenario, after: float) -> None:
         scheduler, workload = self._world.scheduler, self._workload
         workload.outstanding += 1
 
         def go_on(answer: Any = None) -> None:
             try:
-                step = story.send(answer)
+                step = scenario.send(answer)
             except StopIteration:
                 workload.outstanding -= 1
                 return
@@ -91,14 +91,14 @@ class Stories:
 
     # ------------------------------------------------------------ what happens
 
-    def killed_and_refused_since(self) -> Story:
+    def killed_and_refused_since(self) -> Scenario:
         """WeChat has it, the process died, and when it is sent again its reader has had enough."""
         ask = self._ask(QUIET, self._chance.choice((*_KINDS, "template")), at_least_once=True)
         self._fate(ask, Fate(killed=True, then=partial(self._unsubscribe, ask)))
         self._queue(ask)
         yield 1.0
 
-    def killed_and_asked_about(self) -> Story:
+    def killed_and_asked_about(self) -> Scenario:
         """WeChat has it, the process died, and its caller asks and repeats when that does harm."""
         ask = self._ask(QUIET, "template")
         self._fate(ask, Fate(killed=True))
@@ -108,7 +108,7 @@ class Stories:
         yield self._chance.uniform(1, 20)
         yield self._post(ask)
 
-    def lost_and_repeated_late(self) -> Story:
+    def lost_and_repeated_late(self) -> Scenario:
         """WeChat has it, the answer is lost, and its caller repeats when WeChat knows it no more."""
         ask = self._ask(QUIET, "template")
         self._fate(ask, Fate(lost=True))
@@ -116,7 +116,7 @@ class Stories:
         yield self._chance.uniform(620, 3400)
         yield self._post(ask)
 
-    def cancelled_in_doubt(self) -> Story:
+    def cancelled_in_doubt(self) -> Scenario:
         """WeChat may have it, it waits to be repeated, and is cancelled."""
         ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
         self._fate(ask, Fate(lost=True))
@@ -124,7 +124,7 @@ class Stories:
         yield self._chance.uniform(2, 7)
         yield self._delete(ask)
 
-    def too_often(self) -> Story:
+    def too_often(self) -> Scenario:
         """Several for one reader, of whom WeChat says that it is too many."""
         asks = [self._ask(QUIET, self._chance.choice(_KINDS)) for _ in range(4)]
         for ask in asks:
@@ -133,7 +133,7 @@ class Stories:
             self._queue(ask)
         yield 1.0
 
-    def two_clocks(self) -> Story:
+    def two_clocks(self) -> Scenario:
         """A slow refusal of one copy, while a process whose clock is far off sends another."""
         ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
         self._fate(ask, Fate(errcode=43101, seconds=4.5), Fate(lost=True))
@@ -142,23 +142,23 @@ class Stories:
         yield 1.0
         yield self._post(ask, skew=400.0)
 
-    def never_heard(self) -> Story:
+    def never_heard(self) -> Scenario:
         """WeChat takes every copy, and no answer comes."""
         ask = self._ask(QUIET, self._chance.choice(_KINDS), at_least_once=True)
         self._fate(ask, *[Fate(lost=True)] * 12)
         self._queue(ask)
         yield 1.0
 
-    def unrecorded(self) -> Story:
+    def unrecorded(self) -> Scenario:
         """WeChat answers, and the table is out of reach for longer than anybody waits."""
         ask = self._ask(QUIET, self._chance.choice(_KINDS))
         self._fate(ask, Fate(then=lambda: self._outage(15.0, DOWN)))
         self._queue(ask)
         yield 1.0
 
-    def unconfirmed(self) -> Story:
+    def unconfirmed(self) -> Scenario:
         """The claim is stored, and nobody hears of it."""
-        self._outage(5.0, DEAF)
+        self._outage(5.0, ANSWERS_LOST)
         yield 0.1
         for _ in range(3):
             self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
@@ -166,7 +166,7 @@ class Stories:
             yield 5.0
             self._queue(self._ask(QUIET, self._chance.choice(_KINDS)))
 
-    def kind_refused(self) -> Story:
+    def kind_refused(self) -> Scenario:
         """A kind is refused, the probe is told that WeChat is busy, and a finished id is replayed."""
         world, now = self._world, self._world.scheduler.now
         kind = "subscription"
@@ -191,13 +191,13 @@ class Stories:
             # Its clock is fast, so that a probe is due to it before anybody else.
             yield self._post(done, skew=55.0)
 
-    def quota_used_up(self) -> Story:
+    def quota_used_up(self) -> Scenario:
         """Enough of a kind to use up its quota in the smallest world."""
         for _ in range(8):
             self._queue(self._ask("shop-a", "subscription"))
         yield 1.0
 
-    def two_circuits(self) -> Story:
+    def two_circuits(self) -> Scenario:
         """Four kinds are refused, then the whole account, and both holds end before anybody comes."""
         world, now = self._world, self._world.scheduler.now
         windows = world.wechat.windows
@@ -210,7 +210,7 @@ class Stories:
         for kind in _KINDS:
             self._queue(self._ask(TWICE_REFUSED, kind))
 
-    def forced_all_day(self) -> Story:
+    def forced_all_day(self) -> Scenario:
         """All but one of the day's forced refreshes are used up; tokens go on being revoked."""
         app = self._world.wechat.app_of(FORCED)
         for pause in (60.0, 120.0):
@@ -223,7 +223,7 @@ class Stories:
         self._revoke(app.account)
         self._queue(self._ask(FORCED, "subscription"))
 
-    def busy_when_forced(self) -> Story:
+    def busy_when_forced(self) -> Scenario:
         """A forced refresh is counted and in vain, and others ask for one before everybody can read that."""
         yield 5.0
         for _ in range(3):
@@ -234,7 +234,7 @@ class Stories:
                 yield 0.6
             yield 100.0
 
-    def unreachable(self) -> Story:
+    def unreachable(self) -> Scenario:
         """WeChat is out of reach for ten minutes, and a caller does as it is told."""
         now = self._world.scheduler.now
         self._world.wechat.unreachable.append(Window(UNREACHABLE, "*", now, now + 600, 0))
@@ -247,7 +247,7 @@ class Stories:
             after = answer["headers"].get("Retry-After", 1) if answer else 1
             yield float(after) + self._chance.random()
 
-    def waits_for_its_token(self) -> Story:
+    def waits_for_its_token(self) -> Scenario:
         """There is no token, or it is void, and what may be had takes longer than the message is worth."""
         world, now = self._world, self._world.scheduler.now
         if self._chance.random() < 0.5:
@@ -304,9 +304,9 @@ class Stories:
         wechat.revoke_token(wechat.app_of(account))
         wechat.epochs.append((self._world.scheduler.now, account, "revoked"))
 
-    def _outage(self, seconds: float, weather: Any) -> None:
+    def _outage(self, seconds: float, faults: Any) -> None:
         now = self._world.scheduler.now
-        self._world.outages["dynamodb"].append((now, now + seconds, weather))
+        self._world.outages["dynamodb"].append((now, now + seconds, faults))
 
     def _queue(self, ask: Ask) -> None:
         self._workload._to_queue(ask, as_event=False, group=ask.account)

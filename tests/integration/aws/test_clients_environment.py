@@ -14,13 +14,13 @@ import certifi
 import pytest
 from botocore import httpsession
 
+from tests.integration.aws.test_clients import fails, get, put
 from tests.integration.conftest import ENVIRON
 from tests.integration.raw_server import (
     RawServer,
     always,
     json_answer,
 )
-from tests.integration.test_clients import fails, get, put
 from wechat_notify.aws import clients as clients_module
 from wechat_notify.aws.clients import Clients
 
@@ -58,9 +58,7 @@ def made() -> Iterator[Clients]:
     clients.close()
 
 
-def test_a_services_own_endpoint_goes_before_the_general_one(
-    environment: pytest.MonkeyPatch, made: Clients
-) -> None:
+def test_service_endpoint_precedes_the_general_one(environment: pytest.MonkeyPatch, made: Clients) -> None:
     with RawServer(always(PARAMETER)) as server, RawServer(always(PARAMETER)) as other:
         environment.setenv("AWS_ENDPOINT_URL", server.url)
         environment.setenv("AWS_ENDPOINT_URL_SSM", other.url)
@@ -87,7 +85,7 @@ def test_a_services_own_endpoint_goes_before_the_general_one(
         ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://dynamodb.eu-central-1.api.aws"),
     ],
 )
-def test_a_service_is_where_botocore_has_it(
+def test_endpoint_follows_region_and_options(
     environment: pytest.MonkeyPatch, made: Clients, variables: dict[str, str], url: str
 ) -> None:
     for name, value in variables.items():
@@ -122,19 +120,19 @@ def test_the_trace_goes_with_a_request(environment: pytest.MonkeyPatch, made: Cl
         ("AWS_SECRET_ACCESS_KEY", "PartialCredentialsError"),
     ],
 )
-def test_what_the_environment_lacks_has_a_name(
+def test_missing_variable_is_named(
     environment: pytest.MonkeyPatch, made: Clients, name: str, code: str
 ) -> None:
     environment.delenv(name)
     assert fails(lambda: get(made)) == code
 
 
-def test_an_endpoint_that_is_none_is_told_without_it(environment: pytest.MonkeyPatch, made: Clients) -> None:
+def test_invalid_endpoint_is_not_quoted(environment: pytest.MonkeyPatch, made: Clients) -> None:
     environment.setenv("AWS_ENDPOINT_URL", "CANARY nowhere")
     assert fails(lambda: get(made)) == "ValueError"
 
 
-def test_clients_are_made_once_by_whichever_thread(environment: pytest.MonkeyPatch, made: Clients) -> None:
+def test_clients_are_made_once(environment: pytest.MonkeyPatch, made: Clients) -> None:
     environment.setattr(boto3.Session, "client", lambda *_, **__: MagicMock())
     with ThreadPoolExecutor(8) as pool:
         assert len({id(client) for client in pool.map(lambda _: made.sqs, range(50))}) == 1
@@ -183,7 +181,7 @@ def test_amazons_roots_are_enough(
     assert loaded == [str(certificate)]
 
 
-def test_who_is_vouched_for_by_others_is_tried_with_botocores_bundle(
+def test_bundle_is_used_for_other_roots(
     environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
 ) -> None:
     loaded = roots(None, certificate)
@@ -197,7 +195,7 @@ def test_who_is_vouched_for_by_others_is_tried_with_botocores_bundle(
     assert len(server.requests) == 10
 
 
-def test_who_is_vouched_for_by_nobody_is_refused(
+def test_untrusted_certificate_is_refused(
     environment: pytest.MonkeyPatch, made: Clients, roots: Roots, tls: ssl.SSLContext
 ) -> None:
     roots(None, None)
@@ -208,7 +206,7 @@ def test_who_is_vouched_for_by_nobody_is_refused(
     assert not server.requests
 
 
-def test_a_certificate_for_another_name_is_refused(
+def test_wrong_host_certificate_is_refused(
     environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
 ) -> None:
     roots(certificate, certificate)
@@ -218,7 +216,7 @@ def test_a_certificate_for_another_name_is_refused(
     assert not server.requests
 
 
-def test_a_bundle_of_ones_own_is_the_only_one(
+def test_configured_bundle_is_the_only_one(
     environment: pytest.MonkeyPatch, roots: Roots, certificate: Path, tls: ssl.SSLContext
 ) -> None:
     loaded = roots(None, None)
@@ -236,7 +234,7 @@ def test_a_bundle_of_ones_own_is_the_only_one(
     assert len(server.requests) == 1
 
 
-def test_amazons_roots_are_those_of_every_bundle() -> None:
+def test_amazon_roots_match_certifi() -> None:
     marker = "-----BEGIN CERTIFICATE-----"
     roots = clients_module._AMAZON_ROOTS.read_text("ascii")
     known = {text.partition("-----END")[0] for text in Path(certifi.where()).read_text().split(marker)}

@@ -1,4 +1,4 @@
-"""Connections over real sockets: made, trusted, kept, replaced, and given up in time."""
+"""TLS, certificates and proxies."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import os
 import select
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,33 +17,16 @@ import pytest
 
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer
-from tests.integration.test_wechat_http import BODY, CONTENT, OK, PATH, SECONDS, SOUND, SessionAt, lost
-from wechat_notify.core.delivery.batch import _WORKER_THREADS
+from tests.integration.wechat.connection_samples import idle_sockets, resolving, unsent
+from tests.integration.wechat.samples import BODY, CONTENT, OK, PATH, SECONDS, SOUND, SessionAt, lost
 from wechat_notify.wechat import connections
 from wechat_notify.wechat import session as wechat_session
-from wechat_notify.wechat.session import HttpSession, NoAnswer
-
-
-def unsent(reason: str) -> NoAnswer:
-    return NoAnswer(reason, may_have_arrived=False)
-
-
-def idle_sockets(session: HttpSession) -> list[socket.socket]:
-    adapter: Any = session._session.get_adapter("https://")
-    return [kept.sock for kept in adapter._pool.pool.queue if kept]
-
-
-# Kept connections
-
-
-def test_there_is_a_kept_connection_for_each_worker_thread() -> None:
-    assert wechat_session.MAX_CONNECTIONS == _WORKER_THREADS
 
 
 @pytest.mark.parametrize("how", ["half", "whole", "reset", "unasked"])
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.usefixtures("trusting")
-def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_written(
+def test_ended_idle_connection_is_replaced(
     session_at: SessionAt, tls: ssl.SSLContext, how: str, *, secure: bool
 ) -> None:
     ended = threading.Semaphore(0)
@@ -77,188 +57,6 @@ def test_a_connection_that_ended_while_idle_is_replaced_before_anything_is_writt
     assert server.accepted == 3
 
 
-def test_a_server_that_closes_just_when_we_write_gets_nothing_twice(session_at: SessionAt) -> None:
-    def script(connection: Connection) -> None:
-        for _ in range(3):
-            if not connection.read_request():
-                return
-            connection.write(SOUND)
-
-    with RawServer(script) as server:
-        session = session_at(server.url)
-        told = Counter(session.post(PATH, b"%d" % number) for number in range(300))
-    assert set(Counter(request.body for request in server.requests).values()) == {1}
-    assert set(told) <= {OK, lost("ConnectionClosed"), lost("ConnectionLost")}
-    assert told[OK] == len(server.requests)
-
-
-def test_connections_idle_for_too_long_are_not_used_again(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the wall clock: the monotonic one may stand still while Lambda freezes the process."""
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)
-    with RawServer(always(SOUND)) as server:
-        session = session_at(server.url)
-        session.post(PATH, BODY)
-        now += connections.MAX_IDLE - 0.1
-        session.post(PATH, BODY)
-        assert server.accepted == 1
-        now += connections.MAX_IDLE + 0.1
-        assert session.post(PATH, BODY) == OK
-        assert server.accepted == 2
-        now -= 3600  # the clock was put right: how long it was idle is not known
-        session.post(PATH, BODY)
-    assert server.accepted == 3
-
-
-def test_the_time_that_a_server_keeps_connections_is_heeded(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now)
-    with RawServer(always(answer(CONTENT, "Keep-Alive: max=5, timeout=5"))) as server:
-        session = session_at(server.url)
-        session.post(PATH, BODY)
-        now += 3.9
-        session.post(PATH, BODY)
-        assert server.accepted == 1
-        now += 4.1
-        session.post(PATH, BODY)
-    assert server.accepted == 2
-
-
-def test_a_forked_process_leaves_the_connections_to_its_parent(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(always(SOUND)) as server:
-        session = session_at(server.url)
-        session.post(PATH, BODY)
-        child = os.getpid() + 1
-        monkeypatch.setattr(os, "getpid", lambda: child)
-        assert session.post(PATH, BODY) == OK
-    assert server.accepted == 2
-
-
-def test_more_threads_than_kept_connections_each_get_their_own_answer(session_at: SessionAt) -> None:
-    together = threading.Barrier(40)
-
-    def script(connection: Connection) -> None:
-        waited = False
-        while request := connection.read_request():
-            if not waited:
-                waited = True
-                together.wait(5)
-            connection.write(answer(request.body))
-
-    with RawServer(script) as server:
-        session = session_at(server.url)
-        with ThreadPoolExecutor(together.parties) as pool:
-            numbers = [b"%d" % number for number in range(together.parties)]
-            assert list(pool.map(lambda number: session.post(PATH, number), numbers)) == [
-                (200, number) for number in numbers
-            ]
-        assert len(idle_sockets(session)) == wechat_session.MAX_CONNECTIONS
-
-
-def test_an_interrupted_call_does_not_leave_its_connection_to_the_next(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with RawServer(always(SOUND)) as server:
-        session = session_at(server.url)
-        session.post(PATH, BODY)
-        with monkeypatch.context() as patched:
-            patched.setattr(connections.Connection, "getresponse", interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                session.post(PATH, BODY)
-        assert session.post(PATH, BODY) == OK
-    assert server.accepted == 2
-
-
-def test_a_closed_session_opens_new_connections(session_at: SessionAt) -> None:
-    with RawServer(always(SOUND)) as server:
-        session = session_at(server.url)
-        for _ in range(2):
-            assert session.post(PATH, BODY) == OK
-            session.close()
-    assert server.accepted == 2
-
-
-# Names and addresses
-
-
-def resolving(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
-    """Make every name lead to these."""
-
-    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
-        kind = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-        return [(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, *kind, place) for place in places]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-
-
-@pytest.fixture
-def nobody() -> tuple[str, int]:
-    """An address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return ("127.0.0.1", int(listener.getsockname()[1]))
-
-
-def test_the_addresses_of_a_name_are_tried_in_turn(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch, nobody: tuple[str, int], full_backlog: str
-) -> None:
-    silent = ("127.0.0.1", int(full_backlog.rpartition(":")[2]))
-    with RawServer(always(SOUND)) as server:
-        resolving(monkeypatch, ("::1", nobody[1]), nobody, silent, ("127.0.0.1", server.port))
-        assert session_at("http://wechat.invalid", limits=SHORT._replace(connect=1.0)).post(PATH, BODY) == OK
-    assert server.requests[0].headers["host"] == "wechat.invalid"
-
-
-def test_connecting_has_one_limit_whatever_the_number_of_addresses(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch, full_backlog: str
-) -> None:
-    resolving(monkeypatch, *[("127.0.0.1", int(full_backlog.rpartition(":")[2]))] * 20)
-    started = time.perf_counter()
-    assert session_at("http://wechat.invalid", limits=SHORT).post(PATH, BODY) == unsent("ConnectTimeout")
-    assert SHORT.connect - 0.05 < time.perf_counter() - started < SECONDS
-
-
-def test_the_time_for_a_lookup_is_part_of_that_for_connecting(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(always(SOUND)) as server:
-        resolving(monkeypatch, ("127.0.0.1", server.port))
-        resolve = socket.getaddrinfo
-
-        def slow(*given: Any, **named: Any) -> Any:
-            time.sleep(SHORT.connect)
-            return resolve(*given, **named)
-
-        monkeypatch.setattr(socket, "getaddrinfo", slow)
-        assert session_at("http://wechat.invalid", limits=SHORT).post(PATH, BODY) == unsent("ConnectTimeout")
-    assert server.accepted == 0
-
-
-def test_a_name_that_does_not_resolve_sent_nothing(
-    session_at: SessionAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def resolve(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert session_at("http://wechat.invalid").post(PATH, BODY) == unsent("NameResolutionError")
-
-
-def test_a_refused_connection_sent_nothing(session_at: SessionAt, nobody: tuple[str, int]) -> None:
-    assert session_at(f"http://127.0.0.1:{nobody[1]}").post(PATH, BODY) == unsent("ConnectionRefused")
-
-
-# TLS
-
-
 @pytest.fixture
 def trusting(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust the server's certificate, and no other."""
@@ -274,7 +72,7 @@ def own_context(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_many_posts_share_a_connection_and_threads_the_context(
+def test_threads_share_connections_and_tls_context(
     session_at: SessionAt, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[ssl.SSLContext] = []
@@ -296,7 +94,7 @@ def test_many_posts_share_a_connection_and_threads_the_context(
     assert len(made) == 1
 
 
-def test_no_certificate_is_loaded_for_a_connection(
+def test_connections_load_no_certificates(
     session_at: SessionAt, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Context(ssl.SSLContext):
@@ -322,7 +120,7 @@ def test_certificates_are_certifis() -> None:
 
 
 @pytest.mark.usefixtures("own_context")
-def test_the_environment_names_no_proxy_and_nobody_to_trust(
+def test_environment_is_ignored(
     session_at: SessionAt, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -341,7 +139,7 @@ def test_the_environment_names_no_proxy_and_nobody_to_trust(
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_certificate_for_another_name_gets_nothing(
+def test_certificate_for_another_name_is_refused(
     session_at: SessionAt, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str | None] = []
@@ -354,9 +152,7 @@ def test_a_certificate_for_another_name_gets_nothing(
 
 
 @pytest.mark.usefixtures("trusting")
-def test_tls_1_2_is_enough_and_what_is_older_is_refused(
-    session_at: SessionAt, tls: ssl.SSLContext, certificate: Path
-) -> None:
+def test_tls_before_1_2_is_refused(session_at: SessionAt, tls: ssl.SSLContext, certificate: Path) -> None:
     tls.maximum_version = ssl.TLSVersion.TLSv1_2
     with RawServer(always(SOUND), tls) as server:
         assert session_at(server.url).post(PATH, BODY) == OK
@@ -415,25 +211,18 @@ def _cut_off(connection: Connection) -> None:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_an_error_of_tls_after_the_handshake_may_have_arrived(
-    session_at: SessionAt, tls: ssl.SSLContext
-) -> None:
+def test_tls_error_after_handshake_is_lost(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     with RawServer(_cut_off, tls) as server:
         assert session_at(server.url).post(PATH, BODY) == lost("ConnectionLost")
 
 
 @pytest.mark.usefixtures("trusting")
-def test_what_follows_an_answer_within_its_record_is_not_read_as_the_next(
-    session_at: SessionAt, tls: ssl.SSLContext
-) -> None:
+def test_rest_of_tls_record_is_dropped(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     more = SOUND.replace(b"1864323726461255683", b"1") * 90
     assert 8192 < len(SOUND + more) < connections.TLS_RECORD
     with RawServer(always(SOUND + more), tls) as server:
         session = session_at(server.url)
         assert [session.post(PATH, BODY) for _ in range(3)] == [OK] * 3
-
-
-# Proxies
 
 
 def tunnel(accept: bytes) -> Script:
@@ -461,7 +250,7 @@ def tunnel(accept: bytes) -> Script:
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_proxy_sees_the_host_and_no_token(session_at: SessionAt, tls: ssl.SSLContext) -> None:
+def test_proxy_sees_no_token(session_at: SessionAt, tls: ssl.SSLContext) -> None:
     established = b"HTTP/1.1 200 Connection established\r\n\r\n"
     with RawServer(always(SOUND), tls) as server, RawServer(tunnel(established)) as proxy:
         session = session_at(server.url, proxy=proxy.url)
@@ -472,9 +261,7 @@ def test_a_proxy_sees_the_host_and_no_token(session_at: SessionAt, tls: ssl.SSLC
 
 
 @pytest.mark.usefixtures("trusting")
-def test_a_proxy_that_refuses_or_is_not_there_sent_nothing(
-    session_at: SessionAt, nobody: tuple[str, int]
-) -> None:
+def test_failed_proxy_sent_nothing(session_at: SessionAt, nobody: tuple[str, int]) -> None:
     with RawServer(tunnel(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as proxy:
         session = session_at("https://wechat.invalid", proxy=proxy.url)
         assert session.post(PATH, BODY) == unsent("ProxyError")
@@ -485,12 +272,3 @@ def test_a_proxy_that_refuses_or_is_not_there_sent_nothing(
         started = time.perf_counter()
         assert session.post(PATH, BODY) == unsent("ProxyError")
         assert time.perf_counter() - started < SECONDS
-
-
-def test_what_urllib3_logs_is_kept_to_itself_from_the_import_on() -> None:
-    code = "import logging, wechat_notify.wechat.session; print(logging.getLogger('urllib3').propagate)"
-    layer = Path(wechat_session.__file__).parents[2]
-    ran = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=layer
-    )
-    assert ran.stdout.strip() == "False"

@@ -51,7 +51,7 @@ def send_to(client_at: ClientAt, script: Script) -> Outcome:
 # What goes out
 
 
-def test_a_send_is_one_post_of_raw_utf8_with_the_token_in_the_query(client_at: ClientAt) -> None:
+def test_send_is_one_post(client_at: ClientAt) -> None:
     with RawServer(always(SENT)) as server:
         client_at(server.url + "/").send(MESSAGE, "57_a/b+c=&d e")
     (request,) = server.requests
@@ -67,7 +67,7 @@ def test_a_send_is_one_post_of_raw_utf8_with_the_token_in_the_query(client_at: C
     }
 
 
-def test_the_token_request_has_the_secret_in_its_body_only(client_at: ClientAt) -> None:
+def test_token_request_hides_the_secret(client_at: ClientAt) -> None:
     with RawServer(always(json_answer(access_token="new", expires_in=345))) as server:
         grant = client_at(server.url).fetch_token("wxapp", "s/e?c&ret-密", force=True)
     (request,) = server.requests
@@ -97,14 +97,14 @@ def test_the_token_request_has_the_secret_in_its_body_only(client_at: ClientAt) 
     ],
     ids=["plain", "strings", "text/plain", "no errcode", "broken UTF-8", "ends with the connection"],
 )
-def test_a_success_is_read_however_it_is_spelled(client_at: ClientAt, written: bytes) -> None:
+def test_success_is_read_in_any_form(client_at: ClientAt, written: bytes) -> None:
     outcome = send_to(client_at, once(written))
     assert outcome.status is Status.SENT
     assert outcome.msgid == MSGID
     assert outcome.errcode == 0
 
 
-def test_a_refusal_carries_errcode_rid_and_field(client_at: ClientAt) -> None:
+def test_refusal_has_errcode_rid_and_field(client_at: ClientAt) -> None:
     errmsg = "argument invalid! data.thing1.value is emtpy rid: 66695e1c-12345678-9abcdef0"
     outcome = send_to(client_at, once(json_answer(errcode="47003", errmsg=errmsg)))
     assert (outcome.status, outcome.error_class, outcome.retryable) == (
@@ -133,7 +133,7 @@ def test_a_refused_connection_can_be_repeated(client_at: ClientAt) -> None:
 
 
 @pytest.mark.parametrize("base_url", ["https://api..weixin.qq.com", "api.weixin.qq.com", "ftp://127.0.0.1"])
-def test_an_address_that_is_none_sends_nothing(client_at: ClientAt, base_url: str) -> None:
+def test_invalid_address_sends_nothing(client_at: ClientAt, base_url: str) -> None:
     outcome = client_at(base_url).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
     assert (outcome.unjudged, outcome.retryable) == (True, False)
@@ -168,7 +168,7 @@ LOST: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", LOST.values(), ids=LOST.keys())
-def test_a_lost_answer_is_unknown_and_not_repeated(client_at: ClientAt, script: Script) -> None:
+def test_lost_answer_is_not_repeated(client_at: ClientAt, script: Script) -> None:
     with RawServer(script) as server:
         outcome = client_at(server.url, limits=SHORT).send(MESSAGE, TOKEN)
     assert (outcome.status, outcome.error_class) == (Status.UNKNOWN, ErrorClass.UNKNOWN)
@@ -195,18 +195,18 @@ def test_no_redirect_is_followed(client_at: ClientAt, status: int, location: str
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 451])
-def test_a_refusal_without_wechats_json_is_a_matter_of_config(client_at: ClientAt, status: int) -> None:
+def test_refusal_without_json_is_config_error(client_at: ClientAt, status: int) -> None:
     outcome = send_to(client_at, once(answer(b"<html>no</html>", status=f"{status} No")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.CONFIG)
     assert (outcome.retryable, outcome.unjudged) == (False, True)
     assert f"HTTP {status}" in outcome.hint.en
 
 
-def test_a_request_that_timed_out_on_the_way_can_be_repeated(client_at: ClientAt) -> None:
+def test_request_timeout_can_be_repeated(client_at: ClientAt) -> None:
     assert_nothing_was_sent(send_to(client_at, once(answer(b"", status="408 Request Timeout"))))
 
 
-def test_too_many_requests_is_a_rate_limit(client_at: ClientAt) -> None:
+def test_http_429_is_a_rate_limit(client_at: ClientAt) -> None:
     outcome = send_to(client_at, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.status, outcome.error_class) == (Status.FAILED, ErrorClass.RATE_LIMIT)
     assert outcome.retryable
@@ -235,7 +235,7 @@ def test_too_many_requests_is_a_rate_limit(client_at: ClientAt) -> None:
         (99999, "template", None, None),
     ],
 )
-def test_an_answer_says_what_else_it_holds_and_what_it_is_worth(
+def test_errcode_has_holds_and_repeats(
     client_at: ClientAt, errcode: int, kind: str, holds: Holds | None, repeats: int | None
 ) -> None:
     body = {"scene": "1", "title": "x"} if kind == "one_time_subscription" else {}
@@ -247,13 +247,13 @@ def test_an_answer_says_what_else_it_holds_and_what_it_is_worth(
 
 
 @pytest.mark.parametrize("script", [once(b""), once(answer(b"<html>", status="404 Not Found"))])
-def test_what_is_no_answer_of_wechats_holds_nobody_else(client_at: ClientAt, script: Script) -> None:
+def test_missing_answer_holds_nothing(client_at: ClientAt, script: Script) -> None:
     outcome = send_to(client_at, script)
     assert (outcome.holds, outcome.repeats) == (None, None)
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 412, 429, 500, 502])
-def test_wechats_json_counts_whatever_the_status_says(client_at: ClientAt, status: int) -> None:
+def test_json_counts_for_any_status(client_at: ClientAt, status: int) -> None:
     body = b'{"errcode":43101,"errmsg":"user refuse to accept the msg"}'
     outcome = send_to(client_at, once(answer(body, status=f"{status} Odd")))
     assert (outcome.status, outcome.errcode) == (Status.FAILED, 43101)
@@ -271,7 +271,7 @@ def fetch(client_at: ClientAt, script: Script, limits: Limits | None = None) -> 
 
 
 @pytest.mark.parametrize("script", LOST.values(), ids=LOST.keys())
-def test_a_token_that_did_not_arrive_can_be_asked_for_again(client_at: ClientAt, script: Script) -> None:
+def test_lost_token_can_be_requested_again(client_at: ClientAt, script: Script) -> None:
     outcome = fetch(client_at, script, SHORT)
     assert outcome.error_class in {ErrorClass.TRANSIENT, ErrorClass.CONFIG}
     assert outcome.errcode is not None or outcome.retryable
@@ -293,26 +293,26 @@ def test_a_token_that_did_not_arrive_can_be_asked_for_again(client_at: ClientAt,
     ],
     ids=lambda grant: str(grant)[:60],
 )
-def test_half_a_grant_is_none(client_at: ClientAt, grant: dict[str, object]) -> None:
+def test_incomplete_grant_is_refused(client_at: ClientAt, grant: dict[str, object]) -> None:
     assert fetch(client_at, once(json_answer(**grant))).retryable
 
 
-def test_a_base_url_that_leads_elsewhere_is_a_matter_of_config(client_at: ClientAt) -> None:
+def test_wrong_base_url_is_config_error(client_at: ClientAt) -> None:
     outcome = fetch(client_at, once(answer(b"<html>no</html>", status="404 Not Found")))
     assert (outcome.error_class, outcome.retryable) == (ErrorClass.CONFIG, False)
     assert "WeChatApiBase" in outcome.hint.en
 
 
-def test_a_rate_limit_of_the_token_endpoint_holds_every_kind(client_at: ClientAt) -> None:
+def test_token_rate_limit_holds_the_account(client_at: ClientAt) -> None:
     outcome = fetch(client_at, once(answer(b"", status="429 Too Many Requests")))
     assert (outcome.error_class, outcome.holds) == (ErrorClass.RATE_LIMIT, Holds.ACCOUNT)
 
 
-def test_an_infinite_grant_is_none(client_at: ClientAt) -> None:
+def test_infinite_grant_is_refused(client_at: ClientAt) -> None:
     assert fetch(client_at, once(answer(b'{"access_token":"token","expires_in":1e999}'))).retryable
 
 
-def test_a_wrong_secret_is_a_matter_of_config_and_not_of_the_token(client_at: ClientAt) -> None:
+def test_wrong_secret_is_no_token_error(client_at: ClientAt) -> None:
     outcome = fetch(client_at, once(json_answer(errcode=40001, errmsg="invalid credential rid: 1-2-3")))
     assert (outcome.error_class, outcome.retryable, outcome.errcode) == (ErrorClass.CONFIG, False, 40001)
     assert "AppSecret" in outcome.hint.en
@@ -335,7 +335,7 @@ def test_a_wrong_secret_is_a_matter_of_config_and_not_of_the_token(client_at: Cl
         (99999, ErrorClass.OTHER, None),
     ],
 )
-def test_where_there_is_no_token_the_whole_account_waits(
+def test_token_errors_hold_the_account(
     client_at: ClientAt, errcode: int, error_class: ErrorClass, holds: Holds | None
 ) -> None:
     outcome = fetch(client_at, once(json_answer(errcode=errcode, errmsg="x")))
@@ -355,9 +355,7 @@ def test_the_token_endpoint_refuses(
     assert raised.value.outcome.error_class is ErrorClass.CONFIG
 
 
-def test_normal_mode_repeats_the_token_and_force_replaces_it(
-    client_at: ClientAt, simulator: Simulator
-) -> None:
+def test_force_replaces_the_token(client_at: ClientAt, simulator: Simulator) -> None:
     client = client_at(simulator.url)
     first = client.fetch_token("wxapp", "app-secret", force=False)
     again = client.fetch_token("wxapp", "app-secret", force=False)

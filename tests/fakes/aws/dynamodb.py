@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.simulation.aws import Refusal
+from tests.fakes.aws import Refusal
 
 CONDITION = "attribute_not_exists(pk) OR version = :previous"
 MAX_KEYS = 100

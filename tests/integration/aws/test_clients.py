@@ -67,9 +67,7 @@ def fails(call: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize(("idle", "connections"), [(19.0, 1), (21.0, 2), (-1.0, 2)])
-def test_a_connection_is_not_used_after_a_freeze(
-    clients_at: ClientsAt, idle: float, connections: int
-) -> None:
+def test_connection_expires_after_a_freeze(clients_at: ClientsAt, idle: float, connections: int) -> None:
     clock = Clock()
     with RawServer(always(NOTHING)) as server:
         clients = clients_at(server.url, now=clock.now)
@@ -81,7 +79,7 @@ def test_a_connection_is_not_used_after_a_freeze(
 
 
 @pytest.mark.parametrize("body", [b"<html>CANARY", b'{"Item":', b"[]", b"\xff", b"[" * 100_000, b'"CANARY"'])
-def test_a_page_is_no_answer(clients_at: ClientsAt, body: bytes) -> None:
+def test_page_is_no_answer(clients_at: ClientsAt, body: bytes) -> None:
     with RawServer(in_turn(answer(body), NOTHING)) as server:
         put(clients_at(server.url), 1.0)
     assert len(server.requests) == 2
@@ -94,7 +92,7 @@ def test_a_page_is_no_answer(clients_at: ClientsAt, body: bytes) -> None:
 
 @pytest.mark.parametrize("retry_for", [1.0, 2.5, 6.0, 7.5])
 @pytest.mark.parametrize("jitter", [min, max])
-def test_attempts_fill_the_time_whatever_the_pauses(
+def test_attempts_fill_the_retry_time(
     clients_at: ClientsAt, slept: list[float], retry_for: float, jitter: Callable[..., float]
 ) -> None:
     with RawServer(always(refused("ThrottlingException"))) as server:
@@ -107,9 +105,7 @@ def test_attempts_fill_the_time_whatever_the_pauses(
     assert len({request.headers["amz-sdk-invocation-id"] for request in server.requests}) == len(slept) + 1
 
 
-def test_one_attempt_is_made_where_there_is_no_time(
-    clients_at: ClientsAt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_retry_time_is_one_attempt(clients_at: ClientsAt, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever botocore is told by its environment."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
     monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
@@ -119,7 +115,7 @@ def test_one_attempt_is_made_where_there_is_no_time(
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_server_in_trouble_is_asked_again(clients_at: ClientsAt, status: int) -> None:
+def test_server_errors_are_repeated(clients_at: ClientsAt, status: int) -> None:
     trouble = answer(b"<html>CANARY", status=f"{status} No")
     with RawServer(in_turn(trouble, trouble, NOTHING)) as server:
         put(clients_at(server.url), 1.0)
@@ -129,13 +125,13 @@ def test_a_server_in_trouble_is_asked_again(clients_at: ClientsAt, status: int) 
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "ExpiredTokenException", "AccessDenied"])
-def test_who_may_not_call_does_not_try_again(clients_at: ClientsAt, code: str) -> None:
+def test_denied_call_is_not_repeated(clients_at: ClientsAt, code: str) -> None:
     with RawServer(always(refused(code))) as server:
         assert fails(lambda: put(clients_at(server.url), 6.0)) == code
     assert len(server.requests) == 1
 
 
-def test_the_codes_that_pass_are_botocores() -> None:
+def test_transient_codes_match_botocore() -> None:
     known = {
         *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,  # type: ignore[attr-defined] # not in the stubs
         *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
@@ -169,7 +165,7 @@ def half(connection: Connection) -> None:
         (once(b"\x15\x03\x01 CANARY\r\n\r\n"), {"ConnectionClosedError"}),
     ],
 )
-def test_a_lost_answer_is_asked_for_again(
+def test_lost_answer_is_requested_again(
     clients_at: ClientsAt, slept: list[float], script: Script, codes: set[str]
 ) -> None:
     with RawServer(script) as server:
@@ -178,24 +174,24 @@ def test_a_lost_answer_is_asked_for_again(
 
 
 @pytest.mark.parametrize("said", ["CANARY secret text", "CANARY\u00e9", "x" * 200 + "CANARY", "深CANARY"])
-def test_what_is_no_code_is_not_passed_on(clients_at: ClientsAt, said: str) -> None:
+def test_invalid_code_is_not_passed_on(clients_at: ClientsAt, said: str) -> None:
     with RawServer(always(refused(said, message=said))) as server:
         assert fails(lambda: get(clients_at(server.url))) == "400"
 
 
-def test_nothing_is_followed_elsewhere(clients_at: ClientsAt) -> None:
+def test_redirects_are_not_followed(clients_at: ClientsAt) -> None:
     with RawServer(always(answer(b"", "Location: http://127.0.0.1:1/", status="307 No"))) as server:
         assert fails(lambda: get(clients_at(server.url))) == "307"
 
 
-def test_nobody_there_is_told_after_all_attempts(clients_at: ClientsAt, slept: list[float]) -> None:
+def test_refused_connection_uses_all_attempts(clients_at: ClientsAt, slept: list[float]) -> None:
     with RawServer(goodbye) as server:
         pass
     assert fails(lambda: put(clients_at(server.url), 2.5)) == "EndpointConnectionError"
     assert sum(slept) == pytest.approx(2.5, abs=0.01)
 
 
-def test_who_does_not_accept_is_not_waited_for(clients_at: ClientsAt, full_backlog: str) -> None:
+def test_connect_timeout_is_raised(clients_at: ClientsAt, full_backlog: str) -> None:
     assert fails(lambda: put(clients_at(full_backlog, 0.1))) == "ConnectTimeoutError"
 
 

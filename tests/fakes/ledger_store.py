@@ -1,0 +1,70 @@
+"""The ledger's table as the core meets it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from wechat_notify.core.delivery.circuit import AccountCircuits
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.errors import StorageError
+
+
+class FakeLedgerStore:
+    """The ledger's table: ``LedgerStore`` and ``CircuitStore``.
+
+    ``puts``, ``reads``, ``circuit_puts`` and ``circuit_reads`` count the calls, those that fail too.
+    ``failing`` maps a method's name to AWS's error code, for as long as it stands there;
+    ``losing_answers`` makes the next so many puts store what they were given and fail all the same.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], Entry] = {}
+        self.circuits: dict[str, AccountCircuits] = {}
+        self.history: list[Entry] = []
+        self.puts = self.reads = self.circuit_puts = self.circuit_reads = 0
+        self.patient_puts = 0
+        self.failing: dict[str, str] = {}
+        self.losing_answers = 0
+        self._lock = threading.Lock()
+
+    def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
+        with self._lock:
+            self.puts += 1
+            self.patient_puts += patient
+            self._fail("put", "write the message's entry")
+            existing = self.entries.get((entry.account, entry.id))
+            if existing is not None and existing.version != entry.version - 1:
+                return existing
+            self.entries[entry.account, entry.id] = entry
+            self.history.append(entry)
+            if self.losing_answers:
+                self.losing_answers -= 1
+                raise StorageError("write the message's entry", "ReadTimeoutError")
+            return None
+
+    def read(self, account: str, message_id: str) -> Entry | None:
+        with self._lock:
+            self.reads += 1
+            self._fail("read", "read the message's entry")
+            return self.entries.get((account, message_id))
+
+    def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
+        with self._lock:
+            self.circuit_puts += 1
+            self._fail("put_circuits", "write the account's circuits")
+            existing = self.circuits.get(circuits.account)
+            if existing is not None and existing.version != circuits.version - 1:
+                return existing
+            self.circuits[circuits.account] = circuits
+            return None
+
+    def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
+        with self._lock:
+            self.circuit_reads += 1
+            self._fail("read_circuits", "read the account's circuits")
+            return {account: self.circuits[account] for account in accounts if account in self.circuits}
+
+    def _fail(self, method: str, action: str) -> None:
+        if method in self.failing:
+            raise StorageError(action, self.failing[method])

@@ -1,0 +1,134 @@
+"""The real core between the fakes, lent to the handlers."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from tests.fakes.clock import BEIJING, Clock, lowest
+from tests.fakes.event_bus import FakeBus
+from tests.fakes.ledger_store import FakeLedgerStore
+from tests.fakes.messages import OPENID
+from tests.fakes.parameter_store import FakeParameterStore
+from tests.fakes.queue import FakeQueue
+from tests.fakes.refresher import FakeRefresher
+from tests.fakes.wechat import FakeWeChat
+from wechat_notify import bootstrap
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.delivery.sender import Sender
+from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import Refresher, TokenReader
+from wechat_notify.telemetry import Telemetry, hash_openid
+
+_services = itertools.count()
+
+
+class Service:
+    """The real core over fakes, with the account ``shop`` and its token in the store."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.wechat = FakeWeChat(self.clock)
+        self.store = FakeParameterStore()
+        self.queue = FakeQueue()
+        self.dead_letters = FakeQueue()
+        self.log = io.StringIO()
+        self.telemetry = Telemetry(
+            Logger(service=f"service-{next(_services)}", stream=self.log, utc=True, use_rfc3339=True)
+        )
+        self.token_refresher = TokenRefresher(self.store, now=self.clock.now)
+        self.refresher = FakeRefresher(self.token_refresher)
+        self.sender = Sender(
+            access_tokens(self.store, self.refresher, self.clock),
+            self.wechat,
+            now=self.clock.now,
+            clock=self.clock.now,
+        )
+        self.bus = FakeBus()
+        self.ledger_store = FakeLedgerStore()
+        writers = itertools.count(1)
+
+        def writer() -> str:
+            return f"writer-{next(writers)}"
+
+        self.ledger = Ledger(
+            self.ledger_store, now=self.clock.now, writer=writer, keyed_hash=self.openid_hash
+        )
+        self.circuits = Circuits(
+            self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(BEIJING)
+        )
+        self.dispatcher = Dispatcher(
+            self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
+        )
+        self.batch_sender = BatchSender(
+            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
+        )
+        self.add_account("shop")
+
+    def openid_hash(self, openid: str) -> str:
+        """How the service writes an openid into logs and into the ledger."""
+        return hash_openid(openid, b"a key for tests")
+
+    def add_account(self, account: str, *, stored: bool = True) -> None:
+        """An account of an app of its own, with a token from WeChat in the store."""
+        self.store.sources[account] = self.wechat.app(f"wx-{account}")
+        if stored:
+            self.token_refresher.refresh(account)
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget what was called so far."""
+        for calls in (self.wechat.fetches, self.wechat.attempts, self.store.reads, self.store.saves):
+            calls.clear()
+
+    def lend(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let ``bootstrap`` hand out these parts until the test ends."""
+        bits = itertools.count(1)
+        parts: dict[str, object] = {
+            "telemetry": self.telemetry,
+            "openid_hash": self.openid_hash,
+            "message_id": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
+            "dispatcher": self.dispatcher,
+            "ledger": self.ledger,
+            "event_bus": self.bus,
+            "batch_sender": self.batch_sender,
+            "token_refresher": self.token_refresher,
+        }
+        for name, part in parts.items():
+            monkeypatch.setattr(bootstrap, name, lambda part=part: part)
+        fake_time = SimpleNamespace(time=self.clock.now)
+        monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
+
+    def lines(self, text: str | None = None) -> list[dict[str, Any]]:
+        """The log's lines, all of them or those of one text."""
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [line for line in lines if text in (None, line["message"])]
+
+
+def access_tokens(
+    reader: TokenReader,
+    refresher: Refresher,
+    clock: Clock,
+    jitter: Callable[[float, float], float] = lowest,
+) -> AccessTokens:
+    """A sender's cache on a fake clock."""
+    return AccessTokens(reader, refresher, now=clock.now, sleep=clock.sleep, jitter=jitter)
+
+
+def break_down(*_: object, **__: object) -> Any:
+    """What takes the place of a function that fails with an unexpected error."""
+    raise RuntimeError(f"{OPENID} {'s' * 32}")

@@ -1,0 +1,134 @@
+"""The refresher's function over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.aws.samples import asked
+from tests.integration.conftest import ClientsAt
+from tests.integration.raw_server import (
+    Connection,
+    RawServer,
+    Script,
+    always,
+    answer,
+    in_turn,
+    json_answer,
+    silence,
+)
+from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.core.errors import (
+    RefresherBusyError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
+from wechat_notify.core.outcomes import (
+    Bilingual,
+    ErrorClass,
+    Outcome,
+    Status,
+)
+from wechat_notify.core.tokens.token import AccessToken
+
+
+def ask(clients_at: ClientsAt, written: bytes) -> AccessToken:
+    """Ask a refresher that answers so, and is not asked twice."""
+    with RawServer(in_turn(written)) as server:
+        return RefreshFunction(clients_at(server.url), "token-refresh").ask("shop", None)
+
+
+def test_refresher_is_invoked_with_the_digest(clients_at: ClientsAt) -> None:
+    token = {"value": "57_new", "expires_at": 2e9, "obtained_at": 1.5, "forced_day": "", "forced_count": 2}
+    with RawServer(always(json_answer(result="token", token=token))) as server:
+        refresher = RefreshFunction(clients_at(server.url), "token-refresh")
+        answered = refresher.ask("shop", "digest")
+        refresher.ask("shop", None)
+    assert answered == AccessToken("57_new", 2e9, 1.5, "", 2)
+    assert server.requests[0].target == "/2015-03-31/functions/token-refresh/invocations"
+    assert "x-amz-invocation-type" not in server.requests[0].headers  # by default it is RequestResponse
+    assert asked(server) == [
+        {"account": "shop", "rejected": "digest"},
+        {"account": "shop", "rejected": None},
+    ]
+    assert server.accepted == 1
+
+
+def test_unknown_account_is_raised(clients_at: ClientsAt) -> None:
+    with pytest.raises(UnknownAccountError):
+        ask(clients_at, json_answer(result="unknown_account"))
+
+
+def test_token_failure_comes_back_unchanged(clients_at: ClientsAt) -> None:
+    failure = {
+        "status": "failed",
+        "error_class": "config",
+        "hint": {"en": "Approve the IP.", "zh": "请确认 IP。"},
+        "retryable": False,
+        "errcode": 40164,
+        "errmsg": "invalid ip rid: 1-2",
+        "rid": "1-2",
+        "msgid": None,
+        "field": None,
+        "retry_after": 30.5,
+        "unjudged": False,
+    }
+    with pytest.raises(TokenUnavailableError) as raised:
+        ask(clients_at, json_answer(result="failed", failure=failure))
+    assert raised.value.outcome == Outcome(
+        Status.FAILED,
+        ErrorClass.CONFIG,
+        Bilingual("Approve the IP.", "请确认 IP。"),
+        errcode=40164,
+        errmsg="invalid ip rid: 1-2",
+        rid="1-2",
+        retry_after=30.5,
+    )
+
+
+def lambda_refuses(name: str, status: str) -> bytes:
+    return answer(b'{"message":"no"}', f"X-Amzn-ErrorType: {name}", status=status)
+
+
+def test_throttled_refresher_is_busy(clients_at: ClientsAt) -> None:
+    with pytest.raises(RefresherBusyError):
+        ask(clients_at, lambda_refuses("TooManyRequestsException", "429 Too Many Requests"))
+
+
+def stops_half_way(connection: Connection) -> None:
+    connection.read_request()
+    connection.write(json_answer(result="unknown_account")[:-5])
+    connection.wait(5)
+
+
+@pytest.mark.parametrize("script", [silence, stops_half_way])
+def test_slow_refresher_is_busy(clients_at: ClientsAt, script: Script) -> None:
+    with RawServer(script) as server, pytest.raises(RefresherBusyError):
+        RefreshFunction(clients_at(server.url, 0.3), "token-refresh").ask("shop", None)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (lambda_refuses("ResourceNotFoundException", "404 Not Found"), "ResourceNotFoundException"),
+        (lambda_refuses("AccessDeniedException", "403 Forbidden"), "AccessDeniedException"),
+        (lambda_refuses("ServiceException", "500 Internal Server Error"), "ServiceException"),
+        (answer(b'{"errorType":"KeyError"}', "X-Amz-Function-Error: Unhandled"), "FunctionError"),
+        (answer(b"Task timed out", "X-Amz-Function-Error: Unhandled"), "FunctionError"),
+        (b"", "ConnectionClosedError"),
+        (answer(b""), "UnreadableAnswer"),
+        (answer(b"null"), "UnreadableAnswer"),
+        (answer(b"[]"), "UnreadableAnswer"),
+        (answer(b"{}"), "UnreadableAnswer"),
+        (answer(b'"token"'), "UnreadableAnswer"),
+        (json_answer(result="token", token={"value": "t"}), "UnreadableAnswer"),
+        (json_answer(result="token", token=None), "UnreadableAnswer"),
+        (json_answer(result="failed", failure={"status": "failed"}), "UnreadableAnswer"),
+        (json_answer(result="failed", failure={"status": "odd"}), "UnreadableAnswer"),
+    ],
+)
+def test_failed_refresher_is_a_storage_error(clients_at: ClientsAt, written: bytes, code: str) -> None:
+    with pytest.raises(StorageError) as raised:
+        ask(clients_at, written)
+    assert raised.value.code == code
