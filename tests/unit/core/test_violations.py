@@ -47,7 +47,7 @@ def test_whole_message() -> None:
     assert violation.for_log() == "message: object"
 
 
-def test_error_s_text() -> None:
+def test_text_of_an_error() -> None:
     """A log may hold it."""
     broken = [Violation("touser", "missing", REQUIRED), Violation(f"data.{OPENID}", "object", REQUIRED, "x")]
     error = InvalidMessageError(broken)

@@ -33,6 +33,7 @@ EVENT: dict[str, Any] = {
     "resources": [],
     "detail": ENVELOPE,
 }
+NO_TIMES: list[Any] = ["tomorrow", "2024-01-01", 10**30, {}]
 LONG = "x" * 65
 LONG_DIGEST = "9537c5fdf120482f7d58d25e9ed583f5"
 EARLY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -72,12 +73,15 @@ def invalid(body: object) -> InvalidRequestError:
             ENVELOPE | {"expires_at": "2026-03-01T08:00:00+08:00"},
             SendRequest("default", "shop", MESSAGE, EARLY),
         ),
-        (ENVELOPE | {"delivery": "at_least_once"}, SendRequest("default", "shop", MESSAGE, None, True)),
+        (
+            ENVELOPE | {"delivery": "at_least_once"},
+            SendRequest("default", "shop", MESSAGE, at_least_once=True),
+        ),
         (ENVELOPE | {"delivery": "at_most_once"}, SendRequest("default", "shop", MESSAGE)),
         (EVENT, SendRequest(EVENT["id"], "shop", MESSAGE)),
         (EVENT | {"id": LONG}, SendRequest(LONG_DIGEST, "shop", MESSAGE)),
         (event(id="order-1"), SendRequest("order-1", "shop", MESSAGE)),
-        (event(delivery="at_least_once"), SendRequest(EVENT["id"], "shop", MESSAGE, None, True)),
+        (event(delivery="at_least_once"), SendRequest(EVENT["id"], "shop", MESSAGE, at_least_once=True)),
     ],
 )
 def test_bodies(body: object, expected: SendRequest) -> None:
@@ -98,7 +102,7 @@ def test_event_without_a_usable_id(event_id: object) -> None:
     [
         *(({"account": value}, ["account"]) for value in (None, "", 5)),
         *(({"id": value}, ["id"]) for value in ("", 5, ["x"], True)),
-        *(({"expires_at": value}, ["expires_at"]) for value in ("tomorrow", "2024-01-01", 10**30, {})),
+        *(({"expires_at": value}, ["expires_at"]) for value in NO_TIMES),
         *(({"delivery": value}, ["delivery"]) for value in ("exactly_once", True, "")),
         *(({name: 1}, ["?"]) for name in ("unknown", OPENID, "a\x00\u2028b", "未知")),
         ({"expires_at": "2024-01-01T00:00:00"}, ["expires_at"]),
@@ -236,7 +240,7 @@ def test_options_beside_and_within_the_message(
     delivery: str | None,
     at_least_once: bool,
 ) -> None:
-    body = {"kind": "subscription", "touser": "OPENID", "template_id": "T", "data": {}}
+    body: dict[str, Any] = {"kind": "subscription", "touser": "OPENID", "template_id": "T", "data": {}}
     body |= {"expires_at": within and within.isoformat(), "delivery": delivery}
     message, _ = parse_message(body)
     request = SendRequest("id", "shop", body, beside, wanted)
@@ -252,8 +256,10 @@ def test_options_beside_and_within_the_message(
         (SendRequest("id", "shop", {"a": "é"}), r'{"account":"shop","id":"id","message":{"a":"\u00e9"}}'),
         (
             SendRequest("id", "shop", {}, EARLY, at_least_once=True),
-            '{"account":"shop","id":"id","message":{},'
-            '"expires_at":"2026-03-01T00:00:00+00:00","delivery":"at_least_once"}',
+            (
+                '{"account":"shop","id":"id","message":{},'
+                '"expires_at":"2026-03-01T00:00:00+00:00","delivery":"at_least_once"}'
+            ),
         ),
     ],
 )

@@ -53,12 +53,17 @@ def test_identifier_without_outer_blanks(text: str) -> None:
         identifier.validate_python(text)
 
 
+NO_SCENES: list[object] = [True, None, []]
+"""The field's type judges them."""
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
         *((text, text) for text in ("0", "9999", "10000", "01000")),
-        *((0, "0"), (10_000, "10000")),
-        *((value, value) for value in (True, None, [])),  # judged by the field's type
+        (0, "0"),
+        (10_000, "10000"),
+        *((value, value) for value in NO_SCENES),
     ],
 )
 def test_scene(value: object, text: object) -> None:

@@ -216,7 +216,7 @@ PASSING = {
 
 @pytest.mark.parametrize(("key", "values"), PASSING.items())
 def test_passes_without_a_finding(key: str, values: list[str]) -> None:
-    assert {value: findings(key, value) for value in values} == dict.fromkeys(values, [])
+    assert [value for value in values if findings(key, value)] == []
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ CLOCK = r"(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?)"
 TIMES = rf"(?:(?:{DAY} ?)?{CLOCK}|{DAY})"
 DATES = rf"{DAY}(?: ?{CLOCK})?"
 HAN = "[\u4e00-\u9fff]"
-# By type: what the documentation says may stand there, written down a second time, and, as it leaves some forms
-# open, what a value may be at the very most.
+# By type: what the documentation says may stand there, written down a second time, and what a value may be at
+# the very most, as it leaves some forms open.
 DOCUMENTED = {
     "thing": (r"[!-~一-鿿]{1,20}", "(?s:.){1,20}"),
     "number": (r"[0-9]{1,20}(?:\.[0-9]{1,10})?", r"[+-]?[0-9]{1,32}(?:\.[0-9]+)?"),

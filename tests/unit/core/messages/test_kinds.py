@@ -246,7 +246,8 @@ def test_unknown_field(name: str, path: str) -> None:
     ],
 )
 def test_object_field(name: str, path: str) -> None:
-    for value in ("x", 1, True, [{}], "{}"):
+    values: list[Any] = ["x", 1, True, [{}], "{}"]
+    for value in values:
         assert rule_of(name, path, value) == "object"
 
 
@@ -266,8 +267,9 @@ def test_options(name: str) -> None:
     assert (message.expires_at, message.delivery, message.wire()) == (None, None, plain)
     for value in ("2026-11-21T18:00:00", "", True):
         assert refusals(example(name, expires_at=value)) == [("expires_at", "time")]
-    for value in ("exactly_once", "", "AT_LEAST_ONCE", True, 1, [], {}):
-        assert refusals(example(name, delivery=value)) == [("delivery", "choice")]
+    wrong: list[Any] = ["exactly_once", "", "AT_LEAST_ONCE", True, 1, [], {}]
+    for each in wrong:
+        assert refusals(example(name, delivery=each)) == [("delivery", "choice")]
 
 
 @pytest.mark.parametrize("name", ["subscription", "template", "mini_program_template"])
@@ -328,7 +330,8 @@ CHOICES = {
 @pytest.mark.parametrize(("field", "choices"), CHOICES.items())
 def test_choices(name: str, field: str, choices: list[str]) -> None:
     assert [wire(changed(name, field, choice))[field] for choice in choices] == choices
-    for value in ("de_DE", "Trial", 1, True, ["trial"], {}):
+    values: list[Any] = ["de_DE", "Trial", 1, True, ["trial"], {}]
+    for value in values:
         [violation] = violations(changed(name, field, value))
         assert (violation.path, violation.rule, violation.limit) == (field, "choice", ", ".join(choices))
 

@@ -159,7 +159,7 @@ REFUSED: list[tuple[object, str, str, Texts, int | str | None, int | None]] = [
         65,
     ),
     (
-        keyword(True),
+        keyword(value=True),
         "data.thing1.value",
         "text",
         ("must be text or a number", "必须是字符串或数字"),

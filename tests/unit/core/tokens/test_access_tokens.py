@@ -173,7 +173,7 @@ def test_refresher_is_asked_where_none_is_stored(service: Service, tokens: Acces
 
 def test_unknown_account_is_remembered(service: Service, tokens: AccessTokens) -> None:
     for _ in range(3):
-        with pytest.raises(UnknownAccountError, match="^nobody$"):
+        with pytest.raises(UnknownAccountError, match=r"^nobody$"):
             tokens.get("nobody")
     assert len(service.refresher.asked) == 1
     service.add_account("nobody", stored=False)
@@ -210,7 +210,7 @@ def test_removed_account(service: Service, tokens: AccessTokens) -> None:
     assert tokens._cache["shop"].token is None  # nor for those who do not wait for the lock
 
 
-def test_token_endpoint_s_failure_is_told(service: Service, tokens: AccessTokens) -> None:
+def test_refusal_of_a_token_is_told(service: Service, tokens: AccessTokens) -> None:
     service.store.tokens.clear()
     service.wechat.refuse_tokens("wx-shop", unreachable())
     assert failure(lambda: tokens.get("shop")) == unreachable()

@@ -154,7 +154,11 @@ def test_accounts_are_refreshed_concurrently(service: Service) -> None:
         service.add_account(f"team-{index}", stored=False)
     del service.store.sources["shop"]
     together = threading.Barrier(16, timeout=5)  # breaks unless all sixteen are under way
-    service.wechat.while_fetching = lambda _app_id: together.wait() and None
+
+    def wait_for_all(_app_id: str) -> None:
+        together.wait()
+
+    service.wechat.while_fetching = wait_for_all
     assert all(result.changed for result in service.token_refresher.refresh_all(plenty))
 
 
@@ -364,7 +368,7 @@ steps = st.tuples(st.floats(0, 4000, allow_nan=False), st.sampled_from(["reject"
 
 @given(st.lists(steps, max_size=60))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_force_stays_within_wechat_s_limits(steps: list[tuple[float, str]]) -> None:
+def test_force_stays_within_limits(steps: list[tuple[float, str]]) -> None:
     service = Service()
     forced: list[float] = []
     for wait, step in steps:

@@ -130,7 +130,7 @@ def test_patience_counts_the_lock(busy: Service, tokens: AccessTokens, *, replac
     assert lock.timeouts == [5.0]
 
 
-def test_replacement_s_wait_for_the_lock(service: Service, tokens: AccessTokens) -> None:
+def test_replacement_waits_as_told(service: Service, tokens: AccessTokens) -> None:
     """The message is claimed: what is waited beyond that is missing where the answer is recorded."""
     old = tokens.get("shop")
     lock = locked(service, tokens, 100.0)

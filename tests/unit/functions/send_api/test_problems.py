@@ -35,9 +35,14 @@ LOST_ZH = "未收到微信的应答：消息可能已发出"
             problems.refusal(AccountNameError()),
             404,
             "account-name",
-            "No account can have this name: it is 1 to 64 characters of a-z, 0-9 and -. Credentials that are "
-            "stored under another name are never used.",
-            "账号名不合法：必须为 1 到 64 个字符，只能含小写字母 a-z、数字和 -；存储在其他名称下的凭证不会被使用。",
+            (
+                "No account can have this name: it is 1 to 64 characters of a-z, 0-9 and -. Credentials that "
+                "are stored under another name are never used."
+            ),
+            (
+                "账号名不合法：必须为 1 到 64 个字符，只能含小写字母 a-z、数字和 -；"
+                "存储在其他名称下的凭证不会被使用。"
+            ),
         ),
         (
             problems.refusal(UnknownAccountError("nobody")),
@@ -78,8 +83,10 @@ LOST_ZH = "未收到微信的应答：消息可能已发出"
             problems.refusal(UnknownMessageError()),
             404,
             "unknown-message",
-            "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
-            "when it is taken from the queue.",
+            (
+                "This account has no message under this id; one that came by SQS or EventBridge gets an "
+                "entry when it is taken from the queue."
+            ),
             "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
         ),
         (
@@ -93,8 +100,10 @@ LOST_ZH = "未收到微信的应答：消息可能已发出"
             problems.refusal(StorageError("x", "y")),
             503,
             "storage",
-            "The ledger or the queue did not answer; try again shortly, a message with the same "
-            "Idempotency-Key, which keeps it from being sent twice.",
+            (
+                "The ledger or the queue did not answer; try again shortly, a message with the same "
+                "Idempotency-Key, which keeps it from being sent twice."
+            ),
             "账本或队列暂时不可用，请稍后重试；重发消息请使用相同的 Idempotency-Key，以免重复。",
         ),
         (
@@ -143,8 +152,10 @@ LOST_ZH = "未收到微信的应答：消息可能已发出"
             problems.answer_lost(repeat_in=6.0, cloud_call=False),
             504,
             "outcome-unknown",
-            f"{LOST}Repeat it with the same Idempotency-Key: "
-            "WeChat drops the second copy, or you asked for at-least-once.",
+            (
+                f"{LOST}Repeat it with the same Idempotency-Key: "
+                "WeChat drops the second copy, or you asked for at-least-once."
+            ),
             f"{LOST_ZH}。请使用相同的 Idempotency-Key 重发：微信会去重，或该消息要求至少一次送达。",
         ),
         (

@@ -76,8 +76,11 @@ def test_every_wrong_field(service: Service) -> None:
         (413, ["x" * (MAX_BODY_BYTES + 1), "一" * (MAX_BODY_BYTES // 3 + 1), "x" * 10_000_000]),
         (422, ["\ufeff{}", "null", "[]", '"text"', "{}", body() | {"touser": 5}, body(touser="o\u0000")]),
         (422, [body(kind="template") | {"kind": kind} for kind in (["template"], None)]),
-        (422, [body(data=data) for data in ([], {"thing1": {"value": None}})]),
-        (422, [body(data={"thing1": {"value": value}}) for value in ({"value": {}}, "x" * 60_000)]),
+        (422, [body(data=[]), body(data={"thing1": {"value": None}})]),
+        (
+            422,
+            [body(data={"thing1": {"value": {"value": {}}}}), body(data={"thing1": {"value": "x" * 60_000}})],
+        ),
         (422, [body() | {"expires_at": "2026-03-01T15:04:05"}, body() | {"delivery": "exactly_once"}]),
     ],
 )
@@ -87,7 +90,8 @@ def test_bodies(service: Service, status: int, contents: list[object]) -> None:
     assert (service.wechat.attempts, service.queue.bodies, service.ledger_store.entries) == ([], [], {})
 
 
-def test_half_of_a_pair_is_named(service: Service) -> None:
+@pytest.mark.usefixtures("service")
+def test_half_of_a_pair_is_named() -> None:
     assert post('{"kind": "\ud83d"}').content["detail"] == "the body is not UTF-8"
     text = base64.b64encode(b'{"kind": "\xed\xa0\xbd"}').decode()
     response = call({**SUBSCRIPTION, "body": text, "isBase64Encoded": True})
@@ -131,7 +135,7 @@ OPENID_AS_NAME: list[tuple[Json, int]] = [
 
 @pytest.mark.parametrize("prefer", ["return=minimal", "respond-async"])
 @pytest.mark.parametrize(("message", "status"), OPENID_AS_NAME)
-def test_openid_as_a_field_s_name(
+def test_openid_as_a_name(
     service: Service, capsys: pytest.CaptureFixture[str], *, message: Json, status: int, prefer: str
 ) -> None:
     """Whoever sent it is told; no log is."""
