@@ -288,10 +288,6 @@ def test_title(value: str) -> None:
     assert wire(example(ONCE, title=value))["title"] == value
 
 
-def test_title_too_long() -> None:
-    assert refusals(example(ONCE, title="订" * 16)) == [("title", "max_length")]
-
-
 @pytest.mark.parametrize("value", ["您" * 200, "一\n二\r\n\t三"])
 def test_content(value: str) -> None:
     assert wire(changed(ONCE, "data.content.value", value))["data"]["content"]["value"] == value
