@@ -40,7 +40,7 @@ def test_digest() -> None:
 
 
 @pytest.mark.parametrize(("passed", "usable"), [(0, True), (7189.9, True), (7190, False), (7200, False)])
-def test_token_is_usable_until_shortly_before_expiry(passed: float, *, usable: bool) -> None:
+def test_token_is_usable_until_expiry(passed: float, *, usable: bool) -> None:
     assert token().usable(START + passed) is usable
 
 
@@ -165,7 +165,7 @@ def test_made_up_accounts_are_forgotten(
 # ---------------------------------------------------------------- nothing stored
 
 
-def test_refresher_is_asked_where_none_is_stored(service: Service, tokens: AccessTokens) -> None:
+def test_refresher_is_asked_for_one(service: Service, tokens: AccessTokens) -> None:
     service.add_account("new", stored=False)
     assert tokens.get("new").value == service.store.tokens["new"].value == "token-1-of-wx-new"
     assert service.refresher.asked == [("new", None)]
@@ -285,7 +285,7 @@ def test_failed_replacement_does_not_stop_get(service: Service, tokens: AccessTo
 # ---------------------------------------------------------------- whether an account is known
 
 
-def test_account_with_an_expired_token_is_known(service: Service, tokens: AccessTokens) -> None:
+def test_account_with_expired_token(service: Service, tokens: AccessTokens) -> None:
     service.clock.advance(8000)
     assert [tokens.known("shop") for _ in range(5)] == [True] * 5
     assert (service.refresher.asked, service.store.reads) == ([], ["shop"])
@@ -298,14 +298,14 @@ def test_account_without_token_is_asked_for(service: Service, tokens: AccessToke
 
 
 @pytest.mark.parametrize("account", ["shop", "nobody"])
-def test_account_is_known_while_store_is_down(service: Service, tokens: AccessTokens, account: str) -> None:
+def test_account_while_store_is_down(service: Service, tokens: AccessTokens, account: str) -> None:
     service.store.failing = {"read": "ThrottlingException"}
     assert tokens.known(account)
     assert service.refresher.asked == []
 
 
 @pytest.mark.parametrize("trouble", ["WeChat", "refresher", "busy"])
-def test_account_is_known_though_refused(service: Service, tokens: AccessTokens, trouble: str) -> None:
+def test_account_that_is_refused(service: Service, tokens: AccessTokens, trouble: str) -> None:
     service.add_account("new", stored=False)
     service.wechat.refuse_tokens("wx-new", answer(40164))
     service.refresher.down = "ServiceException" if trouble == "refresher" else None

@@ -233,7 +233,7 @@ def test_hanging_thread_holds_one_account(service: Service, held_up: AccessToken
     assert service.wechat.attempts == []
 
 
-def test_senders_rejected_together_lead_to_one_call(service: Service) -> None:
+def test_senders_rejected_together(service: Service) -> None:
     rejected = service.store.tokens["shop"]
     service.wechat.renew("wx-shop")
     service.refresher.while_running = lambda: time.sleep(0.02)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from functions.send_api.handler import lambda_handler
-from tests.fakes import OPENID, FakeContext, Service, body, break_down, lost
+from tests.fakes import OPENID, FakeContext, Service, body, break_down, load_event, lost
 from tests.unit.functions.send_api.calls import (
     ASK,
     GET,
@@ -27,6 +27,7 @@ from tests.unit.standings import KEY, STANDINGS, bring_about
 from wechat_notify.core.delivery.batch import Record
 from wechat_notify.core.messages.envelope import SendRequest, queue_body
 
+PLACE = {"account": "shop", "id": KEY}
 TIME = re.compile(r"2026-03-01T07:\d\d:\d\d\.\d{3}Z")
 
 
@@ -34,7 +35,7 @@ def test_sent_message(service: Service) -> None:
     service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
     call(KEYED)
     assert f'"msgid": {MSGID}' in lambda_handler(GET, FakeContext())["body"]
-    response = call(GET)
+    response = call(load_event("send_api/get_message"))
     assert (response.status, list(response.headers)) == (200, ["Content-Type"])
     assert response.content == {
         "id": "order-20260301",
@@ -144,7 +145,7 @@ def test_unforeseen_failure(service: Service, monkeypatch: pytest.MonkeyPatch) -
 
 def test_cancelled(service: Service) -> None:
     keyed(prefer="respond-async")
-    first, again = cancel(), cancel()
+    first, again = call({**load_event("send_api/delete_message"), "pathParameters": PLACE}), cancel()
     assert first == again
     content = again.content
     assert (again.status, content["status"], content["reason"]) == (200, "cancelled", "cancelled")

@@ -16,26 +16,31 @@ from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 @pytest.mark.parametrize(
     ("name", "status", "reason"),
     [
-        *((name, 400, "malformed_body") for name in ("malformed_json", "empty_body", "duplicate_key")),
-        *((name, 400, "malformed_body") for name in ("not_a_number", "lone_surrogate")),
-        *((name, 422, "invalid_message") for name in ("invalid_message", "unknown_kind", "data_as_text")),
-        ("control_characters", 422, "invalid_message"),
-        ("form_encoded", 415, "unsupported_media_type"),
-        ("unknown_account", 404, "unknown_account"),
-        ("account_name", 404, "account_name"),
+        ("send_api/malformed_json", 400, "malformed_body"),
+        ("send_api/empty_body", 400, "malformed_body"),
+        ("send_api/duplicate_key", 400, "malformed_body"),
+        ("send_api/not_a_number", 400, "malformed_body"),
+        ("send_api/lone_surrogate", 400, "malformed_body"),
+        ("send_api/invalid_message", 422, "invalid_message"),
+        ("send_api/unknown_kind", 422, "invalid_message"),
+        ("send_api/data_as_text", 422, "invalid_message"),
+        ("send_api/control_characters", 422, "invalid_message"),
+        ("send_api/form_encoded", 415, "unsupported_media_type"),
+        ("send_api/unknown_account", 404, "unknown_account"),
+        ("send_api/account_name", 404, "account_name"),
     ],
 )
 def test_sample_events(
     service: Service, capsys: pytest.CaptureFixture[str], *, name: str, status: int, reason: str
 ) -> None:
-    event = load_event(f"send_api/{name}")
+    event = load_event(name)
     response = call(event)
     assert (response.status, response.says) == (status, reason.replace("_", "-"))
     assert (response.content["class"], response.content["retryable"]) == ("request", False)
     assert (response.retry_after, service.wechat.attempts) == (None, [])
     refused, line = service.lines()
     assert (refused["message"], refused["reason"]) == ("message refused", reason)
-    account = None if name == "account_name" else event["pathParameters"]["account"]
+    account = None if name == "send_api/account_name" else event["pathParameters"]["account"]
     assert refused.get("account") == account
     assert (line["message"], line["status_code"], line["reason"]) == ("invocation finished", status, reason)
     counted = [metric.dimensions for metric in metrics(capsys.readouterr().out) if metric.value == 1]

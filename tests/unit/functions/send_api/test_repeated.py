@@ -52,7 +52,7 @@ def test_by_its_entry(service: Service, *, standing: str, prefer: str, expected:
     assert response.content.get("retryable", False) is (standing == "sending")
 
 
-def test_refused_by_the_queue_and_now_held(service: Service) -> None:
+def test_refused_by_queue_and_held(service: Service) -> None:
     bring_about(service, "refused")
     service.wechat.plan.append(answer(45009))
     keyed(key="first")
