@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos bench cost lock clean
+.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos mutants bench cost lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,16 @@ chaos: setup ## the same over real sockets, against the simulator: MESSAGES mess
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.chaos --seed $(SEED) \
 		--messages $(if $(filter file,$(origin MESSAGES)),20000,$(MESSAGES))
 
+.venv-mutants/.done: requirements/mutants.txt
+	@echo "Installing into .venv-mutants (once)"
+	@$(PYTHON) -m venv --clear .venv-mutants
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	@touch $@
+
+MUTANTS ?= 400
+mutants: .venv-mutants/.done ## small changes to the core that no test notices: MUTANTS of them (or all) from SEED
+	@.venv-mutants/bin/python -m tests.mutants --mutants $(MUTANTS) --seed $(SEED)
+
 # Python 3.13 where there is one: what is measured then is what Lambda runs.
 .venv-bench/.done: requirements/benchmarks.txt
 	@echo "Installing into .venv-bench (once)"
@@ -91,11 +101,12 @@ cost: setup ## renew docs/cost.md from the last results
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build; do \
+	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build \
+		requirements/mutants; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .mutants .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

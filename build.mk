@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ENV    ?= default
 SAM    ?= .venv-sam/bin/sam
+# `on`: the senders start from snapshots (Lambda SnapStart).
+SNAPSTART ?= off
 
 build deploy: export PATH := $(CURDIR)/.venv-sam/bin:$(PATH)
 build deploy: export SAM_CLI_TELEMETRY := 0
@@ -26,7 +28,8 @@ build: .venv-sam/.done ## build the functions and the layer, for both architectu
 	done
 
 .PHONY: deploy
-deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
+deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging (SNAPSTART=on)
 	@.venv-sam/bin/python operations/preflight.py --env '$(ENV)'
 	@$(MAKE) --no-print-directory build
+	@[ '$(SNAPSTART)' != on ] || .venv-sam/bin/python operations/snapstart.py .aws-sam/build/template.yaml
 	@$(SAM) deploy --config-env '$(ENV)'

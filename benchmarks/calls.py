@@ -28,7 +28,8 @@ class Product:
     def __init__(self) -> None:
         from wechat_notify.core.messages.envelope import parse_queue_body  # noqa: PLC0415 - only in this worker
         from wechat_notify.core.messages.parser import parse_message  # noqa: PLC0415 - the same
-        from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens  # noqa: PLC0415 - the same
+        from wechat_notify.core.tokens.access_tokens import AccessTokens  # noqa: PLC0415 - the same
+        from wechat_notify.core.tokens.token import AccessToken  # noqa: PLC0415 - the same
 
         self._parse_body = parse_queue_body
         self._parse_message: Any = parse_message

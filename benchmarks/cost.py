@@ -115,7 +115,7 @@ class Assumptions:
     log_overhead: float = 350.0
     accounts: int = 10
     metrics_an_account: int = 6
-    metrics_anyway: int = 10
+    metrics_anyway: int = 13
     alarms: int = 10
     token_age: float = 45.0
     peak: float = 5.0

@@ -102,7 +102,6 @@ def environment(server: Server, wechat: str = "wechat_tls", **more: str) -> dict
         "PARAMETER_PATH": "/wechat-notify/bench/accounts-1",  # the server lists as many
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-bench",
         "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",  # for the naive handlers' metrics
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "OPENID_HASH_KEY": "a key for benchmarks that is as long as the real one would be",
         "TOKEN_REFRESH_FUNCTION": "token-refresh",

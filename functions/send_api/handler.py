@@ -6,6 +6,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aws_lambda_powertools.utilities.data_classes.api_gateway_proxy_event import APIGatewayProxyEventV2
+
 from functions.send_api import answers, headers, problems
 from functions.send_api.problems import ApiResponse
 from wechat_notify import bootstrap
@@ -23,35 +25,39 @@ from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
 
+bootstrap.register_for_snapshots()
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway request (HTTP API, payload format 2.0)."""
+    request = APIGatewayProxyEventV2(event)
     request_id = event.get("requestContext", {}).get("requestId", "")
     try:
         with bootstrap.telemetry().invocation(context, request_id) as line:
-            method = event["routeKey"].partition(" ")[0]
+            method = request.route_key.partition(" ")[0]
             try:
-                response = _METHODS[method](event, lambda: context.get_remaining_time_in_millis() / 1000)
+                response = ROUTES[request.route_key](
+                    request, lambda: context.get_remaining_time_in_millis() / 1000
+                )
             except problems.REFUSED as error:
                 response = problems.refusal(error)
                 line.update(reason=error.reason)
                 if method == "POST":
-                    given = event["pathParameters"]["account"]
+                    given = request.path_parameters["account"]
                     account = given if is_account_name(given) else None
                     bootstrap.telemetry().refused(error.reason, account=account, detail=str(error)[:500])
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
-    bootstrap.freeze_heap()
     return response.for_api_gateway(request_id)
 
 
-def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> ApiResponse:
-    given = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    account = _account(event)
+def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiResponse:
+    given = http.headers
+    account = _account(http)
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.message_id()()
-    body = _content(event, given)
+    body = _content(http)
     request, message, warnings = intake.check(
         intake.read_http_body(body, account=account, message_id=message_id)
     )
@@ -74,12 +80,12 @@ def _post(event: dict[str, Any], seconds_left: SecondsLeft) -> ApiResponse:
     return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(result)
 
 
-def _get(event: dict[str, Any], _seconds_left: SecondsLeft) -> ApiResponse:
-    return answers.message(_published(bootstrap.dispatcher().look_up(*_message(event))))
+def _get(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+    return answers.message(_published(bootstrap.dispatcher().look_up(*_message(http))))
 
 
-def _delete(event: dict[str, Any], _seconds_left: SecondsLeft) -> ApiResponse:
-    entry = _published(bootstrap.dispatcher().cancel(*_message(event)))
+def _delete(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+    entry = _published(bootstrap.dispatcher().cancel(*_message(http)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
     return answers.message(entry)
@@ -95,36 +101,36 @@ def _published(result: Result | None) -> Entry:
     return result.entry
 
 
-_METHODS: Mapping[str, Callable[[dict[str, Any], SecondsLeft], ApiResponse]] = {
-    "POST": _post,
-    "GET": _get,
-    "DELETE": _delete,
+ROUTES: Mapping[str, Callable[[APIGatewayProxyEventV2, SecondsLeft], ApiResponse]] = {
+    "POST /v1/accounts/{account}/messages": _post,
+    "GET /v1/accounts/{account}/messages/{id}": _get,
+    "DELETE /v1/accounts/{account}/messages/{id}": _delete,
 }
+"""By the route key, as API Gateway has found it and the template names it."""
 
 
-def _account(event: dict[str, Any]) -> str:
+def _account(http: APIGatewayProxyEventV2) -> str:
     """The account in the path; raises ``AccountNameError``."""
-    account: str = event["pathParameters"]["account"]
+    account = http.path_parameters["account"]
     if not is_account_name(account):
         raise AccountNameError
     return account
 
 
-def _message(event: dict[str, Any]) -> tuple[str, str]:
+def _message(http: APIGatewayProxyEventV2) -> tuple[str, str]:
     """The account and the id in the path."""
-    account, message_id = _account(event), event["pathParameters"]["id"]
+    account, message_id = _account(http), http.path_parameters["id"]
     if not is_message_id(message_id):
         raise UnknownMessageError
     return account, message_id
 
 
-def _content(event: dict[str, Any], given: Mapping[str, str]) -> bytes:
-    if not headers.is_json(given):
+def _content(http: APIGatewayProxyEventV2) -> bytes:
+    if not headers.is_json(http.headers):
         raise MediaTypeError
-    body = event.get("body") or ""
-    content = (
-        base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    )
+    body = http.body or ""
+    # Not ``decoded_body``, which is text: what is no UTF-8 is refused where the JSON is read.
+    content = base64.b64decode(body) if http.is_base64_encoded else body.encode("utf-8", "surrogatepass")
     if len(content) > intake.MAX_BODY_BYTES:
         raise BodyTooLargeError
     return content

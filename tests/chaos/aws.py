@@ -24,11 +24,11 @@ from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from wechat_notify.aws import ledger_table, parameters
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
-from wechat_notify.core.tokens.access_tokens import AccessToken, Account, TokenSource
+from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 VISIBILITY = 432.0
 MAX_RECEIVES = 1000

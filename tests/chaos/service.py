@@ -27,15 +27,18 @@ from tests.fakes import FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
 from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuits import Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.tokens import access_tokens
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import BEIJING, TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -124,10 +127,7 @@ class Sandbox:
         self.dispatcher = Dispatcher(self.ledger, circuits, sender, queue, now=clock.now, jitter=jitter)
         self.batch_sender = BatchSender(
             self.dispatcher,
-            queue,
-            DeadLetters(aws, self),
-            now=clock.now,
-            jitter=jitter,
+            Returns(queue, DeadLetters(aws, self), now=clock.now, jitter=jitter),
             pool=_PoolOfABatch(),
         )
         self.token_refresher = TokenRefresher(parameters, now=clock.now)
@@ -309,7 +309,7 @@ class Lambda:
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)
-        patch.setattr(access_tokens, "LONGEST_LOCK", access_tokens.LONGEST_LOCK / self.aws.clock.speed)
+        patch.setattr(access_tokens, "MAX_LOCK_WAIT", access_tokens.MAX_LOCK_WAIT / self.aws.clock.speed)
         patch.setenv("POWERTOOLS_SERVICE_NAME", "chaos")
         patch.setattr("sys.stdout", self.log)
 

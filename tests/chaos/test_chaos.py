@@ -21,10 +21,11 @@ from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
 from wechat_notify.core.delivery import transitions
-from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuits import Admission, Circuits
+from wechat_notify.core.delivery.circuit import Admission
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.delivery.returns import Returns
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
@@ -181,7 +182,7 @@ BUGS = {
         "duplicated beyond the agreement", _replaced(transitions, "doubt_of", _nothing), DEADLY
     ),
     "what is held is not parked": Bug(
-        "left open", _replaced(BatchSender, "_park", lambda _self, handled: list(handled)), Mix(silent=0), 600
+        "left open", _replaced(Returns, "park", lambda _self, handled: list(handled)), Mix(silent=0), 600
     ),
     "a batch is acknowledged before it is sent": Bug("lost", _acknowledged_before_it_is_sent, DEADLY),
     "what is to be repeated is not reported": Bug(

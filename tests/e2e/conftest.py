@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import time
 import uuid
@@ -12,6 +10,7 @@ import pytest
 import requests
 
 from local.demo import Message, addressed, call_api, examples, get_json, post_json, post_message
+from local.deployment import resolve
 from local.stack import Settings, Stack, State
 
 WAIT_SECONDS = 15.0
@@ -113,6 +112,73 @@ class Service:
 def service() -> Iterator[Service]:
     with Stack(Settings()) as stack:
         yield Service(stack)
+
+
+class Deployed:
+    """The template's resources with every reference resolved, and their physical ids."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.deployment = service.stack.deployment
+
+    def __call__(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        found = [
+            (
+                self.deployment.physical_ids[name],
+                resolve(resource["Properties"], self.deployment, self.get_att),
+            )
+            for name, resource in self.deployment.resources(kind)
+        ]
+        assert found, f"no {kind}"
+        return found
+
+    def get_att(self, name: str, attribute: str) -> str:
+        """From the services, not from the emulator's CloudFormation."""
+        physical = self.deployment.physical_ids[name]
+        kind = self.deployment.template["Resources"][name]["Type"]
+        if (kind, attribute) == ("AWS::SQS::Queue", "QueueName"):
+            return physical.rpartition("/")[2]
+        assert attribute == "Arn", f"{name}.{attribute}"
+        arn: dict[str, Callable[[], str]] = {
+            "AWS::SQS::Queue": lambda: self.queue(physical)["QueueArn"],
+            "AWS::Lambda::Function": lambda: self.function(physical)["FunctionArn"],
+            "AWS::IAM::Role": lambda: self.client("iam").get_role(RoleName=physical)["Role"]["Arn"],
+            "AWS::Logs::LogGroup": lambda: self.log_group(physical)["arn"],
+            "AWS::Scheduler::ScheduleGroup": lambda: self.schedule_group(physical)["Arn"],
+            "AWS::DynamoDB::Table": lambda: self.table(physical)["TableArn"],
+            "AWS::Events::EventBus": lambda: self.client("events").describe_event_bus(Name=physical)["Arn"],
+            "AWS::Events::Rule": lambda: self.rule(physical)["Arn"],
+        }
+        return str(arn[kind]())
+
+    def client(self, service: str) -> Any:
+        return self.service.client(service)
+
+    def queue(self, url: str) -> dict[str, str]:
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        attributes: dict[str, str] = answer["Attributes"]
+        return attributes
+
+    def function(self, name: str) -> Any:
+        return self.client("lambda").get_function_configuration(FunctionName=name)
+
+    def table(self, name: str) -> Any:
+        return self.client("dynamodb").describe_table(TableName=name)["Table"]
+
+    def schedule_group(self, name: str) -> Any:
+        return self.client("scheduler").get_schedule_group(Name=name)
+
+    def rule(self, name: str) -> Any:
+        return self.client("events").describe_rule(Name=name, EventBusName=self.service.state.event_bus_name)
+
+    def log_group(self, name: str) -> Any:
+        (group,) = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return group
+
+
+@pytest.fixture(scope="module")
+def deployed(service: Service) -> Deployed:
+    return Deployed(service)
 
 
 @pytest.fixture

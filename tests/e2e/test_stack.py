@@ -1,7 +1,5 @@
 """Starting and stopping: nothing is left behind, and what is in the way is named."""
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -36,15 +34,9 @@ def up(tmp_path: Path) -> Iterator[Up]:
         def start(**environment: str) -> subprocess.Popen[str]:
             ports = {"EMULATOR_PORT": "0", "SIMULATOR_PORT": "0"}
             kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WECHAT_"))}
+            command = [sys.executable, "-m", "local.stack", "up", "--state-file", str(state_of(tmp_path))]
             process = subprocess.Popen(  # noqa: S603 - this project's own command
-                [
-                    sys.executable,
-                    "-m",
-                    "local.stack",
-                    "up",
-                    "--state-file",
-                    str(tmp_path / "state/stack.json"),
-                ],
+                command,
                 cwd=ROOT,
                 env={**kept, **ports, "TMPDIR": str(tmp_path / "temp"), **environment},
                 stdout=subprocess.PIPE,
@@ -91,7 +83,7 @@ def assert_nothing_is_left(groups: set[int], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_until_it_is_told_to_end(up: Up, tmp_path: Path, number: signal.Signals) -> None:
+def test_up_until_told_to_end(up: Up, tmp_path: Path, number: signal.Signals) -> None:
     process = up()
     state_file = state_of(tmp_path)
     assert eventually(state_file.exists)
@@ -111,7 +103,7 @@ def test_up_until_it_is_told_to_end(up: Up, tmp_path: Path, number: signal.Signa
     assert_nothing_is_left(groups, tmp_path)
 
 
-def test_children_follow_a_parent_that_was_killed(up: Up, tmp_path: Path) -> None:
+def test_children_follow_a_killed_parent(up: Up, tmp_path: Path) -> None:
     process = up()
     assert eventually(state_of(tmp_path).exists)
     groups = groups_of_children(process.pid)
@@ -153,7 +145,7 @@ def test_up_twice(up: Up, tmp_path: Path) -> None:
     assert state_of(tmp_path).exists()
 
 
-def test_the_hosts_aws_configuration_plays_no_part(up: Up, tmp_path: Path) -> None:
+def test_hosts_aws_configuration_plays_no_part(up: Up, tmp_path: Path) -> None:
     process = up(
         AWS_PROFILE="absent",
         AWS_ENDPOINT_URL="http://127.0.0.1:1",
@@ -178,7 +170,8 @@ def test_another_wechat_server(service: Service, touser: str) -> None:
     assert service.arrives(touser)
 
 
-def test_a_wechat_server_that_does_not_answer_is_told_of_but_does_not_end_the_stack() -> None:
+def test_silent_wechat_server_is_told() -> None:
+    """It does not end the stack."""
     said: list[str] = []
     nobody = "http://127.0.0.1:1"
     with Stack(Settings(wechat_api_base=nobody), report=said.append) as stack:

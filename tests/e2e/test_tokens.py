@@ -1,7 +1,5 @@
 """One rejected token, one refresh."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 from local.demo import addressed, examples
@@ -10,9 +8,7 @@ from tests.e2e.conftest import Service, eventually
 SENDERS = 200
 
 
-def test_a_revoked_token_costs_one_refresh_however_many_senders_meet_it(
-    service: Service, touser: str
-) -> None:
+def test_revoked_token_costs_one_refresh(service: Service, touser: str) -> None:
     messages = [addressed(examples()[0], f"{touser}-{number}") for number in range(SENDERS)]
     with ThreadPoolExecutor(SENDERS) as pool:
         # Every execution environment holds the token before it is revoked.
@@ -25,7 +21,7 @@ def test_a_revoked_token_costs_one_refresh_however_many_senders_meet_it(
     assert all(sum(m["accepted"] for m in service.arrived(message["touser"])) == 1 for message in again)
 
 
-def test_a_message_from_the_queue_survives_a_revoked_token(service: Service, touser: str) -> None:
+def test_queued_message_survives_revoked_token(service: Service, touser: str) -> None:
     # A first one, so that the sender holds the token before it is revoked.
     service.enqueue(service.body(addressed(examples()[0], f"{touser}-first")))
     service.arrives(f"{touser}-first")

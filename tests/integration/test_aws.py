@@ -35,7 +35,7 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import (
     RefresherBusyError,
@@ -52,13 +52,13 @@ from wechat_notify.core.outcomes import (
     Outcome,
     Status,
 )
-from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
-from wechat_notify.wechat import client as wechat_client
+from wechat_notify.core.tokens.token import AccessToken, Grant
+from wechat_notify.wechat.outcomes import hint_for
 
 Put = Callable[[str, str], None]
 Aws = Callable[[str], Any]
 
-HINT = wechat_client._hint(0)
+HINT = hint_for(0)
 SENT = Entry(
     account="shop",
     id="019ca8d13f2b7c3e8a4d5e6f70819203",

@@ -20,12 +20,12 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery import batch
-from wechat_notify.core.delivery.batch import DeadLetters
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit, CircuitStore
+from wechat_notify.core.delivery import returns
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit, CircuitStore
 from wechat_notify.core.delivery.dispatcher import SendQueue
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.delivery.ledger import LedgerStore
+from wechat_notify.core.delivery.returns import DeadLetters
 from wechat_notify.core.delivery.sender import MessageApi
 from wechat_notify.core.errors import (
     RefresherBusyError,
@@ -43,8 +43,8 @@ from wechat_notify.core.outcomes import (
     Outcome,
     Status,
 )
-from wechat_notify.core.tokens.access_tokens import AccessToken, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.core.tokens.refresher import AccountStore
+from wechat_notify.core.tokens.token import AccessToken, Grant, Refresher, TokenReader, TokenSource
 from wechat_notify.wechat.client import WeChatClient
 
 Aws = Callable[[str], Any]
@@ -252,7 +252,7 @@ def test_a_refresher_without_its_store_is_a_failed_function(refresher: Refresher
 # Queues
 
 
-class BothSides(SendQueue, DeadLetters, batch.Queue, Protocol):
+class BothSides(SendQueue, DeadLetters, returns.Queue, Protocol):
     """A queue as this service uses it."""
 
     def send(self, body: str, *, group: str | None = None, **attributes: str) -> None: ...

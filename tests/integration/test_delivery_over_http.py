@@ -32,7 +32,7 @@ from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.errcodes import lookup
+from wechat_notify.wechat.error_codes import lookup
 
 BODIES = Path(__file__).parents[1] / "bodies"
 ENDPOINTS = {
@@ -90,7 +90,7 @@ class Service:
         (record,) = event["Records"]
         record["messageAttributes"] = {}
         record["body"] = json.dumps({"account": "shop", "id": key, "message": content})
-        return [item["itemIdentifier"] for item in send_queue(event, FakeContext())["batchItemFailures"]]
+        return [str(item["itemIdentifier"]) for item in send_queue(event, FakeContext())["batchItemFailures"]]
 
     def _api(self, event: dict[str, Any]) -> tuple[int, dict[str, str], str]:
         response = send_api(event, FakeContext(29.0))

@@ -38,7 +38,8 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger
@@ -47,7 +48,7 @@ from wechat_notify.core.errors import RefresherBusyError, StorageError, TokenUna
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import DelayedMessage, DomainEvent, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
+from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import connections
 from wechat_notify.wechat.client import WeChatClient

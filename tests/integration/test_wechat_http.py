@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer, once, reset, silence
-from wechat_notify.wechat.client import _CAUSES
 from wechat_notify.wechat.connections import Limits
+from wechat_notify.wechat.outcomes import CAUSES
 from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 SessionAt = Callable[..., HttpSession]
@@ -414,7 +414,7 @@ def test_whatever_comes_is_an_answer_or_a_lost_one_and_harms_no_other(session_at
         def fuzz(written: bytes, end: str) -> None:
             said.append((written, end))
             told = session.post(PATH, b"fuzz")
-            assert isinstance(told, HttpResponse) or (told.may_have_arrived and told.reason in _CAUSES)
+            assert isinstance(told, HttpResponse) or (told.may_have_arrived and told.reason in CAUSES)
             # The server hung up on a sound answer just when this was written.
             assert session.post(PATH, b"sound") in {
                 (200, b"own"),

@@ -26,12 +26,15 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import RETRY_FOR, Queue
 from wechat_notify.core import outcomes
 from wechat_notify.core.delivery import attempts, circuits, ledger, retry_policy, sender, transitions
-from wechat_notify.core.delivery.batch import BatchSender, Disposition, Handled
-from wechat_notify.core.delivery.circuits import Admission, Circuits, QuotaReset
+from wechat_notify.core.delivery.batch import BatchSender
+from wechat_notify.core.delivery.circuit import Admission, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.delivery.records import Disposition, Handled
 from wechat_notify.core.delivery.results import Held, NotOurs, Unrecorded
 from wechat_notify.core.delivery.retry_policy import RetryPolicy
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.send import Attempt
 from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
@@ -39,13 +42,15 @@ from wechat_notify.core.messages import parser
 from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import DelayedMessage, Status
 from wechat_notify.core.tokens import refresher
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import hash_openid
 from wechat_notify.wechat import client, connections, session
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Connection
+from wechat_notify.wechat.outcomes import outcome_of_no_answer
 
 Patch = tuple[Any, str, Any]
 
@@ -61,12 +66,12 @@ class Bug:
 
 
 def _retry_on_read_timeout() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         return before(problem._replace(may_have_arrived=False))
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _lost_failure_id() -> Sequence[Patch]:
@@ -246,14 +251,14 @@ def _no_client_msg_id() -> Sequence[Patch]:
 
 
 def _parked_without_id() -> Sequence[Patch]:
-    before = BatchSender._later
+    before = Returns._later
 
-    def later(self: BatchSender, item: Handled) -> DelayedMessage:
+    def later(self: Returns, item: Handled) -> DelayedMessage:
         copy = before(self, item)
         assert item.request
         return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
 
-    return [(BatchSender, "_later", later)]
+    return [(Returns, "_later", later)]
 
 
 def _parked_unseen() -> Sequence[Patch]:
@@ -295,7 +300,7 @@ def _unknown_account_again() -> Sequence[Patch]:
         self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any
     ) -> Handled:
         if reason == "unknown_account":
-            return self._again(Handled(record, Disposition.RETURNED, request, message), 60.0)
+            return self._returns.again(Handled(record, Disposition.RETURNED, request, message), 60.0)
         return before(self, record, request, message, reason, *rest)
 
     return [(BatchSender, "_refused", refused)]
@@ -328,7 +333,7 @@ def _unreadable_dropped() -> Sequence[Patch]:
 
 
 def _lost_is_failed() -> Sequence[Patch]:
-    before = client._no_answer
+    before = outcome_of_no_answer
 
     def no_answer(problem: Any) -> Any:
         outcome = before(problem)
@@ -336,7 +341,7 @@ def _lost_is_failed() -> Sequence[Patch]:
             return outcome._replace(status=Status.FAILED, error_class=outcomes.ErrorClass.OTHER)
         return outcome
 
-    return [(client, "_no_answer", no_answer)]
+    return [(client, "outcome_of_no_answer", no_answer)]
 
 
 def _invocation_repeated() -> Sequence[Patch]:

@@ -65,10 +65,10 @@ from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.outcomes import DomainEvent
-from wechat_notify.core.tokens.access_tokens import Refresher
+from wechat_notify.core.tokens.token import Refresher
 
 __all__ = [
     "TestBus",

@@ -32,6 +32,8 @@ from typing import IO, Any, NamedTuple, cast
 
 import urllib3.connection
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import base as single_metrics
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 from greenlet import getcurrent
 
 from tests.simulation.aws import MAX_STALE, EventsApi, FakeParameters, LambdaApi, SqsApi
@@ -91,6 +93,8 @@ OUTAGE = Weather(throttled=0.9, request_lost=0.02, answer_lost=0.05)
 DOWN = Weather(throttled=1.0)
 DEAF = Weather(answer_lost=1.0)
 """It does what it is asked and nobody hears of it."""
+_WRITERS = (cloudwatch, single_metrics)
+"""The modules of Powertools that print metrics."""
 _POLL = 0.02
 _SCHEDULE = 300.0
 _worlds = itertools.count(1)
@@ -200,6 +204,7 @@ class Invocation(Process):
     """One invocation of a function, until it answers, fails, is killed or runs out of time."""
 
     aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
+    function_name = "function"
 
     def __init__(
         self, world: World, sandbox: Sandbox, seconds: float, on_end: Callable[[Invocation, Any], None]
@@ -587,11 +592,13 @@ class World:
         put(
             urllib3.connection, "wait_for_read", lambda *_, **__: False
         )  # a forgotten connection says nothing
-        setattr(telemetry, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
+        for writer in _WRITERS:
+            setattr(writer, "print", self.sink.print)  # noqa: B010 - a name that the module lacks
         try:
             yield self
         finally:
-            delattr(telemetry, "print")
+            for writer in _WRITERS:
+                delattr(writer, "print")
             for action in reversed(undo):
                 action()
             self._forget_loggers()

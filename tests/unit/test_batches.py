@@ -28,17 +28,12 @@ from tests.fakes import (
     unreachable,
 )
 from wechat_notify.core.delivery import batch
-from wechat_notify.core.delivery.batch import (
-    HELD_SINCE,
-    MESSAGE_ID,
-    BatchSender,
-    Disposition,
-    Handled,
-    Record,
-)
+from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID, Disposition, Handled, Record
 from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, Replayed, Sent
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
@@ -599,11 +594,7 @@ UNTIL_RESET = 8 * 3600 + 55 * 60 + 55 + 120.0
 
 def batch_sender(service: Service, jitter: Callable[[float, float], float]) -> BatchSender:
     return BatchSender(
-        service.dispatcher,
-        service.queue,
-        service.dead_letters,
-        now=service.clock.now,
-        jitter=jitter,
+        service.dispatcher, Returns(service.queue, service.dead_letters, now=service.clock.now, jitter=jitter)
     )
 
 

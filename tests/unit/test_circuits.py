@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import START, Clock, FakeLedgerStore, answer, lost, message, unreachable
-from wechat_notify.core.delivery.circuits import AccountCircuits, Admission, Circuit, Circuits, QuotaReset
+from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, QuotaReset
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Holds, Outcome
 

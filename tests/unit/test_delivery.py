@@ -19,7 +19,7 @@ from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages.kinds import KINDS, Message
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _no_answer, _outcome
+from wechat_notify.wechat.outcomes import outcome_of, outcome_of_no_answer
 from wechat_notify.wechat.session import NoAnswer
 
 COMPARED = (
@@ -49,7 +49,7 @@ def send(
 
 @pytest.mark.parametrize("errcode", ERRCODES)
 def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
-    real, fake = _outcome(Answer(errcode, "", None, None, None)), answer(errcode)
+    real, fake = outcome_of(Answer(errcode, "", None, None, None)), answer(errcode)
     for name in COMPARED:
         assert getattr(real, name) == getattr(fake, name), name
 
@@ -64,18 +64,18 @@ def test_the_fake_answers_are_those_of_the_client(errcode: int) -> None:
 )
 def test_the_fake_failures_are_those_of_the_client(real: NoAnswer, fake: Outcome) -> None:
     for name in COMPARED:
-        assert getattr(_no_answer(real), name) == getattr(fake, name), name
+        assert getattr(outcome_of_no_answer(real), name) == getattr(fake, name), name
 
 
 @pytest.mark.parametrize("errcode", [40001, 41001, 43101, 48006])
 def test_a_hint_begins_with_a_capital_letter_or_with_a_name_as_it_is_spelled(errcode: int) -> None:
-    hint = _outcome(Answer(errcode, "", None, None, None)).hint.en
+    hint = outcome_of(Answer(errcode, "", None, None, None)).hint.en
     first = hint.split()[0]
     assert first == first.lower() if "_" in first else first[0].isupper()
 
 
 def test_access_token_is_spelled_as_wechat_spells_it() -> None:
-    hint = _outcome(Answer(41001, "", None, None, None)).hint.en
+    hint = outcome_of(Answer(41001, "", None, None, None)).hint.en
     assert hint.startswith("access_token is missing in the query string. ")
 
 

@@ -24,7 +24,7 @@ from tests.fakes import (
     misdirected,
     unreachable,
 )
-from wechat_notify.core.delivery.circuits import Admission
+from wechat_notify.core.delivery.circuit import Admission
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (
@@ -57,8 +57,8 @@ from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _outcome
-from wechat_notify.wechat.errcodes import ERROR_CODES
+from wechat_notify.wechat.error_codes import ERROR_CODES
+from wechat_notify.wechat.outcomes import outcome_of
 
 LEASE = 60 + 120.0
 DAY = 86400.0
@@ -231,7 +231,7 @@ CODES: dict[int, tuple[str, str | None]] = {
 
 def real(errcode: int, kind: str = "subscription") -> Outcome:
     """What the client makes of an errcode."""
-    return _outcome(Answer(errcode, f"text {errcode}", "rid-1", None, None), kind)
+    return outcome_of(Answer(errcode, f"text {errcode}", "rid-1", None, None), kind)
 
 
 @pytest.mark.parametrize("errcode", [*ERROR_CODES, 12345])
@@ -1423,7 +1423,7 @@ UNTIL_RESET = 8 * 3600 + 55 * 60 + 55 + 120.0
 
 
 def test_a_held_message_is_told_what_mends_it(door: Door) -> None:
-    refused = _outcome(Answer(40164, "invalid ip 198.51.100.7, not in whitelist", None, None, None))
+    refused = outcome_of(Answer(40164, "invalid ip 198.51.100.7, not in whitelist", None, None, None))
     door.service.store.tokens.clear()
     door.service.wechat.refuse_tokens("wx-shop", refused)
     door(message_id="the one before")

@@ -1,7 +1,5 @@
 """The documents agree with each other and with the code."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

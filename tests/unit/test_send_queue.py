@@ -24,13 +24,14 @@ from tests.fakes import (
 )
 from tests.unit.standings import KEY, OTHER, STANDINGS, bring_about
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.batch import HELD_SINCE, MESSAGE_ID
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID
 from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
+from wechat_notify.metrics import Metrics
 from wechat_notify.settings import MissingSettingError
-from wechat_notify.telemetry import InvocationError, Telemetry
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -47,7 +48,7 @@ def handle(name: str, *, seconds_left: float = 60.0) -> list[str]:
     event = load_event(name)
     response = lambda_handler(event, FakeContext(seconds_left))
     assert set(response) == {"batchItemFailures"}
-    failed = [item["itemIdentifier"] for item in response["batchItemFailures"]]
+    failed = [str(item["itemIdentifier"]) for item in response["batchItemFailures"]]
     assert all(set(item) == {"itemIdentifier"} for item in response["batchItemFailures"])
     assert len(set(failed)) == len(failed)
     assert set(failed) <= set(ids(event))
@@ -90,7 +91,7 @@ def enqueued(
 def deliver(event: dict[str, Any]) -> list[str]:
     """The ids of the records that go back."""
     response = lambda_handler(event, FakeContext())
-    return [item["itemIdentifier"] for item in response["batchItemFailures"]]
+    return [str(item["itemIdentifier"]) for item in response["batchItemFailures"]]
 
 
 def entry(service: Service, key: str = KEY, account: str = "shop") -> Entry:
@@ -317,7 +318,7 @@ def test_a_sent_message_that_cannot_be_reported_does_not_go_back(
 def test_metrics_that_cannot_be_flushed_send_nothing_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert handle("send_queue/sqs_batch") == []
     (line,) = service.lines("not reported")
     assert line["error"] == "RuntimeError"

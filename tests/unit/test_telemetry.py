@@ -39,10 +39,11 @@ from wechat_notify.core.delivery.results import (
 )
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.outcomes import Bilingual, DomainEvent, ErrorClass, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
-from wechat_notify.telemetry import InvocationError, Telemetry, hash_openid
+from wechat_notify.metrics import Metrics
+from wechat_notify.telemetry import InvocationError, hash_openid
 
 KEY = b"a key for tests"
 
@@ -446,7 +447,7 @@ def test_a_refusal_whose_line_breaks_down_is_counted_all_the_same(
 def test_metrics_that_cannot_be_flushed_are_one_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     attempt(service, answer(43101))
     assert [line["message"] for line in service.lines()] == [
         "message attempted",
@@ -458,7 +459,7 @@ def test_metrics_that_cannot_be_flushed_are_one_line(
 def test_metrics_that_cannot_be_flushed_do_not_hide_why_an_invocation_failed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
 
     def fail() -> None:
         with service.telemetry.invocation(FakeContext()):
@@ -500,36 +501,73 @@ def sent_by(service: Service, *accounts: str) -> None:
             )
 
 
-def test_a_batch_is_one_document_as_far_as_its_dimensions_agree(service: Service, capsys: Capture) -> None:
-    sent_by(service, "shop", "shop")
-    (document,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert document["_aws"].pop("Timestamp") / 1000 == pytest.approx(time.time(), abs=60)
-    apart = [["service"], ["service", "account", "kind"]]
-    returned = [{"Name": "MessagesReturned", "Unit": "Count"}]
-    sent = [{"Name": "MessagesSent", "Unit": "Count"}, {"Name": "WeChatLatency", "Unit": "Milliseconds"}]
-    assert document == {
-        "_aws": {
-            "CloudWatchMetrics": [
-                {"Namespace": "WeChatNotify", "Dimensions": [["service"]], "Metrics": returned},
-                {"Namespace": "WeChatNotify", "Dimensions": apart, "Metrics": sent},
-            ]
-        },
-        "service": service.telemetry.logger.service,
+def documents(capsys: Capture) -> list[dict[str, Any]]:
+    """What is written for CloudWatch, but for cold starts."""
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [document for document in written if "ColdStart" not in document]
+
+
+def test_a_batch_is_one_document_for_each_set_of_dimensions(service: Service, capsys: Capture) -> None:
+    sent_by(service, *["shop"] * 99)
+    returned, sent = written = documents(capsys)
+    for document in written:
+        assert document["_aws"].pop("Timestamp") / 1000 == pytest.approx(time.time(), abs=60)
+    name = service.telemetry.logger.service
+    directive = {
+        "Namespace": "WeChatNotify",
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": "MessagesReturned", "Unit": "Count"}],
+    }
+    assert returned == {
+        "_aws": {"CloudWatchMetrics": [directive]},
+        "service": name,
+        "MessagesReturned": [1],
+    }
+    directive = {
+        "Namespace": "WeChatNotify",
+        "Dimensions": [["service"], ["service", "account", "kind"]],
+        "Metrics": [
+            {"Name": "MessagesSent", "Unit": "Count"},
+            {"Name": "WeChatLatency", "Unit": "Milliseconds"},
+        ],
+    }
+    assert sent == {
+        "_aws": {"CloudWatchMetrics": [directive]},
+        "service": name,
         "account": "shop",
         "kind": "subscription",
-        "MessagesReturned": [1],
-        "MessagesSent": [2],
-        "WeChatLatency": [125.0, 125.0],
+        "MessagesSent": [99],
+        "WeChatLatency": [125.0] * 99,
     }
     sent_by(service, "shop", "bank")
-    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [document["account"] for document in documents] == ["shop", "bank"]
+    assert [document.get("account") for document in documents(capsys)] == [None, "shop", "bank"]
 
 
-def test_no_document_has_more_values_than_cloudwatch_takes(service: Service, capsys: Capture) -> None:
-    sent_by(service, *["shop"] * 250)
-    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [len(document["WeChatLatency"]) for document in documents] == [100, 100, 50]
+@pytest.mark.parametrize(
+    ("count", "values"), [(99, [99]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])]
+)
+def test_no_document_has_more_values_than_cloudwatch_takes(
+    service: Service, capsys: Capture, count: int, values: list[int]
+) -> None:
+    sent_by(service, *["shop"] * count)
+    sent = [document for document in documents(capsys) if "MessagesReturned" not in document]
+    assert [len(document["WeChatLatency"]) for document in sent] == values
+    assert sum(sum(document.get("MessagesSent", [])) for document in sent) == count
+
+
+def test_a_cold_start_is_counted_once_by_function(service: Service, capsys: Capture) -> None:
+    for _ in range(2):
+        with service.telemetry.invocation(FakeContext()):
+            pass
+    found = metrics(capsys.readouterr().out, starts=True)
+    assert found == [Metric("ColdStart", {"function_name": FakeContext.function_name}, 1.0, "Count")]
+
+
+def test_a_cold_start_that_cannot_be_counted_costs_nothing_else(service: Service, capsys: Capture) -> None:
+    with service.telemetry.invocation(SimpleNamespace()):
+        service.telemetry.returned(1)
+    assert [line["message"] for line in service.lines()] == ["invocation finished", "not reported"]
+    assert of(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
 
 
 def test_latencies_are_given_out_once(service: Service, capsys: Capture) -> None:

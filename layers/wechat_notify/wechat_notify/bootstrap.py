@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import time
 from collections.abc import Callable
@@ -18,18 +17,19 @@ from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
-from wechat_notify.core.tokens.access_tokens import AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
-from wechat_notify.settings import Settings
+from wechat_notify.core.tokens.token import Grant
+from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.session import HttpSession
+from wechat_notify.wechat.session import HttpSession, tls_context
 
 _random = random.SystemRandom()
 _DAY = 86400
-_heap_frozen = False
 
 
 @cache
@@ -112,13 +112,9 @@ def event_bus() -> EventBus:
 @cache
 def batch_sender() -> BatchSender:
     """The sender of batches of queued messages."""
-    return BatchSender(
-        dispatcher(),
-        send_queue(),
-        Queue(aws(), settings().dead_letter_queue_url),
-        now=time.time,
-        jitter=_random.uniform,
-    )
+    dead_letters = Queue(aws(), settings().dead_letter_queue_url)
+    returns = Returns(send_queue(), dead_letters, now=time.time, jitter=_random.uniform)
+    return BatchSender(dispatcher(), returns)
 
 
 class _AppTokens:
@@ -137,12 +133,30 @@ def token_refresher() -> TokenRefresher:
     return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 
-def freeze_heap() -> None:
-    """After the first event: what the process has made by now stays, so no garbage is looked for in it.
+def register_for_snapshots() -> None:
+    """Where the function starts from snapshots (SnapStart), say what is done before one and after it."""
+    if starts_from_snapshot():
+        # In Lambda's runtime and nowhere else: there is nothing to install it from.
+        from snapshot_restore_py import (  # noqa: PLC0415
+            register_after_restore,
+            register_before_snapshot,
+        )
 
-    A full collection of all that takes 4 ms, and what is under way waits for it.
+        register_before_snapshot(before_snapshot)
+        register_after_restore(after_restore)
+
+
+def before_snapshot() -> None:
+    """Make what takes long, and call nobody.
+
+    So a snapshot has no connection that could be closed, and no token or circuit that could be out of date.
+    The parts read the clock and ``SystemRandom`` with each use, and ids are made of these two.
     """
-    global _heap_frozen  # noqa: PLW0603 - once a process
-    if not _heap_frozen:
-        gc.freeze()
-        _heap_frozen = True
+    for part in (telemetry, dispatcher, event_bus, tls_context):
+        part()
+    aws().make("dynamodb", "ssm", "sqs", "lambda", "events")
+
+
+def after_restore() -> None:
+    """Part the copies of one snapshot: all would draw the same pauses before they repeat a call."""
+    random.seed()

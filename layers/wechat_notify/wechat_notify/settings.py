@@ -1,4 +1,4 @@
-"""The only reader of what the template sets; AWS's own variables are read by boto3."""
+"""The only reader of what the template sets, and of how Lambda starts; boto3 reads AWS's other variables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta, timezone
 
-from wechat_notify.core.delivery.circuits import QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 
 _QUOTA_RESET = re.compile(
     r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])(?P<sign>[+-])(?P<h>0[0-9]|1[0-4]):(?P<m>[0-5][0-9])"
@@ -21,6 +21,11 @@ class MissingSettingError(RuntimeError):
 
 class MalformedSettingError(RuntimeError):
     """A variable is there but does not say what it must; nothing is made of it by guessing."""
+
+
+def starts_from_snapshot(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process begins as a copy of a snapshot (Lambda SnapStart)."""
+    return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 class Settings:

@@ -1,16 +1,9 @@
-"""Log lines and metrics, without secrets and without openids.
-
-Metrics go out in CloudWatch's embedded format, each under ``service`` alone (for alarms) and once
-more under what it is broken down by. Account names that nobody has stored are never a dimension.
-"""
+"""Log lines, without secrets and without openids, and beside them the metrics of what they tell."""
 
 from __future__ import annotations
 
 import hmac
-import json
 import logging
-import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,61 +13,28 @@ from aws_lambda_powertools import Logger
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import (
-    Cancelled,
-    Expired,
-    Failed,
     Held,
-    IdReused,
     InFlight,
     NotDue,
     Queued,
     Replayed,
     Result,
-    RetryAt,
     Sent,
-    TryAgain,
-    Unknown,
     Unrecorded,
 )
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Status
+from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
+from wechat_notify.metrics import RESULT_NAMES, Metrics
 
 
 class InvocationError(Exception):
     """An invocation failed; the log line says with what and where."""
 
 
-_Dimensions = tuple[tuple[str, str], ...]
-_Unit = Literal["Count", "Milliseconds", "Seconds"]
 _Level = Literal["debug", "info", "warning", "error"]
 
-_NAMESPACE = "WeChatNotify"
-_MAX_VALUES = 100
-"""Values of a metric that CloudWatch takes from one document."""
-_COUNTED = {
-    Status.SENT: "MessagesSent",
-    Status.UNKNOWN: "MessagesUnknown",
-    Status.EXPIRED: "MessagesExpired",
-}
-_NAMES: dict[type[Result], str] = {
-    Queued: "queued",
-    Sent: "sent",
-    Failed: "failed",
-    Expired: "expired",
-    Cancelled: "cancelled",
-    Unknown: "unknown",
-    RetryAt: "retry_at",
-    TryAgain: "try_again",
-    Held: "held",
-    Unrecorded: "unrecorded",
-    InFlight: "in_flight",
-    NotDue: "not_due",
-    Replayed: "replayed",
-    IdReused: "id_reused",
-}
-"""The results in log lines and metrics."""
 _OPENED = frozenset({"circuit.opened", "quota.reached"})
 
 
@@ -108,8 +68,7 @@ class Telemetry:
     def __init__(self, logger: Logger | None = None) -> None:
         self.logger = logger or Logger(utc=True, use_rfc3339=True)
         self._guarded = _Guarded(self.logger)
-        self._counts: Counter[tuple[str, _Dimensions]] = Counter()
-        self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
+        self.metrics = Metrics(self.logger.service)
         self._line: dict[str, Any] = {}
         self._cold = True
 
@@ -122,7 +81,7 @@ class Telemetry:
             cold_start=self._cold,
             correlation_id=correlation_id or None,
         )
-        self._cold = False
+        cold, self._cold = self._cold, False
         fields = self._line = {}
         try:
             yield fields
@@ -137,7 +96,10 @@ class Telemetry:
             self.logger.info("invocation finished", **fields)
         finally:
             with self._guarded:
-                self._flush()
+                if cold:
+                    self.metrics.cold_start(context)
+            with self._guarded:
+                self.metrics.flush()
 
     def message(
         self,
@@ -150,7 +112,7 @@ class Telemetry:
         alone: bool = False,
         **fields: Any,
     ) -> None:
-        """One message's turn at a door: its line, with the fields that the door adds, and its counts.
+        """Log what one call did about a message, with the entry point's own fields, and count it.
 
         Where the invocation is about this message alone, what went well stands in the invocation's line.
         """
@@ -159,7 +121,7 @@ class Telemetry:
             if level != "debug" or alone or self.logger.log_level <= logging.DEBUG:
                 named = {"openid_hash": openid_hash(message.touser), **fields}
                 self._log_message(message, result, account, warnings, named, level=level, alone=alone)
-            self._count_message(message, result, account)
+            self.metrics.message(message, result, account)
 
     def _log_message(
         self,
@@ -176,7 +138,7 @@ class Telemetry:
         said = {
             "account": account,
             "kind": message.kind,
-            "result": _NAMES[type(result)],
+            "result": RESULT_NAMES[type(result)],
             "status": result.status,
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,
@@ -202,42 +164,9 @@ class Telemetry:
         text = "message attempted" if result.attempted else "message not attempted"
         getattr(self.logger, level)(text, extra=said)
 
-    def _count_message(self, message: Message, result: Result, account: str) -> None:
-        """A message counts once by what it came to, and by each turn that brought it no nearer to that."""
-        delivery, outcome, entry = result.delivery, result.outcome, result.entry
-        # Without an attempt the account may be a name that somebody made up, and each is billed.
-        known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
-        by_account = (("account", account),) if known else ()
-        by_kind = ("kind", message.kind)
-        if delivery and result.attempted:
-            milliseconds = round(delivery.seconds * 1000, 1)
-            self._values["WeChatLatency", "Milliseconds", (*by_account, by_kind)].append(milliseconds)
-            if outcome and outcome.error_class is ErrorClass.OTHER:
-                self._counts["UnknownErrcode", ()] += 1
-        match result:
-            case Unrecorded():
-                self._counts["AnswersNotRecorded", ()] += 1
-            case Held() if not result.attempted:
-                self._counts["MessagesHeld", by_account] += 1
-            case (
-                Sent(entry=Entry(status=status))
-                | Unknown(entry=Entry(status=status))
-                | Expired(entry=Entry(status=status))
-            ):
-                self._counts[_COUNTED[status], (*by_account, by_kind)] += 1
-            case Failed() | TryAgain():
-                error_class = outcome.error_class.value if outcome else "none"
-                errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
-                by_error = (("class", error_class), ("errcode", errcode))
-                self._counts["MessagesFailed", (*by_account, *by_error)] += 1
-            # The call that gave it its status has counted it.
-            case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
-                self._counts["MessagesReplayed", (("result", _NAMES[type(result)]),)] += 1
-
     def ended(self, entry: Entry) -> None:
         """A message that came to its end because somebody asked about it."""
-        if name := _COUNTED.get(entry.status):
-            self._counts[name, (("account", entry.account), ("kind", entry.kind or "none"))] += 1
+        self.metrics.ended(entry)
 
     def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> None:
         """Tell the team's automation; what happens to that changes nothing of what it tells.
@@ -258,13 +187,13 @@ class Telemetry:
         with self._guarded:
             unpublished = bus().publish(events)
         if unpublished:
-            self._counts["EventsNotPublished", ()] += unpublished
+            self.metrics.count("EventsNotPublished", unpublished)
             with self._guarded:
                 self.logger.error("events not published", count=unpublished)
 
     def _log_event(self, domain_event: DomainEvent) -> None:
         if domain_event.detail_type in _OPENED:
-            self._counts["CircuitsOpened", (("account", str(domain_event.detail["account"])),)] += 1
+            self.metrics.count("CircuitsOpened", account=str(domain_event.detail["account"]))
             self.logger.warning(domain_event.detail_type.replace(".", " "), extra={**domain_event.detail})
         elif domain_event.detail_type == "circuit.closed":
             self.logger.info("circuit closed", extra={**domain_event.detail})
@@ -275,15 +204,15 @@ class Telemetry:
         """One message that was never attempted: its line and, unless it comes again, its count."""
         if error:
             fields.update(error=type(error).__name__, raised_at=_location(error))
-            self._counts["MessagesUnforeseen", ()] += 1
+            self.metrics.count("MessagesUnforeseen")
         with self._guarded:
             self.logger.warning("message refused", reason=reason, **fields)
         if counts:
-            self._counts["MessagesRefused", (("reason", reason),)] += 1
+            self.metrics.count("MessagesRefused", reason=reason)
 
     def returned(self, count: int) -> None:
         """Messages that went back to the queue to be repeated."""
-        self._counts["MessagesReturned", ()] += count
+        self.metrics.count("MessagesReturned", count)
 
     def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
         """Report the refresher's results, account by account."""
@@ -292,58 +221,17 @@ class Telemetry:
                 self._refreshed(result, now)
 
     def _refreshed(self, result: Refreshed, now: float) -> None:
-        by_account = (("account", result.account),)
-        self._counts["TokenRefreshes", by_account] += result.calls
-        if result.token:
-            age = now - result.token.obtained_at
-            self._values["TokenAge", "Seconds", by_account].append(age)
+        self.metrics.refreshed(result, now)
         if not result.stored:
-            self._counts["TokenNotStored", by_account] += 1
             self.logger.error("token not stored", account=result.account)
         if result.forced:
             self.logger.warning("token replaced by force", account=result.account)
         if result.failure:
-            errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
-            self._counts["TokenRefreshFailed", (*by_account, ("errcode", errcode))] += 1
             self.logger.error(
                 "token refresh failed",
                 account=result.account,
                 extra={**result.failure.as_dict(), "hint": result.failure.hint.en},
             )
-
-    def _flush(self) -> None:
-        # Not by Powertools: a document for each set of dimensions costs 170 us a batch, these cost 30.
-        groups: defaultdict[tuple[_Dimensions, int], dict[str, tuple[_Unit, list[float]]]] = defaultdict(dict)
-        for (name, dimensions), count in self._counts.items():
-            groups[dimensions, 0][name] = ("Count", [count])
-        for (name, unit, dimensions), values in self._values.items():
-            for start in range(0, len(values), _MAX_VALUES):
-                groups[dimensions, start][name] = (unit, values[start : start + _MAX_VALUES])
-        self._counts.clear()
-        self._values.clear()
-        now = int(time.time() * 1000)
-        documents: list[dict[str, Any]] = []
-        for (dimensions, _), metrics in groups.items():
-            fields = {**dict(dimensions), **{name: values for name, (_, values) in metrics.items()}}
-            if documents and fields.keys().isdisjoint(documents[0]):
-                document = documents[0]
-            else:
-                document = {
-                    "_aws": {"Timestamp": now, "CloudWatchMetrics": []},
-                    "service": self.logger.service,
-                }
-                documents.append(document)
-            document.update(fields)
-            names = [name for name, _ in dimensions]
-            document["_aws"]["CloudWatchMetrics"].append(
-                {
-                    "Namespace": _NAMESPACE,
-                    "Dimensions": [["service"], ["service", *names]] if names else [["service"]],
-                    "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
-                }
-            )
-        for document in documents:
-            print(json.dumps(document))  # noqa: T201 - Lambda's log is where CloudWatch finds them
 
 
 def _level(result: Result, warnings: Sequence[Violation]) -> _Level:

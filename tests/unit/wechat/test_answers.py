@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechat_notify.wechat import answers, client, errcodes
+from wechat_notify.wechat import answers, client, outcomes
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json, redact
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -259,7 +259,7 @@ def repeats_that_give_back(node: Any) -> bool:
 
 PATTERNS = [
     (module.__name__, name, value)
-    for module in (answers, client, errcodes)
+    for module in (answers, client, outcomes)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 ]

@@ -139,6 +139,11 @@ class Clients:
         """The client of SSM's parameters."""
         return self._client("ssm")  # type: ignore[no-any-return]
 
+    def make(self, *services: Service) -> None:
+        """Make clients before they are needed; none connects before its first call."""
+        for service in services:
+            self._client(service)
+
     def call(self, action: str, request: Callable[[], T], *, retry_for: float = 0.0) -> T:
         """The answer to a request, which is repeated after an error that may pass.
 

@@ -74,8 +74,9 @@ class GroupCommit(Generic[W, R]):
         own.woken.acquire()  # its group is being written
 
     def _lead(self, own: _Write[W, R]) -> None:
-        group = self._take_group(own)
+        group = [own]
         try:
+            group = self._take_group(own)
             answers = self._write_group([each.wanted for each in group])
             for each, answer in zip(group, answers, strict=True):
                 each.answer = answer

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from wechat_notify.core.delivery.circuits import AccountCircuits, Circuit
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Bilingual, Outcome
@@ -44,7 +44,7 @@ class ItemType(Generic[T]):
         """Return the value of an item; raises ``StorageError`` where somebody has changed it by hand."""
         with suppress(ValueError):  # pydantic's errors are some
             return self._adapter.validate_python(_plain({"M": item}, self._made_of))
-        raise StorageError(self.reading, "UnreadableItem")  # without a word of what stands there
+        raise StorageError(self.reading, "UnreadableItem")  # without any of its content
 
 
 def message_key(account: str, message_id: str) -> str:

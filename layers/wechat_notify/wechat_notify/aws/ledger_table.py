@@ -28,7 +28,7 @@ from wechat_notify.aws.ledger_items import (
     message_key,
     to_attribute,
 )
-from wechat_notify.core.delivery.circuits import AccountCircuits
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import is_account_name
@@ -79,7 +79,7 @@ class LedgerTable:
         self._commits = GroupCommit[ConditionalPut, "Answer | None"](self._put_group, _MAX_STATEMENTS)
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
-        """Store an entry as the successor of the version before it; otherwise what stands there."""
+        """Store an entry as the successor of the version before it; otherwise return the existing one."""
         over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
         return self._put(ENTRIES, entry, over, patient=patient)
 
@@ -88,7 +88,7 @@ class LedgerTable:
         return self._read(ENTRIES, message_key(account, message_id))
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store an account's circuits as the successor of the version before; otherwise what stands there."""
+        """Store an account's circuits after the version before; otherwise return the existing ones."""
         over = max([self._now(), *(circuit.held_until for circuit in circuits.circuits)])
         return self._put(CIRCUITS, circuits, over)
 

@@ -20,7 +20,7 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import Bilingual
-from wechat_notify.core.tokens.access_tokens import AccessToken, Account, TokenSource
+from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0
 """Seconds in which a sender's call is repeated."""
@@ -146,7 +146,7 @@ class Accounts:
             try:
                 source = self._source(AppCredentials.model_validate_json(values[_CREDENTIALS]))
             except ValidationError as error:
-                # Only our own names, never what stands there: a secret may be in any wrong place.
+                # Only the names of fields, never their content: a secret may be in any wrong place.
                 wrong = {str(details["loc"][0]) if details["loc"] else "JSON" for details in error.errors()}
                 fields = ", ".join(sorted(wrong & {"JSON", *AppCredentials.model_fields}))
                 form = '{"type": "app", "app_id", "app_secret"}'

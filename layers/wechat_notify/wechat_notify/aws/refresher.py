@@ -17,7 +17,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import outcome_from_dict
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 
 _ACTION = "ask for a token"
 _BUSY = frozenset({"TooManyRequestsException", "ReadTimeoutError"})

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import START
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 
 
 def failure(call: Callable[[], object]) -> Outcome:

@@ -11,7 +11,8 @@ from tests.unit.core.tokens.shared import failure, token
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.core.tokens import access_tokens as module
-from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, AccessToken, AccessTokens, Grant
+from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, AccessTokens
+from wechat_notify.core.tokens.token import AccessToken, Grant
 
 Jitter = Callable[[float, float], float]
 

@@ -14,8 +14,8 @@ from tests.unit.core.tokens.shared import token
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
 from wechat_notify.core.tokens import refresher as module
-from wechat_notify.core.tokens.access_tokens import AccessToken, Grant
 from wechat_notify.core.tokens.refresher import Refreshed
+from wechat_notify.core.tokens.token import AccessToken, Grant
 
 BEIJING = timezone(timedelta(hours=8))
 NORMAL, FORCED = ("wx-shop", False), ("wx-shop", True)
@@ -50,7 +50,7 @@ UNUSABLE = unavailable(
 )._replace(retryable=False, holds=Holds.ACCOUNT)
 UNFORESEEN = unavailable(
     ErrorClass.OTHER,
-    "The refresh failed for a reason that nobody foresaw (RuntimeError).",
+    "The refresh failed with an unexpected error (RuntimeError).",
     "刷新时发生未预料的错误（RuntimeError）。",
 )
 TOO_SOON = unavailable(

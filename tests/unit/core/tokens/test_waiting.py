@@ -16,7 +16,8 @@ from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.outcomes import ErrorClass
 from wechat_notify.core.tokens import access_tokens as module
-from wechat_notify.core.tokens.access_tokens import BUSY, AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import BUSY, AccessTokens
+from wechat_notify.core.tokens.token import AccessToken
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def test_one_thread_reads_again(service: Service, tokens: AccessTokens) -> None:
 @pytest.fixture
 def held_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccessTokens]:
     """A sender of which one thread hangs while it gets the token of the account ``slow``."""
-    monkeypatch.setattr(module, "LONGEST_LOCK", 0.05)
+    monkeypatch.setattr(module, "MAX_LOCK_WAIT", 0.05)
     service.add_account("slow", stored=False)
     hanging, go_on = threading.Event(), threading.Event()
 

@@ -24,7 +24,7 @@ from tests.unit.functions.send_api.calls import (
     look,
 )
 from tests.unit.standings import KEY, STANDINGS, bring_about
-from wechat_notify.core.delivery.batch import Record
+from wechat_notify.core.delivery.records import Record
 from wechat_notify.core.messages.envelope import SendRequest, queue_body
 
 PLACE = {"account": "shop", "id": KEY}

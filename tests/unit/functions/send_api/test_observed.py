@@ -31,7 +31,7 @@ from tests.unit.functions.send_api.calls import (
 )
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import Bilingual, Outcome
-from wechat_notify.telemetry import Telemetry
+from wechat_notify.metrics import Metrics
 
 Capture = pytest.CaptureFixture[str]
 
@@ -117,7 +117,7 @@ def test_message_that_cannot_be_logged(service: Service, monkeypatch: pytest.Mon
 
 
 def test_metrics_that_cannot_be_flushed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert call(SUBSCRIPTION).status == 200
     assert call(load_event("send_api/malformed_json")).status == 400
     assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"] * 2

@@ -9,8 +9,9 @@ from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Metric, Service, answer, break_down, load_event, metrics, unreachable
 from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import Bilingual, outcome_from_dict
-from wechat_notify.core.tokens.access_tokens import AccessToken
-from wechat_notify.telemetry import InvocationError, Telemetry
+from wechat_notify.core.tokens.token import AccessToken
+from wechat_notify.metrics import Metrics
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 ONE_ACCOUNT = load_event("token_refresh/one_account")
@@ -215,7 +216,7 @@ def test_bus_in_trouble(
 
 
 def test_report_that_cannot_be_flushed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Telemetry, "_flush", break_down)
+    monkeypatch.setattr(Metrics, "flush", break_down)
     assert refresh(REJECTED)["result"] == "token"
     assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"]
 

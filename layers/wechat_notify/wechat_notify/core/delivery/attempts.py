@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.entry import EXHAUSTED, HELD, Entry
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (

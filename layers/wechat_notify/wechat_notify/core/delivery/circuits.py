@@ -8,15 +8,12 @@ holds it for longer. A used-up daily quota is such a circuit whose time is the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
-from typing import NamedTuple, Protocol
+from dataclasses import replace
 
-from wechat_notify.core.delivery.entry import CLOCK_SKEW
+from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, CircuitStore, QuotaReset
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import (
-    Bilingual,
     DomainEvent,
     ErrorClass,
     Holds,
@@ -30,7 +27,7 @@ _READ_AGAIN_AFTER = 1.0
 _FIRST_HOLD = {ErrorClass.TOKEN: 60.0, ErrorClass.RATE_LIMIT: 60.0}
 _FIRST_HOLD_ELSE = 300.0
 _MAX_HOLD = 3600.0
-"""Seconds of a hold: doubled with each probe in vain, up to this."""
+"""Seconds of a hold: doubled with each failed probe, up to this."""
 _LATE_RESET = 3600.0
 """Seconds after the daily reset in which a used-up quota means that WeChat resets later than assumed: the
 time is not documented, and a whole day must not be lost to it."""
@@ -40,77 +37,6 @@ _PROBE = 60.0
 _MAX_WRITES = 8
 _MAX_KNOWN = 10_000
 _PER_MINUTE = ErrorClass.RATE_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class QuotaReset:
-    """The daily reset of quotas: so many seconds after midnight, at an offset from UTC."""
-
-    zone: timezone
-    after_midnight: float = 0.0
-
-    def next(self, now: float) -> float:
-        """The first reset after ``now`` (both in seconds since the epoch), by the slowest clock."""
-        # Just after a reset, a clock that is fast must not take it for yesterday's.
-        at = datetime.fromtimestamp(now - CLOCK_SKEW - self.after_midnight, self.zone)
-        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return midnight.timestamp() + self.after_midnight + CLOCK_SKEW
-
-
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    """One part of an account that waits. Times are seconds since the epoch.
-
-    ``scope`` is ``account``, ``kind:<kind>`` or ``template:<template_id>``; ``probes`` counts those in vain.
-    ``hint`` is that of the answer that opened it, with what to do about it.
-    """
-
-    scope: str
-    error_class: ErrorClass
-    errcode: int | None
-    opened_at: float
-    held_until: float
-    probes: int = 0
-    hint: Bilingual | None = None
-
-    @property
-    def needs_probe(self) -> bool:
-        """Return whether a message has to find out if the cause is gone; a limit per minute just ends."""
-        return self.error_class is not ErrorClass.RATE_LIMIT or not self.scope.startswith("kind:")
-
-
-@dataclass(frozen=True, slots=True)
-class AccountCircuits:
-    """An account's open circuits, stored as one item; version 0 is none stored."""
-
-    account: str
-    version: int = 0
-    writer: str = ""
-    circuits: tuple[Circuit, ...] = ()
-
-
-class CircuitStore(Protocol):
-    """Storage of circuits; every method raises ``StorageError``."""
-
-    def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
-        """The newest versions, by account; accounts without any are left out."""
-
-    def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store as the successor of the version before; the other one that stands there, or None."""
-
-
-class Admission(NamedTuple):
-    """The decision on one message: it may go to WeChat now, as a probe, or has to wait.
-
-    ``held`` is the circuit that it has to wait for longest. ``probe_due``: it may go as a probe, where it is
-    to be sent at all. ``probed`` are the circuits, as they were, that it is the probe of: until
-    ``probed_until`` nobody else is let through.
-    """
-
-    held: Circuit | None = None
-    probe_due: bool = False
-    probed: tuple[Circuit, ...] = ()
-    probed_until: float = 0.0
 
 
 class Circuits:

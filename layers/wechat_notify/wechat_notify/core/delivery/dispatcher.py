@@ -1,4 +1,4 @@
-"""The doors' way in: hand a message over, send it, look it up, cancel it."""
+"""What the functions call: hand a message over, send it, look it up, cancel it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SendQueue(Protocol):
 
 
 class Dispatcher:
-    """Takes messages from the doors to WeChat, and what became of them to the ledger."""
+    """Takes messages to WeChat, and what became of them to the ledger."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Dispatcher:
         self._now = now
 
     def prepare(self, accounts: Iterable[str]) -> None:
-        """Read, once for a whole batch, what is held of these accounts; never raises for the store."""
+        """Release unconfirmed claims and read the accounts' circuits, once for a batch; never raises."""
         self._ledger.release_unconfirmed()
         self._circuits.prefetch(accounts)
 

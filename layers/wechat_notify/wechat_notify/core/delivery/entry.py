@@ -80,9 +80,9 @@ class Entry(NamedTuple):
     ``attempts`` counts those that WeChat had a chance to judge, a claim that is under way included.
     ``lease_until`` is when a claim's holder must be dead, by any clock. ``lost_at`` is when the first copy
     went out whose answer was lost, ``answers_lost`` how many such copies there are. ``next_attempt_at`` is
-    until when nobody attempts it again, whichever copy of it comes through whichever door. ``resumed_at`` is
-    when a caller came back last after hours of silence. ``outcome`` is that of the last attempt; ``reason``
-    says what no errcode says.
+    until when nobody attempts it again, whichever copy of it comes, over HTTP or from the queue.
+    ``resumed_at`` is when a caller came back last after hours of silence. ``outcome`` is that of the last
+    attempt; ``reason`` says what no errcode says.
     """
 
     account: str

@@ -44,7 +44,7 @@ class LedgerStore(Protocol):
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it, or as the first.
 
-        Returns None where it was stored, otherwise the entry that stands there and is another version's.
+        Returns None where it was stored, otherwise the existing entry of another version.
         ``patient`` is for what must not be lost.
         """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wechat_notify.core.delivery.circuits import Circuit
+from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.retry_policy import Decision
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, iso_time
 

@@ -6,8 +6,8 @@
      held?      none?    ours?            again?
 
 Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe. The
-way is the same through every door; ``core.delivery.attempts`` says what each does with a message that was not
-sent.
+way is the same for HTTP and the queue; ``core.delivery.attempts`` says what each does with a message that was
+not sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.delivery.circuits import Admission, Circuit, Circuits
+from wechat_notify.core.delivery.circuit import Admission, Circuit
+from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.ledger import Ledger, Written
@@ -44,7 +45,7 @@ from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
-from wechat_notify.core.tokens.access_tokens import AccessToken
+from wechat_notify.core.tokens.token import AccessToken
 
 _MIN_HOLD = 1.0
 _RECHECK_AFTER = 60.0
@@ -62,7 +63,7 @@ class Parts(NamedTuple):
 
 
 class Attempt(ABC):
-    """One message at one door.
+    """One attempt at one message.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class Attempt(ABC):
         self._seconds_left = seconds_left
 
     def run(self) -> Result:
-        """Send the message, where that is due and its door's to do.
+        """Send the message, where that is due and not somebody else's to do.
 
         Raises
         ------
@@ -135,7 +136,7 @@ class Attempt(ABC):
 
     @abstractmethod
     def _again(self, entry: Entry, outcome: Outcome, circuit: Circuit | None) -> Result:
-        """Return the result of an attempt in vain that is worth another one."""
+        """Return the result of a failed attempt that is worth another one."""
 
     def _admitted(self, admission: Admission) -> Result:
         try:

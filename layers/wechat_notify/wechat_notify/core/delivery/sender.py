@@ -9,13 +9,14 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.time_budgets import (
     MAX_TOKEN_WAIT,
     TIME_FOR_A_CLAIM,
-    TIME_FOR_A_QUESTION,
     TIME_FOR_AN_ATTEMPT,
+    TIME_FOR_ANOTHER_TOKEN,
 )
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
-from wechat_notify.core.tokens.access_tokens import AccessToken, AccessTokens
+from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.tokens.token import AccessToken
 
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
@@ -109,10 +110,12 @@ class Sender:
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)
-            if seconds_left() < TIME_FOR_A_QUESTION:
+            if seconds_left() < TIME_FOR_ANOTHER_TOKEN:
                 break
             try:
-                token = self._tokens.replace(account, token, _token_wait(seconds_left, TIME_FOR_A_QUESTION))
+                token = self._tokens.replace(
+                    account, token, _token_wait(seconds_left, TIME_FOR_ANOTHER_TOKEN)
+                )
             except UnknownAccountError:  # removed a moment ago
                 break
             except TokenUnavailableError as error:

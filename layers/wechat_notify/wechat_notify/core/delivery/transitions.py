@@ -101,7 +101,7 @@ class Transitions:
         takes_queued : bool
             Whether a message that waits on the queue may be taken.
         unconfirmed : UnconfirmedClaim, optional
-            This process's own claim, where it is the one that stands there.
+            This process's own claim, where ``existing`` is that.
         """
         is_same = self.is_same(existing, intent.request)
         if not is_same and existing.awaits_caller and intent.status is Status.FAILED:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages.field_types import Expiry
 from wechat_notify.core.messages.identifiers import AccountName, is_account_name, short_id
-from wechat_notify.core.messages.kinds import DeliveryWish, Message
+from wechat_notify.core.messages.kinds import DeliveryOption, Message
 from wechat_notify.core.messages.strict_json import parse_json, written_out
 from wechat_notify.core.messages.validation import violations
 from wechat_notify.core.outcomes import Bilingual
@@ -44,7 +44,7 @@ class _Envelope(BaseModel):
     message: Any
     id: Annotated[str, Field(min_length=1)] | None = None
     expires_at: Expiry | None = None
-    delivery: DeliveryWish | None = None
+    delivery: DeliveryOption | None = None
 
 
 def parse_queue_body(body: str, default_id: str) -> SendRequest:

@@ -26,7 +26,7 @@ def fingerprint(request: SendRequest) -> str:
 
 
 def canonical(body: object) -> str:
-    """Return a message's text, the same whatever the order of its fields and the door it came through."""
+    """Return a message's text, the same whatever the order of its fields and the way it came."""
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name not in _OPTIONS}
     return _CANONICAL.encode(body)

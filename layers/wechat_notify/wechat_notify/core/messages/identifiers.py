@@ -51,7 +51,7 @@ def short_id(given: str) -> str:
 
 
 def new_id(now: Callable[[], float], random_bits: Callable[[int], int]) -> str:
-    """A time-ordered id (UUID version 7, RFC 9562) as 32 hex digits.
+    """A time-ordered id (UUID version 7, RFC 9562) as 32 hex digits; ``uuid`` has it from Python 3.14 on.
 
     Parameters
     ----------

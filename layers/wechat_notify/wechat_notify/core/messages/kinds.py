@@ -62,7 +62,7 @@ class MiniProgramPage(_Body):
     pagepath: Required
 
 
-DeliveryWish = Literal["at_most_once", "at_least_once"]
+DeliveryOption = Literal["at_most_once", "at_least_once"]
 State = Literal["developer", "trial", "formal"]
 Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
@@ -73,7 +73,7 @@ class _Message(_Body):
     template_id: Identifier
     expires_at: Expiry | None = None
     """The time after which it is not sent any more."""
-    delivery: DeliveryWish | None = None
+    delivery: DeliveryOption | None = None
     """After a lost answer: leave it as ``unknown`` (the default), or send it again."""
 
     @property

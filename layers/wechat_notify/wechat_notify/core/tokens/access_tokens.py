@@ -10,12 +10,9 @@ old token at once, and is allowed 20 times a day, at least 30 seconds apart.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
 
 from wechat_notify.core.clocks import Jitter
 from wechat_notify.core.errors import (
@@ -25,98 +22,18 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.tokens.token import AccessToken, Refresher, TokenReader
 
-_EXPIRY_MARGIN = 10.0
-"""Seconds before its expiry from which a token is not used for a new message."""
 _MAX_AGE = 60.0
 """Seconds after which a cached token is read again (WeChat's own advice: about a minute)."""
 _UNKNOWN_FOR = 10.0
 """Seconds for which a sender does not ask the refresher again about an account nobody knows."""
 _FAILED_FOR = 2.0
 """Seconds for which a failure answers everyone who asks the same, without waiting for it again."""
-LONGEST_LOCK = 5.0
+MAX_LOCK_WAIT = 5.0
 """Seconds for which a thread without a token waits while another one gets the account's."""
 _MAX_CACHED = 10_000
 """Accounts whose tokens are remembered: any name can stand in a message of the queue."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccessToken:
-    """An access token; ``expires_at`` and ``obtained_at`` are seconds since the epoch.
-
-    ``forced_day`` (a date in Beijing), ``forced_count`` and ``forced_at`` are the account's
-    use of its forced refreshes, kept beside the token because that is written by the same hand.
-    """
-
-    value: str
-    expires_at: float
-    obtained_at: float
-    forced_day: str = ""
-    forced_count: int = 0
-    forced_at: float = 0.0
-
-    def __repr__(self) -> str:
-        """Without the token: reprs end in logs and tracebacks."""
-        return f"AccessToken(expires_at={self.expires_at:.0f})"
-
-    def usable(self, now: float) -> bool:
-        """Return whether a message may still be sent with it."""
-        return now < self.expires_at - _EXPIRY_MARGIN
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the token, to name it without sending it."""
-        return hashlib.sha256(self.value.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """WeChat's answer on the token endpoint; ``expires_in`` is the time *remaining*, in seconds."""
-
-    value: str
-    expires_in: float
-
-    def __repr__(self) -> str:
-        """Without the token."""
-        return f"Grant(expires_in={self.expires_in:.0f})"
-
-
-class TokenSource(Protocol):
-    """Fetches one account's tokens: the way depends on its credentials and on nothing else."""
-
-    def fetch(self, *, force: bool) -> Grant:
-        """Ask WeChat; raises ``TokenUnavailableError``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The stored parameters of one account.
-
-    ``source`` is None where the credentials cannot be used; ``problem`` then says why.
-    """
-
-    name: str
-    source: TokenSource | None
-    token: AccessToken | None = None
-    problem: Bilingual | None = None
-
-
-class TokenReader(Protocol):
-    """The sender's side of the parameter store."""
-
-    def read(self, account: str) -> AccessToken | None:
-        """The stored token, None where there is none; raises ``StorageError``."""
-
-
-class Refresher(Protocol):
-    """The token refresher as a sender calls it."""
-
-    def ask(self, account: str, rejected: str | None) -> AccessToken:
-        """A usable token that is not the one whose digest was ``rejected``.
-
-        Raises ``RefresherBusyError``, ``UnknownAccountError``, ``TokenUnavailableError`` or
-        ``StorageError``.
-        """
 
 
 class _Cached:
@@ -168,7 +85,7 @@ class AccessTokens:
             The account's name.
         max_wait : float
             Seconds for which another thread and a busy refresher are waited for, the thread for
-            ``LONGEST_LOCK`` in any case.
+            ``MAX_LOCK_WAIT`` in any case.
 
         Raises
         ------
@@ -215,7 +132,7 @@ class AccessTokens:
         A message is claimed meanwhile, so another thread is waited for no longer than ``max_wait`` either.
         """
         deadline = self._now() + max_wait
-        with self._locked(account, min(LONGEST_LOCK, max_wait)) as cached:
+        with self._locked(account, min(MAX_LOCK_WAIT, max_wait)) as cached:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
@@ -245,7 +162,7 @@ class AccessTokens:
     def _locked(self, account: str, timeout: float | None = None) -> Iterator[_Cached]:
         """The account's entry, for one thread at a time: the others find there what the first one got."""
         cached = self._cache.get(account) or self._new(account)
-        if not cached.lock.acquire(timeout=LONGEST_LOCK if timeout is None else timeout):
+        if not cached.lock.acquire(timeout=MAX_LOCK_WAIT if timeout is None else timeout):
             raise TokenUnavailableError(BUSY)
         try:
             yield cached

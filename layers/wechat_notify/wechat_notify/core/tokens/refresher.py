@@ -11,7 +11,8 @@ from typing import Protocol
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome
-from wechat_notify.core.tokens.access_tokens import BUSY, AccessToken, Account, Grant, unavailable
+from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
+from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
 FORCED_A_DAY = 20
 FORCED_APART = 30.0
@@ -206,7 +207,7 @@ def _unusable_credentials(problem: Bilingual | None) -> Outcome:
 def _unforeseen(error: str) -> Outcome:
     return unavailable(
         ErrorClass.OTHER,
-        f"The refresh failed for a reason that nobody foresaw ({error}).",
+        f"The refresh failed with an unexpected error ({error}).",
         f"刷新时发生未预料的错误（{error}）。",
     )
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path
@@ -34,7 +32,7 @@ def template_with(**body: Any) -> dict[str, Any]:
     return {"Resources": {"Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": whole}}}}
 
 
-def test_an_openapi_body_becomes_routes() -> None:
+def test_openapi_body_becomes_routes() -> None:
     resources = deployment.expand_http_apis(template_with())["Resources"]
     assert resources["Api"]["Properties"] == {"Name": {"Ref": "AWS::StackName"}, "ProtocolType": "HTTP"}
     route = resources["ApiPostV1AccountMessagesRoute"]["Properties"]
@@ -44,14 +42,16 @@ def test_an_openapi_body_becomes_routes() -> None:
     assert (integration["IntegrationType"], integration["IntegrationUri"]) == ("AWS_PROXY", URI)
 
 
-def test_an_unknown_part_of_the_body_is_refused() -> None:
-    with pytest.raises(LocalStackError, match="x-amazon-apigateway-cors"):
-        deployment.expand_http_apis(template_with(**{"x-amazon-apigateway-cors": {}}))
-
-
-def test_an_unknown_authorizer_is_refused() -> None:
-    with pytest.raises(LocalStackError, match="AWS_IAM"):
-        deployment.expand_http_apis(template_with(components={"securitySchemes": {"AWS_IAM": {}}}))
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"x-amazon-apigateway-cors": {}}, "x-amazon-apigateway-cors"),
+        ({"components": {"securitySchemes": {"AWS_IAM": {}}}}, "AWS_IAM"),
+    ],
+)
+def test_unknown_parts_are_refused(body: dict[str, Any], told: str) -> None:
+    with pytest.raises(LocalStackError, match=told):
+        deployment.expand_http_apis(template_with(**body))
 
 
 @pytest.fixture
@@ -83,17 +83,17 @@ def deployed() -> deployment.Deployment:
         ({"a": 1, "b": {"Fn::If": ["IsInVpc", 2, {"Ref": "AWS::NoValue"}]}}, {"a": 1}),
     ],
 )
-def test_resolves_what_the_template_uses(deployed: deployment.Deployment, value: Any, expected: Any) -> None:
+def test_template_functions_are_resolved(deployed: deployment.Deployment, value: Any, expected: Any) -> None:
     assert deployment.resolve(value, deployed, lambda name, attribute: f"{name}/{attribute}") == expected
 
 
 @pytest.mark.parametrize("value", [{"Ref": "Nowhere"}, {"Fn::Base64": "x"}])
-def test_does_not_guess(deployed: deployment.Deployment, value: Any) -> None:
+def test_nothing_is_guessed(deployed: deployment.Deployment, value: Any) -> None:
     with pytest.raises(LocalStackError):
         deployment.resolve(value, deployed)
 
 
-def test_packages_functions_and_layers_as_the_builder_lays_them_out(tmp_path: Path) -> None:
+def test_packages_are_as_built(tmp_path: Path) -> None:
     for name in ("functions/send/handler.py", "functions/send/__pycache__/x.pyc", "layer/core/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")

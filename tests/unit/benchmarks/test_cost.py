@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path
@@ -41,22 +39,23 @@ _MODEL = Model(_MEASURED, _GIVEN)
 _BATCHED = "SQS, producer sends ten at a time"
 
 
-def test_a_batch_that_waits_is_billed_for_its_waves() -> None:
-    # Two waves of ten, each of 100 ms for WeChat, 2 x 10 ms for the table, 2 ms of CPU.
-    assert _MODEL.batch_seconds(Setting(batch=20, memory=1769)) == pytest.approx(0.244)
+@pytest.mark.parametrize(
+    ("setting", "seconds"),
+    [
+        # Two waves of ten, each of 100 ms for WeChat, 2 x 10 ms for the table, 2 ms of CPU.
+        (Setting(batch=20, memory=1769), pytest.approx(0.244)),
+        # An eighth of a core: the 2 ms of each message take 16, a hundred of them more than ten waves of 136.
+        (Setting(batch=100, memory=1769 // 8), pytest.approx(1.601, abs=0.002)),
+        # More memory than a core needs does not make it faster.
+        (Setting(memory=1769), pytest.approx(0.122)),
+        (Setting(memory=10_240), pytest.approx(0.122)),
+    ],
+)
+def test_seconds_of_a_batch(setting: Setting, seconds: object) -> None:
+    assert _MODEL.batch_seconds(setting) == seconds
 
 
-def test_a_batch_without_cpu_to_spare_is_billed_for_its_cpu() -> None:
-    # An eighth of a core: the 2 ms of each message take 16, a hundred of them more than ten waves of 136.
-    seconds = _MODEL.batch_seconds(Setting(batch=100, memory=int(1769 / 8)))
-    assert seconds == pytest.approx(1.601, abs=0.002)
-
-
-def test_more_memory_than_a_core_needs_does_not_make_it_faster() -> None:
-    assert _MODEL.batch_seconds(Setting(memory=1769)) == _MODEL.batch_seconds(Setting(memory=10_240))
-
-
-def test_a_million_from_the_queue_item_by_item() -> None:
+def test_million_from_the_queue() -> None:
     bill = _MODEL.bill(_BATCHED, Setting(batch=10, memory=1769))
 
     assert bill.items["door"] == 0
@@ -73,24 +72,24 @@ def test_a_million_from_the_queue_item_by_item() -> None:
     assert bill.largest == "ledger"
 
 
-def test_an_item_beyond_a_kilobyte_is_two_write_units() -> None:
+def test_more_than_a_kilobyte_costs_twice() -> None:
     larger = Model(dataclasses.replace(_MEASURED, sent_bytes=1025.0), _GIVEN)
     more = larger.bill(_BATCHED, Setting()).items["ledger"] - _MODEL.bill(_BATCHED, Setting()).items["ledger"]
     assert more == pytest.approx(0.625, abs=0.001)
 
 
-def test_without_the_ledger_nothing_is_written() -> None:
+def test_no_ledger_no_writes() -> None:
     assert _MODEL.bill(_BATCHED, Setting(ledger=False)).items["ledger"] == 0
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_every_door_pays_for_the_same_things(door: str) -> None:
+def test_every_door_pays_alike(door: str) -> None:
     bill = _MODEL.bill(door, Setting())
     assert tuple(bill.items) == COLUMNS
     assert all(dollars >= 0 for dollars in bill.items.values())
 
 
-def test_what_the_doors_add() -> None:
+def test_what_doors_add() -> None:
     totals = {door: _MODEL.bill(door, Setting()).items for door in DOORS}
     assert totals["event bus"]["door"] == totals["Scheduler"]["door"] == 1.0
     assert totals["SQS, producer sends one at a time"]["SQS"] == pytest.approx(1.2 * 0.40)
@@ -100,14 +99,14 @@ def test_what_the_doors_add() -> None:
     assert third_write == pytest.approx(0.625 - 0.9 * 0.125)
 
 
-def test_the_price_list_is_the_only_place_for_prices() -> None:
+def test_prices_are_in_the_list_only() -> None:
     free = {name: Price(price.name, 0.0, price.unit, price.source) for name, price in cost.PRICES.items()}
     model = Model(_MEASURED, _GIVEN, free)
     assert all(model.bill(door, Setting()).total == 0 for door in DOORS)
     assert sum(model.fixed().values()) == 0
 
 
-def test_what_a_day_asks_of_the_quotas() -> None:
+def test_day_and_its_quotas() -> None:
     demand = _MODEL.demand(86_400_000.0, Setting(batch=10, memory=1769))
 
     assert demand.rate == 1000
@@ -117,13 +116,11 @@ def test_what_a_day_asks_of_the_quotas() -> None:
     assert demand.reads == pytest.approx(122)
     assert demand.first()[0] is QUOTAS["writes"]
     assert demand.first()[1] == pytest.approx(0.5)
-
-
-def test_few_messages_read_few_tokens() -> None:
+    # Few messages read few tokens.
     assert _MODEL.demand(864.0, Setting()).ssm == pytest.approx(0.01)
 
 
-def test_a_month_has_its_messages_what_is_fixed_and_the_tokens_that_are_read() -> None:
+def test_month_adds_tokens_and_fixed_costs() -> None:
     setting = Setting(batch=10, memory=1769)
     demand = _MODEL.demand(86_400_000.0, setting)
     messages = 30 * 86.4 * _MODEL.bill(_BATCHED, setting).total
@@ -131,29 +128,27 @@ def test_a_month_has_its_messages_what_is_fixed_and_the_tokens_that_are_read() -
     assert demand.dollars == pytest.approx(messages + tokens + sum(_MODEL.fixed().values()))
 
 
-def test_the_model_sends_as_many_side_by_side_as_the_service() -> None:
+def test_assumptions_are_those_of_the_service() -> None:
+    template = (Path(__file__).parents[3] / "template.yaml").read_text(encoding="utf-8")
+    assert Assumptions().alarms == template.count("Type: AWS::CloudWatch::Alarm")
     assert Assumptions().side_by_side == batch._WORKER_THREADS
 
 
-def test_the_model_pays_for_as_many_alarms_as_the_template_has() -> None:
-    text = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
-    assert Assumptions().alarms == text.count("Type: AWS::CloudWatch::Alarm")
-
-
-@pytest.mark.parametrize("door", ["HTTP, the caller waits", "HTTP, respond-async", _BATCHED])
-def test_lambda_writes_lines_of_its_own_for_every_invocation(door: str) -> None:
+@pytest.mark.parametrize(
+    ("door", "own"), [("HTTP, the caller waits", 1.0), ("HTTP, respond-async", 1.1), (_BATCHED, 0.1)]
+)
+def test_lambda_logs_every_invocation(door: str, own: float) -> None:
     more = Model(_MEASURED, dataclasses.replace(_GIVEN, log_overhead=1000.0)).bill(door, Setting(batch=10))
-    own = {"HTTP, the caller waits": 1.0, "HTTP, respond-async": 1.1, _BATCHED: 0.1}[door]
     added = more.items["logs"] - _MODEL.bill(door, Setting(batch=10)).items["logs"]
     assert added == pytest.approx(own * 1e9 / 2**30 * 0.53)
 
 
-def test_the_page_is_what_the_script_makes_of_the_last_results() -> None:
+def test_page_shows_the_last_results() -> None:
     results = Results.from_json(json.loads(cost.RESULTS.read_text(encoding="utf-8")))
     page = cost.render(Model(cost.from_results(results)))
     assert cost.PAGE.read_text(encoding="utf-8") == page, "make cost renews it"
 
 
-def test_results_come_back_as_they_were_written() -> None:
+def test_results_come_back_as_written() -> None:
     document = json.loads(cost.RESULTS.read_text(encoding="utf-8"))
     assert Results.from_json(document).as_json() == document

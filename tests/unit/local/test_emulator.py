@@ -1,7 +1,6 @@
-from __future__ import annotations
-
 import asyncio
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -28,12 +27,12 @@ def schedule(expression: str) -> dict[str, Any]:
         ("rate(5 minutes)", FIRED_AT),
     ],
 )
-def test_scheduled_time_has_the_form_that_aws_gives_it(expression: str, fired_at: float) -> None:
+def test_scheduled_time_is_the_planned_one(expression: str, fired_at: float) -> None:
     attributes = emulator.context_attributes(schedule(expression), fired_at)
     assert attributes["scheduled-time"] == "2026-11-21T20:55:00Z"
 
 
-def test_fills_in_the_context_attributes() -> None:
+def test_context_attributes_are_filled_in() -> None:
     text = json.dumps(
         {
             "id": "demo-<aws.scheduler.scheduled-time>",
@@ -56,12 +55,12 @@ def test_fills_in_the_context_attributes() -> None:
     }
 
 
-def test_every_execution_has_its_own_id() -> None:
+def test_executions_have_their_own_ids() -> None:
     both = [emulator.context_attributes(schedule("rate(1 minute)"), FIRED_AT) for _ in range(2)]
     assert both[0]["execution-id"] != both[1]["execution-id"]
 
 
-def test_only_the_input_of_schedules_is_filled_in() -> None:
+def test_only_inputs_of_schedules_are_filled() -> None:
     delivered: list[str] = []
     eventbridge = SimpleNamespace(_invoke_target=lambda target, *_: delivered.append(target["Input"]))
     emulator.patch_context_attributes(eventbridge)
@@ -92,19 +91,17 @@ def authorised(target: str, body: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("target", "body", "names"),
+    ("operation", "body", "parameters"),
     [
-        ("AmazonSSM.GetParametersByPath", {"Path": "/a/b/"}, ["a/b"]),
-        ("AmazonSSM.GetParameters", {"Names": ["/a/b", "c"]}, ["a/b", "c"]),
-        ("AmazonSSM.GetParameters", {"Names": ["/a/b", "/a/secret"]}, ["a/b", "a/secret"]),
+        ("GetParametersByPath", {"Path": "/a/b/"}, ["a/b"]),
+        ("GetParameters", {"Names": ["/a/b", "c"]}, ["a/b", "c"]),
+        ("GetParameters", {"Names": ["/a/b", "/a/secret"]}, ["a/b", "a/secret"]),
+        ("DescribeParameters", {}, None),
     ],
 )
-def test_every_parameter_is_authorised(target: str, body: object, names: list[str]) -> None:
-    assert authorised(target, body) == [f"arn:aws:ssm:us-east-1:1:parameter/{name}" for name in names]
-
-
-def test_other_requests_are_authorised_as_before() -> None:
-    assert authorised("AmazonSSM.DescribeParameters", {}) == ["*"]
+def test_every_parameter_is_authorised(operation: str, body: object, parameters: list[str] | None) -> None:
+    names = [f"arn:aws:ssm:us-east-1:1:parameter/{name}" for name in parameters or []]
+    assert authorised(f"AmazonSSM.{operation}", body) == (names or ["*"])
 
 
 @pytest.mark.parametrize(
@@ -115,9 +112,7 @@ def test_other_requests_are_authorised_as_before() -> None:
         ("events:PutRule", ["wechat-notify"], {}),
     ],
 )
-def test_policies_hear_of_the_source_of_events(
-    action: str, sources: list[str], context: dict[str, str]
-) -> None:
+def test_policies_hear_the_events_source(action: str, sources: list[str], context: dict[str, str]) -> None:
     actions = SimpleNamespace(request_tag_context=lambda *_: {"aws:TagKeys": []})
     emulator.patch_event_sources(actions)
     body = json.dumps({"Entries": [{"Source": source} for source in sources]}).encode()
@@ -133,7 +128,7 @@ def test_policies_hear_of_the_source_of_events(
         ("sqs", None, None),
     ],
 )
-def test_a_batch_is_authorised_as_what_it_is_a_batch_of(
+def test_batches_are_authorised_as_their_parts(
     service: str, action: str | None, authorised_as: str | None
 ) -> None:
     actions = SimpleNamespace(extract_iam_action=lambda *_: action)
@@ -141,46 +136,42 @@ def test_a_batch_is_authorised_as_what_it_is_a_batch_of(
     assert actions.extract_iam_action(service, "POST", "/", {}, b"{}", {}) == authorised_as
 
 
-def test_times_that_sqs_refuses_are_refused() -> None:
+class SqsError(Exception):
+    """The emulator's error of a queue."""
+
+    def __init__(self, code: str, _message: str) -> None:
+        super().__init__(code)
+
+
+SEND, CHANGE = ("SendMessage", "_act_send_message"), ("ChangeMessageVisibility", "_act_change_visibility")
+
+
+@pytest.mark.parametrize(
+    ("handler", "data", "allowed"),
+    [
+        (SEND, {"DelaySeconds": 900}, True),
+        (SEND, {"DelaySeconds": None}, True),
+        (CHANGE, {"VisibilityTimeout": "43200"}, True),
+        (SEND, {"DelaySeconds": 901}, False),
+        (SEND, {"DelaySeconds": "-1"}, False),
+        (CHANGE, {"VisibilityTimeout": 43_201}, False),
+    ],
+)
+def test_times_beyond_sqs_are_refused(handler: tuple[str, str], data: Any, *, allowed: bool) -> None:
+    """Whether the handler is found by the action's name or by its own."""
     done: list[dict[str, Any]] = []
-
-    class Error(Exception):
-        def __init__(self, code: str, _message: str) -> None:
-            super().__init__(code)
-
-    def act(data: dict[str, Any], _url: str) -> None:
-        done.append(data)
-
-    def change(data: dict[str, Any], _url: str) -> None:
-        done.append(data)
-
-    sqs = SimpleNamespace(
-        _act_send_message=act,
-        _act_change_visibility=change,
-        _Err=Error,
-        _HANDLERS={"SendMessage": act, "ChangeMessageVisibility": change, "ListQueues": done.append},
-    )
+    functions = {name: lambda given, _url: done.append(given) for _, name in (SEND, CHANGE)}
+    sqs = SimpleNamespace(_Err=SqsError, **functions)
+    sqs._HANDLERS = {name: functions[its] for name, its in (SEND, CHANGE)} | {"ListQueues": done.append}
     emulator.patch_queue_times(sqs)
-    allowed = [
-        (sqs._act_send_message, {"DelaySeconds": 900}),
-        (sqs._HANDLERS["SendMessage"], {"DelaySeconds": None}),
-        (sqs._HANDLERS["ChangeMessageVisibility"], {"VisibilityTimeout": "43200"}),
-    ]
-    for handler, data in allowed:
-        handler(data, "url")
-    assert done == [data for _, data in allowed]
-    refused = [
-        (sqs._act_send_message, {"DelaySeconds": 901}),
-        (sqs._HANDLERS["SendMessage"], {"DelaySeconds": "-1"}),
-        (sqs._HANDLERS["ChangeMessageVisibility"], {"VisibilityTimeout": 43_201}),
-    ]
-    for handler, data in refused:
-        with pytest.raises(Error, match="InvalidParameterValue"):
-            handler(data, "url")
-    assert len(done) == len(allowed)
+    action, function = handler
+    for found in (sqs._HANDLERS[action], getattr(sqs, function)):
+        with nullcontext() if allowed else pytest.raises(SqsError, match="InvalidParameterValue"):
+            found(data, "url")
+    assert done == [data, data] * allowed
 
 
-def test_functions_run_with_their_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_have_their_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/emulators/python")
     runtime = SimpleNamespace(
         _detect_runtime_binary=lambda name: {"python3.13": ("/emulators/python", "s")}[name]
@@ -189,7 +180,7 @@ def test_functions_run_with_their_own_interpreter(monkeypatch: pytest.MonkeyPatc
     assert runtime._detect_runtime_binary("python3.13") == ("/functions/python", "s")
 
 
-def test_a_changed_emulator_is_told_of() -> None:
+def test_changed_emulator_is_told() -> None:
     scheduler = SimpleNamespace(_SCHEDULE_TICK_INTERVAL=10)
     emulator.patch_schedule_sweep(scheduler)
     assert scheduler._SCHEDULE_TICK_INTERVAL <= 1
@@ -197,7 +188,7 @@ def test_a_changed_emulator_is_told_of() -> None:
         emulator.patch_schedule_sweep(scheduler)
 
 
-def test_requests_to_the_api_wait_where_many_run_already() -> None:
+def test_api_requests_wait_their_turn() -> None:
     running, most = 0, 0
 
     async def invoke(number: int) -> int:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ import pytest
 
 from local.simulator.server import Simulator
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SEND = "/cgi-bin/message/template/send"
 MESSAGE = {"touser": "oA", "template_id": "T", "data": {"thing1": {"value": "巧克力"}}}
 RAW_MESSAGE = json.dumps(MESSAGE, ensure_ascii=False).encode()
-CREDENTIALS = {"grant_type": "client_credential", "appid": "wxapp", "secret": "secret"}
+CREDENTIALS = {"grant_type": "client_credential", "appid": "wxapp", "secret": "app-secret"}
 
 
 class Caller:
@@ -60,14 +61,12 @@ class Caller:
                 received += chunk
             return received
 
+    def fault(self, effect: str, **options: Any) -> None:
+        """Plant a fault for the next send."""
+        self.json("/_sim/faults", {"effect": effect, "path": SEND, "count": 1, **options})
+
     def newest(self) -> dict[str, Any]:
         return dict(self.json("/_sim/messages?limit=1")["messages"][0])
-
-
-@pytest.fixture
-def simulator() -> Iterator[Simulator]:
-    with Simulator(apps={"wxapp": "secret"}, seed=1) as running:
-        yield running
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_connection_serves_many_calls(caller: Caller) -> None:
+def test_connection_serves_many_calls(caller: Caller) -> None:
     path = caller.send_path()
     with closing(caller.connect()) as connection:
         connection.connect()
@@ -106,7 +105,7 @@ def test_escaped_text_is_refused(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Content-Type: application/json; charset=utf-8\r\n"])
-def test_the_content_type_does_not_matter(caller: Caller, header: str) -> None:
+def test_content_type_does_not_matter(caller: Caller, header: str) -> None:
     """wechatpy sends none; the body here begins with a byte order mark as well."""
     body = b"\xef\xbb\xbf" + RAW_MESSAGE
     head = f"POST {caller.send_path()} HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {len(body)}\r\n"
@@ -115,21 +114,20 @@ def test_the_content_type_does_not_matter(caller: Caller, header: str) -> None:
     assert json.loads(caller.newest()["body"].removeprefix("\ufeff")) == MESSAGE
 
 
-def test_the_plain_token_and_unknown_paths(caller: Caller) -> None:
-    query = "grant_type=client_credential&appid=wxapp&secret=secret"
+def test_plain_token_and_unknown_paths(caller: Caller) -> None:
+    query = "grant_type=client_credential&appid=wxapp&secret=app-secret"
     assert caller.json(f"/cgi-bin/token?{query}")["expires_in"] == 7200
     assert caller.json(f"/cgi-bin/token?{query}", {})["errcode"] == 43001
     response, body = caller.call("/cgi-bin/none")
     assert (response.status, json.loads(body)["errcode"]) == (404, 404)
 
 
-def test_control_mistakes_are_answered_as_json(caller: Caller) -> None:
+def test_control_mistakes_are_json(caller: Caller) -> None:
     response, body = caller.call("/_sim/faults", {"effect": "fire"})
     assert response.status == 400
     assert json.loads(body)["error"].startswith("effect must be one of")
-    assert caller.call("/_sim/none")[0].status == 404
-    assert caller.call("/_sim/reset")[0].status == 405
-    assert caller.call("/_sim/messages?limit=-1")[0].status == 400
+    statuses = [caller.call(f"/_sim/{path}")[0].status for path in ("none", "reset", "messages?limit=-1")]
+    assert statuses == [404, 405, 400]
     assert caller.json("/_sim/health")["status"] == "ok"
 
 
@@ -146,7 +144,7 @@ def test_requests_that_are_not_read(caller: Caller, headers: bytes, status: byte
 
 
 @pytest.mark.parametrize("path", ["/", "/_sim", "/_sim/"])
-def test_the_page_needs_nothing_from_elsewhere(caller: Caller, path: str) -> None:
+def test_page_needs_nothing_from_elsewhere(caller: Caller, path: str) -> None:
     response, body = caller.call(path)
     page = body.decode()
     assert response.getheader("Content-Type") == "text/html; charset=utf-8"
@@ -156,29 +154,26 @@ def test_the_page_needs_nothing_from_elsewhere(caller: Caller, path: str) -> Non
 
 def test_broken_answers(caller: Caller) -> None:
     path = caller.send_path()
-    caller.json("/_sim/faults", {"effect": "truncated", "path": SEND, "count": 1})
+    caller.fault("truncated")
     with pytest.raises(http.client.IncompleteRead):
         caller.call(path, MESSAGE)
     assert caller.newest()["accepted"] is True
-
-    caller.json("/_sim/faults", {"effect": "html", "path": SEND, "count": 1})
+    caller.fault("html")
     response, body = caller.call(path, MESSAGE)
     assert (response.status, body[:6]) == (200, b"<html>")
-
-    caller.json("/_sim/faults", {"effect": "status", "status": 502, "path": SEND, "count": 1})
+    caller.fault("status", status=502)
     response, body = caller.call(path, MESSAGE)
     assert (response.status, b"502 Bad Gateway" in body) == (502, True)
-
-    caller.json("/_sim/faults", {"effect": "drip", "path": SEND, "count": 1, "seconds": 0.2})
+    caller.fault("drip", seconds=0.2)
     started = time.monotonic()
     assert json.loads(caller.call(path, MESSAGE)[1])["errcode"] == 0
     assert time.monotonic() - started > 0.15
     assert caller.json("/_sim/stats")["accepted"] == 2
 
 
-def test_a_redirect_that_is_followed_shows(caller: Caller) -> None:
+def test_followed_redirects_are_counted(caller: Caller) -> None:
     path = caller.send_path()
-    caller.json("/_sim/faults", {"effect": "redirect", "status": 307, "count": 1})
+    caller.fault("redirect", status=307)
     response, _ = caller.call(path, MESSAGE)
     assert (response.status, response.getheader("Location")) == (307, "/_sim/redirected")
     assert caller.json("/_sim/stats")["redirects_followed"] == 0
@@ -186,19 +181,22 @@ def test_a_redirect_that_is_followed_shows(caller: Caller) -> None:
     assert caller.json("/_sim/stats")["redirects_followed"] == 1
 
 
-@pytest.mark.parametrize(("when", "accepted"), [("before", False), ("after", True)])
-def test_resets(caller: Caller, when: str, accepted: bool) -> None:  # noqa: FBT001 - a column of the table
+@pytest.mark.parametrize(
+    ("effect", "error"), [("reset", ConnectionResetError), ("timeout", http.client.RemoteDisconnected)]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_unanswered_sends(caller: Caller, effect: str, when: str, error: type[Exception]) -> None:
     path = caller.send_path()
-    caller.json("/_sim/faults", {"effect": "reset", "when": when})
-    with pytest.raises(ConnectionResetError):
+    caller.fault(effect, when=when, seconds=0.05)
+    with pytest.raises(error):
         caller.call(path, MESSAGE)
-    assert caller.newest()["accepted"] is accepted
+    assert caller.newest()["accepted"] is (when == "after")
 
 
-def test_timeouts_hold_nobody_else_up(caller: Caller) -> None:
+def test_timeouts_hold_nobody_up(caller: Caller) -> None:
     path = caller.send_path()
     before = threading.active_count()
-    caller.json("/_sim/faults", {"effect": "timeout", "count": 8, "path": SEND, "seconds": 60})
+    caller.fault("timeout", count=8, seconds=60)
     waiting = [caller.connect(0.3) for _ in range(8)]
     for connection in waiting:
         connection.request("POST", path, RAW_MESSAGE)
@@ -212,41 +210,26 @@ def test_timeouts_hold_nobody_else_up(caller: Caller) -> None:
     eventually(lambda: threading.active_count() <= before + 1)
 
 
-def test_a_timeout_after_acceptance_delivered_the_message(caller: Caller) -> None:
-    path = caller.send_path()
-    for when in ("before", "after"):
-        caller.json("/_sim/faults", {"effect": "timeout", "when": when, "count": 1, "seconds": 0.05})
-        with pytest.raises(http.client.RemoteDisconnected):
-            caller.call(path, MESSAGE)
-        assert caller.newest()["accepted"] is (when == "after")
-
-
-def test_two_sends_to_one_openid_collide(caller: Caller) -> None:
+def test_concurrent_sends_collide(caller: Caller) -> None:
     path = caller.send_path()
     caller.json("/_sim/settings", {"latency": 0.3})
-    codes: list[int] = []
-    senders = [
-        threading.Thread(target=lambda: codes.append(caller.json(path, MESSAGE)["errcode"])) for _ in range(3)
-    ]
-    for sender in senders:
-        sender.start()
-    for sender in senders:
-        sender.join()
-    assert sorted(codes) == [0, 43108, 43108]
+    with ThreadPoolExecutor(3) as senders:
+        answers = list(senders.map(lambda _: caller.json(path, MESSAGE), range(3)))
+    assert sorted(answer["errcode"] for answer in answers) == [0, 43108, 43108]
 
 
-def test_stopping_ends_waits_connections_and_threads() -> None:
+def test_stopping_ends_waits_and_threads() -> None:
     before = set(threading.enumerate())
-    with Simulator(apps={"wxapp": "secret"}) as simulator:
+    with Simulator(apps={"wxapp": "app-secret"}) as simulator:
         caller = Caller(simulator.url)
         path = caller.send_path()
         idle, silent, slow = (caller.connect() for _ in range(3))
         idle.request("GET", "/_sim/health")
         idle.getresponse().read()
-        caller.json("/_sim/faults", {"effect": "timeout", "count": 1, "seconds": 600})
+        caller.fault("timeout", seconds=600)
         silent.request("POST", path, RAW_MESSAGE)
         eventually(lambda: caller.json("/_sim/messages")["total"] == 1)
-        caller.json("/_sim/faults", {"effect": "drip", "count": 1, "seconds": 600})
+        caller.fault("drip", seconds=600)
         slow.request("POST", path, RAW_MESSAGE)
         eventually(lambda: caller.json("/_sim/messages")["total"] == 2)
         started = time.monotonic()
@@ -256,7 +239,7 @@ def test_stopping_ends_waits_connections_and_threads() -> None:
         connection.close()
 
 
-def test_a_simulator_that_never_started_can_be_stopped() -> None:
+def test_never_started_can_be_stopped() -> None:
     Simulator().stop()
 
 
@@ -272,9 +255,9 @@ def run(*arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_its_address_and_stops_at_once(number: signal.Signals) -> None:
-    with run("--app", "wxapp=secret", "--seed", "1") as process:
-        assert process.stdout is not None
+def test_command_prints_address_and_stops(number: signal.Signals) -> None:
+    with run("--app", "wxapp=app-secret", "--seed", "1") as process:
+        assert process.stdout
         caller = Caller(json.loads(process.stdout.readline())["url"])
         path = caller.send_path()
         assert caller.json(path, MESSAGE)["errcode"] == 0
@@ -283,7 +266,7 @@ def test_the_command_prints_its_address_and_stops_at_once(number: signal.Signals
     assert (process.returncode, output, errors) == (0, "", "")
 
 
-def test_a_taken_port_is_one_clear_line(simulator: Simulator) -> None:
+def test_taken_port_is_one_line(simulator: Simulator) -> None:
     port = simulator.url.rpartition(":")[2]
     with run("--port", port) as process:
         output, errors = process.communicate(timeout=5)

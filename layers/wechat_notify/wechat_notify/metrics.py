@@ -1,0 +1,163 @@
+"""Metrics: summed up during an invocation, and written once at its end by Powertools' EMF provider.
+
+Each goes out under ``service`` alone (for alarms) and once more under what it is broken down by. Account
+names that nobody has stored are never a dimension, for each value is billed as a metric of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any, Literal
+
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.results import (
+    Cancelled,
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    NotDue,
+    Queued,
+    Replayed,
+    Result,
+    RetryAt,
+    Sent,
+    TryAgain,
+    Unknown,
+    Unrecorded,
+)
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import ErrorClass, Status
+from wechat_notify.core.tokens.refresher import Refreshed
+
+_Unit = Literal["Milliseconds", "Seconds"]
+_Dimensions = tuple[tuple[str, str], ...]
+
+_NAMESPACE = "WeChatNotify"
+_COUNTED = {
+    Status.SENT: "MessagesSent",
+    Status.UNKNOWN: "MessagesUnknown",
+    Status.EXPIRED: "MessagesExpired",
+}
+RESULT_NAMES: dict[type[Result], str] = {
+    Queued: "queued",
+    Sent: "sent",
+    Failed: "failed",
+    Expired: "expired",
+    Cancelled: "cancelled",
+    Unknown: "unknown",
+    RetryAt: "retry_at",
+    TryAgain: "try_again",
+    Held: "held",
+    Unrecorded: "unrecorded",
+    InFlight: "in_flight",
+    NotDue: "not_due",
+    Replayed: "replayed",
+    IdReused: "id_reused",
+}
+"""The results in log lines and metrics."""
+
+
+class Metrics:
+    """What one invocation counted and measured.
+
+    Counts are summed up here, since the provider would keep every single one as a value of its own.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._counts: Counter[tuple[str, _Dimensions]] = Counter()
+        self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
+
+    def count(self, name: str, number: int = 1, /, **dimensions: str) -> None:
+        """Add to a count."""
+        self._counts[name, tuple(dimensions.items())] += number
+
+    def measure(self, name: str, unit: _Unit, value: float, /, **dimensions: str) -> None:
+        """Keep a measured value."""
+        self._values[name, unit, tuple(dimensions.items())].append(value)
+
+    def message(self, message: Message, result: Result, account: str) -> None:
+        """Count a message once by what it came to, and by each turn that brought it no nearer to that."""
+        delivery, outcome, entry = result.delivery, result.outcome, result.entry
+        # Without an attempt the account may be a name that somebody made up.
+        known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
+        by_account = {"account": account} if known else {}
+        by_kind = {"kind": message.kind}
+        if delivery and result.attempted:
+            milliseconds = round(delivery.seconds * 1000, 1)
+            self.measure("WeChatLatency", "Milliseconds", milliseconds, **by_account, **by_kind)
+            if outcome and outcome.error_class is ErrorClass.OTHER:
+                self.count("UnknownErrcode")
+        match result:
+            case Unrecorded():
+                self.count("AnswersNotRecorded")
+            case Held() if not result.attempted:
+                self.count("MessagesHeld", **by_account)
+            case (
+                Sent(entry=Entry(status=status))
+                | Unknown(entry=Entry(status=status))
+                | Expired(entry=Entry(status=status))
+            ):
+                self.count(_COUNTED[status], **by_account, **by_kind)
+            case Failed() | TryAgain():
+                error_class = outcome.error_class.value if outcome else "none"
+                errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
+                self.count("MessagesFailed", **by_account, **{"class": error_class, "errcode": errcode})
+            # The call that gave it its status has counted it.
+            case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
+                self.count("MessagesReplayed", result=RESULT_NAMES[type(result)])
+
+    def ended(self, entry: Entry) -> None:
+        """Count a message that came to its end because somebody asked about it."""
+        if name := _COUNTED.get(entry.status):
+            self.count(name, account=entry.account, kind=entry.kind or "none")
+
+    def refreshed(self, result: Refreshed, now: float) -> None:
+        """Count what the refresher did for one account."""
+        account = result.account
+        self.count("TokenRefreshes", result.calls, account=account)
+        if result.token:
+            self.measure("TokenAge", "Seconds", now - result.token.obtained_at, account=account)
+        if not result.stored:
+            self.count("TokenNotStored", account=account)
+        if result.failure:
+            errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
+            self.count("TokenRefreshFailed", account=account, errcode=errcode)
+
+    def cold_start(self, context: Any) -> None:
+        """Write Powertools' ``ColdStart``, by function; it is a document of its own."""
+        self._provider().add_cold_start_metric(context)
+
+    def flush(self) -> None:
+        """Write a document for each set of dimensions, and begin anew."""
+        providers: dict[_Dimensions, AmazonCloudWatchEMFProvider] = {}
+        counts, self._counts = self._counts, Counter()
+        values, self._values = self._values, defaultdict(list)
+        for (name, dimensions), number in counts.items():
+            self._provider_of(dimensions, providers).add_metric(name, "Count", number)
+        for (name, unit, dimensions), measured in values.items():
+            provider = self._provider_of(dimensions, providers)
+            for value in measured:  # with the hundredth, CloudWatch's limit, it writes what it has
+                provider.add_metric(name, unit, value)
+        for provider in providers.values():
+            if provider.metric_set:  # it warns where there is nothing to write
+                provider.flush_metrics()
+
+    def _provider_of(
+        self, dimensions: _Dimensions, providers: dict[_Dimensions, AmazonCloudWatchEMFProvider]
+    ) -> AmazonCloudWatchEMFProvider:
+        provider = providers.get(dimensions)
+        if provider is None:
+            provider = providers[dimensions] = self._provider()
+            provider.add_dimension("service", self._service)
+            if dimensions:
+                provider.add_dimensions(service=self._service, **dict(dimensions))
+        return provider
+
+    def _provider(self) -> AmazonCloudWatchEMFProvider:
+        # Not ``Metrics``, whose instances share one set of dimensions.
+        return AmazonCloudWatchEMFProvider(namespace=_NAMESPACE, service=self._service)

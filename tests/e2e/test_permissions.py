@@ -1,0 +1,123 @@
+"""Who may do what: asked from inside of functions, where the policies apply."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Deployed
+
+PROBE = """
+import boto3
+from botocore.exceptions import ClientError
+
+def lambda_handler(calls, context):
+    codes = {}
+    for name, (service, method, request) in calls.items():
+        try:
+            getattr(boto3.client(service), method)(**request)
+            codes[name] = "allowed"
+        except ClientError as error:
+            codes[name] = error.response["Error"]["Code"]
+    return codes
+"""
+ACCOUNTS = "/wechat-notify/local/accounts"
+TOKEN, CREDENTIALS = f"{ACCOUNTS}/demo/access-token", f"{ACCOUNTS}/demo/credentials"
+LEDGER = {"put", "get", "get many"}
+MAY = {
+    "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
+    "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
+    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
+    "ScheduleRole": {"enqueue", "park"},
+    "RefreshScheduleRole": {"ask refresher", "put event aside"},
+}
+Call = tuple[str, str, dict[str, Any]]
+Calls = dict[str, Call]
+
+
+@pytest.fixture(scope="module")
+def calls(deployed: Deployed) -> Calls:
+    """What a function might do, by a name for each; none of it is felt by the service."""
+    physical = deployed.deployment.physical_ids
+    table, bus = physical["Ledger"], deployed.service.state.event_bus_name
+    deployed.client("dynamodb").create_table(
+        TableName="another",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    deployed.client("events").create_event_bus(Name="another")
+
+    # For an account that nobody sends for, and so late that nobody takes it off its queue.
+    written = {"Value": "x", "Type": "SecureString", "Overwrite": True}
+    late = {"MessageBody": "probe", "DelaySeconds": 900, "MessageGroupId": "probe"}
+    key = {"pk": {"S": "probe"}}
+    keys = {"Keys": [key]}
+
+    one = {"Id": "0", **late}
+
+    def send(queue: str) -> Call:
+        return "sqs", "send_message", {"QueueUrl": physical[queue], **late}
+
+    def ask(function: str) -> Call:
+        return "lambda", "invoke", {"FunctionName": physical[function], "InvocationType": "DryRun"}
+
+    def publish(*events: tuple[str, str]) -> Call:
+        entries = [
+            {"Source": source, "DetailType": "probe", "Detail": "{}", "EventBusName": name}
+            for source, name in events
+        ]
+        return "events", "put_events", {"Entries": entries}
+
+    own = ("wechat-notify", bus)
+    return {
+        "read token": ("ssm", "get_parameter", {"Name": TOKEN}),
+        "read credentials": ("ssm", "get_parameter", {"Name": CREDENTIALS}),
+        "read account": ("ssm", "get_parameters", {"Names": [TOKEN, CREDENTIALS]}),
+        "list accounts": ("ssm", "get_parameters_by_path", {"Path": ACCOUNTS, "Recursive": True}),
+        "write token": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/access-token", **written}),
+        "write credentials": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/credentials", **written}),
+        "ask refresher": ask("TokenRefreshFunction"),
+        "ask another function": ask("SendApiFunction"),
+        "enqueue": send("SendQueue"),
+        "park": ("sqs", "send_message_batch", {"QueueUrl": physical["SendQueue"], "Entries": [one]}),
+        "put aside": send("DeadLetterQueue"),
+        "put event aside": send("EventDeadLetterQueue"),
+        "put": ("dynamodb", "put_item", {"TableName": table, "Item": key}),
+        "put into another": ("dynamodb", "put_item", {"TableName": "another", "Item": key}),
+        "get": ("dynamodb", "get_item", {"TableName": table, "Key": key}),
+        "get many": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys}}),
+        "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
+        "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
+        "scan": ("dynamodb", "scan", {"TableName": table}),
+        "publish": publish(own, own),
+        "publish as another": publish(own, ("another", bus)),
+        "publish elsewhere": publish(own, ("wechat-notify", "another")),
+    }
+
+
+def test_every_role_is_probed(deployed: Deployed) -> None:
+    assert {name for name, _ in deployed.deployment.resources("AWS::IAM::Role")} == MAY.keys()
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_role_may_do_its_part(deployed: Deployed, calls: Calls, role: str) -> None:
+    client, name = deployed.client("lambda"), f"probe-{role}"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("probe.py", PROBE)
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="probe.lambda_handler",
+        Role=deployed.get_att(role, "Arn"),
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=30,
+    )
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(calls))
+    client.delete_function(FunctionName=name)
+    codes = json.loads(answer["Payload"].read())
+    assert {call for call, code in codes.items() if code == "allowed"} == MAY[role]
+    assert set(codes.values()) <= {"allowed", "AccessDenied", "AccessDeniedException"}

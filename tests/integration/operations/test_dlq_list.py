@@ -1,0 +1,241 @@
+"""Listing dead letters: what is shown of them, and that nothing about them changes."""
+
+import random
+import re
+import time
+from typing import Any
+
+import pytest
+
+from operations import dlq
+from tests.integration.operations.conftest import (
+    STOPS,
+    UNREADABLE,
+    Call,
+    Run,
+    Sqs,
+    aws_error,
+    readable,
+    redrive_policy,
+    totals,
+)
+
+
+def test_empty_queue(run: Run) -> None:
+    ran = run("list")
+    assert (ran.code, ran.out) == (0, "0 messages read, 0 of them different\n")
+    assert ran.err == "about 0 messages there\n"
+
+
+def test_table_shows_no_body(sqs: Sqs, run: Run) -> None:
+    sqs.put(UNREADABLE, reason="the body is not JSON: 行", message_id="first-1", id="order-1")
+    second = sqs.put(readable(1))
+    ran = run("list")
+    assert ran.code == 0
+    header, *rows, summary = ran.out.splitlines()
+    assert header.split() == ["AGE", "COPIES", "RECEIVES", "SIZE", "DIGEST", "ID", "PRODUCER_ID", "REASON"]
+    assert re.fullmatch(r"\ds +1 +1 +15 +[0-9a-f]{12}  first-1 +order-1 +the body is not JSON: 行", rows[0])
+    assert re.fullmatch(rf"\ds +1 +1 +\d+ +[0-9a-f]{{12}}  {second} +- +-", rows[1])
+    assert summary == "2 messages read, 2 of them different"
+    assert "about 2 messages there" in ran.err
+    assert not [private for private in ("no JSON", "深圳", "openid") if private in ran.out + ran.err]
+
+
+def test_bodies_are_shown_if_asked(sqs: Sqs, run: Run) -> None:
+    sqs.put(UNREADABLE)
+    assert f"    {UNREADABLE}\n" in run("list", "--bodies").out
+
+
+def test_terminal_obeys_no_body(sqs: Sqs, run: Run) -> None:
+    nasty = "a\x1b[2J\nb\tc\x9b\u202e\r\x7f\x00"
+    sqs.put(nasty, reason=nasty, message_id="x\x1by")
+    ran = run("list", "--bodies")
+    assert not [c for c in (ran.out + ran.err).replace("\n", "") if not c.isprintable()]
+    assert "    a\\x1b[2J\\nb\\tc\\x9b\\u202e\\r\\x7f\\x00\n" in ran.out
+    assert len(ran.out.splitlines()) == 4
+    (row,) = run("list", "--json", "--bodies").rows
+    assert (row["body"], row["reason"], row["id"]) == (nasty, nasty, "x\x1by")
+
+
+def test_half_a_surrogate_pair(sqs: Sqs, run: Run) -> None:
+    sqs.put("a")
+    sqs.bend_messages(lambda message: message.update(Body="\ud800"))
+    assert "    \\ud800\n" in run("list", "--bodies").out
+
+
+def test_json_lines(sqs: Sqs, run: Run) -> None:
+    """No body is in them unless it is asked for."""
+    sqs.put(UNREADABLE, reason="why", message_id="first", id="order-1")
+    sqs.put("x")
+    ran = run("list", "--json")
+    columns = ["age", "copies", "digest", "id", "producer_id", "reason", "receives", "size"]
+    assert [sorted(row) for row in ran.rows] == [columns] * 2
+    first = ran.rows[0]
+    assert (first["id"], first["reason"], first["size"], first["copies"]) == ("first", "why", 15, 1)
+    assert [row["producer_id"] for row in ran.rows] == ["order-1", ""]
+    assert first["age"] in (0, 1)
+    assert "2 messages read" in ran.err
+
+
+def test_oldest_comes_first(sqs: Sqs, run: Run) -> None:
+    ages = {"a": 59, "b": 90_000 * 3, "c": 3_600, "d": 61}
+    for body in ages:
+        sqs.put(body)
+
+    def older(message: dict[str, Any]) -> None:
+        message["Attributes"]["SentTimestamp"] = str(int((time.time() - ages[message["Body"]]) * 1000))
+
+    sqs.bend_messages(older)
+    rows = run("list", "--bodies").out.splitlines()[1:-1]
+    assert [row.strip() for row in rows[1::2]] == ["b", "c", "d", "a"]
+    assert [row.split()[0] for row in rows[::2]] == ["3d", "1h", "1m", "59s"]
+
+
+def test_message_moved_by_sqs(sqs: Sqs, run: Run) -> None:
+    """It says so, and keeps its id."""
+    sqs.real.set_queue_attributes(QueueUrl=sqs.target, Attributes=redrive_policy(sqs.dlq))
+    body = readable(1)
+    sent = sqs.real.send_message(QueueUrl=sqs.target, MessageBody=body)["MessageId"]
+    for _ in range(2):
+        sqs.real.receive_message(QueueUrl=sqs.target, VisibilityTimeout=0)
+    source = {"DeadLetterQueueSourceArn": "arn:aws-cn:sqs:cn-north-1:1:send"}
+    sqs.bend_messages(lambda message: message["Attributes"].update(source))  # which moto leaves out
+    (row,) = run("list", "--json").rows
+    assert (row["id"], row["reason"]) == (sent, "received too often: moved by SQS")
+    assert run("redrive", "--reason", "moved by SQS").code == 0
+    assert sqs.ids(sqs.target) == [(sent, body)]
+
+
+def test_copies_are_shown_once(sqs: Sqs, run: Run) -> None:
+    first = sqs.put(UNREADABLE)
+    sqs.put(UNREADABLE, message_id=first, reason="why")
+    sqs.put(UNREADABLE, message_id="another")
+    sqs.put("another body", message_id=first)
+    ran = run("list", "--json")
+    rows = sorted((row["id"] == first, row["size"], row["copies"]) for row in ran.rows)
+    assert rows == [(False, 15, 1), (True, 12, 1), (True, 15, 2)]
+    assert "4 messages read, 3 of them different" in ran.err
+
+
+# Reading
+
+
+def test_list_changes_nothing(sqs: Sqs, run: Run) -> None:
+    before = sorted(sqs.fill(25, reason="r", message_id="m"))
+    assert run("list").code == 0
+    assert sorted(message["MessageId"] for message in sqs.look(sqs.dlq)) == before
+    changing = {"get_queue_attributes", "receive_message", "change_message_visibility_batch"}
+    assert {name for name, _ in sqs.calls} == changing
+
+
+def test_many_are_hidden_for_longer(sqs: Sqs, run: Run) -> None:
+    run("list")
+    sqs.fill(30)
+    run("list")
+    timeouts = [request["VisibilityTimeout"] for request in sqs.requests("receive_message")]
+    assert (timeouts[0], timeouts[-1]) == (60, 63)
+
+
+def test_all_servers_are_asked(sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait above 0 asks all of them, and one empty answer is no end."""
+    monkeypatch.undo()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    sqs.bent["receive_message"] = lambda _real, _request: {}
+    run("list")
+    assert [request["WaitTimeSeconds"] for request in sqs.requests("receive_message")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("command", "out"), [("list", ""), ("redrive", totals(0, 0))])
+@pytest.mark.parametrize(("error", "code", "said"), STOPS)
+def test_reading_stops_and_hides_nothing(
+    sqs: Sqs, run: Run, *, command: str, out: str, error: BaseException, code: int, said: str
+) -> None:
+    sqs.fill(25)
+    sqs.fails("receive_message", 3, error)
+    ran = run(command)
+    assert (ran.code, ran.out) == (code, out)
+    assert ran.err == f"about 25 messages there\n{said}\n"
+    assert sqs.counts() == (25, 0)
+
+
+@pytest.mark.parametrize("how", ["throttled", "named", "unnamed"])
+def test_what_stays_hidden_is_said(sqs: Sqs, run: Run, how: str) -> None:
+    sqs.put("a")
+    sqs.omits("change_message_visibility_batch", "0", named=how == "named")
+    if how == "throttled":
+        sqs.fails("change_message_visibility_batch", 1, aws_error("RequestThrottled"))
+    ran = run("list")
+    assert ran.code == 0
+    assert "1 messages read" in ran.out
+    assert "1 messages are visible again only in 60 s at the latest" in ran.err
+
+
+def test_messages_hidden_by_others_are_counted(sqs: Sqs, run: Run) -> None:
+    sqs.fill(2)
+    sqs.real.receive_message(QueueUrl=sqs.dlq, VisibilityTimeout=60)
+    ran = run("list")
+    assert "about 2 messages there, 1 of them hidden by another reader\n" in ran.err
+    assert "1 messages read" in ran.out
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_grudging_sqs_is_read_out(sqs: Sqs, run: Run, seed: int) -> None:
+    """It hands out fewer than were asked for, and at times nothing, but not three times in a row."""
+    randomness, empty = random.Random(seed), 0  # noqa: S311 - repeatable
+
+    def grudging(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        nonlocal empty
+        most = min(request["MaxNumberOfMessages"], randomness.choice([0, 0, 1, 3, 10]))
+        if most == 0 and empty < 2:
+            empty += 1
+            return {}
+        empty = 0
+        return real(**request | {"MaxNumberOfMessages": max(most, 1)})
+
+    sqs.fill(110)
+    sqs.bent["receive_message"] = grudging
+    ran = run("list", "--json")
+    assert len(ran.rows) == 110
+    assert re.findall(r"\d+ read", ran.err)[0].startswith("10")
+    assert len(sqs.look(sqs.dlq)) == 110
+
+
+@pytest.mark.parametrize(("command", "left"), [("list", 30), ("redrive", 17)])
+def test_limit_hides_no_more(sqs: Sqs, run: Run, command: str, left: int) -> None:
+    sqs.fill(30)
+    assert run(command, "--limit", "13").code == 0
+    asked = [request["MaxNumberOfMessages"] for request in sqs.requests("receive_message")]
+    assert asked == [10, 3]
+    assert len(sqs.look(sqs.dlq)) == left
+
+
+def test_reading_ends_while_more_come(sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlq, "_MAX_READ", 50)
+
+    def more(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        sqs.fill(10)
+        return real(**request)
+
+    sqs.bent["receive_message"] = more
+    assert "50 messages read" in run("list").out
+    assert run("redrive", "--reason", "none has it").out.startswith("0 sent")
+    assert len(sqs.requests("receive_message")) == 10
+
+
+def test_same_message_again_and_again(sqs: Sqs, run: Run) -> None:
+    """Reading ends, and the newest handle counts: an older one may delete nothing."""
+    sqs.put("a")
+    handles: list[str] = []
+
+    def hidden_for_no_time(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        received = real(**request | {"VisibilityTimeout": 0})
+        handles.extend(message["ReceiptHandle"] for message in received["Messages"])
+        return received
+
+    sqs.bent["receive_message"] = hidden_for_no_time
+    assert [row["copies"] for row in run("list", "--json").rows] == [1]
+    assert len(handles) == 4
+    assert run("redrive").code == 0
+    assert (sqs.bodies(sqs.dlq), sqs.bodies(sqs.target)) == ([], ["a"])
+    assert sqs.requests("change_message_visibility_batch")[0]["Entries"][0]["ReceiptHandle"] == handles[3]
+    assert sqs.requests("delete_message_batch")[0]["Entries"][0]["ReceiptHandle"] == handles[7]

@@ -1,0 +1,354 @@
+"""Redriving dead letters: each is sent once more under its first id, and nothing is lost on the way."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.integration.operations.conftest import (
+    STOPS,
+    UNREADABLE,
+    Call,
+    Run,
+    Sqs,
+    aws_error,
+    default_id,
+    readable,
+    totals,
+)
+from wechat_notify.core.errors import MalformedBodyError
+from wechat_notify.core.messages.envelope import parse_queue_body
+
+
+def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:
+    moved = sqs.put(readable(1))
+    sqs.put(readable(2), reason="no time", message_id="first-2", other="x")
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (0, totals(2, 2))
+    assert sqs.look(sqs.dlq) == []
+    assert sqs.ids(sqs.target) == sorted([(moved, readable(1)), ("first-2", readable(2))])
+    for message in sqs.look(sqs.target):
+        only = {"StringValue": default_id(message), "DataType": "String"}
+        assert message["MessageAttributes"] == {"message_id": only}
+
+
+def test_id_is_a_string_attribute(sqs: Sqs, run: Run) -> None:
+    attribute = {"message_id": {"DataType": "Number", "StringValue": "7"}}
+    sent = sqs.real.send_message(QueueUrl=sqs.dlq, MessageBody="x", MessageAttributes=attribute)
+    run("redrive")
+    assert sqs.ids(sqs.target) == [(sent["MessageId"], "x")]
+
+
+@pytest.mark.parametrize(
+    ("body", "group"),
+    [
+        (readable(1), "shop"),
+        ('{"account": "a-9"}', "a-9"),
+        (json.dumps({"account": "x" * 64}), "x" * 64),
+        (json.dumps({"account": "x" * 65}), None),
+        ('{"account": ""}', None),
+        ('{"account": "Shop"}', None),
+        ('{"account": "a\\n"}', None),
+        ('{"account": 7}', None),
+        ('{"account": ["shop"]}', None),
+        ('{"detail": {"account": "shop"}}', "shop"),
+        ('{"account": "123456789012", "detail-type": "t", "detail": {"account": "shop"}}', "shop"),
+        ('{"account": "123456789012", "detail-type": "t", "detail": {}}', None),
+        ('{"account": "123456789012", "detail-type": "t", "detail": "shop"}', None),
+        ('["account"]', None),
+        ("7", None),
+        ("null", None),
+        (UNREADABLE, None),
+        ("[" * 100_000, None),
+        ("9" * 5_000, None),
+        ('\ufeff{"account": "shop"}', None),
+        ("\t\n\r", None),
+        ("a\tb\r\nc", None),
+        ("\x7f\x85\x9b\ufffd", None),
+        ("\u2028\u202e😀深圳", None),
+        ("\\u0000", None),
+        (" ", None),
+    ],
+)
+def test_body_stays_group_is_account(sqs: Sqs, run: Run, body: str, group: str | None) -> None:
+    sqs.put(body, message_id="first")
+    assert run("redrive").code == 0
+    (message,) = sqs.look(sqs.target)
+    assert message["Attributes"].get("MessageGroupId") == group
+    assert (default_id(message), message["Body"]) == ("first", body)
+
+
+# Batches
+
+
+def test_ten_are_sent_then_deleted(sqs: Sqs, run: Run) -> None:
+    for number in range(125):
+        sqs.put(readable(number))
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (0, totals(125, 125))
+    assert "100 of 125 sent" in ran.err
+    batches = [(name, len(request["Entries"])) for name, request in sqs.calls if "Entries" in request]
+    pairs = [[("send_message_batch", n), ("delete_message_batch", n)] for n in [10] * 12 + [5]]
+    assert batches == [call for pair in pairs for call in pair]
+    assert sqs.bodies(sqs.target) == sorted(readable(number) for number in range(125))
+    assert sqs.look(sqs.dlq) == []
+
+
+def test_requests_fit_into_256_kib(sqs: Sqs, run: Run) -> None:
+    """With the attribute, whose name, type and value count too."""
+    half = 128 * 1024 - len("message_idStringm")
+    for number, size in enumerate([half, half, 2 * half, 1, half, half]):
+        sqs.put("深" * (size // 3) + "x" * (size % 3), message_id=str(number))
+        time.sleep(0.002)  # they go in the order of their age
+    assert run("redrive").code == 0
+    batches = [request["Entries"] for request in sqs.requests("send_message_batch")]
+    sizes = [[len(entry["MessageBody"].encode()) for entry in entries] for entries in batches]
+    assert sizes == [[half, half], [2 * half], [1, half], [half]]
+
+
+def test_unsent_messages_stay(sqs: Sqs, run: Run) -> None:
+    ids = sqs.fill(13)
+    sqs.omits("send_message_batch", "1", "2", named=True)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (1, totals(9, 9, 4))
+    assert sqs.bodies(sqs.dlq) == ["body 01", "body 02", "body 11", "body 12"]
+    assert len(sqs.look(sqs.target)) == 9
+    assert f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err
+
+
+def test_unnamed_is_unsent(sqs: Sqs, run: Run) -> None:
+    """What SQS does not name as sent was not sent."""
+    sqs.fill(2)
+    sqs.omits("send_message_batch", "0", named=False)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (1, totals(1, 1, 1))
+    assert sqs.bodies(sqs.dlq) == ["body 00"]
+
+
+def test_refused_body_holds_up_none(sqs: Sqs, run: Run) -> None:
+    sqs.real.set_queue_attributes(QueueUrl=sqs.target, Attributes={"MaximumMessageSize": "1024"})
+    for number in range(12):
+        sqs.put("x" * 2000 if number == 3 else f"body {number}", message_id=str(number))
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (1, totals(11, 11, 1))
+    assert "not sent: 3: InvalidParameterValue" in ran.err
+    assert sqs.bodies(sqs.dlq) == ["x" * 2000]
+    assert len(sqs.look(sqs.target)) == 11
+
+
+@pytest.mark.parametrize(("error", "code", "said"), STOPS)
+def test_sending_stops_and_hides_nothing(
+    sqs: Sqs, run: Run, error: BaseException, code: int, said: str
+) -> None:
+    sqs.fill(25)
+    sqs.fails("send_message_batch", 2, error)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (code, totals(10, 10))
+    assert ran.err == f"about 25 messages there\n{said}\n"
+    assert sqs.counts() == (15, 10)
+
+
+@pytest.mark.parametrize(("error", "code"), [(aws_error("InternalError"), 1), (KeyboardInterrupt(), 130)])
+def test_stopped_before_deleting(sqs: Sqs, run: Run, error: BaseException, code: int) -> None:
+    """A copy is left of what was sent; the ledger drops it when it is sent again."""
+    sqs.fill(15)
+    before = sqs.ids(sqs.dlq)
+    sqs.fails("delete_message_batch", 1, error)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (code, totals(10, 0))
+    assert sqs.ids(sqs.dlq) == before
+    sent = sqs.ids(sqs.target)
+    assert len(sent) == 10
+    assert set(sent) <= set(before)
+    assert run("redrive").code == 0
+    assert sqs.look(sqs.dlq) == []
+    assert Counter(sqs.ids(sqs.target)) == Counter(before) + Counter(sent)
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "left"),
+    [("redrive", "send_message_batch", (15, 10)), ("list", "change_message_visibility_batch", (25, 0))],
+)
+def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, left: tuple[int, int]) -> None:
+    """Until what was sent is deleted, and until all are visible again; a second one would not wait."""
+    sqs.fill(25)
+
+    def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if len(sqs.requests(method)) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return real(**request)
+
+    sqs.bent[method] = interrupted
+    before = signal.getsignal(signal.SIGINT)
+    ran = run(command)
+    assert ran.code == 130
+    assert ran.out == (totals(10, 10) if command == "redrive" else "")
+    assert sqs.counts() == left
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_undeleted_messages_are_counted(sqs: Sqs, run: Run, *, named: bool) -> None:
+    sqs.fill(3)
+    sqs.omits("delete_message_batch", "1", named=named)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (1, totals(3, 2, 1))
+    assert "sent, but not deleted: 1; they are still there, under the same ids" in ran.err
+    assert sqs.bodies(sqs.dlq) == ["body 01"]
+
+
+# Copies, and what is asked for
+
+
+def test_copies_are_sent_once(sqs: Sqs, run: Run) -> None:
+    """And all of them are deleted."""
+    first = sqs.put("a")
+    for _ in range(24):
+        sqs.put("a", message_id=first, reason="why")
+    sqs.put("a", message_id="another")
+    sqs.put("b", message_id=first)
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (0, totals(3, 27))
+    assert sqs.ids(sqs.target) == sorted([(first, "a"), ("another", "a"), (first, "b")])
+    assert sqs.look(sqs.dlq) == []
+
+
+def test_unsent_copies_all_stay(sqs: Sqs, run: Run) -> None:
+    for _ in range(3):
+        sqs.put("a", message_id="first")
+    sqs.omits("send_message_batch", "0", named=True)
+    assert run("redrive").out == totals(0, 0, 1)
+    assert len(sqs.look(sqs.dlq)) == 3
+
+
+def test_only_what_is_asked_for(sqs: Sqs, run: Run) -> None:
+    moved = sqs.put("moved")
+    for number, reason in enumerate(["not JSON: x", "not JSON: y", "given up"]):
+        sqs.put(f"body {number}", message_id=f"first-{number}", reason=reason)
+    ran = run("redrive", "--id", moved, "first-2", "--id", "first-0", "first-9")
+    assert ran.err == "about 4 messages there\nnot found: first-9\n"
+    assert sqs.bodies(sqs.target) == ["body 0", "body 2", "moved"]
+    assert sqs.bodies(sqs.dlq) == ["body 1"]
+    assert run("redrive", "--id", "first-1", "--reason", "given up").code == 0
+    assert sqs.bodies(sqs.dlq) == ["body 1"]
+    assert run("redrive", "--reason", "JSON").out.startswith("1 sent")
+    assert sqs.look(sqs.dlq) == []
+
+
+@pytest.mark.parametrize("asked", [["order-1"], ["first-1", "order-1", "order-2"]])
+def test_producers_ids_are_taken_too(sqs: Sqs, run: Run, asked: list[str]) -> None:
+    """One copy that names the id is enough where the first id is asked for as well."""
+    sqs.put(readable(2), message_id="first-2", id="order-3")
+    sqs.put(readable(1), message_id="first-1")
+    sqs.put(readable(1), message_id="first-1", id="order-1")
+    ran = run("redrive", "--id", *asked)
+    assert (ran.code, ran.out) == (0, totals(1, len(asked[:2])))
+    assert ran.err.splitlines()[1:] == ["not found: order-2"] * ("order-2" in asked)
+
+
+def test_limit_counts_what_is_asked(sqs: Sqs, run: Run) -> None:
+    for number in range(40):
+        sqs.put(f"body {number}", reason="odd" if number % 2 else "even")
+    assert run("redrive", "--reason", "odd", "--limit", "15").out.startswith("15 sent, 15 deleted")
+    left = Counter(message["MessageAttributes"]["reason"]["StringValue"] for message in sqs.look(sqs.dlq))
+    assert left == {"odd": 5, "even": 20}
+
+
+def test_dry_run_changes_nothing(sqs: Sqs, run: Run) -> None:
+    first = sqs.put("secret")
+    sqs.put("secret", message_id=first)
+    sqs.put("other", reason="why")
+    before = sqs.ids(sqs.dlq)
+    ran = run("redrive", "--dry-run", "--id", first)
+    assert ran.code == 0
+    assert ran.out.splitlines()[-1] == "1 would be sent, 2 deleted from the dead letter queue"
+    assert first in ran.out
+    assert "secret" not in ran.out
+    assert sqs.ids(sqs.dlq) == before
+    assert sqs.look(sqs.target) == []
+
+
+# Twice, and with the service at work
+
+
+@dataclass
+class Service:
+    """send_queue with its ledger: sends an id once, and puts what it cannot read among the dead letters."""
+
+    sqs: Sqs
+    sent: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        for number in range(25):
+            more = {"reason": "given up", "message_id": f"first-{number}"} if number % 2 else {}
+            self.sqs.put(readable(number), **more)
+        self.readable = {first_id for first_id, _ in self.sqs.ids(self.sqs.dlq)}
+        for number in range(5):
+            self.sqs.put(f"{UNREADABLE} {number}", reason="not JSON", message_id=f"unreadable-{number}")
+        self.unreadable = [(f"unreadable-{number}", f"{UNREADABLE} {number}") for number in range(5)]
+
+    def work(self) -> None:
+        for message in self.sqs.look(self.sqs.target):
+            self._handle(message)
+            self.sqs.real.delete_message(QueueUrl=self.sqs.target, ReceiptHandle=message["ReceiptHandle"])
+
+    def _handle(self, message: Mapping[str, Any]) -> None:
+        try:
+            request = parse_queue_body(message["Body"], default_id(message))
+        except MalformedBodyError as error:
+            self.sqs.put(message["Body"], reason=error.text.en, message_id=default_id(message))
+        else:
+            self.sent[request.id] = 1  # the ledger claims an id once
+
+
+@pytest.fixture
+def service(sqs: Sqs) -> Service:
+    """At work on 25 dead letters that it can read and 5 that it cannot."""
+    return Service(sqs)
+
+
+def test_second_redrive_changes_nothing(sqs: Sqs, run: Run, service: Service) -> None:
+    for sent in (30, 5, 5):
+        assert run("redrive").out == totals(sent, sent)
+        service.work()
+        assert set(service.sent) == service.readable
+        assert len(service.readable) == 25
+        assert sqs.ids(sqs.dlq) == service.unreadable
+        assert sqs.look(sqs.target) == []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("method", ["send_message_batch", "delete_message_batch"])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_killed_anywhere_and_run_again(
+    sqs: Sqs, run: Run, service: Service, *, batch: int, method: str, done: bool
+) -> None:
+    sqs.fails(method, batch, KeyboardInterrupt(), done=done)
+    assert run("redrive").code == 130
+    service.work()
+    del sqs.bent[method]
+    assert len(sqs.look(sqs.dlq)) >= 5
+    for _ in range(2):
+        assert run("redrive").code == 0
+        service.work()
+    assert sqs.ids(sqs.dlq) == service.unreadable
+    assert set(service.sent) == service.readable
+
+
+def test_what_returns_meanwhile_stays(sqs: Sqs, run: Run, service: Service) -> None:
+    """It is neither sent again nor deleted."""
+
+    def at_work(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        answered = real(**request)
+        service.work()
+        return answered
+
+    sqs.bent |= {"send_message_batch": at_work, "delete_message_batch": at_work}
+    assert run("redrive").out == totals(30, 30)
+    assert sqs.ids(sqs.dlq) == service.unreadable
+    assert set(service.sent) == service.readable

@@ -1,0 +1,61 @@
+import json
+import stat
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+from local.processes import LocalStackError
+from local.stack import Settings, State, summary
+
+
+def test_settings_without_an_environment() -> None:
+    settings = Settings.from_environment({})
+    assert (settings.emulator_port, settings.simulator_port) == (4566, 8066)
+    assert settings.wechat_api_base is None
+
+
+def test_settings_from_the_environment() -> None:
+    settings = Settings.from_environment(
+        {
+            "EMULATOR_PORT": "0",
+            "SIMULATOR_PORT": "65535",
+            "WECHAT_API_BASE": "https://api.weixin.qq.com/",
+            "WECHAT_APP_ID": "wx1",
+            "WECHAT_APP_SECRET": "s",
+        }
+    )
+    assert settings == Settings(0, 65535, "https://api.weixin.qq.com", "wx1", "s")
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "65536", "1.5", "²"])
+def test_wrong_port_is_told(value: str) -> None:
+    with pytest.raises(LocalStackError, match=f"SIMULATOR_PORT={value}"):
+        Settings.from_environment({"SIMULATOR_PORT": value})
+
+
+@pytest.mark.parametrize(
+    "value", ["notaurl", "ftp://127.0.0.1", "http://", "http://127.0.0.1?x", "127.0.0.1:80"]
+)
+def test_wrong_address_is_told(value: str) -> None:
+    with pytest.raises(LocalStackError, match="WECHAT_API_BASE"):
+        Settings.from_environment({"WECHAT_API_BASE": value})
+
+
+@pytest.fixture
+def state() -> State:
+    return State(**{f.name: f"<{f.name}>" for f in fields(State)})
+
+
+def test_state_file_is_its_owners(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "new/stack.json"
+    state.write(path)
+    assert json.loads(path.read_text()) == asdict(state)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_summary_has_the_addresses(tmp_path: Path, state: State) -> None:
+    text = summary(state, tmp_path / "stack.json", 1.25)
+    for value in (state.api_url, state.account, state.send_queue_url, state.aws_endpoint_url):
+        assert value in text

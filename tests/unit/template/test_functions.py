@@ -1,0 +1,158 @@
+"""What the template promises of functions, their layer and the outputs."""
+
+import json
+import math
+from datetime import timedelta, timezone
+
+import pytest
+
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SENDERS, SOURCE, VPC, Stack, deployed
+from wechat_notify.core.delivery.batch import _WORKER_THREADS
+from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
+from wechat_notify.settings import Settings
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_one_architecture_throughout(architecture: str) -> None:
+    stack = deployed(Architecture=architecture)
+    ((layer, properties),) = stack.of_type("AWS::Lambda::LayerVersion").items()
+    assert properties["CompatibleArchitectures"] == [architecture]
+    for function in FUNCTIONS:
+        assert stack[function]["Architectures"] == [architecture]
+        assert stack[function]["Layers"] == [f"<{layer}>"]
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "platform"),
+    [
+        ("LayerArm64", "arm64", "aarch64-manylinux_2_28"),
+        ("LayerX8664", "x86_64", "x86_64-manylinux_2_28"),
+    ],
+)
+def test_layer_is_built_for_its_architecture(name: str, architecture: str, platform: str) -> None:
+    kinds = [(key, node["Type"]) for key, node in SOURCE["Resources"].items()]
+    assert {key for key, kind in kinds if kind.endswith("::LayerVersion")} == {"LayerArm64", "LayerX8664"}
+    layer = SOURCE["Resources"][name]
+    assert layer["Metadata"] == {"BuildMethod": "makefile", "BuildArchitecture": architecture}
+    assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
+    makefile = (ROOT / "layers/wechat_notify/Makefile").read_text("utf-8")
+    assert f"build-{name}: PLATFORM := {platform}\n" in makefile
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_handlers_keep_their_module_path(name: str) -> None:
+    """A handler is the same module in the cloud as in the tests."""
+    function = SOURCE["Resources"][name]
+    folder = function["Properties"]["CodeUri"]
+    package = folder.replace("/", ".")
+    assert (ROOT / folder).is_dir()
+    assert function["Properties"]["Handler"] == f"{package}.handler.lambda_handler"
+    assert function["Metadata"] == {
+        "BuildProperties": {"ParentPackageMode": "explicit", "ParentPackages": package}
+    }
+
+
+def test_only_token_refresh_is_reserved(stack: Stack) -> None:
+    reserved = {name: stack[name].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
+    assert reserved == {"SendApiFunction": None, "SendQueueFunction": None, "TokenRefreshFunction": 1}
+
+
+def test_environment_is_what_functions_read(stack: Stack) -> None:
+    everywhere = {
+        "PARAMETER_PATH": "/wechat-notify/dev/accounts",
+        "WECHAT_API_BASE": "https://api.weixin.qq.com",
+        "WECHAT_PROXY": "",
+        "RES_OPTIONS": "timeout:1 attempts:2",
+        "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
+    sending = {
+        "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",
+        "TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>",
+        "SEND_QUEUE_URL": "<SendQueue>",
+        "LEDGER_TABLE": "<Ledger>",
+        "LEDGER_RETENTION_DAYS": 30,
+        "EVENT_BUS_NAME": "<EventBus>",
+        "QUOTA_RESET": "00:00+08:00",
+    }
+    assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
+        "SendApiFunction": {**everywhere, **sending},
+        "SendQueueFunction": {**everywhere, **sending, "DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"},
+        "TokenRefreshFunction": {**everywhere, "EVENT_BUS_NAME": "<EventBus>"},
+    }
+
+
+@pytest.mark.parametrize("function", SENDERS)
+def test_settings_read_the_environment(function: str) -> None:
+    stack = deployed(LedgerRetentionDays="400", QuotaReset="06:30-03:30")
+    variables = stack[function]["Environment"]["Variables"]
+    settings = Settings({name: str(value) for name, value in variables.items()})
+    assert settings.ledger_retention_days == 400
+    assert settings.quota_reset == QuotaReset(timezone(-timedelta(hours=3, minutes=30)), 6.5 * 3600)
+
+
+def test_send_api_answers_in_time(stack: Stack) -> None:
+    """An HTTP API gives up after 30 s."""
+    assert stack["SendApiFunction"]["Timeout"] < 30
+
+
+def test_overtaken_refreshes_are_dropped(stack: Stack) -> None:
+    invocation = stack.only("AWS::Lambda::EventInvokeConfig")
+    assert invocation["FunctionName"] == "<TokenRefreshFunction>"
+    assert invocation["MaximumEventAgeInSeconds"] <= 300
+
+
+@pytest.mark.parametrize(("given", "inside"), [({}, None), (VPC, "subnet-1,subnet-2")], ids=["no", "yes"])
+def test_only_token_refresh_enters_vpc(given: dict[str, str], inside: str | None) -> None:
+    stack = deployed(**given)
+    config = {name: stack[name].get("VpcConfig") for name in FUNCTIONS}
+    assert config["SendApiFunction"] is config["SendQueueFunction"] is None
+    assert (config["TokenRefreshFunction"] or {}).get("SubnetIds") == inside
+    assert ("ec2:" in json.dumps(stack.resources)) is (inside is not None)
+    for action in ("ec2:CreateNetworkInterface", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface"):
+        assert stack.allows("TokenRefreshFunction", action, "*") is (inside is not None)
+    granted = {role for role in stack.roles if "NetworkPolicy" in json.dumps(stack[role])}
+    assert granted == ({"TokenRefreshRole"} if inside else set())
+
+
+@pytest.mark.parametrize(("mode", "allowed"), [("Active", True), ("PassThrough", False)])
+def test_traces_only_where_tracing_is_on(mode: str, *, allowed: bool) -> None:
+    stack = deployed(Tracing=mode)
+    for function in FUNCTIONS:
+        assert stack[function]["TracingConfig"] == {"Mode": mode}
+        assert stack.allows(function, "xray:PutTraceSegments", "*") is allowed
+    assert ("xray:" in json.dumps(stack.resources)) is allowed
+
+
+@pytest.mark.parametrize(("partition", "setting"), [("aws", "Allow"), ("aws-cn", None), ("aws-us-gov", None)])
+def test_held_messages_may_return(partition: str, setting: str | None) -> None:
+    """Lambda would take their rounds for a runaway loop, and drop them after four hours.
+
+    The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
+    """
+    stack = deployed(partition=partition)
+    assert [stack[name].get("RecursiveLoop") for name in FUNCTIONS] == [None, setting, None]
+
+
+def test_batches_fit_into_the_function(stack: Stack) -> None:
+    """At two seconds a message, which is slow for WeChat, all of the largest batch are begun in time."""
+    assert PARAMETERS["BatchSize"]["Default"] <= 10  # more need a window
+    rounds = math.ceil(PARAMETERS["BatchSize"]["MaxValue"] / _WORKER_THREADS)
+    assert 2 * (rounds - 1) <= stack["SendQueueFunction"]["Timeout"] - TIME_FOR_A_MESSAGE
+    assert PARAMETERS["MaximumConcurrency"]["MinValue"] >= 2
+
+
+def test_outputs() -> None:
+    assert {name: output["Value"] for name, output in deployed().outputs.items()} == {
+        "ApiUrl": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com",
+        "SendQueueUrl": "<SendQueue>",
+        "SendQueueArn": "<SendQueue.Arn>",
+        "DeadLetterQueueUrl": "<DeadLetterQueue>",
+        "TokenRefreshFunctionName": "<TokenRefreshFunction>",
+        "LedgerTableName": "<Ledger>",
+        "EventBusName": "<EventBus>",
+        "ScheduleGroupName": "<ScheduleGroup>",
+        "ScheduleRoleArn": "<ScheduleRole.Arn>",
+        "ParameterPath": "/wechat-notify/dev/accounts",
+    }

@@ -1,0 +1,209 @@
+"""What the template promises of the ledger, the queues, the events, the HTTP API, logs and alarms."""
+
+import json
+
+import pytest
+
+from functions.send_api.handler import ROUTES
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, Stack, deployed
+
+QUEUES = ("SendQueue", "DeadLetterQueue", "EventDeadLetterQueue")
+FOURTEEN_DAYS = 14 * 24 * 3600
+
+
+def test_ledger_forgets_by_itself(stack: Stack) -> None:
+    assert stack.only("AWS::DynamoDB::Table") == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    }
+
+
+def test_ledger_outlives_its_stack(stack: Stack) -> None:
+    ledger = stack.resources["Ledger"]
+    assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+# Queues
+
+
+def test_visibility_covers_retries_and_window(stack: Stack) -> None:
+    """Six timeouts, as Lambda asks for, and the longest window."""
+    timeout, window = stack["SendQueueFunction"]["Timeout"], PARAMETERS["BatchWindow"]["MaxValue"]
+    assert stack["SendQueue"]["VisibilityTimeout"] >= 6 * timeout + window
+
+
+def test_failed_messages_return_one_by_one(stack: Stack) -> None:
+    assert stack.only("AWS::Lambda::EventSourceMapping") == {
+        "EventSourceArn": "<SendQueue.Arn>",
+        "FunctionName": "<SendQueueFunction>",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BatchSize": 10,
+        "MaximumBatchingWindowInSeconds": 0,
+        "ScalingConfig": {"MaximumConcurrency": 10},
+    }
+
+
+def test_queues_encrypt_and_keep_longest(stack: Stack) -> None:
+    assert stack.of_type("AWS::SQS::Queue").keys() == set(QUEUES)
+    for queue in QUEUES:
+        assert stack[queue]["SqsManagedSseEnabled"] is True
+        assert stack[queue]["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_redrive_of_the_queues(stack: Stack) -> None:
+    assert stack["SendQueue"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
+        "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
+    }
+    source = f"arn:aws:sqs:eu-west-1:123456789012:{stack['SendQueue']['QueueName']}"
+    assert [stack[queue]["RedriveAllowPolicy"] for queue in QUEUES[1:]] == [
+        {"redrivePermission": "byQueue", "sourceQueueArns": [source]},
+        {"redrivePermission": "denyAll"},
+    ]
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
+    """Plain HTTP is denied, and from outside only the rule of this stack is admitted."""
+    policies = stack.of_type("AWS::SQS::QueuePolicy").values()
+    (policy,) = (each["PolicyDocument"] for each in policies if f"<{queue}>" in each["Queues"])
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": f"<{queue}.Arn>",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    admitted = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": f"<{queue}.Arn>",
+        "Condition": {"ArnEquals": {"aws:SourceArn": "<MessageRequestedRule.Arn>"}},
+    }
+    statements = [{k: v for k, v in each.items() if k != "Sid"} for each in policy["Statement"]]
+    assert statements == ([denied] if queue == "DeadLetterQueue" else [admitted, denied])
+
+
+# Events
+
+
+def test_event_targets_have_dead_letters(stack: Stack) -> None:
+    """And say how often they retry."""
+    targets = list(stack.event_targets())
+    assert len(targets) == 2
+    for target in targets:
+        assert target["DeadLetterConfig"] == {"Arn": "<EventDeadLetterQueue.Arn>"}
+        assert target["RetryPolicy"].keys() == {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"}
+
+
+def test_bus_hands_over_whole_events(stack: Stack) -> None:
+    rule = stack.only("AWS::Events::Rule")
+    assert rule["EventBusName"] == "<EventBus>"
+    assert rule["EventPattern"] == {"detail-type": ["WeChat Message Requested"]}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "<SendQueue.Arn>"
+    assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters"}
+
+
+def test_refresh_is_scheduled_outside_teams(stack: Stack) -> None:
+    """Every five minutes, outside the group of the teams."""
+    schedule = stack.only("AWS::Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert schedule["Target"]["Arn"] == "<TokenRefreshFunction.Arn>"
+    assert schedule["Target"]["RoleArn"] == "<RefreshScheduleRole.Arn>"
+    assert schedule["Target"]["Input"] == "{}"
+    assert "GroupName" not in schedule
+    assert stack.only("AWS::Scheduler::ScheduleGroup")
+
+
+# HTTP API
+
+
+def test_every_route_asks_for_iam(stack: Stack) -> None:
+    body = stack["HttpApi"]["Body"]
+    routes = {(method, path): node for path, item in body["paths"].items() for method, node in item.items()}
+    messages = "/v1/accounts/{account}/messages"
+    one = f"{messages}/{{id}}"
+    assert routes.keys() == {("post", messages), ("get", one), ("delete", one)}
+    assert {f"{method.upper()} {path}" for method, path in routes} == ROUTES.keys()
+    assert all(route["security"] == [{"AWS_IAM": []}] for route in routes.values())
+    scheme = body["components"]["securitySchemes"]["AWS_IAM"]
+    assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert "x-amazon-apigateway-cors" not in body
+    assert "CorsConfiguration" not in stack["HttpApi"]
+
+
+def test_api_is_throttled_and_logged(stack: Stack) -> None:
+    """Its access log is JSON without query strings."""
+    stage = stack.only("AWS::ApiGatewayV2::Stage")
+    assert stage["StageName"] == "$default"
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] > 0
+    settings = stage["AccessLogSettings"]
+    assert settings["DestinationArn"] == "arn:aws:logs:eu-west-1:123456789012:log-group:<ApiLogGroup>"
+    fields = json.loads(settings["Format"])
+    assert fields["requestId"] == "$context.requestId"
+    assert all(value.startswith("$context.") and "query" not in value.lower() for value in fields.values())
+
+
+# Logs and alarms
+
+
+def test_functions_have_their_own_logs(stack: Stack) -> None:
+    """That each writes to its own only is a matter of permissions."""
+    used = [stack[function]["LoggingConfig"]["LogGroup"] for function in FUNCTIONS]
+    assert used == ["<SendApiLogGroup>", "<SendQueueLogGroup>", "<TokenRefreshLogGroup>"]
+    groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
+    assert groups == {*used, "<ApiLogGroup>"}
+
+
+def test_log_retention_is_a_parameter() -> None:
+    groups = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup")
+    assert {properties["RetentionInDays"] for properties in groups.values()} == {"90"}
+
+
+def test_alarms_watch_what_exists(stack: Stack) -> None:
+    service = stack["TokenRefreshFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert {
+        name: [(dimension["Name"], dimension["Value"]) for dimension in properties["Dimensions"]]
+        for name, properties in stack.of_type("AWS::CloudWatch::Alarm").items()
+    } == {
+        "DeadLetterAlarm": [("QueueName", "<DeadLetterQueue.QueueName>")],
+        "EventDeadLetterAlarm": [("QueueName", "<EventDeadLetterQueue.QueueName>")],
+        "OldestMessageAlarm": [("QueueName", "<SendQueue.QueueName>")],
+        "TokenRefreshAlarm": [("service", service)],
+        "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
+        "TokenRefreshMissingAlarm": [("FunctionName", "<TokenRefreshFunction>")],
+        "UnknownErrcodeAlarm": [("service", service)],
+        "UnforeseenAlarm": [("service", service)],
+        "AnswersNotRecordedAlarm": [("service", service)],
+        "ApiErrorAlarm": [("ApiId", "<HttpApi>")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("UnforeseenAlarm", "MessagesUnforeseen"),
+        ("AnswersNotRecordedAlarm", "AnswersNotRecorded"),
+        ("UnknownErrcodeAlarm", "UnknownErrcode"),
+    ],
+)
+def test_one_message_raises_the_alarm(stack: Stack, name: str, metric: str) -> None:
+    alarm = stack[name]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("WeChatNotify", metric)
+    assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+def test_held_messages_do_not_lag(stack: Stack) -> None:
+    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay
+
+
+@pytest.mark.parametrize(("topic", "actions"), [("", None), ("arn:topic", ["arn:topic"])])
+def test_alarms_need_a_topic(topic: str, actions: list[str] | None) -> None:
+    for alarm in deployed(AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm.get("AlarmActions") == actions

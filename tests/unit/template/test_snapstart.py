@@ -1,0 +1,61 @@
+"""The template that ``make deploy SNAPSTART=on`` deploys."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from functions.send_api.handler import ROUTES
+from operations.snapstart import SENDERS, main, with_snapshots
+from tests.unit.template.conftest import FUNCTIONS, ROOT, TEMPLATE, Stack
+
+
+def test_no_version_without_snapshots(stack: Stack) -> None:
+    assert not stack.of_type("AWS::Lambda::Version")
+    assert not stack.of_type("AWS::Lambda::Alias")
+    assert not any("SnapStart" in node for node in stack.of_type("AWS::Lambda::Function").values())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_senders_have_snapshots(function: str) -> None:
+    stack = Stack(partial(with_snapshots, deployment="first"))
+    expected = {"ApplyOn": "PublishedVersions"} if function in SENDERS else None
+    assert stack[function].get("SnapStart") == expected
+
+
+def test_senders_are_invoked_by_an_alias() -> None:
+    stack = Stack(partial(with_snapshots, deployment="first"))
+    mapping = stack.only("AWS::Lambda::EventSourceMapping")
+    assert mapping["FunctionName"] == "<SendQueueFunctionAliaslive>"
+    uris = re.findall(r"functions/([^/]+)/invocations", json.dumps(stack["HttpApi"]["Body"]))
+    assert uris == ["<SendApiFunctionAliaslive>"] * len(ROUTES)
+
+
+def test_each_deployment_has_its_versions() -> None:
+    stacks = [Stack(partial(with_snapshots, deployment=name)) for name in ("first", "second")]
+    versions = [set(stack.of_type("AWS::Lambda::Version")) for stack in stacks]
+    assert [len(names) for names in versions] == [2, 2]
+    assert not versions[0] & versions[1]
+    aliases = [set(stack.of_type("AWS::Lambda::Alias")) for stack in stacks]
+    assert aliases[0] == aliases[1]
+
+
+def test_built_template_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "template.yaml"
+    deployments = []
+    for _ in range(2):
+        path.write_text(TEMPLATE, "utf-8")
+        monkeypatch.setattr("sys.argv", ["snapstart.py", str(path)])
+        main()
+        found = yaml_parse(path.read_text("utf-8"))
+        deployments.append(found["Resources"]["SendApiFunction"]["Properties"]["AutoPublishCodeSha256"])
+        assert found == with_snapshots(yaml_parse(TEMPLATE), deployments[-1])
+    assert deployments[0] != deployments[1]
+    makefile = (ROOT / "build.mk").read_text("utf-8")
+    assert "SNAPSTART ?= off\n" in makefile
+    assert makefile.index("operations/snapstart.py") < makefile.index("$(SAM) deploy")
