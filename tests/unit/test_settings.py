@@ -45,7 +45,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         getattr(bootstrap, part).cache_clear()
 
 
-def test_settings_come_from_their_variables() -> None:
+def test_settings_from_their_variables() -> None:
     settings = Settings(VARIABLES)
     assert {name.upper(): getattr(settings, name) for name in SETTINGS} == {
         **VARIABLES,
@@ -57,17 +57,33 @@ def test_settings_come_from_their_variables() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"wechat_proxy"}))
 @pytest.mark.parametrize("given", [{}, dict.fromkeys(VARIABLES, "")], ids=["absent", "empty"])
-def test_a_setting_that_is_missing_is_named(name: str, given: dict[str, str]) -> None:
+def test_missing_setting_is_named(name: str, given: dict[str, str]) -> None:
     with pytest.raises(MissingSettingError, match=name.upper()):
         getattr(Settings(given), name)
 
 
 @pytest.mark.parametrize("given", [{}, {"WECHAT_PROXY": ""}])
-def test_there_need_be_no_proxy(given: dict[str, str]) -> None:
+def test_no_proxy(given: dict[str, str]) -> None:
     assert Settings(given).wechat_proxy is None
 
 
-def test_a_slash_at_the_end_of_the_path_is_dropped() -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        "10.0.0.5:3128",
+        "ftp://10.0.0.5",
+        "http://user:secret@10.0.0.5:3128",
+        "http://a b",
+        "http://",
+        "http://a/b",
+    ],
+)
+def test_wrong_proxy(value: str) -> None:
+    with pytest.raises(MalformedSettingError, match=r"^WECHAT_PROXY must be a scheme, a host and a port$"):
+        Settings({"WECHAT_PROXY": value}).wechat_proxy  # noqa: B018
+
+
+def test_slash_at_the_end() -> None:
     assert Settings({"PARAMETER_PATH": "/a/b/"}).parameter_path == "/a/b"
 
 
@@ -80,9 +96,7 @@ def test_a_slash_at_the_end_of_the_path_is_dropped() -> None:
         ("00:05-00:00", 0.0, 300),
     ],
 )
-def test_a_quota_reset_is_a_time_of_day_and_its_offset(
-    value: str, hours: float, after_midnight: float
-) -> None:
+def test_quota_reset(value: str, hours: float, after_midnight: float) -> None:
     reset = Settings({"QUOTA_RESET": value}).quota_reset
     assert reset == QuotaReset(timezone(timedelta(hours=hours)), after_midnight)
 
@@ -106,7 +120,7 @@ def test_a_quota_reset_is_a_time_of_day_and_its_offset(
         "midnight",
     ],
 )
-def test_a_quota_reset_that_is_none_is_never_guessed_at(value: str) -> None:
+def test_wrong_quota_reset(value: str) -> None:
     with pytest.raises(MalformedSettingError, match="QUOTA_RESET"):
         Settings({"QUOTA_RESET": value}).quota_reset  # noqa: B018 - reading it is the test
 
@@ -114,12 +128,12 @@ def test_a_quota_reset_that_is_none_is_never_guessed_at(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["0", "-1", "+5", "030", "1.5", " 30", "30 ", "3e1", "٣٠", "thirty", "100000"]
 )
-def test_a_retention_that_is_no_number_of_days_is_refused(value: str) -> None:
+def test_wrong_retention(value: str) -> None:
     with pytest.raises(MalformedSettingError, match="LEDGER_RETENTION_DAYS"):
         Settings({"LEDGER_RETENTION_DAYS": value}).ledger_retention_days  # noqa: B018
 
 
-def test_settings_are_read_when_they_are_asked_for() -> None:
+def test_settings_are_read_when_asked() -> None:
     environ: dict[str, str] = {}
     settings = Settings(environ)
     environ["WECHAT_API_BASE"] = "https://wechat.test"
@@ -128,14 +142,14 @@ def test_settings_are_read_when_they_are_asked_for() -> None:
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("name", PARTS)
-def test_each_part_is_made_once_and_calls_nobody(name: str) -> None:
+def test_each_part_is_made_once(name: str) -> None:
     part = getattr(bootstrap, name)
     assert not inspect.signature(part).parameters
     assert part() is part()
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_parts_do_what_they_are_for() -> None:
+def test_parts() -> None:
     first, second = bootstrap.message_id()(), bootstrap.message_id()()
     assert first != second
     assert (len(first), first[12]) == (32, "7")
@@ -145,7 +159,7 @@ def test_the_parts_do_what_they_are_for() -> None:
     assert wechat._session._proxies["https"] == VARIABLES["WECHAT_PROXY"]
 
 
-def test_the_handlers_need_no_environment_and_no_sdk_to_be_imported() -> None:
+def test_import_without_environment_and_sdk() -> None:
     """Without credentials, so that every call to AWS ends just before a connection is made."""
     code = f"""
 import os, sys

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes import answer
+from wechat_notify.core.errors import (
+    IllegalTransitionError,
+    StartedError,
+    StorageError,
+    TokenUnavailableError,
+    WeChatNotifyError,
+)
+from wechat_notify.core.outcomes import Status
+
+
+def errors(error: type[WeChatNotifyError] = WeChatNotifyError) -> Iterator[type[WeChatNotifyError]]:
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from errors(subclass)
+
+
+def test_every_error_has_its_reason() -> None:
+    reasons = [vars(error)["reason"] for error in errors()]
+    assert len(reasons) == len(set(reasons)) >= 8
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", reason) for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (IllegalTransitionError(Status.SENT, Status.QUEUED), "sent -> queued"),
+        (IllegalTransitionError(None, Status.SENT), "None -> sent"),
+        (StartedError(Status.SENDING), "sending"),
+        (StorageError("write it", "ThrottlingException"), "write it: ThrottlingException"),
+        (TokenUnavailableError(answer(40125)), "no access token: config 40125"),
+    ],
+)
+def test_texts(error: WeChatNotifyError, text: str) -> None:
+    assert str(error) == text

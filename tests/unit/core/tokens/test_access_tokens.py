@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import START, FakeWeChat, Service, access_tokens, answer, highest, lowest, unreachable
+from tests.unit.core.tokens.shared import failure, token
+from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.tokens import access_tokens as module
+from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, AccessTokens
+from wechat_notify.core.tokens.token import AccessToken, Grant
+
+Jitter = Callable[[float, float], float]
+
+
+@pytest.fixture
+def tokens(service: Service) -> AccessTokens:
+    return access_tokens(service.store, service.refresher, service.clock, highest)
+
+
+def stores_are_down(service: Service) -> None:
+    service.store.failing = {"read": "ThrottlingException"}
+    service.refresher.down = "ServiceException"
+
+
+# ---------------------------------------------------------------- the token itself
+
+
+def test_token_is_not_shown() -> None:
+    secret = token("57_secret")
+    assert "57_secret" not in f"{secret!r} {secret} {secret.digest} {Grant('57_secret', 7200.0)!r}"
+    assert str(TokenUnavailableError(answer(40125))) == "no access token: config 40125"
+
+
+def test_digest() -> None:
+    assert token("a").digest == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+@pytest.mark.parametrize(("passed", "usable"), [(0, True), (7189.9, True), (7190, False), (7200, False)])
+def test_token_is_usable_until_expiry(passed: float, *, usable: bool) -> None:
+    assert token().usable(START + passed) is usable
+
+
+@pytest.mark.parametrize(
+    ("outcome", "en", "zh"),
+    [
+        (
+            STORE_DOWN,
+            "The token store did not answer; try again shortly.",
+            "令牌存储暂时不可用，请稍后重试。",
+        ),
+        (BUSY, "The token is being refreshed; try again shortly.", "access_token 正在刷新，请稍后重试。"),
+    ],
+)
+def test_outcomes(outcome: Outcome, en: str, zh: str) -> None:
+    hint = Bilingual(en, zh)
+    expected = Outcome(Status.FAILED, ErrorClass.TRANSIENT, hint, retryable=True, retry_after=2.0)
+    assert outcome == expected
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def test_cached_token_is_not_read_again(service: Service, tokens: AccessTokens) -> None:
+    first = tokens.get("shop")
+    service.clock.advance(59.9)
+    assert tokens.get("shop") is first
+    assert service.store.reads == ["shop"]
+
+
+@pytest.mark.parametrize(("jitter", "age"), [(lowest, 30), (highest, 60)])
+def test_cached_token_is_read_again(service: Service, jitter: Jitter, age: float) -> None:
+    tokens = access_tokens(service.store, service.refresher, service.clock, jitter)
+    tokens.get("shop")
+    service.store.tokens["shop"] = token("newer")
+    service.clock.advance(age - 0.1)
+    assert tokens.get("shop").value != "newer"
+    service.clock.advance(0.2)
+    assert tokens.get("shop").value == "newer"
+
+
+def test_cached_token_expires(service: Service, tokens: AccessTokens) -> None:
+    service.store.tokens["shop"] = token("short", life=20)
+    assert tokens.get("shop").value == "short"
+    service.clock.advance(11)
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    assert service.refresher.asked == [("shop", None)]
+
+
+@given(
+    steps=st.lists(st.floats(0, 400, allow_nan=False), min_size=1, max_size=15),
+    life=st.floats(310, 1000, allow_nan=False),
+    jitter=st.sampled_from([lowest, highest]),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_used_token_is_valid_and_new(steps: list[float], life: float, jitter: Jitter) -> None:
+    """Never expired, and never replaced in the store for a minute or more."""
+    service = Service()
+    clock, wechat = service.clock, FakeWeChat(service.clock, life=life)
+    service.store.sources["shop"] = wechat.app("wx-shop")
+    service.store.tokens.clear()
+    tokens = access_tokens(service.store, service.refresher, clock, jitter)
+    replaced_at: dict[str, float] = {}
+    for step in steps:
+        clock.advance(step)
+        used = tokens.get("shop")
+        assert used.usable(clock.now())
+        assert clock.now() - replaced_at.get(used.value, clock.now()) < 60
+        replaced_at[service.store.tokens["shop"].value] = clock.now()
+        wechat.renew("wx-shop")
+        service.token_refresher.refresh("shop")
+
+
+def test_two_accounts(service: Service, tokens: AccessTokens) -> None:
+    service.add_account("bank", stored=False)
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+    service.wechat.refuse_tokens("wx-bank", answer(40125))
+    assert failure(lambda: tokens.get("bank")).errcode == 40125
+    service.wechat.refusals.clear()
+    service.clock.advance(2.1)
+    assert tokens.get("bank").value == "token-1-of-wx-bank"
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+
+
+def test_older_stored_token_is_not_taken(service: Service, tokens: AccessTokens) -> None:
+    """Parameter Store may show an older version for a moment."""
+    old = tokens.get("shop")
+    service.clock.advance(10)
+    service.wechat.renew("wx-shop")
+    new = tokens.replace("shop", old, 12.0)
+    service.clock.advance(61)
+    service.store.tokens["shop"] = old
+    assert tokens.get("shop") == new
+
+
+def test_moved_expiry_is_taken_over(service: Service, tokens: AccessTokens) -> None:
+    old = tokens.get("shop")
+    service.store.tokens["shop"] = moved = AccessToken(old.value, old.expires_at + 61, old.obtained_at)
+    service.clock.advance(61)
+    assert tokens.get("shop") is moved
+
+
+@pytest.mark.parametrize("tokens_stored", [True, False])
+def test_made_up_accounts_are_forgotten(
+    service: Service, tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch, *, tokens_stored: bool
+) -> None:
+    monkeypatch.setattr(module, "_MAX_CACHED", 10)
+    good = tokens.get("shop")
+    for number in range(50):
+        if tokens_stored:
+            service.add_account(f"shop-{number}")
+            tokens.get(f"shop-{number}")
+        else:
+            with pytest.raises(UnknownAccountError):
+                tokens.get(f"shop-{number}")
+        assert len(tokens._cache) <= 10
+    service.store.reads.clear()
+    if not tokens_stored:
+        assert (tokens.get("shop"), service.store.reads) == (good, [])
+
+
+# ---------------------------------------------------------------- nothing stored
+
+
+def test_refresher_is_asked_for_one(service: Service, tokens: AccessTokens) -> None:
+    service.add_account("new", stored=False)
+    assert tokens.get("new").value == service.store.tokens["new"].value == "token-1-of-wx-new"
+    assert service.refresher.asked == [("new", None)]
+
+
+def test_unknown_account_is_remembered(service: Service, tokens: AccessTokens) -> None:
+    for _ in range(3):
+        with pytest.raises(UnknownAccountError, match=r"^nobody$"):
+            tokens.get("nobody")
+    assert len(service.refresher.asked) == 1
+    service.add_account("nobody", stored=False)
+    service.clock.advance(9.9)
+    with pytest.raises(UnknownAccountError):
+        tokens.get("nobody")
+    service.clock.advance(0.2)
+    assert tokens.get("nobody").value == "token-1-of-wx-nobody"
+
+
+def test_unknown_account_with_a_token_now(service: Service, tokens: AccessTokens) -> None:
+    with pytest.raises(UnknownAccountError):
+        tokens.get("nobody")
+    service.add_account("nobody")
+    assert tokens.get("nobody").value == "token-1-of-wx-nobody"
+
+
+def test_unknown_account_while_store_is_down(service: Service, tokens: AccessTokens) -> None:
+    """The refresher is asked: the account may have come meanwhile."""
+    with pytest.raises(UnknownAccountError):
+        tokens.get("nobody")
+    service.add_account("nobody", stored=False)
+    service.store.failing = {"read": "ThrottlingException"}
+    assert tokens.get("nobody").value == "token-1-of-wx-nobody"
+
+
+def test_removed_account(service: Service, tokens: AccessTokens) -> None:
+    tokens.get("shop")
+    service.clock.advance(61)
+    service.store.tokens.clear()
+    service.store.sources.clear()
+    with pytest.raises(UnknownAccountError):
+        tokens.get("shop")
+    assert tokens._cache["shop"].token is None  # nor for those who do not wait for the lock
+
+
+def test_refusal_of_a_token_is_told(service: Service, tokens: AccessTokens) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", unreachable())
+    assert failure(lambda: tokens.get("shop")) == unreachable()
+
+
+# ---------------------------------------------------------------- stores in trouble
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_good_token_while_nobody_answers(service: Service, tokens: AccessTokens, *, busy: bool) -> None:
+    good = tokens.get("shop")
+    service.clock.advance(61)
+    stores_are_down(service)
+    if busy:
+        service.refresher.busy, service.refresher.down = 1000, None
+    assert tokens.get("shop", 12.0) is good
+    assert service.clock.slept == []
+    service.refresher.busy, service.refresher.down = 0, "ServiceException"
+    service.clock.advance(7200)
+    assert failure(lambda: tokens.get("shop")) == STORE_DOWN
+
+
+def test_refresher_answers_while_store_is_down(service: Service, tokens: AccessTokens) -> None:
+    service.store.failing = {"read": "ThrottlingException"}
+    assert tokens.get("shop").value == "token-1-of-wx-shop"
+
+
+def test_neither_store_nor_refresher_answers(service: Service, tokens: AccessTokens) -> None:
+    service.store.failing = {"read": "ThrottlingException", "load": "ThrottlingException"}
+    assert failure(lambda: tokens.get("shop")) == STORE_DOWN
+
+
+# ---------------------------------------------------------------- a rejected token
+
+
+def test_rejected_token_is_replaced_from_store(service: Service, tokens: AccessTokens) -> None:
+    old = tokens.get("shop")
+    service.wechat.renew("wx-shop")
+    service.token_refresher.refresh("shop")
+    assert tokens.replace("shop", old, 12.0).value == "token-2-of-wx-shop"
+    assert service.refresher.asked == []
+
+
+def test_rejected_token_is_replaced_by_refresher(service: Service, tokens: AccessTokens) -> None:
+    """It is named by its digest; a second thread takes what the first one got."""
+    old = tokens.get("shop")
+    service.wechat.renew("wx-shop")
+    service.forget()
+    new = tokens.replace("shop", old, 12.0)
+    assert new.value == "token-2-of-wx-shop"
+    assert tokens.get("shop") is tokens.replace("shop", old, 12.0) is new
+    assert service.refresher.asked == [("shop", old.digest)]
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert service.store.reads == ["shop"]
+
+
+def test_rejected_token_is_not_used_again(service: Service, tokens: AccessTokens) -> None:
+    old = tokens.get("shop")
+    service.refresher.down = "ServiceException"
+    failure(lambda: tokens.replace("shop", old, 12.0))
+    service.store.failing = {"read": "ThrottlingException"}
+    assert failure(lambda: tokens.get("shop")).error_class is ErrorClass.TRANSIENT
+
+
+def test_failed_replacement_does_not_stop_get(service: Service, tokens: AccessTokens) -> None:
+    old = tokens.get("shop")
+    service.wechat.refuse_tokens("wx-shop", answer(40164))
+    assert failure(lambda: tokens.replace("shop", old, 12.0)).errcode == 40164
+    assert tokens.get("shop") == old
+
+
+# ---------------------------------------------------------------- whether an account is known
+
+
+def test_account_with_expired_token(service: Service, tokens: AccessTokens) -> None:
+    service.clock.advance(8000)
+    assert [tokens.known("shop") for _ in range(5)] == [True] * 5
+    assert (service.refresher.asked, service.store.reads) == ([], ["shop"])
+
+
+def test_account_without_token_is_asked_for(service: Service, tokens: AccessTokens) -> None:
+    service.add_account("new", stored=False)
+    assert [tokens.known(account) for account in ("new", "nobody", "nobody")] == [True, False, False]
+    assert service.refresher.asked == [("new", None), ("nobody", None)]
+
+
+@pytest.mark.parametrize("account", ["shop", "nobody"])
+def test_account_while_store_is_down(service: Service, tokens: AccessTokens, account: str) -> None:
+    service.store.failing = {"read": "ThrottlingException"}
+    assert tokens.known(account)
+    assert service.refresher.asked == []
+
+
+@pytest.mark.parametrize("trouble", ["WeChat", "refresher", "busy"])
+def test_account_that_is_refused(service: Service, tokens: AccessTokens, trouble: str) -> None:
+    service.add_account("new", stored=False)
+    service.wechat.refuse_tokens("wx-new", answer(40164))
+    service.refresher.down = "ServiceException" if trouble == "refresher" else None
+    service.refresher.busy = 1000 if trouble == "busy" else 0
+    assert tokens.known("new")
+    assert service.refresher.asked[0] == ("new", None)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.token_refresh.handler import lambda_handler
+from tests.fakes import FakeContext, Metric, Service, answer, break_down, load_event, metrics, unreachable
+from wechat_notify import bootstrap
+from wechat_notify.core.outcomes import Bilingual, outcome_from_dict
+from wechat_notify.core.tokens.token import AccessToken
+from wechat_notify.metrics import Metrics
+from wechat_notify.telemetry import InvocationError
+
+Capture = pytest.CaptureFixture[str]
+ONE_ACCOUNT = load_event("token_refresh/one_account")
+REJECTED = load_event("token_refresh/rejected_token")
+SCHEDULE = load_event("token_refresh/schedule")
+NOTHING: dict[str, Any] = {"refreshed": [], "unchanged": [], "not_stored": [], "failed": []}
+HOW = '; send {} or {"account": "<name>"}'
+
+
+def refresh(event: Any, *, seconds_left: float = 60.0) -> dict[str, Any]:
+    """The answer as the invoker gets it: through JSON."""
+    answered: dict[str, Any] = json.loads(json.dumps(lambda_handler(event, FakeContext(seconds_left))))
+    return answered
+
+
+def measured(capsys: Capture, name: str) -> list[Metric]:
+    return [metric for metric in metrics(capsys.readouterr().out) if metric.name == name]
+
+
+# ---------------------------------------------------------------- every account
+
+
+@pytest.mark.parametrize("event", [{}, SCHEDULE, {**SCHEDULE, "replay-name": "archive"}])
+def test_every_account(service: Service, event: dict[str, Any]) -> None:
+    """A scheduled event's account is a number of AWS's."""
+    service.add_account("bank", stored=False)
+    assert refresh(event) == {**NOTHING, "refreshed": ["bank"], "unchanged": ["shop"]}
+    assert service.store.tokens["bank"].value == "token-1-of-wx-bank"
+    (line,) = service.lines("invocation finished")
+    assert (line["refreshed"], line["unchanged"], line.get("correlation_id")) == (1, 1, None)
+    assert line["function_request_id"] == FakeContext.aws_request_id
+    assert service.bus.events == []
+
+
+def test_failures(service: Service, capsys: Capture) -> None:
+    """They are in the answer, the log, the metrics and the events."""
+    for account in ("bank", "cafe"):
+        service.add_account(account, stored=False)
+    service.wechat.refuse_tokens("wx-bank", answer(40164, "invalid ip 198.51.100.7, not in whitelist"))
+    service.wechat.refuse_tokens("wx-cafe", unreachable())
+    service.store.broken["typo"] = Bilingual("wrong: app_id", "有误：app_id")
+    service.wechat.renew("wx-shop")
+    report = refresh(SCHEDULE)
+    bank = {
+        "account": "bank",
+        "class": "config",
+        "errcode": 40164,
+        "errmsg": "invalid ip 198.51.100.7, not in whitelist",
+        "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
+        "hint": {"en": "What to do about 40164.", "zh": "如何处理 40164。"},
+    }
+    assert (report["refreshed"], report["unchanged"], report["failed"][0]) == (["shop"], [], bank)
+    failed = [(each["account"], each["class"], each["errcode"]) for each in report["failed"][1:]]
+    assert failed == [("cafe", "transient", None), ("typo", "config", None)]
+    assert "wrong: app_id" in report["failed"][2]["hint"]["en"]
+    lines = service.lines("token refresh failed")
+    assert [line["account"] for line in lines] == ["bank", "cafe", "typo"]
+    assert [metric.dimensions for metric in measured(capsys, "TokenRefreshFailed") if metric.dimensions] == [
+        {"account": "bank", "errcode": "40164"},
+        {"account": "cafe", "errcode": "none"},
+        {"account": "typo", "errcode": "none"},
+    ]
+    (line,) = service.lines("invocation finished")
+    assert (line["refreshed"], line["failed"]) == (1, 3)
+    assert [event.detail_type for event in service.bus.events] == ["token.failed"] * 3
+    assert service.bus.events[0].detail == bank
+    assert service.bus.events[1].detail.keys() == {"account", "class", "hint"}
+
+
+@pytest.mark.parametrize(("seconds_left", "failed"), [(58.0, []), (57.9, ["shop"]), (29.0, ["shop"])])
+def test_no_time(service: Service, seconds_left: float, failed: list[str]) -> None:
+    report = refresh({}, seconds_left=seconds_left)
+    assert [each["account"] for each in report["failed"]] == failed
+    assert len(service.wechat.fetches) == 1 - len(failed)
+
+
+def test_store_that_does_not_answer(service: Service) -> None:
+    service.store.failing = {"load_all": "AccessDeniedException"}
+    with pytest.raises(InvocationError, match=r"^StorageError$"):
+        refresh({})
+    (line,) = service.lines()
+    assert (line["message"], line["error"]) == ("invocation failed", "StorageError")
+
+
+def test_age_of_the_tokens(service: Service, capsys: Capture) -> None:
+    service.clock.advance(600)
+    refresh({})
+    ages = measured(capsys, "TokenAge")
+    assert [(age.dimensions, age.value, age.unit) for age in ages] == [
+        ({}, 600.0, "Seconds"),
+        ({"account": "shop"}, 600.0, "Seconds"),
+    ]
+
+
+# ---------------------------------------------------------------- one account, and a sender
+
+
+def test_one_account(service: Service) -> None:
+    service.add_account("bank", stored=False)
+    assert refresh(ONE_ACCOUNT) == {**NOTHING, "unchanged": ["shop"]}
+    assert service.wechat.fetches == [("wx-shop", False)]
+    assert "bank" not in service.store.tokens
+
+
+def test_rejected_sender(service: Service) -> None:
+    assert REJECTED["rejected"] == service.store.tokens["shop"].digest
+    service.wechat.reject("wx-shop")
+    answered = refresh(REJECTED)
+    assert answered.keys() == {"result", "token"}
+    assert answered["result"] == "token"
+    assert AccessToken(**answered["token"]) == service.store.tokens["shop"]
+    assert answered["token"]["value"] == "token-2-of-wx-shop"
+    assert service.wechat.fetches == [("wx-shop", False), ("wx-shop", True)]
+
+
+def test_sender_that_was_rejected_late(service: Service, capsys: Capture) -> None:
+    service.wechat.renew("wx-shop")
+    refresh({})
+    service.forget()
+    assert refresh(REJECTED)["token"]["value"] == "token-2-of-wx-shop"
+    assert service.wechat.fetches == []
+    assert [metric.value for metric in measured(capsys, "TokenRefreshes")] == [1, 1, 0, 0]
+
+
+def test_sender_without_a_token(service: Service) -> None:
+    refused = answer(40164, "invalid ip 198.51.100.7")
+    service.wechat.refuse_tokens("wx-shop", refused)
+    answered = refresh(REJECTED)
+    assert (answered["result"], outcome_from_dict(answered["failure"])) == ("failed", refused)
+    assert len(service.lines("token refresh failed")) == 1
+
+
+def test_token_that_could_not_be_stored(service: Service, capsys: Capture) -> None:
+    service.wechat.renew("wx-shop")
+    service.store.failing = {"save": "ThrottlingException"}
+    assert refresh(REJECTED)["token"]["value"] == "token-2-of-wx-shop"
+    assert refresh(ONE_ACCOUNT) == {**NOTHING, "refreshed": ["shop"], "not_stored": ["shop"]}
+    assert len(service.lines("token not stored")) == 2
+    assert len(measured(capsys, "TokenNotStored")) == 4
+
+
+# ---------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize("account", ["", "Shop", "../shop", "x" * 65])
+def test_impossible_account(service: Service, account: str) -> None:
+    detail = "account must be 1 to 64 characters of a-z, 0-9 and -"
+    for event in ({"account": account}, {"account": account, "rejected": None}):
+        assert refresh(event) == {"result": "account_name", "detail": detail}
+    assert service.wechat.fetches == []
+
+
+def test_unknown_account(service: Service) -> None:
+    for event in ({"account": "nobody"}, {"account": "nobody", "rejected": None}):
+        assert refresh(event) == {"result": "unknown_account"}
+    assert service.wechat.fetches == []
+    assert [line["result"] for line in service.lines("invocation finished")] == ["unknown_account"] * 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "events"),
+    [
+        ("no JSON object", [None, [], "shop", 5]),
+        ("account must be text", [{"account": 5}, {"account": None}, {"account": ["shop"]}]),
+        ("account must be text", [{"rejected": "x"}, {"rejected": None}]),
+        ("rejected must be text or null", [{"account": "shop", "rejected": 5}]),
+        ("no event as EventBridge sends it", [{"detail-type": "Scheduled Event", "account": "shop"}]),
+        (
+            "no event as EventBridge sends it",
+            [{**SCHEDULE, "rejected": None}, {**SCHEDULE, "acount": "shop"}],
+        ),
+        ("unknown field", [{"everybody": True}]),
+        ("unknown field, did you mean account?", [{"acount": "demo"}, {"Account": "demo"}]),
+        ("unknown field, did you mean rejected?", [{"account": "shop", "reject": "x"}]),
+    ],
+)
+def test_bad_events(service: Service, problem: str, events: list[Any]) -> None:
+    expected = {"result": "bad_request", "detail": problem + HOW}
+    assert [refresh(event) for event in events] == [expected] * len(events)
+    assert service.wechat.fetches == []
+
+
+# ---------------------------------------------------------------- what fails beside it
+
+
+def test_no_bus_where_all_is_well(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    assert refresh({})["unchanged"] == ["shop"]
+    assert service.lines("not reported") == []
+
+
+@pytest.mark.parametrize("trouble", ["refused", "made"])
+def test_bus_in_trouble(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    if trouble == "made":
+        monkeypatch.setattr(bootstrap, "event_bus", break_down)
+    service.bus.failing = "ServiceUnavailable"
+    service.wechat.refuse_tokens("wx-shop", answer(40164))
+    assert refresh(REJECTED)["result"] == "failed"
+    assert [(each.dimensions, each.value) for each in measured(capsys, "EventsNotPublished")] == [({}, 1)]
+
+
+def test_report_that_cannot_be_flushed(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Metrics, "flush", break_down)
+    assert refresh(REJECTED)["result"] == "token"
+    assert [line["error"] for line in service.lines("not reported")] == ["RuntimeError"]
+
+
+def test_no_token_or_secret_is_seen(service: Service, capsys: Capture) -> None:
+    service.wechat.reject("wx-shop")
+    refresh(REJECTED)
+    service.wechat.refuse_tokens("wx-shop", unreachable())
+    reports = [refresh({}), refresh(ONE_ACCOUNT)]
+    events = json.dumps([[event.detail_type, event.detail] for event in service.bus.events])
+    seen = json.dumps(reports) + events + service.log.getvalue() + capsys.readouterr().out
+    assert (len(service.lines()) >= 5, len(service.bus.events)) == (True, 2)
+    assert [secret for secret in ("token-1-of", "token-2-of", "s" * 32) if secret in seen] == []

@@ -1,0 +1,192 @@
+"""The outcome and the hint that an answer, or its absence, comes to."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+
+import pytest
+
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome
+from wechat_notify.wechat import connections, session
+from wechat_notify.wechat.answers import Answer
+from wechat_notify.wechat.client import _refused_token
+from wechat_notify.wechat.error_codes import ERROR_CODES
+from wechat_notify.wechat.outcomes import CAUSES, hint_for, outcome_of, outcome_of_no_answer
+from wechat_notify.wechat.session import NoAnswer
+
+
+def outcome(code: int, errmsg: str = "text") -> Outcome:
+    return outcome_of(Answer(code, errmsg, None, None, None), "subscription")
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "address"),
+    [
+        ("invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in whitelist rid: 66695e1c", "198.51.100.7"),
+        ("invalid ip 198.51.100.7, not in whitelist", "198.51.100.7"),
+        ("invalid ip [2001:db8::7]: not in whitelist", "2001:db8::7"),
+        ("IP 地址 198.51.100.7，不在白名单", "198.51.100.7"),
+        ("调用接口的IP地址198.51.100.7不在白名单中", "198.51.100.7"),
+        ("source:198.51.100.7.", "198.51.100.7"),
+        ("invalid ip ipv6 ::ffff:198.51.100.7, not in whitelist", "198.51.100.7"),
+    ],
+)
+def test_refused_address_is_named(errmsg: str, address: str) -> None:
+    whitelist = outcome(40164, errmsg).hint
+    assert f"Add {address} to the account's IP whitelist" in whitelist.en
+    assert f"请将 {address} 加入账号的 IP 白名单" in whitelist.zh
+    for code in (61004, *range(89501, 89508)):
+        hint = outcome(code, errmsg).hint
+        assert address in hint.en
+        assert address in hint.zh
+
+
+@pytest.mark.parametrize(
+    "errmsg",
+    [
+        "",
+        "not in whitelist rid: 66695e1c-5d4a8e9f-0b2c3d4e",
+        "invalid ip 1.2.3.4.5",
+        "invalid ip 256.1.1.1",
+        "add:: :: a:b:c",
+        "a " * 100_000 + "10.0.0.1",
+    ],
+)
+def test_no_address_is_made_up(errmsg: str) -> None:
+    assert outcome(40164, errmsg).hint == outcome(40164, "").hint
+    assert "this IP address" in outcome(40164, errmsg).hint.en
+
+
+def test_address_in_no_other_hint() -> None:
+    assert outcome(48001, "invalid ip 198.51.100.7").hint == outcome(48001).hint
+
+
+def test_hint_with_address_is_not_cached() -> None:
+    hint_for.cache_clear()
+    for last in range(5):
+        outcome(40164, f"invalid ip 198.51.100.{last}")
+    assert hint_for.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("code", [40013, 41002, 49001])
+def test_whose_appid(code: int) -> None:
+    """A send names that of a mini program, a request for a token the account's own."""
+    of_a_send = outcome(code)
+    of_a_token = _refused_token(b'{"errcode": %d}' % code, "s")
+    assert "mini program that the message opens" in of_a_send.hint.en
+    assert "小程序" in of_a_send.hint.zh
+    assert "stored credentials" in of_a_token.hint.en
+    assert (of_a_send.holds, of_a_token.holds) == (None, Holds.ACCOUNT)
+
+
+def test_limit_of_the_token_endpoint() -> None:
+    """More than 20 forced refreshes a day are answered with 45009, while normal calls go on."""
+    found = _refused_token(b'{"errcode": 45009}', "s")
+    assert (found.holds, found.until_reset) == (Holds.ACCOUNT, False)
+    assert outcome(45009).until_reset
+
+
+def test_success_without_a_token() -> None:
+    found = _refused_token(b'{"errcode": 0, "errmsg": "ok"}', "s")
+    assert (found.error_class, found.retryable, found.holds) == (ErrorClass.TRANSIENT, True, None)
+    assert (found.errcode, found.cause) == (None, "unreadable answer")
+
+
+NAMES = frozenset(
+    """
+    API AppID AppSecret Content-Encoding GET HTTP HTTPS ICP ID IDC IP JSON OpenID POST Retry-After SDK
+    URL XML WeChatApiBase api.weixin.qq.com config.json mp.weixin.qq.com permissions.openapi
+    template/subscribe uXXXX access_token api_component_token appid authorizer_refresh_token cgi_path
+    clear_quota clientmsgid data errmsg component_access_token component_appid component_appsecret
+    component_verify_ticket first form_id grant_type ids keyword_name_list kidList limit openid page
+    pagepath prepay_id refresh_token remark rid sceneDesc secret start template_id tid token
+    """.split()  # noqa: SIM905 - a list of 57 strings would be a page long
+)
+"""Names that have no Chinese: fields, protocols, and the host names of WeChat."""
+
+
+def latin(text: str) -> set[str]:
+    """The words of a text that are neither Chinese nor one of the names."""
+    words = set(re.findall("[A-Za-z][A-Za-z0-9_./-]*", text)) - NAMES
+    return {part for word in words for part in word.split("/")} - NAMES
+
+
+def every_outcome() -> list[Outcome]:
+    """One of each code, of each cause and of the token endpoint."""
+    causes = [*CAUSES, "HTTP 502", "MemoryError"]
+    outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
+    outcomes += [outcome_of_no_answer(NoAnswer(cause, may_have_arrived=True)) for cause in causes]
+    outcomes += [
+        outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False, passing=passing, limited=limited))
+        for cause in causes
+        for passing, limited in ((True, False), (True, True), (False, False))
+    ]
+    outcomes += [_refused_token(b"x", "s")]
+    outcomes += [_refused_token(b'{"errcode": %d}' % code, "s") for code in ERROR_CODES]
+    return outcomes
+
+
+def test_chinese_is_chinese_throughout() -> None:
+    assert set().union(*(latin(each.hint.zh) for each in every_outcome())) == set()
+
+
+def test_english_word_is_found() -> None:
+    assert latin("未收到微信的应答（ReadTimeout），请检查 template/subscribe 和 a 字段") == {
+        "ReadTimeout",
+        "a",
+    }
+
+
+def test_names_are_in_use() -> None:
+    texts = " ".join(each.hint.zh for each in every_outcome())
+    assert not [name for name in NAMES if name not in texts]
+
+
+def test_hints_end_as_sentences() -> None:
+    for each in every_outcome():
+        assert each.hint.en.endswith(".")
+        assert each.hint.zh.endswith("。")
+
+
+def test_errcode_or_cause() -> None:
+    for each in every_outcome():
+        assert (each.errcode is None) == (each.cause is not None)
+
+
+@pytest.mark.parametrize("cause", ["ReadTimeout", "MemoryError"])
+def test_causes_are_told_in_words(cause: str) -> None:
+    for may_have_arrived in (True, False):
+        found = outcome_of_no_answer(NoAnswer(cause, may_have_arrived=may_have_arrived))
+        assert cause not in found.hint.en + found.hint.zh
+        assert found.cause == cause
+
+
+def reasons() -> set[str]:
+    """Every reason that the sources give for having no answer."""
+    return {
+        node.value
+        for module in (connections, session)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch("([A-Z][a-z]+){2,}|InvalidURL", node.value)
+    }
+
+
+def test_every_cause_has_words() -> None:
+    assert len(reasons()) > 10
+    assert reasons() <= set(CAUSES)
+
+
+@pytest.mark.parametrize("cause", ["ConnectTimeout", "HTTP 429"])
+def test_nothing_left_behind(cause: str) -> None:
+    found = outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False))
+    assert (found.unjudged, found.retryable, found.cause) == (True, True, cause)
+
+
+def test_lost_answer() -> None:
+    found = outcome_of_no_answer(NoAnswer("HTTP 502", may_have_arrived=True))
+    assert (found.cause, found.unjudged) == ("HTTP 502", False)
+    assert found.hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."
