@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import OPENID, START, Clock, answer, body, lost
-from tests.unit.core.delivery.ledger_case import CALLS, LEASE, SECONDS, WRITES, LedgerCase, keyed
+from tests.unit.core.delivery.ledger_case import CALLS, LEASE, SECONDS, WRITES, Found, LedgerCase, keyed
 from wechat_notify.core.delivery.entry import EXHAUSTED, TRY_AGAIN
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, Replayed
@@ -180,7 +180,7 @@ def test_look_up_loses_to_holder(case: LedgerCase, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_find_replay(
-    case: LedgerCase, status: Status, fields: dict[str, Any], expected: type[NotOurs] | None
+    case: LedgerCase, status: Status, fields: dict[str, Any], expected: type[Found] | None
 ) -> None:
     before = case.store_entry(status, **fields)
     found = case.ledger.find_replay(case.request)

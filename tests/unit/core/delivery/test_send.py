@@ -340,7 +340,7 @@ def test_unforeseen_error_keeps_the_claim(door: Door, monkeypatch: pytest.Monkey
     ],
     ids=["given_up", "repeated_by_another", "sent_by_another"],
 )
-def test_claim_lost_during_the_post(
+def test_claim_lost_during_the_post(  # noqa: PLR0917 - one row of the table
     queue: Door,
     monkeypatch: pytest.MonkeyPatch,
     content: dict[str, Any],

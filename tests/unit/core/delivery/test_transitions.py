@@ -24,7 +24,7 @@ EXPIRED, CANCELLED, UNKNOWN = Status.EXPIRED, Status.CANCELLED, Status.UNKNOWN
 IN_DOUBT: dict[str, Any] = {"lost_at": START - 1}
 ALIVE: dict[str, Any] = {"lease_until": START + 0.001}
 DEAD: dict[str, Any] = {"lease_until": START}
-UNCHANGED = [None] * 6
+UNCHANGED: list[Status | None] = [None] * 6
 # By state: its status, its fields, and the status that each of the CALLS writes; None: the entry stays.
 STATES: dict[str, tuple[Status, dict[str, Any], list[Status | None]]] = {
     "queued": (QUEUED, {}, [SENDING, None, None, FAILED, EXPIRED, CANCELLED]),
