@@ -1,0 +1,342 @@
+"""What an answer holds, for how long, and what is announced of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import START, Clock, answer, lost
+from tests.unit.core.delivery.circuit_case import (
+    ADMITTED,
+    MESSAGE,
+    OTHER_KIND,
+    OTHER_TEMPLATE,
+    RESET,
+    SKEW,
+    CircuitCase,
+    names,
+)
+from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Holds, Outcome
+
+
+def test_one_read_a_second(circuits: CircuitCase) -> None:
+    for _ in range(10):
+        assert circuits.admit() == ADMITTED
+        assert circuits.record(0) == (None, [])
+        circuits.clock.advance(0.0999)
+    assert (circuits.store.circuit_reads, circuits.store.circuit_puts) == (1, 0)
+    circuits.advance_to(START + 1)
+    circuits.admit()
+    assert circuits.store.circuit_reads == 2
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(0.5, 1), (1.0, 2)])
+def test_read_again_after_a_second(seconds: float, reads: int) -> None:
+    circuits = CircuitCase(clock=Clock(1000.0))
+    circuits.admit()
+    circuits.clock.advance(seconds)
+    circuits.admit()
+    assert circuits.store.circuit_reads == reads
+
+
+def test_accounts_are_read_together(circuits: CircuitCase) -> None:
+    for accounts, reads in ((["a", "b", "c"], 1), (["a", "b"], 1), (["a", "d"], 2)):
+        circuits.first.prefetch(accounts)
+        assert circuits.store.circuit_reads == reads
+
+
+def test_unreadable_table_forgets_nothing(circuits: CircuitCase) -> None:
+    circuits.fail("read_circuits")
+    assert circuits.admit() == ADMITTED
+    circuits.store.failing.clear()
+    circuits.hold(45009)
+    circuits.fail("read_circuits")
+    circuits.clock.advance(3600)
+    assert circuits.admit().held is not None
+
+
+def test_unwritable_circuit_is_remembered(circuits: CircuitCase) -> None:
+    """By the process that opened it alone."""
+    circuits.fail("put_circuits")
+    circuits.admit()
+    circuit, events = circuits.record(45009)
+    assert names(events) == ["quota.reached"]
+    assert circuit is not None
+    assert circuits.admit().held == circuit
+    assert circuits.admit(by=circuits.second) == ADMITTED
+
+
+def test_others_know_within_a_second(circuits: CircuitCase) -> None:
+    circuits.admit(by=circuits.second)
+    circuit = circuits.hold(48001)
+    assert circuits.admit(by=circuits.second) == ADMITTED
+    circuits.clock.advance(1)
+    assert circuits.admit(by=circuits.second).held == circuit
+
+
+def test_invented_names_are_forgotten(circuits: CircuitCase) -> None:
+    for number in range(10_010):
+        circuits.first.prefetch([f"made-up-{number}"])
+    assert len(circuits.first._known) <= 10_001
+
+
+@pytest.mark.parametrize(
+    ("holds", "scope", "admitted"),
+    [
+        (Holds.ACCOUNT, "account", []),
+        (Holds.KIND, "kind:subscription", ["kind"]),
+        (Holds.TEMPLATE, "template:J5tWfHcX2mNq8sVb", ["kind", "template"]),
+    ],
+)
+def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, admitted: list[str]) -> None:
+    assert circuits.hold(answer(48001, holds=holds)).scope == scope
+    others = {"same": MESSAGE, "kind": OTHER_KIND, "template": OTHER_TEMPLATE}
+    if holds is Holds.TEMPLATE:
+        others["kind"] = OTHER_TEMPLATE
+    assert [name for name, other in others.items() if circuits.admit(other) == ADMITTED] == admitted
+    assert circuits.admit(account="bank") == ADMITTED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "event"),
+    [
+        (answer(40013), 300, "circuit.opened"),
+        (answer(48001), 300, "circuit.opened"),
+        (answer(43107), 300, "circuit.opened"),
+        (answer(45103), 300, "circuit.opened"),
+        (answer(40001), 60, "circuit.opened"),
+        (answer(45011, holds=Holds.ACCOUNT), 60, "circuit.opened"),
+        (answer(45009), RESET + SKEW - START, "quota.reached"),
+        (answer(45009, until_reset=False), 300, "quota.reached"),
+        (answer(45011), 60, None),
+        (answer(45011, retry_after=None), 60, None),
+        (answer(45011, retry_after=30.0), 30, None),
+        (answer(40013, retry_after=30.0), 300, "circuit.opened"),
+        (answer(40013, retry_after=3600.0), 3600, "circuit.opened"),
+        (answer(40013, retry_after=86400.0), 86400, "circuit.opened"),
+    ],
+    ids=lambda value: str(value.errcode) if isinstance(value, Outcome) else None,
+)
+def test_first_hold(circuits: CircuitCase, outcome: Outcome, seconds: float, event: str | None) -> None:
+    circuit, events = circuits.record(outcome)
+    assert circuit is not None
+    assert (circuit.opened_at, circuit.held_until) == (START, START + seconds)
+    assert (circuit.errcode, circuit.probes, circuit.hint) == (outcome.errcode, 0, outcome.hint)
+    assert names(events) == ([event] if event else [])
+    circuits.advance_to(circuit.held_until - 0.001)
+    assert circuits.admit().held == circuit
+
+
+@pytest.mark.parametrize("errcode", [0, -1, 40003, 40037, 40241, 43101, 43108, 43117, 47003, 99999])
+def test_answers_that_hold_nothing(circuits: CircuitCase, errcode: int) -> None:
+    assert circuits.record(errcode) == (None, [])
+    assert (circuits.admit(), circuits.store.circuit_puts) == (ADMITTED, 0)
+
+
+def test_longest_hold_counts(circuits: CircuitCase) -> None:
+    circuits.hold(48001)
+    quota = circuits.hold(45009, message=OTHER_KIND)
+    circuits.clock.advance(10)
+    account = circuits.hold(40013)
+    assert circuits.admit(OTHER_KIND).held == quota
+    assert circuits.admit().held == account
+    assert set(circuits.stored) == {"kind:subscription", "kind:template", "account"}
+
+
+# ---- answers that were under way, and conflicts
+
+
+@pytest.mark.parametrize("errcode", [40013, 48001, 43107, 45103, 45009, 45011, 40001])
+def test_late_answers_change_nothing(circuits: CircuitCase, errcode: int) -> None:
+    """Of messages that were under way when the circuit opened."""
+    circuit = circuits.hold(errcode)
+    circuits.clock.advance(5)
+    assert circuits.record(errcode) == (circuit, [])
+    assert circuits.record(0) == (None, [])
+    assert circuits.record(40003) == (None, [])
+    assert circuits.record(errcode, by=circuits.second) == (circuit, [])
+    assert circuits.stored == {circuit.scope: circuit}
+
+
+def test_two_processes_announce_once(circuits: CircuitCase) -> None:
+    circuits.admit()
+    circuits.admit(by=circuits.second)
+    _, first = circuits.record(45009)
+    circuit, second = circuits.record(45009, by=circuits.second)
+    assert names(first + second) == ["quota.reached"]
+    assert circuit == circuits.stored["kind:subscription"]
+
+
+def test_others_circuits_are_kept(circuits: CircuitCase) -> None:
+    circuits.admit()
+    circuits.admit(by=circuits.second)
+    circuits.hold(48001)
+    circuits.hold(40013, by=circuits.second)
+    circuits.hold(45009, message=OTHER_KIND)
+    assert set(circuits.stored) == {"kind:subscription", "account", "kind:template"}
+
+
+def test_contended_record_ends(circuits: CircuitCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    circuits.hold(40013)
+    circuits.always_second(monkeypatch)
+    assert circuits.hold(48001).errcode == 48001
+
+
+@pytest.mark.parametrize("errcode", [45009, 48001, 45103])
+def test_longer_hold_replaces_minute(circuits: CircuitCase, errcode: int) -> None:
+    minute = circuits.hold(45011)
+    circuits.clock.advance(5)
+    circuit, events = circuits.record(errcode)
+    assert circuit is not None
+    assert (circuit.error_class, circuit.opened_at) == (answer(errcode).error_class, START + 5)
+    assert (circuit.held_until > minute.held_until, len(events)) == (True, 1)
+
+
+@pytest.mark.parametrize("errcode", [45009, 48001])
+def test_minute_shortens_no_hold(circuits: CircuitCase, errcode: int) -> None:
+    circuit = circuits.hold(errcode)
+    circuits.clock.advance(5)
+    assert circuits.record(45011) == (circuit, [])
+
+
+def test_minute_is_over_without_probe(circuits: CircuitCase) -> None:
+    for _ in range(5):  # and never doubled
+        circuit, events = circuits.record(45011)
+        assert circuit is not None
+        assert (circuit.held_until, events) == (circuits.clock.now() + 60, [])
+        circuits.clock.advance(60)
+        assert [circuits.admit(), circuits.admit(by=circuits.second)] == [ADMITTED] * 2
+    assert circuits.store.circuit_puts == 5
+
+
+# ---- quotas and their reset
+
+
+def test_quota_holds_until_the_reset(circuits: CircuitCase) -> None:
+    circuit, events = circuits.record(answer(45009, "reach max api daily quota limit rid: 1"))
+    assert circuit is not None
+    assert events == [
+        DomainEvent(
+            "quota.reached",
+            {
+                "account": "shop",
+                "scope": "kind:subscription",
+                "class": "quota",
+                "errcode": 45009,
+                "opened_at": "2026-03-01T07:04:05.000Z",
+                "held_until": "2026-03-01T16:02:00.000Z",
+                "errmsg": "reach max api daily quota limit rid: 1",
+                "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
+                "hint": {"en": "What to do about 45009.", "zh": "如何处理 45009。"},
+            },
+        )
+    ]
+    circuits.advance_to(RESET + SKEW - 0.001)
+    assert circuits.admit().held == circuit
+    assert (circuits.admit(OTHER_KIND), circuits.admit(account="bank")) == (ADMITTED, ADMITTED)
+    circuits.clock.advance(0.001)
+    _, events = circuits.record(0, circuits.admit())
+    assert names(events) == ["circuit.closed"]
+    circuits.clock.advance(3600)  # the quota of the new day
+    again, events = circuits.record(45009, circuits.admit())
+    assert again is not None
+    assert (again.held_until, names(events)) == (RESET + 86400 + SKEW, ["quota.reached"])
+
+
+@pytest.mark.parametrize(
+    ("errcodes", "held"),
+    [
+        ((45009,), [600]),
+        ((45009, 45009, 45009, 45009, 45009), [600, 1200, 2400, 3600, 3600]),
+        ((45009, 45011, 45009), [600, 60, 1200]),
+        ((45011, 45009), [60, 600]),
+    ],
+)
+def test_late_reset_is_probed_for(circuits: CircuitCase, errcodes: tuple[int, ...], held: list[int]) -> None:
+    """It costs no second day, and a limit per minute in between does not make the quota a new one."""
+    circuit = circuits.hold(45009)
+    seconds = []
+    for errcode in errcodes:
+        found, events = circuits.record(errcode, circuits.probe_at_end(circuit))
+        assert found is not None
+        assert events == []
+        circuit = found
+        seconds.append(circuit.held_until - circuits.clock.now())
+    assert seconds == held
+
+
+def test_quota_right_after_the_reset(circuits: CircuitCase) -> None:
+    """A refusal that WeChat makes before it looks at the quota closes the circuit too early."""
+    circuits.record(43101, circuits.probe_at_end(circuits.hold(45009)))
+    assert circuits.stored == {}
+    assert circuits.hold(45009).held_until - circuits.clock.now() == 300
+
+
+@pytest.mark.parametrize(
+    ("at", "held_until"),
+    [
+        (RESET + SKEW + 3599, RESET + SKEW + 3599 + 300),
+        (RESET + SKEW + 3601, RESET + 86400 + SKEW),
+    ],
+)
+def test_quota_in_the_morning(circuits: CircuitCase, at: float, held_until: float) -> None:
+    circuits.advance_to(at)
+    assert circuits.hold(45009).held_until == held_until
+
+
+def test_second_quota_ends_at_reset(circuits: CircuitCase) -> None:
+    circuits.hold(45009)
+    circuits.advance_to(RESET + 86400 + SKEW - 100)
+    assert circuits.hold(45009, circuits.admit()).held_until == RESET + 86400 + SKEW
+
+
+def test_quota_replaces_another_hold(circuits: CircuitCase) -> None:
+    """It is a quota of this day, and no late reset."""
+    circuit = circuits.hold(48001)
+    assert circuits.hold(45009, circuits.probe_at_end(circuit)).held_until == RESET + SKEW
+
+
+@pytest.mark.parametrize("skew", [-60.0, 60.0])
+@pytest.mark.parametrize("seconds", [-90.0, -30.0, 0.0, 30.0])
+def test_clocks_around_midnight(circuits: CircuitCase, skew: float, seconds: float) -> None:
+    """WeChat answered around its reset; whoever hears it may be a minute off."""
+    by = circuits.another(Clock(RESET + seconds + skew))
+    assert circuits.hold(45009, by=by).held_until == RESET + SKEW
+
+
+# ---- any sequence
+
+outcomes = st.sampled_from(
+    [*map(answer, (0, 0, 0, -1, 40001, 40013, 43101, 43107, 45009, 45009, 45011, 48001)), lost()]
+)
+what = st.sampled_from([MESSAGE, OTHER_KIND, OTHER_TEMPLATE])
+seconds = st.sampled_from([0.0, 1.0, 60.0, 600.0, 86400.0])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["first", "second"]), what, outcomes, seconds), max_size=20))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_no_hold_lasts_for_ever(steps: list[tuple[str, Message, Outcome, float]]) -> None:
+    case = CircuitCase()
+    for process, message, outcome, pause in steps:
+        by: Circuits = getattr(case, process)
+        admission = case.admit(message, by=by)
+        if admission.held:
+            assert case.clock.now() < admission.held.held_until <= case.clock.now() + 86400 + 2 * SKEW
+        else:
+            circuit, _ = case.record(outcome, admission, message=message, by=by)
+            if outcome.holds:
+                assert circuit is not None
+                assert circuit == case.stored[circuit.scope]
+                assert circuit.held_until > case.clock.now()
+        case.clock.advance(pause)
+    case.clock.advance(86400 * 2)
+    for message in (MESSAGE, OTHER_KIND, OTHER_TEMPLATE):
+        admission = case.admit(message)
+        assert admission.held is None
+        case.record(0, admission, message=message)
+    case.clock.advance(1)
+    assert {circuit.error_class for circuit in case.stored.values()} <= {ErrorClass.RATE_LIMIT}
+    assert case.admit(by=case.second) == ADMITTED

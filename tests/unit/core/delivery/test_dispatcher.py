@@ -1,0 +1,335 @@
+"""The same id again through any door; accepting, refusing, looking up and cancelling."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.fakes import START, Service, answer, body, lost, message, misdirected, unreachable
+from tests.unit.core.delivery.doors import (
+    ALREADY_EXPIRED,
+    LEASE,
+    OTHER,
+    Door,
+    again_in,
+    as_recorded,
+    claim,
+    events,
+    held_for,
+)
+from wechat_notify.core.delivery.results import (
+    Cancelled,
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    Queued,
+    Replayed,
+    Result,
+    Sent,
+)
+from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
+from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.outcomes import Outcome, Status
+
+DOORS = ["queue", "http", "accept"]
+
+
+@pytest.mark.parametrize("first", ["queue", "http"])
+@pytest.mark.parametrize("second", DOORS)
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        pytest.param(answer(0, msgid=5), Status.SENT, id="sent"),
+        pytest.param(answer(40241), Status.SENT, id="duplicate"),
+        pytest.param(answer(47003), Status.FAILED, id="failed"),
+        pytest.param(lost(), Status.UNKNOWN, id="lost"),
+        pytest.param(None, Status.EXPIRED, id="expired"),
+    ],
+)
+def test_finished_message_is_replayed(
+    service: Service, first: str, second: str, outcome: Outcome | None, status: Status
+) -> None:
+    door = Door(first, service)
+    options: dict[str, Any] = {} if outcome else {"expires_at": ALREADY_EXPIRED}
+    door.plan(*[outcome] if outcome else [])
+    assert door(**options).status is status
+    again = Door(second, service)()
+    assert (type(again), again.status, events(again)) == (Replayed, status, [])
+    assert (again.entry, again.outcome) == (door.entry, as_recorded(outcome))
+    assert (door.posts, service.queue.bodies) == (1 if outcome else 0, [])
+
+
+@pytest.mark.parametrize("first", DOORS)
+@pytest.mark.parametrize("second", DOORS)
+def test_id_of_another_message(service: Service, first: str, second: str) -> None:
+    door = Door(first, service)
+    door()
+    before = (door.posts, list(service.queue.bodies))
+    assert type(Door(second, service)(OTHER)) is IdReused
+    assert (door.posts, service.queue.bodies) == before
+
+
+@pytest.mark.parametrize("first", ["queue", "http"])
+@pytest.mark.parametrize("second", DOORS)
+def test_message_in_flight(service: Service, first: str, second: str) -> None:
+    door = Door(first, service)
+    results = door.meanwhile(door=Door(second, service))
+    assert door().status is Status.SENT
+    (again,) = results
+    assert (type(again), again.status, again_in(again), door.posts) == (InFlight, Status.SENDING, LEASE, 1)
+
+
+@pytest.mark.parametrize("trouble", ["held", "no token", "expired"])
+def test_other_message_ends_nothing(accept: Door, queue: Door, trouble: str) -> None:
+    """Under the id of one that waits; nor does it wait itself."""
+    accept()
+    waiting = queue.entry
+    options: dict[str, Any] = {"expires_at": ALREADY_EXPIRED} if trouble == "expired" else {}
+    queue.trouble(trouble)
+    assert type(queue(OTHER, **options)) is IdReused
+    assert queue.entry == waiting
+
+
+def test_expired_copy_in_flight(queue: Door) -> None:
+    results = queue.meanwhile(expires_at=ALREADY_EXPIRED)
+    queue()
+    assert [(type(each), again_in(each)) for each in results] == [(InFlight, LEASE)]
+
+
+def test_accounts_share_no_ids(door: Door) -> None:
+    door.service.add_account("bank")
+    assert [door().status, door(OTHER, account="bank").status] == [Status.SENT] * 2
+
+
+@pytest.mark.parametrize("second", ["queue", "http"])
+@pytest.mark.parametrize(
+    "outcome",
+    [answer(-1), answer(43117), unreachable(), misdirected(), answer(40037)],
+    ids=lambda outcome: str(outcome.errcode or outcome.cause),
+)
+def test_try_again_succeeds(http: Door, second: str, outcome: Outcome) -> None:
+    http.plan(outcome)
+    first = http()
+    assert (first.status, http.entry.awaits_caller, events(first)) == (Status.FAILED, True, [])
+    assert type(Door(second, http.service)()) is Sent
+    assert http.entry.attempts == 2 - outcome.unjudged
+    assert [change.status for change in http.entry.timeline] == ["sending", "failed", "sending", "sent"]
+
+
+def test_try_again_on_the_queue(http: Door, accept: Door, queue: Door) -> None:
+    http.plan(-1)
+    http()
+    accepted = accept()
+    assert (type(accepted), accepted.status) == (Queued, Status.QUEUED)
+    assert len(http.service.queue.bodies) == 1
+    assert queue().status is Status.SENT
+
+
+# ---- accepting
+
+
+def test_accepted_message_on_the_queue(accept: Door, queue: Door) -> None:
+    result = accept(expires_at=datetime(2026, 3, 2, tzinfo=UTC), at_least_once=True)
+    assert (type(result), result.entry, result.outcome) == (Queued, queue.entry, None)
+    service = queue.service
+    (sent,) = service.queue.bodies
+    assert json.loads(sent) == {
+        "account": "shop",
+        "id": "order-1",
+        "message": body(),
+        "expires_at": "2026-03-02T00:00:00+00:00",
+        "delivery": "at_least_once",
+    }
+    assert service.queue.groups == ["shop"]
+    assert (service.ledger_store.puts, service.ledger_store.reads) == (1, 1)
+    waiting = Door("http", service)()
+    assert (type(waiting), waiting.status, queue.posts) == (Replayed, Status.QUEUED, 0)
+    assert (queue().status, queue.entry.attempts) == (Status.SENT, 1)
+
+
+def test_repeats_put_one_copy(accept: Door, queue: Door) -> None:
+    """Also while its kind is held: a thousand repeats are no thousand copies."""
+    queue.plan(45009)
+    queue(message_id="another")
+    assert type(accept()) is Queued
+    assert {type(accept()) for _ in range(1000)} == {Replayed}
+    assert type(queue()) is Held
+    assert type(accept()) is Replayed
+    assert len(queue.service.queue.bodies) == 1
+
+
+def test_lost_copy_is_put_again(accept: Door, queue: Door) -> None:
+    """The queue was purged, or its messages went to the dead letters."""
+    accept()
+    bodies = queue.service.queue.bodies
+    bodies.clear()
+    queue.advance(GIVE_UP_AFTER)
+    accept()
+    assert bodies == []
+    queue.advance(1)
+    for _ in range(100):  # and once only, whoever asks
+        assert accept().status is Status.QUEUED
+    assert (len(bodies), queue.entry.reason) == (1, "requeued")
+    queue.advance(GIVE_UP_AFTER + 1)
+    accept()
+    assert len(bodies) == 2
+    assert queue().status is Status.SENT
+
+
+@pytest.mark.parametrize(
+    ("sends", "result_type", "status"),
+    [(True, Replayed, Status.SENT), (False, Queued, Status.SENDING)],
+    ids=["sent", "claimed"],
+)
+def test_queue_is_faster_than_accepting(
+    accept: Door,
+    queue: Door,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    sends: bool,
+    result_type: type[Result],
+    status: Status,
+) -> None:
+    put = accept.service.queue.send
+
+    def send(*args: Any, **named: Any) -> None:
+        put(*args, **named)
+        if sends:
+            queue()
+        else:
+            claim(queue.service)
+
+    monkeypatch.setattr(accept.service.queue, "send", send)
+    accepted = accept()
+    assert (type(accepted), accepted.status) == (result_type, status)
+
+
+class CrashError(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("error", [StorageError("put it", "ServiceUnavailable"), CrashError()])
+def test_repeat_after_failed_queue(accept: Door, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(accept.service.queue, "send", fail)
+        with pytest.raises(type(error)):
+            accept()
+    assert accept.service.ledger_store.entries == {}
+    assert (accept().status, len(accept.service.queue.bodies)) == (Status.QUEUED, 1)
+
+
+def test_unwritten_entry_costs_no_message(accept: Door, queue: Door) -> None:
+    """It is on the queue, and gets its entry when it is taken from there."""
+    accept.service.ledger_store.failing = {"put": "ThrottlingException"}
+    accepted = accept()
+    assert (type(accepted), accepted.entry) == (Queued, None)
+    accept.service.ledger_store.failing = {}
+    assert len(accept.service.queue.bodies) == 1
+    assert queue().status is Status.SENT
+
+
+def test_silent_ledger_queues_nothing(accept: Door) -> None:
+    accept.service.ledger_store.failing = {"read": "ThrottlingException"}
+    with pytest.raises(StorageError):
+        accept()
+    assert accept.service.queue.bodies == []
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_unknown_account(service: Service, name: str) -> None:
+    with pytest.raises(UnknownAccountError):
+        Door(name, service)(account="nobody")
+    assert (service.ledger_store.entries, service.queue.bodies) == ({}, [])
+
+
+# ---- expiry and cancellation
+
+
+@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (0.001, False), (60, False)])
+def test_expired_message_is_not_sent(service: Service, name: str, seconds: float, *, expired: bool) -> None:
+    door = Door(name, service)
+    result = door(expires_at=datetime.fromtimestamp(START, UTC) + timedelta(seconds=seconds))
+    assert (type(result) is Expired, door.entry.status is Status.EXPIRED) == (expired, expired)
+    assert door.posts + len(service.queue.bodies) == (not expired)
+
+
+def test_message_expires_while_held(queue: Door) -> None:
+    queue.plan(45009)
+    expires_at = datetime.fromtimestamp(START + 3600, UTC)
+    assert held_for(queue(expires_at=expires_at)) is not None
+    queue.advance(3600)
+    assert queue(expires_at=expires_at, held_since=START).status is Status.EXPIRED
+
+
+def test_message_in_doubt_expires(queue: Door) -> None:
+    content = body(delivery="at_least_once")
+    queue.plan(lost())
+    assert queue(content).status is Status.QUEUED
+    expired = queue(content, expires_at=ALREADY_EXPIRED)
+    assert (expired.status, events(expired)) == (Status.UNKNOWN, ["message.unknown"])
+
+
+def test_cancelled_message_is_not_sent(accept: Door, queue: Door, http: Door) -> None:
+    accept()
+    cancelled = queue.service.dispatcher.cancel("shop", "order-1")
+    assert type(cancelled) is Cancelled
+    assert cancelled.entry == queue.entry
+    for door in (queue, http, accept):
+        result = door()
+        assert (type(result), result.status) == (Replayed, Status.CANCELLED)
+    assert (queue.posts, len(queue.service.queue.bodies)) == (0, 1)
+
+
+def test_cancelled_between_two_attempts(queue: Door) -> None:
+    queue.plan(-1)
+    assert again_in(queue()) is not None
+    queue.service.dispatcher.cancel("shop", "order-1")
+    assert (queue().status, queue.posts) == (Status.CANCELLED, 1)
+
+
+# ---- looking up, and refusing
+
+
+def test_look_up(queue: Door) -> None:
+    dispatcher = queue.service.dispatcher
+    assert dispatcher.look_up("shop", "order-1") is None
+    assert dispatcher.cancel("shop", "order-1") is None
+    queue()
+    found = dispatcher.look_up("shop", "order-1")
+    assert found is not None
+    assert (type(found), found.entry) == (Replayed, queue.entry)
+
+
+def test_refusal_is_announced_once(service: Service) -> None:
+    request = SendRequest("order-1", "shop", {"kind": "unknown"})
+    first, again = (service.dispatcher.refuse(request, None, "invalid_message") for _ in range(2))
+    assert [type(first), type(again)] == [Failed, Replayed]
+    assert [events(first), events(again)] == [["message.failed"], []]
+    assert first.events[0].detail == {
+        "id": "order-1",
+        "account": "shop",
+        "status": "failed",
+        "reason": "invalid_message",
+        "attempts": 0,
+        "at": "2026-03-01T07:04:05.000Z",
+    }
+
+
+def test_refusal_ends_try_again(http: Door) -> None:
+    http.plan(-1)
+    http()
+    refused = http.service.dispatcher.refuse(
+        SendRequest("order-1", "shop", body()), message(), "unknown_account"
+    )
+    assert (refused.status, events(refused)) == (Status.FAILED, ["message.failed"])
+    assert type(http()) is Replayed

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fakes import START, answer, lost
+from tests.unit.core.delivery.ledger_case import LedgerCase
+from tests.unit.core.delivery.test_transitions import LEGAL
+from wechat_notify.core.delivery.entry import EXHAUSTED, HELD, MAX_RETENTION, TRY_AGAIN, Change, Entry
+from wechat_notify.core.errors import IllegalTransitionError
+from wechat_notify.core.outcomes import Outcome, Status
+
+
+def entry(status: Status = Status.SENDING, **fields: Any) -> Entry:
+    return Entry("shop", "order-1", status, "fingerprint", "writer", START, START, **fields)
+
+
+@pytest.mark.parametrize("before", Status)
+@pytest.mark.parametrize("after", Status)
+def test_legal_transitions(before: Status, after: Status) -> None:
+    kept = entry(before, version=7)
+    if after.value in LEGAL.get(before.value, "").split():
+        moved = kept.moved(after, writer="w", now=START + 1)
+        assert (moved.status, moved.version, moved.writer) == (after, 8, "w")
+        assert (moved.created_at, moved.updated_at) == (START, START + 1)
+    else:
+        with pytest.raises(IllegalTransitionError, match=f"{before} -> {after}"):
+            kept.moved(after, writer="w", now=START + 1)
+
+
+def test_next_version_clears_waiting_fields() -> None:
+    kept = entry(lease_until=1.0, next_attempt_at=2.0, reason="held", attempts=3, lost_at=4.0)
+    moved = kept.moved(Status.QUEUED, writer="w", now=START)
+    assert (moved.lease_until, moved.next_attempt_at, moved.reason) == (None, None, None)
+    assert (moved.attempts, moved.lost_at) == (3, 4.0)
+    given = kept.moved(Status.QUEUED, writer="w", now=START, next_attempt_at=9.0, outcome=answer(-1))
+    assert (given.next_attempt_at, given.timeline) == (9.0, (Change(Status.QUEUED, START, -1),))
+
+
+def test_timeline_keeps_forty_changes(case: LedgerCase) -> None:
+    kept = case.claim().entry
+    for _ in range(50):
+        case.ledger.finish(kept, Status.QUEUED, outcome=answer(-1))
+        kept = case.claim().entry
+    assert (len(kept.timeline), kept.timeline[-1].status) == (40, Status.SENDING)
+
+
+@pytest.mark.parametrize(
+    ("reason", "silence", "resumed"),
+    [(TRY_AGAIN, 7200.0, False), (TRY_AGAIN, 7200.001, True), (None, 86400.0, False)],
+)
+def test_caller_resumes_after_two_hours(reason: str | None, silence: float, *, resumed: bool) -> None:
+    moved = entry(Status.FAILED, reason=reason).moved(Status.SENDING, writer="w", now=START + silence)
+    assert moved.resumed_at == (START + silence if resumed else None)
+    assert moved.pursued_since == (START + silence if resumed else START)
+
+
+@pytest.mark.parametrize("unjudged", [True, False])
+def test_resuming_outlasts_the_timeline(case: LedgerCase, *, unjudged: bool) -> None:
+    def try_in_vain() -> Entry:
+        claimed = case.claim(takes_queued=False).entry
+        attempts = claimed.attempts - unjudged
+        return case.ledger.finish(claimed, Status.FAILED, reason=TRY_AGAIN, attempts=attempts)
+
+    try_in_vain()
+    case.clock.advance(7000)
+    assert try_in_vain().pursued_since == START
+    case.clock.advance(86400)
+    kept = try_in_vain()
+    for _ in range(50):
+        case.clock.advance(2)
+        kept = try_in_vain()
+    assert (kept.created_at, kept.pursued_since, len(kept.timeline)) == (START, START + 93400, 40)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "is_final"),
+    [
+        (Status.SENT, answer(0), True),
+        (Status.FAILED, answer(47003), True),
+        (Status.CANCELLED, answer(-1), False),
+        (Status.EXPIRED, answer(-1), False),
+        (Status.UNKNOWN, lost(), True),
+        (Status.UNKNOWN, answer(-1), False),
+        (Status.UNKNOWN, None, False),
+    ],
+)
+def test_final_outcome(status: Status, outcome: Outcome | None, *, is_final: bool) -> None:
+    assert entry(status, outcome=outcome).final_outcome == (outcome if is_final else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "owns"),
+    [
+        ({"status": Status.FAILED}, False),
+        ({"status": Status.FAILED, "attempts": 1}, True),
+        ({"status": Status.FAILED, "lost_at": START}, True),
+        ({"status": Status.QUEUED}, True),
+    ],
+)
+def test_owner_of_the_id(fields: dict[str, Any], *, owns: bool) -> None:
+    assert entry(**fields).owns_id is owns
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "awaits"),
+    [
+        (Status.FAILED, TRY_AGAIN, True),
+        (Status.FAILED, EXHAUSTED, False),
+        (Status.SENDING, TRY_AGAIN, False),
+    ],
+)
+def test_awaiting_the_caller(status: Status, reason: str, *, awaits: bool) -> None:
+    assert entry(status, reason=reason).awaits_caller is awaits
+
+
+def test_counts_from_the_timeline() -> None:
+    sending, failed = Change(Status.SENDING, START), Change(Status.FAILED, START, -1, TRY_AGAIN)
+    held = Change(Status.QUEUED, START, 45009, HELD)
+    kept = entry(timeline=(sending, failed, sending, failed, held, sending, held, sending))
+    assert (kept.tries, kept.try_again_count, kept.queue_tries) == (4, 2, 2)
+
+
+def test_retention_is_two_weeks() -> None:
+    assert MAX_RETENTION == 1_209_600
+
+
+def test_dictionary_leaves_out_unknown_fields() -> None:
+    assert entry().as_dict() == {"id": "order-1", "account": "shop", "status": "sending", "attempts": 0}

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes import ERRCODES, Service, answer, lost, message, misdirected, unreachable
+from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.messages.kinds import KINDS, Message
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+
+REJECTED = [40001, 40014, 42001]
+
+
+def send(
+    service: Service,
+    what: Message | None = None,
+    *,
+    seconds_left: float | Iterator[float] = 60.0,
+    expires_at: float = float("inf"),
+) -> Delivery:
+    """As an attempt does it: the token is had first."""
+    token = service.sender.token("shop", lambda: 60.0)
+
+    def left() -> float:
+        return seconds_left if isinstance(seconds_left, float) else next(seconds_left)
+
+    def expired() -> bool:
+        return service.clock.now() >= expires_at
+
+    return service.sender.send("shop", what or message(), token, left, expired)
+
+
+def newer_token(service: Service) -> None:
+    """Another sender replaced the token that this process knows."""
+    send(service)
+    token = service.store.tokens["shop"]
+    service.clock.advance(5)
+    service.store.tokens["shop"] = replace(token, value="newer", obtained_at=service.clock.now())
+    service.clock.advance(5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_message_is_sent_once(service: Service, kind: str) -> None:
+    what = message(kind)
+    delivery = send(service, what)
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 1)
+    assert service.wechat.attempts == [(what, "token-1-of-wx-shop")]
+
+
+def test_seconds_are_those_of_wechat(service: Service) -> None:
+    """The wait for a token does not count."""
+    service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
+    service.wechat.renew("wx-shop")
+    service.refresher.busy = 3
+    delivery = send(service)
+    assert delivery.attempts == 2
+    assert delivery.seconds == pytest.approx(0.5)
+    assert sum(service.clock.slept) > 0
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [*(answer(code) for code in ERRCODES if code not in REJECTED), lost(), unreachable(), misdirected()],
+    ids=lambda outcome: str(outcome.errcode or outcome.cause),
+)
+def test_other_outcomes_are_not_repeated(service: Service, outcome: Outcome) -> None:
+    service.wechat.plan.append(outcome)
+    assert send(service) == Delivery(outcome, 1, 0.0)
+    assert (len(service.wechat.attempts), service.refresher.asked) == (1, [])
+
+
+# ---- rejected tokens
+
+
+@pytest.mark.parametrize("errcode", REJECTED)
+def test_rejected_token_is_replaced(service: Service, errcode: int) -> None:
+    service.wechat.renew("wx-shop")
+    service.wechat.plan.append(answer(errcode))
+    delivery = send(service)
+    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    assert [token for _, token in service.wechat.attempts] == ["token-1-of-wx-shop", "token-2-of-wx-shop"]
+
+
+@pytest.mark.parametrize("errcode", REJECTED)
+def test_rejected_new_token_holds(service: Service, errcode: int) -> None:
+    """A token that is newer than the call is not to blame: the answer speaks about the kind."""
+    service.wechat.plan.extend([answer(errcode)] * 3)
+    assert send(service) == Delivery(answer(errcode), 2, 0.0)
+    assert len(service.wechat.attempts) == 2
+
+
+@pytest.mark.parametrize(("rejections", "status"), [(2, Status.SENT), (5, Status.FAILED)])
+def test_stored_token_may_be_rejected(service: Service, rejections: int, status: Status) -> None:
+    """Then the refresher is asked, and nothing after that: three attempts at most."""
+    newer_token(service)
+    service.wechat.plan.extend([answer(40001)] * rejections)
+    delivery = send(service)
+    assert (delivery.attempts, delivery.outcome.status) == (3, status)
+    used = [used for _, used in service.wechat.attempts[1:]]
+    assert used[1] == "newer" != used[2]
+    assert len(service.refresher.asked) == 1
+    if status is Status.FAILED:
+        assert delivery.outcome == answer(40001)
+
+
+def test_unavailable_replacement_is_unjudged(service: Service) -> None:
+    service.wechat.reject("wx-shop")
+    service.wechat.refuse_tokens("wx-shop", answer(40243))
+    assert send(service) == Delivery(answer(40243)._replace(unjudged=True), 1, 0.0)
+
+
+def test_account_removed_meanwhile(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed(account: str, *_: object) -> None:
+        raise UnknownAccountError(account)
+
+    monkeypatch.setattr(service.refresher, "ask", removed)
+    service.wechat.plan.append(answer(40001))
+    assert send(service) == Delivery(answer(40001)._replace(holds=None), 1, 0.0)
+
+
+# ---- time
+
+
+@pytest.mark.parametrize(
+    ("left", "asked", "attempts"),
+    [
+        ([24.9], 0, 1),
+        ([25.0] * 3, 1, 2),
+        ([29.0, 29.0, 22.9], 1, 1),
+        ([29.0, 29.0, 23.0], 1, 2),
+    ],
+    ids=["no_time_to_ask", "time_to_ask", "no_time_to_repeat", "time_to_repeat"],
+)
+def test_time_for_another_token(service: Service, left: list[float], asked: int, attempts: int) -> None:
+    service.wechat.plan.append(answer(40001))
+    delivery = send(service, seconds_left=iter(left))
+    assert (delivery.attempts, len(service.refresher.asked)) == (attempts, asked)
+    if attempts == 1:  # nothing is known of the account: the token may just have been old
+        assert delivery.outcome == answer(40001)._replace(holds=None)
+
+
+@pytest.mark.parametrize(("took", "attempts"), [(1.9, 2), (2.0, 1)])
+def test_message_expires_waiting_for_token(service: Service, took: float, attempts: int) -> None:
+    service.wechat.plan.append(answer(40001))
+    service.refresher.while_running = lambda: service.clock.advance(took)
+    assert send(service, expires_at=service.clock.now() + 2).attempts == attempts
+
+
+@pytest.mark.parametrize(("left", "longest"), [(60.0, 8.0), (28.0, 6.0), (24.0, 0.5)])
+def test_busy_refresher_is_waited_for(service: Service, left: float, longest: float) -> None:
+    service.store.tokens.clear()
+    service.refresher.busy = 1000
+    ends = service.clock.now() + left
+    with pytest.raises(TokenUnavailableError) as raised:
+        service.sender.token("shop", lambda: ends - service.clock.now())
+    assert raised.value.outcome.error_class is ErrorClass.TRANSIENT
+    assert longest - 3.0 <= sum(service.clock.slept) <= longest + 0.001  # floats
+
+
+# ---- accounts
+
+
+def test_known_accounts(service: Service) -> None:
+    assert service.sender.knows("shop")
+    assert not service.sender.knows("nobody")
+    with pytest.raises(UnknownAccountError):
+        service.sender.token("nobody", lambda: 60.0)
+    assert service.wechat.attempts == []
+
+
+def test_account_without_a_token(service: Service) -> None:
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", answer(40164, "invalid ip 198.51.100.7"))
+    with pytest.raises(TokenUnavailableError) as raised:
+        service.sender.token("shop", lambda: 60.0)
+    assert raised.value.outcome.errcode == 40164
