@@ -186,6 +186,13 @@ def test_four_copies_from_the_caller(http: Door) -> None:
     assert (pauses, http.posts) == ([10.0, 30.0, 90.0, None, None, None], 4)
 
 
+def test_pause_counts_lost_answers(queue: Door) -> None:
+    """Not the refusals before."""
+    queue.plan(-1, lost())
+    queue.advance(again_in(queue(AT_LEAST_ONCE)))
+    assert again_in(queue(AT_LEAST_ONCE)) == 10.0
+
+
 def test_refusals_are_no_copies(queue: Door) -> None:
     queue.plan(lost(), *[-1] * 10, lost(), lost())
     statuses = set()

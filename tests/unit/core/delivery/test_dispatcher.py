@@ -300,6 +300,18 @@ def test_cancelled_between_two_attempts(queue: Door) -> None:
 # ---- looking up, and refusing
 
 
+@pytest.mark.parametrize("name", ["queue", "http"])
+def test_unconfirmed_claim_is_released_next(service: Service, name: str) -> None:
+    """Whatever message comes next."""
+    store = service.ledger_store
+    store.losing_answers, store.failing = 1, {"read": "ReadTimeout"}
+    with pytest.raises(StorageError):
+        Door("queue", service)()
+    store.failing = {}
+    Door(name, service)(message_id="order-2")
+    assert Door(name, service).entry.status is Status.QUEUED
+
+
 def test_look_up(queue: Door) -> None:
     dispatcher = queue.service.dispatcher
     assert dispatcher.look_up("shop", "order-1") is None

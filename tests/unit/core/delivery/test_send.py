@@ -241,6 +241,8 @@ def test_message_expires_on_its_way(door: Door, monkeypatch: pytest.MonkeyPatch,
     result = door(expires_at=datetime.fromtimestamp(START + 2, UTC))
     assert (result.status, door.entry.status) == (Status.EXPIRED, Status.EXPIRED)
     assert (door.posts, service.wechat.accepted) == (where == "rejected token", [])
+    history = [entry.status for entry in service.ledger_store.history]
+    assert history == ([] if where == "token" else [Status.SENDING]) + [Status.EXPIRED]
 
 
 def test_rejected_tokens_are_replaced(door: Door) -> None:

@@ -168,6 +168,17 @@ def test_claim_after_abandoned_claim(call: str) -> None:
     assert CALLS[call](case).entry.status is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("status", "answers_lost", "counted"),
+    [(UNKNOWN, 0, 1), (UNKNOWN, 2, 2), (SENDING, 0, 1), (SENDING, 2, 3)],
+)
+def test_counted_losses(status: Status, answers_lost: int, counted: int) -> None:
+    """Entries of an older version counted none; an abandoned claim is one more."""
+    case = LedgerCase(body("template"))
+    case.store_entry(status, lost_at=START, answers_lost=answers_lost)
+    assert case.claim().entry.answers_lost == counted
+
+
 def test_abandoned_claim_counts_from_claiming(case: LedgerCase) -> None:
     case.claim()
     case.clock.advance(LEASE + 5)
