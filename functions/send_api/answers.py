@@ -18,7 +18,7 @@ from wechat_notify.core.violations import Violation
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver:
+class PostedMessage:
     """A message that came over HTTP, and what there is to say of it whatever became of it.
 
     ``keyed``: its id is its caller's own. Without one a repeat is another message.

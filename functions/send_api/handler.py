@@ -56,12 +56,12 @@ def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiRespons
     given = http.headers
     account = _account(http)
     key = headers.idempotency_key(given)
-    message_id = key or bootstrap.message_id()()
+    message_id = key or bootstrap.id_factory()()
     body = _content(http)
     request, message, warnings = intake.check(
         intake.read_http_body(body, account=account, message_id=message_id)
     )
-    openid_hash = bootstrap.openid_hash()  # before it is sent: nothing may fail after that
+    openid_hash = bootstrap.openid_hasher()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         result = bootstrap.dispatcher().accept(request, message)
     else:
@@ -77,21 +77,21 @@ def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiRespons
         alone=True,
     )
     telemetry.publish(result.events, bootstrap.event_bus)
-    return answers.HandedOver(request, message, warnings, keyed=key is not None).answer(result)
+    return answers.PostedMessage(request, message, warnings, keyed=key is not None).answer(result)
 
 
 def _get(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
-    return answers.message(_published(bootstrap.dispatcher().look_up(*_message(http))))
+    return answers.message(_entry_or_404(bootstrap.dispatcher().look_up(*_path_ids(http))))
 
 
 def _delete(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
-    entry = _published(bootstrap.dispatcher().cancel(*_message(http)))
+    entry = _entry_or_404(bootstrap.dispatcher().cancel(*_path_ids(http)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
     return answers.message(entry)
 
 
-def _published(result: Result | None) -> Entry:
+def _entry_or_404(result: Result | None) -> Entry:
     """The entry that was asked for; to look at one can be what shows that its message is in doubt."""
     if result is None or result.entry is None:
         raise UnknownMessageError
@@ -117,7 +117,7 @@ def _account(http: APIGatewayProxyEventV2) -> str:
     return account
 
 
-def _message(http: APIGatewayProxyEventV2) -> tuple[str, str]:
+def _path_ids(http: APIGatewayProxyEventV2) -> tuple[str, str]:
     """The account and the id in the path."""
     account, message_id = _account(http), http.path_parameters["id"]
     if not is_message_id(message_id):

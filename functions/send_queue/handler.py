@@ -22,7 +22,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     """Send one SQS batch; what is worth repeating is reported as a batch item failure."""
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
-        openid_hash = bootstrap.openid_hash()  # before a message is sent: without its key none may be
+        openid_hash = bootstrap.openid_hasher()  # before a message is sent: without its key none may be
         records = [_record(record) for record in SQSEvent(event).records]
         handled = bootstrap.batch_sender().send(
             records, lambda: context.get_remaining_time_in_millis() / 1000

@@ -304,8 +304,8 @@ class Lambda:
         }
         for name, part in parts.items():
             patch.setattr(bootstrap, name, lambda part=part: part(self._running.sandbox))
-        patch.setattr(bootstrap, "openid_hash", lambda: self.openid_hash)
-        patch.setattr(bootstrap, "message_id", lambda: self.new_id)
+        patch.setattr(bootstrap, "openid_hasher", lambda: self.openid_hash)
+        patch.setattr(bootstrap, "id_factory", lambda: self.new_id)
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)
         clock = SimpleNamespace(time=self.aws.clock.now)
         patch.setattr("functions.token_refresh.handler.time", clock)

@@ -350,10 +350,10 @@ def _judge_texts(history: History, verdict: Verdict) -> None:
         for what, secrets in (("a secret or an openid", {CANARY}), ("a token", tokens)):
             if any(secret in text for secret in secrets):
                 verdict.broken["secrets"].append(f"{what} in the {name}")
-    verdict.broken |= _unforeseen(log, history.lambdas.failed)
+    verdict.broken |= _on_unexpected_error(log, history.lambdas.failed)
 
 
-def _unforeseen(log: str, failed: list[str]) -> Mapping[str, list[str]]:
+def _on_unexpected_error(log: str, failed: list[str]) -> Mapping[str, list[str]]:
     lines = [line for line in log.splitlines() if any(text in line for text in _WRONG)]
     documents = [json.loads(line) for line in lines]
     told = [

@@ -100,8 +100,8 @@ class Service:
         bits = itertools.count(1)
         parts: dict[str, object] = {
             "telemetry": self.telemetry,
-            "openid_hash": self.openid_hash,
-            "message_id": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
+            "openid_hasher": self.openid_hash,
+            "id_factory": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
             "dispatcher": self.dispatcher,
             "ledger": self.ledger,
             "event_bus": self.bus,

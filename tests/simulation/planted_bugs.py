@@ -251,14 +251,14 @@ def _no_client_msg_id() -> Sequence[Patch]:
 
 
 def _parked_without_id() -> Sequence[Patch]:
-    before = Returns._later
+    before = Returns._delayed_copy
 
     def later(self: Returns, item: Handled) -> DelayedMessage:
         copy = before(self, item)
         assert item.request
         return copy._replace(body=copy.body.replace(f'"id":"{item.request.id}",', ""))
 
-    return [(Returns, "_later", later)]
+    return [(Returns, "_delayed_copy", later)]
 
 
 def _parked_unseen() -> Sequence[Patch]:
@@ -300,7 +300,9 @@ def _unknown_account_again() -> Sequence[Patch]:
         self: BatchSender, record: Any, request: Any, message: Any, reason: str, *rest: Any
     ) -> Handled:
         if reason == "unknown_account":
-            return self._returns.again(Handled(record, Disposition.RETURNED, request, message), 60.0)
+            return self._returns.return_to_queue(
+                Handled(record, Disposition.RETURNED, request, message), 60.0
+            )
         return before(self, record, request, message, reason, *rest)
 
     return [(BatchSender, "_refused", refused)]
@@ -329,7 +331,7 @@ def _transient_gives_up() -> Sequence[Patch]:
 
 
 def _unreadable_dropped() -> Sequence[Patch]:
-    return [(Returns, "put_aside", lambda _self, handled: handled)]
+    return [(Returns, "to_dead_letters", lambda _self, handled: handled)]
 
 
 def _lost_is_failed() -> Sequence[Patch]:

@@ -251,13 +251,13 @@ class Workload:
         draw = chance.random()
         if draw < 0.01:  # the same message through two doors
             ask.doors += 1
-            self._later(lambda: self._to_api(ask, wait=chance.random() < 0.5))
+            self._delayed_copy(lambda: self._to_api(ask, wait=chance.random() < 0.5))
         elif draw < 0.015:
             self._reuse_id(ask)
         elif draw < 0.03:
-            self._later(lambda: self._cancel(ask, 5))
+            self._delayed_copy(lambda: self._cancel(ask, 5))
 
-    def _later(self, action: Callable[[], None]) -> None:
+    def _delayed_copy(self, action: Callable[[], None]) -> None:
         self.outstanding += 1
 
         def act() -> None:
@@ -407,7 +407,7 @@ class Workload:
                 if answer["statusCode"] not in {404, 503}:
                     return
             if tries > 1:
-                self._later(lambda: self._cancel(ask, tries - 1))
+                self._delayed_copy(lambda: self._cancel(ask, tries - 1))
 
         if self.world.send_api.invoke(event, ended, "a DELETE") is None:
             self.callers -= 1

@@ -150,10 +150,10 @@ def test_each_part_is_made_once(name: str) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_parts() -> None:
-    first, second = bootstrap.message_id()(), bootstrap.message_id()()
+    first, second = bootstrap.id_factory()(), bootstrap.id_factory()()
     assert first != second
     assert (len(first), first[12]) == (32, "7")
-    assert OPENID not in bootstrap.openid_hash()(OPENID)
+    assert OPENID not in bootstrap.openid_hasher()(OPENID)
     assert isinstance(bootstrap.settings(), Settings)
     wechat: Any = bootstrap.wechat()
     assert wechat._session._proxies["https"] == VARIABLES["WECHAT_PROXY"]

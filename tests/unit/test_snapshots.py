@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import random
 import socket
 import sys
 from collections.abc import Callable
@@ -30,7 +29,6 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
     registered: Hooks = []
     runtime = SimpleNamespace(
         register_before_snapshot=lambda hook: registered.append(("before", hook)),
-        register_after_restore=lambda hook: registered.append(("after", hook)),
     )
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     return registered
@@ -61,7 +59,7 @@ def test_the_senders_register_when_they_are_imported(
     # Before the import, which replaces it: afterwards the package has its handler again.
     monkeypatch.setattr(sys.modules[name.rpartition(".")[0]], "handler", handler)
     importlib.import_module(name)
-    names = ["before", "after"] if registers else []
+    names = ["before"] if registers else []
     assert [when for when, _ in hooks] == names
 
 
@@ -76,15 +74,3 @@ def test_a_snapshot_has_the_parts_and_no_connection(monkeypatch: pytest.MonkeyPa
     assert session.tls_context.cache_info().currsize == 1
     assert bootstrap.dispatcher.cache_info().currsize == 1
     bootstrap.aws().close()
-
-
-@pytest.mark.usefixtures("environment")
-def test_copies_of_a_snapshot_go_their_own_ways() -> None:
-    drawn, ids = [], []
-    for _ in range(2):
-        random.seed(1)  # two copies of one state
-        bootstrap.after_restore()
-        drawn.append(random.random())  # noqa: S311 - it is what the pauses are drawn by
-        ids.append(bootstrap.message_id()())
-    assert drawn[0] != drawn[1]
-    assert ids[0] != ids[1]

@@ -45,13 +45,13 @@ def telemetry() -> Telemetry:
 
 
 @cache
-def openid_hash() -> Callable[[str], str]:
+def openid_hasher() -> Callable[[str], str]:
     """The function that hashes an openid for logs."""
     return partial(hash_openid, key=settings().openid_hash_key)
 
 
 @cache
-def message_id() -> Callable[[], str]:
+def id_factory() -> Callable[[], str]:
     """New ids for messages that came without one."""
     return partial(new_id, time.time, _random.getrandbits)
 
@@ -65,7 +65,7 @@ def wechat() -> WeChatClient:
 @cache
 def aws() -> Clients:
     """boto3's clients."""
-    return Clients()
+    return Clients(jitter=_random.uniform)
 
 
 @cache
@@ -77,7 +77,7 @@ def ledger_table() -> LedgerTable:
 @cache
 def ledger() -> Ledger:
     """The ledger of messages."""
-    return Ledger(ledger_table(), now=time.time, writer=message_id(), keyed_hash=openid_hash())
+    return Ledger(ledger_table(), now=time.time, writer=id_factory(), keyed_hash=openid_hasher())
 
 
 @cache
@@ -91,7 +91,7 @@ def dispatcher() -> Dispatcher:
         jitter=_random.uniform,
     )
     circuits = Circuits(
-        ledger_table(), now=time.time, writer=message_id(), quota_reset=settings().quota_reset
+        ledger_table(), now=time.time, writer=id_factory(), quota_reset=settings().quota_reset
     )
     sender = Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
     return Dispatcher(ledger(), circuits, sender, send_queue(), now=time.time, jitter=_random.uniform)
@@ -134,16 +134,12 @@ def token_refresher() -> TokenRefresher:
 
 
 def register_for_snapshots() -> None:
-    """Where the function starts from snapshots (SnapStart), say what is done before one and after it."""
+    """Register the hook of SnapStart, where the function starts from snapshots."""
     if starts_from_snapshot():
         # In Lambda's runtime and nowhere else: there is nothing to install it from.
-        from snapshot_restore_py import (  # noqa: PLC0415
-            register_after_restore,
-            register_before_snapshot,
-        )
+        from snapshot_restore_py import register_before_snapshot  # noqa: PLC0415
 
         register_before_snapshot(before_snapshot)
-        register_after_restore(after_restore)
 
 
 def before_snapshot() -> None:
@@ -155,8 +151,3 @@ def before_snapshot() -> None:
     for part in (telemetry, dispatcher, event_bus, tls_context):
         part()
     aws().make("dynamodb", "ssm", "sqs", "lambda", "events")
-
-
-def after_restore() -> None:
-    """Part the copies of one snapshot: all would draw the same pauses before they repeat a call."""
-    random.seed()

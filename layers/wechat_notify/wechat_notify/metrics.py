@@ -13,17 +13,14 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import (
-    Cancelled,
     Expired,
     Failed,
     Held,
     IdReused,
     InFlight,
     NotDue,
-    Queued,
     Replayed,
     Result,
-    RetryAt,
     Sent,
     TryAgain,
     Unknown,
@@ -42,23 +39,6 @@ _COUNTED = {
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
-RESULT_NAMES: dict[type[Result], str] = {
-    Queued: "queued",
-    Sent: "sent",
-    Failed: "failed",
-    Expired: "expired",
-    Cancelled: "cancelled",
-    Unknown: "unknown",
-    RetryAt: "retry_at",
-    TryAgain: "try_again",
-    Held: "held",
-    Unrecorded: "unrecorded",
-    InFlight: "in_flight",
-    NotDue: "not_due",
-    Replayed: "replayed",
-    IdReused: "id_reused",
-}
-"""The results in log lines and metrics."""
 
 
 class Metrics:
@@ -97,19 +77,15 @@ class Metrics:
                 self.count("AnswersNotRecorded")
             case Held() if not result.attempted:
                 self.count("MessagesHeld", **by_account)
-            case (
-                Sent(entry=Entry(status=status))
-                | Unknown(entry=Entry(status=status))
-                | Expired(entry=Entry(status=status))
-            ):
-                self.count(_COUNTED[status], **by_account, **by_kind)
+            case Sent() | Unknown() | Expired() if entry:
+                self.count(_COUNTED[entry.status], **by_account, **by_kind)
             case Failed() | TryAgain():
                 error_class = outcome.error_class.value if outcome else "none"
                 errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
                 self.count("MessagesFailed", **by_account, **{"class": error_class, "errcode": errcode})
             # The call that gave it its status has counted it.
             case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
-                self.count("MessagesReplayed", result=RESULT_NAMES[type(result)])
+                self.count("MessagesReplayed", result=result.name)
 
     def ended(self, entry: Entry) -> None:
         """Count a message that came to its end because somebody asked about it."""

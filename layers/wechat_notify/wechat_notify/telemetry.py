@@ -26,7 +26,7 @@ from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
-from wechat_notify.metrics import RESULT_NAMES, Metrics
+from wechat_notify.metrics import Metrics
 
 
 class InvocationError(Exception):
@@ -138,7 +138,7 @@ class Telemetry:
         said = {
             "account": account,
             "kind": message.kind,
-            "result": RESULT_NAMES[type(result)],
+            "result": result.name,
             "status": result.status,
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,

@@ -74,13 +74,13 @@ def test_openid_of_another_account_is_refused(service: Service) -> None:
 
 def test_account_known_by_token_or_refresher(service: Service) -> None:
     sender = bootstrap.dispatcher()._sender
-    assert not sender.knows("nobody")
-    assert sender.knows("shop")
+    assert not sender.has_credentials("nobody")
+    assert sender.has_credentials("shop")
     assert service.lambda_service.invoked == [
         {"account": "nobody", "rejected": None},
         {"account": "shop", "rejected": None},
     ]
-    assert sender.knows("shop")
+    assert sender.has_credentials("shop")
     assert len(service.lambda_service.invoked) == 2
     assert service.token_calls() == {"normal": 1}
 

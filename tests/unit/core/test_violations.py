@@ -29,7 +29,7 @@ def test_place(path: str, place: str) -> None:
     """A key that does not look like WeChat's may be a person's name or id."""
     violation = Violation(path, "missing", REQUIRED)
     assert (violation.place, violation.for_log()) == (place, f"{place}: missing")
-    assert violation.told() == Bilingual(f"{place} is required", f"{place} 缺少必填字段")
+    assert violation.as_sentence() == Bilingual(f"{place} is required", f"{place} 缺少必填字段")
     assert violation.as_dict()["path"] == path
 
 
@@ -43,7 +43,7 @@ def test_place_of_an_unknown_field(path: str, place: str) -> None:
 
 def test_whole_message() -> None:
     (violation,) = violations(None)
-    assert violation.told() == Bilingual("the message must be a JSON object", "消息 必须是 JSON 对象")
+    assert violation.as_sentence() == Bilingual("the message must be a JSON object", "消息 必须是 JSON 对象")
     assert violation.for_log() == "message: object"
 
 

@@ -51,7 +51,7 @@ class Violation(NamedTuple):
         meant = f", did you mean {self.meant}?" if self.meant else ""
         return f"{self.place if self.path else 'message'}: {self.rule}{limit}{meant}"
 
-    def told(self) -> Bilingual:
+    def as_sentence(self) -> Bilingual:
         """Return the violation as a sentence, without values or names that may be personal data."""
         place = Bilingual(self.place, self.place) if self.path else Bilingual("the message", "消息")
         return Bilingual(f"{place.en} {self.text.en}", f"{place.zh} {self.text.zh}")

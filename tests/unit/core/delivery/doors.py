@@ -9,7 +9,7 @@ from typing import Any
 from tests.fakes import START, Service, answer, body
 from wechat_notify.core.delivery.circuit import Admission
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.delivery.results import Again, Held, Replayed, Result, Unknown
+from wechat_notify.core.delivery.results import BackToQueue, Held, Replayed, Result, Unknown
 from wechat_notify.core.messages.envelope import SendRequest, with_options
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Bilingual, Outcome, Status
@@ -131,7 +131,7 @@ def as_recorded(outcome: Outcome | None) -> Outcome | None:
 
 def again_in(result: Result) -> float | None:
     """Seconds until the queue hands the message out again."""
-    return result.after if isinstance(result, Again) else None
+    return result.after if isinstance(result, BackToQueue) else None
 
 
 def held_for(result: Result) -> float | None:

@@ -53,7 +53,7 @@ def test_timeline_keeps_forty_changes(case: LedgerCase) -> None:
 def test_caller_resumes_after_two_hours(reason: str | None, silence: float, *, resumed: bool) -> None:
     moved = entry(Status.FAILED, reason=reason).moved(Status.SENDING, writer="w", now=START + silence)
     assert moved.resumed_at == (START + silence if resumed else None)
-    assert moved.pursued_since == (START + silence if resumed else START)
+    assert moved.retrying_since == (START + silence if resumed else START)
 
 
 @pytest.mark.parametrize("unjudged", [True, False])
@@ -65,13 +65,13 @@ def test_resuming_outlasts_the_timeline(case: LedgerCase, *, unjudged: bool) -> 
 
     try_in_vain()
     case.clock.advance(7000)
-    assert try_in_vain().pursued_since == START
+    assert try_in_vain().retrying_since == START
     case.clock.advance(86400)
     kept = try_in_vain()
     for _ in range(50):
         case.clock.advance(2)
         kept = try_in_vain()
-    assert (kept.created_at, kept.pursued_since, len(kept.timeline)) == (START, START + 93400, 40)
+    assert (kept.created_at, kept.retrying_since, len(kept.timeline)) == (START, START + 93400, 40)
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ def test_busy_refresher_is_waited_for(service: Service, left: float, longest: fl
 
 
 def test_known_accounts(service: Service) -> None:
-    assert service.sender.knows("shop")
-    assert not service.sender.knows("nobody")
+    assert service.sender.has_credentials("shop")
+    assert not service.sender.has_credentials("nobody")
     with pytest.raises(UnknownAccountError):
         service.sender.token("nobody", lambda: 60.0)
     assert service.wechat.attempts == []

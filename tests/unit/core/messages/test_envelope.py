@@ -189,7 +189,7 @@ def test_misspelt_field() -> None:
 )
 def test_refusal_quotes_nothing(body: object) -> None:
     error = invalid(body)
-    assert OPENID not in f"{error!r} {[violation.told() for violation in error.violations]}"
+    assert OPENID not in f"{error!r} {[violation.as_sentence() for violation in error.violations]}"
 
 
 @quick
@@ -202,7 +202,7 @@ def test_any_body_is_read_or_refused(value: object) -> None:
     except MalformedBodyError as error:
         told = [error.text.en, error.text.zh]
     except InvalidRequestError as error:
-        sentences = [violation.told() for violation in error.violations]
+        sentences = [violation.as_sentence() for violation in error.violations]
         told = [text for sentence in sentences for text in (sentence.en, sentence.zh)]
     assert all(text.isprintable() for text in told)
 

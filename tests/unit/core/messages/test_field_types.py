@@ -12,7 +12,7 @@ from wechat_notify.core.messages.field_types import (
     Identifier,
     control_characters,
     is_printable,
-    line_breaks_alone,
+    reject_other_control_characters,
     scene_text,
 )
 
@@ -36,13 +36,13 @@ def test_control_characters(text: str, found: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "一\n二\r\n\t三"])
 def test_line_breaks_pass(text: str) -> None:
-    assert line_breaks_alone(text) == text
+    assert reject_other_control_characters(text) == text
 
 
 @pytest.mark.parametrize("character", "\x00\x0b\x0c\x1b\x7f\x80\x9f\ud800\ufffd")
 def test_other_control_characters_do_not(character: str) -> None:
     with pytest.raises(PydanticCustomError):
-        line_breaks_alone(f"a\n{character}")
+        reject_other_control_characters(f"a\n{character}")
 
 
 @pytest.mark.parametrize("text", [" x", "x ", "　x", "x\u00a0", " ", ""])

@@ -177,7 +177,7 @@ def test_misspelt_field(change: Body, path: str, meant: str) -> None:
     [violation] = violations(example("template", **change))
     assert (violation.path, violation.rule, violation.meant) == (path, "unknown_field", meant)
     assert violation.for_log() == f"{path}: unknown_field, did you mean {meant}?"
-    assert violation.told().en == f"{path} is not a field of this message: did you mean {meant}?"
+    assert violation.as_sentence().en == f"{path} is not a field of this message: did you mean {meant}?"
 
 
 PERSONAL = ["oQk3h5LrVfTnWb8xYc2ZpJd0GmEs", "姓名", "secret", "o" * 500, "13800138000", "wang.wu@example.com"]
@@ -189,7 +189,7 @@ CLOSE_TO_A_FIELD = ["wang", "Wang", "kang", "Fang", "Dana", "Sage"]
 def test_personal_name_is_not_shown(kind: str, name: str) -> None:
     [violation] = violations(example(kind, **{name: "x"}))
     assert (violation.meant, violation.place) == (None, "?")
-    assert name not in violation.told().en + violation.told().zh + violation.for_log()
+    assert name not in violation.as_sentence().en + violation.as_sentence().zh + violation.for_log()
 
 
 # ---------------------------------------------------------------- anything at all

@@ -21,8 +21,8 @@ Row = tuple[object, str, str, int | str | None, int | None, Bilingual]
 
 AN_OBJECT = Bilingual("must be a JSON object", "必须是 JSON 对象")
 REQUIRED = Bilingual("is required", "缺少必填字段")
-NO_FIELD = Bilingual("is not a field of this message", "该消息没有此字段")
-MISSPELT = Bilingual(f"{NO_FIELD.en}: did you mean touser?", f"{NO_FIELD.zh}，是否应为 touser？")
+NOT_A_FIELD = Bilingual("is not a field of this message", "该消息没有此字段")
+MISSPELT = Bilingual(f"{NOT_A_FIELD.en}: did you mean touser?", f"{NOT_A_FIELD.zh}，是否应为 touser？")
 TEXT = Bilingual("must be text", "必须是字符串")
 UNICODE = Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")
 NOT_EMPTY = Bilingual("must not be empty", "不能为空")
@@ -88,7 +88,7 @@ REFUSED: list[Row] = [
     ({}, "kind", "missing", None, None, REQUIRED),
     ({"kind": "Template"}, "kind", "choice", ALL_KINDS, 8, ONE_OF_KINDS),
     (without("template", "touser"), "touser", "missing", None, None, REQUIRED),
-    (template(nothing="x"), "nothing", "unknown_field", None, 1, NO_FIELD),
+    (template(nothing="x"), "nothing", "unknown_field", None, 1, NOT_A_FIELD),
     (template(touser=5), "touser", "text", None, None, TEXT),
     (template(touser=""), "touser", "empty", 1, 0, NOT_EMPTY),
     (template(touser="a\x00"), "touser", "control_characters", None, 2, UNPRINTABLE),
@@ -109,7 +109,7 @@ REFUSED: list[Row] = [
     (template(data="x"), "data", "object", None, 1, DATA),
     (template(data={"thing1": "x"}), "data.thing1", "object", None, 1, ENTRY),
     (template(data=NO_VALUE), THING, "missing", None, None, REQUIRED),
-    (template(data=SIZE), "data.thing1.size", "unknown_field", None, 1, NO_FIELD),
+    (template(data=SIZE), "data.thing1.size", "unknown_field", None, 1, NOT_A_FIELD),
     (keyword("x", "a.DATA"), "data.a.DATA", "key", None, None, SUFFIX),
     (keyword("x", ""), "data.", "key", None, None, KEY),
     (keyword("x", "a\x00"), "data.a\x00", "key", None, None, KEY),

@@ -288,20 +288,24 @@ def test_failed_replacement_does_not_stop_get(service: Service, tokens: AccessTo
 
 def test_account_with_expired_token(service: Service, tokens: AccessTokens) -> None:
     service.clock.advance(8000)
-    assert [tokens.known("shop") for _ in range(5)] == [True] * 5
+    assert [tokens.has_credentials("shop") for _ in range(5)] == [True] * 5
     assert (service.refresher.asked, service.store.reads) == ([], ["shop"])
 
 
 def test_account_without_token_is_asked_for(service: Service, tokens: AccessTokens) -> None:
     service.add_account("new", stored=False)
-    assert [tokens.known(account) for account in ("new", "nobody", "nobody")] == [True, False, False]
+    assert [tokens.has_credentials(account) for account in ("new", "nobody", "nobody")] == [
+        True,
+        False,
+        False,
+    ]
     assert service.refresher.asked == [("new", None), ("nobody", None)]
 
 
 @pytest.mark.parametrize("account", ["shop", "nobody"])
 def test_account_while_store_is_down(service: Service, tokens: AccessTokens, account: str) -> None:
     service.store.failing = {"read": "ThrottlingException"}
-    assert tokens.known(account)
+    assert tokens.has_credentials(account)
     assert service.refresher.asked == []
 
 
@@ -311,5 +315,5 @@ def test_account_that_is_refused(service: Service, tokens: AccessTokens, trouble
     service.wechat.refuse_tokens("wx-new", answer(40164))
     service.refresher.down = "ServiceException" if trouble == "refresher" else None
     service.refresher.busy = 1000 if trouble == "busy" else 0
-    assert tokens.known("new")
+    assert tokens.has_credentials("new")
     assert service.refresher.asked[0] == ("new", None)

@@ -38,7 +38,7 @@ def unavailable(error_class: ErrorClass, en: str, zh: str, retry_after: float | 
     return Outcome(Status.FAILED, error_class, hint, retryable=True, retry_after=retry_after)
 
 
-NO_TIME = unavailable(
+NOT_A_TIME = unavailable(
     ErrorClass.TRANSIENT,
     "The refresh of all accounts ran out of time before this one; the next run comes in 5 minutes.",
     "刷新全部账号时超时，未轮到该账号，下次刷新在 5 分钟后。",
@@ -162,7 +162,7 @@ def test_accounts_are_refreshed_concurrently(service: Service) -> None:
     assert all(result.changed for result in service.token_refresher.refresh_all(plenty))
 
 
-@pytest.mark.parametrize(("seconds_left", "failure"), [(58.0, None), (57.9, NO_TIME)])
+@pytest.mark.parametrize(("seconds_left", "failure"), [(58.0, None), (57.9, NOT_A_TIME)])
 def test_no_time_for_an_account(service: Service, seconds_left: float, failure: Outcome | None) -> None:
     service.add_account("bank", stored=False)
     results = service.token_refresher.refresh_all(lambda: seconds_left)
@@ -180,7 +180,7 @@ def test_time_runs_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> Non
     service.wechat.while_fetching = lambda _app_id: service.clock.advance(20)
     stopped_at = service.clock.now() + 88
     results = service.token_refresher.refresh_all(lambda: stopped_at - service.clock.now())
-    expected = [("bank", None), ("cafe", None), ("shop", NO_TIME)]
+    expected = [("bank", None), ("cafe", None), ("shop", NOT_A_TIME)]
     assert [(result.account, result.failure) for result in results] == expected
     assert service.store.tokens["cafe"].value == "token-1-of-wx-cafe"
 

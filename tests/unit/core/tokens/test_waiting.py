@@ -161,7 +161,7 @@ def test_rejected_token_does_not_come_back(service: Service, tokens: AccessToken
 def test_cached_token_makes_known_at_once(service: Service, tokens: AccessTokens) -> None:
     tokens.get("shop")
     lock = locked(service, tokens, 100.0)
-    assert tokens.known("shop")
+    assert tokens.has_credentials("shop")
     assert lock.timeouts == []
 
 

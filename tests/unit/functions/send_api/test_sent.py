@@ -249,7 +249,7 @@ def test_missing_hash_key(service: Service, monkeypatch: pytest.MonkeyPatch) -> 
     def missing() -> None:
         raise MissingSettingError("OPENID_HASH_KEY")
 
-    monkeypatch.setattr(bootstrap, "openid_hash", missing)
+    monkeypatch.setattr(bootstrap, "openid_hasher", missing)
     assert call(SUBSCRIPTION).status == 500
     assert service.wechat.attempts == []
 

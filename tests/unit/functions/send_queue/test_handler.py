@@ -229,7 +229,7 @@ def test_missing_key_sends_nothing(service: Service, monkeypatch: pytest.MonkeyP
     def missing() -> None:
         raise MissingSettingError("OPENID_HASH_KEY")
 
-    monkeypatch.setattr(bootstrap, "openid_hash", missing)
+    monkeypatch.setattr(bootstrap, "openid_hasher", missing)
     with pytest.raises(InvocationError, match="MissingSettingError"):
         handle("send_queue/sqs_batch")
     assert service.wechat.attempts == []

@@ -30,7 +30,7 @@ from wechat_notify.core.delivery.retry_policy import (
     queue_wait,
     repeatable,
 )
-from wechat_notify.core.delivery.send import Attempt, Parts, as_result, waits, with_call
+from wechat_notify.core.delivery.send import Attempt, Parts, as_result, is_queued, with_call
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
@@ -131,7 +131,7 @@ class QueueAttempt(Attempt):
             found = self._set_status(Status.QUEUED, outcome, HELD)
         elif self._now() - self._held_since > GIVE_UP_AFTER:
             found = self._set_status(Status.FAILED, outcome, EXHAUSTED)
-        if found and not waits(found):
+        if found and not is_queued(found):
             return as_result(found)
         return Held(entry=found.entry if found else None, outcome=outcome, after=after)
 
@@ -139,9 +139,9 @@ class QueueAttempt(Attempt):
         if circuit:
             return self._held(self._held_for(circuit), outcome)
         found = self._set_status(Status.QUEUED, outcome)
-        if waits(found) and self._now() - found.entry.pursued_since > GIVE_UP_AFTER:
+        if is_queued(found) and self._now() - found.entry.retrying_since > GIVE_UP_AFTER:
             found = self._set_status(Status.FAILED, outcome, EXHAUSTED)
-        if not waits(found):
+        if not is_queued(found):
             return as_result(found)
         after = queue_wait(outcome, self._receive_count, self._jitter)
         return RetryAt(entry=found.entry, outcome=outcome, after=after)

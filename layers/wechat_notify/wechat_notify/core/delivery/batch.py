@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.records import MESSAGE_ID, Disposition, Handled, ReadableRecord, Record
-from wechat_notify.core.delivery.results import Again, Held, Result
+from wechat_notify.core.delivery.results import BackToQueue, Held, Result
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
 from wechat_notify.core.errors import (
@@ -33,10 +33,10 @@ _WORKER_THREADS = 20
 whatever the CPU; these are 250, which is more than the smallest function has the CPU for, and the more
 threads there are, the more of that a message takes. A batch of ten has ten at most."""
 _NOW = 0.0
-_MAX_UNFORESEEN = 5
+_MAX_UNEXPECTED = 5
 """Receives after which a message that fails with an unexpected exception is given up."""
 _MAX_RULES = 10
-Lane = list[ReadableRecord]
+OpenidGroup = list[ReadableRecord]
 
 
 class BatchSender:
@@ -65,18 +65,18 @@ class BatchSender:
         """
         self._returns.begin_batch()
         handled: list[Handled] = []
-        lanes: dict[tuple[str, str], Lane] = {}
+        lanes: dict[tuple[str, str], OpenidGroup] = {}
         for record in records:
             try:
                 read: ReadableRecord | Handled = self._read(record)
             except Exception as error:  # noqa: BLE001 - the others of the batch are to be sent all the same
-                read = self._unforeseen(record, None, None, error)
+                read = self._on_unexpected_error(record, None, None, error)
             if isinstance(read, Handled):
                 handled.append(read)
             else:
                 lanes.setdefault((read.request.account, read.message.touser), []).append(read)
 
-        def send_lane(lane: Lane) -> list[Handled] | BaseException:
+        def send_lane(lane: OpenidGroup) -> list[Handled] | BaseException:
             try:
                 return list(self._in_order(lane, seconds_left))
             except BaseException as error:  # noqa: BLE001 - raised when every lane is through
@@ -90,15 +90,15 @@ class BatchSender:
                 handled.extend(part)
         return self._returns.park(handled)
 
-    def _in_order(self, lane: Lane, seconds_left: SecondsLeft) -> Iterator[Handled]:
+    def _in_order(self, lane: OpenidGroup, seconds_left: SecondsLeft) -> Iterator[Handled]:
         """The messages to one openid; when WeChat has had enough of them, the rest waits as well."""
         wait: float | None = None
         for read in lane:
             if wait is not None:
-                yield self._returns.again(read.handled(Disposition.RETURNED), wait)
+                yield self._returns.return_to_queue(read.handled(Disposition.RETURNED), wait)
                 continue
             item = self._send(read, seconds_left)
-            if _too_often(item.result) and isinstance(item.result, Again):
+            if _is_rate_limited(item.result) and isinstance(item.result, BackToQueue):
                 wait = item.result.after
             yield item
 
@@ -107,7 +107,7 @@ class BatchSender:
         try:
             request = intake.read_queue_body(record.body, default_id=default_id)
         except MalformedBodyError as error:
-            return self._returns.put_aside(
+            return self._returns.to_dead_letters(
                 Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)
             )
         except InvalidRequestError as error:
@@ -130,7 +130,7 @@ class BatchSender:
             detail=_rules(error.violations).en,
             message_id=error.message_id,
         )
-        return self._returns.put_aside(handled)
+        return self._returns.to_dead_letters(handled)
 
     def _refused(
         self,
@@ -141,11 +141,13 @@ class BatchSender:
         violations: Sequence[Violation] = (),
     ) -> Handled:
         try:
-            result = self._dispatcher.refuse(request, message, reason, _refused(reason, violations))
+            result = self._dispatcher.refuse(request, message, reason, _refusal_outcome(reason, violations))
         except StorageError as error:
-            return self._returns.again_after(Handled(record, Disposition.RETURNED, request, message), error)
+            return self._returns.return_after_storage_error(
+                Handled(record, Disposition.RETURNED, request, message), error
+            )
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
-            return self._unforeseen(record, request, message, error)
+            return self._on_unexpected_error(record, request, message, error)
         handled = Handled(
             record,
             Disposition.FINISHED,
@@ -156,12 +158,16 @@ class BatchSender:
             violations=violations,
         )
         # Whoever is at it may have died: the message comes again to be judged when the claim is over.
-        return self._returns.again(handled, result.after) if isinstance(result, Again) else handled
+        return (
+            self._returns.return_to_queue(handled, result.after)
+            if isinstance(result, BackToQueue)
+            else handled
+        )
 
     def _send(self, read: ReadableRecord, seconds_left: SecondsLeft) -> Handled:
         record, request, message = read.record, read.request, read.message
         if seconds_left() < TIME_FOR_A_MESSAGE:
-            return self._returns.again(read.handled(Disposition.RETURNED), _NOW)
+            return self._returns.return_to_queue(read.handled(Disposition.RETURNED), _NOW)
         try:
             result = self._dispatcher.send_queued(
                 request,
@@ -173,43 +179,47 @@ class BatchSender:
         except UnknownAccountError as error:
             return self._refused(record, request, message, error.reason)
         except StorageError as error:
-            return self._returns.again_after(read.handled(Disposition.RETURNED), error)
+            return self._returns.return_after_storage_error(read.handled(Disposition.RETURNED), error)
         except Exception as error:  # noqa: BLE001 - raised on, it would stop the others
-            return self._unforeseen(record, request, message, error)
+            return self._on_unexpected_error(record, request, message, error)
         if isinstance(result, Held):
             return read.handled(Disposition.PARKED, result)
         handled = read.handled(Disposition.FINISHED, result)
-        return self._returns.again(handled, result.after) if isinstance(result, Again) else handled
+        return (
+            self._returns.return_to_queue(handled, result.after)
+            if isinstance(result, BackToQueue)
+            else handled
+        )
 
-    def _unforeseen(
+    def _on_unexpected_error(
         self, record: Record, request: SendRequest | None, message: Message | None, error: Exception
     ) -> Handled:
         handled = Handled(
             record, Disposition.RETURNED, request, message, refusal="internal_error", error=error
         )
-        if record.receive_count < _MAX_UNFORESEEN:
+        if record.receive_count < _MAX_UNEXPECTED:
             return handled
         given_up = handled._replace(disposition=Disposition.DEAD_LETTER, detail="given up")
         if request is None:
-            return self._returns.put_aside(given_up)
+            return self._returns.to_dead_letters(given_up)
         try:
             result = self._dispatcher.refuse(request, message, "internal_error")
         except StorageError:  # it goes back, and is given up another time
             return handled
         except Exception:  # noqa: BLE001 - what the ledger cannot take must not come again for days
-            return self._returns.put_aside(given_up)
-        if isinstance(result, Again):  # this very attempt's claim, perhaps: it has to run out first
-            return self._returns.again(handled._replace(result=result), result.after)
+            return self._returns.to_dead_letters(given_up)
+        if isinstance(result, BackToQueue):  # this very attempt's claim, perhaps: it has to run out first
+            return self._returns.return_to_queue(handled._replace(result=result), result.after)
         return handled._replace(disposition=Disposition.FINISHED, result=result, detail="given up")
 
 
-def _too_often(result: Result | None) -> bool:
+def _is_rate_limited(result: Result | None) -> bool:
     """Return whether WeChat has just had enough of messages to one openid."""
     outcome = result.outcome if result and result.attempted else None
     return outcome is not None and outcome.error_class is ErrorClass.RATE_LIMIT
 
 
-def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
+def _refusal_outcome(reason: str, violations: Sequence[Violation]) -> Outcome:
     """Return the outcome of a refused message: the rules that were broken, without values."""
     if reason == UnknownAccountError.reason:
         hint = Bilingual("No credentials are stored for this account.", "该账号没有存储凭证。")
@@ -219,5 +229,5 @@ def _refused(reason: str, violations: Sequence[Violation]) -> Outcome:
 
 def _rules(violations: Sequence[Violation]) -> Bilingual:
     """The rules that a message or its envelope breaks, as sentences without values."""
-    told = [violation.told() for violation in violations[:_MAX_RULES]]
+    told = [violation.as_sentence() for violation in violations[:_MAX_RULES]]
     return Bilingual("; ".join(rule.en for rule in told) + ".", "；".join(rule.zh for rule in told) + "。")

@@ -13,7 +13,7 @@ from wechat_notify.core.delivery.entry import REQUEUED
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Queued, Result
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, is_expired
-from wechat_notify.core.delivery.send import Parts, as_result, waits
+from wechat_notify.core.delivery.send import Parts, as_result, is_queued
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.envelope import SendRequest, queue_body
@@ -67,7 +67,7 @@ class Dispatcher:
         StorageError
             The message may be on the queue or not; it is safe to try again with the same id.
         """
-        if not self._sender.knows(request.account):
+        if not self._sender.has_credentials(request.account):
             raise UnknownAccountError(request.account)
         if is_expired(request, self._now()):
             return as_result(self._ledger.set_status(request, message, Status.EXPIRED))
@@ -81,14 +81,14 @@ class Dispatcher:
                 request, message, Status.QUEUED, reason=REQUEUED if lost else None
             )
             # By now the queue's function may be at it, or through.
-            if not isinstance(found, InFlight) and not waits(found):
+            if not isinstance(found, InFlight) and not is_queued(found):
                 return as_result(found)
             return Queued(entry=found.entry)
         return Queued()
 
     def _copy_is_lost(self, found: Written | NotOurs) -> bool:
         """Return whether the queue has no copy any more: it was purged, or went to the dead letters."""
-        return waits(found) and self._now() - found.entry.updated_at > GIVE_UP_AFTER
+        return is_queued(found) and self._now() - found.entry.updated_at > GIVE_UP_AFTER
 
     def send_now(self, request: SendRequest, message: Message, seconds_left: SecondsLeft) -> Result:
         """Send a message whose caller waits; raises as ``Attempt.run`` does."""

@@ -174,6 +174,6 @@ class Entry(NamedTuple):
         return sum(change.status is Status.SENDING for change in own)
 
     @property
-    def pursued_since(self) -> float:
+    def retrying_since(self) -> float:
         """Since when it has been waiting on end: what a caller tries again hours later begins anew."""
         return self.resumed_at or self.created_at

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.sender import Delivery
@@ -21,6 +22,9 @@ class Result:
     the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
     none. ``events`` are to be published.
     """
+
+    name: ClassVar[str]
+    """The result in log lines and metrics."""
 
     entry: Entry | None = None
     outcome: Outcome | None = None
@@ -42,25 +46,35 @@ class Result:
 class Queued(Result):
     """It is on the queue."""
 
+    name: ClassVar[str] = "queued"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent(Result):
     """WeChat accepted it."""
+
+    name: ClassVar[str] = "sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Result):
     """It was not sent, and will not be."""
 
+    name: ClassVar[str] = "failed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired(Result):
     """Its time passed before it could be sent."""
 
+    name: ClassVar[str] = "expired"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(Result):
     """It was cancelled while it waited."""
+
+    name: ClassVar[str] = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +83,8 @@ class Unknown(Result):
 
     Its caller may repeat it in ``repeat_after`` seconds; None where a repeat could be a second message.
     """
+
+    name: ClassVar[str] = "unknown"
 
     repeat_after: float | None = None
 
@@ -84,25 +100,35 @@ class _Later(Result):
 class RetryAt(_Later):
     """It was not sent; the queue hands it out again in ``after`` seconds."""
 
+    name: ClassVar[str] = "retry_at"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryAgain(_Later):
     """It was not sent; its caller is told to try again in ``after`` seconds."""
+
+    name: ClassVar[str] = "try_again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held(_Later):
     """A circuit holds it for ``after`` seconds."""
 
+    name: ClassVar[str] = "held"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unrecorded(_Later):
     """WeChat's answer did not reach the ledger; the claim runs out in ``after`` seconds."""
 
+    name: ClassVar[str] = "unrecorded"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight(_Later):
     """Another invocation is sending it; worth a look in ``after`` seconds."""
+
+    name: ClassVar[str] = "in_flight"
 
     entry: Entry
 
@@ -111,12 +137,16 @@ class InFlight(_Later):
 class NotDue(_Later):
     """Its next attempt is due in ``after`` seconds."""
 
+    name: ClassVar[str] = "not_due"
+
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed(Result):
     """An earlier call gave it its status; ``repeat_after`` is as ``Unknown`` has it."""
+
+    name: ClassVar[str] = "replayed"
 
     entry: Entry
     repeat_after: float | None = None
@@ -126,10 +156,12 @@ class Replayed(Result):
 class IdReused(Result):
     """Its id belongs to another message."""
 
+    name: ClassVar[str] = "id_reused"
+
     entry: Entry
 
 
-Again = RetryAt | Unrecorded | InFlight | NotDue
+BackToQueue = RetryAt | Unrecorded | InFlight | NotDue
 """Results after which the queue hands the message out again."""
 NotOurs = InFlight | NotDue | Replayed | IdReused
 """The ledger's answers to a caller that may not send the message."""

@@ -17,7 +17,7 @@ messages by itself (``QUEUE``); an HTTP caller is told to (``CALLER``).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ GIVE_UP_AFTER = 3 * 86400.0
 """Seconds after which a message has failed that could never be attempted."""
 MAX_ATTEMPTS = 20
 """Answers of WeChat after which a message is given up; their waits take about half an hour."""
-MIN_PURSUIT = 1800.0
+MIN_RETRY_PERIOD = 1800.0
 """Seconds for which a caller may repeat at least, at whatever pace."""
 MAX_REPEATS_AFTER_LOSS = 3
 """Repeats after lost answers with ``at_least_once``: four copies at most."""
@@ -65,7 +65,7 @@ LOST = Backoff(10.0, 3.0, 300.0, spread=2.0)
 """WeChat may just be slow, and each copy may be one too many."""
 ANSWERED = Backoff(2.0, 2.0, 300.0)
 UNSENT = Backoff(2.0, 2.0, 300.0, spread=60.0)
-MENDING = Backoff(300.0, 2.0, 3600.0, spread=60.0)
+NEEDS_OPERATOR = Backoff(300.0, 2.0, 3600.0, spread=60.0)
 
 
 def backoff(outcome: Outcome) -> Backoff:
@@ -74,7 +74,7 @@ def backoff(outcome: Outcome) -> Backoff:
         return LOST
     if not outcome.unjudged:
         return ANSWERED
-    return UNSENT if outcome.retryable else MENDING
+    return UNSENT if outcome.retryable else NEEDS_OPERATOR
 
 
 def queue_wait(outcome: Outcome, attempts: int, jitter: Jitter) -> float:
@@ -94,8 +94,8 @@ def queue_wait(outcome: Outcome, attempts: int, jitter: Jitter) -> float:
 
 def caller_wait(outcome: Outcome, attempts: int) -> float:
     """Return the ``Retry-After`` of a caller who was told to try again so many times; arguments as above."""
-    waits = backoff(outcome)
-    return waits._replace(first=outcome.retry_after or waits.first).pause(attempts)
+    schedule = backoff(outcome)
+    return schedule._replace(first=outcome.retry_after or schedule.first).pause(attempts)
 
 
 def repeatable(
@@ -131,8 +131,18 @@ class Decision(NamedTuple):
     repeatable: bool = False
 
 
-class RetryPolicy(ABC):
-    """Decides on a claimed message by its outcome and by how often that came already."""
+class RetryPolicy(NamedTuple):
+    """Decides on a claimed message by its outcome and by how often that came already.
+
+    ``retried`` is the status of a message that is worth another attempt, ``reason`` its reason (None: that a
+    circuit holds it, if one does), ``in_doubt`` the status of one that may have been sent, and be repeated.
+    ``is_through`` says whether a message is given up that WeChat has answered often enough.
+    """
+
+    retried: Status
+    reason: str | None
+    in_doubt: Status
+    is_through: Callable[[Entry, float], bool]
 
     def decide(
         self, request: SendRequest, message: Message, claimed: Entry, outcome: Outcome, now: float
@@ -152,9 +162,11 @@ class RetryPolicy(ABC):
         """
         if outcome.status is Status.SENT:
             return Decision(Status.SENT)
-        waits = bool(outcome.holds) and (outcome.unjudged or outcome.error_class is ErrorClass.QUOTA)
-        is_worth_it = waits or outcome.retryable or outcome.unjudged or bool(outcome.repeats)
-        exhausted = self._exhausted(claimed, outcome, now, waits=waits)
+        waits_for_circuit = bool(outcome.holds) and (
+            outcome.unjudged or outcome.error_class is ErrorClass.QUOTA
+        )
+        is_worth_it = waits_for_circuit or outcome.retryable or outcome.unjudged or bool(outcome.repeats)
+        exhausted = self._exhausted(claimed, outcome, now, waits_for_circuit=waits_for_circuit)
         expired = is_expired(request, now)
         lost_at, answers_lost = claimed.lost_at, claimed.answers_lost
         if outcome.status is Status.UNKNOWN:
@@ -163,58 +175,34 @@ class RetryPolicy(ABC):
             may = repeatable(request, message, lost_at, answers_lost, now)
             again = (outcome.status is Status.UNKNOWN or is_worth_it) and not (exhausted or expired)
             decision = Decision(Status.UNKNOWN, None, lost_at, answers_lost, may)
-            return self._in_doubt(decision) if may and again else decision
+            return decision._replace(status=self.in_doubt) if may and again else decision
         if not is_worth_it or expired:
             return Decision(Status.EXPIRED if is_worth_it else Status.FAILED)
         if exhausted:
             return Decision(Status.FAILED, EXHAUSTED)
-        return self._repeated(HELD if waits else None)
+        return Decision(self.retried, self.reason or (HELD if waits_for_circuit else None))
 
-    def _exhausted(self, claimed: Entry, outcome: Outcome, now: float, *, waits: bool) -> bool:
+    def _exhausted(self, claimed: Entry, outcome: Outcome, now: float, *, waits_for_circuit: bool) -> bool:
         """Return whether a message is given up: by its answers, or by time where WeChat did not judge it."""
-        if waits or outcome.unjudged:
-            return now - claimed.pursued_since > GIVE_UP_AFTER
+        if waits_for_circuit or outcome.unjudged:
+            return now - claimed.retrying_since > GIVE_UP_AFTER
         if outcome.repeats is not None:
             attempted = (change for change in claimed.timeline if change.reason != HELD)
             if sum(change.errcode == outcome.errcode for change in attempted) >= outcome.repeats:
                 return True
-        return claimed.attempts >= MAX_ATTEMPTS and self._is_through(claimed, now)
-
-    @abstractmethod
-    def _is_through(self, claimed: Entry, now: float) -> bool:
-        """Return whether a message is given up that WeChat has answered often enough."""
-
-    @abstractmethod
-    def _in_doubt(self, decision: Decision) -> Decision:
-        """Return what becomes of a message of which a copy may have been sent, and may be sent again."""
-
-    @abstractmethod
-    def _repeated(self, reason: str | None) -> Decision:
-        """Return what becomes of a message that is worth another attempt, and why it waits."""
+        return claimed.attempts >= MAX_ATTEMPTS and self.is_through(claimed, now)
 
 
-class _QueueRepeats(RetryPolicy):
-    def _is_through(self, claimed: Entry, now: float) -> bool:  # noqa: ARG002 - the callers' policy needs it
-        return claimed.queue_tries >= MAX_ATTEMPTS
-
-    def _in_doubt(self, decision: Decision) -> Decision:
-        return decision._replace(status=Status.QUEUED)
-
-    def _repeated(self, reason: str | None) -> Decision:
-        return Decision(Status.QUEUED, reason)
+def _answered_by_queue(claimed: Entry, _now: float) -> bool:
+    return claimed.queue_tries >= MAX_ATTEMPTS
 
 
-class _CallerRepeats(RetryPolicy):
-    def _is_through(self, claimed: Entry, now: float) -> bool:
-        # Who repeats faster than told does not use a message up.
-        return now - claimed.pursued_since >= MIN_PURSUIT
-
-    def _in_doubt(self, decision: Decision) -> Decision:
-        return decision
-
-    def _repeated(self, reason: str | None) -> Decision:  # noqa: ARG002 - its caller waits, not the message
-        return Decision(Status.FAILED, TRY_AGAIN)
+def _answered_for_long(claimed: Entry, now: float) -> bool:
+    # A caller who repeats faster than told does not use a message up.
+    return now - claimed.retrying_since >= MIN_RETRY_PERIOD
 
 
-QUEUE: RetryPolicy = _QueueRepeats()
-CALLER: RetryPolicy = _CallerRepeats()
+QUEUE = RetryPolicy(Status.QUEUED, None, Status.QUEUED, _answered_by_queue)
+"""The queue hands the message out again."""
+CALLER = RetryPolicy(Status.FAILED, TRY_AGAIN, Status.UNKNOWN, _answered_for_long)
+"""The caller repeats the message."""

@@ -74,7 +74,7 @@ class Returns:
         """Forget that the queue did not answer in the batch before."""
         self._queue_answers = True
 
-    def again(self, handled: Handled, wait: float) -> Handled:
+    def return_to_queue(self, handled: Handled, wait: float) -> Handled:
         """Hand the message out again in so many seconds, or when its visibility timeout is over."""
         returned = handled._replace(disposition=Disposition.RETURNED)
         if not self._queue_answers:  # ten in a lane that each wait for SQS would outlast the function
@@ -87,10 +87,10 @@ class Returns:
             return returned._replace(detail=f"again after the queue's visibility timeout ({code})")
         return returned._replace(detail=f"again in {wait:.0f} s")
 
-    def again_after(self, handled: Handled, error: StorageError) -> Handled:
+    def return_after_storage_error(self, handled: Handled, error: StorageError) -> Handled:
         """Hand the message out again when the ledger may have come back."""
         growth = 2.0 ** min(handled.record.receive_count, 16)
-        again = self.again(handled, self._jitter(1, min(_STORE_WAIT, 2 * growth)))
+        again = self.return_to_queue(handled, self._jitter(1, min(_STORE_WAIT, 2 * growth)))
         return again._replace(detail=f"{again.detail}: {error}")
 
     def park(self, handled: Sequence[Handled]) -> list[Handled]:
@@ -102,16 +102,18 @@ class Returns:
         held = [item for item in handled if item.disposition is Disposition.PARKED]
         if not held:
             return list(handled)
-        failed = set(self._queue.send_delayed([self._later(item) for item in held]))
+        failed = set(self._queue.send_delayed([self._delayed_copy(item) for item in held]))
         unparked = {id(item) for index, item in enumerate(held) if index in failed}
         return [
-            self.again(item._replace(disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT))
+            self.return_to_queue(
+                item._replace(disposition=Disposition.RETURNED), self._jitter(60, _STORE_WAIT)
+            )
             if id(item) in unparked
             else item
             for item in handled
         ]
 
-    def _later(self, item: Handled) -> DelayedMessage:
+    def _delayed_copy(self, item: Handled) -> DelayedMessage:
         assert item.request  # noqa: S101 - what is held was read
         assert isinstance(item.result, Held)  # noqa: S101 - the same
         held_for = item.result.after
@@ -131,7 +133,7 @@ class Returns:
         since, now = float(text), self._now()
         return since if now - MAX_RETENTION <= since <= now + _CLOCKS_APART else None
 
-    def put_aside(self, handled: Handled) -> Handled:
+    def to_dead_letters(self, handled: Handled) -> Handled:
         """Keep the body among the dead letters, with its own id and the one under which it first came."""
         record = handled.record
         attributes = {

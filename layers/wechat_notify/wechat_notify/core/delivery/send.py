@@ -244,7 +244,7 @@ def as_result(found: Written | NotOurs) -> Result:
     raise AssertionError(entry.status)
 
 
-def waits(found: Written | NotOurs) -> bool:
+def is_queued(found: Written | NotOurs) -> bool:
     """Return whether the message waits on the queue."""
     return found.status is Status.QUEUED and not isinstance(found, IdReused)
 

@@ -56,9 +56,9 @@ class Sender:
         self._now = now
         self._clock = clock
 
-    def knows(self, account: str) -> bool:
+    def has_credentials(self, account: str) -> bool:
         """Return whether something could be sent for the account."""
-        return self._tokens.known(account)
+        return self._tokens.has_credentials(account)
 
     def token(self, account: str, seconds_left: SecondsLeft) -> AccessToken:
         """The account's token, had before a message is claimed: waiting for it puts nothing in doubt.

@@ -20,7 +20,7 @@ _SCENE = r"[0-9]{1,5}"
 _MAX_SCENE = 10_000
 
 REQUIRED = Finding("missing", Bilingual("is required", "缺少必填字段"))
-NO_FIELD = Finding("unknown_field", Bilingual("is not a field of this message", "该消息没有此字段"))
+NOT_A_FIELD = Finding("unknown_field", Bilingual("is not a field of this message", "该消息没有此字段"))
 
 
 def control_characters(value: str) -> Sequence[str]:
@@ -42,7 +42,7 @@ def _no_control_characters(value: str) -> str:
     return value
 
 
-def line_breaks_alone(value: str) -> str:
+def reject_other_control_characters(value: str) -> str:
     """Return a text whose only control characters are tabs and line breaks."""
     found = control_characters(value)
     if not _LINE_BREAKS.issuperset(found):
@@ -107,7 +107,7 @@ def scene_text(value: object) -> object:
     return value
 
 
-NO_TIME = Finding(
+NOT_A_TIME = Finding(
     "time",
     Bilingual(
         "must be a time with its zone, such as 2026-11-21T18:00:00+08:00",
@@ -119,7 +119,7 @@ NO_TIME = Finding(
 def _time_text(value: object) -> object:
     """A time is text with a date: pydantic would take any number for one."""
     if not isinstance(value, str) or not re.match(_DATED, value):
-        raise pydantic_error(NO_TIME)
+        raise pydantic_error(NOT_A_TIME)
     return value
 
 

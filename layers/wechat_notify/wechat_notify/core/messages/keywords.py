@@ -10,12 +10,12 @@ from pydantic import ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from wechat_notify.core.messages.field_types import (
-    NO_FIELD,
+    NOT_A_FIELD,
     NOT_UTF8,
     REQUIRED,
     control_characters,
     is_printable,
-    line_breaks_alone,
+    reject_other_control_characters,
 )
 from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
 from wechat_notify.core.messages.keyword_rules import check_keyword
@@ -46,7 +46,7 @@ def _number_text(value: float | Decimal) -> str:
 
 def _keyword_text(value: object) -> str:
     if isinstance(value, str):
-        return line_breaks_alone(value)
+        return reject_other_control_characters(value)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return _number_text(value)
     raise rule_error("text", "must be text or a number", "必须是字符串或数字")
@@ -163,7 +163,7 @@ _ODD_COLOR = Bilingual(
     "is no colour such as #FF0000; WeChat may not show it", "颜色格式不是 #FF0000 的形式，微信可能不展示"
 )
 NO_KEYWORDS = Bilingual("has no keywords: WeChat is likely to answer 47003", "没有关键词，微信可能返回 47003")
-_UNKNOWN_FIELD = pydantic_error(NO_FIELD)
+_UNKNOWN_FIELD = pydantic_error(NOT_A_FIELD)
 
 
 def color_text(value: object, info: ValidationInfo) -> str | None:

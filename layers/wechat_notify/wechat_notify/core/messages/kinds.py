@@ -29,7 +29,7 @@ from wechat_notify.core.messages.field_types import (
     Required,
     Text,
     at_most,
-    line_breaks_alone,
+    reject_other_control_characters,
     scene_text,
 )
 from wechat_notify.core.messages.findings import rule_error
@@ -114,7 +114,7 @@ class Content(_Body):
     @field_validator("value")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        return value and line_breaks_alone(value)
+        return value and reject_other_control_characters(value)
 
 
 class OneTimeData(_Body):

@@ -22,7 +22,7 @@ from wechat_notify.core.messages.kinds import (
 )
 from wechat_notify.core.messages.validation import (
     MAX_VIOLATIONS,
-    NO_OBJECT,
+    NOT_AN_OBJECT,
     broken_rule,
     one_of,
     shape,
@@ -49,7 +49,7 @@ def parse_message(body: object, message_id: str | None = None) -> tuple[Message,
         WeChat would refuse it; the error lists every violation.
     """
     if not isinstance(body, dict):
-        raise InvalidMessageError([broken_rule(NO_OBJECT, "", body)])
+        raise InvalidMessageError([broken_rule(NOT_AN_OBJECT, "", body)])
     kind = body.get("kind")
     model = MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:

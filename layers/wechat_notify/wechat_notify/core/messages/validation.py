@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from wechat_notify.core.messages.field_types import NO_FIELD, NO_TIME, REQUIRED
+from wechat_notify.core.messages.field_types import NOT_A_FIELD, NOT_A_TIME, REQUIRED
 from wechat_notify.core.messages.findings import Finding
 from wechat_notify.core.messages.keywords import ENTRY_FIELDS, MAX_KEY, MAX_PATH
 from wechat_notify.core.outcomes import Bilingual
@@ -49,13 +49,13 @@ def spellings(name: str, field: FieldInfo) -> list[str]:
 
 _STRUCTURE: dict[str, Finding] = {
     "missing": REQUIRED,
-    "extra_forbidden": NO_FIELD,
+    "extra_forbidden": NOT_A_FIELD,
     "string_type": Finding("text", Bilingual("must be text", "必须是字符串")),
     "string_unicode": Finding("text", Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")),
     "string_too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
     "too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
 }
-NO_OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
+NOT_AN_OBJECT = Finding("object", Bilingual("must be a JSON object", "必须是 JSON 对象"))
 
 
 def one_of(choices: Sequence[str]) -> Finding:
@@ -79,11 +79,11 @@ def _violation(details: Any, model: type[BaseModel]) -> Violation:
     elif kind == "literal_error":
         finding = one_of(context["expected"].replace("'", "").split(" or "))
     elif kind.startswith(("datetime", "timezone")):
-        finding = NO_TIME
+        finding = NOT_A_TIME
     else:
-        finding = _STRUCTURE.get(kind, NO_OBJECT)
+        finding = _STRUCTURE.get(kind, NOT_AN_OBJECT)
     broken = broken_rule(finding, ".".join(map(str, details["loc"])), details["input"])
-    if finding.rule != NO_FIELD.rule:
+    if finding.rule != NOT_A_FIELD.rule:
         return broken
     meant = _meant(details["loc"], model)
     if meant is None:

@@ -43,7 +43,7 @@ class _Cached:
         self.fresh_until = 0.0
         self.unknown_until = 0.0
         self.failure: Outcome | None = None
-        self.failed_question: str | None = None
+        self.failed_digest: str | None = None
         self.failed_until = 0.0
 
     def fresh(self, now: float) -> AccessToken | None:
@@ -109,7 +109,7 @@ class AccessTokens:
                 good = cached.usable(self._now())  # it may have been rejected meanwhile
                 if good:
                     return self._read_again(account, cached, good, deadline)
-                return self._usable(account, cached, None, deadline)
+                return self._obtain_unless_just_failed(account, cached, None, deadline)
         except TokenUnavailableError:
             if good and good.usable(self._now()):
                 return good
@@ -122,7 +122,7 @@ class AccessTokens:
         except StorageError:
             return self._keep(cached, good)
         if stored is None:  # the account may have been removed
-            return self._usable(account, cached, None, deadline)
+            return self._obtain_unless_just_failed(account, cached, None, deadline)
         is_newer = stored.usable(self._now()) and stored.obtained_at >= good.obtained_at
         return self._keep(cached, stored if is_newer else good)
 
@@ -136,9 +136,9 @@ class AccessTokens:
             if cached.token and cached.token.value != rejected.value and cached.token.usable(self._now()):
                 return cached.token  # another thread was here first
             cached.token = None
-            return self._usable(account, cached, rejected.digest, deadline)
+            return self._obtain_unless_just_failed(account, cached, rejected.digest, deadline)
 
-    def known(self, account: str) -> bool:
+    def has_credentials(self, account: str) -> bool:
         """Return whether something could be sent for the account, now or once its token is fresh again.
 
         Any stored token says yes, and so does trouble with the stores: the queue will know better.
@@ -178,9 +178,11 @@ class AccessTokens:
                 self._cache.pop(name, None)
         return self._cache.setdefault(account, _Cached())
 
-    def _usable(self, account: str, cached: _Cached, digest: str | None, deadline: float) -> AccessToken:
+    def _obtain_unless_just_failed(
+        self, account: str, cached: _Cached, digest: str | None, deadline: float
+    ) -> AccessToken:
         # Threads queue for the lock: each waiting out the same trouble in turn would outlast the function.
-        if cached.failure and cached.failed_question == digest and self._now() < cached.failed_until:
+        if cached.failure and cached.failed_digest == digest and self._now() < cached.failed_until:
             raise TokenUnavailableError(cached.failure)
         try:
             return self._obtain(account, cached, digest, deadline)
@@ -188,7 +190,7 @@ class AccessTokens:
             cached.token = None  # or those who do not wait for the lock would go on with it
             raise
         except TokenUnavailableError as error:
-            cached.failure, cached.failed_question = error.outcome, digest
+            cached.failure, cached.failed_digest = error.outcome, digest
             cached.failed_until = self._now() + _FAILED_FOR
             raise
 

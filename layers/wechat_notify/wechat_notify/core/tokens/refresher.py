@@ -87,7 +87,7 @@ class TokenRefresher:
             try:
                 return self._renew(account)
             except Exception as error:  # noqa: BLE001 - the other accounts' results are to be reported too
-                return Refreshed(account.name, failure=_unforeseen(type(error).__name__))
+                return Refreshed(account.name, failure=_on_unexpected_error(type(error).__name__))
 
         accounts = sorted(self._store.load_all(), key=lambda account: account.name)
         if not accounts:
@@ -204,7 +204,7 @@ def _unusable_credentials(problem: Bilingual | None) -> Outcome:
     )
 
 
-def _unforeseen(error: str) -> Outcome:
+def _on_unexpected_error(error: str) -> Outcome:
     return unavailable(
         ErrorClass.OTHER,
         f"The refresh failed with an unexpected error ({error}).",
