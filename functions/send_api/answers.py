@@ -33,7 +33,7 @@ class PostedMessage:
         """Return the answer to the message, whether this call or an earlier one gave it its status."""
         if result.attempted and isinstance(result, InFlight | Replayed) and result.outcome:
             # Its claim was given up while it was under way: its caller hears of its own attempt.
-            if result.status is Status.UNKNOWN is not result.outcome.status:
+            if result.status is Status.UNKNOWN and result.outcome.status is not Status.UNKNOWN:
                 return self._lost(result)
             return self._attempted(result.outcome, result.entry)
         match result:

@@ -42,7 +42,7 @@ _COUNTED = {
 
 
 class Metrics:
-    """What one invocation counted and measured.
+    """The counts and values of one invocation.
 
     Counts are summed up here, since the provider would keep every single one as a value of its own.
     """

@@ -24,7 +24,7 @@ class MalformedSettingError(RuntimeError):
 
 
 def starts_from_snapshot(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process begins as a copy of a snapshot (Lambda SnapStart)."""
+    """Return whether this process starts from a snapshot (Lambda SnapStart)."""
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 

@@ -273,7 +273,7 @@ def _check_body(response_dict: dict[str, Any], **_: object) -> None:
 
 
 class _Failure(NamedTuple):
-    """Why an attempt came to nothing, and what can be done about it."""
+    """The reason why an attempt failed, and the remedy."""
 
     code: str
     transient: bool = False

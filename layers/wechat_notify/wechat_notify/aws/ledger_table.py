@@ -3,7 +3,7 @@
 ``message#<account>#<id>``
     A ``core.delivery.entry.Entry``.
 ``circuits#<account>``
-    A ``core.delivery.circuits.AccountCircuits``.
+    A ``core.delivery.circuit.AccountCircuits``.
 
 Times are seconds since the epoch, to the millisecond. ``ttl`` is when DynamoDB may delete the item.
 """

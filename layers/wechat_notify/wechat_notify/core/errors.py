@@ -1,23 +1,4 @@
-"""The service's own errors.
-
-::
-
-    WeChatNotifyError
-    ├── MediaTypeError         the body is said to be something else than JSON
-    ├── BodyTooLargeError      no message is as large as that
-    ├── MalformedBodyError     the text is not the JSON that it must be
-    ├── InvalidRequestError    the JSON is no send request: every violation is listed
-    ├── IdempotencyKeyError    a caller's own id that is not one
-    ├── InvalidMessageError    WeChat would refuse it: every violation is listed
-    ├── AccountNameError       no account can have this name
-    ├── UnknownAccountError    no credentials are stored under this name
-    ├── UnknownMessageError    the ledger has no message under this id
-    ├── StartedError           the message cannot be cancelled any more
-    ├── TokenUnavailableError  no access token could be had; carries the Outcome that says why
-    ├── RefresherBusyError     another refresh is running; ask again shortly
-    ├── StorageError           an AWS store or queue did not do what it was asked
-    └── IllegalTransitionError a message's entry was about to take a way that there is not
-"""
+"""The service's own errors."""
 
 from __future__ import annotations
 

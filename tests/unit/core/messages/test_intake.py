@@ -6,9 +6,9 @@ import pytest
 
 from tests.unit.core.messages.bodies import example
 from wechat_notify.core.errors import InvalidMessageError, MalformedBodyError
-from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.messages.fingerprint import fingerprint
-from wechat_notify.core.messages.intake import MAX_BODY_BYTES, check, read_http_body, read_queue_body
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES, check, read_http_body
 from wechat_notify.core.messages.kinds import Template
 
 REQUEST = SendRequest("order-1", "shop", {"kind": "template", "touser": "o", "data": {"a": 1}})
@@ -23,7 +23,7 @@ def test_http_body() -> None:
 
 
 def test_queue_body() -> None:
-    request = read_queue_body('{"account":"shop","message":{}}', default_id="m1")
+    request = parse_queue_body('{"account":"shop","message":{}}', default_id="m1")
     assert request == SendRequest("m1", "shop", {})
 
 

@@ -23,7 +23,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.messages import intake
-from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.core.violations import Violation
@@ -105,7 +105,7 @@ class BatchSender:
     def _read(self, record: Record) -> ReadableRecord | Handled:
         default_id = record.attributes.get(MESSAGE_ID) or record.message_id
         try:
-            request = intake.read_queue_body(record.body, default_id=default_id)
+            request = parse_queue_body(record.body, default_id)
         except MalformedBodyError as error:
             return self._returns.to_dead_letters(
                 Handled(record, Disposition.DEAD_LETTER, refusal=error.reason, detail=error.text.en)

@@ -36,7 +36,6 @@ _PROBE = 60.0
 """Seconds for which one probe keeps the other messages waiting."""
 _MAX_WRITES = 8
 _MAX_KNOWN = 10_000
-_PER_MINUTE = ErrorClass.RATE_LIMIT
 
 
 class Circuits:
@@ -171,7 +170,8 @@ class Circuits:
 
     def _gives_way(self, existing: Circuit, outcome: Outcome) -> bool:
         """Return whether an outcome may replace an open circuit: others were under way when it opened."""
-        is_short = existing.error_class is _PER_MINUTE is not outcome.error_class
+        is_limit = existing.error_class is ErrorClass.RATE_LIMIT
+        is_short = is_limit and outcome.error_class is not ErrorClass.RATE_LIMIT
         return is_short or existing.held_until <= self._now()
 
     def _opened(self, scope: str, existing: Circuit | None, outcome: Outcome) -> Circuit:
@@ -182,7 +182,7 @@ class Circuits:
         if existing.error_class is outcome.error_class:
             opened = replace(opened, opened_at=existing.opened_at, probes=existing.probes + 1)
             return replace(opened, held_until=self._held_until(opened, outcome, first=False))
-        if outcome.error_class is _PER_MINUTE:
+        if outcome.error_class is ErrorClass.RATE_LIMIT:
             # It says nothing of the cause that holds already, and that must not be forgotten for it.
             return replace(existing, held_until=now + (outcome.retry_after or _PROBE))
         return replace(opened, held_until=self._held_until(opened, outcome, first=True))

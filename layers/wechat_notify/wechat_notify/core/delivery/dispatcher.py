@@ -1,4 +1,4 @@
-"""What the functions call: hand a message over, send it, look it up, cancel it."""
+"""The operations that the functions call: hand a message over, send it, look it up, cancel it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SendQueue(Protocol):
 
 
 class Dispatcher:
-    """Takes messages to WeChat, and what became of them to the ledger."""
+    """Sends messages to WeChat, and records the outcomes in the ledger."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class Dispatcher:
     def accept(self, request: SendRequest, message: Message) -> Result:
         """Put a message on the queue.
 
-        Once: what the ledger knows as waiting is on the queue. So it goes there first, and a caller who hears
-        nothing, because this process died in between, has a repeat put there another copy, which is the same
-        message.
+        The queue is written before the ledger: where the process dies in between, the caller's repeat puts a
+        second copy on the queue, with the same id, and it is sent once. A message that the ledger knows as
+        waiting is not put there again.
 
         Raises
         ------

@@ -175,5 +175,5 @@ class Entry(NamedTuple):
 
     @property
     def retrying_since(self) -> float:
-        """Since when it has been waiting on end: what a caller tries again hours later begins anew."""
+        """Time since which it has been retried without a long break: hours later a caller begins anew."""
         return self.resumed_at or self.created_at

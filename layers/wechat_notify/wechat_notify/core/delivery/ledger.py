@@ -1,7 +1,7 @@
 """The ledger: one entry for each message, moved from state to state by conditional writes.
 
-An entry is claimed (``sending``) immediately before the message goes out and finished with what came of
-it. Who finds a claim whose holder must be dead knows that the message may have been sent, and no more.
+An entry is claimed (``sending``) immediately before the message goes out, and finished with the outcome. An
+expired claim means that the message may have been sent, and no more.
 A good message costs two writes and no read: a write that meets another entry returns that entry.
 """
 
@@ -147,7 +147,8 @@ class Ledger:
     ) -> Written | NotOurs | None:
         """Return the message's entry where the message is not the caller's to send; None where it is.
 
-        For who must not claim it yet; raises ``StorageError``. A claim whose holder must be dead ends here.
+        Used before a probe, which must not claim the message yet. An expired claim ends here. Raises
+        ``StorageError``.
         """
         existing = self._store.read(request.account, request.id)
         if existing is None:
@@ -164,7 +165,7 @@ class Ledger:
     def set_status(
         self, request: SendRequest, message: Message | None, status: Status, **fields: Any
     ) -> Written | NotOurs:
-        """Say of a message that nobody is at that it waits (``queued``), or that it will not be sent."""
+        """Record of a message without a claim that it waits (``queued``), or that it will not be sent."""
         intent = Intent(request, message, status, fields)
         return self._write(intent, patient=status is not Status.QUEUED)
 
@@ -234,14 +235,16 @@ class Ledger:
         return self._transitions.not_ours(existing)
 
     def find_replay(self, request: SendRequest) -> Written | NotOurs | None:
-        """Return what an earlier call left that a repeat is to hear; None where a repeat would be tried."""
+        """Return the result of an earlier call that answers this one; None where a new attempt is due."""
         found = self.look_up(request.account, request.id)
-        entry = found.entry if found else None
-        if entry is None or not self._transitions.is_same(entry, request):
-            return IdReused(entry=entry, outcome=entry.outcome) if entry and entry.owns_id else None
-        if entry.awaits_caller or not (entry.owns_id or entry.reason == EXHAUSTED):
+        if found is None or found.entry is None:
             return None
-        return found
+        entry = found.entry
+        if not self._transitions.is_same(entry, request):
+            return IdReused(entry=entry, outcome=entry.outcome) if entry.owns_id else None
+        if entry.awaits_caller:
+            return None
+        return found if entry.owns_id or entry.reason == EXHAUSTED else None
 
     def _write(
         self, intent: Intent, *, patient: bool = False, takes_queued: bool = True

@@ -126,7 +126,7 @@ class Returns:
         return DelayedMessage(body, round(min(_MAX_DELAY, delay)), item.request.account, {HELD_SINCE: began})
 
     def held_since(self, record: Record) -> float | None:
-        """Since when a message waits; None where it was not held yet, or a producer made the time up."""
+        """Time since which a message is held; None where it is not, or a producer made the time up."""
         text = record.attributes.get(HELD_SINCE, "")
         if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
             return None

@@ -1,4 +1,4 @@
-"""The transitions of an entry: what it becomes by what a call intends, or is to that call."""
+"""The transitions of an entry: its next version by the intent of a call, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Transitions:
         takes_queued: bool,
         unconfirmed: UnconfirmedClaim | None = None,
     ) -> Entry | NotOurs:
-        """Return what an entry becomes by an intent, or is to whoever intends it.
+        """Return the next version of an entry by an intent, or the result for the call that intends it.
 
         Parameters
         ----------
@@ -128,13 +128,12 @@ class Transitions:
         return self._successor(existing, intent, writer)
 
     def _successor(self, existing: Entry, intent: Intent, writer: str) -> Entry | NotOurs:
-        """Return what an entry that nobody is at becomes, or is to whoever intends it."""
+        """Return the next version of an entry without a claim, or the result for the call that intends it."""
         if (existing.status not in _OPEN and not existing.awaits_caller) or existing.reason == CANCELLED:
             return Replayed(entry=existing, outcome=existing.outcome)
         reason = intent.fields.get("reason")
-        if existing.status is Status.QUEUED is intent.status and (
-            reason is None or reason == HELD == existing.reason
-        ):
+        stays_queued = existing.status is Status.QUEUED and intent.status is Status.QUEUED
+        if stays_queued and (reason is None or (reason == HELD and existing.reason == HELD)):
             return Replayed(entry=existing, outcome=existing.outcome)
         now, status, fields = self._now(), intent.status, dict(intent.fields)
         doubt = doubt_of(existing)
@@ -191,7 +190,7 @@ class Transitions:
 
 
 def doubt_of(entry: Entry) -> dict[str, Any]:
-    """Since when and how often a copy may have been accepted, as far as an entry that nobody is at tells.
+    """Time since which, and times that, a copy may have been accepted, by an entry without a claim.
 
     Empty where nothing is in doubt. A claim that nobody finished counts as a lost answer.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, with_options
+from wechat_notify.core.messages.envelope import SendRequest, with_options
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
@@ -32,11 +32,6 @@ class CheckedRequest(NamedTuple):
 def read_http_body(body: bytes, *, account: str, message_id: str) -> SendRequest:
     """Return the request of an HTTP body, which is the message alone; raises ``MalformedBodyError``."""
     return SendRequest(message_id, account, parse_json(body))
-
-
-def read_queue_body(body: str, *, default_id: str) -> SendRequest:
-    """Return the request of an SQS message's body; arguments and errors as ``parse_queue_body`` has them."""
-    return parse_queue_body(body, default_id)
 
 
 def check(request: SendRequest) -> CheckedRequest:

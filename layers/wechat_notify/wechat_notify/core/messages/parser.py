@@ -65,7 +65,7 @@ def parse_message(body: object, message_id: str | None = None) -> tuple[Message,
         broken = violations(error, model)
     else:
         if isinstance(message, MiniProgramTemplate):
-            message._cloud_call = not CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same module
+            message._cloud_call = not CLOUD_CALL_FIELDS.isdisjoint(body)  # noqa: SLF001 - same package
         return message, notes.warnings[:MAX_VIOLATIONS]
     # Raised out here, so that the error does not carry pydantic's, which knows the input.
     raise InvalidMessageError(broken)
