@@ -21,16 +21,23 @@ from tests.unit.core.delivery.doors import (
     real,
 )
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Entry
+from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (
+    Cancelled,
+    Expired,
+    Failed,
     Held,
     InFlight,
+    Queued,
     Replayed,
     Result,
     RetryAt,
     Sent,
     TryAgain,
+    Unknown,
     Unrecorded,
 )
+from wechat_notify.core.delivery.send import as_result
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import KINDS
@@ -375,3 +382,20 @@ def test_late_answer_over_http(http: Door) -> None:
     http.service.wechat.while_in_flight = take_too_long
     result = http()
     assert (type(result), result.status, http.entry.status) == (Sent, Status.SENT, Status.SENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "result_type", "names"),
+    [
+        (Status.QUEUED, Queued, []),
+        (Status.EXPIRED, Expired, []),
+        (Status.CANCELLED, Cancelled, []),
+        (Status.UNKNOWN, Unknown, ["message.unknown"]),
+        (Status.FAILED, Failed, ["message.failed"]),
+    ],
+)
+def test_result_of_a_write(status: Status, result_type: type[Result], names: list[str]) -> None:
+    entry = Entry("shop", "x", status, "f", "w", START, START, outcome=answer(47003))
+    result = as_result(Written(entry))
+    assert (type(result), result.entry, events(result)) == (result_type, entry, names)
+    assert result.outcome == (None if result_type in {Expired, Cancelled} else entry.outcome)

@@ -172,3 +172,9 @@ def test_no_secret_is_seen(service: Service, capsys: Capture) -> None:
     for hidden in (OPENID, OTHER_OPENID, "token-1-of", "token-2-of", "s" * 32, "礼盒"):
         assert hidden not in seen
     assert service.openid_hash(OPENID) in kept
+
+
+def test_warnings_are_logged(service: Service) -> None:
+    assert deliver(enqueued(body("template", miniprogram={}))) == []
+    (line,) = service.lines("message attempted")
+    assert line["warnings"] == ["miniprogram: empty"]
