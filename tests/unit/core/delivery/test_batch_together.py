@@ -239,7 +239,7 @@ def test_unforeseen_error_of_the_reader(service: Service, monkeypatch: pytest.Mo
     def break_down_for_one(body: str, default_id: str) -> Any:
         return break_down() if default_id == "m1" else parse_queue_body(body, default_id)
 
-    monkeypatch.setattr(intake, "parse_queue_body", break_down_for_one)
+    monkeypatch.setattr(batch, "parse_queue_body", break_down_for_one)
     handled = handle(service, record(1), record(2))
     assert dispositions(handled) == [RETURNED, FINISHED]
     assert (handled["m1"].refusal, type(handled["m1"].error)) == ("internal_error", RuntimeError)

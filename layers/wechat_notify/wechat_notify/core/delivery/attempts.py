@@ -44,7 +44,7 @@ class CallerAttempt(Attempt):
     takes_queued = False
 
     def run(self) -> Result:
-        """Send the message; where this call wrote no entry, return an earlier call's result. Raises as above."""
+        """Send the message; where this call wrote no entry, return the result of an earlier one."""
         result = super().run()
         if result.entry is None:
             earlier = self._ledger.find_replay(self._request)
