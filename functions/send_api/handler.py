@@ -19,7 +19,9 @@ from wechat_notify.core.errors import (
     BodyTooLargeError,
     MediaTypeError,
     StartedError,
+    StorageError,
     UnknownMessageError,
+    WeChatNotifyError,
 )
 from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
@@ -43,13 +45,21 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 response = problems.refusal(error)
                 line.update(reason=error.reason)
                 if method == "POST":
-                    given = request.path_parameters["account"]
-                    account = given if is_account_name(given) else None
-                    bootstrap.telemetry().refused(error.reason, account=account, detail=str(error)[:500])
+                    _report(request.path_parameters["account"], error)
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
     return response.for_api_gateway(request_id)
+
+
+def _report(given: str, error: WeChatNotifyError) -> None:
+    """Log a message that was not attempted, and count it where it was refused and not put off."""
+    account = given if is_account_name(given) else None
+    detail = str(error)[:500]
+    if isinstance(error, StorageError):
+        bootstrap.telemetry().logger.warning("message put off", account=account, detail=detail)
+    else:
+        bootstrap.telemetry().refused(error.reason, account=account, detail=detail)
 
 
 def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiResponse:

@@ -30,11 +30,12 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
 
     Anything else is refused: ``bad_request``, or ``account_name`` where no account can have the name.
     """
-    problem = _problem(event)
-    if problem:
-        return problem
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
+        problem = _problem(event)
+        if problem:
+            line.update(result=problem["result"])
+            return problem
         account = event.get("account") if "detail-type" not in event else None
         try:
             if account is None:

@@ -73,8 +73,9 @@ def test_queue_that_fails(service: Service) -> None:
     response = keyed(prefer="respond-async")
     assert (response.status, response.says, response.retry_after) == (503, "storage", "2")
     assert (response.content["class"], response.content["retryable"]) == ("transient", True)
-    (line,) = service.lines("message refused")
-    assert (line["reason"], line["account"]) == ("storage", "shop")
+    put_off, line = service.lines()
+    assert (put_off["message"], put_off["account"]) == ("message put off", "shop")
+    assert (line["message"], line["reason"]) == ("invocation finished", "storage")
     assert look().status == 404
     service.queue.failing = None
     response = keyed(prefer="respond-async")

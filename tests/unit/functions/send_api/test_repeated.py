@@ -269,10 +269,9 @@ def test_claim_that_cannot_be_written(service: Service, capsys: pytest.CaptureFi
     assert (response.status, response.says, response.retry_after) == (503, "storage", "2")
     assert (response.content["class"], response.content["retryable"]) == ("transient", True)
     assert service.wechat.attempts == []
-    (line,) = service.lines("message refused")
-    assert line["reason"] == "storage"
+    (line,) = service.lines("message put off")
     assert line["detail"] == "write the message's entry: ProvisionedThroughputExceededException"
-    assert counts(capsys) == {"MessagesRefused": 1}
+    assert counts(capsys) == {}
     service.ledger_store.failing = {}
     assert (keyed().status, len(service.wechat.attempts)) == (200, 1)
 

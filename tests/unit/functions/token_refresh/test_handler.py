@@ -162,6 +162,7 @@ def test_impossible_account(service: Service, account: str) -> None:
     for event in ({"account": account}, {"account": account, "rejected": None}):
         assert refresh(event) == {"result": "account_name", "detail": detail}
     assert service.wechat.fetches == []
+    assert [line["result"] for line in service.lines("invocation finished")] == ["account_name"] * 2
 
 
 def test_unknown_account(service: Service) -> None:
@@ -192,6 +193,7 @@ def test_bad_events(service: Service, problem: str, events: list[Any]) -> None:
     expected = {"result": "bad_request", "detail": problem + HOW}
     assert [refresh(event) for event in events] == [expected] * len(events)
     assert service.wechat.fetches == []
+    assert [line["result"] for line in service.lines("invocation finished")] == ["bad_request"] * len(events)
 
 
 # ---------------------------------------------------------------- what fails beside it
