@@ -1,4 +1,4 @@
-"""The only reader of what the template sets for this service, and of how Lambda starts; boto3 reads AWS's other variables."""
+"""The only reader of what the template sets for this service, and of how Lambda starts."""
 
 from __future__ import annotations
 
