@@ -42,7 +42,7 @@ class Result:
         return self.entry.status if self.entry else None
 
 
-# A class without fields of its own is not made a dataclass again: that takes half a millisecond of every start.
+# A class without own fields is not made a dataclass again: that takes half a millisecond of every start.
 class Queued(Result):
     """It is on the queue."""
 
