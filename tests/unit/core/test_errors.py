@@ -8,18 +8,23 @@ import pytest
 from tests.fakes import answer
 from wechat_notify.core.errors import (
     IllegalTransitionError,
+    InvalidRequestError,
     StartedError,
     StorageError,
     TokenUnavailableError,
     WeChatNotifyError,
 )
-from wechat_notify.core.outcomes import Status
+from wechat_notify.core.outcomes import Bilingual, Status
+from wechat_notify.core.violations import Violation
 
 
 def errors(error: type[WeChatNotifyError] = WeChatNotifyError) -> Iterator[type[WeChatNotifyError]]:
     for subclass in error.__subclasses__():
         yield subclass
         yield from errors(subclass)
+
+
+MISSING = Violation("touser", "missing", Bilingual("is required", "缺少必填字段"))
 
 
 def test_every_error_has_its_reason() -> None:
@@ -35,6 +40,10 @@ def test_every_error_has_its_reason() -> None:
         (IllegalTransitionError(None, Status.SENT), "None -> sent"),
         (StartedError(Status.SENDING), "sending"),
         (StorageError("write it", "ThrottlingException"), "write it: ThrottlingException"),
+        (
+            InvalidRequestError([MISSING, MISSING], message_id=None, account=None, message={}),
+            "touser: missing, touser: missing",
+        ),
         (TokenUnavailableError(answer(40125)), "no access token: config 40125"),
     ],
 )

@@ -34,6 +34,8 @@ def test_unrepeatable_loss_is_final(door: Door, kind: str) -> None:
     door.plan(lost())
     result = door(body(kind))
     assert (type(result), repeat_after(result)) == (Unknown, None)
+    assert result.delivery
+    assert result.delivery.outcome == result.outcome != lost()
     assert (door.entry.status, door.entry.lost_at) == (Status.UNKNOWN, START)
     again = door(body(kind))
     assert (type(again), repeat_after(again), door.posts) == (Replayed, None, 1)

@@ -322,3 +322,10 @@ def test_no_sequence_sends_twice(steps: list[str | Status | float], content: dic
     assert versions == list(range(1, len(versions) + 1))
     for before, after in itertools.pairwise(case.store.history):
         assert after.status.value in LEGAL[before.status.value].split()
+
+
+def test_replaced_refusal_has_its_writer(case: LedgerCase) -> None:
+    case.store_entry(FAILED, attempts=0)
+    found = case.other_content().claim()
+    assert found.entry == case.entry
+    assert (found.status, found.entry.version, found.entry.writer[:7]) == (SENDING, 2, "writer-")
