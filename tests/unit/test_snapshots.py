@@ -38,7 +38,7 @@ def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
     ("how", "expected"),
     [("snap-start", True), ("on-demand", False), ("provisioned-concurrency", False), (None, False)],
 )
-def test_only_snap_start_starts_from_a_snapshot(how: str | None, *, expected: bool) -> None:
+def test_how_a_snapshot_is_recognised(how: str | None, *, expected: bool) -> None:
     assert starts_from_snapshot({} if how is None else {"AWS_LAMBDA_INITIALIZATION_TYPE": how}) is expected
 
 
@@ -50,7 +50,7 @@ def test_without_snapshots_nothing_is_registered(hooks: Hooks) -> None:
 @pytest.mark.parametrize(
     ("handler", "registers"), [(send_api, True), (send_queue, True), (token_refresh, False)]
 )
-def test_the_senders_register_when_they_are_imported(
+def test_only_senders_register_on_import(
     hooks: Hooks, monkeypatch: pytest.MonkeyPatch, *, handler: object, registers: bool
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
@@ -64,7 +64,8 @@ def test_the_senders_register_when_they_are_imported(
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_snapshot_has_the_parts_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_made_before_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients, the TLS context and the dispatcher, but no connection."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(socket.socket, "connect", break_down)
