@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--planted", help="the name of a bug of planted_bugs.py to run with")
+    parser.add_argument("--planted", help="the name of a bug of planted_bugs to run with")
     options = parser.parse_args()
     began = time.process_time()
     report = _run(options.seed, options.messages, options.planted)

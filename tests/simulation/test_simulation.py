@@ -160,7 +160,7 @@ def _verdict(world: World, workload: Workload, ask: Ask, mix: Mix, *, killed: bo
     item = world.table.tables[TABLE].get(key_of("shop-e", "order-0"))
     status = item["status"]["S"] if item else "none"
     accepted = len(world.wechat.accepted)
-    assert world.leaks == world.illegal == world.unexpected_calls == []
+    assert world.leaks == world.writes.illegal == world.unexpected_calls == []
     # While SSM takes hardly any request the refresher can do nothing.
     assert all("StorageError" in each for each in (*world.raised, *world.sink.problems))
     assert accepted <= (2 if ask.at_least_once and ask.kind != "template" else 1)

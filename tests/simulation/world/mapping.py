@@ -1,0 +1,71 @@
+"""The event source mapping, which hands the queue's messages over to the function that sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.aws.sqs import Stored, records, succeeded
+from tests.simulation.world.functions import Function
+from tests.simulation.world.invocations import DEAD, Invocation
+from tests.simulation.world.setting import BATCH_SIZE, MAX_CHAIN
+
+if TYPE_CHECKING:
+    from tests.simulation.world.world import World
+
+_POLL = 0.02
+
+
+class Mapping:
+    """The event source mapping: batches of the send queue for the function, while there is room."""
+
+    def __init__(self, world: World, function: Function) -> None:
+        self._world = world
+        self._function = function
+        self._next: float | None = None
+
+    def kick(self) -> None:
+        """Look at the queue soon."""
+        self._poll_at(self._world.scheduler.now + _POLL)
+
+    def _poll_at(self, when: float) -> None:
+        if self._next is None or when < self._next:
+            self._next = when
+            self._world.scheduler.at(when, lambda: self._poll(when))
+
+    def _poll(self, when: float) -> None:
+        if self._next != when:
+            return
+        self._next = None
+        world = self._world
+        while self._function.room:
+            batch = world.queue.receive(BATCH_SIZE, world.chance, world.mix.copies)
+            if not batch:
+                break
+            self._hand_over(batch)
+        due = world.queue.next_visible_at()
+        if due is not None and self._function.room:
+            self._poll_at(max(due, world.scheduler.now + _POLL))
+
+    def _hand_over(self, handed_out: Sequence[Stored]) -> None:
+        # What Lambda takes for a loop is not handed over; its visibility timeout goes by for nothing.
+        # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+        allowed = self._world.loops_allowed
+        batch = [stored for stored in handed_out if allowed or stored.chain < MAX_CHAIN]
+        self._world.loops_stopped += len(handed_out) - len(batch)
+        if not batch:
+            return
+        receipts = [stored.receipt or "" for stored in batch]
+
+        def ended(_: Invocation, answer: Any) -> None:
+            if answer is DEAD:  # what it parked, or finished, comes again
+                self._world.doubled += [stored.body for stored in batch]
+            else:
+                for receipt in succeeded(batch, receipts, answer):
+                    self._world.queue.delete(receipt)
+            self.kick()
+
+        begun = self._function.invoke({"Records": records(batch)}, ended, [stored.id for stored in batch])
+        assert begun
+        begun.chain = 1 + max(stored.chain for stored in batch)
+        begun.batch = [(stored.number, stored.body) for stored in batch]
