@@ -6,8 +6,6 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.api_gateway_proxy_event import APIGatewayProxyEventV2
-
 from functions.send_api import answers, headers, problems
 from functions.send_api.problems import ApiResponse
 from wechat_notify import bootstrap
@@ -27,25 +25,26 @@ from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
 
+HttpEvent = dict[str, Any]
+"""A request as API Gateway hands it over, in payload format 2.0."""
+
 bootstrap.register_for_snapshots()
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway request (HTTP API, payload format 2.0)."""
-    request = APIGatewayProxyEventV2(event)
     request_id = event.get("requestContext", {}).get("requestId", "")
     try:
         with bootstrap.telemetry().invocation(context, request_id) as line:
-            method = request.route_key.partition(" ")[0]
+            route = event["routeKey"]
+            method = route.partition(" ")[0]
             try:
-                response = ROUTES[request.route_key](
-                    request, lambda: context.get_remaining_time_in_millis() / 1000
-                )
+                response = ROUTES[route](event, lambda: context.get_remaining_time_in_millis() / 1000)
             except problems.REFUSED as error:
                 response = problems.refusal(error)
                 line.update(reason=error.reason)
                 if method == "POST":
-                    _report(request.path_parameters["account"], error)
+                    _report(event["pathParameters"]["account"], error)
             line.update(method=method, status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
@@ -62,8 +61,8 @@ def _report(given: str, error: WeChatNotifyError) -> None:
         bootstrap.telemetry().refused(error.reason, account=account, detail=detail)
 
 
-def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiResponse:
-    given = http.headers
+def _post(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
+    given = _headers(http)
     account = _account(http)
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.id_factory()()
@@ -90,11 +89,11 @@ def _post(http: APIGatewayProxyEventV2, seconds_left: SecondsLeft) -> ApiRespons
     return answers.PostedMessage(request, message, warnings, keyed=key is not None).answer(result)
 
 
-def _get(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+def _get(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     return answers.message(_entry_or_404(bootstrap.dispatcher().look_up(*_path_ids(http))))
 
 
-def _delete(http: APIGatewayProxyEventV2, _seconds_left: SecondsLeft) -> ApiResponse:
+def _delete(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     entry = _entry_or_404(bootstrap.dispatcher().cancel(*_path_ids(http)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
@@ -111,7 +110,7 @@ def _entry_or_404(result: Result | None) -> Entry:
     return result.entry
 
 
-ROUTES: Mapping[str, Callable[[APIGatewayProxyEventV2, SecondsLeft], ApiResponse]] = {
+ROUTES: Mapping[str, Callable[[HttpEvent, SecondsLeft], ApiResponse]] = {
     "POST /v1/accounts/{account}/messages": _post,
     "GET /v1/accounts/{account}/messages/{id}": _get,
     "DELETE /v1/accounts/{account}/messages/{id}": _delete,
@@ -119,28 +118,34 @@ ROUTES: Mapping[str, Callable[[APIGatewayProxyEventV2, SecondsLeft], ApiResponse
 """By the route key, as API Gateway has found it and the template names it."""
 
 
-def _account(http: APIGatewayProxyEventV2) -> str:
+def _headers(http: HttpEvent) -> dict[str, str]:
+    """The headers, by their names in lower case."""
+    return {name.lower(): value for name, value in (http.get("headers") or {}).items()}
+
+
+def _account(http: HttpEvent) -> str:
     """The account in the path; raises ``AccountNameError``."""
-    account = http.path_parameters["account"]
+    account: str = http["pathParameters"]["account"]
     if not is_account_name(account):
         raise AccountNameError
     return account
 
 
-def _path_ids(http: APIGatewayProxyEventV2) -> tuple[str, str]:
+def _path_ids(http: HttpEvent) -> tuple[str, str]:
     """The account and the id in the path."""
-    account, message_id = _account(http), http.path_parameters["id"]
+    account, message_id = _account(http), http["pathParameters"]["id"]
     if not is_message_id(message_id):
         raise UnknownMessageError
     return account, message_id
 
 
-def _content(http: APIGatewayProxyEventV2) -> bytes:
-    if not headers.is_json(http.headers):
+def _content(http: HttpEvent) -> bytes:
+    if not headers.is_json(_headers(http)):
         raise MediaTypeError
-    body = http.body or ""
-    # Not ``decoded_body``, which is text: what is no UTF-8 is refused where the JSON is read.
-    content = base64.b64decode(body) if http.is_base64_encoded else body.encode("utf-8", "surrogatepass")
+    body = http.get("body") or ""
+    # Bytes, for what is no UTF-8 is refused where the JSON is read.
+    encoded = http.get("isBase64Encoded")
+    content = base64.b64decode(body) if encoded else body.encode("utf-8", "surrogatepass")
     if len(content) > intake.MAX_BODY_BYTES:
         raise BodyTooLargeError
     return content

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSEvent, SQSRecord
-
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.records import Disposition, Handled, Record
 from wechat_notify.telemetry import Telemetry
@@ -23,7 +21,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
         openid_hash = bootstrap.openid_hasher()  # before a message is sent: without its key none may be
-        records = [_record(record) for record in SQSEvent(event).records]
+        records = [_record(record) for record in event["Records"]]
         handled = bootstrap.batch_sender().send(
             records, lambda: context.get_remaining_time_in_millis() / 1000
         )
@@ -37,16 +35,15 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     return {"batchItemFailures": [{"itemIdentifier": item.record.message_id} for item in returned]}
 
 
-def _record(record: SQSRecord) -> Record:
+def _record(record: dict[str, Any]) -> Record:
+    attributes = record.get("messageAttributes") or {}
     return Record(
-        message_id=record.message_id,
-        receipt_handle=record.receipt_handle,
-        body=record.body,
-        receive_count=int(record.attributes.approximate_receive_count),
+        message_id=record["messageId"],
+        receipt_handle=record["receiptHandle"],
+        body=record["body"],
+        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
         attributes={
-            name: attribute.string_value or ""
-            for name, attribute in record.message_attributes.items()
-            if attribute.data_type == "String"
+            name: value["stringValue"] for name, value in attributes.items() if value["dataType"] == "String"
         },
     )
 

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 
+from hash_certificates import hash_certificates
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import Connection, RawServer, Script, always, answer
 from tests.integration.wechat.connection_samples import idle_sockets, resolving, unsent
@@ -114,9 +114,19 @@ def test_connections_load_no_certificates(
 
 
 @pytest.mark.usefixtures("own_context")
-def test_certificates_are_certifis() -> None:
-    bundle = Path(certifi.where()).read_text("utf-8")
-    assert len(wechat_session.tls_context().get_ca_certs()) == bundle.count("BEGIN CERTIFICATE") > 100
+def test_certificates_of_layer_or_certifi(
+    session_at: SessionAt,
+    tls: ssl.SSLContext,
+    certificate: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert wechat_session.tls_context().get_ca_certs()
+    directory = tmp_path / "certificates"
+    hash_certificates(certificate, directory)
+    monkeypatch.setattr(wechat_session, "_CERTIFICATES", directory)
+    with RawServer(always(SOUND), tls) as server:
+        assert session_at(server.url).post(PATH, BODY) == OK
 
 
 @pytest.mark.usefixtures("own_context")

@@ -13,6 +13,7 @@ import ssl
 import threading
 from functools import cache, partial
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import certifi
@@ -25,6 +26,8 @@ from wechat_notify.wechat.connections import TLS_RECORD, Connection, ConnectionF
 
 MAX_CONNECTIONS = 20
 """Idle connections that are kept: one for each worker thread. Further calls open others and do not wait."""
+_CERTIFICATES = Path(__file__).parents[1] / "certificates"
+"""certifi's, each in a file of its own, where the layer was built with them (``hash_certificates.py``)."""
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[^?#]*)?")
 _HEADERS = {
     "Content-Type": "application/json; charset=utf-8",
@@ -158,7 +161,10 @@ def tls_context() -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cafile=certifi.where())
+    if _CERTIFICATES.is_dir():
+        context.load_verify_locations(capath=_CERTIFICATES)
+    else:
+        context.load_verify_locations(cafile=certifi.where())
     return context
 
 
