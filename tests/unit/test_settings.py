@@ -162,15 +162,17 @@ def test_parts() -> None:
 def test_import_without_environment_and_sdk() -> None:
     """Without credentials, so that every call to AWS ends just before a connection is made."""
     code = f"""
-import os, sys
+import gc, os, sys
 import functions.send_api.handler as api, functions.send_queue.handler as queue
 import functions.token_refresh.handler as refresh
+assert not gc.isenabled()
 from tests.fakes import FakeContext, load_event
 from wechat_notify.telemetry import InvocationError
 # The name botocore is there because powertools looks whether there is one.
 assert not {{"boto3", "botocore.session"}} & sys.modules.keys()
 os.environ |= {VARIABLES | {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}}
 assert api.lambda_handler(load_event("send_api/send_template"), FakeContext())["statusCode"] == 503
+assert gc.isenabled()
 assert len(queue.lambda_handler(load_event("send_queue/sqs_batch"), FakeContext())["batchItemFailures"]) == 3
 try:
     refresh.lambda_handler(load_event("token_refresh/schedule"), FakeContext())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +60,19 @@ def test_invocations_share_no_fields(service: Service) -> None:
     assert (first["account"], first["correlation_id"], first["cold_start"]) == ("shop", "request-1", True)
     assert second["cold_start"] is False
     assert not {"account", "correlation_id"} & second.keys()
+
+
+@pytest.mark.parametrize("error", [None, ValueError], ids=["finished", "failed"])
+def test_collector_is_on_after_an_invocation(service: Service, error: type[Exception] | None) -> None:
+    gc.disable()
+    with (
+        pytest.raises(InvocationError) if error else nullcontext(),
+        service.telemetry.invocation(FakeContext()),
+    ):
+        assert not gc.isenabled()
+        if error:
+            raise error
+    assert gc.isenabled()
 
 
 def test_failed_invocation(service: Service, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hmac
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,6 +101,7 @@ class Telemetry:
                     self.metrics.cold_start(context)
             with self._guarded:
                 self.metrics.flush()
+            gc.enable()  # it is off while the process starts
 
     def message(
         self,
