@@ -73,6 +73,8 @@ def test_collector_is_on_after_an_invocation(service: Service, error: type[Excep
         if error:
             raise error
     assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_failed_invocation(service: Service, capsys: Capture) -> None:

@@ -101,7 +101,11 @@ class Telemetry:
                     self.metrics.cold_start(context)
             with self._guarded:
                 self.metrics.flush()
-            gc.enable()  # it is off while the process starts
+            if cold:
+                # The collector was off while the process started. What was made by now stays: without the freeze
+                # it would be looked through at once.
+                gc.freeze()
+                gc.enable()
 
     def message(
         self,
