@@ -101,10 +101,8 @@ class Telemetry:
                     self.metrics.cold_start(context)
             with self._guarded:
                 self.metrics.flush()
-            if cold:
-                # The collector was off while the process started. What was made by now stays: without the freeze
-                # it would be looked through at once.
-                gc.freeze()
+            if not gc.isenabled():  # the process has started
+                gc.freeze()  # what it has made stays, and would be looked through at once
                 gc.enable()
 
     def message(
