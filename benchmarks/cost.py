@@ -63,7 +63,7 @@ class Setting:
     """How the stack is deployed; the template's defaults."""
 
     batch: int = 10
-    memory: int = 512
+    memory: int = 768
 
 
 @dataclass

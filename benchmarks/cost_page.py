@@ -12,7 +12,7 @@ from benchmarks.prices import PRICES, QUOTAS, REGION, STATED
 
 PAGE = Path(__file__).parents[1] / "docs" / "cost.md"
 _BATCHED = "SQS, producer sends ten at a time"
-_MEMORIES = (128, 256, 512, 1024, 1769)
+_MEMORIES = (128, 256, 512, 768, 1024, 1769)
 
 
 def from_results(results: Results) -> Measured:
@@ -104,7 +104,7 @@ Default quotas: {quotas}.
 - The ledger keeps a message for {given.retention_days} days, CloudWatch its lines for {given.log_retention_days}.
 - Each process reads each account's token every {given.token_age:.0f} s, and an account's circuits once a batch in the
   dollars, at most once a second in the quotas.
-- A run of token_refresh takes a second at 512 MB. Cold starts are left out.
+- A run of token_refresh takes a second at 768 MB. Cold starts are left out.
 - The surcharge for fair queues is taken on every request of a message with a group: those of `respond-async`. Producers
   who set one themselves pay it too.
 """

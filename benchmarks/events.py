@@ -66,7 +66,7 @@ class Context:
     aws_request_id = "c6af9ac6-7b61-4c9d-8d6e-1f2a3b4c5d6e"
     function_name = "bench"
     function_version = "$LATEST"
-    memory_limit_in_mb = 512
+    memory_limit_in_mb = 768
     invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:bench"
 
     def get_remaining_time_in_millis(self) -> int:

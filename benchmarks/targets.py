@@ -47,7 +47,7 @@ TARGETS = (
         for how in ("with", "without")
     ),
     Target(
-        "messages a second at 80 ms with the CPU of 512 MB ÷ what the latency allows",
+        "messages a second at 80 ms with the CPU of 768 MB ÷ what the latency allows",
         handlers.SECTION,
         handlers.reach_case(handlers.LONG),
         0.85,
