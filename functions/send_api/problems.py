@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
@@ -99,9 +100,8 @@ def answer_lost(*, repeat_in: float | None, cloud_call: bool, **more: Any) -> Ap
 
     ``repeat_in`` is in how many seconds it may be repeated, None where it may not.
     """
-    if repeat_in is None:
-        return not_sent(_LOST, cloud_call=cloud_call, **more)
-    return not_sent(_LOST_BUT_REPEATABLE._replace(retry_after=repeat_in), cloud_call=cloud_call, **more)
+    outcome = own_outcomes.lost(repeatable=repeat_in is not None)
+    return not_sent(outcome._replace(retry_after=repeat_in), cloud_call=cloud_call, **more)
 
 
 def in_flight(**more: Any) -> ApiResponse:
@@ -261,26 +261,6 @@ _GONE = {
     Status.EXPIRED: Bilingual("The message expired and was not sent.", "消息已过期，未发送。"),
     Status.CANCELLED: Bilingual("The message was cancelled and was not sent.", "消息已取消，未发送。"),
 }
-_LOST = Outcome(
-    Status.UNKNOWN,
-    ErrorClass.UNKNOWN,
-    Bilingual(
-        "WeChat's answer was lost: the message may have been sent. "
-        "Repeating it under a new id can send it twice.",
-        "未收到微信的应答：消息可能已发出，使用新的 id 重发可能造成重复。",
-    ),
-)
-_LOST_BUT_REPEATABLE = Outcome(
-    Status.UNKNOWN,
-    ErrorClass.UNKNOWN,
-    Bilingual(
-        "WeChat's answer was lost: the message may have been sent. Repeat it with the same Idempotency-Key: "
-        "WeChat drops the second copy, or you asked for at-least-once.",
-        "未收到微信的应答：消息可能已发出。请使用相同的 Idempotency-Key 重发："
-        "微信会去重，或该消息要求至少一次送达。",
-    ),
-    retryable=True,
-)
 INTERNAL_ERROR = _problem(
     500,
     "internal-error",

@@ -85,15 +85,14 @@ CANCELLED = Bilingual(
     "消息已取消，未发送。",
 )
 LOST = Bilingual(
-    "WeChat's answer was lost: the message may have been sent. Repeating it under a new id can send it "
-    "twice.",
-    "未收到微信的应答：消息可能已发出，使用新的 id 重发可能造成重复。",
+    "WeChat's answer was lost: the message may have been sent. "
+    "A copy under a new id can reach the user as a second message.",
+    "未收到微信的应答：消息可能已发出。使用新的 id 重发可能造成用户收到两条。",
 )
 LOST_BUT_REPEATABLE = Bilingual(
-    "WeChat's answer was lost: the message may have been sent. Repeat it with the same "
-    "Idempotency-Key: WeChat drops the second copy, or you asked for at-least-once.",
-    "未收到微信的应答：消息可能已发出。请使用相同的 Idempotency-Key 重发：微信会去重，或该消息要求至少"
-    "一次送达。",
+    "WeChat's answer was lost: the message may have been sent. "
+    "Repeat it under the same id: WeChat drops the second copy, or you asked for at least once.",
+    "未收到微信的应答：消息可能已发出。请使用相同的 id 重发：微信会去重，或该消息要求至少送达一次。",
 )
 INTERNAL_ERROR = Bilingual(
     "Something went wrong in this service; its log has the request id.",

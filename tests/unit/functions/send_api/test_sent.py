@@ -220,9 +220,9 @@ def test_lost_answer(service: Service, *, content: object, with_key: bool, repea
     assert (response.status, response.says, response.content["class"]) == (504, "outcome-unknown", "unknown")
     assert (response.content["errcode"], response.content["retryable"]) == (None, repeatable)
     assert (response.retry_after is not None) == repeatable
-    again = "with the same Idempotency-Key"
+    again = "under the same id"
     assert (again in response.content["hint"]["en"]) == repeatable
-    assert ("请使用相同的 Idempotency-Key 重发" in response.content["hint"]["zh"]) == repeatable
+    assert ("请使用相同的 id 重发" in response.content["hint"]["zh"]) == repeatable
     assert len(service.wechat.attempts) == 1
 
 

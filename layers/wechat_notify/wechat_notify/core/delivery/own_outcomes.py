@@ -17,6 +17,9 @@ TOO_LATE = Outcome(
     retry_after=2.0,
     unjudged=True,
 )
+_WAS_LOST = Bilingual(
+    "WeChat's answer was lost: the message may have been sent.", "未收到微信的应答：消息可能已发出。"
+)
 _IS_REPEATED = Bilingual(
     "It is sent again: WeChat drops the second copy, or its sender asked for at least once.",
     "服务会自动重发：微信会去重，或发送方要求至少送达一次。",
@@ -50,11 +53,24 @@ def held(circuit: Circuit, after: float) -> Outcome:
     )
 
 
+def lost(*, repeatable: bool) -> Outcome:
+    """Return the outcome of an answer that was lost some time ago, of which no more is known."""
+    return Outcome(
+        Status.UNKNOWN,
+        ErrorClass.UNKNOWN,
+        _joined(_WAS_LOST, _CAN_BE_REPEATED if repeatable else _IS_IN_DOUBT),
+        retryable=repeatable,
+    )
+
+
 def with_consequence(outcome: Outcome, decision: Decision) -> Outcome:
     """Return the outcome of a lost answer with what follows from it for the message."""
     if decision.status is Status.QUEUED:
         consequence = _IS_REPEATED
     else:
         consequence = _CAN_BE_REPEATED if decision.repeatable else _IS_IN_DOUBT
-    hint = outcome.hint
-    return outcome._replace(hint=Bilingual(f"{hint.en} {consequence.en}", f"{hint.zh}{consequence.zh}"))
+    return outcome._replace(hint=_joined(outcome.hint, consequence))
+
+
+def _joined(hint: Bilingual, consequence: Bilingual) -> Bilingual:
+    return Bilingual(f"{hint.en} {consequence.en}", f"{hint.zh}{consequence.zh}")
