@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.send_api import problems
-from functions.send_api.problems import ApiResponse
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
 from wechat_notify.core.violations import Violation
+from wechat_notify.http.responses import ApiResponse
 
 
 @dataclass(frozen=True, slots=True)

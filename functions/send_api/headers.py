@@ -1,4 +1,4 @@
-"""Parsing of request headers; names are in lower case, as API Gateway writes them."""
+"""The headers that belong to messages; names are in lower case."""
 
 from __future__ import annotations
 
@@ -6,15 +6,6 @@ from collections.abc import Mapping
 
 from wechat_notify.core.errors import IdempotencyKeyError
 from wechat_notify.core.messages.identifiers import is_message_id
-
-
-def is_json(headers: Mapping[str, str]) -> bool:
-    """Return whether the body may be read as JSON; a request that does not say is taken at its word."""
-    media_type, *parameters = headers.get("content-type", "application/json").lower().split(";")
-    pairs = (parameter.partition("=") for parameter in parameters)
-    charsets = [value.strip(' "') for key, _, value in pairs if key.strip() == "charset"]
-    is_utf8 = all(charset in {"utf-8", "utf8"} for charset in charsets)
-    return is_utf8 and (media_type.strip() == "application/json" or media_type.strip().endswith("+json"))
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:

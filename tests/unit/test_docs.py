@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from functions.send_api import problems
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.http import problems
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -25,7 +25,6 @@ from wechat_notify.core.errors import IdempotencyKeyError
     ],
 )
 def test_content_type(service: Service, content_type: str, *, is_json: bool) -> None:
-    assert headers.is_json({"content-type": content_type}) is is_json
     event = {**SUBSCRIPTION, "headers": {"Content-Type": content_type}}
     assert call(event).status == (200 if is_json else 415)
     assert len(service.wechat.accepted) == is_json
@@ -33,7 +32,6 @@ def test_content_type(service: Service, content_type: str, *, is_json: bool) -> 
 
 @pytest.mark.usefixtures("service")
 def test_no_content_type() -> None:
-    assert headers.is_json({})
     assert call({**SUBSCRIPTION, "headers": {}}).status == 200
     assert call({**SUBSCRIPTION, "headers": None}).status == 200
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from functions.send_api import problems
-from functions.send_api.problems import ApiResponse
 from tests.unit.functions.send_api.calls import TITLES
 from wechat_notify.core.errors import (
     AccountNameError,
@@ -21,6 +20,8 @@ from wechat_notify.core.errors import (
 )
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.core.violations import Violation
+from wechat_notify.http.problems import INTERNAL_ERROR, refusal
+from wechat_notify.http.responses import ApiResponse
 
 VIOLATION = Violation("touser", "missing", Bilingual("is required", "缺少必填字段"))
 
@@ -94,7 +95,7 @@ LOST_BUT_REPEATABLE = Bilingual(
     "Repeat it under the same id: WeChat drops the second copy, or you asked for at least once.",
     "未收到微信的应答：消息可能已发出。请使用相同的 id 重发：微信会去重，或该消息要求至少送达一次。",
 )
-INTERNAL_ERROR = Bilingual(
+INTERNAL = Bilingual(
     "Something went wrong in this service; its log has the request id.",
     "服务内部错误，请凭 request_id 查看日志。",
 )
@@ -104,20 +105,20 @@ INTERNAL_ERROR = Bilingual(
     ("response", "status", "name", "hint"),
     [
         (
-            problems.refusal(MalformedBodyError(Bilingual("x", "甲"))),
+            refusal(MalformedBodyError(Bilingual("x", "甲"))),
             400,
             "malformed-body",
             Bilingual("x", "甲"),
         ),
-        (problems.refusal(AccountNameError()), 404, "account-name", ACCOUNT_NAME),
-        (problems.refusal(UnknownAccountError("nobody")), 404, "unknown-account", UNKNOWN_ACCOUNT),
-        (problems.refusal(BodyTooLargeError()), 413, "body-too-large", BODY_TOO_LARGE),
-        (problems.refusal(MediaTypeError()), 415, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE),
-        (problems.refusal(InvalidMessageError([VIOLATION])), 422, "invalid-message", INVALID_MESSAGE),
-        (problems.refusal(IdempotencyKeyError()), 400, "invalid-idempotency-key", INVALID_IDEMPOTENCY_KEY),
-        (problems.refusal(UnknownMessageError()), 404, "unknown-message", UNKNOWN_MESSAGE),
-        (problems.refusal(StartedError(Status.SENT)), 409, "already-started", ALREADY_STARTED),
-        (problems.refusal(StorageError("x", "y")), 503, "storage", STORAGE),
+        (refusal(AccountNameError()), 404, "account-name", ACCOUNT_NAME),
+        (refusal(UnknownAccountError("nobody")), 404, "unknown-account", UNKNOWN_ACCOUNT),
+        (refusal(BodyTooLargeError()), 413, "body-too-large", BODY_TOO_LARGE),
+        (refusal(MediaTypeError()), 415, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE),
+        (refusal(InvalidMessageError([VIOLATION])), 422, "invalid-message", INVALID_MESSAGE),
+        (refusal(IdempotencyKeyError()), 400, "invalid-idempotency-key", INVALID_IDEMPOTENCY_KEY),
+        (refusal(UnknownMessageError()), 404, "unknown-message", UNKNOWN_MESSAGE),
+        (refusal(StartedError(Status.SENT)), 409, "already-started", ALREADY_STARTED),
+        (refusal(StorageError("x", "y")), 503, "storage", STORAGE),
         (problems.in_flight(), 409, "in-flight", IN_FLIGHT),
         (problems.key_reused(), 422, "idempotency-key-reused", IDEMPOTENCY_KEY_REUSED),
         (problems.refused_before(), 422, "not-sent", REFUSED_BEFORE),
@@ -125,7 +126,7 @@ INTERNAL_ERROR = Bilingual(
         (problems.gone(Status.CANCELLED), 410, "cancelled", CANCELLED),
         (problems.answer_lost(repeat_in=None, cloud_call=False), 504, "outcome-unknown", LOST),
         (problems.answer_lost(repeat_in=6.0, cloud_call=False), 504, "outcome-unknown", LOST_BUT_REPEATABLE),
-        (problems.INTERNAL_ERROR, 500, "internal-error", INTERNAL_ERROR),
+        (INTERNAL_ERROR, 500, "internal-error", INTERNAL),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -138,8 +139,8 @@ def test_problem(response: ApiResponse, status: int, name: str, hint: Bilingual)
 
 
 def test_more_of_a_refusal() -> None:
-    assert problems.refusal(InvalidMessageError([VIOLATION])).body["errors"] == [VIOLATION.as_dict()]
-    assert problems.refusal(StartedError(Status.SENT)).body["message_status"] == "sent"
+    assert refusal(InvalidMessageError([VIOLATION])).body["errors"] == [VIOLATION.as_dict()]
+    assert refusal(StartedError(Status.SENT)).body["message_status"] == "sent"
     assert problems.answer_lost(repeat_in=5.5, cloud_call=False).headers == {"Retry-After": "6"}
 
 

@@ -1,0 +1,173 @@
+"""Problem documents (RFC 9457): what was refused, why, and whether a repeat can work."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from wechat_notify.core.errors import (
+    AccountNameError,
+    BodyTooLargeError,
+    IdempotencyKeyError,
+    InvalidMessageError,
+    MalformedBodyError,
+    MediaTypeError,
+    StartedError,
+    StorageError,
+    UnknownAccountError,
+    UnknownMessageError,
+    WeChatNotifyError,
+)
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.http.responses import ApiResponse
+
+_TITLES = {
+    400: "Malformed request",
+    404: "Not found",
+    409: "Conflict",
+    410: "Gone",
+    413: "Body too large",
+    415: "Unsupported media type",
+    422: "Message refused",
+    429: "Limit reached at WeChat",
+    500: "Internal error",
+    502: "WeChat does not accept this account's calls",
+    503: "Busy",
+    504: "WeChat's answer was lost: whether the message was sent is not known",
+}
+RETRY_AFTER = 2.0
+"""Seconds: by then most requests that are in flight are through, and most throttling is over."""
+
+
+def refusal(error: WeChatNotifyError) -> ApiResponse:
+    """The answer to a request that never became an attempt: one of ``REFUSED``."""
+    status, hint = _REFUSALS[type(error)]
+    name = error.reason.replace("_", "-")
+    match error:
+        case MalformedBodyError():
+            return problem(status, name, error.text)
+        case InvalidMessageError():
+            errors = [violation.as_dict() for violation in error.violations]
+            return problem(status, name, hint, errors=errors)
+        case StartedError():
+            return problem(status, name, hint, message_status=error.status.value)
+        case StorageError():
+            return problem(
+                status,
+                name,
+                hint,
+                error_class=ErrorClass.TRANSIENT,
+                retryable=True,
+                retry_after=RETRY_AFTER,
+            )
+    return problem(status, name, hint)
+
+
+def problem(
+    status: int,
+    name: str,
+    hint: Bilingual,
+    *,
+    error_class: ErrorClass = ErrorClass.REQUEST,
+    retryable: bool = False,
+    retry_after: float | None = None,
+    **more: Any,
+) -> ApiResponse:
+    """A problem document; ``name`` ends its type, ``more`` are its fields beside those that all have."""
+    body = {
+        "type": f"urn:wechat-notify:problem:{name}",
+        "title": _TITLES[status],
+        "status": status,
+        "detail": hint.en,
+        "class": error_class.value,
+        "retryable": retryable,
+        "hint": hint.as_dict(),
+    }
+    if "errCode" not in more:
+        body |= {"errcode": None, "errmsg": None}
+    headers = {"Retry-After": str(math.ceil(retry_after))} if retry_after else {}
+    return ApiResponse(status, {**body, "rid": None, **more}, headers)
+
+
+_REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
+    MalformedBodyError: (400, Bilingual("The body cannot be read.", "请求体无法解析。")),
+    AccountNameError: (
+        404,
+        Bilingual(
+            "No account can have this name: it is 1 to 64 characters of a-z, 0-9 and -. Credentials that are "
+            "stored under another name are never used.",
+            "账号名不合法：必须为 1 到 64 个字符，只能含小写字母 a-z、数字和 -；"
+            "存储在其他名称下的凭证不会被使用。",
+        ),
+    ),
+    UnknownAccountError: (
+        404,
+        Bilingual(
+            "No credentials are stored for this account; store them, or check the account in the path.",
+            "该账号没有存储凭证，请先存储凭证，或检查路径中的账号名。",
+        ),
+    ),
+    BodyTooLargeError: (
+        413,
+        Bilingual(
+            f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.",
+            f"请求体超过 {MAX_BODY_BYTES // 1024} KiB。",
+        ),
+    ),
+    MediaTypeError: (
+        415,
+        Bilingual(
+            "Send JSON with Content-Type: application/json.",
+            "请以 Content-Type: application/json 发送 JSON。",
+        ),
+    ),
+    InvalidMessageError: (
+        422,
+        Bilingual(
+            "The message was not sent: correct the fields listed under errors.",
+            "消息未发送：请修正 errors 中列出的字段。",
+        ),
+    ),
+    IdempotencyKeyError: (
+        400,
+        Bilingual(
+            "An Idempotency-Key is given once, as 1 to 64 visible ASCII characters without a comma.",
+            "Idempotency-Key 只能出现一次，必须是 1 到 64 个不含逗号的可见 ASCII 字符。",
+        ),
+    ),
+    UnknownMessageError: (
+        404,
+        Bilingual(
+            "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
+            "when it is taken from the queue.",
+            "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
+        ),
+    ),
+    StartedError: (
+        409,
+        Bilingual(
+            "The message has been started or has come to its end; it cannot be cancelled any more.",
+            "消息已开始发送或已结束，无法取消。",
+        ),
+    ),
+    StorageError: (
+        503,
+        Bilingual(
+            "The ledger or the queue did not answer; try again shortly, a message with the same "
+            "Idempotency-Key, which keeps it from being sent twice.",
+            "账本或队列暂时不可用，请稍后重试；重发消息请使用相同的 Idempotency-Key，以免重复。",
+        ),
+    ),
+}
+REFUSED = tuple(_REFUSALS)
+"""The errors that have an answer of their own."""
+INTERNAL_ERROR = problem(
+    500,
+    "internal-error",
+    Bilingual(
+        "Something went wrong in this service; its log has the request id.",
+        "服务内部错误，请凭 request_id 查看日志。",
+    ),
+    error_class=ErrorClass.OTHER,
+)

@@ -1,0 +1,55 @@
+"""What a request brings, as API Gateway hands it over (HTTP API, payload format 2.0)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from wechat_notify.core.errors import AccountNameError, BodyTooLargeError, MediaTypeError
+from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+
+HttpEvent = Mapping[str, Any]
+
+
+def headers(event: HttpEvent) -> dict[str, str]:
+    """The headers, by their names in lower case."""
+    return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+
+
+def account(event: HttpEvent) -> str:
+    """The account in the path; raises ``AccountNameError``."""
+    name: str = event["pathParameters"]["account"]
+    if not is_account_name(name):
+        raise AccountNameError
+    return name
+
+
+def json_body(event: HttpEvent) -> bytes:
+    """The body, still to be read as JSON.
+
+    Raises
+    ------
+    MediaTypeError
+        It is said to be something else.
+    BodyTooLargeError
+        It is larger than 64 KiB.
+    """
+    if not _is_json(headers(event).get("content-type", "application/json")):
+        raise MediaTypeError
+    body = event.get("body") or ""
+    # Bytes, for what is no UTF-8 is refused where the JSON is read.
+    encoded = event.get("isBase64Encoded")
+    content = base64.b64decode(body) if encoded else body.encode("utf-8", "surrogatepass")
+    if len(content) > MAX_BODY_BYTES:
+        raise BodyTooLargeError
+    return content
+
+
+def _is_json(content_type: str) -> bool:
+    media_type, *parameters = content_type.lower().split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    charsets = [value.strip(' "') for key, _, value in pairs if key.strip() == "charset"]
+    is_utf8 = all(charset in {"utf-8", "utf8"} for charset in charsets)
+    return is_utf8 and (media_type.strip() == "application/json" or media_type.strip().endswith("+json"))

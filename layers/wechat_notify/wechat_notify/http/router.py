@@ -1,0 +1,53 @@
+"""The way of a request through an HTTP function: its route, its answer, or the problem that stands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wechat_notify.core.clocks import SecondsLeft
+from wechat_notify.core.errors import WeChatNotifyError
+from wechat_notify.http import problems
+from wechat_notify.http.requests import HttpEvent
+from wechat_notify.http.responses import ApiResponse
+from wechat_notify.telemetry import Telemetry
+
+Route = Callable[[HttpEvent, SecondsLeft], ApiResponse]
+Routes = Mapping[str, Route]
+"""By the route key, as API Gateway has found it and the template names it."""
+
+
+def respond(
+    event: dict[str, Any],
+    context: Any,
+    routes: Routes,
+    telemetry: Callable[[], Telemetry],
+    refused: Callable[[HttpEvent, WeChatNotifyError], None] = lambda _event, _error: None,
+) -> dict[str, Any]:
+    """Answer one request; never raises.
+
+    Parameters
+    ----------
+    event, context
+        As Lambda hands them over.
+    routes : Mapping
+        The function's routes.
+    telemetry : Callable
+        Makes the log and the metrics.
+    refused : Callable
+        Hears of a request that was refused.
+    """
+    request_id = event.get("requestContext", {}).get("requestId", "")
+    try:
+        with telemetry().invocation(context, request_id) as line:
+            route = event["routeKey"]
+            try:
+                response = routes[route](event, lambda: context.get_remaining_time_in_millis() / 1000)
+            except problems.REFUSED as error:
+                response = problems.refusal(error)
+                line.update(reason=error.reason)
+                refused(event, error)
+            line.update(method=route.partition(" ")[0], status_code=response.status)
+    except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
+        response = problems.INTERNAL_ERROR
+    return response.for_api_gateway(request_id)
