@@ -16,6 +16,7 @@ from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
@@ -78,6 +79,12 @@ def ledger_table() -> LedgerTable:
 def ledger() -> Ledger:
     """The ledger of messages."""
     return Ledger(ledger_table(), now=time.time, writer=id_factory(), keyed_hash=openid_hasher())
+
+
+@cache
+def open_holds() -> OpenHolds:
+    """The holds of accounts, for people."""
+    return OpenHolds(ledger_table(), now=time.time, writer=id_factory())
 
 
 @cache

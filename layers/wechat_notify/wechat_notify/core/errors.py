@@ -92,6 +92,12 @@ class UnknownMessageError(WeChatNotifyError):
     reason = "unknown_message"
 
 
+class UnknownHoldError(WeChatNotifyError):
+    """Nothing of the account is held under this id (any more)."""
+
+    reason = "unknown_hold"
+
+
 class StartedError(WeChatNotifyError):
     """The message has been started, so that it cannot be cancelled; ``status`` is its state."""
 

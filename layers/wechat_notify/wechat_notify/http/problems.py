@@ -15,6 +15,7 @@ from wechat_notify.core.errors import (
     StartedError,
     StorageError,
     UnknownAccountError,
+    UnknownHoldError,
     UnknownMessageError,
     WeChatNotifyError,
 )
@@ -142,6 +143,13 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
             "when it is taken from the queue.",
             "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
+        ),
+    ),
+    UnknownHoldError: (
+        404,
+        Bilingual(
+            "Nothing of this account is held under this id; it may have ended by itself.",
+            "该账号没有此 id 的暂停，可能已自行结束。",
         ),
     ),
     StartedError: (

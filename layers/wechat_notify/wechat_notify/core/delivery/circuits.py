@@ -161,11 +161,11 @@ class Circuits:
             except StorageError:
                 self._known[account] = (self._now(), replace(known, circuits=circuits))
                 break
-        events = [_circuit_event("circuit.closed", account, circuit) for circuit in closed]
+        events = [circuit_event("circuit.closed", account, circuit) for circuit in closed]
         if opened and (existing is None or existing.error_class is not opened.error_class):
             name = "quota.reached" if opened.error_class is ErrorClass.QUOTA else "circuit.opened"
             if opened.needs_probe:  # a limit per minute is not worth a word
-                events.append(_circuit_event(name, account, opened, outcome))
+                events.append(circuit_event(name, account, opened, outcome))
         return opened, events
 
     def _gives_way(self, existing: Circuit, outcome: Outcome) -> bool:
@@ -236,7 +236,8 @@ def _judged(outcome: Outcome) -> bool:
     )
 
 
-def _circuit_event(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> DomainEvent:
+def circuit_event(name: str, account: str, circuit: Circuit, outcome: Outcome | None = None) -> DomainEvent:
+    """The event that a circuit was opened (with the ``outcome`` that did it) or closed."""
     detail = {
         "account": account,
         "scope": circuit.scope,

@@ -1,0 +1,21 @@
+"""The HTTP API for what teams do every day beside sending: a module for each thing, a route for each verb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.team_api import holds
+from wechat_notify import bootstrap
+from wechat_notify.http import router
+from wechat_notify.http.router import Routes
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one API Gateway request (HTTP API, payload format 2.0)."""
+    return router.respond(event, context, ROUTES, bootstrap.telemetry)
+
+
+ROUTES: Routes = {
+    "GET /v1/accounts/{account}/holds": holds.list_holds,
+    "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
+}
