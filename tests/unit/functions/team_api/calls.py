@@ -23,15 +23,24 @@ class Response(NamedTuple):
         return str(self.content["type"]).rpartition(":")[2]
 
 
-def call(event: str, content: object = None, query: Json | None = None, **path: str) -> Response:
-    """Call the function with a sample event, with another body, query or path parameters."""
-    sample = load_event(f"team_api/{event}")
-    sample["pathParameters"] |= path
+def call(
+    route: str,
+    content: object = None,
+    query: Json | None = None,
+    headers: Json | None = None,
+    **path: str,
+) -> Response:
+    """Call a route of the account ``shop``, such as ``GET holds/{hold}``, with its path parameters."""
+    method, _, pattern = route.partition(" ")
+    event = load_event("team_api/request")
+    event["routeKey"] = f"{method} /v1/accounts/{{account}}/{pattern}"
+    event["pathParameters"] |= path
+    event["headers"] |= headers or {}
     if content is not None:
-        sample["body"] = content if isinstance(content, str) else json.dumps(content)
+        event["body"] = content if isinstance(content, str) else json.dumps(content)
     if query is not None:
-        sample["queryStringParameters"] = query
-    response = lambda_handler(sample, FakeContext())
+        event["queryStringParameters"] = query
+    response = lambda_handler(event, FakeContext())
     status, body = response["statusCode"], json.loads(response["body"])
     media_type = "application/problem+json" if status >= 400 else "application/json"
     assert response["headers"]["Content-Type"] == media_type

@@ -7,6 +7,7 @@ from tests.unit.functions.team_api.calls import call
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.outcomes import Bilingual, ErrorClass
 
+LIST, END = "GET holds", "DELETE holds/{hold}"
 HINT = Bilingual("the daily quota is used up", "当日配额已用完")
 QUOTA = Circuit("kind:template", ErrorClass.QUOTA, 45009, START - 60, START + 3600, 0, HINT)
 OVER = Circuit("kind:subscription", ErrorClass.RATE_LIMIT, 45011, START - 60, START - 1)
@@ -23,7 +24,7 @@ def held(service: Service) -> Service:
 @pytest.mark.usefixtures("held")
 def test_holds_longest_first() -> None:
     """A limit per minute that is over is no hold any more."""
-    response = call("list_holds")
+    response = call(LIST)
     assert response.status == 200
     assert response.content == {
         "account": "shop",
@@ -55,11 +56,11 @@ def test_holds_longest_first() -> None:
 
 @pytest.mark.usefixtures("service")
 def test_account_without_holds() -> None:
-    assert call("list_holds").content == {"account": "shop", "holds": []}
+    assert call(LIST).content == {"account": "shop", "holds": []}
 
 
 def test_hold_ends_and_others_stay(held: Service) -> None:
-    ended = call("end_hold")
+    ended = call(END, hold="kind:template")
     assert (ended.status, ended.content["id"]) == (200, "kind:template")
     assert held.ledger_store.circuits["shop"].circuits == (PERMISSION, OVER)
     assert [event.detail_type for event in held.bus.events] == ["circuit.closed"]
@@ -69,21 +70,21 @@ def test_hold_ends_and_others_stay(held: Service) -> None:
 
 @pytest.mark.parametrize("hold", ["account", "kind:nothing", ""])
 def test_unknown_hold(held: Service, hold: str) -> None:
-    refused = call("end_hold", hold=hold)
+    refused = call(END, hold=hold)
     assert (refused.status, refused.problem) == (404, "unknown-hold")
     assert held.bus.events == []
 
 
-@pytest.mark.parametrize("event", ["list_holds", "end_hold"])
-def test_account_name(held: Service, event: str) -> None:
-    assert call(event, account="Shop").problem == "account-name"
+@pytest.mark.parametrize("route", [LIST, END])
+def test_account_name(held: Service, route: str) -> None:
+    assert call(route, account="Shop").problem == "account-name"
     assert held.ledger_store.circuit_reads == 0
 
 
-@pytest.mark.parametrize(("event", "method"), [("list_holds", "read_circuits"), ("end_hold", "put_circuits")])
-def test_ledger_does_not_answer(held: Service, event: str, method: str) -> None:
+@pytest.mark.parametrize(("route", "method"), [(LIST, "read_circuits"), (END, "put_circuits")])
+def test_ledger_does_not_answer(held: Service, route: str, method: str) -> None:
     held.ledger_store.failing[method] = "ThrottlingException"
-    assert (call(event).status, call(event).problem) == (503, "storage")
+    assert call(route, hold="kind:template").status == 503
 
 
 def test_others_write_in_between(held: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +99,9 @@ def test_others_write_in_between(held: Service, monkeypatch: pytest.MonkeyPatch)
         return put(circuits)
 
     monkeypatch.setattr(store, "put_circuits", contended)
-    assert call("end_hold").status == 200
+    assert call(END, hold="kind:template").status == 200
     assert store.circuits["shop"].circuits == ()
 
     writes = iter(range(100))
     store.circuits["shop"] = AccountCircuits("shop", 9, "writer", (QUOTA,))
-    assert call("end_hold").problem == "storage"
+    assert call(END, hold="kind:template").problem == "storage"
