@@ -86,6 +86,16 @@ class InvalidRequestError(WeChatNotifyError):
         self.message = message
 
 
+class InvalidFieldsError(WeChatNotifyError):
+    """A request that is no message has wrong fields; ``violations`` names every one at once."""
+
+    reason = "invalid_fields"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+
+
 class UnknownMessageError(WeChatNotifyError):
     """The ledger has no message under this id, or it is another account's."""
 
