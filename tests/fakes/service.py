@@ -25,6 +25,7 @@ from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
+from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
@@ -71,6 +72,7 @@ class Service:
         self.circuits = Circuits(
             self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(BEIJING)
         )
+        self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
         self.dispatcher = Dispatcher(
             self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
         )
@@ -104,6 +106,7 @@ class Service:
             "id_factory": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
             "dispatcher": self.dispatcher,
             "ledger": self.ledger,
+            "open_holds": self.open_holds,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,

@@ -24,7 +24,7 @@ NAMES = [path.with_suffix("").as_posix() for path in EVENTS]
 def test_every_sample_event_is_used() -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")} | {"published"}
     named = re.compile(rf'"((?:{"|".join(sorted(folders))})/\w+)"')
-    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     assert {path.suffix for path in EVENTS} == {".json"}
     assert set(NAMES) == {name for text in tests for name in named.findall(text)}
 
