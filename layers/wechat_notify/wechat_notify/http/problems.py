@@ -9,6 +9,7 @@ from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
     IdempotencyKeyError,
+    InvalidFieldsError,
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
@@ -30,7 +31,7 @@ _TITLES = {
     410: "Gone",
     413: "Body too large",
     415: "Unsupported media type",
-    422: "Message refused",
+    422: "Refused",
     429: "Limit reached at WeChat",
     500: "Internal error",
     502: "WeChat does not accept this account's calls",
@@ -48,7 +49,7 @@ def refusal(error: WeChatNotifyError) -> ApiResponse:
     match error:
         case MalformedBodyError():
             return problem(status, name, error.text)
-        case InvalidMessageError():
+        case InvalidMessageError() | InvalidFieldsError():
             errors = [violation.as_dict() for violation in error.violations]
             return problem(status, name, hint, errors=errors)
         case StartedError():
@@ -128,6 +129,13 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "The message was not sent: correct the fields listed under errors.",
             "消息未发送：请修正 errors 中列出的字段。",
+        ),
+    ),
+    InvalidFieldsError: (
+        422,
+        Bilingual(
+            "The request was refused and nothing was done: correct the fields listed under errors.",
+            "请求被拒绝，未执行任何操作：请修正 errors 中列出的字段。",
         ),
     ),
     IdempotencyKeyError: (
