@@ -11,23 +11,18 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, groupby, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_items import SHARDS, message_id, partition, to_attribute
+from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.outcomes import Status
 
 INDEX = "listed"
 RETRY_FOR = 2.5
 _THREADS = 10
-
-
-class Position(NamedTuple):
-    """A message's place in the list: when it was handed over (seconds since the epoch), and its id."""
-
-    created_at: float
-    id: str
 
 
 class MessageIndex:
@@ -105,17 +100,16 @@ class MessageIndex:
         values |= {name: to_attribute(float(at)) for name, at in bounds.items() if at is not None}
         more: dict[str, Any] = {"Limit": page} if page else {}
         while True:
+            request: Any = {
+                "TableName": self._table_name,
+                "IndexName": INDEX,
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeValues": values,
+                "ScanIndexForward": False,
+                **more,
+            }
             answer = self._aws.call(
-                "list messages",
-                lambda more=dict(more): self._aws.dynamodb.query(
-                    TableName=self._table_name,
-                    IndexName=INDEX,
-                    KeyConditionExpression=condition,
-                    ExpressionAttributeValues=values,
-                    ScanIndexForward=False,
-                    **more,
-                ),
-                retry_for=RETRY_FOR,
+                "list messages", partial(self._aws.dynamodb.query, **request), retry_for=RETRY_FOR
             )
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
