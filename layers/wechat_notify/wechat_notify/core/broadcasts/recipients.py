@@ -204,8 +204,8 @@ def _stop_skipping(size: int, number: int) -> None:
 def _unclosed_quote(number: int) -> UnreadableFileError:
     return UnreadableFileError(
         Bilingual(
-            f"a quote that begins in row {number} is never closed: close it, or double it where it is part of "
-            "a cell's text",
+            f"a quote that begins in row {number} is never closed: close it, or double it where it is part "
+            "of a text",
             f"第 {number} 行的引号没有闭合：请补上引号；单元格内容中的引号须写成两个",
         )
     )
