@@ -118,6 +118,46 @@ class StartedError(WeChatNotifyError):
         self.status = status
 
 
+class UnknownBroadcastError(WeChatNotifyError):
+    """The account has no broadcast under this id."""
+
+    reason = "unknown_broadcast"
+
+
+class UnknownUploadError(WeChatNotifyError):
+    """Nothing was uploaded under this id, or it has expired."""
+
+    reason = "unknown_upload"
+
+
+class BroadcastIdReusedError(WeChatNotifyError):
+    """The id belongs to a broadcast of another request."""
+
+    reason = "broadcast_id_reused"
+
+
+class BroadcastStateError(WeChatNotifyError):
+    """The broadcast's state does not allow that; ``state`` is its name."""
+
+    reason = "broadcast_state"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class CursorError(WeChatNotifyError):
+    """The cursor is none that this service gave out for the list."""
+
+    reason = "invalid_cursor"
+
+
+class ObjectChangedError(WeChatNotifyError):
+    """A file vanished, or was replaced while it was read."""
+
+    reason = "object_changed"
+
+
 class TokenUnavailableError(WeChatNotifyError):
     """No access token could be had for the account; nothing was sent."""
 
@@ -153,4 +193,13 @@ class IllegalTransitionError(WeChatNotifyError):
     reason = "illegal_transition"
 
     def __init__(self, before: Status | None, after: Status) -> None:
+        super().__init__(f"{before} -> {after}")
+
+
+class IllegalBroadcastStateError(WeChatNotifyError):
+    """A broadcast was about to take a way that there is not; it stays as it is."""
+
+    reason = "illegal_broadcast_state"
+
+    def __init__(self, before: str, after: str) -> None:
         super().__init__(f"{before} -> {after}")
