@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
@@ -48,6 +48,11 @@ class FakeLedgerStore:
             self.reads += 1
             self._fail("read", "read the message's entry")
             return self.entries.get((account, message_id))
+
+    def read_many(self, account: str, ids: Sequence[str]) -> dict[str, Entry]:
+        with self._lock:
+            self._fail("read_many", "read the messages' entries")
+            return {each: self.entries[account, each] for each in ids if (account, each) in self.entries}
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         with self._lock:
