@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from wechat_notify.core.broadcasts.recipients import FileFormat
 from wechat_notify.core.broadcasts.report import CheckReport
+from wechat_notify.core.messages.strict_json import written_out
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class CheckState:
             "id_runs": self.id_runs,
             "at_end": self.at_end,
         }
-        return json.dumps(state, separators=(",", ":")).encode()
+        return json.dumps(state, default=written_out, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CheckState:

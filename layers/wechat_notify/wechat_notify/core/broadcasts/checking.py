@@ -13,9 +13,10 @@ from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.check_state import CheckState
 from wechat_notify.core.broadcasts.duplicates import Selection, merge, run_of
 from wechat_notify.core.broadcasts.files import Files
+from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
 from wechat_notify.core.broadcasts.pace import Window, next_opening, timestamp
 from wechat_notify.core.broadcasts.ports import Services
-from wechat_notify.core.broadcasts.recipients import HEAD_BYTES, UnreadableFileError, detect
+from wechat_notify.core.broadcasts.recipients import UnreadableFileError
 from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.rendering import BadRow, MessageTemplate, check_row
 from wechat_notify.core.broadcasts.report import CheckReport
@@ -59,7 +60,9 @@ class Checker:
         template = MessageTemplate(spec.message)
         try:
             state = self._files.check_state(broadcast) or self._first_state(broadcast, template)
-            if state.report.missing_columns or state.at_end:
+            # JSON Lines may name a column in a later row.
+            lacks_columns = state.file_format.kind == "csv" and state.report.missing_columns
+            if lacks_columns or state.at_end:
                 return self._decide(broadcast, spec, state)
             self._read(broadcast, template, state)
         except UnreadableFileError as error:
@@ -70,7 +73,7 @@ class Checker:
     def _first_state(self, broadcast: Broadcast, template: MessageTemplate) -> CheckState:
         blocks = self._services.objects.read(broadcast.source, end=HEAD_BYTES, etag=broadcast.etag)
         file_format = detect(b"".join(blocks), complete=broadcast.size <= HEAD_BYTES)
-        return CheckState(file_format, CheckReport(file_format, template), file_format.first_row_at)
+        return CheckState(file_format, CheckReport.of(file_format, template), file_format.first_row_at)
 
     def _read(self, broadcast: Broadcast, template: MessageTemplate, state: CheckState) -> None:
         """Check some rows."""

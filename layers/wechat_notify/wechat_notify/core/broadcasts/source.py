@@ -125,7 +125,8 @@ class _Judge:
         checked = check_row(self._template, row, self._broadcast.id, by_id=self._by_id)
         if isinstance(checked, BadRow):
             openid = (row.fields or {}).get("openid", "")
-            return Line(row.number, "", openid, INVALID, checked.violations[0].rule), None
+            reason = checked.violations[0].rule if checked.violations else None
+            return Line(row.number, "", openid, INVALID, reason), None
         number, message_id, openid = checked.number, checked.message_id, checked.openid
         if number in self._repeated_ids:
             return Line(number, "", openid, INVALID, "duplicate_id"), None
