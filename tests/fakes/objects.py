@@ -12,13 +12,13 @@ from wechat_notify.core.errors import ObjectChangedError
 class FakeObjects:
     """One bucket: its objects by key; they are read in small blocks.
 
-    ``largest_read`` is the largest count of bytes that one read gave out, ``written`` of one write.
+    ``reads`` are the keys that were read, with the bytes that each read gave out.
     """
 
     def __init__(self, now: Callable[[], float], *, block: int = 1024) -> None:
         self.objects: dict[str, bytes] = {}
         self.modified: dict[str, float] = {}
-        self.largest_read = 0
+        self.reads: list[tuple[str, int]] = []
         self._now = now
         self._block = block
 
@@ -37,11 +37,11 @@ class FakeObjects:
             raise ObjectChangedError
         data = self.objects[key]
         stop = len(data) if end is None else min(end, len(data))
-        read = 0
+        number = len(self.reads)
+        self.reads.append((key, 0))
         for at in range(start, stop, self._block):
             block = data[at : min(at + self._block, stop)]
-            read += len(block)
-            self.largest_read = max(self.largest_read, read)
+            self.reads[number] = (key, self.reads[number][1] + len(block))
             yield block
 
     def write(self, key: str, data: bytes) -> None:

@@ -103,7 +103,9 @@ class World:
         self.objects.write(f"{ACCOUNT}/uploads/{name}", data)
         return name
 
-    def create(self, data: bytes, broadcast_id: str = ID, *, dry_run: bool = False, **fields: Any) -> Broadcast:
+    def create(
+        self, data: bytes, broadcast_id: str = ID, *, dry_run: bool = False, **fields: Any
+    ) -> Broadcast:
         """Create a broadcast from an upload."""
         upload = self.upload(data, f"{broadcast_id}-file")
         body = {"message": MESSAGE, "upload": upload, **fields}

@@ -21,12 +21,12 @@ from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.rendering import BadRow, MessageTemplate, check_row
 from wechat_notify.core.broadcasts.report import CheckReport
 from wechat_notify.core.broadcasts.retries import rows_to_retry
-from wechat_notify.core.broadcasts.source import MAX_ROWS_READ, rows_of
+from wechat_notify.core.broadcasts.source import rows_of
 from wechat_notify.core.broadcasts.spec import BroadcastSpec
 from wechat_notify.core.outcomes import Bilingual
 
-MAX_ROWS = MAX_ROWS_READ
-"""Rows that one step checks at most."""
+MAX_ROWS = 100_000
+"""Rows that one step checks at most: their identities are kept until its end, 20 MB."""
 STEP_SECONDS = 40.0
 """Seconds after which a step checks no further row."""
 _ROWS_A_LOOK = 500

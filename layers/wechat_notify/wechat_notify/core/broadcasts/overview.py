@@ -31,7 +31,6 @@ class Overview(NamedTuple):
         broadcast = self.broadcast
         return without_none(
             **summary(broadcast),
-            rows=broadcast.rows,
             counts=self.counts.as_dict(),
             messages_per_second=broadcast.rate,
             next_release_at=_time(broadcast.next_release_at),
