@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Status
 
 
 class FakeLedgerStore:
-    """The ledger's table: ``LedgerStore`` and ``CircuitStore``.
+    """The ledger's table: ``LedgerStore``, ``CircuitStore``, and its index.
 
     ``puts``, ``reads``, ``circuit_puts`` and ``circuit_reads`` count the calls, those that fail too.
     ``failing`` maps a method's name to AWS's error code, for as long as it stands there;
@@ -49,10 +51,29 @@ class FakeLedgerStore:
             self._fail("read", "read the message's entry")
             return self.entries.get((account, message_id))
 
-    def read_many(self, account: str, ids: Sequence[str]) -> dict[str, Entry]:
+    def read_many(self, account: str, message_ids: Iterable[str]) -> dict[str, Entry]:
         with self._lock:
             self._fail("read_many", "read the messages' entries")
-            return {each: self.entries[account, each] for each in ids if (account, each) in self.entries}
+            found = {each: self.entries.get((account, each)) for each in message_ids}
+            return {message_id: entry for message_id, entry in found.items() if entry}
+
+    def newest(
+        self,
+        account: str,
+        statuses: Iterable[Status],
+        *,
+        since: float | None,
+        before: Position | None,
+        page: int,
+    ) -> Iterator[Position]:
+        assert page > 0
+        wanted = set(statuses)
+        positions = [
+            Position(entry.created_at, entry.id)
+            for entry in self.entries.values()
+            if entry.account == account and entry.status in wanted and entry.created_at >= (since or 0)
+        ]
+        return (each for each in sorted(positions, reverse=True) if before is None or each < before)
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         with self._lock:

@@ -108,7 +108,10 @@ class World:
     ) -> Broadcast:
         """Create a broadcast from an upload."""
         upload = self.upload(data, f"{broadcast_id}-file")
-        body = {"message": MESSAGE, "upload": upload, **fields}
+        return self.ask({"message": MESSAGE, "upload": upload, **fields}, broadcast_id, dry_run=dry_run)
+
+    def ask(self, body: object, broadcast_id: str = ID, *, dry_run: bool = False) -> Broadcast:
+        """Create the broadcast that a body asks for."""
         spec = parse_spec(body, self.clock.now())
         return self.new.create(ACCOUNT, broadcast_id, spec, dry_run=dry_run)
 

@@ -71,16 +71,18 @@ def _refuse_binary(head: bytes) -> None:
 
 
 def _encoding(head: bytes, *, complete: bool) -> Encoding:
-    """The encoding in which the head can be read, or most of its lines that are not ASCII."""
+    """The encoding of the head, or of most of its lines that are not ASCII: a few may be broken.
+
+    In doubt it is UTF-8: the worst is then that rows are refused, and not that they are sent garbled.
+    """
     if _decodes(head, "utf-8", complete=complete):
         return "utf-8"
     lines = [line for line in _whole_lines(head, complete=complete) if not line.isascii()]
     utf8 = sum(_decodes(line, "utf-8", complete=True) for line in lines)
     gb18030 = sum(_decodes(line, "gb18030", complete=True) for line in lines)
-    # Chinese in GB18030 is hardly ever UTF-8 by chance; the other way round it happens.
-    if utf8 * 2 >= len(lines) > 0:
+    if gb18030 <= utf8:
         return "utf-8"
-    if gb18030 * 2 >= len(lines) and _decodes(head.partition(b"\n")[0], "gb18030", complete=False):
+    if gb18030 * 2 > len(lines):
         return "gb18030"
     raise UnreadableFileError(_OTHER_ENCODING)
 

@@ -19,9 +19,12 @@ def read_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """
     rest = b""
     for block in blocks:
-        lines = BytesIO(rest + block).readlines()
-        rest = b"" if not lines or lines[-1].endswith(b"\n") or len(lines[-1]) > MAX_RECORD else lines.pop()
-        yield from lines
+        data, rest = rest + block, b""
+        for line in BytesIO(data):
+            if line.endswith(b"\n") or len(line) > MAX_RECORD:
+                yield line
+            else:
+                rest = line
     if rest:
         yield rest
 

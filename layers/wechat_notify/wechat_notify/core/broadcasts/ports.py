@@ -104,7 +104,7 @@ class StepQueue(Protocol):
 class Entries(Protocol):
     """The ledger's entries."""
 
-    def read_many(self, account: str, ids: Sequence[str]) -> Mapping[str, Entry]:
+    def read_many(self, account: str, message_ids: Iterable[str]) -> Mapping[str, Entry]:
         """The entries of these ids, by id; what is not stored is left out."""
 
 

@@ -259,6 +259,8 @@ def _message_violations(message: object) -> Iterator[Violation]:
         template = MessageTemplate(message)
         if "kind" in template.paths:
             found = [Violation("kind", "placeholder", _FIXED_KIND)]
+        elif "touser" not in template.paths:
+            found = [Violation("touser", "placeholder", _FIXED_RECIPIENT)]
         else:
             parse_message(template.message)
     except InvalidFieldsError as error:
@@ -285,4 +287,8 @@ _TWO_SOURCES = Bilingual("must not stand beside recipients", "不能与 recipien
 _NO_SOURCE = Bilingual("is required, or upload instead of it", "缺少必填字段（或改填 upload）")
 _FIXED_KIND = Bilingual(
     "must be the same for all recipients: no placeholder", "所有接收者必须相同，不能含占位符"
+)
+_FIXED_RECIPIENT = Bilingual(
+    "would be the same for every row: leave it out, or write {{openid}}",
+    "每行都会相同：请删除此字段，或写作 {{openid}}",
 )

@@ -1,4 +1,8 @@
-"""The only place that puts the parts together; each part is made once a process, on first use."""
+"""The only place that puts the parts together; each part is made once a process, on first use.
+
+Here are the parts of sending, which start with every function; those of the teams' API are in
+``bootstrap.teams``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
-from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
@@ -72,19 +75,16 @@ def aws() -> Clients:
 @cache
 def ledger_table() -> LedgerTable:
     """The table of messages and circuits."""
-    return LedgerTable(aws(), settings().ledger_table, settings().ledger_retention_days * _DAY)
+    retention_seconds = settings().ledger_retention_days * _DAY
+    return LedgerTable(
+        aws(), settings().ledger_table, retention_seconds, list_sent=settings().list_sent_messages
+    )
 
 
 @cache
 def ledger() -> Ledger:
     """The ledger of messages."""
     return Ledger(ledger_table(), now=time.time, writer=id_factory(), keyed_hash=openid_hasher())
-
-
-@cache
-def open_holds() -> OpenHolds:
-    """The holds of accounts, for people."""
-    return OpenHolds(ledger_table(), now=time.time, writer=id_factory())
 
 
 @cache
