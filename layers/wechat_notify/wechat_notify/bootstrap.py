@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.parameters import AccountNames, Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.batch import BatchSender
@@ -21,6 +22,7 @@ from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Grant
@@ -28,6 +30,9 @@ from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.session import HttpSession, tls_context
+
+if TYPE_CHECKING:
+    from wechat_notify.core.templates.sync import TemplateSync
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -71,7 +76,7 @@ def aws() -> Clients:
 
 @cache
 def ledger_table() -> LedgerTable:
-    """The table of messages and circuits."""
+    """The table of messages, circuits and templates."""
     return LedgerTable(aws(), settings().ledger_table, settings().ledger_retention_days * _DAY)
 
 
@@ -101,7 +106,42 @@ def dispatcher() -> Dispatcher:
         ledger_table(), now=time.time, writer=id_factory(), quota_reset=settings().quota_reset
     )
     sender = Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
-    return Dispatcher(ledger(), circuits, sender, send_queue(), now=time.time, jitter=_random.uniform)
+    return Dispatcher(
+        ledger(),
+        circuits,
+        sender,
+        send_queue(),
+        now=time.time,
+        jitter=_random.uniform,
+        check=template_registry().check,
+    )
+
+
+@cache
+def template_registry() -> TemplateRegistry:
+    """The templates that messages are checked against."""
+    return TemplateRegistry(ledger_table(), now=time.time)
+
+
+@cache
+def template_sync() -> TemplateSync:
+    """The copier of WeChat's lists of templates."""
+    from wechat_notify.core.templates.sync import TemplateSync  # noqa: PLC0415 - one function alone needs it
+    from wechat_notify.wechat.connections import Limits  # noqa: PLC0415
+    from wechat_notify.wechat.template_lists import MAX_ANSWER  # noqa: PLC0415
+
+    session = HttpSession(
+        settings().wechat_api_base, Limits(max_bytes=MAX_ANSWER), proxy=settings().wechat_proxy
+    )
+    path = settings().parameter_path
+    return TemplateSync(
+        AccountNames(aws(), path),
+        StoredTokens(aws(), path),
+        WeChatClient(session),
+        ledger_table(),
+        now=time.time,
+        writer=id_factory(),
+    )
 
 
 @cache

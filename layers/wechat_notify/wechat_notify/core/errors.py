@@ -40,6 +40,16 @@ class MalformedBodyError(WeChatNotifyError):
         self.text = text
 
 
+class InvalidFieldsError(WeChatNotifyError):
+    """Fields of a request's body or query are wrong; ``violations`` names every one."""
+
+    reason = "invalid_fields"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+
+
 class IdempotencyKeyError(WeChatNotifyError):
     """The ``Idempotency-Key`` is not 1 to 64 visible ASCII characters."""
 
@@ -116,6 +126,22 @@ class TokenUnavailableError(WeChatNotifyError):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(f"no access token: {outcome.error_class} {outcome.errcode}")
         self.outcome = outcome
+
+
+class TemplatesUnavailableError(WeChatNotifyError):
+    """WeChat did not tell an account's templates."""
+
+    reason = "templates_unavailable"
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"no templates: {outcome.error_class} {outcome.errcode}")
+        self.outcome = outcome
+
+
+class UnknownTemplateError(WeChatNotifyError):
+    """The account's templates, as they were last read, have none under this id."""
+
+    reason = "unknown_template"
 
 
 class RefresherBusyError(WeChatNotifyError):

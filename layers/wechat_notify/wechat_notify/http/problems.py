@@ -9,6 +9,7 @@ from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
     IdempotencyKeyError,
+    InvalidFieldsError,
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
@@ -17,6 +18,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
     UnknownHoldError,
     UnknownMessageError,
+    UnknownTemplateError,
     WeChatNotifyError,
 )
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
@@ -48,7 +50,7 @@ def refusal(error: WeChatNotifyError) -> ApiResponse:
     match error:
         case MalformedBodyError():
             return problem(status, name, error.text)
-        case InvalidMessageError():
+        case InvalidMessageError() | InvalidFieldsError():
             errors = [violation.as_dict() for violation in error.violations]
             return problem(status, name, hint, errors=errors)
         case StartedError():
@@ -130,6 +132,13 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "消息未发送：请修正 errors 中列出的字段。",
         ),
     ),
+    InvalidFieldsError: (
+        422,
+        Bilingual(
+            "Nothing was done: correct the fields listed under errors.",
+            "未执行任何操作：请修正 errors 中列出的字段。",
+        ),
+    ),
     IdempotencyKeyError: (
         400,
         Bilingual(
@@ -143,6 +152,14 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
             "when it is taken from the queue.",
             "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
+        ),
+    ),
+    UnknownTemplateError: (
+        404,
+        Bilingual(
+            "This account has no template under this id, as far as its templates were read: GET …/templates "
+            "says when that was.",
+            "最近一次同步的模板中没有此 id；同步时间见 GET …/templates。",
         ),
     ),
     UnknownHoldError: (
