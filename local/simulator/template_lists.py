@@ -105,8 +105,9 @@ _OF_TEMPLATE_MESSAGES = (
         "iPk5sOIt5X_flOVKn5GrTFpncEYTojx6ddbt8WYoV5s",
         TEMPLATE_SEND,
         title="领取奖金提醒",
-        content="{ {result.DATA} }\n\n领奖金额:{ {withdrawMoney.DATA} }\n领奖  时间:    { {withdrawTime.DATA} }\n"
-        "银行信息:{ {cardInfo.DATA} }\n到账时间:  { {arrivedTime.DATA} }\n{ {remark.DATA} }",
+        content="{ {result.DATA} }\n\n领奖金额:{ {withdrawMoney.DATA} }\n"
+        "领奖  时间:    { {withdrawTime.DATA} }\n银行信息:{ {cardInfo.DATA} }\n"
+        "到账时间:  { {arrivedTime.DATA} }\n{ {remark.DATA} }",
         example="您已提交领奖申请\n\n领奖金额：xxxx元\n领奖时间：2013-10-10 12:22:22\n"
         "银行信息：xx银行(尾号xxxx)\n到账时间：预计xxxxxxx\n\n预计将于xxxx到达您的银行卡",
     ),

@@ -40,16 +40,6 @@ class MalformedBodyError(WeChatNotifyError):
         self.text = text
 
 
-class InvalidFieldsError(WeChatNotifyError):
-    """Fields of a request's body or query are wrong; ``violations`` names every one."""
-
-    reason = "invalid_fields"
-
-    def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__(", ".join(violation.for_log() for violation in violations))
-        self.violations = tuple(violations)
-
-
 class IdempotencyKeyError(WeChatNotifyError):
     """The ``Idempotency-Key`` is not 1 to 64 visible ASCII characters."""
 
@@ -96,6 +86,16 @@ class InvalidRequestError(WeChatNotifyError):
         self.message = message
 
 
+class InvalidFieldsError(WeChatNotifyError):
+    """A request that is no message has wrong fields; ``violations`` names every one at once."""
+
+    reason = "invalid_fields"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(violation.for_log() for violation in violations))
+        self.violations = tuple(violations)
+
+
 class UnknownMessageError(WeChatNotifyError):
     """The ledger has no message under this id, or it is another account's."""
 
@@ -116,6 +116,46 @@ class StartedError(WeChatNotifyError):
     def __init__(self, status: Status) -> None:
         super().__init__(status.value)
         self.status = status
+
+
+class UnknownBroadcastError(WeChatNotifyError):
+    """The account has no broadcast under this id."""
+
+    reason = "unknown_broadcast"
+
+
+class UnknownUploadError(WeChatNotifyError):
+    """Nothing was uploaded under this id, or it has expired."""
+
+    reason = "unknown_upload"
+
+
+class BroadcastIdReusedError(WeChatNotifyError):
+    """The id belongs to a broadcast of another request."""
+
+    reason = "broadcast_id_reused"
+
+
+class BroadcastStateError(WeChatNotifyError):
+    """The broadcast's state does not allow that; ``state`` is its name."""
+
+    reason = "broadcast_state"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class CursorError(WeChatNotifyError):
+    """The cursor is none that this service gave out for the list."""
+
+    reason = "invalid_cursor"
+
+
+class ObjectChangedError(WeChatNotifyError):
+    """A file vanished, or was replaced while it was read."""
+
+    reason = "object_changed"
 
 
 class TokenUnavailableError(WeChatNotifyError):
@@ -169,4 +209,13 @@ class IllegalTransitionError(WeChatNotifyError):
     reason = "illegal_transition"
 
     def __init__(self, before: Status | None, after: Status) -> None:
+        super().__init__(f"{before} -> {after}")
+
+
+class IllegalBroadcastStateError(WeChatNotifyError):
+    """A broadcast was about to take a way that there is not; it stays as it is."""
+
+    reason = "illegal_broadcast_state"
+
+    def __init__(self, before: str, after: str) -> None:
         super().__init__(f"{before} -> {after}")

@@ -32,7 +32,7 @@ _TITLES = {
     410: "Gone",
     413: "Body too large",
     415: "Unsupported media type",
-    422: "Message refused",
+    422: "Refused",
     429: "Limit reached at WeChat",
     500: "Internal error",
     502: "WeChat does not accept this account's calls",
@@ -135,8 +135,8 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     InvalidFieldsError: (
         422,
         Bilingual(
-            "Nothing was done: correct the fields listed under errors.",
-            "未执行任何操作：请修正 errors 中列出的字段。",
+            "The request was refused and nothing was done: correct the fields listed under errors.",
+            "请求被拒绝，未执行任何操作：请修正 errors 中列出的字段。",
         ),
     ),
     IdempotencyKeyError: (

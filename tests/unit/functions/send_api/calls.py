@@ -75,7 +75,7 @@ TITLES = {
     410: "Gone",
     413: "Body too large",
     415: "Unsupported media type",
-    422: "Message refused",
+    422: "Refused",
     429: "Limit reached at WeChat",
     500: "Internal error",
     502: "WeChat does not accept this account's calls",

@@ -1,0 +1,202 @@
+"""A broadcast's record, its chunks, and which state may follow which.
+
+::
+
+    checking ─► checked ─► running ⇄ paused      running ─► finishing ─► finished
+        ├─► refused           ├─► cancelled (also from checking, checked, paused)
+        └─► running           └─► failed (also from checking, paused, finishing)
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from wechat_notify.core.broadcasts.counts import Counts
+from wechat_notify.core.errors import IllegalBroadcastStateError
+from wechat_notify.core.outcomes import Bilingual
+
+
+class State(StrEnum):
+    """The states of a broadcast."""
+
+    CHECKING = "checking"
+    CHECKED = "checked"
+    """It can be sent, and waits for its start."""
+    REFUSED = "refused"
+    """It cannot be sent: nothing was."""
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHING = "finishing"
+    """All its rows are released; messages are still waiting."""
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    """Its source changed or vanished."""
+
+
+class WaitsFor(StrEnum):
+    """Reasons for which a running broadcast releases nothing."""
+
+    START = "start"
+    WINDOW = "window"
+    HOLD = "hold"
+    """A circuit holds the account, the kind or the template."""
+    CEILING = "ceiling"
+    """The account's other broadcasts use its whole rate."""
+
+
+_NEXT: dict[State, frozenset[State]] = {
+    State.CHECKING: frozenset(
+        {State.CHECKED, State.REFUSED, State.RUNNING, State.CANCELLED, State.FAILED},
+    ),
+    State.CHECKED: frozenset({State.RUNNING, State.CANCELLED}),
+    State.REFUSED: frozenset(),
+    State.RUNNING: frozenset({State.PAUSED, State.FINISHING, State.CANCELLED, State.FAILED}),
+    State.PAUSED: frozenset({State.RUNNING, State.CANCELLED, State.FAILED}),
+    State.FINISHING: frozenset({State.FINISHED, State.FAILED}),
+    State.FINISHED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+
+class Release(NamedTuple):
+    """The chunk that is being put on the queue, recorded before its first row is.
+
+    ``manifest`` is the key of the object that lists its rows; the chunk ends before the row ``next_row``,
+    which begins at ``end`` (bytes). ``starts_at`` is when its first row is due (seconds since the epoch),
+    ``span`` after how many seconds the next chunk is.
+    """
+
+    manifest: str
+    rows: int
+    messages: int
+    end: int
+    next_row: int
+    starts_at: float
+    span: float
+
+
+class Broadcast(NamedTuple):
+    """One broadcast's record. All times are seconds since the epoch.
+
+    Every write is the successor of one ``version``; ``writer`` names the call that wrote it, so that a write
+    whose answer was lost is known again. ``fingerprint`` is the digest of its request.
+
+    ``source`` is the key of its recipients' object, ``etag`` the object's version, ``size`` its bytes.
+    ``spec`` and ``check`` are the keys of its request and of what its check has found so far. The rows whose
+    numbers the object ``selection`` lists are left out (mode ``skip``) or are the only ones (``only``).
+    ``retry_of`` is the broadcast whose failed rows it repeats.
+
+    ``step`` is the number of the next step, due at ``next_step_at``: None where nothing is left to do, or
+    before a person decides. ``announcement`` is an event that is to be published.
+
+    ``rows``, ``invalid`` and ``duplicates`` are what its check has counted; None before its end.
+    ``offset`` is where the first row that is not released begins, ``next_row`` its number; ``released`` says
+    that there is none. ``chunks`` is the count of chunks, ``open_chunks`` those that are not part of
+    ``totals`` yet. ``judged_before`` and ``failures_before`` are those until it was resumed last: they do not
+    pause it again.
+    """
+
+    account: str
+    id: str
+    state: State
+    fingerprint: str
+    writer: str
+    created_at: float
+    updated_at: float
+    version: int = 1
+    name: str | None = None
+    dry_run: bool = False
+    source: str = ""
+    etag: str = ""
+    size: int = 0
+    spec: str = ""
+    check: str | None = None
+    selection: str | None = None
+    selection_mode: str | None = None
+    retry_of: str | None = None
+    include_unknown: bool = False
+    step: int = 0
+    next_step_at: float | None = None
+    announcement: str | None = None
+    reason: str | None = None
+    problem: Bilingual | None = None
+    rows: int | None = None
+    invalid: int = 0
+    duplicates: int = 0
+    offset: int = 0
+    next_row: int = 1
+    released: bool = False
+    chunks: int = 0
+    open_chunks: tuple[int, ...] = ()
+    releasing: Release | None = None
+    next_release_at: float | None = None
+    waits_for: WaitsFor | None = None
+    rate: float | None = None
+    totals: Counts = Counts()
+    judged_before: int = 0
+    failures_before: int = 0
+    examined_at: float = 0.0
+    started_at: float | None = None
+    finished_at: float | None = None
+    expires_at: float | None = None
+    results: str | None = None
+
+    def moved(self, *, writer: str, now: float, state: State | None = None, **fields: Any) -> Broadcast:
+        """The next version of the record; raises ``IllegalBroadcastStateError``."""
+        state = state or self.state
+        if state is not self.state and state not in _NEXT[self.state]:
+            raise IllegalBroadcastStateError(self.state, state)
+        return self._replace(state=state, writer=writer, updated_at=now, version=self.version + 1, **fields)
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether nothing of it changes any more: neither its state nor a count."""
+        return self.finished_at is not None
+
+    def key(self, name: str) -> str:
+        """The key of an object that belongs to it."""
+        return f"{self.account}/broadcasts/{self.id}/{name}"
+
+
+class Chunk(NamedTuple):
+    """Some consecutive rows, which were released together. All times are seconds since the epoch.
+
+    ``ends_at`` is when its last message is due on the queue. ``counts`` are those of the last look at
+    the ledger; the next look is due at ``look_at``. A ``settled`` chunk changes no more: ``part`` is the key
+    of its part of the results, ``failures`` that of its rows that can be retried, where there are any.
+    """
+
+    account: str
+    broadcast_id: str
+    number: int
+    writer: str
+    manifest: str
+    rows: int
+    messages: int
+    ends_at: float
+    look_at: float
+    version: int = 1
+    counts: Counts = Counts()
+    settled: bool = False
+    part: str | None = None
+    failures: str | None = None
+
+
+class Lease(NamedTuple):
+    """The part of an account's rate that a broadcast uses: messages per second, until a time."""
+
+    broadcast_id: str
+    rate: float
+    until: float
+
+
+class AccountPace(NamedTuple):
+    """The running broadcasts of an account, stored as one item; version 0 is none stored."""
+
+    account: str
+    version: int = 0
+    writer: str = ""
+    leases: tuple[Lease, ...] = ()
