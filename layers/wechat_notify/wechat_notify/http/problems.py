@@ -159,7 +159,7 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "This account has no template under this id, as far as its templates were read: GET …/templates "
             "says when that was.",
-            "最近一次同步的模板中没有此 id；同步时间见 GET …/templates。",
+            "最近一次同步的模板中没有此 id；同步时间见模板列表。",
         ),
     ),
     UnknownHoldError: (

@@ -106,10 +106,10 @@ _MISSING = Bilingual("is a keyword of the template and must be given", "是模�
 _NOT_A_KEY = Bilingual("is not a keyword of the template", "不是该模板的关键词")
 _OF_SUBSCRIPTIONS = Bilingual(
     "is a template of subscription messages: send it as subscription or mini_program_subscription",
-    "是订阅通知的模板，请使用 subscription 或 mini_program_subscription 发送",
+    "是订阅消息的模板，请改用订阅消息类型发送",
 )
 _OF_TEMPLATES = Bilingual(
-    "is a template of template messages: send it as template", "是模板消息的模板，请使用 template 发送"
+    "is a template of template messages: send it as template", "是模板消息的模板，请改用模板消息类型发送"
 )
 _NOT_LISTED = Bilingual(
     "was not among the account's templates when they were last read; WeChat may answer 40037",

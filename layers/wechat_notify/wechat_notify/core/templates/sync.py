@@ -172,6 +172,6 @@ _TOKEN_EXPIRED = Outcome(
     ErrorClass.TOKEN,
     Bilingual(
         "The stored token has expired; see why token_refresh does not renew it.",
-        "存储的 access_token 已过期，请查看 token_refresh 未能刷新的原因。",
+        "存储的 access_token 已过期，请查看令牌未能刷新的原因。",
     ),
 )
