@@ -88,6 +88,7 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/dead",
         "LEDGER_TABLE": "ledger",
         "LEDGER_RETENTION_DAYS": "30",
+        "LIST_SENT_MESSAGES": "true",
         "EVENT_BUS_NAME": "bus",
         "QUOTA_RESET": "00:00+08:00",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
+from wechat_notify.core.outcomes import Outcome, Status, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http.responses import ApiResponse
 
@@ -103,43 +103,6 @@ class PostedMessage:
         return {"id": self.request.id, "account": self.request.account}
 
 
-def message(entry: Entry) -> ApiResponse:
-    """Return a message's entry as a response: its state, the last outcome and the timeline."""
-    history = without_none(
-        created_at=iso_time(entry.created_at),
-        updated_at=iso_time(entry.updated_at),
-        expires_at=_time(entry.expires_at),
-        next_attempt_at=_time(entry.next_attempt_at),
-        timeline=[
-            without_none(
-                status=change.status.value,
-                at=iso_time(change.at),
-                errcode=change.errcode,
-                reason=change.reason,
-            )
-            for change in entry.timeline
-        ],
-    )
-    outcome = entry.final_outcome
-    last = _last(outcome, entry) if outcome else {}
-    return ApiResponse(200, {**entry.as_dict(), **history, **last})
-
-
-def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
-    """Return the fields of the last outcome."""
-    wechat = without_none(
-        errcode=outcome.errcode, errmsg=outcome.errmsg, rid=outcome.rid, msgid=outcome.msgid
-    )
-    last: dict[str, Any] = {"wechat": wechat} if wechat else {}
-    if outcome.status is not Status.SENT:
-        last |= {
-            "class": outcome.error_class.value,
-            "retryable": entry.awaits_caller,
-            "hint": outcome.hint.as_dict(),
-        }
-    return last
-
-
 def _is_last_word(result: Unknown) -> bool:
     """Return whether it was this attempt whose answer was lost, and that is the end of it."""
     outcome = result.outcome
@@ -150,7 +113,3 @@ def _is_last_word(result: Unknown) -> bool:
 def _given_up(entry: Entry) -> bool:
     """Return whether the message failed for good: under its id nothing is tried any more."""
     return entry.status is Status.FAILED and not entry.awaits_caller
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else iso_time(at)

@@ -19,7 +19,7 @@ from wechat_notify.core.errors import (
 from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.identifiers import is_account_name, is_message_id
 from wechat_notify.core.outcomes import Status
-from wechat_notify.http import requests, router
+from wechat_notify.http import messages, requests, router
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
 from wechat_notify.http.router import Routes
@@ -88,14 +88,18 @@ def _is_rehearsal(http: HttpEvent) -> bool:
 
 
 def _get(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
-    return answers.message(_entry_or_404(bootstrap.dispatcher().look_up(*_path_ids(http))))
+    return _message(_entry_or_404(bootstrap.dispatcher().look_up(*_path_ids(http))))
 
 
 def _delete(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     entry = _entry_or_404(bootstrap.dispatcher().cancel(*_path_ids(http)))
     if entry.status is not Status.CANCELLED:
         raise StartedError(entry.status)
-    return answers.message(entry)
+    return _message(entry)
+
+
+def _message(entry: Entry) -> ApiResponse:
+    return ApiResponse(200, {**messages.message(entry), "timeline": messages.timeline(entry)})
 
 
 def _entry_or_404(result: Result | None) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wechat_notify import bootstrap
+from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.circuits import circuit_event
@@ -17,14 +18,14 @@ from wechat_notify.http.responses import ApiResponse
 def list_holds(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/holds``."""
     account = requests.account(http)
-    holds = [_as_dict(circuit) for circuit in bootstrap.open_holds().of(account)]
+    holds = [_as_dict(circuit) for circuit in teams.open_holds().of(account)]
     return ApiResponse(200, {"account": account, "holds": holds})
 
 
 def end_hold(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``DELETE …/holds/{hold}``: the answer is the hold that was ended."""
     account = requests.account(http)
-    ended = bootstrap.open_holds().end(account, http["pathParameters"]["hold"])
+    ended = teams.open_holds().end(account, http["pathParameters"]["hold"])
     telemetry = bootstrap.telemetry()
     telemetry.logger.info("hold ended by request", account=account, hold=ended.scope)
     telemetry.publish([circuit_event("circuit.closed", account, ended)], bootstrap.event_bus)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wechat_notify import bootstrap
+from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import UnknownTemplateError
 from wechat_notify.core.outcomes import iso_time, without_none
@@ -43,7 +43,7 @@ def get_template(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 
 def _known(account: str) -> AccountTemplates:
-    return bootstrap.ledger_table().read_templates(account) or AccountTemplates(account)
+    return teams.template_store().read_templates(account) or AccountTemplates(account)
 
 
 def _listed(template: Template, known: AccountTemplates) -> dict[str, Any]:

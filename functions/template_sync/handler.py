@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wechat_notify import bootstrap
+from wechat_notify.bootstrap import template_sync
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.templates.sync import Synced
 
@@ -25,7 +26,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         if not _is_request(event):
             line.update(result="bad_request")
             return {"result": "bad_request", "detail": 'send {} or {"account": "<name>"}'}
-        sync = bootstrap.template_sync()
+        sync = template_sync.template_sync()
         if "account" in event:
             results = [sync.sync(event["account"])]
         else:

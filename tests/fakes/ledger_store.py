@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 
 class FakeLedgerStore:
-    """The ledger's table: ``LedgerStore`` and ``CircuitStore``.
+    """The ledger's table: ``LedgerStore``, ``CircuitStore``, ``TemplateStore``, and its index.
 
     ``puts``, ``reads``, ``circuit_puts`` and ``circuit_reads`` count the calls, those that fail too.
     ``failing`` maps a method's name to AWS's error code, for as long as it stands there;
@@ -21,6 +24,8 @@ class FakeLedgerStore:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], Entry] = {}
         self.circuits: dict[str, AccountCircuits] = {}
+        self.templates: dict[str, AccountTemplates] = {}
+        self.template_reads = 0
         self.history: list[Entry] = []
         self.puts = self.reads = self.circuit_puts = self.circuit_reads = 0
         self.patient_puts = 0
@@ -49,6 +54,30 @@ class FakeLedgerStore:
             self._fail("read", "read the message's entry")
             return self.entries.get((account, message_id))
 
+    def read_many(self, account: str, message_ids: Iterable[str]) -> dict[str, Entry]:
+        with self._lock:
+            self._fail("read_many", "read the messages' entries")
+            found = {each: self.entries.get((account, each)) for each in message_ids}
+            return {message_id: entry for message_id, entry in found.items() if entry}
+
+    def newest(
+        self,
+        account: str,
+        statuses: Iterable[Status],
+        *,
+        since: float | None,
+        before: Position | None,
+        page: int,
+    ) -> Iterator[Position]:
+        assert page > 0
+        wanted = set(statuses)
+        positions = [
+            Position(entry.created_at, entry.id)
+            for entry in self.entries.values()
+            if entry.account == account and entry.status in wanted and entry.created_at >= (since or 0)
+        ]
+        return (each for each in sorted(positions, reverse=True) if before is None or each < before)
+
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         with self._lock:
             self.circuit_puts += 1
@@ -64,6 +93,21 @@ class FakeLedgerStore:
             self.circuit_reads += 1
             self._fail("read_circuits", "read the account's circuits")
             return {account: self.circuits[account] for account in accounts if account in self.circuits}
+
+    def read_templates(self, account: str) -> AccountTemplates | None:
+        with self._lock:
+            self.template_reads += 1
+            self._fail("read_templates", "read the account's templates")
+            return self.templates.get(account)
+
+    def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
+        with self._lock:
+            self._fail("put_templates", "write the account's templates")
+            existing = self.templates.get(templates.account)
+            if (existing.version if existing else 0) != templates.version - 1:
+                return existing
+            self.templates[templates.account] = templates
+            return None
 
     def _fail(self, method: str, action: str) -> None:
         if method in self.failing:

@@ -21,18 +21,23 @@ from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
+from wechat_notify.bootstrap import teams, template_sync
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.templates.registry import TemplateRegistry
+from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
+from wechat_notify.http.cursors import Cursors
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 _services = itertools.count()
@@ -73,8 +78,18 @@ class Service:
             self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(BEIJING)
         )
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
+        self.template_registry = TemplateRegistry(self.ledger_store, now=self.clock.now)
+        self.template_sync = TemplateSync(
+            self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
+        )
         self.dispatcher = Dispatcher(
-            self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
+            self.ledger,
+            self.circuits,
+            self.sender,
+            self.queue,
+            now=self.clock.now,
+            jitter=lowest,
+            check=self.template_registry.check,
         )
         self.batch_sender = BatchSender(
             self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
@@ -106,13 +121,22 @@ class Service:
             "id_factory": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
             "dispatcher": self.dispatcher,
             "ledger": self.ledger,
-            "open_holds": self.open_holds,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "template_registry": self.template_registry,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
+        of_teams: dict[str, object] = {
+            "open_holds": self.open_holds,
+            "message_list": MessageList(self.ledger_store, self.ledger_store),
+            "cursors": Cursors(b"a key for tests"),
+            "template_store": self.ledger_store,
+        }
+        for name, part in of_teams.items():
+            monkeypatch.setattr(teams, name, lambda part=part: part)
+        monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
 

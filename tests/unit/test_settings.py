@@ -27,6 +27,7 @@ VARIABLES = {
     "OPENID_HASH_KEY": "a key for tests",
     "LEDGER_TABLE": "ledger",
     "LEDGER_RETENTION_DAYS": "30",
+    "LIST_SENT_MESSAGES": "true",
     "EVENT_BUS_NAME": "bus",
     "QUOTA_RESET": "00:00+08:00",
 }
@@ -51,6 +52,7 @@ def test_settings_from_their_variables() -> None:
         **VARIABLES,
         "OPENID_HASH_KEY": b"a key for tests",
         "LEDGER_RETENTION_DAYS": 30,
+        "LIST_SENT_MESSAGES": True,
         "QUOTA_RESET": QuotaReset(timezone(timedelta(hours=8))),
     }
 

@@ -95,6 +95,14 @@ class Settings:
         return int(value)
 
     @property
+    def list_sent_messages(self) -> bool:
+        """Whether messages that were sent are listed too, at the price of a write for each."""
+        value = self._required("LIST_SENT_MESSAGES")
+        if value not in {"true", "false"}:
+            raise MalformedSettingError("LIST_SENT_MESSAGES must be true or false")
+        return value == "true"
+
+    @property
     def event_bus_name(self) -> str:
         """The bus on which the team's own automation hears of what happens."""
         return self._required("EVENT_BUS_NAME")

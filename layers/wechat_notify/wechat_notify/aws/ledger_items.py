@@ -5,6 +5,7 @@ The attributes are the fields under their own names, to be read in the console; 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
@@ -17,20 +18,20 @@ from pydantic import TypeAdapter
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import Bilingual, Outcome
+from wechat_notify.core.outcomes import Bilingual, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
 
 T = TypeVar("T", bound=Entry | AccountCircuits | AccountTemplates)
 
 
 class ItemType(Generic[T]):
-    """Converts one type to DynamoDB items and back."""
+    """Converts one type to DynamoDB items and back; ``more`` are attributes beside the type's own fields."""
 
-    def __init__(self, made_of: type[T], key: Callable[[T], str], name: str) -> None:
+    def __init__(self, made_of: type[T], key: Callable[[T], str], name: str, *more: str) -> None:
         self.key = key
         self.reading = f"read {name}"
         self.writing = f"write {name}"
-        self.attributes = frozenset(made_of.__match_args__)
+        self.attributes = frozenset((*made_of.__match_args__, *more))
         self._made_of = made_of
 
     @cached_property
@@ -54,6 +55,28 @@ def message_key(account: str, message_id: str) -> str:
     return f"message#{quote(account, safe='')}#{message_id}"
 
 
+def message_id(key: str) -> str:
+    """The id of the message whose entry has this key."""
+    return key.split("#", 2)[2]
+
+
+def listed_in(entry: Entry) -> str | None:
+    """The partition of the index that an entry belongs to, None where it is not listed (yet)."""
+    if entry.status is Status.SENDING or (entry.status is Status.QUEUED and entry.outcome is None):
+        return None
+    return partition(entry.account, entry.status, zlib.crc32(entry.id.encode()) % SHARDS)
+
+
+def partition(account: str, status: Status, shard: int) -> str:
+    """A partition of the index by account and status."""
+    return f"{account}#{status.value}#{shard}"
+
+
+SHARDS = 10
+"""A partition takes 1,000 writes a second, and one that is full holds up the writes of the table itself: an
+account may send 10,000 messages a second."""
+
+
 def circuits_key(account: str) -> str:
     """The key of an account's circuits."""
     return f"circuits#{quote(account, safe='')}"
@@ -64,7 +87,7 @@ def templates_key(account: str) -> str:
     return f"templates#{quote(account, safe='')}"
 
 
-ENTRIES = ItemType(Entry, lambda entry: message_key(entry.account, entry.id), "the message's entry")
+ENTRIES = ItemType(Entry, lambda entry: message_key(entry.account, entry.id), "the message's entry", "listed")
 CIRCUITS = ItemType(
     AccountCircuits, lambda circuits: circuits_key(circuits.account), "the account's circuits"
 )

@@ -7,6 +7,8 @@
 ``templates#<account>``
     A ``core.templates.template.AccountTemplates``.
 
+``listed`` is an entry's partition of the index by account and status (``aws.message_index``).
+
 Times are seconds since the epoch, to the millisecond. ``ttl`` is when DynamoDB may delete the item.
 """
 
@@ -14,8 +16,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from wechat_notify.aws.clients import Clients
@@ -28,6 +31,7 @@ from wechat_notify.aws.ledger_items import (
     ItemType,
     T,
     circuits_key,
+    listed_in,
     message_key,
     templates_key,
     to_attribute,
@@ -36,6 +40,7 @@ from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.core.outcomes import Status
 from wechat_notify.core.templates.template import AccountTemplates
 
 RETRY_FOR = 2.5
@@ -61,6 +66,8 @@ class LedgerTable:
     retention_seconds : float
         For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
         ahead), circuits after they are over, templates after they were written.
+    list_sent : bool
+        Whether messages that were sent are listed in the index, which costs a write for each.
     now, clock, sleep : Callable
         Seconds since the epoch; seconds on a clock that never goes back; a pause.
     """
@@ -71,6 +78,7 @@ class LedgerTable:
         table_name: str,
         retention_seconds: float,
         *,
+        list_sent: bool = True,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -78,6 +86,7 @@ class LedgerTable:
         self._aws = aws
         self._table_name = table_name
         self._retention_seconds = retention_seconds
+        self._list_sent = list_sent
         self._now = now
         self._clock = clock
         self._sleep = sleep
@@ -86,7 +95,9 @@ class LedgerTable:
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise return the existing one."""
         over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
-        return self._put(ENTRIES, entry, over, patient=patient)
+        listed = listed_in(entry) if self._list_sent or entry.status is not Status.SENT else None
+        more = {} if listed is None else {"listed": to_attribute(listed)}
+        return self._put(ENTRIES, entry, over, more, patient=patient)
 
     def read(self, account: str, message_id: str) -> Entry | None:
         """The newest version of an entry."""
@@ -97,13 +108,17 @@ class LedgerTable:
         over = max([self._now(), *(circuit.held_until for circuit in circuits.circuits)])
         return self._put(CIRCUITS, circuits, over)
 
+    def read_many(self, account: str, message_ids: Iterable[str]) -> dict[str, Entry]:
+        """The entries of several messages, by id; those that have none are left out."""
+        keys = [message_key(account, message_id) for message_id in dict.fromkeys(message_ids)]
+        entries = map(ENTRIES.from_item, self._read_all(ENTRIES.reading, keys))
+        return {entry.id: entry for entry in entries}
+
     def read_circuits(self, accounts: Iterable[str]) -> dict[str, AccountCircuits]:
         """The newest circuits by account; accounts that have no item are left out."""
         # One impossible key and the call is refused as a whole.
         keys = sorted({circuits_key(account) for account in accounts if is_account_name(account)})
-        found: list[AccountCircuits] = []
-        for start in range(0, len(keys), _KEYS_A_CALL):
-            found += map(CIRCUITS.from_item, self._read_all(keys[start : start + _KEYS_A_CALL]))
+        found = map(CIRCUITS.from_item, self._read_all(CIRCUITS.reading, keys))
         return {circuits.account: circuits for circuits in found}
 
     def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
@@ -114,8 +129,17 @@ class LedgerTable:
         """The newest templates of an account; asked once, since messages wait for the answer."""
         return self._read(TEMPLATES, templates_key(account), retry_for=0.0)
 
-    def _put(self, item_type: ItemType[T], value: T, over: float, *, patient: bool = False) -> T | None:
-        item = item_type.to_item(value) | {"ttl": to_attribute(math.ceil(over + self._retention_seconds))}
+    def _put(
+        self,
+        item_type: ItemType[T],
+        value: T,
+        over: float,
+        more: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        patient: bool = False,
+    ) -> T | None:
+        ttl = to_attribute(math.ceil(over + self._retention_seconds))
+        item = {**item_type.to_item(value), "ttl": ttl, **more}
         retry_for = PATIENT_RETRY_FOR if patient else RETRY_FOR
         put = ConditionalPut(
             item_type.writing, item, item_type.attributes, value.version - 1, retry_for, self._clock()
@@ -184,26 +208,30 @@ class LedgerTable:
         )
         return item_type.from_item(answer["Item"]) if "Item" in answer else None
 
-    def _read_all(self, keys: list[str]) -> list[dict[str, Any]]:
+    def _read_all(self, action: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(keys), _KEYS_A_CALL):
+            yield from self._read_group(action, keys[start : start + _KEYS_A_CALL])
+
+    def _read_group(self, action: str, keys: Sequence[str]) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
         wanted: Any = {
             self._table_name: {"Keys": [{"pk": to_attribute(key)} for key in keys], "ConsistentRead": True}
         }
         for pause in (*_PAUSES, None):
-            answer = self._read_some(wanted)
+            answer = self._read_some(action, wanted)
             if "Responses" not in answer:
-                raise StorageError(CIRCUITS.reading, "UnreadableAnswer")
+                raise StorageError(action, "UnreadableAnswer")
             items += answer["Responses"].get(self._table_name, [])
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
                 return items
             if pause:
                 self._sleep(pause)
-        raise StorageError(CIRCUITS.reading, "UnprocessedKeys")
+        raise StorageError(action, "UnprocessedKeys")
 
-    def _read_some(self, wanted: Any) -> Any:
+    def _read_some(self, action: str, wanted: Any) -> Any:
         return self._aws.call(
-            CIRCUITS.reading,
+            action,
             lambda: self._aws.dynamodb.batch_get_item(RequestItems=wanted),
             retry_for=RETRY_FOR,
         )

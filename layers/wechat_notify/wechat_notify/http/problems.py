@@ -8,6 +8,7 @@ from typing import Any
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
+    CursorError,
     IdempotencyKeyError,
     InvalidFieldsError,
     InvalidMessageError,
@@ -137,6 +138,13 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "The request was refused and nothing was done: correct the fields listed under errors.",
             "请求被拒绝，未执行任何操作：请修正 errors 中列出的字段。",
+        ),
+    ),
+    CursorError: (
+        400,
+        Bilingual(
+            "The cursor does not belong to this list; ask for the first page, without a cursor.",
+            "cursor 不属于此列表，请不带 cursor 重新获取第一页。",
         ),
     ),
     IdempotencyKeyError: (

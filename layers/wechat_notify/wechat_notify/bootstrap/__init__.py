@@ -1,4 +1,8 @@
-"""The only place that puts the parts together; each part is made once a process, on first use."""
+"""The only place that puts the parts together; each part is made once a process, on first use.
+
+Here are the parts of sending, which start with every function; those of the teams' API are in
+``bootstrap.teams``, those of template_sync in a module of its name.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,16 @@ import random
 import time
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.aws.parameters import AccountNames, Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
-from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
@@ -30,9 +32,6 @@ from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.session import HttpSession, tls_context
-
-if TYPE_CHECKING:
-    from wechat_notify.core.templates.sync import TemplateSync
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -77,19 +76,16 @@ def aws() -> Clients:
 @cache
 def ledger_table() -> LedgerTable:
     """The table of messages, circuits and templates."""
-    return LedgerTable(aws(), settings().ledger_table, settings().ledger_retention_days * _DAY)
+    retention_seconds = settings().ledger_retention_days * _DAY
+    return LedgerTable(
+        aws(), settings().ledger_table, retention_seconds, list_sent=settings().list_sent_messages
+    )
 
 
 @cache
 def ledger() -> Ledger:
     """The ledger of messages."""
     return Ledger(ledger_table(), now=time.time, writer=id_factory(), keyed_hash=openid_hasher())
-
-
-@cache
-def open_holds() -> OpenHolds:
-    """The holds of accounts, for people."""
-    return OpenHolds(ledger_table(), now=time.time, writer=id_factory())
 
 
 @cache
@@ -121,27 +117,6 @@ def dispatcher() -> Dispatcher:
 def template_registry() -> TemplateRegistry:
     """The templates that messages are checked against."""
     return TemplateRegistry(ledger_table(), now=time.time)
-
-
-@cache
-def template_sync() -> TemplateSync:
-    """The copier of WeChat's lists of templates."""
-    from wechat_notify.core.templates.sync import TemplateSync  # noqa: PLC0415 - one function alone needs it
-    from wechat_notify.wechat.connections import Limits  # noqa: PLC0415
-    from wechat_notify.wechat.template_lists import MAX_ANSWER  # noqa: PLC0415
-
-    session = HttpSession(
-        settings().wechat_api_base, Limits(max_bytes=MAX_ANSWER), proxy=settings().wechat_proxy
-    )
-    path = settings().parameter_path
-    return TemplateSync(
-        AccountNames(aws(), path),
-        StoredTokens(aws(), path),
-        WeChatClient(session),
-        ledger_table(),
-        now=time.time,
-        writer=id_factory(),
-    )
 
 
 @cache

@@ -1,0 +1,40 @@
+"""The parts of the teams' API."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from functools import cache
+
+from wechat_notify import bootstrap
+from wechat_notify.aws.message_index import MessageIndex
+from wechat_notify.core.delivery.holds import OpenHolds
+from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.templates.template import TemplateStore
+from wechat_notify.http.cursors import Cursors
+
+
+@cache
+def message_list() -> MessageList:
+    """Lists of an account's messages."""
+    return MessageList(
+        MessageIndex(bootstrap.aws(), bootstrap.settings().ledger_table), bootstrap.ledger_table()
+    )
+
+
+@cache
+def cursors() -> Cursors:
+    """Cursors of lists; the key is the openids' with a word of its own."""
+    return Cursors(hmac.digest(bootstrap.settings().openid_hash_key, b"cursors", "sha256"))
+
+
+@cache
+def template_store() -> TemplateStore:
+    """The stored templates of accounts."""
+    return bootstrap.ledger_table()
+
+
+@cache
+def open_holds() -> OpenHolds:
+    """The holds of accounts, for people."""
+    return OpenHolds(bootstrap.ledger_table(), now=time.time, writer=bootstrap.id_factory())

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from wechat_notify.core.errors import CursorError
+from wechat_notify.http.cursors import Cursors
+
+LIST = ["messages", "shop", ["failed"], None]
+POSITION = [1772348645.123, "order-4711"]
+CURSORS = Cursors(b"a key for tests")
+CURSOR = CURSORS.write(LIST, POSITION)
+
+
+def test_cursor_comes_back() -> None:
+    assert CURSORS.read(LIST, CURSOR) == POSITION
+    assert "order" not in CURSOR
+    assert CURSOR.isascii()
+
+
+@pytest.mark.parametrize(
+    ("of", "cursor"),
+    [
+        (["messages", "other", ["failed"], None], CURSOR),
+        (["messages", "shop", ["sent"], None], CURSOR),
+        (["broadcasts", "shop", ["failed"], None], CURSOR),
+        (LIST, CURSOR[:-1]),
+        (LIST, CURSOR[1:]),
+        (LIST, ("B" if CURSOR[0] == "A" else "A") + CURSOR[1:]),
+        (LIST, ""),
+        (LIST, "é"),
+        (LIST, "a=b"),
+        (LIST, base64.urlsafe_b64encode(b"0" * 12 + b'[0,""]').decode()),
+        (LIST, Cursors(b"another key").write(LIST, POSITION)),
+    ],
+)
+def test_forged_cursor_is_refused(of: list[object], cursor: str) -> None:
+    with pytest.raises(CursorError):
+        CURSORS.read(of, cursor)
