@@ -20,14 +20,14 @@ def synced(service: Service) -> Service:
 def is_refused(service: Service) -> bool:
     try:
         service.template_registry.check(REQUEST)
-    except InvalidMessageError as error:
-        assert [(each.path, each.rule) for each in error.violations] == [("data.date2", "missing")]
+    except InvalidMessageError:
         return True
     return False
 
 
 def test_known_template_is_checked(synced: Service) -> None:
-    assert is_refused(synced)
+    with pytest.raises(InvalidMessageError, match=r"data\.date2: missing"):
+        synced.template_registry.check(REQUEST)
 
 
 def test_warnings_join_the_others(synced: Service) -> None:
