@@ -92,7 +92,7 @@ class WeChatClient:
         body = answer if isinstance(answer, NoAnswer) else _by_status(*answer)
         if isinstance(body, NoAnswer):
             raise TemplatesUnavailableError(outcome_of_template_list(body.reason))
-        listed = template_lists.read(family, body)
+        listed = template_lists.read(family, body, token)
         if listed is None:
             refused = _refused_list(body, token)
             if refused.errcode not in template_lists.NO_SUCH_API:

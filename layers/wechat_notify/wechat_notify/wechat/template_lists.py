@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from wechat_notify.core.templates.template import Enumeration, Family, Template
-from wechat_notify.wechat.answers import UnreadableAnswerError, parse_json, readable_text
+from wechat_notify.wechat.answers import UnreadableAnswerError, parse_json, readable_text, redact
 
 PATHS: Mapping[Family, str] = {
     Family.SUBSCRIPTION: "/wxaapi/newtmpl/gettemplate",
@@ -28,8 +27,11 @@ _NAMES: Mapping[Family, tuple[str, str]] = {
 _LONG_TERM = {2: False, 3: True}
 
 
-def read(family: Family, body: bytes) -> list[Template] | None:
-    """The templates in an answer, None where it holds no list. What cannot be a template is left out."""
+def read(family: Family, body: bytes, token: str) -> list[Template] | None:
+    """The templates in an answer, None where it holds no list. What cannot be a template is left out.
+
+    ``token`` is the secret of the question, which no text may repeat.
+    """
     try:
         fields = parse_json(body)
     except UnreadableAnswerError:
@@ -38,31 +40,34 @@ def read(family: Family, body: bytes) -> list[Template] | None:
     listed = fields.get(list_name)
     if fields.get("errcode", 0) not in (0, "0") or not isinstance(listed, list):
         return None
-    found = (_template(family, each, id_name) for each in listed if isinstance(each, dict))
-    return [template for template in found if template.id]
 
+    def text(value: object) -> str:
+        return redact(readable_text(value), (token,))
 
-def _template(family: Family, fields: Mapping[str, Any], id_name: str) -> Template:
-    return Template(
-        id=readable_text(fields.get(id_name)),
-        family=family,
-        title=readable_text(fields.get("title")),
-        content=readable_text(fields.get("content")),
-        example=readable_text(fields.get("example")),
-        long_term=_long_term(fields.get("type")),
-        enumerations=tuple(_enumerations(fields.get("keywordEnumValueList"))),
-    )
+    return [
+        Template(
+            id=template_id,
+            family=family,
+            title=text(each.get("title")),
+            content=text(each.get("content")),
+            example=text(each.get("example")),
+            long_term=_long_term(each.get("type")),
+            enumerations=tuple(_enumerations(each.get("keywordEnumValueList"), text)),
+        )
+        for each in listed
+        if isinstance(each, dict) and (template_id := text(each.get(id_name)))
+    ]
 
 
 def _long_term(value: object) -> bool | None:
     return _LONG_TERM.get(value) if isinstance(value, int) else None
 
 
-def _enumerations(listed: object) -> Iterator[Enumeration]:
+def _enumerations(listed: object, text: Callable[[object], str]) -> Iterator[Enumeration]:
     for each in listed if isinstance(listed, list) else ():
         values = each.get("enumValueList") if isinstance(each, dict) else None
         if isinstance(values, list):
-            key = readable_text(each.get("keywordCode")).removesuffix(".DATA")
-            texts = tuple(text for text in map(readable_text, values) if text)
+            key = text(each.get("keywordCode")).removesuffix(".DATA")
+            texts = tuple(filter(None, map(text, values)))
             if key and texts:
                 yield Enumeration(key, texts)
