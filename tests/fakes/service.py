@@ -19,6 +19,7 @@ from tests.fakes.messages import OPENID
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import teams, template_sync
@@ -65,6 +66,7 @@ class Service:
             clock=self.clock.now,
         )
         self.bus = FakeBus()
+        self.schedules = FakeSchedules()
         self.ledger_store = FakeLedgerStore()
         writers = itertools.count(1)
 
@@ -132,6 +134,7 @@ class Service:
             "open_holds": self.open_holds,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
+            "schedules": self.schedules,
             "template_store": self.ledger_store,
         }
         for name, part in of_teams.items():

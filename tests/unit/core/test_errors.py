@@ -8,6 +8,7 @@ import pytest
 from tests.fakes import answer
 from wechat_notify.core.errors import (
     IllegalTransitionError,
+    InvalidFieldsError,
     InvalidRequestError,
     StartedError,
     StorageError,
@@ -44,6 +45,7 @@ def test_every_error_has_its_reason() -> None:
             InvalidRequestError([MISSING, MISSING], message_id=None, account=None, message={}),
             "touser: missing, touser: missing",
         ),
+        (InvalidFieldsError([MISSING]), "touser: missing"),
         (TokenUnavailableError(answer(40125)), "no access token: config 40125"),
     ],
 )

@@ -51,7 +51,7 @@ TWICE = ("a key is given twice in one object", "同一对象中有重复的键")
 HALF_A_PAIR = ("the body holds half of a surrogate pair", "请求体含不成对的代理字符")
 OUT_OF_RANGE = ("a number is out of range", "数字超出范围")
 TOO_DEEP = ("the body is nested too deeply", "请求体嵌套过深")
-TOO_LONG = ("the body holds a number that is too long", "请求体中的数字过长")
+TOO_LONG = ("the body holds a number that is too long", "请求体含有过长的数字")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
     IdempotencyKeyError,
+    InvalidFieldsError,
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
@@ -85,6 +86,10 @@ CANCELLED = Bilingual(
     "The message was cancelled and was not sent.",
     "消息已取消，未发送。",
 )
+INVALID_FIELDS = Bilingual(
+    "The request was refused and nothing was done: correct the fields listed under errors.",
+    "请求被拒绝，未执行任何操作：请修正 errors 中列出的字段。",
+)
 LOST = Bilingual(
     "WeChat's answer was lost: the message may have been sent. "
     "A copy under a new id can reach the user as a second message.",
@@ -115,6 +120,7 @@ INTERNAL = Bilingual(
         (refusal(BodyTooLargeError()), 413, "body-too-large", BODY_TOO_LARGE),
         (refusal(MediaTypeError()), 415, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE),
         (refusal(InvalidMessageError([VIOLATION])), 422, "invalid-message", INVALID_MESSAGE),
+        (refusal(InvalidFieldsError([VIOLATION])), 422, "invalid-fields", INVALID_FIELDS),
         (refusal(IdempotencyKeyError()), 400, "invalid-idempotency-key", INVALID_IDEMPOTENCY_KEY),
         (refusal(UnknownMessageError()), 404, "unknown-message", UNKNOWN_MESSAGE),
         (refusal(StartedError(Status.SENT)), 409, "already-started", ALREADY_STARTED),
@@ -139,7 +145,8 @@ def test_problem(response: ApiResponse, status: int, name: str, hint: Bilingual)
 
 
 def test_more_of_a_refusal() -> None:
-    assert refusal(InvalidMessageError([VIOLATION])).body["errors"] == [VIOLATION.as_dict()]
+    for error in (InvalidMessageError([VIOLATION]), InvalidFieldsError([VIOLATION])):
+        assert refusal(error).body["errors"] == [VIOLATION.as_dict()]
     assert refusal(StartedError(Status.SENT)).body["message_status"] == "sent"
     assert problems.answer_lost(repeat_in=5.5, cloud_call=False).headers == {"Retry-After": "6"}
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from wechat_notify.core.broadcasts.recipients import Row
+from wechat_notify.core.broadcasts.recipients import Row, column_name
+from wechat_notify.core.errors import InvalidFieldsError, InvalidMessageError
+from wechat_notify.core.messages.field_types import REQUIRED
+from wechat_notify.core.messages.identifiers import short_id
+from wechat_notify.core.messages.keywords import MAX_PATH
 from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
+
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+
+_Fields = Mapping[str, str]
+_Render = Callable[[_Fields], Any]
 
 
 class CheckedRow(NamedTuple):
@@ -34,19 +47,127 @@ class BadRow(NamedTuple):
 
 
 class MessageTemplate:
-    """A message with ``{{column}}`` placeholders in its values, compiled once."""
+    """A message with ``{{column}}`` placeholders in its texts, at any depth; compiled once.
 
-    columns: frozenset[str]
-    """The columns that the placeholders name."""
+    ``touser`` is ``{{openid}}`` where the message has none. Keys have no placeholders.
+
+    Parameters
+    ----------
+    message : Mapping
+        The message as JSON has it. It must not be changed afterwards.
+
+    Raises
+    ------
+    InvalidFieldsError
+        A placeholder is not closed, or names nothing.
+    """
 
     def __init__(self, message: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        self._names: dict[str, set[str]] = {}
+        self._violations: list[Violation] = []
+        self.message = {**message, "touser": message.get("touser", "{{openid}}")}
+        """The message with its placeholders."""
+        render = self._object(self.message, "")
+        if self._violations:
+            raise InvalidFieldsError(self._violations)
+        self._render = render or (lambda _fields: dict(self.message))
+        self.columns = frozenset[str]().union(*self._names.values())
+        """The columns that the placeholders name."""
+        self.paths = frozenset(self._names)
+        """The dotted paths of the texts that hold placeholders."""
 
-    def render(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Return the message of a row; raises ``KeyError`` where the row lacks a column."""
-        raise NotImplementedError
+    def render(self, fields: _Fields) -> dict[str, Any]:
+        """Return the message of a row; raises ``KeyError`` where the row lacks a column.
+
+        Parts without placeholders are the same objects in every message: they must not be changed.
+        """
+        message: dict[str, Any] = self._render(fields)
+        return message
+
+    def _compile(self, value: object, path: str) -> _Render | None:
+        """Return the function that renders a value, None where it has no placeholder."""
+        if isinstance(value, str):
+            return self._text(value, path) if "{{" in value else None
+        if isinstance(value, dict):
+            return self._object(value, path)
+        if isinstance(value, list):
+            return self._array(value, path)
+        return None
+
+    def _object(self, value: Mapping[str, Any], path: str) -> _Render | None:
+        compiled = [
+            (key, self._compile(part, f"{path}.{key}" if path else key)) for key, part in value.items()
+        ]
+        changing = [(key, render) for key, render in compiled if render]
+
+        def render_object(fields: _Fields) -> dict[str, Any]:
+            result = dict(value)
+            for key, render in changing:
+                result[key] = render(fields)
+            return result
+
+        return render_object if changing else None
+
+    def _array(self, value: Sequence[Any], path: str) -> _Render | None:
+        compiled = [self._compile(part, f"{path}.{place}") for place, part in enumerate(value)]
+
+        def render_array(fields: _Fields) -> list[Any]:
+            return [render(fields) if render else part for part, render in zip(value, compiled, strict=True)]
+
+        return render_array if any(compiled) else None
+
+    def _text(self, text: str, path: str) -> _Render | None:
+        """Return the function that renders a text; texts between placeholders stay as they are."""
+        *pairs, last = _PLACEHOLDER.split(text)
+        names = [column_name(name) for name in pairs[1::2]]
+        if "{{" in "\0".join([*pairs[::2], last]) or "" in names:
+            self._violations.append(Violation(path[:MAX_PATH], "placeholder", _NO_PLACEHOLDER))
+            return None
+        self._names[path[:MAX_PATH]] = set(names)
+        column = itemgetter(*names)
+        if pairs == ["", pairs[1]] and not last:
+            return column
+        form = "%s".join(part.replace("%", "%%") for part in [*pairs[::2], last])
+        return lambda fields: form % column(fields)
 
 
 def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: bool) -> CheckedRow | BadRow:
-    """Render a row's message and check it; ``by_id``: the file has an ``id`` column."""
-    raise NotImplementedError
+    """Render a row's message and check it.
+
+    Parameters
+    ----------
+    template : MessageTemplate
+        The broadcast's message.
+    row : Row
+        A row of the file.
+    broadcast_id : str
+        The message's id begins with it.
+    by_id : bool
+        The file has an ``id`` column. It ends the message's id then, otherwise the row's number does.
+    """
+    fields = row.fields
+    if fields is None:
+        return BadRow(row.number, [row.problem] if row.problem else [])
+    own_id = fields.get("id", "").strip() if by_id else None
+    if own_id == "":
+        return BadRow(row.number, [_required("id")])
+    message_id = short_id(f"{broadcast_id}:{own_id or row.number}")
+    try:
+        body = template.render(fields)
+    except KeyError:
+        return BadRow(row.number, [_required(name) for name in sorted(template.columns - fields.keys())])
+    try:
+        message, warnings = parse_message(body, message_id)
+    except InvalidMessageError as error:
+        return BadRow(row.number, error.violations)
+    return CheckedRow(row.number, message_id, message.touser, own_id, message, body, warnings)
+
+
+def _required(column: str) -> Violation:
+    return Violation(column[:MAX_PATH], REQUIRED.rule, REQUIRED.text)
+
+
+_NO_PLACEHOLDER = Bilingual(
+    "has a placeholder that is not closed or names no column: write {{column}}",
+    "含有未闭合或没有列名的占位符：应写作 {{列名}}",
+)

@@ -49,7 +49,7 @@ def parse_json(body: str | bytes) -> Any:
             f"请求体不是合法的 JSON：第 {line} 行第 {column} 列",
         )
     except ValueError:  # an integer of more digits than Python converts
-        problem = Bilingual("the body holds a number that is too long", "请求体中的数字过长")
+        problem = Bilingual("the body holds a number that is too long", "请求体含有过长的数字")
     raise MalformedBodyError(problem)
 
 

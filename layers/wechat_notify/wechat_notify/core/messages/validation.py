@@ -49,7 +49,6 @@ def spellings(name: str, field: FieldInfo) -> list[str]:
 
 _STRUCTURE: dict[str, Finding] = {
     "missing": REQUIRED,
-    "extra_forbidden": NOT_A_FIELD,
     "string_type": Finding("text", Bilingual("must be text", "必须是字符串")),
     "string_unicode": Finding("text", Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")),
     "string_too_short": Finding("empty", Bilingual("must not be empty", "不能为空"), limit=1),
@@ -64,14 +63,16 @@ def one_of(choices: Sequence[str]) -> Finding:
     return Finding("choice", Bilingual(f"must be one of {allowed}", f"必须是以下之一：{allowed}"), allowed)
 
 
-def violations(error: ValidationError, model: type[BaseModel]) -> list[Violation]:
+def violations(
+    error: ValidationError, model: type[BaseModel], unknown_field: Finding = NOT_A_FIELD
+) -> list[Violation]:
     """Our words for pydantic's errors; a misspelt field is answered with the nearest one of the model."""
     # The rest is not told, and a suggestion takes 0.1 ms.
     told = error.errors(include_url=False)[:MAX_VIOLATIONS]
-    return [_violation(details, model) for details in told]
+    return [_violation(details, model, unknown_field) for details in told]
 
 
-def _violation(details: Any, model: type[BaseModel]) -> Violation:
+def _violation(details: Any, model: type[BaseModel], unknown_field: Finding) -> Violation:
     """Our words for one of pydantic's error details."""
     kind, context = details["type"], details.get("ctx", {})
     if isinstance(context.get("text"), Bilingual):
@@ -81,7 +82,7 @@ def _violation(details: Any, model: type[BaseModel]) -> Violation:
     elif kind.startswith(("datetime", "timezone")):
         finding = NOT_A_TIME
     else:
-        finding = _STRUCTURE.get(kind, NOT_AN_OBJECT)
+        finding = unknown_field if kind == "extra_forbidden" else _STRUCTURE.get(kind, NOT_AN_OBJECT)
     broken = broken_rule(finding, ".".join(map(str, details["loc"])), details["input"])
     if finding.rule != NOT_A_FIELD.rule:
         return broken
