@@ -22,7 +22,7 @@ from tests.fakes.refresher import FakeRefresher
 from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams
+from wechat_notify.bootstrap import teams, template_sync
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
@@ -33,6 +33,8 @@ from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.templates.registry import TemplateRegistry
+from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
@@ -78,8 +80,18 @@ class Service:
             self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(BEIJING)
         )
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
+        self.template_registry = TemplateRegistry(self.ledger_store, now=self.clock.now)
+        self.template_sync = TemplateSync(
+            self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
+        )
         self.dispatcher = Dispatcher(
-            self.ledger, self.circuits, self.sender, self.queue, now=self.clock.now, jitter=lowest
+            self.ledger,
+            self.circuits,
+            self.sender,
+            self.queue,
+            now=self.clock.now,
+            jitter=lowest,
+            check=self.template_registry.check,
         )
         self.batch_sender = BatchSender(
             self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
@@ -114,6 +126,7 @@ class Service:
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "template_registry": self.template_registry,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
@@ -122,9 +135,11 @@ class Service:
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
             "schedules": self.schedules,
+            "template_store": self.ledger_store,
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
+        monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
 

@@ -24,6 +24,7 @@ from wechat_notify.core.outcomes import (
     DomainEvent,
     Status,
 )
+from wechat_notify.core.templates.template import TemplateStore
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken, Grant, TokenReader
 
@@ -154,8 +155,8 @@ class SqsQueueAt:
         return handle
 
 
-class LedgerAndCircuits(LedgerStore, CircuitStore, Protocol):
-    """Both sides of the ledger's table."""
+class LedgerAndCircuits(LedgerStore, CircuitStore, TemplateStore, Protocol):
+    """The sides of the ledger's table."""
 
 
 class LedgerAt(Protocol):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests import fakes
+from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
@@ -18,6 +20,7 @@ from wechat_notify.core.outcomes import (
     Outcome,
     Status,
 )
+from wechat_notify.core.templates.template import AccountTemplates
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
 
@@ -157,3 +160,16 @@ class TestLedgerStore:
         for circuits in stored.values():
             ledger.store.put_circuits(circuits)
         assert ledger.store.read_circuits(iter(names * 2)) == stored
+
+    def test_templates_are_stored_and_read(self, ledger: LedgerAt) -> None:
+        assert ledger.store.read_templates(ledger.account) is None
+        empty, full = (
+            AccountTemplates(
+                ledger.account, version, "writer", fakes.START, fakes.START + 0.5, None, templates
+            )
+            for version, templates in enumerate(((), (WASHER, MEETING, PRIZE)), 1)
+        )
+        for wanted in (empty, full):
+            assert ledger.store.put_templates(wanted) is None
+            assert ledger.store.read_templates(ledger.account) == wanted
+        assert ledger.store.put_templates(replace(full, writer="late")) == full

@@ -1,4 +1,4 @@
-"""Entries and circuits as DynamoDB items, and back.
+"""Entries, circuits and templates as DynamoDB items, and back.
 
 The attributes are the fields under their own names, to be read in the console; what is None is absent.
 """
@@ -19,8 +19,9 @@ from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
 
-T = TypeVar("T", bound=Entry | AccountCircuits)
+T = TypeVar("T", bound=Entry | AccountCircuits | AccountTemplates)
 
 
 class ItemType(Generic[T]):
@@ -81,9 +82,17 @@ def circuits_key(account: str) -> str:
     return f"circuits#{quote(account, safe='')}"
 
 
+def templates_key(account: str) -> str:
+    """The key of an account's templates."""
+    return f"templates#{quote(account, safe='')}"
+
+
 ENTRIES = ItemType(Entry, lambda entry: message_key(entry.account, entry.id), "the message's entry", "listed")
 CIRCUITS = ItemType(
     AccountCircuits, lambda circuits: circuits_key(circuits.account), "the account's circuits"
+)
+TEMPLATES = ItemType(
+    AccountTemplates, lambda templates: templates_key(templates.account), "the account's templates"
 )
 
 
@@ -116,7 +125,14 @@ def to_attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
     return {"M": _attributes(value)}
 
 
-_MADE_OF: dict[str, Any] = {"circuits": Circuit, "hint": Bilingual, "outcome": Outcome, "timeline": Change}
+_MADE_OF: dict[str, Any] = {
+    "circuits": Circuit,
+    "enumerations": Enumeration,
+    "hint": Bilingual,
+    "outcome": Outcome,
+    "templates": Template,
+    "timeline": Change,
+}
 
 
 def _plain(attribute: dict[str, Any], made_of: Any = None) -> object:

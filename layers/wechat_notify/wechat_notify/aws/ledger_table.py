@@ -1,9 +1,11 @@
-"""The ledger's table: an item for every message, and one for the open circuits of an account.
+"""The ledger's table: an item for every message, one for an account's open circuits, one for its templates.
 
 ``message#<account>#<id>``
     A ``core.delivery.entry.Entry``.
 ``circuits#<account>``
     A ``core.delivery.circuit.AccountCircuits``.
+``templates#<account>``
+    A ``core.templates.template.AccountTemplates``.
 
 ``listed`` is an entry's partition of the index by account and status (``aws.message_index``).
 
@@ -25,11 +27,13 @@ from wechat_notify.aws.group_commit import GroupCommit
 from wechat_notify.aws.ledger_items import (
     CIRCUITS,
     ENTRIES,
+    TEMPLATES,
     ItemType,
     T,
     circuits_key,
     listed_in,
     message_key,
+    templates_key,
     to_attribute,
 )
 from wechat_notify.core.delivery.circuit import AccountCircuits
@@ -37,6 +41,7 @@ from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.outcomes import Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 RETRY_FOR = 2.5
 """Seconds in which a call is repeated: an outage of the table of a second is outlasted."""
@@ -50,7 +55,7 @@ _PAUSES = (0.05, 0.1, 0.2, 0.4)
 
 
 class LedgerTable:
-    """The table, by its name: a ``LedgerStore`` and a ``CircuitStore``.
+    """The table, by its name: a ``LedgerStore``, a ``CircuitStore`` and a ``TemplateStore``.
 
     Parameters
     ----------
@@ -60,7 +65,7 @@ class LedgerTable:
         The table, whose only key is ``pk``.
     retention_seconds : float
         For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
-        ahead), circuits after they are over.
+        ahead), circuits after they are over, templates after they were written.
     list_sent : bool
         Whether messages that were sent are listed in the index, which costs a write for each.
     now, clock, sleep : Callable
@@ -115,6 +120,14 @@ class LedgerTable:
         keys = sorted({circuits_key(account) for account in accounts if is_account_name(account)})
         found = map(CIRCUITS.from_item, self._read_all(CIRCUITS.reading, keys))
         return {circuits.account: circuits for circuits in found}
+
+    def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
+        """Store an account's templates after the version before; otherwise return the existing ones."""
+        return self._put(TEMPLATES, templates, templates.updated_at)
+
+    def read_templates(self, account: str) -> AccountTemplates | None:
+        """The newest templates of an account; asked once, since messages wait for the answer."""
+        return self._read(TEMPLATES, templates_key(account), retry_for=0.0)
 
     def _put(
         self,
@@ -185,13 +198,13 @@ class LedgerTable:
             return Answer(stored=False, existing=response.get("Item", {}))
         return Answer(stored=True)
 
-    def _read(self, item_type: ItemType[T], key: str) -> T | None:
+    def _read(self, item_type: ItemType[T], key: str, *, retry_for: float = RETRY_FOR) -> T | None:
         answer = self._aws.call(
             item_type.reading,
             lambda: self._aws.dynamodb.get_item(
                 TableName=self._table_name, Key={"pk": to_attribute(key)}, ConsistentRead=True
             ),
-            retry_for=RETRY_FOR,
+            retry_for=retry_for,
         )
         return item_type.from_item(answer["Item"]) if "Item" in answer else None
 

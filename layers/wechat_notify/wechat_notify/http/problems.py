@@ -20,6 +20,7 @@ from wechat_notify.core.errors import (
     UnknownHoldError,
     UnknownMessageError,
     UnknownScheduleError,
+    UnknownTemplateError,
     WeChatNotifyError,
 )
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
@@ -167,6 +168,14 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "This account has no schedule of this name; one that fires once removes itself afterwards.",
             "该账号没有此名称的定时任务；一次性任务执行后会自动删除。",
+        ),
+    ),
+    UnknownTemplateError: (
+        404,
+        Bilingual(
+            "This account has no template under this id, as far as its templates were read: GET …/templates "
+            "says when that was.",
+            "最近一次同步的模板中没有此 id；同步时间见模板列表。",
         ),
     ),
     UnknownHoldError: (
