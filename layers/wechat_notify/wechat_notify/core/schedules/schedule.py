@@ -99,7 +99,9 @@ def _boolean(value: object) -> bool:
     return value
 
 
-class _ScheduleSpec(BaseModel):
+class ScheduleSpec(BaseModel):
+    """A schedule as it is asked for; exactly one of ``at``, ``cron`` and ``rate`` is set."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     message: Annotated[dict[str, Any], PlainValidator(_object)]
@@ -121,14 +123,14 @@ def parse_schedule(account: str, name: str, body: object, now: float) -> Schedul
     if not isinstance(body, dict):
         raise InvalidFieldsError([broken_rule(NOT_AN_OBJECT, "", body)])
     broken = list(_name_violations(account, name))
-    fields = _ScheduleSpec.model_fields
+    fields = ScheduleSpec.model_fields
     given = {key: value for key, value in body.items() if value is not None or key not in fields}
     broken += _timing_violations(given)
     try:
-        spec = _ScheduleSpec.model_validate(given)
+        spec = ScheduleSpec.model_validate(given)
     except ValidationError as error:
         spec = None
-        broken += violations(error, _ScheduleSpec, _UNKNOWN_FIELD)
+        broken += violations(error, ScheduleSpec, _UNKNOWN_FIELD)
     expression = ""
     if spec is not None:
         broken += _message_violations(spec.message)
@@ -159,7 +161,7 @@ def timing_refused(schedule: Schedule) -> InvalidFieldsError:
     return InvalidFieldsError([Violation(kind, kind, _REFUSED)])
 
 
-def _expression(spec: _ScheduleSpec, now: float) -> str:
+def _expression(spec: ScheduleSpec, now: float) -> str:
     if spec.cron is not None:
         return timing.cron(spec.cron)
     if spec.rate is not None:
