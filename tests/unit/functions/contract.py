@@ -7,7 +7,7 @@ import functools
 import json
 from typing import Any, NamedTuple
 
-import jsonschema_rs
+import jsonschema
 
 from openapi.document import OPERATIONS, document
 from openapi.operation import Json
@@ -111,8 +111,8 @@ def validate(schema: Json, value: object) -> None:
 
 
 @functools.cache
-def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator({**json.loads(schema), "components": _closed()["components"]})
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**json.loads(schema), "components": _closed()["components"]})
 
 
 def _operation(route: str) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ def test_accepted_message_is_of_its_schema(kind: str, data: st.DataObject) -> No
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(value=VALUES)
 def test_accepted_keyword_is_of_its_schema(kind: str, value: str, *, official_account_template: bool) -> None:
-    schema = jsonschema_rs.Draft202012Validator(
+    schema = jsonschema.Draft202012Validator(
         keywords.schema(official_account_template=official_account_template)
     )
     for key in (kind, f"{kind}1"):
