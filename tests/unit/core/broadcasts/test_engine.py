@@ -9,8 +9,10 @@ import pytest
 
 from tests.fakes import START
 from tests.unit.core.broadcasts.world import ACCOUNT, ID, MESSAGE, World, csv_file, openid
-from wechat_notify.core.broadcasts.counts import ErrcodeCount
+from wechat_notify.core.broadcasts.broadcast import Chunk
+from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.examining import LOST_AFTER
+from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.outcomes import Status
 
 TEN = [openid(number) for number in range(1, 11)]
@@ -295,6 +297,29 @@ def test_late_answers_are_counted() -> None:
         world.ledger.entries[key] = entry._replace(status=Status.DELIVERED)
     world.run()
     assert (world.record().state, world.counts().delivered) == ("finished", 10)
+
+
+def test_first_look_that_settles_a_chunk_counts() -> None:
+    """Another function saw other statuses, stored its part of the results, and ended."""
+    world = World()
+    world.create(csv_file(TEN))
+    put_chunk = world.store.put_chunk
+
+    def put_second(chunk: Chunk) -> Chunk | None:
+        if chunk.settled and chunk.version == 2:
+            put_chunk(chunk._replace(counts=Counts(delivered=10), writer="other"))
+        return put_chunk(chunk)
+
+    world.store.put_chunk = put_second  # type: ignore[method-assign]
+    world.run()
+    assert (world.record().state, world.record().totals) == ("finished", Counts(delivered=10))
+
+
+def test_files_are_written_once() -> None:
+    world = World()
+    files, record = Files(world.services), world.create(csv_file(TEN))
+    keys = {files.write(record, "rows/00000.jsonl", data) for data in (b"1", b"2")}
+    assert {world.objects.objects[key] for key in keys} == {b"1", b"2"}
 
 
 def test_memory_does_not_grow_with_the_file() -> None:

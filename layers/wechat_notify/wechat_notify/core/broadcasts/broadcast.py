@@ -159,13 +159,8 @@ class Broadcast(NamedTuple):
 
     def has_progress_of(self, other: Broadcast) -> bool:
         """Return whether no step has changed it since the other version, but a person may have."""
-        mine, its = self.releasing, other.releasing
-        same_release = mine.manifest == its.manifest if mine and its else mine is its
-        return same_release and (self.step, self.chunks, self.open_chunks) == (
-            other.step,
-            other.chunks,
-            other.open_chunks,
-        )
+        mine = self.step, self.chunks, self.open_chunks
+        return mine == (other.step, other.chunks, other.open_chunks)
 
     @property
     def has_ended(self) -> bool:
