@@ -52,6 +52,7 @@ def test_entry_has_a_readable_item(aws: Aws, ledger_table: LedgerTable) -> None:
     ledger_table.put(SENT)
     assert item(aws, "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203") == {
         "pk": {"S": "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203"},
+        "listed": {"S": "shop#sent#3"},
         "account": {"S": "shop"},
         "id": {"S": "019ca8d13f2b7c3e8a4d5e6f70819203"},
         "status": {"S": "sent"},
