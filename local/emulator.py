@@ -131,6 +131,30 @@ def parameter_names(target: str, body: bytes) -> list[str]:
     return []
 
 
+def patch_schedule_arns(iam_actions: Any) -> None:
+    """Authorise what is done to a schedule on the schedule of its own group; ministack takes ``default``."""
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *rest: Any
+    ) -> str:
+        arn: str = original(service, method, path, headers, body, *rest)
+        query_params, *_ = rest
+        return (
+            arn.replace("/default/", f"/{schedule_group(query_params, body)}/", 1)
+            if service == "scheduler"
+            else arn
+        )
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def schedule_group(query_params: Mapping[str, Any], body: bytes) -> str:
+    """The group that a request about a schedule names, in its query or in its body."""
+    given = query_params.get("groupName") or (json.loads(body).get("GroupName") if body else None)
+    return str(given[0] if isinstance(given, list) else given or "default")
+
+
 def patch_batch_actions(iam_actions: Any) -> None:
     """Authorise SQS's batches as what they are batches of; ministack asks for an action of their own.
 
@@ -264,6 +288,7 @@ def main() -> None:
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
         patch_parameter_arns(iam_actions, iam_evaluator)
+        patch_schedule_arns(iam_actions)
         patch_batch_actions(iam_actions)
         patch_event_sources(iam_actions)
         patch_queue_times(sqs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import holds, messages
+from functions.team_api import holds, messages, schedules
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -17,6 +17,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 ROUTES: Routes = {
     "GET /v1/accounts/{account}/messages": messages.list_messages,
+    "GET /v1/accounts/{account}/schedules": schedules.list_schedules,
+    "PUT /v1/accounts/{account}/schedules/{name}": schedules.put_schedule,
+    "GET /v1/accounts/{account}/schedules/{name}": schedules.get_schedule,
+    "DELETE /v1/accounts/{account}/schedules/{name}": schedules.delete_schedule,
     "GET /v1/accounts/{account}/holds": holds.list_holds,
     "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
 }

@@ -19,6 +19,7 @@ from tests.fakes.messages import OPENID
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import teams
@@ -63,6 +64,7 @@ class Service:
             clock=self.clock.now,
         )
         self.bus = FakeBus()
+        self.schedules = FakeSchedules()
         self.ledger_store = FakeLedgerStore()
         writers = itertools.count(1)
 
@@ -119,6 +121,7 @@ class Service:
             "open_holds": self.open_holds,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
+            "schedules": self.schedules,
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)

@@ -30,6 +30,10 @@ VARIABLES = {
     "LIST_SENT_MESSAGES": "true",
     "EVENT_BUS_NAME": "bus",
     "QUOTA_RESET": "00:00+08:00",
+    "SCHEDULE_GROUP": "stack",
+    "SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/schedule",
+    "SEND_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:send",
+    "EVENT_DEAD_LETTER_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:events-dead",
 }
 SETTINGS = [name for name, value in vars(Settings).items() if isinstance(value, property)]
 PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_clear")]

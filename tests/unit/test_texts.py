@@ -25,8 +25,8 @@ NAMES = re.compile(
     r"|keyword1(?:\.DATA)?|\.DATA|thing1|\bvalue\b|\bpage\b|\brid\b|\burl\b|\btid\b|\bids\b|\bstart\b|\blimit\b"
     r"|Unicode|\bIDs?\b|config\.json|permissions\.openapi|AppID"
     r"|token API|\bcode\b|HH:MM|T18:00:00|U\+FFFD|\btype\b|\bapp\b|NaN|\buXXXX\b|#FF0000"
-    r"|CSV|LF|\bCR\b|MiB|GB18030|UTF-16|Mac|Lines|\.xlsx?\b|,name\b|IANA|Asia/Shanghai"
-    r"|\brecipients\b|\bupload\b|\bstarts_at\b"
+    r"|CSV|CRLF|LF|\bCR\b|MiB|GB18030|UTF-16|Mac|Lines|\.xlsx?\b|,name\b|IANA|Asia/Shanghai"
+    r"|\brecipients\b|\bupload\b|\bstarts_at\b|\bcursor\b"
 )
 """Names that have no Chinese."""
 

@@ -108,6 +108,26 @@ class Settings:
         return self._required("EVENT_BUS_NAME")
 
     @property
+    def schedule_group(self) -> str:
+        """The schedule group of the accounts' schedules."""
+        return self._required("SCHEDULE_GROUP")
+
+    @property
+    def schedule_role_arn(self) -> str:
+        """The role under which Scheduler puts messages on the send queue."""
+        return self._required("SCHEDULE_ROLE_ARN")
+
+    @property
+    def send_queue_arn(self) -> str:
+        """The queue of messages to be sent, as Scheduler's target."""
+        return self._required("SEND_QUEUE_ARN")
+
+    @property
+    def event_dead_letter_queue_arn(self) -> str:
+        """The queue of what Scheduler could not deliver."""
+        return self._required("EVENT_DEAD_LETTER_QUEUE_ARN")
+
+    @property
     def quota_reset(self) -> QuotaReset:
         """The daily reset of WeChat's quotas: a time of day and its offset, as ``00:00+08:00``."""
         parts = _QUOTA_RESET.fullmatch(self._required("QUOTA_RESET"))

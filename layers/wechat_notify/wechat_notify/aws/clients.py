@@ -29,16 +29,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "events", "lambda", "sqs", "ssm"]
+Service = Literal["dynamodb", "events", "lambda", "scheduler", "sqs", "ssm"]
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
-READ_TIMEOUTS: dict[Service, float] = {"dynamodb": 1.0, "events": 1.5, "lambda": 6.0, "sqs": 3.0, "ssm": 1.5}
+READ_TIMEOUTS: dict[Service, float] = {
+    "dynamodb": 1.0,
+    "events": 1.5,
+    "lambda": 6.0,
+    "scheduler": 3.0,
+    "sqs": 3.0,
+    "ssm": 1.5,
+}
 """Seconds without a byte of the answer."""
 MAX_CONNECTIONS = 24
 """Idle connections kept for each service: one for each worker thread, and some for those beside them."""
@@ -128,6 +136,11 @@ class Clients:
     def lambda_(self) -> LambdaClient:
         """The client of Lambda."""
         return self._client("lambda")  # type: ignore[no-any-return]
+
+    @property
+    def scheduler(self) -> EventBridgeSchedulerClient:
+        """The client of EventBridge Scheduler."""
+        return self._client("scheduler")  # type: ignore[no-any-return]
 
     @property
     def sqs(self) -> SQSClient:

@@ -8,6 +8,7 @@ from functools import cache
 
 from wechat_notify import bootstrap
 from wechat_notify.aws.message_index import MessageIndex
+from wechat_notify.aws.schedules import Schedules
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.http.cursors import Cursors
@@ -31,3 +32,16 @@ def cursors() -> Cursors:
 def open_holds() -> OpenHolds:
     """The holds of accounts, for people."""
     return OpenHolds(bootstrap.ledger_table(), now=time.time, writer=bootstrap.id_factory())
+
+
+@cache
+def schedules() -> Schedules:
+    """The accounts' schedules."""
+    settings = bootstrap.settings()
+    return Schedules(
+        bootstrap.aws(),
+        group=settings.schedule_group,
+        role_arn=settings.schedule_role_arn,
+        queue_arn=settings.send_queue_arn,
+        dead_letter_arn=settings.event_dead_letter_queue_arn,
+    )

@@ -102,6 +102,12 @@ class UnknownMessageError(WeChatNotifyError):
     reason = "unknown_message"
 
 
+class UnknownScheduleError(WeChatNotifyError):
+    """The account has no schedule of this name."""
+
+    reason = "unknown_schedule"
+
+
 class UnknownHoldError(WeChatNotifyError):
     """Nothing of the account is held under this id (any more)."""
 

@@ -19,6 +19,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
     UnknownHoldError,
     UnknownMessageError,
+    UnknownScheduleError,
     WeChatNotifyError,
 )
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
@@ -159,6 +160,13 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "This account has no message under this id; one that came by SQS or EventBridge gets an entry "
             "when it is taken from the queue.",
             "该账号没有此 id 的消息；经 SQS 或 EventBridge 提交的消息在出队后才有记录。",
+        ),
+    ),
+    UnknownScheduleError: (
+        404,
+        Bilingual(
+            "This account has no schedule of this name; one that fires once removes itself afterwards.",
+            "该账号没有此名称的定时任务；一次性任务执行后会自动删除。",
         ),
     ),
     UnknownHoldError: (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.errors import WeChatNotifyError
+from wechat_notify.core.errors import StorageError, WeChatNotifyError
 from wechat_notify.http import problems
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
@@ -46,6 +46,8 @@ def respond(
             except problems.REFUSED as error:
                 response = problems.refusal(error)
                 line.update(reason=error.reason)
+                if isinstance(error, StorageError):
+                    line.update(detail=str(error))
                 refused(event, error)
             line.update(method=route.partition(" ")[0], status_code=response.status)
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainValidator
 
 from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
 from wechat_notify.core.outcomes import Bilingual
@@ -18,6 +18,8 @@ _LINE_BREAKS = frozenset("\t\n\r")
 _DATED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]"
 _SCENE = r"[0-9]{1,5}"
 _MAX_SCENE = 10_000
+_MAX_ZONE = 64
+_ZONE = r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*"
 
 REQUIRED = Finding("missing", Bilingual("is required", "缺少必填字段"))
 NOT_A_FIELD = Finding("unknown_field", Bilingual("is not a field of this message", "该消息没有此字段"))
@@ -124,3 +126,23 @@ def _time_text(value: object) -> object:
 
 
 Expiry = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+
+
+def _zone(value: object) -> str:
+    if isinstance(value, str) and len(value) <= _MAX_ZONE and re.fullmatch(_ZONE, value):
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - for broadcasts that name a zone
+
+        try:
+            return ZoneInfo(value).key
+        except (OSError, ValueError, KeyError):  # a folder of zones, a file that is none, nothing
+            pass
+    raise rule_error(
+        "time_zone",
+        "must be a time zone of the IANA database, such as Asia/Shanghai",
+        "必须是 IANA 时区名，如 Asia/Shanghai",
+        limit="Asia/Shanghai",
+    )
+
+
+TimeZone = Annotated[str, PlainValidator(_zone)]
+"""A name of the IANA database."""
