@@ -64,7 +64,9 @@ def csv_file(openids: Sequence[str], gift: str = "礼盒") -> bytes:
 class World:
     """An account's broadcasts, its two queues and its ledger."""
 
-    def __init__(self, *, ceiling: float = 10_000.0, doubled: bool = False) -> None:
+    def __init__(
+        self, *, ceiling: float = 10_000.0, doubled: bool = False, bus: FakeBus | None = None
+    ) -> None:
         self.clock = Clock(START)
         now = self.clock.now
         self.store = FakeBroadcastStore()
@@ -72,7 +74,7 @@ class World:
         self.rows = FakeRowQueue(now)
         self.steps = FakeStepQueue(now, doubled=doubled)
         self.ledger = FakeLedgerStore()
-        self.bus = FakeBus()
+        self.bus = bus or FakeBus()
         self.sends: list[tuple[float, str]] = []
         self.answer: Answer = lambda _: 0
         self.loses: Callable[[str], bool] = lambda _: False
