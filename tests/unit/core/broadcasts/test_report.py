@@ -98,6 +98,8 @@ def test_duplicates_are_counted() -> None:
 
 def test_report_has_a_limited_size() -> None:
     """A file whose every row has other fields."""
-    lines = (json.dumps({"openid": "o1", **{f"c{n}_{m}": "x" for m in range(20)}}) for n in range(100))
-    checked = report("\n".join(lines).encode())
+    lines = [json.dumps({"openid": "o1", **{f"c{n}_{m}": "x" for m in range(20)}}) for n in range(100)]
+    long = json.dumps({"openid": "o1", "l" * 121: "x"})
+    checked = report("\n".join([lines[0], *[" "] * 70_000, long, *lines]).encode())
     assert len(checked.as_dict()["columns"]["found"]) == 500
+    assert "lll" not in json.dumps(checked.as_dict())
