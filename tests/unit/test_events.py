@@ -108,7 +108,9 @@ def refuse_token(service: Service) -> None:
 def pause_broadcast(service: Service) -> None:
     world = World(bus=service.bus)
     world.answer = lambda _: 43101
-    world.create(csv_file([openid(number) for number in range(200)]), name="spring sale")
+    world.create(
+        csv_file([openid(number) for number in range(400)]), name="spring sale", messages_per_second=2
+    )
     world.run(600.0)
 
 

@@ -1,8 +1,9 @@
-"""A broadcast whose function ends early, or whose steps come twice: at each call that it makes to a service."""
+"""A broadcast whose function ends early, or whose steps come twice: at each call to a service."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ SENT = [1, 2, 4, 6, 7, 8, 9, 10]
 Scenario = Callable[[World], None]
 
 
-def create(world: World, **fields: object) -> None:
+def create(world: World, **fields: Any) -> None:
     """As a caller who repeats a request that was not answered."""
     for _ in range(2):
         try:

@@ -54,7 +54,7 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS[:4] + ("results",))
+@pytest.mark.parametrize("operation", [*OPERATIONS[:4], "results"])
 @pytest.mark.parametrize("state", ALLOWED)
 def test_operation_of_a_state(world: World, state: str, operation: str) -> None:
     before = in_state(world, state)

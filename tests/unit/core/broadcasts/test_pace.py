@@ -16,26 +16,27 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def window(opens: str, closes: str, zone: str = "Asia/Shanghai") -> Window:
-    minutes = [int(text[:2]) * 60 + int(text[3:]) for text in (opens, closes)]
-    return Window(SendWindow(*minutes), ZoneInfo(zone))
+def window(daily: str, zone: str = "Asia/Shanghai") -> Window:
+    opens, closes = (int(text[:2]) * 60 + int(text[3:]) for text in daily.split("-"))
+    return Window(SendWindow(opens, closes), ZoneInfo(zone))
 
 
 @pytest.mark.parametrize(
     ("daily", "now", "opens", "closes"),
     [
-        (window("09:00", "21:00"), "2026-03-01T08:59:59+08:00", "2026-03-01T09:00+08:00", "2026-03-01T21:00+08:00"),
-        (window("09:00", "21:00"), "2026-03-01T09:00:00+08:00", "2026-03-01T09:00+08:00", "2026-03-01T21:00+08:00"),
-        (window("09:00", "21:00"), "2026-03-01T21:00:00+08:00", "2026-03-02T09:00+08:00", "2026-03-02T21:00+08:00"),
-        (window("21:00", "06:00"), "2026-03-01T23:00:00+08:00", "2026-03-01T21:00+08:00", "2026-03-02T06:00+08:00"),
-        (window("21:00", "06:00"), "2026-03-02T05:00:00+08:00", "2026-03-01T21:00+08:00", "2026-03-02T06:00+08:00"),
-        (window("21:00", "06:00"), "2026-03-02T06:00:00+08:00", "2026-03-02T21:00+08:00", "2026-03-03T06:00+08:00"),
-        (window("00:00", "12:00", "UTC"), "2026-03-01T12:00+00:00", "2026-03-02T00:00+00:00", "2026-03-02T12:00+00:00"),
-        (window("12:00", "00:00", "UTC"), "2026-03-01T23:59+00:00", "2026-03-01T12:00+00:00", "2026-03-02T00:00+00:00"),
+        ("09:00-21:00", "01T08:59:59", "01T09:00", "01T21:00"),
+        ("09:00-21:00", "01T09:00:00", "01T09:00", "01T21:00"),
+        ("09:00-21:00", "01T21:00:00", "02T09:00", "02T21:00"),
+        ("21:00-06:00", "01T23:00:00", "01T21:00", "02T06:00"),
+        ("21:00-06:00", "02T05:00:00", "01T21:00", "02T06:00"),
+        ("21:00-06:00", "02T06:00:00", "02T21:00", "03T06:00"),
+        ("00:00-12:00", "01T12:00:00", "02T00:00", "02T12:00"),
+        ("12:00-00:00", "01T23:59:00", "01T12:00", "02T00:00"),
     ],
-)  # fmt: skip
-def test_window_of_a_moment(daily: Window, now: str, opens: str, closes: str) -> None:
-    assert daily.around(at(now)) == (at(opens), at(closes))
+)
+def test_window_of_a_moment(daily: str, now: str, opens: str, closes: str) -> None:
+    times = [at(f"2026-03-{text}+08:00") for text in (now, opens, closes)]
+    assert window(daily).around(times[0]) == (times[1], times[2])
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,10 @@ def test_window_of_a_moment(daily: Window, now: str, opens: str, closes: str) ->
     ],
 )
 def test_window_while_clocks_change(daily: str, now: str, opens: str, closes: str) -> None:
-    berlin = window(*daily.split("-"), zone="Europe/Berlin")
-    assert berlin.around(at(now)) == (at(opens), at(closes))
+    assert window(daily, "Europe/Berlin").around(at(now)) == (at(opens), at(closes))
 
 
-DAY = window("09:00", "21:00")
+DAY = window("09:00-21:00")
 MORNING, EVENING = at("2026-03-01T09:00+08:00"), at("2026-03-01T21:00+08:00")
 
 

@@ -49,7 +49,7 @@ MESSAGE = {
     "template_id": "J5tWfHcX2mNq8sVb",
     "data": {"thing1": {"value": "{{gift}}"}},
 }
-Answer = Callable[[str], int | None | Status]
+Answer = Callable[[str], int | Status | None]
 """An openid → errcode, None for a lost answer, or ``queued`` for a message that waits."""
 
 
