@@ -268,6 +268,8 @@ def client_config(service: Service) -> Config:
     from botocore.config import Config  # noqa: PLC0415 - as above
 
     return Config(
+        # Otherwise boto3 signs URLs by version 2, which newer regions refuse.
+        signature_version="s3v4" if service == "s3" else None,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUTS[service],
         retries={"mode": "standard", "total_max_attempts": 1},  # ``Clients.call`` makes the others
