@@ -183,10 +183,9 @@ def test_options_beside_and_within(
     expected: tuple[datetime | None, bool],
 ) -> None:
     expires_at, delivery = within
-    options = {"expires_at": expires_at.isoformat() if expires_at else None, "delivery": delivery}
-    message, _ = parse_message(body(**options))
-    request = SendRequest("id", "shop", body(**options), *beside)
-    assert with_options(request, message) == SendRequest("id", "shop", body(**options), *expected)
+    wanted = body() | {"expires_at": expires_at and expires_at.isoformat(), "delivery": delivery}
+    request = SendRequest("id", "shop", wanted, *beside)
+    assert with_options(request, parse_message(wanted)[0]) == SendRequest("id", "shop", wanted, *expected)
 
 
 # ---------------------------------------------------------------- written

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -88,63 +87,56 @@ def test_cloud_call_spelling_of_other_kinds(kind: str) -> None:
 # ---------------------------------------------------------------- each field
 
 
-def places(fields: Mapping[str, str]) -> Places:
-    return [(name, path) for name, paths in fields.items() for path in paths.split()]
-
-
-IDENTIFIERS = places(dict.fromkeys(KINDS, "touser template_id") | {CLOUD_CALL: "touser templateId"})
-REQUIRED_TEXTS = IDENTIFIERS + places(
-    {
-        "subscription": "miniprogram.appid",
-        ONCE: "title miniprogram.appid miniprogram.pagepath",
-        MINI: "form_id",
-        CLOUD_CALL: "formId",
-        "template": "miniprogram.appid",
-    }
-)
-DATA = places(dict.fromkeys(("subscription", ONCE, MINI_SUBSCRIPTION, "template"), "data"))
-REQUIRED = [
-    *REQUIRED_TEXTS,
-    *DATA,
-    *places({ONCE: "scene", "subscription": "data.keyword1.value", "template": "data.thing1.value"}),
+# By kind: the texts that are required and the optional ones, and what else is required and optional.
+FIELDS = {
+    "subscription": (
+        "touser template_id miniprogram.appid",
+        "page miniprogram.pagepath",
+        "data data.keyword1.value",
+        "miniprogram client_msg_id lang miniprogram_state",
+    ),
+    ONCE: (
+        "touser template_id title miniprogram.appid miniprogram.pagepath",
+        "url",
+        "data scene",
+        "miniprogram data.content data.content.value data.content.color",
+    ),
+    MINI: ("touser template_id form_id", "page", "", "emphasis_keyword"),
+    CLOUD_CALL: ("touser templateId formId", "page", "", "emphasisKeyword"),
+    MINI_SUBSCRIPTION: ("touser template_id", "page", "data", "lang miniprogram_state"),
+    "template": (
+        "touser template_id miniprogram.appid",
+        "url miniprogram.pagepath",
+        "data data.thing1.value",
+        "miniprogram client_msg_id",
+    ),
+}
+COLUMNS = [
+    [(name, path) for name, row in FIELDS.items() for path in row[column].split()] for column in range(4)
 ]
-OPTIONAL_TEXTS = places(
-    {
-        "subscription": "page miniprogram.pagepath",
-        ONCE: "url",
-        MINI: "page",
-        MINI_SUBSCRIPTION: "page",
-        "template": "url miniprogram.pagepath",
-    }
-)
-OPTIONAL = OPTIONAL_TEXTS + places(
-    {
-        "subscription": "miniprogram client_msg_id lang miniprogram_state",
-        ONCE: "miniprogram data.content data.content.value data.content.color",
-        MINI: "emphasis_keyword",
-        CLOUD_CALL: "page emphasisKeyword",
-        MINI_SUBSCRIPTION: "lang miniprogram_state",
-        "template": "miniprogram client_msg_id",
-    }
-)
+REQUIRED_TEXTS, OPTIONAL_TEXTS, OTHER_REQUIRED, OTHER_OPTIONAL = COLUMNS
 TEXTS = REQUIRED_TEXTS + OPTIONAL_TEXTS
-MINI_PROGRAMS = places(dict.fromkeys(("subscription", ONCE, "template"), "miniprogram"))
-OBJECTS = MINI_PROGRAMS + DATA + places({ONCE: "data.content", "template": "data.thing1"})
-LANGUAGES = places(dict.fromkeys(("subscription", MINI_SUBSCRIPTION), "lang"))
-STATES = places(dict.fromkeys(("subscription", MINI_SUBSCRIPTION), "miniprogram_state"))
-EXPIRIES = places(dict.fromkeys(NAMES, "expires_at"))
-DELIVERIES = places(dict.fromkeys(NAMES, "delivery"))
-EMPHASES = places({MINI: "emphasis_keyword", CLOUD_CALL: "emphasisKeyword"})
-CONTENT = places({ONCE: "data.content.value"})
-UNKNOWN = places(
-    {
-        "subscription": "access_token Touser url miniprogram.page emphasis_keyword",
-        ONCE: "page client_msg_id data.keyword1 data.content.colour",
-        MINI: "miniprogram templateid",
-        MINI_SUBSCRIPTION: "miniprogram data.number01.DATA",
-        "template": "topcolor lang data.thing1.colour",
-    }
-)
+
+
+def named(*paths: str) -> Places:
+    """The fields of all kinds that have these names."""
+    return [(name, path) for column in COLUMNS for name, path in column if path in paths]
+
+
+def of_each(path: str) -> Places:
+    return [(name, path) for name in NAMES]
+
+
+DATA, MINI_PROGRAMS, CONTENT = named("data"), named("miniprogram"), named("data.content.value")
+OBJECTS = [*DATA, *MINI_PROGRAMS, (ONCE, "data.content"), ("template", "data.thing1")]
+EMPHASES = named("emphasis_keyword", "emphasisKeyword")
+UNKNOWN = [
+    *(("subscription", path) for path in ("access_token", "Touser", "url", "miniprogram.page")),
+    *((ONCE, path) for path in ("page", "client_msg_id", "data.keyword1", "data.content.colour")),
+    *((MINI, path) for path in ("miniprogram", "templateid", "lang")),
+    *((MINI_SUBSCRIPTION, path) for path in ("miniprogram", "data.number01.DATA", "emphasis_keyword")),
+    *(("template", path) for path in ("topcolor", "lang", "data.thing1.colour")),
+]
 
 
 @pytest.mark.parametrize(
@@ -154,13 +146,13 @@ UNKNOWN = places(
         (TEXTS, "control_characters", ["a\x00b", "a\nb", "a\x9fb", "a\ud800"]),
         (TEXTS, "encoding", ["a\ufffd"]),
         (REQUIRED_TEXTS, "empty", [""]),
-        (IDENTIFIERS, "white_space", [" x", "x ", "　x", "x\u00a0", " "]),
+        (named("touser", "template_id", "templateId"), "white_space", [" x", "x ", "　x", "x\u00a0", " "]),
         (OBJECTS, "object", ["x", 1, [{}]]),
         (UNKNOWN, "unknown_field", ["x"]),
-        (LANGUAGES + STATES, "choice", ["de_DE", "Trial", 1, ["trial"]]),
-        (EXPIRIES, "time", ["2026-11-21T18:00:00", ""]),
-        (DELIVERIES, "choice", ["", "AT_LEAST_ONCE", 1, []]),
-        ([(ONCE, "scene")], "text", [True, None, Decimal(5), []]),
+        (named("lang", "miniprogram_state"), "choice", ["de_DE", "Trial", 1, ["trial"]]),
+        (of_each("expires_at"), "time", ["2026-11-21T18:00:00", ""]),
+        (of_each("delivery"), "choice", ["", "AT_LEAST_ONCE", 1, []]),
+        (named("scene"), "text", [True, None, Decimal(5), []]),
         (CONTENT, "max_length", ["您" * 201]),
         (CONTENT, "control_characters", ["a\x00", "\x0b", "\x7f"]),
         (CONTENT, "text", [5, []]),
@@ -175,14 +167,14 @@ def test_wrong_values(fields: Places, rule: str, values: list[object]) -> None:
             assert refusals(changed(name, path, value)) == [(path, rule)]
 
 
-@pytest.mark.parametrize(("name", "path"), REQUIRED)
+@pytest.mark.parametrize(("name", "path"), REQUIRED_TEXTS + OTHER_REQUIRED)
 def test_required_field(name: str, path: str) -> None:
     missing = HTTPS_SPELLING.get(path, path)
     assert refusals(without(name, path)) == [(missing, "missing")]
     assert len(refusals(changed(name, path, None))) == 1
 
 
-@pytest.mark.parametrize(("name", "path"), OPTIONAL)
+@pytest.mark.parametrize(("name", "path"), OPTIONAL_TEXTS + OTHER_OPTIONAL)
 def test_optional_field(name: str, path: str) -> None:
     """Absent, null and empty are one; the empty one is warned of."""
     absent = wire(without(name, path))
@@ -227,11 +219,11 @@ def test_data_without_keywords(name: str, field: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "values"),
     [
-        (STATES, ["developer", "trial", "formal"]),
-        (LANGUAGES, ["zh_CN", "en_US", "zh_HK", "zh_TW"]),
-        ([(ONCE, "title")], ["订" * 15, "😀" * 15, " "]),
+        (named("miniprogram_state"), ["developer", "trial", "formal"]),
+        (named("lang"), ["zh_CN", "en_US", "zh_HK", "zh_TW"]),
+        (named("title"), ["订" * 15, "😀" * 15, " "]),
         (CONTENT, ["您" * 200, "一\n二\r\n\t三"]),
-        ([(ONCE, "scene")], ["0"]),
+        (named("scene"), ["0"]),
     ],
 )
 def test_right_values(fields: Places, values: list[str]) -> None:
