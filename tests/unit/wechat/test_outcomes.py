@@ -13,7 +13,13 @@ from wechat_notify.wechat import connections, session
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _refused_token
 from wechat_notify.wechat.error_codes import ERROR_CODES
-from wechat_notify.wechat.outcomes import CAUSES, hint_for, outcome_of, outcome_of_no_answer
+from wechat_notify.wechat.outcomes import (
+    CAUSES,
+    hint_for,
+    outcome_of,
+    outcome_of_no_answer,
+    outcome_of_token_endpoint,
+)
 from wechat_notify.wechat.session import NoAnswer
 
 
@@ -25,9 +31,7 @@ def outcome(code: int, errmsg: str = "text") -> Outcome:
     ("errmsg", "address"),
     [
         ("invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in whitelist rid: 66695e1c", "198.51.100.7"),
-        ("invalid ip 198.51.100.7, not in whitelist", "198.51.100.7"),
         ("invalid ip [2001:db8::7]: not in whitelist", "2001:db8::7"),
-        ("IP 地址 198.51.100.7，不在白名单", "198.51.100.7"),
         ("调用接口的IP地址198.51.100.7不在白名单中", "198.51.100.7"),
         ("source:198.51.100.7.", "198.51.100.7"),
         ("invalid ip ipv6 ::ffff:198.51.100.7, not in whitelist", "198.51.100.7"),
@@ -48,8 +52,7 @@ def test_refused_address_is_named(errmsg: str, address: str) -> None:
     [
         "",
         "not in whitelist rid: 66695e1c-5d4a8e9f-0b2c3d4e",
-        "invalid ip 1.2.3.4.5",
-        "invalid ip 256.1.1.1",
+        "invalid ip 1.2.3.4.5 256.1.1.1",
         "add:: :: a:b:c",
         "a " * 100_000 + "10.0.0.1",
     ],
@@ -108,6 +111,7 @@ def test_success_without_a_token() -> None:
     assert (found.errcode, found.cause) == (None, "unreadable answer")
 
 
+EVERY_CAUSE = [*CAUSES, "HTTP 502", "MemoryError"]
 NAMES = frozenset(
     """
     API AppID AppSecret Content-Encoding GET HTTP HTTPS ICP ID IDC IP JSON OpenID POST Retry-After SDK
@@ -121,34 +125,21 @@ NAMES = frozenset(
 """Names that have no Chinese: fields, protocols, and the host names of WeChat."""
 
 
-def latin(text: str) -> set[str]:
-    """The words of a text that are neither Chinese nor one of the names."""
-    words = set(re.findall("[A-Za-z][A-Za-z0-9_./-]*", text)) - NAMES
-    return {part for word in words for part in word.split("/")} - NAMES
-
-
 def every_outcome() -> list[Outcome]:
     """One of each code, of each cause and of the token endpoint."""
-    causes = [*CAUSES, "HTTP 502", "MemoryError"]
     outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
-    outcomes += [outcome_of_no_answer(NoAnswer(cause, may_have_arrived=True)) for cause in causes]
-    outcomes += [
-        outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False, passing=passing, limited=limited))
-        for cause in causes
-        for passing, limited in ((True, False), (True, True), (False, False))
-    ]
-    outcomes += [_refused_token(b"x", "s")]
     outcomes += [_refused_token(b'{"errcode": %d}' % code, "s") for code in ERROR_CODES]
+    outcomes += [outcome_of_token_endpoint(cause) for cause in EVERY_CAUSE]
+    for sent, passing in ((True, True), (False, True), (False, False)):
+        outcomes += [outcome_of_no_answer(NoAnswer(cause, sent, passing)) for cause in EVERY_CAUSE]
     return outcomes
 
 
 def test_chinese_is_chinese_throughout() -> None:
-    assert set().union(*(latin(each.hint.zh) for each in every_outcome())) == set()
-
-
-def test_names_are_in_use() -> None:
-    texts = " ".join(each.hint.zh for each in every_outcome())
-    assert not [name for name in NAMES if name not in texts]
+    words = {
+        word for each in every_outcome() for word in re.findall("[A-Za-z][A-Za-z0-9_./-]*", each.hint.zh)
+    }
+    assert {part for word in words for part in ([word] if word in NAMES else word.split("/"))} == NAMES
 
 
 def test_every_hint_is_sentences() -> None:
@@ -191,16 +182,12 @@ def test_no_answer(problem: NoAnswer, expected: tuple[object, ...]) -> None:
     assert ("check WeChatApiBase" in found.hint.en) == (found.error_class is ErrorClass.CONFIG)
 
 
-def test_lost_answer_is_told() -> None:
-    found = outcome_of_no_answer(NoAnswer("HTTP 502", may_have_arrived=True))
-    assert found.hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."
-
-
-@pytest.mark.parametrize("may_have_arrived", [True, False])
-@pytest.mark.parametrize("cause", ["ReadTimeout", "MemoryError"])
-def test_causes_are_told_in_words(cause: str, *, may_have_arrived: bool) -> None:
-    hint = outcome_of_no_answer(NoAnswer(cause, may_have_arrived)).hint
-    assert cause not in hint.en + hint.zh
+def test_causes_are_told_in_words() -> None:
+    hint = outcome_of_no_answer(NoAnswer("HTTP 502", may_have_arrived=True)).hint
+    assert hint.en == "WeChat's answer was lost (HTTP 502): the message may have been sent."
+    for cause in ("ReadTimeout", "MemoryError"):
+        hint = outcome_of_no_answer(NoAnswer(cause, may_have_arrived=False)).hint
+        assert cause not in hint.en + hint.zh
 
 
 def reasons() -> set[str]:
