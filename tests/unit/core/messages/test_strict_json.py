@@ -119,7 +119,7 @@ def test_a_decimal_keeps_its_digits(number: str, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["1E406", "1E-407", "-1E+408", "1E+240000000", "0E+999999999", '{"x": [1e999999999999999999]}']
+    "number", ["1E406", "1E-407", "-1E+408", "1E+240000000", "0E+999999999", "1e" + "9" * 30]
 )
 def test_a_decimal_grows_too_much(number: str) -> None:
     assert refusal(number) == OUT_OF_RANGE
