@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.unit.core.messages.bodies import (
     example,
     keyword,
     refusals,
+    sent_at,
     violations,
     warnings,
     wire,
@@ -50,7 +50,7 @@ def test_longest_key() -> None:
 )
 def test_number_digit_for_digit(number: str, sent: str) -> None:
     body = parse_json(json.dumps(keyword("?", "site01")).replace('"?"', number))
-    assert wire(body)["data"] == {"site01": {"value": sent}}
+    assert sent_at(body, "data.site01.value") == sent
 
 
 @pytest.mark.parametrize(("value", "sent"), [(39.8, "39.8"), (1e22, "1" + "0" * 22)])
@@ -114,10 +114,7 @@ def test_unknown_fields_in_body_order() -> None:
 @pytest.mark.parametrize(("name", "path", "rule"), COLORS)
 def test_color_is_passed_on(*, name: str, path: str, rule: str, value: str, odd: bool) -> None:
     body = changed(name, path, value)
-    sent: Any = wire(body)
-    for part in path.split("."):
-        sent = sent[part]
-    assert sent == value
+    assert sent_at(body, path) == value
     assert warnings(body) == ([(path, rule)] if odd or rule == "dropped" else [])
 
 
