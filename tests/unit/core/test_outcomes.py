@@ -22,6 +22,19 @@ def test_outcome_of_another_version() -> None:
     assert outcome_from_dict(fields) == answer(45009)._replace(holds=None, repeats=None)
 
 
+def test_outcome_for_people() -> None:
+    outcome = answer(47003, field="thing1")
+    told = {
+        "class": "request",
+        "errcode": 47003,
+        "errmsg": "error 47003",
+        "rid": outcome.rid,
+        "field": "thing1",
+    }
+    assert outcome.as_dict() == told | {"hint": outcome.hint.as_dict()}
+    assert lost().as_dict() == {"class": "unknown", "hint": lost().hint.as_dict()}
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
