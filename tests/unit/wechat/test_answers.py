@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wechat_notify.wechat import answers
 from wechat_notify.wechat.answers import Answer, UnreadableAnswerError, parse_answer, parse_json, redact
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
@@ -179,6 +181,15 @@ def test_field_of_47003(text: str) -> None:
 @pytest.mark.parametrize("errmsg", ["argument invalid!", "data..value", "data.1.value", "data1thing.value"])
 def test_47003_without_a_key(errmsg: str) -> None:
     assert read({"errcode": 47003, "errmsg": errmsg}).field is None
+
+
+def test_no_pattern_backtracks() -> None:
+    """A repeat gives nothing back that it took: each is followed by a plus."""
+    patterns = [value.pattern for value in vars(answers).values() if isinstance(value, re.Pattern)]
+    assert len(patterns) == 3
+    for pattern in patterns:
+        others = re.sub(r"\[[^]]*\]|[*+?}]\+", "", pattern)
+        assert not re.search(r"[*+}]|(?<!\()\?", others), pattern
 
 
 # ---------------------------------------------------------------- no secret in it

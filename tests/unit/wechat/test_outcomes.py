@@ -53,7 +53,7 @@ def test_refused_address_is_named(errmsg: str, address: str) -> None:
         "",
         "not in whitelist rid: 66695e1c-5d4a8e9f-0b2c3d4e",
         "invalid ip 1.2.3.4.5 256.1.1.1",
-        "add:: :: a:b:c",
+        "add:: :: a:b:c d::a",
         "a " * 100_000 + "10.0.0.1",
     ],
 )
