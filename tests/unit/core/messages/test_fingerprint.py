@@ -6,20 +6,14 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.fakes import body
 from tests.unit.core.messages.bodies import quick
+from tests.unit.core.messages.test_strict_json import json_values
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body
 from wechat_notify.core.messages.fingerprint import fingerprint
 
 REQUEST = SendRequest("order-1", "shop", body())
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.decimals(-1000, 1000) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=10,
-)
 
 
 def of(message: object) -> str:
