@@ -88,7 +88,7 @@ UNSURE_EMPTY = EMPTY._replace(certain=False)
     [
         ("thing1", [" ", "\u3000"], [UNSURE_EMPTY]),
         ("thing1", ["一" * 21, "x" * 21], [longest(20)]),
-        ("thing1", ["你好😀", "晴☀"], [EMOJI]),
+        ("thing1", ["你好😀", "晴☀", "©\ufe0f"], [EMOJI]),
         ("thing1", ["一\n二", "一\t二", "一\r\n二", "一\u2028二", "一\u2029二"], [LINE_BREAK]),
         ("thing", ["x" * 21], [longest(20)]),
         ("short_thing1", [""], [UNSURE_EMPTY]),
@@ -176,7 +176,7 @@ PASSING = {
     "phone_number1": ["+86-0766-66888866", "13800138000", "(0766)#66*1 2", "1" * 17],
     "car_number1": ["粤A8Z888挂", "粤A8Z888", "A8Z888", "使014578"],
     "name1": ["张三", "一" * 10, "a" * 20, "John O'Neil-Smith", "张三 Zhang"],
-    "phrase1": ["配送中", "审核通过", "略略略略略", "二〇二四年", "人人㐀𠀀々"],
+    "phrase1": ["配送中", "审核通过", "略略略略略", "二〇二四年", "人㐀𠀀々\uf900"],
     "short_thing1": ["hello"],
     "const1": ["c" * 20],
     "enum_string2": ["已支付"],
