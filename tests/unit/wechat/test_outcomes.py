@@ -32,6 +32,7 @@ def outcome(code: int, errmsg: str = "text") -> Outcome:
     [
         ("invalid ip 198.51.100.7 ipv6 ::ffff:198.51.100.7, not in whitelist rid: 66695e1c", "198.51.100.7"),
         ("invalid ip [2001:db8::7]: not in whitelist", "2001:db8::7"),
+        ("not in whitelist: 2001:db8::7.", "2001:db8::7"),
         ("调用接口的IP地址198.51.100.7不在白名单中", "198.51.100.7"),
         ("source:198.51.100.7.", "198.51.100.7"),
         ("invalid ip ipv6 ::ffff:198.51.100.7, not in whitelist", "198.51.100.7"),
