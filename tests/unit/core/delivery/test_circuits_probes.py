@@ -6,41 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes import START, answer, lost, unreachable
+from tests.fakes import START, answer, lost
 from tests.unit.core.delivery.circuit_case import ADMITTED, MESSAGE, CircuitCase, names
 from wechat_notify.core.delivery.circuit import AccountCircuits, Admission
-from wechat_notify.core.outcomes import DomainEvent, Holds, Outcome
+from wechat_notify.core.outcomes import Holds, Outcome
 
 
 def test_one_message_probes_for_all(circuits: CircuitCase) -> None:
     circuit = circuits.hold(48001)
     probe = circuits.probe_at_end(circuit)
     assert (probe.held, probe.probed) == (None, (circuit,))
-    assert circuits.seconds_held() == 60
-    assert circuits.seconds_held(by=circuits.second) == 60
-    assert circuits.record(0, probe) == (
-        None,
-        [
-            DomainEvent(
-                "circuit.closed",
-                {
-                    "account": "shop",
-                    "scope": "kind:subscription",
-                    "class": "permission",
-                    "errcode": 48001,
-                    "opened_at": "2026-03-01T07:04:05.000Z",
-                },
-            )
-        ],
-    )
+    assert circuits.seconds_held() == circuits.seconds_held(by=circuits.second) == 60
+    closed, (event,) = circuits.record(0, probe)
+    assert (closed, event.detail_type) == (None, "circuit.closed")
+    assert event.detail == {
+        "account": "shop",
+        "scope": "kind:subscription",
+        "class": "permission",
+        "errcode": 48001,
+        "opened_at": "2026-03-01T07:04:05.000Z",
+    }
     assert (circuits.admit(), circuits.stored) == (ADMITTED, {})
-
-
-@pytest.mark.parametrize(("seconds", "probes"), [(59.9, False), (60.0, True)])
-def test_next_probe_after_a_minute(circuits: CircuitCase, seconds: float, *, probes: bool) -> None:
-    circuits.probe_at_end(circuits.hold(48001))
-    circuits.clock.advance(seconds)
-    assert bool(circuits.admit().probed) is probes
 
 
 @pytest.mark.parametrize(
@@ -78,9 +64,7 @@ def test_hundred_thousand_probes(circuits: CircuitCase) -> None:
     "outcome",
     [
         lost(),
-        unreachable(),
         answer(-1),
-        answer(43108),
         answer(43117),
         answer(40001, holds=None),
         answer(47003, unjudged=True),
@@ -94,10 +78,9 @@ def test_undecided_probe(circuits: CircuitCase, outcome: Outcome) -> None:
     assert circuits.seconds_held() == 60
 
 
-@pytest.mark.parametrize("errcode", [0, 40003, 40037, 40241, 43101, 47003, 99999])
-def test_answer_closes_the_circuit(circuits: CircuitCase, errcode: int) -> None:
+def test_answer_closes_the_circuit(circuits: CircuitCase) -> None:
     """Whatever WeChat says of the message itself."""
-    _, events = circuits.record(errcode, circuits.probe_at_end(circuits.hold(40013)))
+    _, events = circuits.record(43101, circuits.probe_at_end(circuits.hold(40013)))
     assert names(events) == ["circuit.closed"]
     assert circuits.admit() == ADMITTED
 
@@ -216,13 +199,9 @@ def test_settled_probe_is_not_released(circuits: CircuitCase) -> None:
     admission = circuits.probe_at_end(circuits.hold(48001))
     again = circuits.hold(48001, admission)
     puts = circuits.store.circuit_puts
-    circuits.first.release_probe("shop", admission)
+    for settled in (admission, ADMITTED):
+        circuits.first.release_probe("shop", settled)
     assert (circuits.stored[again.scope], circuits.store.circuit_puts) == (again, puts)
-
-
-def test_releasing_nothing_writes_nothing(circuits: CircuitCase) -> None:
-    circuits.first.release_probe("shop", ADMITTED)
-    assert circuits.store.circuit_puts == 0
 
 
 def test_failing_release_changes_nothing(circuits: CircuitCase) -> None:
