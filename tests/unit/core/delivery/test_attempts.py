@@ -208,16 +208,6 @@ def test_trouble_denies_no_outcome(http: Door, trouble: str, answered: Outcome) 
     assert type(http(message_id="another", seconds_left=seconds_left)) is not Replayed
 
 
-@pytest.mark.parametrize("trouble", ["held", "no token", "no time"])
-def test_try_again_meets_new_trouble(http: Door, trouble: str) -> None:
-    http.plan(-1)
-    http()
-    seconds_left = http.trouble(trouble)
-    again = http(seconds_left=seconds_left)
-    assert type(again) is (Held if trouble == "held" else TryAgain)
-    assert outcome(again).unjudged
-
-
 # ---- held by a circuit, and probes
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import Service, answer, body, lost, message, misdirected, unreachable
+from tests.fakes import Service, answer, body, misdirected
 from tests.unit.core.delivery.batches import (
     DEAD_LETTER,
     FINISHED,
@@ -18,12 +18,11 @@ from tests.unit.core.delivery.batches import (
     record,
     single,
     status,
+    while_sending,
 )
 from wechat_notify.core.delivery.batch import _rules
 from wechat_notify.core.delivery.records import MESSAGE_ID, Handled, Record
-from wechat_notify.core.delivery.results import IdReused, Replayed, Sent
-from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.delivery.results import Replayed, Sent
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
 from wechat_notify.core.violations import Violation
 
@@ -110,31 +109,19 @@ def test_impossible_account_is_dead_letter(service: Service) -> None:
     assert service.dead_letters.attributes == [{"reason": rule, "message_id": "m1", "id": "order-1"}]
 
 
-def test_corrected_message_is_sent(service: Service) -> None:
-    """Under the id of the wrong ones; a late copy of a wrong one changes nothing."""
-    single(service, id="row-1", message=body(touser=""))
-    single(service, id="row-1", message=body(), expires_at="tomorrow")
-    assert status(single(service, id="row-1")) is Status.SENT
-    late = single(service, id="row-1", message=body(touser=""))
-    assert (late.disposition, entry(service, "row-1").status) == (FINISHED, Status.SENT)
-
-
 def test_account_removed_during_an_attempt(service: Service) -> None:
     """The refusal waits until the claim of who is at the message is over."""
-    meanwhile: list[Handled] = []
 
-    def remove_the_account(_message: Message) -> None:
-        service.wechat.while_in_flight = lambda _message: None
+    def remove_the_account() -> dict[str, Handled]:
         del service.store.sources["shop"]
         service.store.tokens.clear()
         service.clock.advance(61)
-        meanwhile.append(single(service, id="order-1"))
+        return handle(service, record())
 
-    service.wechat.while_in_flight = remove_the_account
-    single(service, id="order-1")
-    (item,) = meanwhile
-    assert (item.disposition, item.refusal) == (RETURNED, ACCOUNT)
-    assert item.message is not None
+    handled = while_sending(service, remove_the_account)
+    single(service)
+    assert (handled["m1"].disposition, handled["m1"].refusal) == (RETURNED, ACCOUNT)
+    assert handled["m1"].message is not None
     assert service.queue.handed_out_again == {"receipt-1": 180.0 - 61.0}
 
 
@@ -178,33 +165,17 @@ def test_message_keeps_first_id(service: Service, attributes: dict[str, str]) ->
     assert (item.request.id, named.request.id) == (attributes.get(MESSAGE_ID) or "m1", "order-1")
 
 
-def test_changed_log_key_drops_nothing(service: Service) -> None:
-    """A message is accepted under one key, and taken from the queue under another."""
-    service.dispatcher.accept(SendRequest("order-1", "shop", body()), message())
-    service.ledger._transitions._keyed_hash = lambda text: f"another key {text}"
-    assert status(single(service, text=service.queue.bodies[0])) is Status.SENT
-
-
 def test_copies_are_sent_once(service: Service) -> None:
     twice = [record(id="order-1"), record(id="order-1")._replace(message_id="m2", receipt_handle="r2")]
     handled = handle(service, *twice)
     assert dispositions(handled) == [FINISHED] * 2
     assert [type(handled[name].result) for name in ("m1", "m2")] == [Sent, Replayed]
-    reused = single(service, id="order-1", message=body(page="pages/other"))
-    assert (reused.disposition, type(reused.result)) == (FINISHED, IdReused)
-    assert len(service.wechat.attempts) == 1
 
 
 def test_message_in_flight_comes_again(service: Service) -> None:
-    meanwhile: list[Handled] = []
-
-    def come_again(_message: Message) -> None:
-        service.wechat.while_in_flight = lambda _message: None
-        meanwhile.append(single(service))
-
-    service.wechat.while_in_flight = come_again
+    again = while_sending(service, lambda: handle(service, record()))
     assert single(service).disposition is FINISHED
-    assert [item.disposition for item in meanwhile] == [RETURNED]
+    assert dispositions(again) == [RETURNED]
     assert service.queue.handed_out_again == {"receipt-1": 180.0}
 
 
@@ -220,20 +191,6 @@ def test_repeatable_message_goes_back(service: Service, outcome: Outcome, pause:
     assert (item.disposition, status(item)) == (RETURNED, Status.QUEUED)
     assert (item.detail, item.message) == (f"again in {pause:.0f} s", service.wechat.attempts[0][0])
     assert (service.queue.handed_out_again, service.queue.bodies) == ({"receipt-1": pause}, [])
-
-
-def test_deduplicated_loss_comes_again(service: Service) -> None:
-    """WeChat drops the second copy by the id that the message has of its record."""
-    service.wechat.plan.append(lost())
-    assert single(service, message=body("template")).disposition is RETURNED
-    service.clock.advance(10)
-    assert status(single(service, message=body("template"), receive_count=2)) is Status.SENT
-    assert [message.model_dump()["client_msg_id"] for message, _ in service.wechat.attempts] == ["m1"] * 2
-
-
-def test_options_in_the_message(service: Service) -> None:
-    item = single(service, message=body(expires_at="2026-03-01T15:04:05+08:00"))
-    assert (item.disposition, item.refusal, status(item)) == (FINISHED, None, Status.EXPIRED)
 
 
 @pytest.mark.parametrize(("seconds_left", "posts"), [(54.9, 0), (55.0, 1)])
@@ -266,13 +223,3 @@ def test_pauses_for_a_silent_ledger(service: Service) -> None:
         slow.send([record(receive_count=count)], lambda: 60.0)
         pauses.append(service.queue.handed_out_again["receipt-1"])
     assert pauses == [4.0, 8.0, 16.0, 256.0, 300.0, 300.0]
-
-
-def test_refused_pause_goes_back(service: Service) -> None:
-    service.queue.failing = "ReceiptHandleIsInvalid"
-    service.wechat.plan.append(unreachable())
-    item = single(service)
-    assert (item.disposition, item.detail) == (
-        RETURNED,
-        "again after the queue's visibility timeout (ReceiptHandleIsInvalid)",
-    )

@@ -34,10 +34,11 @@ from tests.unit.core.delivery.batches import (
     record,
     single,
     status,
+    while_sending,
 )
 from wechat_notify.core.delivery import batch
-from wechat_notify.core.delivery.records import Disposition, Handled, Record
-from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs
+from wechat_notify.core.delivery.records import Disposition, Record
+from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, RetryAt
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.messages.kinds import Message
@@ -115,18 +116,10 @@ def test_earlier_limit_stops_nothing(service: Service) -> None:
     """The record's outcome is of an attempt before, and the message is in flight again."""
     service.wechat.plan.append(answer(43117))
     handle(service, *pages(1))
-    meanwhile: list[dict[str, Handled]] = []
-
-    def come_again(_message: Message) -> None:
-        service.wechat.while_in_flight = lambda _message: None
-        meanwhile.append(handle(service, *pages(1, 2)))
-
-    service.wechat.while_in_flight = come_again
+    again = while_sending(service, lambda: handle(service, *pages(1, 2)))
     service.clock.advance(60)
     handle(service, *pages(1))
-    ((one, two),) = [list(handled.values()) for handled in meanwhile]
-    assert two.result is not None
-    assert (type(one.result), two.result.attempted) == (InFlight, True)
+    assert [type(again[name].result) for name in ("m1", "m2")] == [InFlight, RetryAt]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +145,7 @@ def test_silent_queue_is_asked_once(service: Service, monkeypatch: pytest.Monkey
     service.wechat.plan += [answer(43117), answer(43117)]
     handled = handle(service, *pages(1, 2, 3))
     assert dispositions(handled) == [RETURNED] * 3
+    assert handled["m1"].detail == "again after the queue's visibility timeout (ReadTimeout)"
     assert handled["m2"].detail == "again after the queue's visibility timeout"
     assert asked == ["receipt-1"]
     handle(service, *pages(4))

@@ -17,12 +17,11 @@ from tests.unit.core.delivery.circuit_case import (
     RESET,
     SKEW,
     CircuitCase,
-    names,
 )
 from wechat_notify.core.delivery.circuit import Circuit, QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import DomainEvent, ErrorClass, Holds, Outcome
+from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome
 
 
 def test_read_again_after_a_second() -> None:
@@ -48,9 +47,8 @@ def test_unwritable_circuit_is_remembered(circuits: CircuitCase) -> None:
     """By the process that opened it alone."""
     circuits.fail("put_circuits")
     circuits.admit()
-    circuit, events = circuits.record(45009)
-    assert names(events) == ["quota.reached"]
-    assert circuit is not None
+    circuit = circuits.hold(45009)
+    assert circuits.names == ["quota.reached"]
     assert circuits.admit().held == circuit
     assert circuits.admit(by=circuits.second) == ADMITTED
 
@@ -70,19 +68,17 @@ def test_invented_names_are_forgotten(circuits: CircuitCase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("holds", "scope", "admitted"),
+    ("holds", "scope", "held"),
     [
-        (Holds.ACCOUNT, "account", []),
-        (Holds.KIND, "kind:subscription", ["kind"]),
-        (Holds.TEMPLATE, "template:J5tWfHcX2mNq8sVb", ["kind", "template"]),
+        (Holds.ACCOUNT, "account", [MESSAGE, OTHER_TEMPLATE, OTHER_KIND]),
+        (Holds.KIND, "kind:subscription", [MESSAGE, OTHER_TEMPLATE]),
+        (Holds.TEMPLATE, "template:J5tWfHcX2mNq8sVb", [MESSAGE, OTHER_KIND]),
     ],
 )
-def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, admitted: list[str]) -> None:
+def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, held: list[Message]) -> None:
     assert circuits.hold(answer(48001, holds=holds)).scope == scope
-    others = {"same": MESSAGE, "kind": OTHER_KIND, "template": OTHER_TEMPLATE}
-    if holds is Holds.TEMPLATE:
-        others["kind"] = OTHER_TEMPLATE
-    assert [name for name, other in others.items() if circuits.admit(other) == ADMITTED] == admitted
+    others = [MESSAGE, OTHER_TEMPLATE, OTHER_KIND]
+    assert [other for other in others if circuits.admit(other).held] == held
     assert circuits.admit(account="bank") == ADMITTED
 
 
@@ -104,11 +100,10 @@ def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, admitt
     ids=lambda value: str(value.errcode) if isinstance(value, Outcome) else None,
 )
 def test_first_hold(circuits: CircuitCase, outcome: Outcome, seconds: float, event: str | None) -> None:
-    circuit, events = circuits.record(outcome)
-    assert circuit is not None
+    circuit = circuits.hold(outcome)
     assert (circuit.opened_at, circuit.held_until) == (START, START + seconds)
     assert (circuit.errcode, circuit.probes, circuit.hint) == (outcome.errcode, 0, outcome.hint)
-    assert names(events) == ([event] if event else [])
+    assert circuits.names == ([event] if event else [])
     circuits.advance_to(circuit.held_until - 0.001)
     assert circuits.admit().held == circuit
 
@@ -141,10 +136,9 @@ def test_late_answers_change_nothing(circuits: CircuitCase, errcode: int) -> Non
 def test_two_processes_announce_once(circuits: CircuitCase) -> None:
     circuits.admit()
     circuits.admit(by=circuits.second)
-    _, first = circuits.record(45009)
-    circuit, second = circuits.record(45009, by=circuits.second)
-    assert names(first + second) == ["quota.reached"]
-    assert circuit == circuits.stored["kind:subscription"]
+    circuits.hold(45009)
+    assert circuits.names == ["quota.reached"]
+    assert circuits.record(45009, by=circuits.second) == (circuits.stored["kind:subscription"], [])
 
 
 def test_others_circuits_are_kept(circuits: CircuitCase) -> None:
@@ -166,18 +160,16 @@ def test_longer_hold_replaces_minute(circuits: CircuitCase) -> None:
     """And not the other way round."""
     circuits.hold(45011)
     circuits.clock.advance(5)
-    circuit, events = circuits.record(48001)
-    assert circuit is not None
+    circuit = circuits.hold(48001)
     assert (circuit.errcode, circuit.opened_at, circuit.held_until) == (48001, START + 5, START + 305)
-    assert names(events) == ["circuit.opened"]
+    assert circuits.names == ["circuit.opened"]
     assert circuits.record(45011) == (circuit, [])
 
 
 def test_minute_is_over_without_probe(circuits: CircuitCase) -> None:
     for _ in range(2):  # and never doubled
-        circuit, events = circuits.record(45011)
-        assert circuit is not None
-        assert (circuit.held_until, events) == (circuits.clock.now() + 60, [])
+        assert circuits.hold(45011).held_until == circuits.clock.now() + 60
+        assert circuits.events == []
         circuits.clock.advance(60)
         assert [circuits.admit(), circuits.admit(by=circuits.second)] == [ADMITTED] * 2
     assert circuits.store.circuit_puts == 2
@@ -187,30 +179,27 @@ def test_minute_is_over_without_probe(circuits: CircuitCase) -> None:
 
 
 def test_quota_holds_until_the_reset(circuits: CircuitCase) -> None:
-    circuit, events = circuits.record(answer(45009, "reach max api daily quota limit rid: 1"))
-    assert circuit is not None
-    assert events == [
-        DomainEvent(
-            "quota.reached",
-            {
-                "account": "shop",
-                "scope": "kind:subscription",
-                "class": "quota",
-                "errcode": 45009,
-                "opened_at": "2026-03-01T07:04:05.000Z",
-                "held_until": "2026-03-01T16:02:00.000Z",
-                "errmsg": "reach max api daily quota limit rid: 1",
-                "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
-                "hint": {"en": "What to do about 45009.", "zh": "如何处理 45009。"},
-            },
-        )
-    ]
-    _, events = circuits.record(0, circuits.probe_at_end(circuit))
-    assert names(events) == ["circuit.closed"]
+    circuit = circuits.hold(answer(45009, "reach max api daily quota limit rid: 1"))
+    (event,) = circuits.events
+    assert (event.detail_type, event.detail) == (
+        "quota.reached",
+        {
+            "account": "shop",
+            "scope": "kind:subscription",
+            "class": "quota",
+            "errcode": 45009,
+            "opened_at": "2026-03-01T07:04:05.000Z",
+            "held_until": "2026-03-01T16:02:00.000Z",
+            "errmsg": "reach max api daily quota limit rid: 1",
+            "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
+            "hint": {"en": "What to do about 45009.", "zh": "如何处理 45009。"},
+        },
+    )
+    circuits.record(0, circuits.probe_at_end(circuit))
+    assert circuits.names == ["circuit.closed"]
     circuits.clock.advance(3600)  # the quota of the new day
-    again, events = circuits.record(45009, circuits.admit())
-    assert again is not None
-    assert (again.held_until, names(events)) == (RESET + 86400 + SKEW, ["quota.reached"])
+    again = circuits.hold(45009, circuits.admit())
+    assert (again.held_until, circuits.names) == (RESET + 86400 + SKEW, ["quota.reached"])
 
 
 @pytest.mark.parametrize(
@@ -226,10 +215,8 @@ def test_late_reset_is_probed_for(circuits: CircuitCase, errcodes: tuple[int, ..
     circuit = circuits.hold(45009)
     seconds = []
     for errcode in errcodes:
-        found, events = circuits.record(errcode, circuits.probe_at_end(circuit))
-        assert found is not None
-        assert events == []
-        circuit = found
+        circuit = circuits.hold(errcode, circuits.probe_at_end(circuit))
+        assert circuits.events == []
         seconds.append(circuit.held_until - circuits.clock.now())
     assert seconds == held
 

@@ -186,15 +186,6 @@ def test_repeated_finish_is_recognised(case: LedgerCase, monkeypatch: pytest.Mon
     assert (entry.status, entry, len(case.store.history)) == (Status.SENT, case.entry, 2)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_failing_table_changes_nothing(case: LedgerCase, call: str) -> None:
-    before = case.store_entry(Status.QUEUED)
-    case.store.failing = {"put": "ThrottlingException", "read": "ThrottlingException"}
-    with pytest.raises(StorageError):
-        CALLS[call](case)
-    assert case.entry == before
-
-
 def test_one_of_two_claims_wins(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Written | NotOurs] = []
     case.before_next_put(monkeypatch, lambda: taken.append(case.claim(case.another())))
@@ -227,15 +218,6 @@ def test_blocker_races_with_claim(case: LedgerCase, monkeypatch: pytest.MonkeyPa
     found = case.ledger.find_blocker(case.request, case.message, takes_queued=True)
     assert isinstance(found, InFlight)
     assert found.entry == case.entry
-
-
-@pytest.mark.parametrize("content", [body(), body("template")], ids=["once", "deduplicated"])
-def test_blocker_of_message_in_doubt(content: dict[str, Any]) -> None:
-    """A message that WeChat deduplicates may be sent after its loss; another one may not."""
-    case = LedgerCase(content)
-    case.store_entry(Status.UNKNOWN, lost_at=START, answers_lost=1)
-    found = case.ledger.find_blocker(case.request, case.message, takes_queued=True)
-    assert (found is None) == (content["kind"] == "template")
 
 
 def test_contended_writes_end(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from wechat_notify.core.delivery.retry_policy import (
     Decision,
     RetryPolicy,
     caller_wait,
-    is_expired,
     queue_wait,
     repeatable,
 )
@@ -99,13 +98,6 @@ def test_repeatable_after_a_loss(
     found = repeatable(request, message(kind, **options), START, answers_lost, START + later)
     assert found == (dropped or (at_least_once and not end))
     assert repeatable(request, None, START, answers_lost, START) == (at_least_once and not end)
-
-
-@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (0.001, False)])
-def test_expiry(seconds: float, *, expired: bool) -> None:
-    expires_at = datetime.fromtimestamp(START + seconds, UTC)
-    assert is_expired(REQUEST._replace(expires_at=expires_at), START) is expired
-    assert not is_expired(REQUEST, START)
 
 
 # ---- decisions

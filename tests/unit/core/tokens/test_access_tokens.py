@@ -192,14 +192,6 @@ def test_rejected_token_is_replaced_by_refresher(service: Service, tokens: Acces
     assert service.store.reads == ["shop"]
 
 
-def test_rejected_token_is_not_used_again(service: Service, tokens: AccessTokens) -> None:
-    old = tokens.get("shop")
-    service.refresher.down = "ServiceException"
-    failure(lambda: tokens.replace("shop", old, 12.0))
-    service.store.failing = {"read": "ThrottlingException"}
-    assert failure(lambda: tokens.get("shop")).error_class is ErrorClass.TRANSIENT
-
-
 def test_failed_replacement_does_not_stop_get(service: Service, tokens: AccessTokens) -> None:
     old = tokens.get("shop")
     service.wechat.refuse_tokens("wx-shop", answer(40164))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -184,23 +183,3 @@ def test_hanging_thread_holds_one_account(held_up: AccessTokens) -> None:
     assert failure(lambda: held_up.replace("slow", rejected, 12.0)) == BUSY
     assert 0.08 < time.perf_counter() - started < 5
     assert held_up.get("shop").value == "token-1-of-wx-shop"
-
-
-def test_senders_rejected_together(service: Service) -> None:
-    rejected = service.store.tokens["shop"]
-    service.wechat.renew("wx-shop")
-    service.refresher.while_running = lambda: time.sleep(0.02)
-    senders = [access_tokens(service.store, service.refresher, service.clock, highest) for _ in range(200)]
-    for sender in senders:
-        assert sender.get("shop") == rejected
-        sender._sleep = lambda _seconds: time.sleep(0.005)  # the fake clock stands: nobody gives up
-    together = threading.Barrier(200)
-
-    def replaced(sender: AccessTokens) -> str:
-        together.wait()
-        return sender.replace("shop", rejected, 12.0).value
-
-    with ThreadPoolExecutor(200) as pool:
-        assert list(pool.map(replaced, senders)) == ["token-2-of-wx-shop"] * 200
-    assert service.wechat.fetches == [("wx-shop", False)]
-    assert len(service.store.saves) == 1
