@@ -35,7 +35,8 @@ def test_unrepeatable_loss_is_final(door: Door, kind: str) -> None:
     assert (type(result), repeat_after(result)) == (Unknown, None)
     assert result.delivery
     assert result.delivery.outcome == result.outcome != lost()
-    assert (door.entry.status, door.entry.lost_at) == (Status.UNKNOWN, START)
+    entry = door.entry
+    assert (entry.status, entry.lost_at, entry.next_attempt_at) == (Status.UNKNOWN, START, None)
     again = door(body(kind))
     assert (type(again), repeat_after(again), door.posts) == (Replayed, None, 1)
 

@@ -116,7 +116,7 @@ def test_accepted_message_on_the_queue(accept: Door, queue: Door) -> None:
     assert parse_queue_body(sent, "another") == SendRequest(
         "order-1", "shop", body(), expires_at, at_least_once=True
     )
-    assert service.queue.groups == ["shop"]
+    assert (service.queue.groups, queue.entry.expires_at) == (["shop"], expires_at.timestamp())
     assert (service.ledger_store.puts, service.ledger_store.reads) == (1, 1)
     waiting = Door("http", service)()
     assert (type(waiting), waiting.status, queue.posts) == (Replayed, Status.QUEUED, 0)

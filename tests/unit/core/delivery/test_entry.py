@@ -7,6 +7,7 @@ import pytest
 from tests.fakes import START, answer, lost
 from tests.unit.core.delivery.test_transitions import LEGAL
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
+from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.errors import IllegalTransitionError
 from wechat_notify.core.outcomes import Outcome, Status
 
@@ -67,6 +68,16 @@ def test_caller_resumes_after_two_hours(reason: str | None, silence: float, *, r
 )
 def test_final_outcome(status: Status, outcome: Outcome | None, *, is_final: bool) -> None:
     assert entry(status, outcome=outcome).final_outcome == (outcome if is_final else None)
+
+
+def test_owner_of_the_id() -> None:
+    owns = [entry(Status.FAILED, **given).owns_id for given in ({}, {"attempts": 1}, {"lost_at": START})]
+    assert owns == [False, True, True]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(Status.FAILED, TRY_AGAIN), (Status.SENT, None)])
+def test_no_end_to_announce(status: Status, reason: str | None) -> None:
+    assert message_events(entry(status, reason=reason)) == []
 
 
 def test_counts_from_the_timeline() -> None:

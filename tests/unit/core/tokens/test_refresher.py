@@ -242,6 +242,16 @@ def test_rejected_senders_cost_few_calls(service: Service) -> None:
     assert rejected_again(service).token is not None
 
 
+def test_failure_answers_its_own_question(service: Service) -> None:
+    """Whoever was rejected with another token is not told of it."""
+    rejected_again(service)
+    service.clock.advance(20)
+    assert [rejected_again(service).calls for _ in range(2)] == [1, 0]
+    service.wechat.renew("wx-shop")
+    service.token_refresher.refresh("shop")
+    assert rejected_again(service).calls == 1
+
+
 def test_twenty_forced_refreshes_a_day(service: Service) -> None:
     """Of a day in Beijing; then the answer before counts for five seconds."""
     for _ in range(20):
