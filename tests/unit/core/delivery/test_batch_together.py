@@ -119,7 +119,7 @@ def test_earlier_limit_stops_nothing(service: Service) -> None:
     again = while_sending(service, lambda: handle(service, *pages(1, 2)))
     service.clock.advance(60)
     handle(service, *pages(1))
-    assert [type(again[name].result) for name in ("m1", "m2")] == [InFlight, RetryAt]
+    assert (type(again["m1"].result), type(again["m2"].result)) == (InFlight, RetryAt)
 
 
 @pytest.mark.parametrize(
