@@ -69,7 +69,7 @@ def test_unsent_is_given_up_by_time(queue: Door, answered: Outcome) -> None:
     dispatcher = queue.service.dispatcher
     dispatcher._parts = dispatcher._parts._replace(jitter=lambda low, high: (low + high) / 2)
     assert 20 < exhaust(queue, answered, most=1000) < 950
-    assert GIVE_UP_AFTER < queue.service.clock.now() - START < GIVE_UP_AFTER + 2 * 3600
+    assert 3 * DAY < queue.service.clock.now() - START < 3 * DAY + 2 * 3600
     assert (queue.entry.attempts, queue.entry.reason) == (0, "retries_exhausted")
 
 
@@ -292,6 +292,14 @@ def test_unsent_probe_is_released(queue: Door, monkeypatch: pytest.MonkeyPatch, 
             patched.setattr(queue.service.sender, "token", break_down)
         queue(message_id="unlucky", seconds_left=5.0)
     assert queue(message_id="live").status is Status.SENT
+
+
+def test_undecided_probe_keeps_its_minute(queue: Door) -> None:
+    queue.hold(48001)
+    queue.advance(301)
+    queue.plan(-1)
+    queue(message_id="probe")
+    assert held_for(queue(message_id="next")) == 60.0
 
 
 def test_hold_without_advice() -> None:
