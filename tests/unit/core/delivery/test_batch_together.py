@@ -269,6 +269,13 @@ def test_unrecorded_end_goes_back(
     assert type(handled["m1"].error) is RuntimeError
 
 
+def test_silent_ledger_gives_nothing_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.sender, "token", break_down)
+    service.ledger_store.failing = {"put": "ThrottlingException"}
+    assert single(service, receive_count=5).disposition is RETURNED
+    assert service.dead_letters.bodies == []
+
+
 # ---- any batch
 
 bodies = st.one_of(
