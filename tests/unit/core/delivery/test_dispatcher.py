@@ -27,6 +27,7 @@ from wechat_notify.core.delivery.results import (
     InFlight,
     Queued,
     Replayed,
+    Result,
     Sent,
 )
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
@@ -144,17 +145,24 @@ def test_lost_copy_is_put_again(accept: Door, queue: Door) -> None:
     assert (len(bodies), queue.entry.reason) == (1, "requeued")
 
 
-@pytest.mark.parametrize("sends", [True, False])
+@pytest.mark.parametrize(
+    ("answered", "result_type", "status"),
+    [(0, Replayed, Status.SENT), (-1, Queued, Status.QUEUED), (None, Queued, Status.SENDING)],
+    ids=["sent", "tried", "claimed"],
+)
 def test_queue_is_faster_than_accepting(
-    accept: Door, queue: Door, monkeypatch: pytest.MonkeyPatch, *, sends: bool
+    service: Service, answered: int | None, result_type: type[Result], status: Status
 ) -> None:
     def take(*_: object, **__: object) -> None:
-        queue() if sends else claim(queue.service)
+        if answered is None:
+            claim(service)
+        else:
+            service.wechat.plan.append(answer(answered))
+            Door("queue", service)()
 
-    monkeypatch.setattr(accept.service.queue, "send", take)
-    accepted = accept()
-    expected = (Replayed, Status.SENT) if sends else (Queued, Status.SENDING)
-    assert (type(accepted), accepted.status) == expected
+    service.queue.send = take  # type: ignore[method-assign]
+    accepted = Door("accept", service)()
+    assert (type(accepted), accepted.status) == (result_type, status)
 
 
 def test_queue_is_written_first(accept: Door, monkeypatch: pytest.MonkeyPatch) -> None:

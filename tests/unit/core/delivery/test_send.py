@@ -46,7 +46,7 @@ def test_cost_of_a_good_message(door: Door, kind: str) -> None:
     service.wechat.while_in_flight = lambda _: seen.append((door.entry.status, bool(service.store.reads)))
     result = door(body(kind))
     assert (type(result), result.entry, events(result)) == (Sent, door.entry, [])
-    assert door.entry.status is Status.SENT
+    assert (door.entry.status, door.entry.next_attempt_at) == (Status.SENT, None)
     assert (store.puts, store.reads, store.circuit_reads, store.circuit_puts) == (2, 0, 1, 0)
     assert seen == [(Status.SENDING, True)]  # the token is had before the claim, the claim before the POST
 
