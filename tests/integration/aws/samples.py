@@ -1,30 +1,14 @@
-"""An entry, a token and helpers that the tests of the AWS adapters share."""
+"""An entry, and what a server was asked, for the tests of the AWS adapters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-from tests.integration.raw_server import (
-    RawServer,
-    json_answer,
-)
-from wechat_notify.aws.parameters import AppCredentials
+from tests.integration.raw_server import RawServer
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import (
-    ErrorClass,
-    Outcome,
-    Status,
-)
-from wechat_notify.core.tokens.token import AccessToken, Grant
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.wechat.outcomes import hint_for
-
-Aws = Callable[[str], Any]
-
-
-HINT = hint_for(0)
-
 
 SENT = Entry(
     account="shop",
@@ -42,7 +26,7 @@ SENT = Entry(
     outcome=Outcome(
         Status.SENT,
         ErrorClass.SUCCESS,
-        HINT,
+        hint_for(0),
         errcode=0,
         errmsg="ok",
         msgid=1_864_323_726_461_255_680,
@@ -54,34 +38,5 @@ SENT = Entry(
 )
 
 
-TOKEN = AccessToken("57_token", 2_000_000_000.5, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.25)
-
-
-class Source:
-    """A token source that remembers its credentials."""
-
-    def __init__(self, credentials: AppCredentials) -> None:
-        self.credentials = credentials
-
-    def fetch(self, *, force: bool) -> Grant:
-        raise NotImplementedError(force)
-
-
 def asked(server: RawServer) -> list[dict[str, Any]]:
     return [json.loads(request.body) for request in server.requests]
-
-
-def sent(*numbers: int) -> bytes:
-    return json_answer(Successful=[{"Id": str(number)} for number in numbers], Failed=[{"Id": "3"}])
-
-
-def item(aws: Aws, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = aws("dynamodb").get_item(TableName="ledger", Key={"pk": {"S": key}})["Item"]
-    return found
-
-
-def keys_asked(server: RawServer) -> list[list[str]]:
-    """The keys of each call."""
-    calls = [call["RequestItems"]["ledger"] for call in asked(server)]
-    assert all(call["ConsistentRead"] for call in calls)
-    return [[key["pk"]["S"] for key in call["Keys"]] for call in calls]

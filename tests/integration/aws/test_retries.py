@@ -6,21 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integration.aws.samples import SENT, TOKEN, Source
+from tests.integration.aws.samples import SENT
 from tests.integration.conftest import PATH, RETENTION, ClientsAt
-from tests.integration.raw_server import (
-    RawServer,
-    always,
-    refused,
-)
+from tests.integration.contracts.samples import TOKEN, Source
+from tests.integration.raw_server import RawServer, always, refused
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.delivery.circuit import AccountCircuits
-from wechat_notify.core.errors import (
-    StorageError,
-)
+from wechat_notify.core.errors import StorageError
 
 CALLS: dict[str, tuple[float, Callable[[Clients], object]]] = {
     "read": (1.0, lambda clients: StoredTokens(clients, PATH).read("shop")),

@@ -15,7 +15,7 @@ from tests.integration.contracts.samples import (
     Bus,
     ClientsAt,
     LedgerAndCircuits,
-    _Source,
+    Source,
     entry,
 )
 from tests.integration.raw_server import RawServer, always, refused
@@ -24,13 +24,8 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.delivery.circuit import AccountCircuits
-from wechat_notify.core.errors import (
-    StorageError,
-)
-from wechat_notify.core.outcomes import (
-    DelayedMessage,
-    DomainEvent,
-)
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import TokenReader
 
@@ -65,7 +60,7 @@ def down(request: pytest.FixtureRequest) -> Iterator[Down]:
         clients = clients_at(server.url)
         yield Down(
             StoredTokens(clients, PATH),
-            Accounts(clients, PATH, _Source),
+            Accounts(clients, PATH, Source),
             Queue(clients, "url"),
             LedgerTable(clients, "ledger", RETENTION),
             EventBus(clients, "bus"),

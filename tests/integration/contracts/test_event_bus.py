@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.contracts.samples import BusAt
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-)
+from wechat_notify.core.outcomes import DomainEvent
 
 
 class TestBus:

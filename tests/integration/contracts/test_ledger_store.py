@@ -11,13 +11,7 @@ from tests import fakes
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
-    Holds,
-    Outcome,
-    Status,
-)
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
 

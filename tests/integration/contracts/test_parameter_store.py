@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.contracts.samples import TOKEN, Store
-from wechat_notify.core.errors import (
-    UnknownAccountError,
-)
+from wechat_notify.core.errors import UnknownAccountError
 from wechat_notify.core.tokens.token import AccessToken
 
 RENEWED = AccessToken("58_token", 2_000_007_200.0, 2_000_000_000.0)

@@ -5,12 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.contracts.samples import QueueAt
-from wechat_notify.core.errors import (
-    StorageError,
-)
-from wechat_notify.core.outcomes import (
-    DelayedMessage,
-)
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import DelayedMessage
 
 
 class TestQueue:

@@ -14,15 +14,9 @@ from tests import fakes
 from tests.integration.conftest import SHORT
 from tests.integration.raw_server import RawServer
 from wechat_notify.core.delivery.sender import MessageApi
-from wechat_notify.core.errors import (
-    TokenUnavailableError,
-)
+from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import (
-    ErrorClass,
-    Outcome,
-    Status,
-)
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.tokens.token import Grant, TokenSource
 from wechat_notify.wechat.client import WeChatClient
 
