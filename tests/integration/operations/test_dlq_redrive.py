@@ -48,31 +48,20 @@ def test_id_is_a_string_attribute(sqs: Sqs, run: Run) -> None:
     ("body", "group"),
     [
         (readable(1), "shop"),
-        ('{"account": "a-9"}', "a-9"),
         (json.dumps({"account": "x" * 64}), "x" * 64),
         (json.dumps({"account": "x" * 65}), None),
-        ('{"account": ""}', None),
         ('{"account": "Shop"}', None),
         ('{"account": "a\\n"}', None),
         ('{"account": 7}', None),
-        ('{"account": ["shop"]}', None),
         ('{"detail": {"account": "shop"}}', "shop"),
         ('{"account": "123456789012", "detail-type": "t", "detail": {"account": "shop"}}', "shop"),
         ('{"account": "123456789012", "detail-type": "t", "detail": {}}', None),
         ('{"account": "123456789012", "detail-type": "t", "detail": "shop"}', None),
-        ('["account"]', None),
         ("7", None),
-        ("null", None),
         (UNREADABLE, None),
         ("[" * 100_000, None),
         ("9" * 5_000, None),
-        ('\ufeff{"account": "shop"}', None),
-        ("\t\n\r", None),
-        ("a\tb\r\nc", None),
-        ("\x7f\x85\x9b\ufffd", None),
-        ("\u2028\u202e😀深圳", None),
-        ("\\u0000", None),
-        (" ", None),
+        (" \t\r\n\x7f\x85\ufffd\u2028😀\\u0000", None),
     ],
 )
 def test_body_stays_group_is_account(sqs: Sqs, run: Run, body: str, group: str | None) -> None:
@@ -111,23 +100,16 @@ def test_requests_fit_into_256_kib(sqs: Sqs, run: Run) -> None:
     assert sizes == [[half, half], [2 * half], [1, half], [half]]
 
 
-def test_unsent_messages_stay(sqs: Sqs, run: Run) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_unsent_messages_stay(sqs: Sqs, run: Run, *, named: bool) -> None:
+    """What SQS does not name as sent was not sent."""
     ids = sqs.fill(13)
-    sqs.omits("send_message_batch", "1", "2", named=True)
+    sqs.omits("send_message_batch", "1", "2", named=named)
     ran = run("redrive")
     assert (ran.code, ran.out) == (1, totals(9, 9, 4))
     assert sqs.bodies(sqs.dlq) == ["body 01", "body 02", "body 11", "body 12"]
     assert len(sqs.look(sqs.target)) == 9
-    assert f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err
-
-
-def test_unnamed_is_unsent(sqs: Sqs, run: Run) -> None:
-    """What SQS does not name as sent was not sent."""
-    sqs.fill(2)
-    sqs.omits("send_message_batch", "0", named=False)
-    ran = run("redrive")
-    assert (ran.code, ran.out) == (1, totals(1, 1, 1))
-    assert sqs.bodies(sqs.dlq) == ["body 00"]
+    assert (f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err) is named
 
 
 def test_refused_body_holds_up_none(sqs: Sqs, run: Run) -> None:
@@ -153,21 +135,16 @@ def test_sending_stops_and_hides_nothing(
     assert sqs.counts() == (15, 10)
 
 
-@pytest.mark.parametrize(("error", "code"), [(aws_error("InternalError"), 1), (KeyboardInterrupt(), 130)])
-def test_stopped_before_deleting(sqs: Sqs, run: Run, error: BaseException, code: int) -> None:
+def test_stopped_before_deleting(sqs: Sqs, run: Run) -> None:
     """A copy is left of what was sent; the ledger drops it when it is sent again."""
-    sqs.fill(15)
-    before = sqs.ids(sqs.dlq)
-    sqs.fails("delete_message_batch", 1, error)
+    before = sqs.fill(15)
+    sqs.fails("delete_message_batch", 1, aws_error("InternalError"))
     ran = run("redrive")
-    assert (ran.code, ran.out) == (code, totals(10, 0))
-    assert sqs.ids(sqs.dlq) == before
-    sent = sqs.ids(sqs.target)
-    assert len(sent) == 10
-    assert set(sent) <= set(before)
+    assert (ran.code, ran.out) == (1, totals(10, 0))
+    assert sqs.counts() == (15, 10)
     assert run("redrive").code == 0
     assert sqs.look(sqs.dlq) == []
-    assert Counter(sqs.ids(sqs.target)) == Counter(before) + Counter(sent)
+    assert Counter(first_id for first_id, _ in sqs.ids(sqs.target)) == Counter(before) + Counter(before[:10])
 
 
 @pytest.mark.parametrize(
@@ -192,10 +169,9 @@ def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, left: tuple
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_undeleted_messages_are_counted(sqs: Sqs, run: Run, *, named: bool) -> None:
+def test_undeleted_messages_are_counted(sqs: Sqs, run: Run) -> None:
     sqs.fill(3)
-    sqs.omits("delete_message_batch", "1", named=named)
+    sqs.omits("delete_message_batch", "1", named=False)
     ran = run("redrive")
     assert (ran.code, ran.out) == (1, totals(3, 2, 1))
     assert "sent, but not deleted: 1; they are still there, under the same ids" in ran.err
@@ -322,7 +298,7 @@ def test_second_redrive_changes_nothing(sqs: Sqs, run: Run, service: Service) ->
         assert sqs.look(sqs.target) == []
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("method", ["send_message_batch", "delete_message_batch"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_killed_anywhere_and_run_again(

@@ -53,15 +53,11 @@ def test_stats(world: World) -> None:
     assert stats["by_app"]["wxB"]["arrived"] == 0
 
 
-def test_added_apps_keep_their_secrets(world: World) -> None:
-    world.order("apps", app_id="wxC", secret="secretC")
-    assert world.token("wxC")
-    assert "secretC" not in json.dumps(world.see("apps"))
-
-
 def test_reset_goes_back_to_start(world: World) -> None:
     token = world.token()
     world.order("apps", app_id="wxC", secret="secretC")
+    assert world.token("wxC")
+    assert "secretC" not in json.dumps(world.see("apps"))
     world.order("faults", effect="reset")
     world.order("settings", latency=1)
     world.order("templates", template_id="other")
@@ -76,23 +72,19 @@ def test_reset_goes_back_to_start(world: World) -> None:
     ("path", "body", "message"),
     [
         ("apps", {}, "app_id is missing"),
-        ("apps", {"app_id": "wxC"}, "secret is missing"),
         ("apps", {"app_id": "wxA", "retired": True}, "retired must be one of null, 46101, 45103"),
         ("apps", {"app_id": "wxA", "ip_whitelist": ["home"]}, "ip_whitelist: home is neither"),
         ("apps", {"app_id": "wxA", "pages": "index"}, "pages must be a list of strings"),
         ("apps", {"app_id": "wxA", "color": 1}, "unknown: color"),
         ("faults", {"effect": "fire"}, "effect must be one of"),
-        ("faults", {"effect": []}, "effect must be one of"),
         ("faults", {"effect": "errcode"}, "errcode is missing"),
         ("faults", {"effect": "reset", "probability": 2}, "probability must be a number from 0 to 1"),
         ("faults", {"effect": "reset", "count": 1.5}, "count must be a whole number"),
         ("faults", {"effect": "reset", "path": "/none"}, "path must be"),
         ("faults", {"effect": "redirect", "location": "/\r\nX: y"}, "location must be an address"),
-        ("consents", {"app_id": "wxA", "openid": "o", "template_id": "T"}, "credits is missing"),
         ("consents", {"app_id": "wxZ"}, "there is no app wxZ"),
         ("quotas", {"app_id": "wxA", "path": TOKEN, "daily": -1}, "daily must be a number from 0"),
         ("templates", {"app_id": "wxA", "template_id": "T", "enums": []}, "enums must be an object"),
-        ("settings", {"latency": "fast"}, "latency must be a number"),
         ("settings", {"token_seconds": 300}, "token_seconds must be a number from 301"),
         ("tokens/revoke", {"sticky": "yes"}, "sticky must be one of true, false"),
     ],
@@ -103,13 +95,6 @@ def test_bad_input_gets_a_reason(world: World, path: str, body: dict[str, Any], 
         world.control.handle("POST", f"/_sim/{path}", {}, json.dumps(body).encode())
     assert error.value.status == 400
     assert before == (world.see("settings"), world.see("apps"))
-
-
-@pytest.mark.parametrize(("path", "status"), [("none", 404), ("messages", 405)])
-def test_unknown_paths_and_methods(world: World, path: str, status: int) -> None:
-    with pytest.raises(ControlError) as error:
-        world.order(path)
-    assert error.value.status == status
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"[" * 100_000])

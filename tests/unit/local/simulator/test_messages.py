@@ -61,12 +61,9 @@ def test_printed_samples_are_accepted(world: World, path: str) -> None:
     assert world.problems == []
 
 
-def test_token_stands_in_the_query(world: World) -> None:
+def test_sends_are_posts_with_query(world: World) -> None:
     body = json.dumps({**SAMPLES["template/send"], "access_token": world.token()}).encode()
     assert world.wechat.handle(Call("POST", TEMPLATE_SEND, {}, body)).payload["errcode"] == 41001
-
-
-def test_sends_are_posts(world: World) -> None:
     call = Call("GET", TEMPLATE_SEND, {"access_token": world.token()})
     assert world.wechat.handle(call).payload["errcode"] == 43002
 
@@ -76,7 +73,6 @@ def test_sends_are_posts(world: World) -> None:
     [
         (b"", 44002),
         (b"{", 47001),
-        (b"[]", 47001),
         (b'{"touser": NaN}', 47001),
         (b'{"touser": "line\nbreak"}', 47001),
         (b"[" * 100_000, 47001),
@@ -105,20 +101,13 @@ def test_byte_order_mark_is_skipped_once(world: World) -> None:
     ("data", "errmsg"),
     [
         ({"thing1": {"value": "一" * 21}}, "data.thing1.value invalid"),
-        ({"phrase10": {"value": "略略略略略略"}}, "data.phrase10.value invalid"),
         ({"thing1": {"value": 5}}, "data.thing1.value invalid"),
         ({"thing1": {"value": "  "}}, "data.thing1.value is empty"),
-        ({"thing1": {}}, "data.thing1.value is empty"),
         ({"thing1": "text"}, "data.thing1.value is empty"),
-        ({"date": "text"}, "data.date.value is empty"),
-        ({"first": "text"}, "data.first.value is empty"),
         ({"keyword1": "text"}, "data.keyword1.value is empty"),
         ({"thing1.DATA": {"value": "text"}}, "data.thing1.value is empty"),
-        ('{"thing1": {"value": "text"}}', "data.thing1.value is empty"),
         ("text", "data.keyword1.value is empty"),
         ({}, "data is empty"),
-        ([], "data is empty"),
-        (None, "data is empty"),
     ],
 )
 def test_47003_names_the_field(world: World, data: Any, errmsg: str) -> None:
@@ -150,7 +139,6 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     # Names
     ("template/send", {"kind": "template"}, 47001, ["unknown field kind"]),
     ("template/send", {"templateId": "T", "template_id": None}, 40036, ["unknown field templateId"]),
-    ("template/send", {"clientMsgId": "1"}, 47001, ["unknown field clientMsgId"]),
     ("template/send", {"priority": 1}, 0, ["unknown field priority"]),
     *((path, {"color": "#FF0000"}, 0, [f"color {WITHOUT_EFFECT}"]) for path in SAMPLES),
     *((path, {"topcolor": "#FF0000"}, 0, [f"topcolor {WITHOUT_EFFECT}"]) for path in SAMPLES),
@@ -158,8 +146,6 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     *(("template/send", {"touser": touser}, 40003, []) for touser in (None, "", 7, "o A", "微信", "x" * 65)),
     # Pages, languages, and where a message leads
     ("subscribe/send", {"page": "pages/none?foo=bar"}, 41030, []),
-    ("subscribe/bizsend", {"page": "pages/none"}, 41030, []),
-    ("wxopen/template/send", {"page": "pages/none"}, 41030, []),
     ("subscribe/send", {"lang": "de_DE", "miniprogram_state": "beta"}, 0, UNDOCUMENTED),
     ("template/subscribe", {"miniprogram": {"appid": "wx1"}}, 40165, []),
     ("template/subscribe", {"miniprogram": {"appid": "wx1", "pagepath": ""}}, 40165, []),
@@ -183,7 +169,6 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     # One-time subscriptions
     ("template/subscribe", {"title": "一" * 15}, 0, []),
     *(("template/subscribe", {"title": title}, 40062, []) for title in ("一" * 16, "", None)),
-    ("template/subscribe", {"scene": "0"}, 0, []),
     ("template/subscribe", {"scene": "10000"}, 0, []),
     ("template/subscribe", {"scene": "10001"}, 40035, []),
     ("template/subscribe", {"scene": "-1"}, 40035, []),
@@ -197,9 +182,8 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     *(("template/subscribe", {"data": data}, 0, ["data.content is missing"]) for data in NO_DATA),
     *(("template/subscribe", coloured(color), 0, []) for color in COLOURS),
     ("template/subscribe", coloured("red"), 0, ["data.content.color is not #RRGGBB"]),
-    ("template/subscribe", coloured(7), 0, ["data.content.color is not #RRGGBB"]),
     # Mini program templates
-    ("wxopen/template/send", {"data": None, "emphasis_keyword": None}, 0, []),
+    *(("wxopen/template/send", {"data": data, "emphasis_keyword": ""}, 0, []) for data in EMPTY),
     ("wxopen/template/send", {"emphasis_keyword": "first.DATA"}, 40138, []),
     ("wxopen/template/send", {"emphasis_keyword": "keyword1"}, 0, NO_EMPHASIS),
     # Keys of data: free text without 47003 belongs to the older templates of template/send alone
@@ -263,16 +247,10 @@ def test_required_fields_are_not_optional(world: World, name: str, errcodes: set
     assert world.post("template/send", **{name: empty})["errcode"] in errcodes
 
 
-@pytest.mark.parametrize("empty", EMPTY)
-def test_empty_client_msg_id_is_absent(world: World, empty: Any) -> None:
-    first, second = (world.post("template/send", client_msg_id=empty)["msgid"] for _ in range(2))
-    assert first != second
+def test_empty_client_msg_id_is_absent(world: World) -> None:
+    msgids = [world.post("template/send", client_msg_id=empty)["msgid"] for empty in EMPTY * 2]
+    assert len(set(msgids)) == len(msgids)
     assert world.newest()["accepted"] is True
-
-
-@pytest.mark.parametrize("data", EMPTY)
-def test_mini_program_template_without_data(world: World, data: Any) -> None:
-    assert world.post("wxopen/template/send", data=data, emphasis_keyword="")["errcode"] == 0
 
 
 @pytest.mark.parametrize("color", [*EMPTY, "#F00", "#FF0000", "red", "#12345G", 7, ["#F00"], {"r": 1}])
