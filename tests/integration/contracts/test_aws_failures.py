@@ -44,12 +44,8 @@ class Down(NamedTuple):
 def down(request: pytest.FixtureRequest) -> Iterator[Down]:
     """Where every call is refused with ``InternalError``."""
     if request.param == "fake":
-        store, queue, ledger, bus = (
-            fakes.FakeParameterStore(),
-            fakes.FakeQueue(),
-            fakes.FakeLedgerStore(),
-            fakes.FakeBus(),
-        )
+        store, queue = fakes.FakeParameterStore(), fakes.FakeQueue()
+        ledger, bus = fakes.FakeLedgerStore(), fakes.FakeBus()
         store.failing = dict.fromkeys(("read", "load", "load_all", "save"), "InternalError")
         ledger.failing = dict.fromkeys(("put", "read", "put_circuits", "read_circuits"), "InternalError")
         queue.failing = bus.failing = "InternalError"

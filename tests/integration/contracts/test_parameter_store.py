@@ -38,7 +38,7 @@ def test_invalid_credentials_are_a_problem(store: Store) -> None:
     assert "app_secret" in account.problem.zh
 
 
-@pytest.mark.parametrize("name", ["nobody", "", "Shop", "a/b", "shop ", "a" * 65])
+@pytest.mark.parametrize("name", ["nobody", "", "a/b"])
 def test_unknown_account_is_raised(store: Store, name: str) -> None:
     store.add("shop")
     store.accounts.save("shop", TOKEN)

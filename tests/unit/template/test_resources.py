@@ -8,19 +8,15 @@ from functions.send_api.handler import ROUTES
 from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, Stack, deployed
 
 QUEUES = ("SendQueue", "DeadLetterQueue", "EventDeadLetterQueue")
-FOURTEEN_DAYS = 14 * 24 * 3600
 
 
-def test_ledger_forgets_by_itself(stack: Stack) -> None:
+def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
     assert stack.only("AWS::DynamoDB::Table") == {
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
-
-
-def test_ledger_outlives_its_stack(stack: Stack) -> None:
     ledger = stack.resources["Ledger"]
     assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
@@ -45,14 +41,11 @@ def test_failed_messages_return_one_by_one(stack: Stack) -> None:
     }
 
 
-def test_queues_encrypt_and_keep_longest(stack: Stack) -> None:
+def test_queues_encrypt_keep_and_redrive(stack: Stack) -> None:
     assert stack.of_type("AWS::SQS::Queue").keys() == set(QUEUES)
     for queue in QUEUES:
         assert stack[queue]["SqsManagedSseEnabled"] is True
-        assert stack[queue]["MessageRetentionPeriod"] == FOURTEEN_DAYS
-
-
-def test_redrive_of_the_queues(stack: Stack) -> None:
+        assert stack[queue]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert stack["SendQueue"]["RedrivePolicy"] == {
         "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
         "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
@@ -158,11 +151,8 @@ def test_functions_have_their_own_logs(stack: Stack) -> None:
     assert used == ["<SendApiLogGroup>", "<SendQueueLogGroup>", "<TokenRefreshLogGroup>"]
     groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
     assert groups == {*used, "<ApiLogGroup>"}
-
-
-def test_log_retention_is_a_parameter() -> None:
-    groups = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup")
-    assert {properties["RetentionInDays"] for properties in groups.values()} == {"90"}
+    kept = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup").values()
+    assert {properties["RetentionInDays"] for properties in kept} == {"90"}
 
 
 def test_alarms_watch_what_exists(stack: Stack) -> None:
