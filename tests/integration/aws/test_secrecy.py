@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.aws.samples import calls_of
 from tests.integration.conftest import PATH, ClientsAt
-from tests.integration.contracts.samples import EventBridgeBusAt, Source, entry
+from tests.integration.contracts.samples import EventBridgeBusAt, Source
 from tests.integration.raw_server import (
     Connection,
     RawServer,
@@ -45,7 +46,7 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
@@ -138,22 +139,7 @@ def test_echo_of_aws_is_not_quoted(clients_at: ClientsAt, written: Callable[[str
 
     with RawServer(script) as server:
         clients = clients_at(server.url)
-        table = LedgerTable(clients, "ledger", 1.0)
-        accounts = Accounts(clients, PATH, Source)
-        calls: list[Callable[[], object]] = [
-            lambda: StoredTokens(clients, PATH).read("shop"),
-            lambda: accounts.load("shop"),
-            lambda: list(accounts.load_all()),
-            lambda: accounts.save("shop", STORED),
-            lambda: Queue(clients, "url").send(TOKEN),
-            lambda: Queue(clients, "url").change_visibility(TOKEN, 1),
-            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
-            lambda: table.read("shop", TOKEN),
-            lambda: table.put(entry("shop", TOKEN)),
-            lambda: table.read_circuits(["shop"]),
-            lambda: table.put_circuits(AccountCircuits("shop")),
-        ]
-        for call in calls:
+        for call in calls_of(clients, TOKEN).values():
             try:
                 result = call()
             except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
@@ -172,15 +158,10 @@ def test_echo_of_aws_is_not_quoted(clients_at: ClientsAt, written: Callable[[str
 def test_lost_aws_request_is_not_quoted(clients_at: ClientsAt, script: Script) -> None:
     with RawServer(script) as server:
         clients = clients_at(server.url, 0.05)
-        calls: list[Callable[[], object]] = [
-            lambda: Accounts(clients, PATH, Source).save("shop", STORED),
-            lambda: Queue(clients, "url").send(TOKEN),
-            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
-            lambda: LedgerTable(clients, "ledger", 1.0).read("shop", TOKEN),
-        ]
-        for call in calls:
+        calls = calls_of(clients, TOKEN)
+        for name in ("save", "send", "ask", "read entry"):
             with pytest.raises((StorageError, RefresherBusyError)) as raised:
-                call()
+                calls[name]()
             assert_clean(texts_of(raised.value))
     assert CANARY in server.requests[0].all_text
 

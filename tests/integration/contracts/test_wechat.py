@@ -11,8 +11,6 @@ import pytest
 
 from local.simulator.server import Simulator
 from tests import fakes
-from tests.integration.conftest import SHORT
-from tests.integration.raw_server import RawServer
 from wechat_notify.core.delivery.sender import MessageApi
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
@@ -158,18 +156,3 @@ def test_concurrent_messages_to_one_openid_conflict(wechat: WeChatAt) -> None:
             go_on.set()
         assert first.result(5).status is Status.SENT
     assert facts(second) == facts(fakes.answer(43108))
-
-
-def test_a_lost_answer_looks_the_same(simulator: Simulator, client_at: Callable[..., WeChatClient]) -> None:
-    client = client_at(simulator.url, limits=SHORT)
-    token = client.fetch_token("wxapp", "app-secret", force=False).value
-    assert facts(client.send(fakes.message(touser="fault-timeout"), token)) == facts(fakes.lost())
-
-
-def test_an_unreachable_wechat_looks_the_same(client_at: Callable[..., WeChatClient]) -> None:
-    with RawServer(lambda _connection: None) as server:
-        client = client_at(server.url)
-    assert facts(client.send(fakes.message(), "57_token")) == facts(fakes.unreachable())
-    with pytest.raises(TokenUnavailableError) as raised:
-        client.fetch_token("wxapp", "app-secret", force=False)
-    assert facts(raised.value.outcome) == facts(fakes.unreachable())

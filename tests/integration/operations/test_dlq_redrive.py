@@ -16,7 +16,6 @@ from tests.integration.operations.conftest import (
     Call,
     Run,
     Sqs,
-    aws_error,
     default_id,
     readable,
     totals,
@@ -133,18 +132,6 @@ def test_sending_stops_and_hides_nothing(
     assert (ran.code, ran.out) == (code, totals(10, 10))
     assert ran.err == f"about 25 messages there\n{said}\n"
     assert sqs.counts() == (15, 10)
-
-
-def test_stopped_before_deleting(sqs: Sqs, run: Run) -> None:
-    """A copy is left of what was sent; the ledger drops it when it is sent again."""
-    before = sqs.fill(15)
-    sqs.fails("delete_message_batch", 1, aws_error("InternalError"))
-    ran = run("redrive")
-    assert (ran.code, ran.out) == (1, totals(10, 0))
-    assert sqs.counts() == (15, 10)
-    assert run("redrive").code == 0
-    assert sqs.look(sqs.dlq) == []
-    assert Counter(first_id for first_id, _ in sqs.ids(sqs.target)) == Counter(before) + Counter(before[:10])
 
 
 @pytest.mark.parametrize(
