@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,26 +134,55 @@ def test_sending_stops_and_hides_nothing(
     assert sqs.counts() == (15, 10)
 
 
+@pytest.fixture
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Whoever runs in the background was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize(
-    ("command", "method", "left"),
-    [("redrive", "send_message_batch", (15, 10)), ("list", "change_message_visibility_batch", (25, 0))],
+    ("command", "method", "out", "left"),
+    [
+        ("redrive", "send_message_batch", totals(10, 10), (15, 10)),
+        ("list", "receive_message", "", (25, 0)),
+        ("list", "change_message_visibility_batch", "", (25, 0)),
+    ],
 )
-def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, left: tuple[int, int]) -> None:
-    """Until what was sent is deleted, and until all are visible again; a second one would not wait."""
+def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, out: str, left: tuple[int, int]) -> None:
+    """Until what was sent is deleted, what was read is known, and all are visible again."""
     sqs.fill(25)
 
     def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        answered = real(**request)
         if len(sqs.requests(method)) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return answered
+
+    sqs.bent[method] = interrupted
+    ran = run(command)
+    assert (ran.code, ran.out) == (130, out)
+    waiting = "waiting for SQS; Ctrl-C once more does not wait"
+    assert ran.err == f"about 25 messages there\n{waiting}\ninterrupted\n"
+    assert sqs.counts() == left
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
+def test_second_ctrl_c_does_not_wait(sqs: Sqs, run: Run) -> None:
+    sqs.fill(25)
+
+    def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if len(sqs.requests("receive_message")) > 1:
+            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
         return real(**request)
 
-    sqs.bent[method] = interrupted
-    before = signal.getsignal(signal.SIGINT)
-    ran = run(command)
-    assert ran.code == 130
-    assert ran.out == (totals(10, 10) if command == "redrive" else "")
-    assert sqs.counts() == left
-    assert signal.getsignal(signal.SIGINT) is before
+    sqs.bent["receive_message"] = interrupted
+    assert run("list").code == 130
+    assert len(sqs.requests("receive_message")) == 2
+    assert sqs.counts() == (25, 0)
 
 
 def test_undeleted_messages_are_counted(sqs: Sqs, run: Run) -> None:
@@ -273,16 +302,6 @@ class Service:
 def service(sqs: Sqs) -> Service:
     """At work on 25 dead letters that it can read and 5 that it cannot."""
     return Service(sqs)
-
-
-def test_second_redrive_changes_nothing(sqs: Sqs, run: Run, service: Service) -> None:
-    for sent in (30, 5, 5):
-        assert run("redrive").out == totals(sent, sent)
-        service.work()
-        assert set(service.sent) == service.readable
-        assert len(service.readable) == 25
-        assert sqs.ids(sqs.dlq) == service.unreadable
-        assert sqs.look(sqs.target) == []
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -191,7 +191,8 @@ def test_api_requests_wait_their_turn() -> None:
     async def all_at_once() -> list[int]:
         module: Any = SimpleNamespace(_invoke_lambda_proxy=invoke)
         emulator.patch_api_concurrency(module)
-        return await asyncio.gather(*map(module._invoke_lambda_proxy, range(200)))
+        invoked: list[int] = await asyncio.gather(*map(module._invoke_lambda_proxy, range(200)))
+        return invoked
 
     assert asyncio.run(all_at_once()) == list(range(200))
     assert max(most) == emulator.API_CONCURRENCY
