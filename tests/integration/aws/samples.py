@@ -1,7 +1,5 @@
 """An entry, every call to AWS, and what a server was asked, for the tests of the AWS adapters."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """boto3 as the service uses it: what is repeated, for how long, and what is told of a failure."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """boto3 as ``bootstrap`` has it made: what the environment decides, and which certificates are enough."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

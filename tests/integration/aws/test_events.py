@@ -1,7 +1,5 @@
 """Events to EventBridge, in batches."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

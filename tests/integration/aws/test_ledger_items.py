@@ -1,7 +1,5 @@
 """Entries and circuits as DynamoDB items."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Conditional puts and batch reads of the ledger's table."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Accounts and tokens in SSM."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

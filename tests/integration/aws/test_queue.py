@@ -1,7 +1,5 @@
 """Messages and visibility timeouts in SQS."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.integration.aws.samples import asked

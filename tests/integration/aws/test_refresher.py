@@ -1,7 +1,5 @@
 """The refresher's function over HTTP."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.aws.samples import asked

@@ -1,7 +1,5 @@
 """For how long each call to AWS is repeated."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.aws.samples import calls_of

@@ -1,7 +1,5 @@
 """No secret in what comes back from AWS's adapters."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable

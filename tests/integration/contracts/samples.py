@@ -1,7 +1,5 @@
 """What the contract tests of several services share. What holds for an adapter holds for its fake."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Every call to AWS fails: the fakes and the adapters raise the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 

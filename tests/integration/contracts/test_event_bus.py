@@ -1,7 +1,5 @@
 """The event bus: the fake, and EventBridge. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import BusAt

@@ -1,7 +1,5 @@
 """The ledger's table: the fake, and DynamoDB. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 

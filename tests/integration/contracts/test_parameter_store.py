@@ -1,7 +1,5 @@
 """The parameter store: the fake, and SSM."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import TOKEN, Store

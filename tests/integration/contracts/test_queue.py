@@ -1,7 +1,5 @@
 """A queue: the fake, and SQS. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import QueueAt

@@ -1,7 +1,5 @@
 """WeChat: the fake, and the client before the simulator."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

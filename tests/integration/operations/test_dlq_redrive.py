@@ -151,7 +151,9 @@ def _ctrl_c_is_heard() -> Iterator[None]:
         ("list", "change_message_visibility_batch", "", (25, 0)),
     ],
 )
-def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, out: str, left: tuple[int, int]) -> None:
+def test_ctrl_c_waits(
+    sqs: Sqs, run: Run, *, command: str, method: str, out: str, left: tuple[int, int]
+) -> None:
     """Until what was sent is deleted, what was read is known, and all are visible again."""
     sqs.fill(25)
 

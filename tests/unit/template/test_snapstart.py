@@ -1,7 +1,5 @@
 """The template that ``make deploy SNAPSTART=on`` deploys."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import partial
