@@ -3,13 +3,10 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
-from tests.fakes import Clock
 from tests.integration.aws.samples import SENT, asked
 from tests.integration.conftest import RETENTION, ClientsAt
 from tests.integration.raw_server import RawServer, always, in_turn, json_answer, refused
-from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -72,9 +69,8 @@ def test_put_gives_up_vanishing_items(clients_at: ClientsAt) -> None:
 
 
 def as_put(entry: Entry, retry_for: float = 0.0, began: float = 0.0) -> ConditionalPut:
-    kind = ENTRIES
-    item = kind.to_item(entry)
-    return ConditionalPut(kind.writing, item, kind.attributes, entry.version - 1, retry_for, began)
+    item = ENTRIES.to_item(entry)
+    return ConditionalPut("write", item, ENTRIES.attributes, entry.version - 1, retry_for, began)
 
 
 GROUP = [SENT._replace(id="first", version=1), SENT._replace(id="second", version=2)]
@@ -120,26 +116,16 @@ def test_a_group_is_one_call(clients_at: ClientsAt, answer: bytes, expected: lis
     assert update["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
 
 
-@pytest.mark.parametrize(("now", "last"), [(100.0, 102.5), (101.5, 102.5), (103.0, 103.0)])
-def test_put_alone_has_the_remaining_time(now: float, last: float) -> None:
+@pytest.mark.parametrize(("now", "left"), [(100.0, 2.5), (101.5, 1.0), (103.0, 0.0)])
+def test_put_alone_has_the_remaining_time(
+    clients_at: ClientsAt, slept: list[float], now: float, left: float
+) -> None:
     """It began at 100 s, and is repeated for 2.5 s."""
-    clock = Clock(now)
-    found: list[float] = []
-
-    class Down:
-        def put_item(self, **_: object) -> None:
-            found.append(clock.now())
-            raise ReadTimeoutError(endpoint_url="https://aws.test")
-
-        def close(self) -> None:
-            pass
-
-    clients = Clients(lambda _: Down(), clock=clock.now, sleep=clock.sleep, jitter=lambda _, most: most)
-    table = LedgerTable(clients, "ledger", RETENTION, clock=clock.now)
-    with pytest.raises(StorageError):
-        table._put_alone(as_put(SENT, 2.5, 100.0))
-    assert found[0] == now
-    assert found[-1] == pytest.approx(last)
+    with RawServer(always(refused("ThrottlingException"))) as server:
+        table = table_at(clients_at, server, clock=lambda: now)
+        with pytest.raises(StorageError):
+            table._put_alone(as_put(SENT, 2.5, 100.0))
+    assert sum(slept) == pytest.approx(left, abs=0.01)
 
 
 def keys_asked(server: RawServer) -> list[list[str]]:

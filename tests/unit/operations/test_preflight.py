@@ -82,16 +82,12 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_aws")
-def test_region_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_needs_region_and_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")  # which the SAM CLI does not read
     assert "AWS_DEFAULT_REGION" in told(preflight.session, {})
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     assert preflight.session({}).region_name == "eu-west-1"
     assert preflight.session({"region": "cn-north-1"}).region_name == "cn-north-1"
-
-
-@pytest.mark.usefixtures("no_aws")
-def test_missing_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "AWS_PROFILE" in told(preflight.session, {})
 
