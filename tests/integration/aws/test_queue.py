@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.aws.samples import asked
 from tests.integration.conftest import ClientsAt
 from tests.integration.contracts.samples import Aws
-from tests.integration.raw_server import RawServer, in_turn, json_answer, refused
+from tests.integration.raw_server import RawServer, always, in_turn, json_answer, refused
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.outcomes import DelayedMessage
@@ -52,3 +54,9 @@ def test_unreported_entries_count_as_failed(clients_at: ClientsAt) -> None:
     with RawServer(in_turn(some, refused("AccessDenied"), sent(20))) as server:
         queue = Queue(clients_at(server.url), "url")
         assert queue.send_delayed([DelayedMessage("body", 5)] * 21) == [3, 4, *range(10, 20)]
+
+
+def test_failing_queue_has_its_retry_time(clients_at: ClientsAt, slept: list[float]) -> None:
+    with RawServer(always(refused("ThrottlingException"))) as server:
+        assert Queue(clients_at(server.url), "url").send_delayed([DelayedMessage("body", 5)]) == [0]
+    assert sum(slept) == pytest.approx(1.5, abs=0.01)

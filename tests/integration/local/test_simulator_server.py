@@ -97,15 +97,6 @@ def test_connection_serves_many_calls(caller: Caller) -> None:
     assert caller.json("/_sim/stats")["accepted"] == 3
 
 
-def test_content_type_does_not_matter(caller: Caller) -> None:
-    """wechatpy sends none; the body here begins with a byte order mark as well."""
-    body = b"\xef\xbb\xbf" + RAW_MESSAGE
-    head = f"POST {caller.send_path()} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-    answer = caller.raw(head.encode() + b"Connection: close\r\n\r\n" + body)
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["errcode"] == 0
-    assert json.loads(caller.newest()["body"].removeprefix("\ufeff")) == MESSAGE
-
-
 def test_mistakes_are_json_with_status(caller: Caller) -> None:
     response, body = caller.call("/cgi-bin/none")
     assert (response.status, json.loads(body)["errcode"]) == (404, 404)

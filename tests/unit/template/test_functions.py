@@ -93,6 +93,7 @@ def test_nobody_waits_for_too_long(stack: Stack) -> None:
     invocation = stack.only("AWS::Lambda::EventInvokeConfig")
     assert invocation["FunctionName"] == "<TokenRefreshFunction>"
     assert invocation["MaximumEventAgeInSeconds"] <= 300
+    assert invocation["MaximumRetryAttempts"] == 0
 
 
 @pytest.mark.parametrize(("given", "inside"), [({}, None), (VPC, "subnet-1,subnet-2")], ids=["no", "yes"])
