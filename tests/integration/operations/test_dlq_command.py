@@ -21,6 +21,7 @@ DEAD = ["--queue-url", "https://sqs/1/dead"]
         (["list"], "--queue-url"),
         (["redrive", *DEAD], "--to"),
         (["list", "--queue-url", "https://sqs/1/dead.fifo"], "FIFO"),
+        (["redrive", *DEAD, "--to", "https://sqs/1/send.fifo"], "FIFO"),
         (["redrive", *DEAD, "--to", "https://sqs/1/dead/"], "itself"),
         (["list", *DEAD, "--limit", "0"], "1 to 100000"),
         (["list", *DEAD, "--limit", "100001"], "1 to 100000"),

@@ -45,6 +45,7 @@ def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:
         (readable(1), "shop"),
         (json.dumps({"account": "x" * 64}), "x" * 64),
         (json.dumps({"account": "x" * 65}), None),
+        ('{"account": ""}', None),
         ('{"account": "Shop"}', None),
         ('{"account": "a\\n"}', None),
         ('{"account": 7}', None),

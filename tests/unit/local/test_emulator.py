@@ -23,6 +23,7 @@ def schedule(expression: str) -> dict[str, Any]:
         ("at(2026-11-21T20:55:00)", FIRED_AT),
         ("at(2026-11-21T20:55:00)", FIRED_AT + 60),  # a late sweep does not change what was planned
         ("cron(55 20 * * ? *)", FIRED_AT + 1),
+        ("rate(5 minutes)", FIRED_AT),
     ],
 )
 def test_scheduled_time_is_the_planned_one(expression: str, fired_at: float) -> None:
@@ -85,6 +86,7 @@ def authorised(target: str, body: object) -> list[str]:
     ("operation", "body", "parameters"),
     [
         ("GetParametersByPath", {"Path": "/a/b/"}, ["a/b"]),
+        ("GetParameters", {"Names": ["/a/b", "c"]}, ["a/b", "c"]),
         ("GetParameters", {"Names": ["/a/b", "/a/secret"]}, ["a/b", "a/secret"]),
         ("DescribeParameters", {}, None),
     ],
@@ -113,6 +115,7 @@ def test_policies_hear_the_events_source(action: str, sources: list[str], contex
     ("service", "action", "authorised_as"),
     [
         ("sqs", "sqs:SendMessageBatch", "sqs:SendMessage"),
+        ("sqs", "sqs:ReceiveMessage", "sqs:ReceiveMessage"),
         ("sns", "sns:PublishBatch", "sns:PublishBatch"),
         ("sqs", None, None),
     ],

@@ -14,10 +14,15 @@ def test_one_text_speaks_of_days() -> None:
     [
         (43100, "change template"),
         (45026, "template num"),
+        (45028, "masssend"),
         (45040, "monthly"),
         (45065, "clientmsgid"),
+        (45104, "domain"),
+        (45501, "temporarily"),
         (48006, "clear quota"),
         (48012, "invalid token"),
+        (200012, "too many templates"),
+        (200022, "already exists"),
     ],
 )
 def test_texts_name_the_limit(world: World, errcode: int, subject: str) -> None:

@@ -21,7 +21,10 @@ def test_named_receivers_bring_errors(world: World, errcode: int) -> None:
         ("fault-timeout", "timeout", False),
         ("fault-timeout-after", "timeout", True),
         ("fault-reset", "reset", False),
+        ("fault-html", "html", False),
         ("fault-truncated-after", "truncated", True),
+        ("fault-redirect", "redirect", False),
+        ("fault-drip-after", "drip", True),
         ("fault-503", "status", False),
     ],
 )

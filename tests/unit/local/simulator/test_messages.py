@@ -66,6 +66,7 @@ def test_sends_are_posts_with_query(world: World) -> None:
     [
         (b"", 44002),
         (b"{", 47001),
+        (b"[]", 47001),
         (b'{"touser": NaN}', 47001),
         (b'{"touser": "line\nbreak"}', 47001),
         (b"[" * 100_000, 47001),
@@ -99,8 +100,10 @@ def test_byte_order_mark_is_skipped_once(world: World) -> None:
         ({"thing1": "text"}, "data.thing1.value is empty"),
         ({"keyword1": "text"}, "data.keyword1.value is empty"),
         ({"thing1.DATA": {"value": "text"}}, "data.thing1.value is empty"),
+        ('{"thing1": {"value": "text"}}', "data.thing1.value is empty"),
         ("text", "data.keyword1.value is empty"),
         ({}, "data is empty"),
+        (None, "data is empty"),
     ],
 )
 def test_47003_names_the_field(world: World, data: Any, errmsg: str) -> None:
@@ -132,6 +135,7 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     # Names
     ("template/send", {"kind": "template"}, 47001, ["unknown field kind"]),
     ("template/send", {"templateId": "T", "template_id": None}, 40036, ["unknown field templateId"]),
+    ("template/send", {"clientMsgId": "1"}, 47001, ["unknown field clientMsgId"]),
     ("template/send", {"priority": 1}, 0, ["unknown field priority"]),
     *((path, {"color": "#FF0000"}, 0, [f"color {WITHOUT_EFFECT}"]) for path in SAMPLES),
     *((path, {"topcolor": "#FF0000"}, 0, [f"topcolor {WITHOUT_EFFECT}"]) for path in SAMPLES),
@@ -139,6 +143,8 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     *(("template/send", {"touser": touser}, 40003, []) for touser in (None, "", 7, "o A", "微信", "x" * 65)),
     # Pages, languages, and where a message leads
     ("subscribe/send", {"page": "pages/none?foo=bar"}, 41030, []),
+    ("subscribe/bizsend", {"page": "pages/none"}, 41030, []),
+    ("wxopen/template/send", {"page": "pages/none"}, 41030, []),
     ("subscribe/send", {"lang": "de_DE", "miniprogram_state": "beta"}, 0, UNDOCUMENTED),
     ("template/subscribe", {"miniprogram": {"appid": "wx1"}}, 40165, []),
     ("template/subscribe", {"miniprogram": {"appid": "wx1", "pagepath": ""}}, 40165, []),
@@ -162,6 +168,7 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     # One-time subscriptions
     ("template/subscribe", {"title": "一" * 15}, 0, []),
     *(("template/subscribe", {"title": title}, 40062, []) for title in ("一" * 16, "", None)),
+    ("template/subscribe", {"scene": "0"}, 0, []),
     ("template/subscribe", {"scene": "10000"}, 0, []),
     ("template/subscribe", {"scene": "10001"}, 40035, []),
     ("template/subscribe", {"scene": "-1"}, 40035, []),
@@ -175,6 +182,7 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     *(("template/subscribe", {"data": data}, 0, ["data.content is missing"]) for data in NO_DATA),
     *(("template/subscribe", coloured(color), 0, []) for color in COLOURS),
     ("template/subscribe", coloured("red"), 0, ["data.content.color is not #RRGGBB"]),
+    ("template/subscribe", coloured(7), 0, ["data.content.color is not #RRGGBB"]),
     # Mini program templates
     *(("wxopen/template/send", {"data": data, "emphasis_keyword": ""}, 0, []) for data in EMPTY),
     ("wxopen/template/send", {"emphasis_keyword": "first.DATA"}, 40138, []),
