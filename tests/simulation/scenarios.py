@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.wechat import Fate, Window, local_day
+from tests.fakes.stable_token import local_day
+from tests.simulation.wechat import Fate, Window
 from tests.simulation.world import ANSWERS_LOST, DEAD, DOWN, MIDNIGHT, PATH
 
 if TYPE_CHECKING:

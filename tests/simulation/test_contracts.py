@@ -39,31 +39,15 @@ from tests.integration.contracts.samples import (
     Store,
     entry,
 )
-from tests.integration.contracts.test_aws_failures import (
-    Down,
-    test_failed_batches_are_reported,
-    test_failure_carries_the_code_of_aws,
-)
-from tests.integration.contracts.test_event_bus import TestBus
-from tests.integration.contracts.test_ledger_store import CIRCUIT, TestLedgerStore
-from tests.integration.contracts.test_parameter_store import (
-    test_a_token_alone_makes_no_account,
-    test_account_with_credentials_has_a_source,
-    test_all_accounts_are_loaded,
-    test_invalid_credentials_are_a_problem,
-    test_saved_token_is_read_and_loaded,
-    test_unknown_account_is_raised,
-)
-from tests.integration.contracts.test_queue import TestQueue
-from tests.integration.contracts.test_refresher import (
-    RefresherAt,
-    test_a_busy_refresher_says_so,
-    test_a_rejected_token_is_replaced,
-    test_an_account_without_credentials_is_unknown,
-    test_refresher_without_store_has_failed,
-    test_stored_token_is_returned,
-    test_token_failure_comes_through_unchanged,
-)
+from tests.integration.contracts.test_aws_failures import *  # noqa: F403 - the tests, here and below
+from tests.integration.contracts.test_aws_failures import Down
+from tests.integration.contracts.test_event_bus import *  # noqa: F403
+from tests.integration.contracts.test_ledger_store import *  # noqa: F403
+from tests.integration.contracts.test_ledger_store import CIRCUIT
+from tests.integration.contracts.test_parameter_store import *  # noqa: F403
+from tests.integration.contracts.test_queue import *  # noqa: F403
+from tests.integration.contracts.test_refresher import *  # noqa: F403
+from tests.integration.contracts.test_refresher import RefresherAt
 from tests.simulation.clients import Aws, Faults, WatchedClients
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
 from tests.simulation.world import START, TIMEOUTS, loops_allowed
@@ -75,26 +59,6 @@ from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.tokens.token import Refresher
-
-__all__ = [
-    "TestBus",
-    "TestLedgerStore",
-    "TestQueue",
-    "test_a_busy_refresher_says_so",
-    "test_a_rejected_token_is_replaced",
-    "test_a_token_alone_makes_no_account",
-    "test_account_with_credentials_has_a_source",
-    "test_all_accounts_are_loaded",
-    "test_an_account_without_credentials_is_unknown",
-    "test_failed_batches_are_reported",
-    "test_failure_carries_the_code_of_aws",
-    "test_invalid_credentials_are_a_problem",
-    "test_refresher_without_store_has_failed",
-    "test_saved_token_is_read_and_loaded",
-    "test_stored_token_is_returned",
-    "test_token_failure_comes_through_unchanged",
-    "test_unknown_account_is_raised",
-]
 
 Lend = Callable[..., WatchedClients]
 

@@ -194,11 +194,11 @@ class Tokens(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1))
     def be_rejected(self, who: int) -> None:
         rejected = self.held[who]
-        if rejected is None or self.wechat._valid.get(rejected.value, 0.0) > self.clock.now():
+        if rejected is None or self.wechat.is_good(rejected.value):
             return
         before = len(self.wechat.fetches)
         stored = self.store.tokens.get("shop")
-        good = stored is not None and self.wechat._valid.get(stored.value, 0.0) > self.clock.now() + 10
+        good = stored is not None and self.wechat._tokens.app_with(stored.value, for_seconds=10)
         try:
             self.held[who] = self.senders[who].replace("shop", rejected, 0.0)
             assert self.held[who].value != rejected.value

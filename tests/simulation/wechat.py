@@ -11,20 +11,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from itertools import count
 from random import Random
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from tests.fakes.stable_token import StableTokens, TokenApp, local_day
 from wechat_notify.wechat.connections import ConnectionFault, Limits
 
-BEIJING = timezone(timedelta(hours=8))
-TOKEN_LIFE = 7200.0
-RENEWAL = 300.0
-"""Seconds before its end from which a call of normal mode renews a token; the old one lasts as long."""
-FORCED_A_DAY = 20
-FORCED_APART = 30.0
 DEDUPLICATED = 600.0
 RID = "66695e1c-5d4a8e9f-0b2c3d4e"
 SUBSCRIPTION = "/cgi-bin/message/subscribe/bizsend"
@@ -39,15 +33,10 @@ _LIMITS = Limits()
 
 
 @dataclass
-class App:
-    """One app and its token."""
+class App(TokenApp):
+    """One app of the world's, and the calls for its token."""
 
-    app_id: str
-    secret: str
-    account: str
-    token: str | None = None
-    expires_at: float = 0.0
-    forced: list[float] = field(default_factory=list)
+    account: str = ""
     force_calls: list[float] = field(default_factory=list)
     forced_by: list[str] = field(default_factory=list)
     """The process that each forced call came from."""
@@ -56,7 +45,6 @@ class App:
     """Those that a sender caused."""
     refused_by_fault: int = 0
     forced_in_vain: int = 0
-    issued: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +128,6 @@ def marker_of(body: dict[str, Any]) -> str:
     raise AssertionError("a message without a marker")
 
 
-def local_day(at: float) -> str:
-    """The day in Beijing, by which WeChat counts."""
-    return datetime.fromtimestamp(at, BEIJING).date().isoformat()
-
-
 class FakeWeChat:
     """WeChat's server: rules without faults; those are the network's (``Wire``)."""
 
@@ -180,8 +163,7 @@ class FakeWeChat:
         self.on_accepted: Callable[[Accepted], None] = lambda _: None
         self._now = now
         self._chance = chance
-        self._tokens: dict[str, tuple[App, float]] = {}
-        self._rejections: dict[str, int] = {}
+        self._tokens = StableTokens[App](now, lambda app: f"TOKEN-CANARY-{app.account}-{app.issued}")
         self._in_flight: dict[tuple[str, str], float] = {}
         self._used: Counter[tuple[str, str, str]] = Counter()
         self._deduplicated: dict[tuple[str, str, str], float] = {}
@@ -190,7 +172,7 @@ class FakeWeChat:
 
     def add(self, account: str, secret: str) -> App:
         """An app for an account."""
-        app = App(f"wx-{account}", secret, account)
+        app = App(f"wx-{account}", secret, account=account)
         self.apps[app.app_id] = app
         return app
 
@@ -199,17 +181,16 @@ class FakeWeChat:
         return self.apps[f"wx-{account}"]
 
     def replace_token(self, app: App) -> None:
-        """What another program's forced refresh does: the old token is void, normal mode has the new one."""
-        self._void(app)
-        self._issue(app)
+        """What another program's forced refresh does."""
+        self._tokens.replace(app)
 
     def revoke_token(self, app: App) -> None:
-        """The token is refused from now on, though normal mode goes on handing it out."""
-        self._void(app)
+        """Have every call with the token refused."""
+        self._tokens.revoke(app)
 
     def lasts(self, token: str) -> bool:
         """Whether a token is good, and will be by any clock."""
-        return self._tokens.get(token, (None, 0.0))[1] > self._now() + 150
+        return self._tokens.app_with(token, for_seconds=150) is not None
 
     def took_lately(self, marker: str) -> bool:
         """Whether a copy of the message was accepted in the last minute."""
@@ -238,32 +219,8 @@ class FakeWeChat:
         for window in self.token_windows:
             if window.account == app.account and window.since <= now < window.until:
                 return _error(window.errcode, "refused")
-        if force and self._may_force(app, now):
-            app.forced.append(now)
-            self._void(app)
-            self._issue(app)
-        elif app.token is None or app.expires_at <= now:
-            self._issue(app)
-        elif app.expires_at - now <= RENEWAL:
-            if app.token in self._tokens:
-                self._tokens[app.token] = (app, now + RENEWAL)
-            self._issue(app)
-        return {"access_token": app.token, "expires_in": int(app.expires_at - now)}
-
-    def _may_force(self, app: App, now: float) -> bool:
-        today = [at for at in app.forced if local_day(at) == local_day(now)]
-        return len(today) < FORCED_A_DAY and (not app.forced or now - app.forced[-1] >= FORCED_APART)
-
-    def _issue(self, app: App) -> None:
-        app.issued += 1
-        app.token = f"TOKEN-CANARY-{app.account}-{app.issued}"
-        app.expires_at = self._now() + TOKEN_LIFE
-        self._tokens[app.token] = (app, app.expires_at)
-
-    def _void(self, app: App) -> None:
-        if app.token is not None:
-            self._tokens.pop(app.token, None)
-            self._rejections[app.token] = _REJECTIONS[app.issued % len(_REJECTIONS)]
+        seconds = self._tokens.give(app, force=force)
+        return {"access_token": app.token, "expires_in": int(seconds)}
 
     # ------------------------------------------------------------ sends
 
@@ -275,9 +232,10 @@ class FakeWeChat:
         ``busy_for`` is for how many seconds the openid's next message is refused.
         """
         now = self._now()
-        app, valid_until = self._tokens.get(token, (None, 0.0))
-        if app is None or valid_until <= now:
-            return _error(self._rejections.get(token, 40001), "invalid credential, or not latest")
+        app = self._tokens.app_with(token)
+        if app is None:
+            number = int(token.rpartition("-")[2]) if token in self._tokens.void else 0
+            return _error(_REJECTIONS[number % len(_REJECTIONS)], "invalid credential, or not latest")
         person = (app.account, body["touser"])
         if self._in_flight.get(person, 0.0) > now:
             return _error(43108, "concurrent messages to one user")

@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from tests.fakes.stable_token import local_day
 from tests.simulation import wechat
 from tests.simulation.scenarios import SCENARIO_ACCOUNTS, Scenarios
 from tests.simulation.wechat import SUBSCRIPTION, Window
@@ -135,7 +136,7 @@ class Workload:
         span = 120.0 + self.messages * 0.06
         bursts = max(3, self.messages // 1500)
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
-        today = wechat.local_day(world.start)
+        today = local_day(world.start)
         world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(
             3, int(pair * 0.6), int(pair) - MAX_HELD
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+from tests.fakes.stable_token import FORCED_A_DAY, FORCED_APART, local_day
 from tests.simulation.oracle.evidence import Evidence
 from tests.simulation.scenarios import FORCED
-from tests.simulation.wechat import FORCED_A_DAY, FORCED_APART, App, local_day
+from tests.simulation.wechat import App
 from tests.simulation.workload import SECRET_ACCOUNT
 from tests.simulation.world import MAX_SKEW, MIDNIGHT
 

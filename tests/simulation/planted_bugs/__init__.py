@@ -9,32 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.simulation.planted_bugs import attempts, aws, circuits, ledger, queue, tokens, wechat
-from tests.simulation.planted_bugs.bug import Bug, Patch
+from tests.simulation.planted_bugs.bug import Bug
 
 __all__ = ["BUGS", "Bug", "plant"]
 
-BUGS = (
-    *ledger.BUGS,
-    *queue.BUGS,
-    *tokens.BUGS,
-    *circuits.BUGS,
-    *attempts.BUGS,
-    *aws.BUGS,
-    *wechat.BUGS,
-)
+BUGS = {
+    name: bug
+    for area in (ledger, queue, tokens, circuits, attempts, aws, wechat)
+    for name, bug in vars(area).items()
+    if isinstance(bug, Bug)
+}
 
 
 @contextmanager
 def plant(name: str) -> Iterator[None]:
     """Have the bug of this name for a while."""
-    (bug,) = [bug for bug in BUGS if bug.name == name]
-    undo: list[Patch] = []
-    for owner, attribute, value in bug.patches():
-        undo.append((owner, attribute, owner.__dict__[attribute]))
-        setattr(owner, attribute, value)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, attribute, value in BUGS[name].patches():
+            patch.setattr(owner, attribute, value)
         yield
-    finally:
-        for owner, attribute, value in undo:
-            setattr(owner, attribute, value)
