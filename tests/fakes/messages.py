@@ -21,15 +21,20 @@ def load_event(name: str) -> dict[str, Any]:
     return event
 
 
-def body(kind: str = "subscription", touser: str = OPENID, **fields: Any) -> dict[str, Any]:
-    """A small valid message of a kind, as JSON has it."""
-    thing = {"thing1": {"value": "礼盒"}}
+def body(
+    kind: str = "subscription", touser: str = OPENID, text: str | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A small valid message of a kind, as JSON has it; ``text`` is what it says."""
+    goods, arrived = {"value": text or "礼盒"}, {"value": text or "到货"}
     required: dict[str, dict[str, Any]] = {
-        "subscription": {"data": thing},
-        "one_time_subscription": {"scene": "1000", "title": "到货", "data": {"content": {"value": "到货"}}},
-        "mini_program_template": {"form_id": "8b2f6d1c", "data": {"keyword1": {"value": "339208499"}}},
-        "mini_program_subscription": {"data": thing},
-        "template": {"data": thing},
+        "subscription": {"data": {"thing1": goods}},
+        "one_time_subscription": {"scene": "1000", "title": "到货", "data": {"content": arrived}},
+        "mini_program_template": {
+            "form_id": "8b2f6d1c",
+            "data": {"keyword1": {"value": text or "339208499"}},
+        },
+        "mini_program_subscription": {"data": {"thing1": goods}},
+        "template": {"data": {"thing1": goods}},
     }
     return {"kind": kind, "touser": touser, "template_id": "J5tWfHcX2mNq8sVb", **required[kind], **fields}
 
