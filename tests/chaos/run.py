@@ -113,7 +113,6 @@ class Run:
         self._aws = Aws(self._clock, self._rng, mix, self._queue, changed=self._wake)
         self._lambdas = Lambda(self._aws, wechat.url, _SECRETS)
         self._aws.parameters.sources = dict.fromkeys(ACCOUNTS, _NOBODY)
-        self._by_id = {(each.account, each.id): each for each in self._handed if each.id}
         self._chunks = self._source()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()

@@ -382,7 +382,7 @@ def _count_what_struck(history: History, verdict: Verdict) -> None:
         max(0, len(errors) - planted[number]) for number, errors in unanswered.items()
     )
     struck["token epoch"] = history.epochs
-    struck["delivered twice"] = history.aws.queue.queue.counts.copies
+    struck["delivered twice"] = len(history.aws.queue.queue.doubled)
     struck["cancelled"] = sum(handed.cancelled for handed in history.handed)
     struck["unreadable body"] = len(history.unreadable)
     for name in [name for name, count in struck.items() if not count]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fakes.stable_token import local_day
 from tests.simulation.wechat import Fate, Window
-from tests.simulation.world import ANSWERS_LOST, DOWN, MIDNIGHT, PATH
+from tests.simulation.world.faults import ANSWERS_LOST, DOWN
+from tests.simulation.world.setting import MIDNIGHT, PATH
 
 if TYPE_CHECKING:
     from tests.simulation.workload import Ask, Workload

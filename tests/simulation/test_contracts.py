@@ -50,7 +50,7 @@ from tests.integration.contracts.test_refresher import *  # noqa: F403
 from tests.integration.contracts.test_refresher import RefresherAt
 from tests.simulation.clients import Aws, Faults, WatchedClients
 from tests.simulation.wechat import TEMPLATE, FakeWeChat
-from tests.simulation.world import START, TIMEOUTS, loops_allowed
+from tests.simulation.world.setting import START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.queue import Queue

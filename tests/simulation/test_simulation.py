@@ -16,7 +16,9 @@ from tests.simulation.oracle import run
 from tests.simulation.planted_bugs import BUGS, plant
 from tests.simulation.wechat import Network
 from tests.simulation.workload import KINDS, Ask, Workload, key_of
-from tests.simulation.world import NO_FAULTS, START, TABLE, Mix, World
+from tests.simulation.world.faults import NO_FAULTS, Mix
+from tests.simulation.world.setting import START, TABLE
+from tests.simulation.world.world import World
 
 SEEDS = 40
 MESSAGES = 200

@@ -41,7 +41,6 @@ class App(TokenApp):
     force_calls: list[float] = field(default_factory=list)
     forced_by: list[str] = field(default_factory=list)
     """The process that each forced call came from."""
-    calls: int = 0
     asked_calls: int = 0
     """Those that a sender caused."""
     refused_by_fault: int = 0
@@ -58,9 +57,6 @@ class Accepted:
     marker: str
     openid: str
     body: dict[str, Any]
-    answered: bool
-    """Whether the answer was sent off whole: it may still find nobody at home."""
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,6 @@ class FakeWeChat:
         self.epochs: list[tuple[float, str, str]] = []
         self.needless: list[str] = []
         """Calls of the token endpoint while a good token was there for whoever asked."""
-        self.on_accepted: Callable[[Accepted], None] = lambda _: None
         self._now = now
         self._chance = chance
         self._tokens = StableTokens[App](now, lambda app: f"TOKEN-CANARY-{app.account}-{app.issued}")
@@ -223,7 +218,6 @@ class FakeWeChat:
         app = self.apps.get(request["appid"])
         if app is None:
             return _error(40013, "invalid appid")
-        app.calls += 1
         force = request.get("force_refresh", False)
         if force:
             app.force_calls.append(now)
@@ -272,11 +266,7 @@ class FakeWeChat:
                 return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
             self._deduplicated[key] = now
         self._used[today] += 1
-        accepted = Accepted(
-            now, app.account, path, marker, body["touser"], body, answered=True, attempt=len(self.accepted)
-        )
-        self.accepted.append(accepted)
-        self.on_accepted(accepted)
+        self.accepted.append(Accepted(now, app.account, path, marker, body["touser"], body))
         self._count_epoch()
         return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
 

@@ -19,7 +19,10 @@ from tests.fakes.stable_token import local_day
 from tests.simulation import wechat
 from tests.simulation.scenarios import SCENARIO_ACCOUNTS, Scenarios
 from tests.simulation.wechat import SUBSCRIPTION, Window
-from tests.simulation.world import CANARY, DEAD, MIDNIGHT, OUTAGE, PATH, Invocation, World
+from tests.simulation.world.faults import OUTAGE
+from tests.simulation.world.invocations import DEAD, Invocation
+from tests.simulation.world.setting import CANARY, MIDNIGHT, PATH
+from tests.simulation.world.world import World
 
 ACCOUNTS = ("shop-a", "shop-b", "shop-c", "shop-d", "shop-e")
 PATHS = {

@@ -26,14 +26,13 @@ Item = dict[str, Any]
 
 
 class FakeDynamoDb:
-    """The tables, by name; ``writes`` counts what was stored.
+    """The tables, by name.
 
     ``partial`` is how often a batch is read or written in part only, as a throttled table's is.
     """
 
     def __init__(self, chance: Random, partial: Callable[[], float] = lambda: 0.0) -> None:
         self.tables: dict[str, dict[str, Item]] = {}
-        self.writes = 0
         self.on_write: Callable[[str, Item | None, Item | None], None] = lambda *_: None
         """Is told the key, what stood there and what stands there now, before that is so."""
         self._chance = chance
@@ -106,7 +105,6 @@ class FakeDynamoDb:
         table, key = self.tables.setdefault(table_name, {}), item["pk"]["S"]
         self.on_write(key, table.get(key), item)
         table[key] = item
-        self.writes += 1
 
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
         """One item, if it is there."""

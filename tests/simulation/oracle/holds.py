@@ -8,7 +8,7 @@ from tests.fakes.aws.dynamodb import plain
 from tests.simulation.oracle.evidence import REJECTED, Evidence
 from tests.simulation.wechat import Attempt
 from tests.simulation.workload import PATHS
-from tests.simulation.world import MIDNIGHT
+from tests.simulation.world.setting import MIDNIGHT
 
 _KINDS = {path: kind for kind, path in PATHS.items()}
 _HOLD_OVER_AFTER = 2400.0

@@ -15,7 +15,9 @@ from tests.simulation.oracle.messages import judge_asked, judge_messages
 from tests.simulation.oracle.tokens import judge_tokens
 from tests.simulation.oracle.waits import judge_lanes, judge_obedient, judge_unrecorded, judge_waits
 from tests.simulation.workload import Workload
-from tests.simulation.world import FEW_FAULTS, NO_FAULTS, TABLE, World
+from tests.simulation.world.faults import FEW_FAULTS, NO_FAULTS
+from tests.simulation.world.setting import TABLE
+from tests.simulation.world.world import World
 
 FAULTS_GO_ON = 600.0
 """Seconds from the last message until the faults end."""

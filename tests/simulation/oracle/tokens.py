@@ -10,7 +10,7 @@ from tests.simulation.oracle.evidence import Evidence
 from tests.simulation.scenarios import FORCED
 from tests.simulation.wechat import App
 from tests.simulation.workload import SECRET_ACCOUNT
-from tests.simulation.world import MAX_SKEW, MIDNIGHT
+from tests.simulation.world.setting import MAX_SKEW, MIDNIGHT
 
 
 def judge_tokens(evidence: Evidence) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.simulation.planted_bugs.bug import Patches, bug, in_place_of
-from tests.simulation.world import TABLE
+from tests.simulation.world.setting import TABLE
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery import ledger, transitions
 from wechat_notify.core.delivery.entry import Entry
