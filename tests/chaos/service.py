@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.send_api.handler import lambda_handler as send_api
-from functions.send_queue.handler import lambda_handler as send_queue
-from functions.token_refresh.handler import lambda_handler as token_refresh
+from functions.send_api import handler as send_api
+from functions.send_queue import handler as send_queue
+from functions.token_refresh import handler as token_refresh
 from tests.chaos.aws import Aws, DeadLetters, Parameters, Queue, Table
 from tests.chaos.wechat import number_in
 from tests.chaos.workload import CANARY
@@ -49,12 +49,12 @@ LIMITS = Limits(connect=0.8, read=0.4, answer=0.5)
 within what it plans for."""
 _MAX_INVOKE = 6.0
 """Seconds for which a sender waits for the refresher's answer."""
-_FUNCTIONS: dict[str, tuple[Callable[[dict[str, Any], Any], Any], float]] = {
+_FUNCTIONS: dict[str, tuple[Any, float]] = {
     "send_queue": (send_queue, 67.0),
     "send_api": (send_api, 29.0),
     "token_refresh": (token_refresh, 120.0),
 }
-"""Handlers and their timeouts, as the template has them."""
+"""The modules of their handlers, and their timeouts as the template has them."""
 _numbers = itertools.count()
 
 
@@ -117,8 +117,8 @@ class Sandbox:
         logging.getLogger(name).propagate = False  # pytest would keep every line once more
         self._session = _Session(lambdas.url, self)
         self.client = WeChatClient(self._session)
-        self.table, queue = Table(aws, self), Queue(aws, self)
-        parameters = Parameters(aws, self, self._source)
+        self.table, queue = Table(aws, self.reached), Queue(aws, self.reached)
+        parameters = Parameters(aws, self.reached, self._source)
         self.ledger = Ledger(self.table, now=clock.now, writer=lambdas.new_id, keyed_hash=lambdas.openid_hash)
         circuits = Circuits(self.table, now=clock.now, writer=lambdas.new_id, quota_reset=QuotaReset(BEIJING))
         jitter = aws.rng.uniform
@@ -127,7 +127,7 @@ class Sandbox:
         self.dispatcher = Dispatcher(self.ledger, circuits, sender, queue, now=clock.now, jitter=jitter)
         self.batch_sender = BatchSender(
             self.dispatcher,
-            Returns(queue, DeadLetters(aws, self), now=clock.now, jitter=jitter),
+            Returns(queue, DeadLetters(aws, self.reached), now=clock.now, jitter=jitter),
             pool=_PoolOfABatch(),
         )
         self.token_refresher = TokenRefresher(parameters, now=clock.now)
@@ -239,7 +239,7 @@ class Lambda:
             The steps among which a sandbox that is to die does so.
         """
         aws = self.aws
-        handler, seconds = _FUNCTIONS[function]
+        module, seconds = _FUNCTIONS[function]
         with self._lock:
             sandbox = self._warm[function].pop() if self._warm[function] else None
         sandbox = sandbox or Sandbox(self)
@@ -249,7 +249,7 @@ class Lambda:
         outer = getattr(self._running, "sandbox", None)
         self._running.sandbox = sandbox
         try:
-            answer = handler(event, context)
+            answer = module.lambda_handler(event, context)
             sandbox.reached()  # its answer may get lost as well
         except Killed:
             aws.struck["stopped at their timeout" if sandbox.stopped else "killed"] += 1

@@ -84,8 +84,6 @@ def lend(pauses: list[float]) -> Iterator[Lend]:
             chance=Random(0),
             faults=lambda _: faults or Faults(),
             exchange=exchange,
-            doubled=lambda _: None,
-            seen=lambda *_: None,
         )
         return WatchedClients(
             aws,

@@ -129,9 +129,8 @@ class Attempt:
 
 def marker_of(body: dict[str, Any]) -> str:
     """What makes a message of the workload known again."""
-    for keyword in body["data"].values():
-        return str(keyword["value"])
-    raise AssertionError("a message without a marker")
+    (keyword,) = body["data"].values()
+    return str(keyword["value"])
 
 
 class FakeWeChat:
@@ -215,9 +214,7 @@ class FakeWeChat:
     def give_token(self, request: dict[str, Any], by: str = "") -> dict[str, Any]:
         """Answer the token endpoint."""
         now = self._now()
-        app = self.apps.get(request["appid"])
-        if app is None:
-            return _error(40013, "invalid appid")
+        app = self.apps[request["appid"]]
         force = request.get("force_refresh", False)
         if force:
             app.force_calls.append(now)

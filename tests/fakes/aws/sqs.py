@@ -5,6 +5,8 @@ timeout ends or it is deleted by its newest receipt. Groups make a fair queue: w
 for those who have little. Not modelled: long polling, message size, batch windows.
 """
 
+# ruff: noqa: N803 - the names of a request's fields are AWS's
+
 from __future__ import annotations
 
 import threading
@@ -236,11 +238,11 @@ class SqsApi:
         self._chance = chance
         self._entry_lost = entry_lost
 
-    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:  # noqa: N803
+    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:
         """Put one message on a queue."""
         return {"MessageId": self._put(QueueUrl, message)}
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Put up to ten messages on a queue, each of which may fail by itself."""
         if not 1 <= len(Entries) <= 10 or len({entry["Id"] for entry in Entries}) < len(Entries):
             raise Refusal("InvalidParameterValue")
@@ -257,11 +259,7 @@ class SqsApi:
         return {"Successful": successful, "Failed": failed}
 
     def change_message_visibility(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        ReceiptHandle: str,  # noqa: N803
-        VisibilityTimeout: int,  # noqa: N803
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> dict[str, Any]:
         """Hide a received message for longer or shorter."""
         self._queues[QueueUrl].hide(ReceiptHandle, VisibilityTimeout)

@@ -6,10 +6,7 @@ one that somebody could write, or has written: most are known from other senders
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import pytest
+from contextlib import AbstractContextManager
 
 from tests.simulation.planted_bugs import attempts, aws, circuits, ledger, queue, tokens, wechat
 from tests.simulation.planted_bugs.bug import Bug
@@ -24,10 +21,6 @@ BUGS = {
 }
 
 
-@contextmanager
-def plant(name: str) -> Iterator[None]:
+def plant(name: str) -> AbstractContextManager[None]:
     """Have the bug of this name for a while."""
-    with pytest.MonkeyPatch.context() as patch:
-        for owner, attribute, value in BUGS[name].patches():
-            patch.setattr(owner, attribute, value)
-        yield
+    return BUGS[name].planted()

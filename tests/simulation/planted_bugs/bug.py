@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
 
 Patches = Sequence[tuple[Any, str, Any]]
 """Whose attribute is replaced, its name, and what stands there instead."""
@@ -18,6 +21,14 @@ class Bug:
     text: str
     broken: str
     patches: Callable[[], Patches]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """Have it for a while."""
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, attribute, value in self.patches():
+                patch.setattr(owner, attribute, value)
+            yield
 
 
 def bug(*, breaks: str) -> Callable[[Callable[[], Patches]], Bug]:
