@@ -20,17 +20,11 @@ from tests.simulation.world.setting import MIDNIGHT, PATH
 if TYPE_CHECKING:
     from tests.simulation.workload import Ask, Workload
 
-QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = (
-    "story-quiet",
-    "story-refused",
-    "story-forced",
-    "story-restless",
-    "story-unreachable",
-    "story-slow",
-    "story-twice",
+SCENARIO_ACCOUNTS = tuple(
+    f"story-{name}" for name in ("quiet", "refused", "forced", "restless", "unreachable", "slow", "twice")
 )
-SCENARIO_ACCOUNTS = (QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED)
 """One each for the faults of a whole account."""
+QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = SCENARIO_ACCOUNTS
 _EVERY = 2000
 """Messages of the workload for one more of each scenario that there may be several of."""
 _KINDS = ("subscription", "one_time_subscription", "mini_program_template", "mini_program_subscription")
