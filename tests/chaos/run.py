@@ -32,7 +32,7 @@ from tests.chaos.workload import (
     messages,
     unreadable,
 )
-from tests.fakes import load_event
+from tests.fakes import api_event
 from tests.fakes.aws.sqs import Stored, records, succeeded
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.tokens.refresher import BEIJING
@@ -59,7 +59,6 @@ _MIN_REAL, _REAL_A_MESSAGE = 90.0, 0.02
 _AT_ONCE = 40
 _DIES_WITHIN = 6
 """Steps that a message takes, about."""
-_EVENT = load_event("send_api/respond_async")
 _SECRETS = {f"wx-{account}": f"{CANARY}-{account}" for account in ACCOUNTS}
 _OK, _CONFLICT, _TOO_MANY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 200, 409, 429, 500, 504
 _MAX_UNKNOWN = 2
@@ -309,25 +308,10 @@ class Run:
 
     # HTTP
 
-    def api(self, method: str, handed: Handed, message_id: str | None) -> dict[str, Any] | None:
+    def api(self, method: str, handed: Handed) -> dict[str, Any] | None:
         """The API's answer, None where the function died; an API gateway makes a 500 of that."""
-        headers = {"content-type": "application/json"}
-        route = "/v1/accounts/{account}/messages"
-        path = {"account": handed.account}
-        if method == "POST":
-            if handed.door is Door.ASYNC:
-                headers["prefer"] = "respond-async"
-            if message_id is not None:
-                headers["idempotency-key"] = message_id
-        else:
-            route, path = f"{route}/{{id}}", {**path, "id": message_id or ""}
-        event = {
-            **_EVENT,
-            "routeKey": f"{method} {route}",
-            "headers": headers,
-            "pathParameters": path,
-            "body": json.dumps(handed.body) if method == "POST" else None,
-        }
+        message = handed.body if method == "POST" else None
+        event = api_event(method, handed.account, handed.id, message, wait=handed.door is not Door.ASYNC)
         try:
             answer: dict[str, Any] = self.lambdas.invoke("send_api", event, _DIES_WITHIN)
         except Crashed:
@@ -341,7 +325,7 @@ class Run:
         self._at(self._clock.now() + seconds, job)
 
     def _cancel(self, handed: Handed) -> None:
-        answer = self.api("DELETE", handed, handed.id)
+        answer = self.api("DELETE", handed)
         handed.cancelled = handed.cancelled or (answer is not None and answer["statusCode"] == _OK)
 
 
@@ -359,7 +343,7 @@ class _Caller:
     def call(self) -> None:
         """Make one attempt, and plan the next."""
         handed = self.handed
-        answer = self._run.api("POST", handed, handed.id)
+        answer = self._run.api("POST", handed)
         status = answer["statusCode"] if answer else _SERVER_ERROR
         handed.statuses.append(status)
         if status // 100 == 2:

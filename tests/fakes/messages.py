@@ -42,3 +42,30 @@ def body(
 def message(kind: str = "subscription", touser: str = OPENID, **fields: Any) -> Message:
     """The same, parsed."""
     return parse_message(body(kind, touser, **fields))[0]
+
+
+def api_event(
+    method: str,
+    account: str,
+    message_id: str | None = None,
+    message: dict[str, Any] | None = None,
+    *,
+    wait: bool = True,
+    request_id: str = "request",
+) -> dict[str, Any]:
+    """What the API gateway makes of a request: to send a message, or about one that was handed over."""
+    parameters, route = {"account": account}, "/v1/accounts/{account}/messages"
+    headers = {"content-type": "application/json"}
+    if not wait:
+        headers["prefer"] = "respond-async"
+    if message is None:
+        parameters, route = {**parameters, "id": message_id or ""}, f"{route}/{{id}}"
+    elif message_id is not None:
+        headers["idempotency-key"] = message_id
+    return {
+        "routeKey": f"{method} {route}",
+        "headers": headers,
+        "pathParameters": parameters,
+        "requestContext": {"requestId": request_id},
+        "body": json.dumps(message, ensure_ascii=False) if message is not None else None,
+    }

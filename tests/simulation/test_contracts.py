@@ -166,7 +166,7 @@ class _RefresherAt:
 
 
 @pytest.fixture
-def refresher(lend: Lend, monkeypatch: pytest.MonkeyPatch) -> RefresherAt:
+def refresher(lend: Lend, monkeypatch: pytest.MonkeyPatch) -> RefresherAt:  # type: ignore[no-redef] # in its place
     service = fakes.Service()
     service.lend(monkeypatch)
     return _RefresherAt(lend, service)
@@ -182,7 +182,7 @@ class _Refusing:
 
 
 @pytest.fixture
-def down(lend: Lend) -> Down:
+def down(lend: Lend) -> Down:  # type: ignore[no-redef] # in its place
     clients = lend(**dict.fromkeys(("dynamodb", "events", "sqs", "ssm"), _Refusing()))
     store = SsmStore(clients, lambda *_: None)
     return Down(

@@ -332,19 +332,12 @@ class Workload:
     def begin_post(self, ask: Ask, *, wait: bool) -> dict[str, Any]:
         """The event of a POST, which is about to be made."""
         ask.by_http = True
-        headers = {"content-type": "application/json"}
-        if not wait:
-            headers["prefer"] = "respond-async"
         if ask.id is not None:
             self._note_key(ask, ask.id)
-            headers["idempotency-key"] = ask.id
-        return {
-            "routeKey": "POST /v1/accounts/{account}/messages",
-            "headers": headers,
-            "pathParameters": {"account": ask.account},
-            "requestContext": {"requestId": f"request-{ask.number}"},
-            "body": json.dumps({**self._message(ask), **ask.wishes()}, ensure_ascii=False),
-        }
+        message = {**self._message(ask), **ask.wishes()}
+        return fakes.api_event(
+            "POST", ask.account, ask.id, message, wait=wait, request_id=f"request-{ask.number}"
+        )
 
     def request(
         self, event: dict[str, Any], subject: Any, then: Callable[[Any], None], skew: float | None = None
@@ -401,12 +394,7 @@ class Workload:
     @staticmethod
     def event_about(method: str, ask: Ask) -> dict[str, Any]:
         """The event of a request about a message that was handed over."""
-        return {
-            "routeKey": f"{method} /v1/accounts/{{account}}/messages/{{id}}",
-            "headers": {},
-            "pathParameters": {"account": ask.account, "id": ask.id},
-            "requestContext": {"requestId": f"{method}-{ask.number}"},
-        }
+        return fakes.api_event(method, ask.account, ask.id, request_id=f"{method}-{ask.number}")
 
     def _cancel(self, ask: Ask, tries: int) -> None:
         self.callers += 1

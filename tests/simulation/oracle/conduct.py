@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.simulation.oracle.evidence import Evidence
 from tests.simulation.world.setting import CANARY
 
@@ -15,7 +17,7 @@ def judge_conduct(evidence: Evidence) -> None:
         for stored in queue.messages.values()
         if CANARY in str(stored.attributes)
     ]
-    noted = {
+    noted: dict[str, Sequence[object]] = {
         "the ledger's rules are kept": world.writes.illegal,
         "a call to AWS ends with its answer or after all its attempts": world.unexpected_calls,
         "no request goes over a connection that a gateway has dropped": world.dropped,
