@@ -165,8 +165,8 @@ class _RefresherAt:
             return True, {"errorMessage": str(error)}
 
 
-@pytest.fixture
-def refresher(lend: Lend, monkeypatch: pytest.MonkeyPatch) -> RefresherAt:  # type: ignore[no-redef] # in its place
+@pytest.fixture  # type: ignore[no-redef] # instead of the one that came with the tests
+def refresher(lend: Lend, monkeypatch: pytest.MonkeyPatch) -> RefresherAt:
     service = fakes.Service()
     service.lend(monkeypatch)
     return _RefresherAt(lend, service)
@@ -181,8 +181,8 @@ class _Refusing:
         raise Refusal("InternalError")
 
 
-@pytest.fixture
-def down(lend: Lend) -> Down:  # type: ignore[no-redef] # in its place
+@pytest.fixture  # type: ignore[no-redef] # instead of the one that came with the tests
+def down(lend: Lend) -> Down:
     clients = lend(**dict.fromkeys(("dynamodb", "events", "sqs", "ssm"), _Refusing()))
     store = SsmStore(clients, lambda *_: None)
     return Down(
