@@ -56,7 +56,6 @@ NO_TOKEN = Delivery(answer(40125), 0, 0.0)
 RESULTS: dict[str, Result] = {
     "sent": attempted(answer(0)),
     "refused by the recipient": attempted(answer(43101)),
-    "failed while WeChat is busy": attempted(answer(-1)),
     "failed with an unknown errcode": attempted(answer(99999)),
     "answer lost": attempted(lost()),
     "failed without an attempt": Failed(entry=entry(Status.FAILED), delivery=NO_TOKEN, outcome=answer(40125)),
@@ -79,7 +78,6 @@ RESULTS: dict[str, Result] = {
     "held": Held(outcome=answer(45009), after=900.0),
     "queued": Queued(entry=entry(Status.QUEUED, attempts=0)),
     "queued before": Replayed(entry=entry(Status.QUEUED, attempts=0)),
-    "failed before": Replayed(entry=entry(Status.FAILED), outcome=answer(43101)),
     "in flight": InFlight(entry=entry(Status.SENDING), after=30.0),
     "not due": NotDue(entry=entry(Status.QUEUED), after=30.0),
     "id reused": IdReused(entry=entry(Status.SENT)),
@@ -87,5 +85,4 @@ RESULTS: dict[str, Result] = {
     "expired after an attempt": Expired(entry=entry(Status.EXPIRED)),
     "holder crashed": Unknown(entry=entry(Status.UNKNOWN)),
     "given up": Failed(entry=entry(Status.FAILED, attempts=0), outcome=answer(45009)),
-    "no time left": RetryAt(outcome=answer(-1), after=0.0),
 }
