@@ -50,14 +50,12 @@ READ: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize(("name", "value", "valid"), ROWS)
 def test_values_of_parameters(name: str, value: str, *, valid: bool) -> None:
+    """The functions take the same values as the template."""
     assert bool(re.fullmatch(PARAMETERS[name]["AllowedPattern"], value)) is valid
-
-
-@pytest.mark.parametrize(("name", "value", "valid"), [row for row in ROWS if row[0] in READ])
-def test_functions_take_the_same_values(name: str, value: str, *, valid: bool) -> None:
-    with nullcontext() if valid else pytest.raises(MalformedSettingError):
-        read = READ[name](value)
-        assert isinstance(read, QuotaReset) or read == (value or None)
+    if name in READ:
+        with nullcontext() if valid else pytest.raises(MalformedSettingError):
+            read = READ[name](value)
+            assert isinstance(read, QuotaReset) or read == (value or None)
 
 
 RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
@@ -87,13 +85,10 @@ def rule(node: Any, given: dict[str, Any]) -> Any:
     ("given", "broken"),
     [
         ({}, None),
-        ({"BatchSize": "1"}, None),
         ({"BatchSize": "10"}, None),
         ({"BatchSize": "11", "BatchWindow": "1"}, None),
-        ({"BatchSize": "100", "BatchWindow": "30"}, None),
         ({"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}, None),
         ({"BatchSize": "11"}, "BatchWindow"),
-        ({"BatchSize": "100", "BatchWindow": "0"}, "BatchWindow"),
         ({"SubnetIds": "subnet-1"}, "SecurityGroupIds"),
         ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
     ],
