@@ -17,13 +17,28 @@ from tests.fakes import (
     Service,
     answer,
     break_down,
+    lost,
     message,
     metrics,
     unreachable,
 )
-from tests.unit.results import RESULTS, attempted, entry, report, values
+from tests.unit.results import attempted, entry, report, values
 from wechat_notify import bootstrap
-from wechat_notify.core.delivery.results import Result, TryAgain
+from wechat_notify.core.delivery.results import (
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    NotDue,
+    Queued,
+    Replayed,
+    Result,
+    RetryAt,
+    TryAgain,
+    Unknown,
+    Unrecorded,
+)
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
@@ -33,7 +48,8 @@ from wechat_notify.metrics import Metrics
 from wechat_notify.telemetry import InvocationError, hash_openid
 
 Capture = pytest.CaptureFixture[str]
-Dimensions = dict[str, str]
+Counted = dict[str, dict[str, str]]
+"""The names of metrics, with what each is broken down by."""
 
 KEY = b"a key for tests"
 SECRET = "57_secret"
@@ -179,6 +195,8 @@ UNANSWERED = TryAgain(
     outcome=unreachable(),
     after=2.0,
 )
+NO_TOKEN: dict[str, Any] = {"delivery": Delivery(answer(40125), 0, 0.0), "outcome": answer(40125)}
+UNTRIED = TryAgain(**NO_TOKEN, after=2.0)
 RID = "66695e1c-5d4a8e9f-0b2c3d4e"
 
 
@@ -187,7 +205,7 @@ RID = "66695e1c-5d4a8e9f-0b2c3d4e"
     [
         (REFUSED, {"errcode": 47003, "class": "request", "field": "thing1", "rid": RID}),
         (UNANSWERED, {"attempts": 3, "cause": "ConnectTimeout"}),
-        (RESULTS["no token, over HTTP"], {"errcode": 40125, "attempts": None}),
+        (UNTRIED, {"errcode": 40125, "attempts": None}),
     ],
     ids=["refused by WeChat", "no answer, attempts as in the ledger", "no token"],
 )
@@ -200,55 +218,60 @@ def test_line_of_a_failed_message(service: Service, result: Result, expected: di
 SHOP = {"account": "shop"}
 KIND = {"kind": "subscription"}
 LATENCY = {"WeChatLatency": SHOP | KIND}
+UNKNOWN: Counted = {"UnknownErrcode": {}}
+NOT_RECORDED: Counted = {"AnswersNotRecorded": {}}
 
 
-def failed(error_class: str, errcode: str, **account: str) -> dict[str, Dimensions]:
+def failed(error_class: str, errcode: str, **account: str) -> Counted:
     return {"MessagesFailed": {**account, "class": error_class, "errcode": errcode}}
 
 
-def replayed(result: str) -> dict[str, Dimensions]:
+def replayed(result: str) -> Counted:
     return {"MessagesReplayed": {"result": result}}
 
 
-# The level of each result's line, the result's name, and its metrics with what each is broken down by.
-TOLD: dict[str, tuple[str, str, dict[str, Dimensions]]] = {
-    "sent": ("DEBUG", "sent", LATENCY | {"MessagesSent": SHOP | KIND}),
-    "refused by the recipient": ("WARNING", "failed", LATENCY | failed("recipient", "43101", **SHOP)),
-    "failed with an unknown errcode": (
-        "WARNING",
-        "failed",
-        LATENCY | failed("other", "99999", **SHOP) | {"UnknownErrcode": {}},
-    ),
-    "answer lost": ("WARNING", "unknown", LATENCY | {"MessagesUnknown": SHOP | KIND}),
-    "failed without an attempt": ("WARNING", "failed", failed("config", "40125", **SHOP)),
-    "returned to the queue": ("WARNING", "retry_at", LATENCY),
-    "caller is told to repeat": ("WARNING", "try_again", LATENCY | failed("transient", "-1", **SHOP)),
-    "answer not recorded": ("ERROR", "unrecorded", LATENCY | {"AnswersNotRecorded": {}}),
-    "sent by another invocation meanwhile": ("INFO", "replayed", LATENCY),
-    "no token, over HTTP": ("WARNING", "try_again", failed("config", "40125")),
-    "no token, from the queue": ("WARNING", "retry_at", {}),
-    "held": ("DEBUG", "held", {"MessagesHeld": SHOP}),
-    "queued": ("INFO", "queued", {}),
-    "queued before": ("INFO", "replayed", replayed("replayed")),
-    "in flight": ("INFO", "in_flight", replayed("in_flight")),
-    "not due": ("INFO", "not_due", replayed("not_due")),
-    "id reused": ("WARNING", "id_reused", replayed("id_reused")),
-    "expired": ("WARNING", "expired", {"MessagesExpired": KIND}),
-    "expired after an attempt": ("WARNING", "expired", {"MessagesExpired": SHOP | KIND}),
-    "holder crashed": ("WARNING", "unknown", {"MessagesUnknown": SHOP | KIND}),
-    "given up": ("WARNING", "failed", failed("quota", "45009")),
-}
+SENT, SENDING, QUEUED, FAILED = map(entry, (Status.SENT, Status.SENDING, Status.QUEUED, Status.FAILED))
+NEVER_TRIED = entry(Status.QUEUED, attempts=0)
+HELD = Held(outcome=answer(45009), after=900.0)
+BUSY: dict[str, Any] = {"delivery": Delivery(answer(-1), 1, 0.125), "outcome": answer(-1), "after": 2.0}
+ACCEPTED: dict[str, Any] = {"delivery": Delivery(answer(0), 1, 0.125), "outcome": answer(0)}
+GIVEN_UP = entry(Status.FAILED, attempts=0)
+# The level of a result's line, the result, its name, and its metrics with what each is broken down by.
+RESULTS: list[tuple[str, Result, str, Counted]] = [
+    ("DEBUG", attempted(answer(0)), "sent", LATENCY | {"MessagesSent": SHOP | KIND}),
+    ("WARNING", attempted(answer(43101)), "failed", LATENCY | failed("recipient", "43101", **SHOP)),
+    ("WARNING", attempted(answer(99999)), "failed", LATENCY | failed("other", "99999", **SHOP) | UNKNOWN),
+    ("WARNING", attempted(lost()), "unknown", LATENCY | {"MessagesUnknown": SHOP | KIND}),
+    ("WARNING", Failed(entry=FAILED, **NO_TOKEN), "failed", failed("config", "40125", **SHOP)),
+    ("WARNING", RetryAt(entry=QUEUED, **BUSY), "retry_at", LATENCY),
+    ("WARNING", TryAgain(entry=FAILED, **BUSY), "try_again", LATENCY | failed("transient", "-1", **SHOP)),
+    ("ERROR", Unrecorded(entry=SENDING, after=100.0, **ACCEPTED), "unrecorded", LATENCY | NOT_RECORDED),
+    ("INFO", Replayed(entry=SENT, **ACCEPTED), "replayed", LATENCY),
+    ("WARNING", UNTRIED, "try_again", failed("config", "40125")),
+    ("WARNING", RetryAt(entry=NEVER_TRIED, **NO_TOKEN, after=2.0), "retry_at", {}),
+    ("DEBUG", HELD, "held", {"MessagesHeld": SHOP}),
+    ("INFO", Queued(entry=NEVER_TRIED), "queued", {}),
+    ("INFO", Replayed(entry=NEVER_TRIED), "replayed", replayed("replayed")),
+    ("INFO", InFlight(entry=SENDING, after=30.0), "in_flight", replayed("in_flight")),
+    ("INFO", NotDue(entry=QUEUED, after=30.0), "not_due", replayed("not_due")),
+    ("WARNING", IdReused(entry=SENT), "id_reused", replayed("id_reused")),
+    ("WARNING", Expired(entry=entry(Status.EXPIRED, attempts=0)), "expired", {"MessagesExpired": KIND}),
+    ("WARNING", Expired(entry=entry(Status.EXPIRED)), "expired", {"MessagesExpired": SHOP | KIND}),
+    ("WARNING", Unknown(entry=entry(Status.UNKNOWN)), "unknown", {"MessagesUnknown": SHOP | KIND}),
+    ("WARNING", Failed(entry=GIVEN_UP, outcome=answer(45009)), "failed", failed("quota", "45009")),
+]
 
 
-@pytest.mark.parametrize("case", RESULTS)
-def test_line_and_metrics_of_each_result(service: Service, capsys: Capture, case: str) -> None:
+@pytest.mark.parametrize(("level", "result", "name", "counted"), RESULTS)
+def test_line_and_metrics_of_each_result(
+    service: Service, capsys: Capture, *, level: str, result: Result, name: str, counted: Counted
+) -> None:
     """Each metric is written in total and, where it is broken down, once more with its dimensions."""
     service.telemetry.logger.setLevel("DEBUG")
-    report(service, RESULTS[case])
+    report(service, result)
     line, _ = service.lines()
-    level, name, counted = TOLD[case]
     assert (line["level"], line["result"]) == (level, name)
-    assert line["message"] == ("message attempted" if RESULTS[case].attempted else "message not attempted")
+    assert line["message"] == ("message attempted" if result.attempted else "message not attempted")
     found = metrics(capsys.readouterr().out)
     assert {metric.name for metric in found} == counted.keys()
     for metric, dimensions in counted.items():
@@ -256,10 +279,10 @@ def test_line_and_metrics_of_each_result(service: Service, capsys: Capture, case
         assert values(found, metric) == [(each, value) for each in ([{}, dimensions] if dimensions else [{}])]
 
 
-@pytest.mark.parametrize("case", ["sent", "held"])
-def test_result_without_a_line(service: Service, case: str) -> None:
+@pytest.mark.parametrize("result", [attempted(answer(0)), HELD], ids=["sent", "held"])
+def test_result_without_a_line(service: Service, result: Result) -> None:
     """At INFO, the level as deployed."""
-    report(service, RESULTS[case])
+    report(service, result)
     assert texts(service) == ["invocation finished"]
 
 
