@@ -95,6 +95,14 @@ def test_every_state(service: Service, standing: str) -> None:
     assert not re.search(f"{OPENID}|thing1|礼盒", json.dumps(content, ensure_ascii=False))
 
 
+def test_abandoned_message_is_counted_once(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever asks first shows that it is in doubt."""
+    bring_about(service, "abandoned")
+    for _ in range(2):
+        look()
+    assert counts(capsys) == {"MessagesUnknown": 1}
+
+
 def test_message_of_nobody(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     service.add_account("bank")
     keyed()

@@ -83,8 +83,17 @@ def test_refusal_after_a_lost_answer(service: Service) -> None:
     assert response.content["class"] == "unknown"
 
 
-def test_claim_that_was_given_up(service: Service) -> None:
-    """Two clocks that differ by more than they may: the caller hears of its own attempt."""
+@pytest.mark.parametrize(("first", "status"), [([], 422), ([lost()], 504)], ids=["alone", "after a loss"])
+def test_claim_that_was_given_up(service: Service, first: list[Outcome], status: int) -> None:
+    """Two clocks that differ by more than they may: the caller hears of its own attempt.
+
+    Unless an earlier copy is in doubt.
+    """
+    content = body(delivery="at_least_once")
+    service.wechat.plan.extend([*first, answer(47003, "argument invalid")])
+    for _ in first:
+        keyed(content)
+        service.clock.advance(10)
 
     def take_over(_message: Message) -> None:
         service.wechat.while_in_flight = lambda _message: None
@@ -92,9 +101,9 @@ def test_claim_that_was_given_up(service: Service) -> None:
         look()
 
     service.wechat.while_in_flight = take_over
-    service.wechat.plan.append(answer(47003, "argument invalid"))
-    response = keyed()
-    assert (response.status, response.content["errcode"], response.replayed) == (422, 47003, False)
+    response = keyed(content)
+    errcode = None if first else 47003
+    assert (response.status, response.content["errcode"], response.replayed) == (status, errcode, False)
 
 
 def test_held(service: Service) -> None:
