@@ -176,10 +176,12 @@ def test_warnings_are_logged(service: Service) -> None:
 # ---------------------------------------------------------------- what goes back
 
 
-def test_repeatable_record_goes_back(service: Service, capsys: Capture) -> None:
+def test_repeatable_record_goes_back(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And the rest does not."""
     outcomes = {"subscription": unreachable(), "one_time_subscription": lost(), "template": answer(43101)}
-    service.wechat.send = lambda message, _token: outcomes[message.kind]  # type: ignore[method-assign]
+    monkeypatch.setattr(service.wechat, "send", lambda message, _token: outcomes[message.kind])
     assert handle(BATCH) == ids(BATCH)[:1]
     assert list(service.queue.handed_out_again) == [BATCH["Records"][0]["receiptHandle"]]
     lines = {line["message_id"]: line for line in service.lines("message attempted")}
