@@ -72,12 +72,10 @@ def test_parts_cover_the_client_limits() -> None:
 
 
 def test_aws_calls_end_in_time() -> None:
-    assert RECORD <= 10
     assert GROUP + worst("dynamodb", 0.0) <= 8.1
     assert worst("dynamodb", ledger_table.RETRY_FOR) <= 6.5
     assert READ_TOKEN <= 6
     assert ASK <= 8.5
-    assert worst("events", events.RETRY_FOR) <= 6
     assert PARAMETERS <= 12.5
 
 

@@ -20,14 +20,6 @@ def test_events_are_told_once(service: Service) -> None:
         assert [event.detail_type for event in service.bus.events] == ["circuit.opened", "message.failed"]
 
 
-def test_bus_that_takes_nothing(service: Service) -> None:
-    service.bus.failing = "ServiceUnavailable"
-    service.wechat.plan.append(answer(48001))
-    assert keyed().status == 502
-    (line,) = service.lines("events not published")
-    assert (line["level"], line["count"]) == ("ERROR", 2)
-
-
 def test_line_and_metrics_of_a_message(service: Service, capsys: Capture) -> None:
     content = call(SUBSCRIPTION).content
     (line,) = service.lines()

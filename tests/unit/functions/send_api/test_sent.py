@@ -45,12 +45,6 @@ def test_message_is_sent(service: Service, name: str, kind: str) -> None:
     assert (sent.kind, token) == (kind, "token-1-of-wx-shop")
 
 
-def test_base64_body(service: Service) -> None:
-    ids = [call(event).content["id"] for event in (load_event("send_api/base64_body"), SUBSCRIPTION)]
-    assert service.wechat.accepted[0] == service.wechat.accepted[1]
-    assert ids[0] < ids[1]
-
-
 @pytest.mark.parametrize(
     ("outcome", "wechat"),
     [
