@@ -203,6 +203,18 @@ def test_no_time_returns_everything(service: Service) -> None:
     assert [(line["level"], line["detail"]) for line in lines] == [("WARNING", "again in 0 s")] * 3
 
 
+def test_unrecorded_answer_goes_back(service: Service, capsys: Capture) -> None:
+    """When its claim is over."""
+
+    def fail(_message: Message) -> None:
+        service.ledger_store.failing = {"put": "ServiceUnavailable"}
+
+    service.wechat.while_in_flight = fail
+    assert handle(enqueued()) == ["m0"]
+    assert service.queue.handed_out_again == {"r0": 60 + 120}
+    assert totals(capsys) == {"AnswersNotRecorded": 1, "MessagesReturned": 1}
+
+
 def test_unforeseen_error_is_logged(
     service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
