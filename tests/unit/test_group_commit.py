@@ -76,7 +76,8 @@ class Threads:
 
 @pytest.fixture(autouse=True)
 def max_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MAX_WAIT", WAIT)
+    """A write that nobody wakes is given up here before it ends by itself."""
+    monkeypatch.setattr(group_commit, "MAX_WAIT", 2 * WAIT)
 
 
 @contextmanager
