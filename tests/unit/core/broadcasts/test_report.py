@@ -74,6 +74,19 @@ def test_columns_of_json_lines() -> None:
     assert checked.invalid == 2501
 
 
+def test_first_messages_are_shown() -> None:
+    checked = report(b"openid,name,page\n" + b"".join(b"o%d,x,a\n" % number for number in range(1, 6)))
+    shown = [(each["row"], each["message"]["touser"]) for each in checked.as_dict()["messages"]]
+    assert shown == [(1, "o1"), (2, "o2"), (3, "o3")]
+
+
+def test_row_has_three_violations_told() -> None:
+    data = {f"thing{number}": {"value": "{{name}}"} for number in range(5)}
+    checked = report(b"openid,name\no1," + b"x" * 21, {**MESSAGE, "page": "p", "data": data})
+    (bad,) = checked.as_dict()["invalid"]["first"]
+    assert [each["field"] for each in bad["errors"]] == [f"data.thing{number}.value" for number in range(3)]
+
+
 def test_missing_columns() -> None:
     assert report(b"openid,name\no1,x\n").missing_columns == ["page"]
 
