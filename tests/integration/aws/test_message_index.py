@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import START
 from tests.integration.aws.samples import SENT
+from tests.integration.conftest import RETENTION
 from tests.integration.contracts.samples import Aws
 from wechat_notify.aws import message_index
 from wechat_notify.aws.clients import Clients
