@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.integration.aws.samples import SENT
 from tests.integration.conftest import RETENTION
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES, ItemType
+from wechat_notify.aws.items import ItemType
+from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Entry
