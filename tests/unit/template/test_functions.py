@@ -55,7 +55,7 @@ def test_handlers_keep_their_module_path(name: str) -> None:
 
 def test_only_token_refresh_is_reserved(stack: Stack) -> None:
     reserved = {name: stack[name].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
-    assert reserved == {"SendApiFunction": None, "SendQueueFunction": None, "TokenRefreshFunction": 1}
+    assert reserved == {name: 1 if name == "TokenRefreshFunction" else None for name in FUNCTIONS}
 
 
 def test_environment_is_what_functions_read(stack: Stack) -> None:
@@ -75,10 +75,18 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "LEDGER_RETENTION_DAYS": 30,
         "EVENT_BUS_NAME": "<EventBus>",
         "QUOTA_RESET": "00:00+08:00",
+        "LIST_SENT_MESSAGES": "true",
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
         "SendApiFunction": {**everywhere, **sending},
         "SendQueueFunction": {**everywhere, **sending, "DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"},
+        "TemplateSyncFunction": {
+            **everywhere,
+            **{
+                name: sending[name]
+                for name in ("LEDGER_TABLE", "LEDGER_RETENTION_DAYS", "LIST_SENT_MESSAGES")
+            },
+        },
         "TokenRefreshFunction": {**everywhere, "EVENT_BUS_NAME": "<EventBus>"},
     }
 
@@ -98,16 +106,16 @@ def test_send_api_answers_in_time(stack: Stack) -> None:
 
 
 def test_overtaken_refreshes_are_dropped(stack: Stack) -> None:
-    invocation = stack.only("AWS::Lambda::EventInvokeConfig")
-    assert invocation["FunctionName"] == "<TokenRefreshFunction>"
-    assert invocation["MaximumEventAgeInSeconds"] <= 300
+    invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
+    assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
 
 
 @pytest.mark.parametrize(("given", "inside"), [({}, None), (VPC, "subnet-1,subnet-2")], ids=["no", "yes"])
 def test_only_token_refresh_enters_vpc(given: dict[str, str], inside: str | None) -> None:
     stack = deployed(**given)
     config = {name: stack[name].get("VpcConfig") for name in FUNCTIONS}
-    assert config["SendApiFunction"] is config["SendQueueFunction"] is None
+    assert [name for name, each in config.items() if each] == (["TokenRefreshFunction"] if inside else [])
     assert (config["TokenRefreshFunction"] or {}).get("SubnetIds") == inside
     assert ("ec2:" in json.dumps(stack.resources)) is (inside is not None)
     for action in ("ec2:CreateNetworkInterface", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface"):
@@ -132,7 +140,7 @@ def test_held_messages_may_return(partition: str, setting: str | None) -> None:
     The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
     """
     stack = deployed(partition=partition)
-    assert [stack[name].get("RecursiveLoop") for name in FUNCTIONS] == [None, setting, None]
+    assert [stack[name].get("RecursiveLoop") for name in FUNCTIONS] == [None, setting, None, None]
 
 
 def test_batches_fit_into_the_function(stack: Stack) -> None:
@@ -150,6 +158,7 @@ def test_outputs() -> None:
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
         "TokenRefreshFunctionName": "<TokenRefreshFunction>",
+        "TemplateSyncFunctionName": "<TemplateSyncFunction>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",
         "ScheduleGroupName": "<ScheduleGroup>",

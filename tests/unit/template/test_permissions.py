@@ -25,9 +25,14 @@ def test_actions_of_each_role() -> None:
     } == {
         "SendApiRole": send | log,
         "SendQueueRole": send | write_groups | {f"sqs:{action}" for action in take} | log,
+        "TemplateSyncRole": {"ssm:DescribeParameters", "ssm:GetParameter"}
+        | {"dynamodb:PutItem", "dynamodb:GetItem"}
+        | write_groups
+        | log,
         "TokenRefreshRole": read | {"ssm:PutParameter"} | publish | log,
         "ScheduleRole": {"sqs:SendMessage"},
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
+        "TemplateSyncScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
     }
 
 
@@ -39,6 +44,8 @@ def test_no_patterns_and_no_everything(stack: Stack) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
         if all(action.startswith(("xray:", "ec2:")) for action in statement["Action"]):
             continue  # X-Ray and the network interfaces of a function know no resources for these
+        if statement["Action"] == ["ssm:DescribeParameters"]:
+            continue  # names of parameters, without values; it knows no resources either
         assert all(own.fullmatch(resource) for resource in statement["Resource"])
 
 
@@ -48,19 +55,22 @@ def test_functions_have_their_own_roles(stack: Stack) -> None:
     assert "BasicExecutionRole" not in json.dumps(stack.resources)
 
 
-ROLES = ("SendApiRole", "SendQueueRole", "TokenRefreshRole")
-OF_SENDERS = dict.fromkeys(ROLES[:2], "<Ledger.Arn>")
-INVOKERS = dict.fromkeys((*ROLES[:2], "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>")
+ROLES = ("SendApiRole", "SendQueueRole", "TemplateSyncRole", "TokenRefreshRole")
+OF_SENDERS = dict.fromkeys(ROLES[:3], "<Ledger.Arn>")
+INVOKERS = {
+    **dict.fromkeys((*ROLES[:2], "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>"),
+    "TemplateSyncScheduleRole": "<TemplateSyncFunction.Arn>",
+}
 LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 
 
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("ssm:[!G]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
+        ("ssm:[!GD]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
         ("dynamodb:*", OF_SENDERS),
         ("lambda:InvokeFunction", INVOKERS),
-        ("events:PutEvents", dict.fromkeys(ROLES, "<EventBus.Arn>")),
+        ("events:PutEvents", dict.fromkeys((*ROLES[:2], ROLES[3]), "<EventBus.Arn>")),
         ("logs:PutLogEvents", LOGS),
     ],
 )
@@ -69,7 +79,7 @@ def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str
 
 
 @pytest.mark.parametrize("action", ["", "s", "History", "sByPath"])
-@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("sender", [*SENDERS, "TemplateSyncFunction"])
 def test_senders_read_no_credentials(stack: Stack, sender: str, action: str) -> None:
     assert stack.allows(sender, "ssm:GetParameter", f"{ACCOUNTS}/shop/access-token")
     for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
@@ -81,7 +91,7 @@ def test_senders_read_no_credentials(stack: Stack, sender: str, action: str) -> 
     [
         ("SendQueue", {"SendApiRole", "SendQueueRole", "ScheduleRole"}),
         ("DeadLetterQueue", {"SendQueueRole"}),
-        ("EventDeadLetterQueue", {"RefreshScheduleRole"}),
+        ("EventDeadLetterQueue", {"RefreshScheduleRole", "TemplateSyncScheduleRole"}),
     ],
 )
 def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[str]) -> None:
@@ -89,7 +99,12 @@ def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[
     assert not stack.allows("SendApiFunction", "sqs:ReceiveMessage", "<SendQueue.Arn>")
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def test_templates_have_keys_of_their_own(stack: Stack) -> None:
+    (statement,) = stack.statements("TemplateSyncRole", "dynamodb:*")
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "TemplateSyncFunction"])
 def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
     assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
@@ -100,6 +115,7 @@ def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     [
         ("ScheduleRole", "<ScheduleGroup.Arn>"),
         ("RefreshScheduleRole", "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"),
+        ("TemplateSyncScheduleRole", "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"),
     ],
 )
 def test_scheduler_roles_serve_one_group(stack: Stack, role: str, group: str) -> None:

@@ -93,7 +93,7 @@ def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
 def test_event_targets_have_dead_letters(stack: Stack) -> None:
     """And say how often they retry."""
     targets = list(stack.event_targets())
-    assert len(targets) == 2
+    assert len(targets) == 3
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": "<EventDeadLetterQueue.Arn>"}
         assert target["RetryPolicy"].keys() == {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"}
@@ -108,12 +108,17 @@ def test_bus_hands_over_whole_events(stack: Stack) -> None:
     assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters"}
 
 
-def test_refresh_is_scheduled_outside_teams(stack: Stack) -> None:
-    """Every five minutes, outside the group of the teams."""
-    schedule = stack.only("AWS::Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
-    assert schedule["Target"]["Arn"] == "<TokenRefreshFunction.Arn>"
-    assert schedule["Target"]["RoleArn"] == "<RefreshScheduleRole.Arn>"
+@pytest.mark.parametrize(
+    ("name", "rate", "function"),
+    [("Refresh", "5 minutes", "TokenRefresh"), ("TemplateSync", "6 hours", "TemplateSync")],
+)
+def test_own_schedules_are_outside_teams(stack: Stack, name: str, rate: str, function: str) -> None:
+    """Who may delete schedules in the group of the teams cannot stop these."""
+    assert stack.of_type("AWS::Scheduler::Schedule").keys() == {"RefreshSchedule", "TemplateSyncSchedule"}
+    schedule = stack[f"{name}Schedule"]
+    assert schedule["ScheduleExpression"] == f"rate({rate})"
+    assert schedule["Target"]["Arn"] == f"<{function}Function.Arn>"
+    assert schedule["Target"]["RoleArn"] == f"<{name}ScheduleRole.Arn>"
     assert schedule["Target"]["Input"] == "{}"
     assert "GroupName" not in schedule
     assert stack.only("AWS::Scheduler::ScheduleGroup")
@@ -155,7 +160,12 @@ def test_api_is_throttled_and_logged(stack: Stack) -> None:
 def test_functions_have_their_own_logs(stack: Stack) -> None:
     """That each writes to its own only is a matter of permissions."""
     used = [stack[function]["LoggingConfig"]["LogGroup"] for function in FUNCTIONS]
-    assert used == ["<SendApiLogGroup>", "<SendQueueLogGroup>", "<TokenRefreshLogGroup>"]
+    assert used == [
+        "<SendApiLogGroup>",
+        "<SendQueueLogGroup>",
+        "<TemplateSyncLogGroup>",
+        "<TokenRefreshLogGroup>",
+    ]
     groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
     assert groups == {*used, "<ApiLogGroup>"}
 
