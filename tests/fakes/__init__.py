@@ -5,17 +5,21 @@ stand at the core's protocols, which is all that a unit test needs. Below boto3'
 the fakes of tests/fakes/aws and of tests/simulation.
 """
 
+from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import START, Clock, highest, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.lambda_context import FakeContext
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID, OTHER_OPENID, body, load_event, message
 from tests.fakes.metrics import Metric, metrics
+from tests.fakes.objects import FakeObjects
 from tests.fakes.outcomes import ERRCODES, answer, lost, misdirected, unreachable
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.row_queue import FakeRowQueue
 from tests.fakes.service import Service, access_tokens, break_down
+from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 
 __all__ = [
@@ -24,12 +28,16 @@ __all__ = [
     "OTHER_OPENID",
     "START",
     "Clock",
+    "FakeBroadcastStore",
     "FakeBus",
     "FakeContext",
     "FakeLedgerStore",
+    "FakeObjects",
     "FakeParameterStore",
     "FakeQueue",
     "FakeRefresher",
+    "FakeRowQueue",
+    "FakeStepQueue",
     "FakeWeChat",
     "Metric",
     "Service",

@@ -12,6 +12,7 @@ import pytest
 from functions.send_api.handler import lambda_handler as send_api
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from tests.fakes import FakeContext, Service, answer, load_event, lost
+from tests.unit.core.broadcasts.world import World, csv_file, openid
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.core.outcomes import DomainEvent
@@ -104,6 +105,22 @@ def refuse_token(service: Service) -> None:
     token_refresh(load_event("token_refresh/schedule"), FakeContext())
 
 
+def pause_broadcast(service: Service) -> None:
+    world = World(bus=service.bus)
+    world.answer = lambda _: 43101
+    world.create(
+        csv_file([openid(number) for number in range(400)]), name="spring sale", messages_per_second=2
+    )
+    world.run(600.0)
+
+
+def finish_broadcast(service: Service) -> None:
+    world = World(bus=service.bus)
+    world.answer = lambda touser: 43101 if touser == openid(1) else 0
+    world.create(csv_file([openid(number) for number in range(10)]), name="spring sale")
+    world.run()
+
+
 PUBLISHED: dict[str, Callable[[Service], None]] = {
     "published/message_failed": fail,
     "published/message_unknown": lose,
@@ -111,6 +128,8 @@ PUBLISHED: dict[str, Callable[[Service], None]] = {
     "published/circuit_closed": mend_account,
     "published/quota_reached": use_up,
     "published/token_failed": refuse_token,
+    "published/broadcast_paused": pause_broadcast,
+    "published/broadcast_finished": finish_broadcast,
 }
 
 
@@ -160,6 +179,6 @@ def test_example_is_delivered_by_eventbridge(name: str) -> None:
 
 def test_every_published_kind_has_an_example() -> None:
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/wechat_notify").rglob("*.py")]
-    name = re.compile(r'"((?:message|circuit|quota|token)\.[a-z]+)"')
+    name = re.compile(r'"((?:message|circuit|quota|token|broadcast)\.[a-z]+)"')
     published = {found for path in sources for found in name.findall(path.read_text(encoding="utf-8"))}
     assert published == {load_event(example)["detail-type"] for example in PUBLISHED}

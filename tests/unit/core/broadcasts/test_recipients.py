@@ -75,6 +75,18 @@ def test_json_lines(line: str, expected: object) -> None:
     assert told(file) == [(1, {"openid": "o0"}), (2, expected), (3, {"openid": "o2"})]
 
 
+@pytest.mark.parametrize(("more", "readable"), [(0, True), (1, False)])
+@pytest.mark.parametrize(
+    ("file", "begin", "end"),
+    [(ONE_COLUMN, b"o", b"\n"), (ONE_COLUMN, b'"o\n', b'"\n'), (JSON_LINES, b'{"openid": "o', b'"}\n')],
+)
+def test_largest_row(file: FileFormat, begin: bytes, end: bytes, more: int, readable: bool) -> None:  # noqa: FBT001
+    line = begin + b"x" * (65_536 - len(begin) - len(end) + more) + end
+    (row,) = read_rows([line], file, offset=0, next_row=1)
+    assert (row.fields is not None) is readable
+    assert row.end == len(line)
+
+
 def test_json_line_in_another_encoding() -> None:
     found = list(read_rows([b'{"a": "\xff"}'], JSON_LINES, offset=0, next_row=1))
     assert [row.problem.rule for row in found if row.problem] == ["encoding"]

@@ -5,6 +5,8 @@
     checking ─► checked ─► running ⇄ paused      running ─► finishing ─► finished
         ├─► refused           ├─► cancelled (also from checking, checked, paused)
         └─► running           └─► failed (also from checking, paused, finishing)
+
+A paused one whose last rows were released meanwhile becomes ``finishing``.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.CHECKED: frozenset({State.RUNNING, State.CANCELLED}),
     State.REFUSED: frozenset(),
     State.RUNNING: frozenset({State.PAUSED, State.FINISHING, State.CANCELLED, State.FAILED}),
-    State.PAUSED: frozenset({State.RUNNING, State.CANCELLED, State.FAILED}),
+    State.PAUSED: frozenset({State.RUNNING, State.FINISHING, State.CANCELLED, State.FAILED}),
     State.FINISHING: frozenset({State.FINISHED, State.FAILED}),
     State.FINISHED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -65,7 +67,7 @@ class Release(NamedTuple):
     """The chunk that is being put on the queue, recorded before its first row is.
 
     ``manifest`` is the key of the object that lists its rows; the chunk ends before the row ``next_row``,
-    which begins at ``end`` (bytes). ``starts_at`` is when its first row is due (seconds since the epoch),
+    which begins at byte ``end``. ``starts_at`` is when its first row is due (seconds since the epoch),
     ``span`` after how many seconds the next chunk is.
     """
 
@@ -95,7 +97,8 @@ class Broadcast(NamedTuple):
     ``rows``, ``invalid`` and ``duplicates`` are what its check has counted; None before its end.
     ``offset`` is where the first row that is not released begins, ``next_row`` its number; ``released`` says
     that there is none. ``chunks`` is the count of chunks, ``open_chunks`` those that are not part of
-    ``totals`` yet. ``judged_before`` and ``failures_before`` are those until it was resumed last: they do not
+    ``totals`` yet; ``results`` and ``failures`` are the keys of all rows' results and of those that can be
+    retried. ``judged_before`` and ``failures_before`` are those until it was resumed last: they do not
     pause it again.
     """
 
@@ -114,9 +117,11 @@ class Broadcast(NamedTuple):
     size: int = 0
     spec: str = ""
     check: str | None = None
+    repeated_ids: str | None = None
+    duplicates_at: str | None = None
     selection: str | None = None
-    selection_mode: str | None = None
     retry_of: str | None = None
+    retried: str | None = None
     include_unknown: bool = False
     step: int = 0
     next_step_at: float | None = None
@@ -138,11 +143,11 @@ class Broadcast(NamedTuple):
     totals: Counts = Counts()
     judged_before: int = 0
     failures_before: int = 0
-    examined_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
     results: str | None = None
+    failures: str | None = None
 
     def moved(self, *, writer: str, now: float, state: State | None = None, **fields: Any) -> Broadcast:
         """The next version of the record; raises ``IllegalBroadcastStateError``."""
@@ -150,6 +155,16 @@ class Broadcast(NamedTuple):
         if state is not self.state and state not in _NEXT[self.state]:
             raise IllegalBroadcastStateError(self.state, state)
         return self._replace(state=state, writer=writer, updated_at=now, version=self.version + 1, **fields)
+
+    def has_progress_of(self, other: Broadcast) -> bool:
+        """Return whether no step has changed it since the other version, but a person may have."""
+        mine, its = self.releasing, other.releasing
+        same_release = mine.manifest == its.manifest if mine and its else mine is its
+        return same_release and (self.step, self.chunks, self.open_chunks) == (
+            other.step,
+            other.chunks,
+            other.open_chunks,
+        )
 
     @property
     def has_ended(self) -> bool:

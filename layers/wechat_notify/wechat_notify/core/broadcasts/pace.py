@@ -5,13 +5,14 @@ All times are seconds since the epoch, all rates messages per second.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from wechat_notify.core.broadcasts.broadcast import Lease, WaitsFor
-from wechat_notify.core.broadcasts.spec import SendWindow
+from wechat_notify.core.broadcasts.spec import BroadcastSpec, SendWindow
 
 CHUNK_SECONDS = 60.0
 MAX_CHUNK_MESSAGES = 10_000
@@ -32,6 +33,11 @@ class Window(NamedTuple):
 
     daily: SendWindow
     zone: ZoneInfo
+
+    @classmethod
+    def of(cls, spec: BroadcastSpec) -> Window | None:
+        """Return the window that a request asks for."""
+        return cls(spec.send_window, ZoneInfo(spec.time_zone)) if spec.send_window else None
 
     def around(self, now: float) -> tuple[float, float]:
         """Return the opening and the closing of the window that is open now, or of the next one.
@@ -67,7 +73,7 @@ def next_opening(
 ) -> Opening | None:
     """Return the time from ``now`` on at which rows may be released; None where there is none any more."""
     at = max(now, starts_at or now)
-    until = float("inf")
+    until = math.inf
     waits_for = WaitsFor.START if at > now else None
     if window is not None:
         opens, until = window.around(at)
@@ -78,17 +84,36 @@ def next_opening(
     return Opening(at, until, waits_for) if at < until else None
 
 
+def timestamp(moment: datetime | None) -> float | None:
+    """Return a moment in seconds since the epoch."""
+    return moment.timestamp() if moment else None
+
+
 def chunk_start(due: float, now: float) -> float:
     """Return the time of a chunk's first row: when it was due, so that no delay adds up; now where late."""
     return due if now - due <= _MAX_LATENESS else now
 
 
 def chunk_messages(rate: float, starts_at: float, until: float) -> int:
-    """Return the size of a chunk, which ends before ``until``: 0 where no message has room."""
+    """Return the size of a chunk whose messages are all due before ``until``: one at least."""
     wanted = min(max(1, int(CHUNK_SECONDS * rate + 1e-9)), MAX_CHUNK_MESSAGES)
     # A row is released at the beginning of its share of the time.
     room = (until - starts_at) * rate
-    return wanted if room >= wanted else max(0, int(room) + (room > int(room)))
+    return wanted if room >= wanted else max(1, math.ceil(room))
+
+
+def chunk_span(rate: float) -> float:
+    """Return the seconds of a whole chunk."""
+    return chunk_messages(rate, 0.0, math.inf) / rate
+
+
+def lead(rate: float) -> float:
+    """Return the seconds by which a chunk is put on the queue before its first message is due.
+
+    The chunks of a high rate are shorter than a minute; together they are as far ahead as the one of a low
+    rate, so that a step that takes longer than its chunk does not slow the broadcast down.
+    """
+    return max(0.0, CHUNK_SECONDS - MAX_CHUNK_MESSAGES / rate)
 
 
 def delay(due: float, now: float) -> int:

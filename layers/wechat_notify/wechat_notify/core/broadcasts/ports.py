@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
@@ -76,6 +76,7 @@ class Objects(Protocol):
     def compose(self, key: str, parts: Iterable[str]) -> None:
         """Store the contents of objects, one after the other, as one object; with flat memory.
 
+        Without any it is empty.
         Raises ``ObjectChangedError`` where one does not exist.
         """
 
@@ -103,7 +104,7 @@ class StepQueue(Protocol):
 class Entries(Protocol):
     """The ledger's entries."""
 
-    def read_many(self, account: str, ids: Sequence[str]) -> Mapping[str, Entry]:
+    def read_many(self, account: str, message_ids: Iterable[str]) -> Mapping[str, Entry]:
         """The entries of these ids, by id; what is not stored is left out."""
 
 
@@ -119,3 +120,22 @@ class Events(Protocol):
 
     def publish(self, events: Sequence[DomainEvent]) -> int:
         """Publish events; return how many could not be. It raises nothing."""
+
+
+class Services(NamedTuple):
+    """All that broadcasts stand on.
+
+    ``now`` returns seconds since the epoch, ``new_id`` a new name for a write, an object or a broadcast.
+    ``ceiling`` is the rate that an account's broadcasts have together, in messages per second.
+    """
+
+    store: BroadcastStore
+    objects: Objects
+    rows: RowQueue
+    steps: StepQueue
+    entries: Entries
+    holds: HoldReader
+    events: Events
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    ceiling: float

@@ -1,0 +1,170 @@
+"""The messages of a broadcast's chunks, looked up in the ledger until all are at their end.
+
+The ledger is the only record of what became of a row. A chunk's counts become part of the broadcast's once,
+when they change no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from wechat_notify.core.broadcasts import manifest, pace, results, retries
+from wechat_notify.core.broadcasts.broadcast import Broadcast, Chunk, State
+from wechat_notify.core.broadcasts.counts import Counts, errcode_counts
+from wechat_notify.core.broadcasts.files import Files
+from wechat_notify.core.broadcasts.manifest import Line
+from wechat_notify.core.broadcasts.ports import Services
+from wechat_notify.core.broadcasts.records import Records
+from wechat_notify.core.broadcasts.results import Result
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.errors import ObjectChangedError
+from wechat_notify.core.outcomes import Status, iso_time
+
+MAX_CHUNKS = 3
+"""Chunks that one step looks at."""
+LOST_AFTER = 15 * 86400.0
+"""Seconds after which a message that still waits is lost: SQS keeps one for 14 days."""
+MIN_JUDGED = 100
+"""Messages with a result before failures pause a broadcast."""
+PAUSED_EVENT = "broadcast.paused"
+TOO_MANY_FAILURES = "too_many_failures"
+_WAITING = "waiting"
+_AT_WORK = frozenset({Status.QUEUED, Status.SENDING})
+
+
+class _Row(NamedTuple):
+    """One row with its entry; ``status`` is that of the results, or ``waiting``."""
+
+    line: Line
+    status: str
+    entry: Entry | None
+    reason: str | None = None
+
+
+class Examiner:
+    """Looks at chunks; raises ``SupersededError`` and ``StorageError``."""
+
+    def __init__(self, services: Services, files: Files, records: Records) -> None:
+        self._services = services
+        self._files = files
+        self._records = records
+
+    def step(self, broadcast: Broadcast) -> tuple[Broadcast, float | None]:
+        """Look at the chunks that are due; return the record, and when the next chunk is due."""
+        if not broadcast.open_chunks:
+            return broadcast, None
+        chunks = self._services.store.read_chunks(broadcast.account, broadcast.id, broadcast.open_chunks)
+        now = self._services.now()
+        due = [chunk for chunk in chunks if not chunk.settled and chunk.look_at <= now + pace.EARLY]
+        looked_at = {
+            chunk.number: self._look_at(broadcast, chunk)
+            for chunk in sorted(due, key=lambda chunk: chunk.look_at)[:MAX_CHUNKS]
+        }
+        chunks = [looked_at.get(chunk.number, chunk) for chunk in chunks]
+        broadcast = self._add_up(broadcast, chunks)
+        still_open = [chunk for chunk in chunks if not chunk.settled]
+        if broadcast.state is State.RUNNING:
+            broadcast = self._pause_if_failing(broadcast, still_open)
+        return broadcast, pace.due_first([chunk.look_at for chunk in still_open])
+
+    def _add_up(self, broadcast: Broadcast, chunks: list[Chunk]) -> Broadcast:
+        """Make the counts of settled chunks a part of the broadcast's."""
+        open_chunks = tuple(chunk.number for chunk in chunks if not chunk.settled)
+        if open_chunks == broadcast.open_chunks:
+            return broadcast
+        totals = broadcast.totals
+        for chunk in chunks:
+            totals = totals.plus(chunk.counts) if chunk.settled else totals
+        return self._records.write(broadcast, merge=True, totals=totals, open_chunks=open_chunks)
+
+    def _pause_if_failing(self, broadcast: Broadcast, still_open: list[Chunk]) -> Broadcast:
+        counts = broadcast.totals
+        for chunk in still_open:
+            counts = counts.plus(chunk.counts)
+        judged = counts.judged - broadcast.judged_before
+        failures = counts.failures - broadcast.failures_before
+        if judged < MIN_JUDGED:
+            return broadcast
+        if failures * 100 <= self._files.spec(broadcast).max_failures_percent * judged:
+            return broadcast
+        return self._records.write(
+            broadcast, state=State.PAUSED, reason=TOO_MANY_FAILURES, announcement=PAUSED_EVENT
+        )
+
+    def _look_at(self, broadcast: Broadcast, chunk: Chunk) -> Chunk:
+        """Look up the messages of a chunk, and store what was found."""
+        now = self._services.now()
+        try:
+            lines = list(manifest.from_bytes(self._files.read(chunk.manifest)))
+        except ObjectChangedError:
+            return self._put(_given_up(chunk))
+        ids = [line.message_id for line in lines if line.status is None]
+        entries = self._services.entries.read_many(chunk.account, ids) if ids else {}
+        is_over = now > chunk.ends_at + LOST_AFTER
+        rows = [_judge(line, entries, is_over=is_over) for line in lines]
+        found = chunk._replace(counts=_counts(rows))
+        if found.counts.waiting:
+            return self._put(found._replace(look_at=pace.next_look(chunk.ends_at, now)))
+        name = f"results/{chunk.number:05}.csv"
+        part = self._files.write(broadcast, name, results.part(map(_result, rows)))
+        failures = self._write_failures(broadcast, chunk, rows)
+        return self._put(found._replace(settled=True, part=part, failures=failures))
+
+    def _write_failures(self, broadcast: Broadcast, chunk: Chunk, rows: list[_Row]) -> str | None:
+        failed = [row.line.row for row in rows if retries.can_be_retried(row.status, row.entry)]
+        unknown = [row.line.row for row in rows if retries.may_have_been_sent(row.status, row.entry)]
+        if not failed and not unknown:
+            return None
+        return self._files.write(
+            broadcast, f"failures/{chunk.number:05}.txt", retries.to_bytes(failed, unknown)
+        )
+
+    def _put(self, chunk: Chunk) -> Chunk:
+        wanted = chunk._replace(version=chunk.version + 1, writer=self._services.new_id())
+        existing = self._services.store.put_chunk(wanted)
+        # What another call has found meanwhile counts: it may be a part of the totals already.
+        return wanted if existing is None else existing
+
+
+def _given_up(chunk: Chunk) -> Chunk:
+    """Return a chunk whose list of rows has expired, as it was seen last; nobody can look it up any more."""
+    counts = chunk.counts
+    rest = chunk.rows - counts.rows
+    lost = counts.failed + counts.waiting + rest
+    return chunk._replace(counts=counts._replace(waiting=0, failed=lost), settled=True)
+
+
+def _judge(line: Line, entries: Mapping[str, Entry], *, is_over: bool) -> _Row:
+    if line.status is not None:
+        return _Row(line, line.status, None, line.reason)
+    entry = entries.get(line.message_id)
+    if entry is not None and entry.status not in _AT_WORK:
+        return _Row(line, entry.status.value, entry)
+    if not is_over:
+        return _Row(line, _WAITING, entry)
+    if entry is not None and (entry.status is Status.SENDING or entry.lost_at is not None):
+        return _Row(line, Status.UNKNOWN.value, entry)
+    return _Row(line, Status.FAILED.value, None, retries.NOT_FOUND)
+
+
+def _counts(rows: list[_Row]) -> Counts:
+    by_status = Counter(row.status for row in rows)
+    errcodes = Counter(errcode for row in rows if (errcode := _errcode(row)))
+    return Counts(**by_status, errcodes=errcode_counts(errcodes))
+
+
+def _errcode(row: _Row) -> int | None:
+    outcome = row.entry.final_outcome if row.entry else None
+    return outcome.errcode if outcome else None
+
+
+def _result(row: _Row) -> Result:
+    entry, line = row.entry, row.line
+    more: dict[str, Any] = {"reason": row.reason}
+    if entry is not None:
+        outcome = entry.final_outcome
+        reason = entry.reason or (outcome.errmsg or outcome.cause if outcome else None)
+        more = {"errcode": _errcode(row), "reason": reason, "time": iso_time(entry.updated_at)}
+    return Result(line.row, line.message_id, line.openid, row.status, **more)

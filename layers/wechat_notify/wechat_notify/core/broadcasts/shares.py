@@ -1,0 +1,50 @@
+"""The part of an account's rate that each of its running broadcasts has."""
+
+from __future__ import annotations
+
+from wechat_notify.core.broadcasts import pace
+from wechat_notify.core.broadcasts.broadcast import AccountPace, Lease
+from wechat_notify.core.broadcasts.ports import Services
+from wechat_notify.core.errors import StorageError
+
+_MAX_WRITES = 8
+
+
+class Shares:
+    """Leases of rates: each chunk renews its broadcast's, and one that is not renewed lapses."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def take(self, account: str, broadcast_id: str, own: float | None, start: float) -> tuple[float, float]:
+        """Take a rate for a chunk from ``start`` on; return the rate, and when it may be used.
+
+        Raises ``StorageError``.
+        """
+        for _ in range(_MAX_WRITES):
+            stored = self._services.store.read_pace(account)
+            rate, at = pace.allot(start, broadcast_id, own, self._services.ceiling, stored.leases)
+            # One that has to wait is counted by the others from now on.
+            lease = Lease(broadcast_id, rate, start + pace.chunk_span(rate))
+            if at > start:
+                lease = Lease(broadcast_id, 0.0, at)
+            if self._put(stored, broadcast_id, lease):
+                return rate, at
+        raise StorageError("share the account's rate", "Contended")
+
+    def give_back(self, account: str, broadcast_id: str) -> None:
+        """Let the others have the rate of a broadcast that releases nothing any more."""
+        for _ in range(_MAX_WRITES):
+            stored = self._services.store.read_pace(account)
+            if all(lease.broadcast_id != broadcast_id for lease in stored.leases):
+                return
+            if self._put(stored, broadcast_id, None):
+                return
+        raise StorageError("share the account's rate", "Contended")
+
+    def _put(self, stored: AccountPace, broadcast_id: str, lease: Lease | None) -> bool:
+        others = [each for each in stored.leases if each.broadcast_id != broadcast_id]
+        leases = pace.current(others, self._services.now()) + ((lease,) if lease else ())
+        wanted = AccountPace(stored.account, stored.version + 1, self._services.new_id(), leases)
+        existing = self._services.store.put_pace(wanted)
+        return existing is None or (existing.version, existing.writer) == (wanted.version, wanted.writer)
