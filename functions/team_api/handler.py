@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import broadcasts, holds, messages, schedules
+from functions.team_api import broadcasts, holds, messages, schedules, templates
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -33,4 +33,6 @@ ROUTES: Routes = {
     "DELETE /v1/accounts/{account}/schedules/{name}": schedules.delete_schedule,
     "GET /v1/accounts/{account}/holds": holds.list_holds,
     "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
+    "GET /v1/accounts/{account}/templates": templates.list_templates,
+    "GET /v1/accounts/{account}/templates/{id}": templates.get_template,
 }

@@ -23,7 +23,7 @@ from tests.fakes.refresher import FakeRefresher
 from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams
+from wechat_notify.bootstrap import teams, template_sync
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
@@ -35,6 +35,8 @@ from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.templates.registry import TemplateRegistry
+from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
@@ -65,12 +67,15 @@ class Core:
         keyed_hash: Callable[[str], str],
         jitter: Callable[[float, float], float] = lowest,
         pool: Executor | None = None,
+        **options: Any,
     ) -> None:
         now = clock.now
         self.sender = Sender(tokens, wechat, now=now, clock=now)
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
-        self.dispatcher = Dispatcher(self.ledger, self.circuits, self.sender, queue, now=now, jitter=jitter)
+        self.dispatcher = Dispatcher(
+            self.ledger, self.circuits, self.sender, queue, now=now, jitter=jitter, **options
+        )
         returns = Returns(queue, dead_letters, now=now, jitter=jitter)
         self.batch_sender = BatchSender(self.dispatcher, returns, pool=pool)
 
@@ -99,6 +104,10 @@ class Service(Core):
 
         self.schedules = FakeSchedules()
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
+        self.template_registry = TemplateRegistry(self.ledger_store, now=self.clock.now)
+        self.template_sync = TemplateSync(
+            self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
+        )
         super().__init__(
             self.clock,
             table=self.ledger_store,
@@ -108,6 +117,7 @@ class Service(Core):
             dead_letters=self.dead_letters,
             writer=writer,
             keyed_hash=self.openid_hash,
+            check=self.template_registry.check,
         )
         self.add_account("shop")
 
@@ -139,6 +149,7 @@ class Service(Core):
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "template_registry": self.template_registry,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
@@ -147,9 +158,11 @@ class Service(Core):
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
             "schedules": self.schedules,
+            "template_store": self.ledger_store,
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
+        monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
 

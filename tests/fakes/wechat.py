@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from tests.fakes.clock import Clock
 from tests.fakes.outcomes import answer
 from tests.fakes.stable_token import TOKEN_LIFE, StableTokens, TokenApp
-from wechat_notify.core.errors import TokenUnavailableError
+from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
+from wechat_notify.core.templates.template import Family, Template
 from wechat_notify.core.tokens.token import Grant, TokenSource
 
 
@@ -33,6 +34,7 @@ class FakeWeChat:
         self.while_in_flight: Callable[[Message], None] = lambda _message: None
         self.while_fetching: Callable[[str], None] = lambda _app_id: None
         self.refusals: dict[str, Outcome] = {}
+        self.lists: dict[tuple[str, Family], list[Template] | Outcome] = {}
         self._apps: dict[str, TokenApp] = {}
         self._tokens = StableTokens[TokenApp](
             clock.now, lambda app: f"token-{app.issued}-of-{app.app_id}", life=life
@@ -80,6 +82,13 @@ class FakeWeChat:
             if outcome.errcode == 0:
                 self.accepted.append(message)
             return outcome
+
+    def fetch_templates(self, family: Family, token: str) -> list[Template]:
+        """What ``lists`` has for the token's app: templates, or why there are none."""
+        listed = self.lists.get((token.rpartition("-of-")[2], family), [])
+        if isinstance(listed, Outcome):
+            raise TemplatesUnavailableError(listed)
+        return listed
 
     def fetch(self, app_id: str, secret: str, *, force: bool) -> Grant:
         """The token endpoint; raises ``TokenUnavailableError``."""

@@ -84,6 +84,16 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
     "as a key": lambda seen: json_answer(**{seen: 1}),
     "as msgid": lambda seen: json_answer(errcode=0, msgid=seen),
     "as the token": lambda seen: json_answer(access_token=seen, expires_in=7200),
+    "in a list of templates": lambda seen: json_answer(
+        errcode=0,
+        data=[
+            {
+                "priTmplId": seen,
+                "content": seen,
+                "keywordEnumValueList": [{"keywordCode": seen, "enumValueList": [seen]}],
+            }
+        ],
+    ),
     "in bad JSON": lambda seen: answer(b'{"errmsg":' + seen.encode()),
     "in bad UTF-8": lambda seen: answer(b"\xff\xfe" + seen.encode()),
     "in a 200 page": page(OK[9:]),

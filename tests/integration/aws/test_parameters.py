@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import PATH, ClientsAt
 from tests.integration.contracts.samples import TOKEN, Aws, Source
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.parameters import Accounts, StoredTokens
+from wechat_notify.aws.parameters import AccountNames, Accounts, StoredTokens
 from wechat_notify.core.errors import UnknownAccountError
 
 Put = Callable[[str, str], None]
@@ -62,6 +62,19 @@ def test_other_parameters_are_ignored(aws: Aws, accounts: Accounts, put: Put) ->
     put("credentials", "at the top")
     aws("ssm").put_parameter(Name=f"{PATH}-of-another/x/credentials", Value=app("wxx"), Type="SecureString")
     assert [account.name for account in accounts.load_all()] == ["shop"]
+
+
+def test_names_are_listed_without_values(aws: Aws, clients: Clients, put: Put) -> None:
+    """Over pages, and of this stage alone."""
+    for number in range(60):
+        put(f"shop-{number:02}/access-token", "{}")
+        put(f"shop-{number:02}/credentials", app("wxshop"))
+    put("new/credentials", app("wxnew"))
+    put("My_Shop/access-token", "{}")
+    put("shop/old/access-token", "{}")
+    aws("ssm").put_parameter(Name=f"{PATH}-of-another/x/access-token", Value="{}", Type="SecureString")
+    names = AccountNames(clients, PATH).with_token()
+    assert names == [f"shop-{number:02}" for number in range(60)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import LedgerStore
 from wechat_notify.core.delivery.returns import DeadLetters
 from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
+from wechat_notify.core.templates.template import TemplateStore
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken, Grant, TokenReader
 
@@ -148,8 +149,8 @@ class SqsQueueAt:
         return handle
 
 
-class LedgerAndCircuits(LedgerStore, CircuitStore, Protocol):
-    """Both sides of the ledger's table."""
+class LedgerAndCircuits(LedgerStore, CircuitStore, TemplateStore, Protocol):
+    """The sides of the ledger's table."""
 
 
 class LedgerAt(Protocol):

@@ -1,15 +1,18 @@
 """The ledger's table: the fake, and DynamoDB. The emulator is held to it in tests/e2e."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests import fakes
+from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
 
@@ -142,3 +145,16 @@ class TestLedgerStore:
         for circuits in stored.values():
             ledger.store.put_circuits(circuits)
         assert ledger.store.read_circuits(iter(names * 2)) == stored
+
+    def test_templates_are_stored_and_read(self, ledger: LedgerAt) -> None:
+        assert ledger.store.read_templates(ledger.account) is None
+        empty, full = (
+            AccountTemplates(
+                ledger.account, version, "writer", fakes.START, fakes.START + 0.5, None, templates
+            )
+            for version, templates in enumerate(((), (WASHER, MEETING, PRIZE)), 1)
+        )
+        for wanted in (empty, full):
+            assert ledger.store.put_templates(wanted) is None
+            assert ledger.store.read_templates(ledger.account) == wanted
+        assert ledger.store.put_templates(replace(full, writer="late")) == full

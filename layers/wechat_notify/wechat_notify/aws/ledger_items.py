@@ -1,4 +1,4 @@
-"""The items of the ledger's table: entries and circuits."""
+"""The items of the ledger's table: entries, circuits and templates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from wechat_notify.aws.items import ItemType
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
 from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
 
 
 def message_key(account: str, message_id: str) -> str:
@@ -44,6 +45,11 @@ def circuits_key(account: str) -> str:
     return f"circuits#{quote(account, safe='')}"
 
 
+def templates_key(account: str) -> str:
+    """The key of an account's templates."""
+    return f"templates#{quote(account, safe='')}"
+
+
 _OF_ENTRIES = {"hint": Bilingual, "outcome": Outcome, "timeline": Change}
 ENTRIES = ItemType(
     Entry, lambda entry: message_key(entry.account, entry.id), "the message's entry", _OF_ENTRIES, "listed"
@@ -53,4 +59,10 @@ CIRCUITS = ItemType(
     lambda circuits: circuits_key(circuits.account),
     "the account's circuits",
     {"circuits": Circuit, "hint": Bilingual},
+)
+TEMPLATES = ItemType(
+    AccountTemplates,
+    lambda templates: templates_key(templates.account),
+    "the account's templates",
+    {"enumerations": Enumeration, "templates": Template},
 )

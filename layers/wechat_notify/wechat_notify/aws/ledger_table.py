@@ -1,9 +1,11 @@
-"""The ledger's table: an item for every message, and one for the open circuits of an account.
+"""The ledger's table: an item for every message, one for an account's open circuits, one for its templates.
 
 ``message#<account>#<id>``
     A ``core.delivery.entry.Entry``.
 ``circuits#<account>``
     A ``core.delivery.circuit.AccountCircuits``.
+``templates#<account>``
+    A ``core.templates.template.AccountTemplates``.
 
 ``listed`` is an entry's partition of the index by account and status (``aws.message_index``).
 
@@ -20,19 +22,22 @@ from wechat_notify.aws.items import to_attribute
 from wechat_notify.aws.ledger_items import (
     CIRCUITS,
     ENTRIES,
+    TEMPLATES,
     circuits_key,
     listed_in,
     message_key,
+    templates_key,
 )
 from wechat_notify.aws.versioned_items import VersionedItems
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import MAX_RETENTION, Entry
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.outcomes import Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 
 class LedgerTable(VersionedItems):
-    """The table, by its name: a ``LedgerStore`` and a ``CircuitStore``.
+    """The table, by its name: a ``LedgerStore``, a ``CircuitStore`` and a ``TemplateStore``.
 
     Parameters
     ----------
@@ -40,7 +45,7 @@ class LedgerTable(VersionedItems):
         As ``VersionedItems`` has them.
     retention_seconds : float
         For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
-        ahead), circuits after they are over.
+        ahead), circuits after they are over, templates after they were written.
     list_sent : bool
         Whether messages that were sent are listed in the index, which costs a write for each.
     """
@@ -83,3 +88,11 @@ class LedgerTable(VersionedItems):
         # One impossible key and the call is refused as a whole.
         keys = sorted({circuits_key(account) for account in accounts if is_account_name(account)})
         return {circuits.account: circuits for circuits in self.read_items(CIRCUITS, keys)}
+
+    def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
+        """Store an account's templates after the version before; otherwise return the existing ones."""
+        return self.put_item(TEMPLATES, templates, templates.updated_at)
+
+    def read_templates(self, account: str) -> AccountTemplates | None:
+        """The newest templates of an account; asked once, since messages wait for the answer."""
+        return self.read_item(TEMPLATES, templates_key(account), retry_for=0.0)

@@ -135,14 +135,14 @@ class VersionedItems:
             return Answer(stored=False, existing=response.get("Item", {}))
         return Answer(stored=True)
 
-    def read_item(self, item_type: ItemType[T], key: str) -> T | None:
+    def read_item(self, item_type: ItemType[T], key: str, *, retry_for: float = RETRY_FOR) -> T | None:
         """Return the newest version of a value, None where there is none."""
         answer = self._aws.call(
             item_type.reading,
             lambda: self._aws.dynamodb.get_item(
                 TableName=self._table_name, Key={"pk": to_attribute(key)}, ConsistentRead=True
             ),
-            retry_for=RETRY_FOR,
+            retry_for=retry_for,
         )
         return item_type.from_item(answer["Item"]) if "Item" in answer else None
 

@@ -178,6 +178,22 @@ class TokenUnavailableError(WeChatNotifyError):
         self.outcome = outcome
 
 
+class TemplatesUnavailableError(WeChatNotifyError):
+    """WeChat did not tell an account's templates."""
+
+    reason = "templates_unavailable"
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"no templates: {outcome.error_class} {outcome.errcode}")
+        self.outcome = outcome
+
+
+class UnknownTemplateError(WeChatNotifyError):
+    """The account's templates, as they were last read, have none under this id."""
+
+    reason = "unknown_template"
+
+
 class RefresherBusyError(WeChatNotifyError):
     """Another refresh is running (one runs at a time): read the store again, or ask again."""
 

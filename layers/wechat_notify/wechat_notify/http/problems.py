@@ -23,6 +23,7 @@ from wechat_notify.core.errors import (
     UnknownHoldError,
     UnknownMessageError,
     UnknownScheduleError,
+    UnknownTemplateError,
     UnknownUploadError,
     WeChatNotifyError,
 )
@@ -191,6 +192,14 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "The broadcast's state does not allow that; state says what it is.",
             "群发当前状态不允许此操作，见 state。",
+        ),
+    ),
+    UnknownTemplateError: (
+        404,
+        Bilingual(
+            "This account has no template under this id, as far as its templates were read: GET …/templates "
+            "says when that was.",
+            "最近一次同步的模板中没有此 id；同步时间见模板列表。",
         ),
     ),
     UnknownHoldError: (

@@ -6,9 +6,16 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from wechat_notify.core.errors import AccountNameError, BodyTooLargeError, MediaTypeError
+from wechat_notify.core.errors import (
+    AccountNameError,
+    BodyTooLargeError,
+    InvalidFieldsError,
+    MediaTypeError,
+)
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.violations import Violation
 
 HttpEvent = Mapping[str, Any]
 
@@ -24,6 +31,21 @@ def account(event: HttpEvent) -> str:
     if not is_account_name(name):
         raise AccountNameError
     return name
+
+
+def flag(event: HttpEvent, name: str) -> bool:
+    """A parameter of the query that is ``true`` or ``false``; false where it is absent.
+
+    Raises
+    ------
+    InvalidFieldsError
+        It is something else, or was given twice: API Gateway joins the two with a comma.
+    """
+    given = (event.get("queryStringParameters") or {}).get(name, "false")
+    if given not in ("true", "false"):
+        text = Bilingual("must be true or false, once", "只能是 true 或 false，且只能出现一次")
+        raise InvalidFieldsError([Violation(name, "choice", text, "true, false", len(given))])
+    return bool(given == "true")
 
 
 def json_body(event: HttpEvent, max_bytes: int = MAX_BODY_BYTES) -> bytes:
