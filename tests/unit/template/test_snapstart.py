@@ -42,7 +42,7 @@ def test_only_senders_have_snapshots() -> None:
 def test_each_deployment_has_its_versions() -> None:
     first, second = snapshotted("first"), snapshotted("second")
     versions = [set(stack.of_type("AWS::Lambda::Version")) for stack in (first, second)]
-    assert [len(names) for names in versions] == [2, 2]
+    assert [len(names) for names in versions] == [3, 3]
     assert not versions[0] & versions[1]
     assert first.of_type("AWS::Lambda::Alias").keys() == second.of_type("AWS::Lambda::Alias").keys()
 
