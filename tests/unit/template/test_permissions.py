@@ -68,12 +68,12 @@ def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
 
 
-@pytest.mark.parametrize("action", ["", "s", "History", "sByPath"])
 @pytest.mark.parametrize("sender", SENDERS)
-def test_senders_read_no_credentials(stack: Stack, sender: str, action: str) -> None:
+def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
     assert stack.allows(sender, "ssm:GetParameter", f"{ACCOUNTS}/shop/access-token")
-    for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
-        assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
+    for action in ("", "s", "History", "sByPath"):
+        for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
+            assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[
     assert not stack.allows("SendApiFunction", "sqs:ReceiveMessage", "<SendQueue.Arn>")
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
-    (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
-    assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
+def test_functions_publish_in_own_name(stack: Stack) -> None:
+    for function in FUNCTIONS:
+        (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
+        assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
 
 
 @pytest.mark.parametrize(
