@@ -39,6 +39,11 @@ def test_format(file: bytes, expected: FileFormat) -> None:
     assert file_format(file) == expected
 
 
+def test_largest_header() -> None:
+    columns = ["openid", *(f"c{number}" for number in range(499))]
+    assert len(file_format(",".join(columns).encode()).columns) == 500
+
+
 @pytest.mark.parametrize("cut", range(3))
 def test_head_ends_within_a_character(cut: int) -> None:
     file = ("openid,a\n" + "o1,巧\n" * 20_000).encode()
