@@ -164,6 +164,25 @@ def test_cancel_within_a_chunk() -> None:
     assert [event.detail["state"] for event in world.bus.events] == ["cancelled"]
 
 
+@pytest.mark.parametrize("rate", [1, 1000])
+def test_cancel_reaches_held_messages(rate: int) -> None:
+    """They are on the queue, and would be sent when the hold is over."""
+    world = World()
+    world.answer = lambda touser: Status.QUEUED if int(touser[1:]) > 10 else 0
+    world.create(
+        csv_file([*MANY, *(openid(number) for number in range(2000, 4000))]), messages_per_second=rate
+    )
+    world.run(6 * 3600.0 if rate > 1 else 1500.0)
+    before, released = world.clock.now(), len(world.sends)
+    world.broadcasts.cancel(ACCOUNT, ID)
+    world.run()
+    counts = world.counts()
+    assert (world.record().state, counts.sent, counts.waiting) == ("cancelled", 10, 0)
+    assert counts.cancelled + counts.sent in range(released, released + 61)
+    assert counts.cancelled + counts.unreleased == 2990
+    assert (world.record().finished_at or 0.0) - before < 120.0
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_cancel_before_anything_was_sent(*, dry_run: bool) -> None:
     world = World()

@@ -90,6 +90,7 @@ def judge(world: World, state: str) -> None:
     for status in ("sent", "expired", "unreleased", "invalid", "duplicate"):
         assert statuses.count(status) == getattr(counts, status)
     assert world.record().totals == counts
+    assert {event.detail_type for event in world.bus.events} == {"broadcast.finished"}
 
 
 def calls_of(scenario: Scenario) -> int:

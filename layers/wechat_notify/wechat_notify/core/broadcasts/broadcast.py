@@ -3,7 +3,7 @@
 ::
 
     checking ─► checked ─► running ⇄ paused      running ─► finishing ─► finished
-        ├─► refused           ├─► cancelled (also from checking, checked, paused)
+        ├─► refused           ├─► cancelled (also from checking, checked, paused, finishing)
         └─► running           └─► failed (also from checking, paused, finishing)
 
 A paused one whose last rows were released meanwhile becomes ``finishing``.
@@ -56,7 +56,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.REFUSED: frozenset(),
     State.RUNNING: frozenset({State.PAUSED, State.FINISHING, State.CANCELLED, State.FAILED}),
     State.PAUSED: frozenset({State.RUNNING, State.FINISHING, State.CANCELLED, State.FAILED}),
-    State.FINISHING: frozenset({State.FINISHED, State.FAILED}),
+    State.FINISHING: frozenset({State.FINISHED, State.CANCELLED, State.FAILED}),
     State.FINISHED: frozenset(),
     State.CANCELLED: frozenset(),
     State.FAILED: frozenset(),
@@ -144,6 +144,7 @@ class Broadcast(NamedTuple):
     judged_before: int = 0
     failures_before: int = 0
     started_at: float | None = None
+    cancelled_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
     results: str | None = None
@@ -180,8 +181,9 @@ class Chunk(NamedTuple):
     """Some consecutive rows, which were released together. All times are seconds since the epoch.
 
     ``ends_at`` is when its last message is due on the queue. ``counts`` are those of the last look at
-    the ledger; the next look is due at ``look_at``. A ``settled`` chunk changes no more: ``part`` is the key
-    of its part of the results, ``failures`` that of its rows that can be retried, where there are any.
+    the ledger, at ``looked_at``; the next one is due at ``look_at``. A ``settled`` chunk changes
+    no more: ``part`` is the key of its part of the results, ``failures`` that of its rows that can be
+    retried, where there are any.
     """
 
     account: str
@@ -194,6 +196,7 @@ class Chunk(NamedTuple):
     ends_at: float
     look_at: float
     version: int = 1
+    looked_at: float = 0.0
     counts: Counts = Counts()
     settled: bool = False
     part: str | None = None
