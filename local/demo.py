@@ -37,7 +37,7 @@ def examples() -> list[Message]:
         {
             "kind": "subscription",
             "touser": "OPENID",
-            "template_id": "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+            "template_id": "KUcVbWfpjR2nX8mQy5tLs0aZ7dGhEoTi3vBrN6wCxMk",
             "page": "http://weixin.qq.com/download",
             "miniprogram": {"appid": "xiaochengxuappid12345", "pagepath": "index?foo=bar"},
             "client_msg_id": "MSG_000001",

@@ -449,11 +449,11 @@ def summary(state: State, state_file: Path, seconds: float) -> str:
     message = {
         "kind": "subscription",
         "touser": "openid-1",
-        "template_id": "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY",
+        "template_id": "9Aw5ZV1j9xdWTFEkqCpZ7mIBbSC34khK55OtzUPl0rU",
         "page": "index",
         "miniprogram_state": "formal",
         "lang": "zh_CN",
-        "data": {"phrase3": {"value": "审核通过"}},
+        "data": {"date2": {"value": "2026年12月1日"}, "thing1": {"value": "TIT会议室"}},
     }
     table = "\n".join(f"  {name:<11}{value}" for name, value in rows.items())
     return f"""

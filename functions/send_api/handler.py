@@ -10,6 +10,7 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Result, Unknown
 from wechat_notify.core.errors import (
+    InvalidFieldsError,
     StartedError,
     StorageError,
     UnknownMessageError,
@@ -23,6 +24,8 @@ from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
 from wechat_notify.http.router import Routes
 
+_DRY_RUN = "dry_run"
+
 bootstrap.register_for_snapshots()
 
 
@@ -33,7 +36,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _report(event: HttpEvent, error: WeChatNotifyError) -> None:
     """Log a message that was not attempted, and count it where it was refused and not put off."""
-    if not event["routeKey"].startswith("POST "):
+    if not event["routeKey"].startswith("POST ") or _is_rehearsal(event):
         return
     given = event["pathParameters"]["account"]
     account = given if is_account_name(given) else None
@@ -47,12 +50,17 @@ def _report(event: HttpEvent, error: WeChatNotifyError) -> None:
 def _post(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     given = requests.headers(http)
     account = requests.account(http)
+    rehearses = requests.flag(http, _DRY_RUN)
     key = headers.idempotency_key(given)
     message_id = key or bootstrap.id_factory()()
     body = requests.json_body(http)
-    request, message, warnings = intake.check(
+    request, message, warnings = bootstrap.dispatcher().check(
         intake.read_http_body(body, account=account, message_id=message_id)
     )
+    if rehearses:
+        from functions.send_api import dry_run  # noqa: PLC0415 - no message that is sent needs it
+
+        return dry_run.answer(request, message, warnings)
     openid_hash = bootstrap.openid_hasher()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         result = bootstrap.dispatcher().accept(request, message)
@@ -70,6 +78,13 @@ def _post(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     )
     telemetry.publish(result.events, bootstrap.event_bus)
     return answers.PostedMessage(request, message, warnings, keyed=key is not None).answer(result)
+
+
+def _is_rehearsal(http: HttpEvent) -> bool:
+    try:
+        return requests.flag(http, _DRY_RUN)
+    except InvalidFieldsError:
+        return False
 
 
 def _get(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, cast
 
-from local.simulator import errcodes
+from local.simulator import errcodes, template_lists
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
 from local.simulator.wechat import PATHS, App, Limits, WeChat
@@ -258,6 +258,7 @@ class Control:
             ),
             pages=frozenset(given.texts("pages", tuple(old.pages))),
             openids=frozenset(given.texts("openids", tuple(old.openids))),
+            without=frozenset(given.texts("without", tuple(old.without))),
         )
         given.end()
         for entry in app.ip_whitelist:
@@ -265,6 +266,8 @@ class Control:
                 ip_network(entry, strict=False)
             except ValueError:
                 raise ControlError(f"ip_whitelist: {entry} is neither an address nor a network") from None
+        if not app.without <= template_lists.PATHS.keys():
+            raise ControlError(f"without: the lists are {' and '.join(template_lists.PATHS)}")
         self._wechat.apps[app_id] = app
         return _listed_app(app)
 
@@ -279,6 +282,10 @@ class Control:
             given.choice("path", (None, *ENDPOINTS), None),
             given.texts("keywords"),
             {str(keyword): values.texts(keyword) for keyword in enums},
+            given.text("title", ""),
+            given.text("content", ""),
+            given.text("example", ""),
+            given.choice("type", (2, 3), 2),
         )
         given.end()
         registered = self._wechat.templates.setdefault(app_id, {})
@@ -376,4 +383,5 @@ def _listed_app(app: App) -> dict[str, Any]:
         "retired": app.retired,
         "pages": sorted(app.pages),
         "openids": len(app.openids),
+        "without": sorted(app.without),
     }

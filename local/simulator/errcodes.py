@@ -39,7 +39,9 @@ WXOPEN_TEMPLATE_RETIRED = 46101
 DATA_FORMAT_ERROR = 47001
 NO_UNICODE_ESCAPES = 47002
 TEMPLATE_PARAM_INVALID = 47003
+API_UNAUTHORIZED = 48001
 ACCOUNT_FROZEN = 50007
+ACCOUNT_TYPE_ILLEGAL = 200100
 
 ERRMSG = {
     -604101: "has no permission to call this API",
@@ -140,7 +142,7 @@ ERRMSG = {
     DATA_FORMAT_ERROR: "data format error",
     NO_UNICODE_ESCAPES: "data format error, do NOT use json unicode encode, please use utf8 encoded text",
     TEMPLATE_PARAM_INVALID: "argument invalid!",
-    48001: "api unauthorized",
+    API_UNAUTHORIZED: "api unauthorized",
     48002: "user block receive message",
     48004: "api forbidden for irregularities, view detail on mp.weixin.qq.com",
     48006: "forbid to clear quota because of reaching the limit",
@@ -180,7 +182,7 @@ ERRMSG = {
     200020: "invalid kidList",
     200021: "invalid sceneDesc",
     200022: "the template already exists",
-    200100: "illegal account type",
+    ACCOUNT_TYPE_ILLEGAL: "illegal account type",
 }
 
 

@@ -99,7 +99,7 @@ ENDPOINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A registered template.
+    """A template.
 
     Attributes
     ----------
@@ -109,12 +109,23 @@ class Template:
         All of them must be present; empty means not checked.
     enums
         The allowed values of its ``enum`` keywords.
+    title, content, example, type
+        As WeChat lists it; ``type`` is 2 for a one-time subscription and 3 for one that lasts.
     """
 
     template_id: str
     path: str | None = None
     keywords: tuple[str, ...] = ()
     enums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    title: str = ""
+    content: str = ""
+    example: str = ""
+    type: int = 2
+
+    def fits(self, path: str) -> bool:
+        """Tell whether messages to an endpoint may use it: the two subscription endpoints share a list."""
+        same = {BIZSEND, SUBSCRIBE_SEND}
+        return self.path in (None, path) or {self.path, path} == same
 
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)

@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
 
-from local.simulator import errcodes, faults, messages
+from local.simulator import errcodes, faults, messages, template_lists
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
 from local.simulator.journal import Arrival, Journal
@@ -23,7 +23,7 @@ from local.simulator.tokens import Token, Tokens, beijing_day
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
 TOKEN = "/cgi-bin/token"
-PATHS = (*ENDPOINTS, STABLE_TOKEN, TOKEN)
+PATHS = (*ENDPOINTS, *template_lists.PATHS, STABLE_TOKEN, TOKEN)
 
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
@@ -66,6 +66,8 @@ class App:
         The code that ``wxopen/template/send`` answers, ``None`` while it still works.
     pages, openids
         Those that exist; empty means that they are not checked.
+    without
+        The paths of the lists of templates that an account of its kind does not have.
     """
 
     app_id: str
@@ -76,6 +78,7 @@ class App:
     retired: int | None = None
     pages: frozenset[str] = frozenset()
     openids: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ _DEFAULT_LIMITS = {
     STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
     TOKEN: Limits(daily=2_000),
     **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
+    **dict.fromkeys(template_lists.PATHS, Limits()),
 }
 
 
@@ -187,6 +191,8 @@ class WeChat:
             fault = self.faults.strike(call.path)
         if call.path in ENDPOINTS:
             return self._send(call, fault)
+        if call.path in template_lists.PATHS:
+            return self._list_templates(call, fault)
         return self._token(call, fault)
 
     def _refused(self, refusal: Refusal) -> dict[str, Any]:
@@ -270,6 +276,29 @@ class WeChat:
         if app.ip_whitelist and not _whitelisted(call.client_ip, app.ip_whitelist):
             raise Refusal(errcodes.IP_NOT_IN_WHITELIST, f"invalid ip {call.client_ip}, not in whitelist")
 
+    # Templates
+
+    def _list_templates(self, call: Call, fault: Fault | None) -> Answer:
+        if fault is not None and fault.when == "before":
+            with self.lock:
+                return Answer(self._faulty(fault), fault=fault)
+        self._spend_latency()
+        with self.lock:
+            try:
+                if call.method != "GET":
+                    raise Refusal(errcodes.REQUIRE_GET)  # noqa: TRY301 - answered below like the rest
+                app = self._caller(call)
+                if call.path in app.without:
+                    raise Refusal(template_lists.PATHS[call.path])  # noqa: TRY301 - the same
+                self._count_call(app, call.path)
+            except Refusal as refusal:
+                payload = self._refused(refusal)
+            else:
+                payload = template_lists.listed(call.path, self.templates_of(app.app_id).values())
+            if fault is not None and fault.effect == "errcode":
+                payload = self._faulty(fault)
+            return Answer(payload, fault=fault)
+
     # Sends
 
     def _send(self, call: Call, fault: Fault | None) -> Answer:
@@ -336,14 +365,7 @@ class WeChat:
         """Whose message it is and for whom, as far as the call is well-formed at all."""
         if call.method != "POST":
             raise Refusal(errcodes.REQUIRE_POST)
-        value = call.query.get("access_token")
-        if not value:
-            raise Refusal(errcodes.ACCESS_TOKEN_MISSING)
-        app = self.apps.get(self.tokens.owner(value))
-        if app is None:
-            raise Refusal(errcodes.INVALID_CREDENTIAL)
-        if app.account_frozen:
-            raise Refusal(errcodes.ACCOUNT_FROZEN)
+        app = self._caller(call)
         if endpoint.path == messages.WXOPEN_TEMPLATE_SEND and app.retired is not None:
             raise Refusal(app.retired)
         self._count_call(app, call.path)
@@ -359,6 +381,18 @@ class WeChat:
         if fault is None and app.openids and touser not in app.openids:
             raise Refusal(errcodes.INVALID_OPENID)
         return _Message(endpoint, app, touser, body, fault)
+
+    def _caller(self, call: Call) -> App:
+        """The app whose access token a call carries."""
+        value = call.query.get("access_token")
+        if not value:
+            raise Refusal(errcodes.ACCESS_TOKEN_MISSING)
+        app = self.apps.get(self.tokens.owner(value))
+        if app is None:
+            raise Refusal(errcodes.INVALID_CREDENTIAL)
+        if app.account_frozen:
+            raise Refusal(errcodes.ACCOUNT_FROZEN)
+        return app
 
     def _begin(self, message: _Message) -> None:
         key = (message.app.app_id, message.touser)
@@ -394,13 +428,18 @@ class WeChat:
         template_id = message.body.get("template_id")
         if not isinstance(template_id, str):
             raise Refusal(errcodes.INVALID_TEMPLATE_ID_SIZE)  # in practice the key is missing or misspelled
-        registered = self.templates.get(message.app.app_id)
-        if not template_id or (registered and template_id not in registered):
+        app_id = message.app.app_id
+        # Without templates of its own an app takes any id, and checks the samples that it lists.
+        if not template_id or (self.templates.get(app_id) and template_id not in self.templates_of(app_id)):
             raise Refusal(errcodes.INVALID_TEMPLATE_ID)
-        template = registered[template_id] if registered else None
-        if template is not None and template.path not in (None, message.endpoint.path):
+        template = self.templates_of(app_id).get(template_id)
+        if template is not None and not template.fits(message.endpoint.path):
             raise Refusal(errcodes.INVALID_TEMPLATE_ID)
         return template_id, template
+
+    def templates_of(self, app_id: str) -> Mapping[str, Template]:
+        """The templates of an app by their ids: those that were registered, without any the samples."""
+        return self.templates.get(app_id) or template_lists.SAMPLES
 
     def _client_msg_id(self, message: _Message) -> tuple[str, str, str] | None:
         """The key under which a repeat is held back; only ``template/send`` documents that."""

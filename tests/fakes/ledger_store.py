@@ -10,10 +10,11 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 
 class FakeLedgerStore:
-    """The ledger's table: ``LedgerStore``, ``CircuitStore``, and its index.
+    """The ledger's table: ``LedgerStore``, ``CircuitStore``, ``TemplateStore``, and its index.
 
     ``puts``, ``reads``, ``circuit_puts`` and ``circuit_reads`` count the calls, those that fail too.
     ``failing`` maps a method's name to AWS's error code, for as long as it stands there;
@@ -23,6 +24,8 @@ class FakeLedgerStore:
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], Entry] = {}
         self.circuits: dict[str, AccountCircuits] = {}
+        self.templates: dict[str, AccountTemplates] = {}
+        self.template_reads = 0
         self.history: list[Entry] = []
         self.puts = self.reads = self.circuit_puts = self.circuit_reads = 0
         self.patient_puts = 0
@@ -90,6 +93,21 @@ class FakeLedgerStore:
             self.circuit_reads += 1
             self._fail("read_circuits", "read the account's circuits")
             return {account: self.circuits[account] for account in accounts if account in self.circuits}
+
+    def read_templates(self, account: str) -> AccountTemplates | None:
+        with self._lock:
+            self.template_reads += 1
+            self._fail("read_templates", "read the account's templates")
+            return self.templates.get(account)
+
+    def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
+        with self._lock:
+            self._fail("put_templates", "write the account's templates")
+            existing = self.templates.get(templates.account)
+            if (existing.version if existing else 0) != templates.version - 1:
+                return existing
+            self.templates[templates.account] = templates
+            return None
 
     def _fail(self, method: str, action: str) -> None:
         if method in self.failing:

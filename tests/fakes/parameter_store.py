@@ -12,7 +12,7 @@ from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 
 class FakeParameterStore:
-    """Both sides of the parameter store: ``AccountStore`` and ``TokenReader``.
+    """Both sides of the parameter store: ``AccountStore`` and ``TokenReader``; and ``AccountNames``.
 
     ``failing`` maps a method's name to AWS's error code, for as long as it stands there; ``broken``
     an account to why its credentials cannot be used.
@@ -48,6 +48,11 @@ class FakeParameterStore:
             self._fail("load_all", "list the accounts")
             accounts = [self._account(name) for name in (*self.sources, *self.broken)]
         yield from accounts
+
+    def with_token(self) -> list[str]:
+        with self._lock:
+            self._fail("with_token", "list the accounts")
+            return list(self.tokens)
 
     def save(self, account: str, token: AccessToken) -> None:
         with self._lock:

@@ -21,6 +21,7 @@ _LONGEST_WAIT = 10.0
 class Request:
     """A request as it came over the wire."""
 
+    method: str
     target: str
     headers: dict[str, str]
     body: bytes
@@ -52,7 +53,8 @@ class Connection:
             if not self._receive():
                 return None
         body, self._received = self._received[:length], self._received[length:]
-        request = Request(first.split(" ")[1], headers, body)
+        method, target, _ = first.split(" ")
+        request = Request(method, target, headers, body)
         self._requests.append(request)
         return request
 

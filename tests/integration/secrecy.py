@@ -8,39 +8,23 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 
-from tests.integration.raw_server import (
-    Connection,
-    Script,
-    answer,
-    json_answer,
-)
+from tests.integration.raw_server import Connection, Script, answer, json_answer
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.wechat.client import WeChatClient
 
 ClientAt = Callable[..., WeChatClient]
 
-
 # A slash, so that the spelling in a URL is another one.
 CANARY = "CANARY"
-
-
 TOKEN = f"57_{CANARY}/token"
-
-
 SECRET = f"{CANARY}/secret"
-
-
 OPENID = f"o{CANARY}0123456789012345678"
-
-
 BODY = {
     "kind": "template",
     "touser": OPENID,
     "template_id": "t",
     "data": {"keyword1": {"value": "v"}},
 }
-
-
 MESSAGE = parse_message(BODY)[0]
 
 
@@ -86,10 +70,7 @@ def head(*lines: str) -> Callable[[str], bytes]:
 
 
 OK = "HTTP/1.1 200 OK"
-
-
 CHUNKED = "Transfer-Encoding: chunked"
-
 
 ECHOES: dict[str, Callable[[str], bytes]] = {
     "in errmsg": lambda seen: json_answer(errcode=40001, errmsg=f"hint: [{seen}] rid: 1-2"),
@@ -103,6 +84,16 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
     "as a key": lambda seen: json_answer(**{seen: 1}),
     "as msgid": lambda seen: json_answer(errcode=0, msgid=seen),
     "as the token": lambda seen: json_answer(access_token=seen, expires_in=7200),
+    "in a list of templates": lambda seen: json_answer(
+        errcode=0,
+        data=[
+            {
+                "priTmplId": seen,
+                "content": seen,
+                "keywordEnumValueList": [{"keywordCode": seen, "enumValueList": [seen]}],
+            }
+        ],
+    ),
     "in bad JSON": lambda seen: answer(b'{"errmsg":' + seen.encode()),
     "in bad UTF-8": lambda seen: answer(b"\xff\xfe" + seen.encode()),
     "in a 200 page": page(OK[9:]),

@@ -24,10 +24,11 @@ NAMES = re.compile(
     r"|api\.weixin\.qq\.com|UTF-8|GBK|BOM|ASCII|SQS|EventBridge|KiB|\bid\b|\berrors\b|\bdata\b|\btoken\b|a-z"
     r"|keyword1(?:\.DATA)?|\.DATA|thing1|\bvalue\b|\bpage\b|\brid\b|\burl\b|\btid\b|\bids\b|\bstart\b|\blimit\b"
     r"|Unicode|\bIDs?\b|config\.json|permissions\.openapi|AppID"
-    r"|token API|\bcode\b|HH:MM|T18:00:00|U\+FFFD|\btype\b|\bapp\b|NaN|\buXXXX\b|#FF0000"
+    r"|token API|\bcode\b|HH:MM|T18:00:00|U\+FFFD|\btype\b|\bapp\b|NaN|\buXXXX\b|#FF0000|\btrue\b|\bfalse\b"
     r"|CSV|CRLF|LF|\bCR\b|MiB|GB18030|UTF-16|Mac|Lines|\.xlsx?\b|,name\b|IANA|Asia/Shanghai"
-    r"|\brecipients\b|\bupload\b|\bstarts_at\b|\bcursor\b"
-    r"|\bexpires_at\b|\bsend_window\b|\bmissing_columns\b|\bon_invalid\b|\babort\b"
+    r"|\brecipients\b|\bupload\b|\bstarts_at\b|\bcursor\b|\btime_zone\b"
+    r"|\bat\b|\bcron\b|\brate\b|\bminutes\b|\bScheduler\b|\btrue\b|\bfalse\b"
+    r"|\bexpires_at\b|\bsend_window\b|\bmissing_columns\b|\bon_invalid\b|\babort\b|\bPUT\b|\bstate\b"
 )
 """Names that have no Chinese."""
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
 
@@ -28,6 +28,9 @@ from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.violations import Violation
 from wechat_notify.metrics import Metrics
+
+if TYPE_CHECKING:
+    from wechat_notify.core.templates.sync import Synced
 
 
 class InvocationError(Exception):
@@ -172,8 +175,8 @@ class Telemetry:
         """A message that came to its end because somebody asked about it."""
         self.metrics.ended(entry)
 
-    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> None:
-        """Tell the team's automation; what happens to that changes nothing of what it tells.
+    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> int:
+        """Tell the team's automation; return how many events could not be published. It raises nothing.
 
         Parameters
         ----------
@@ -183,7 +186,7 @@ class Telemetry:
             Makes the bus.
         """
         if not events:
-            return
+            return 0
         unpublished = len(events)
         with self._guarded:
             for domain_event in events:
@@ -194,6 +197,7 @@ class Telemetry:
             self.metrics.count("EventsNotPublished", unpublished)
             with self._guarded:
                 self.logger.error("events not published", count=unpublished)
+        return unpublished
 
     def _log_event(self, domain_event: DomainEvent) -> None:
         if domain_event.detail_type in _OPENED:
@@ -217,6 +221,32 @@ class Telemetry:
     def returned(self, count: int) -> None:
         """Messages that went back to the queue to be repeated."""
         self.metrics.count("MessagesReturned", count)
+
+    def rehearsed(self, account: str, message: Message, would: str) -> None:
+        """A dry run: the invocation's line says so, and nothing is counted."""
+        with self._guarded:
+            self._line.update(dry_run=True, account=account, kind=message.kind, would=would)
+
+    def synced(self, results: Iterable[Synced]) -> None:
+        """Report what came of reading the accounts' templates, account by account."""
+        for result in results:
+            with self._guarded:
+                self._synced(result)
+
+    def _synced(self, result: Synced) -> None:
+        if result.error:
+            self.metrics.count("TemplateSyncFailed", account=result.account)
+            self.logger.warning("templates not read", account=result.account, error=result.error)
+        for family, failure in result.failures:
+            self.metrics.count("TemplateSyncFailed", account=result.account)
+            self.logger.warning(
+                "templates not read",
+                account=result.account,
+                family=family.value,
+                extra={**failure.as_dict(), "hint": failure.hint.en},
+            )
+        if result.dropped:
+            self.logger.warning("templates left out", account=result.account, count=result.dropped)
 
     def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
         """Report the refresher's results, account by account."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from collections.abc import Callable
 
@@ -14,7 +13,6 @@ from tests.integration.raw_server import (
     RawServer,
     Script,
     always,
-    answer,
     json_answer,
     reset,
     silence,
@@ -34,15 +32,23 @@ from tests.integration.secrecy import (
     page,
     texts_of,
 )
-from wechat_notify.core.errors import TokenUnavailableError
+from tests.integration.wechat.samples import resolving
+from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
+from wechat_notify.core.templates.template import Family
 from wechat_notify.wechat import connections
 from wechat_notify.wechat.client import WeChatClient
 
 
 def use(client: WeChatClient) -> None:
-    """Send a message and fetch a token, and look at everything that comes back."""
+    """Send a message, ask for templates and a token, and look at everything that comes back."""
     assert_clean([repr(client.send(MESSAGE, TOKEN))])
     client._session.close()  # a server that answers once and hangs up must not meet the next call
+    try:
+        assert_clean([repr(client.fetch_templates(Family.SUBSCRIPTION, TOKEN))])
+    except TemplatesUnavailableError as error:
+        assert_clean(texts_of(error))
+        assert_clean([repr(error.outcome)])
+    client._session.close()
     try:
         grant = client.fetch_token("wxapp", SECRET, force=False)
     except TokenUnavailableError as error:
@@ -70,7 +76,7 @@ def test_echoed_request_is_not_quoted(client_at: ClientAt, written: Callable[[st
     with RawServer(echo(written)) as server:
         use(client_at(server.url, limits=SHORT))
     assert all(CANARY in request.all_text for request in server.requests)
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("script", [reset, silence])
@@ -81,47 +87,31 @@ def test_a_broken_connection_tells_nothing(client_at: ClientAt, script: Script) 
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_closed_pooled_connection_tells_nothing(client_at: ClientAt) -> None:
-    with RawServer(echo(lambda _seen: answer(b"{}", "Connection: keep-alive"))) as server:
+def test_a_closed_kept_connection_tells_nothing(client_at: ClientAt) -> None:
+    granted = json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9)
+    with RawServer(echo(lambda _seen: granted)) as server:
         client = client_at(server.url)
         use(client)
         use(client)
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_refused_connection_tells_nothing(client_at: ClientAt) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    use(client_at(f"http://127.0.0.1:{port}"))
-
-
-@pytest.mark.usefixtures("heard")
-def test_a_connect_timeout_tells_nothing(client_at: ClientAt, full_backlog: str) -> None:
+def test_no_connection_tells_nothing(
+    client_at: ClientAt, monkeypatch: pytest.MonkeyPatch, nobody: tuple[str, int], full_backlog: str
+) -> None:
+    use(client_at(f"http://127.0.0.1:{nobody[1]}"))
     use(client_at(full_backlog, limits=SHORT))
-
-
-@pytest.mark.usefixtures("heard")
-def test_an_unknown_name_tells_nothing(client_at: ClientAt, monkeypatch: pytest.MonkeyPatch) -> None:
-    def resolve(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    for base_url in ("https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"):
+        use(client_at(base_url))
+    resolving(monkeypatch)
     use(client_at("http://wechat.invalid"))
-
-
-@pytest.mark.parametrize(
-    "base_url", ["https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"]
-)
-@pytest.mark.usefixtures("heard")
-def test_invalid_address_tells_nothing(client_at: ClientAt, base_url: str) -> None:
-    use(client_at(base_url))
 
 
 @pytest.mark.usefixtures("heard")
 def test_untrusted_certificate_tells_nothing(client_at: ClientAt, tls: ssl.SSLContext) -> None:
     with RawServer(always(b""), tls) as server:
         use(client_at(server.url))
-    assert server.accepted == 2
+    assert server.accepted == 3
     assert not server.requests
 
 
@@ -140,7 +130,7 @@ def test_unexpected_error_tells_nothing(
     monkeypatch.setattr(connections.Connection, place, fail)
     with RawServer(always(b"")) as server:
         use(client_at(server.url))
-    assert len(failed) == 2
+    assert len(failed) == 3
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
@@ -162,7 +152,7 @@ def test_urllib3_log_lines_are_not_propagated(
 def test_echo_of_proxy_is_not_quoted(client_at: ClientAt) -> None:
     with RawServer(echo(page("502 Bad Gateway"))) as proxy:
         use(client_at("http://wechat.invalid", proxy=proxy.url))
-    assert len(proxy.requests) == 2
+    assert len(proxy.requests) == 3
 
 
 def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
@@ -172,11 +162,3 @@ def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
     assert "?access_token=***" in outcome.errmsg
     assert '"touser":"***"' in outcome.errmsg
     assert outcome.errmsg.endswith("*** rid: a-b")
-
-
-@pytest.mark.usefixtures("heard")
-def test_successful_call_logs_no_token(client_at: ClientAt) -> None:
-    with RawServer(echo(lambda _seen: json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9))) as (
-        server
-    ):
-        use(client_at(server.url))

@@ -65,6 +65,33 @@ class StoredTokens:
         return _token(value)
 
 
+class AccountNames:
+    """The names of the accounts, without any of their values."""
+
+    def __init__(self, aws: Clients, path: str) -> None:
+        self._aws = aws
+        self._path = path
+
+    def with_token(self) -> list[str]:
+        """The accounts that have a stored token; raises ``StorageError``."""
+        # Not GetParametersByPath: who may call that can read the credentials as well.
+        within: Any = [{"Key": "Path", "Option": "Recursive", "Values": [self._path]}]
+        names: list[str] = []
+        page: dict[str, Any] = {}
+        while True:
+            answer = self._aws.call(
+                "list the accounts",
+                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, **page),  # noqa: B023
+                retry_for=PATIENT_RETRY_FOR,
+            )
+            names += [parameter["Name"] for parameter in answer["Parameters"]]
+            if not answer.get("NextToken"):
+                break
+            page = {"NextToken": answer["NextToken"]}
+        found = (name.removeprefix(f"{self._path}/").partition("/") for name in names)
+        return [account for account, _, name in found if name == _ACCESS_TOKEN and is_account_name(account)]
+
+
 class Accounts:
     """The refresher's side: reads credentials, writes tokens.
 

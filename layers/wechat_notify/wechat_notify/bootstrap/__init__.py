@@ -1,7 +1,7 @@
 """The only place that puts the parts together; each part is made once a process, on first use.
 
 Here are the parts of sending, which start with every function; those of the teams' API are in
-``bootstrap.teams``.
+``bootstrap.teams``, those of template_sync in a module of its name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Grant
@@ -74,11 +75,15 @@ def aws() -> Clients:
 
 @cache
 def ledger_table() -> LedgerTable:
-    """The table of messages and circuits."""
-    retention_seconds = settings().ledger_retention_days * _DAY
+    """The table of messages, circuits and templates."""
     return LedgerTable(
-        aws(), settings().ledger_table, retention_seconds, list_sent=settings().list_sent_messages
+        aws(), settings().ledger_table, retention_seconds(), list_sent=settings().list_sent_messages
     )
+
+
+def retention_seconds() -> float:
+    """For how long the ledger keeps what is over, seconds."""
+    return settings().ledger_retention_days * _DAY
 
 
 @cache
@@ -88,20 +93,39 @@ def ledger() -> Ledger:
 
 
 @cache
-def dispatcher() -> Dispatcher:
-    """The dispatcher: sends, queues, looks up and cancels messages."""
-    tokens = AccessTokens(
+def access_tokens() -> AccessTokens:
+    """The accounts' tokens, as a sender has them."""
+    return AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
         RefreshFunction(aws(), settings().token_refresh_function),
         now=time.time,
         sleep=time.sleep,
         jitter=_random.uniform,
     )
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """The dispatcher: sends, queues, looks up and cancels messages."""
     circuits = Circuits(
         ledger_table(), now=time.time, writer=id_factory(), quota_reset=settings().quota_reset
     )
-    sender = Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
-    return Dispatcher(ledger(), circuits, sender, send_queue(), now=time.time, jitter=_random.uniform)
+    sender = Sender(access_tokens(), wechat(), now=time.time, clock=time.perf_counter)
+    return Dispatcher(
+        ledger(),
+        circuits,
+        sender,
+        send_queue(),
+        now=time.time,
+        jitter=_random.uniform,
+        check=template_registry().check,
+    )
+
+
+@cache
+def template_registry() -> TemplateRegistry:
+    """The templates that messages are checked against."""
+    return TemplateRegistry(ledger_table(), now=time.time)
 
 
 @cache

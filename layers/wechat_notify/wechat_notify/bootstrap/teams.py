@@ -9,9 +9,10 @@ from functools import cache
 from wechat_notify import bootstrap
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.aws.schedules import Schedules
+from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
-from wechat_notify.http.cursors import Cursors
+from wechat_notify.core.templates.template import TemplateStore
 
 
 @cache
@@ -26,6 +27,12 @@ def message_list() -> MessageList:
 def cursors() -> Cursors:
     """Cursors of lists; the key is the openids' with a word of its own."""
     return Cursors(hmac.digest(bootstrap.settings().openid_hash_key, b"cursors", "sha256"))
+
+
+@cache
+def template_store() -> TemplateStore:
+    """The stored templates of accounts."""
+    return bootstrap.ledger_table()
 
 
 @cache

@@ -25,9 +25,13 @@ class MediaTypeError(WeChatNotifyError):
 
 
 class BodyTooLargeError(WeChatNotifyError):
-    """No message is as large as that."""
+    """The body is larger than ``limit`` bytes."""
 
     reason = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
 
 
 class MalformedBodyError(WeChatNotifyError):
@@ -172,6 +176,22 @@ class TokenUnavailableError(WeChatNotifyError):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(f"no access token: {outcome.error_class} {outcome.errcode}")
         self.outcome = outcome
+
+
+class TemplatesUnavailableError(WeChatNotifyError):
+    """WeChat did not tell an account's templates."""
+
+    reason = "templates_unavailable"
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"no templates: {outcome.error_class} {outcome.errcode}")
+        self.outcome = outcome
+
+
+class UnknownTemplateError(WeChatNotifyError):
+    """The account's templates, as they were last read, have none under this id."""
+
+    reason = "unknown_template"
 
 
 class RefresherBusyError(WeChatNotifyError):

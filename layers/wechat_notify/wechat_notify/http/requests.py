@@ -6,9 +6,16 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from wechat_notify.core.errors import AccountNameError, BodyTooLargeError, MediaTypeError
+from wechat_notify.core.errors import (
+    AccountNameError,
+    BodyTooLargeError,
+    InvalidFieldsError,
+    MediaTypeError,
+)
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
+from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.violations import Violation
 
 HttpEvent = Mapping[str, Any]
 
@@ -26,7 +33,22 @@ def account(event: HttpEvent) -> str:
     return name
 
 
-def json_body(event: HttpEvent) -> bytes:
+def flag(event: HttpEvent, name: str) -> bool:
+    """A parameter of the query that is ``true`` or ``false``; false where it is absent.
+
+    Raises
+    ------
+    InvalidFieldsError
+        It is something else, or was given twice: API Gateway joins the two with a comma.
+    """
+    given = (event.get("queryStringParameters") or {}).get(name, "false")
+    if given not in ("true", "false"):
+        text = Bilingual("must be true or false, once", "只能是 true 或 false，且只能出现一次")
+        raise InvalidFieldsError([Violation(name, "choice", text, "true, false", len(given))])
+    return bool(given == "true")
+
+
+def json_body(event: HttpEvent, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The body, still to be read as JSON.
 
     Raises
@@ -34,7 +56,7 @@ def json_body(event: HttpEvent) -> bytes:
     MediaTypeError
         It is said to be something else.
     BodyTooLargeError
-        It is larger than 64 KiB.
+        It is larger than ``max_bytes``.
     """
     if not _is_json(headers(event).get("content-type", "application/json")):
         raise MediaTypeError
@@ -42,8 +64,8 @@ def json_body(event: HttpEvent) -> bytes:
     # Bytes, for what is no UTF-8 is refused where the JSON is read.
     encoded = event.get("isBase64Encoded")
     content = base64.b64decode(body) if encoded else body.encode("utf-8", "surrogatepass")
-    if len(content) > MAX_BODY_BYTES:
-        raise BodyTooLargeError
+    if len(content) > max_bytes:
+        raise BodyTooLargeError(max_bytes)
     return content
 
 

@@ -68,7 +68,7 @@ def parse_answer(body: bytes, secrets: Iterable[str]) -> Answer:
     msgid = _msgid(payload.get("msgid"))
     errcode = _errcode(payload, msgid)
     # Before the cut, so that the cut cannot leave half a secret or take the rid away.
-    errmsg = redact(_text(payload.get("errmsg", payload.get("errMsg"))), secrets)
+    errmsg = redact(readable_text(payload.get("errmsg", payload.get("errMsg"))), secrets)
     rid = _RID.search(errmsg)
     field = _FIELD.search(errmsg) if errcode == _FIELD_INVALID else None
     return Answer(
@@ -134,7 +134,8 @@ def _integer(value: object) -> int | None:
     return None
 
 
-def _text(value: object) -> str:
+def readable_text(value: object) -> str:
+    """A value as text that can be stored and written; empty where it is none."""
     if isinstance(value, int | float):
         return str(value)
     # A lone surrogate (a valid \ud800 in JSON) could not be written to any log or table.

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wechat_notify.core.errors import TokenUnavailableError
+from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
 from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
 from wechat_notify.core.tokens.token import Grant
 from wechat_notify.wechat.answers import UnreadableAnswerError, parse_answer, parse_json
@@ -18,12 +18,14 @@ from wechat_notify.wechat.outcomes import (
     hint_for,
     outcome_of,
     outcome_of_no_answer,
+    outcome_of_template_list,
     outcome_of_token_endpoint,
 )
 from wechat_notify.wechat.session import HttpSession, NoAnswer
 
 if TYPE_CHECKING:
     from wechat_notify.core.messages.kinds import Message
+    from wechat_notify.core.templates.template import Family, Template
 
 _MAX_EXPIRES_IN = 10.0**9
 """Seconds; WeChat gives 7200. Beyond this stand numbers that no clock and no JSON can hold."""
@@ -76,6 +78,27 @@ class WeChatClient:
             raise TokenUnavailableError(refused._replace(holds=refused.holds and Holds.ACCOUNT))
         return _grant(body, app_secret)
 
+    def fetch_templates(self, family: Family, token: str) -> list[Template]:
+        """The account's templates of a family; none where it is of a kind that has no such API.
+
+        Raises
+        ------
+        TemplatesUnavailableError
+            WeChat refused, or gave no answer that can be read.
+        """
+        from wechat_notify.wechat import template_lists  # noqa: PLC0415 - no sender asks for templates
+
+        answer = self._session.get(f"{template_lists.PATHS[family]}?access_token={quote(token, safe='')}")
+        body = answer if isinstance(answer, NoAnswer) else _by_status(*answer)
+        if isinstance(body, NoAnswer):
+            raise TemplatesUnavailableError(outcome_of_template_list(body.reason))
+        listed = template_lists.read(family, body, token)
+        if listed is None:
+            refused = _refused_list(body, token)
+            if refused.errcode not in template_lists.NO_SUCH_API:
+                raise TemplatesUnavailableError(refused)
+        return listed or []
+
     def _post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Return the answer's body, or why there is none."""
         answer = self._session.post(path, body)
@@ -119,6 +142,16 @@ def _grant(body: bytes, app_secret: str) -> Grant:
     ):
         return Grant(token, float(expires_in))
     raise TokenUnavailableError(_refused_token(body, app_secret))
+
+
+def _refused_list(body: bytes, token: str) -> Outcome:
+    try:
+        outcome = outcome_of(parse_answer(body, (token,)))
+    except UnreadableAnswerError:
+        return outcome_of_template_list(UNREADABLE)
+    if outcome.error_class is ErrorClass.SUCCESS:  # it says "ok" and holds no list
+        return outcome_of_template_list(UNREADABLE)
+    return outcome._replace(status=Status.FAILED)
 
 
 def _refused_token(body: bytes, app_secret: str) -> Outcome:

@@ -168,13 +168,22 @@ def outcome_of_no_answer(problem: NoAnswer) -> Outcome:
 
 def outcome_of_token_endpoint(reason: str) -> Outcome:
     """Return the outcome of a question for a token that was not answered."""
+    return _not_answered(reason, Bilingual("WeChat's token endpoint", "微信的 access_token 接口"))
+
+
+def outcome_of_template_list(reason: str) -> Outcome:
+    """Return the outcome of a question for templates that was not answered."""
+    return _not_answered(reason, Bilingual("WeChat's list of templates", "微信的模板列表接口"))
+
+
+def _not_answered(reason: str, asked: Bilingual) -> Outcome:
     cause = _cause(reason)
     return Outcome(
         Status.FAILED,
         ErrorClass.TRANSIENT,
         Bilingual(
-            f"WeChat's token endpoint gave no answer ({cause.en}). Try again shortly.",
-            f"微信的 access_token 接口没有应答（{cause.zh}），请稍后重试。",
+            f"{asked.en} gave no answer ({cause.en}). Try again shortly.",
+            f"{asked.zh}没有应答（{cause.zh}），请稍后重试。",
         ),
         cause=reason,
         retryable=True,

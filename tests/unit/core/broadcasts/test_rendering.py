@@ -9,6 +9,7 @@ from tests.unit.core.messages.bodies import example
 from wechat_notify.core.broadcasts.recipients import Row
 from wechat_notify.core.broadcasts.rendering import BadRow, CheckedRow, MessageTemplate, check_row
 from wechat_notify.core.errors import InvalidFieldsError
+from wechat_notify.core.messages.identifiers import is_message_id
 from wechat_notify.core.messages.kinds import Template
 from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
@@ -129,14 +130,19 @@ def test_row_has_warnings() -> None:
     ("own_id", "message_id"),
     [
         (" 4711 ", "b1:4711"),
-        ("订单", hashlib.sha256("b1:订单".encode()).hexdigest()[:32]),
-        ("x" * 80, hashlib.sha256(b"b1:" + b"x" * 80).hexdigest()[:32]),
+        ("订单", "b1:" + hashlib.sha256("订单".encode()).hexdigest()[:31]),
+        ("x" * 80, "b1:" + hashlib.sha256(b"x" * 80).hexdigest()[:31]),
     ],
 )
 def test_row_has_its_own_id(own_id: str, message_id: str) -> None:
     checked = check(template(), row(name="x", id=own_id), by_id=True)
     assert (checked.own_id, checked.message_id) == (own_id.strip(), message_id)
     assert check(template(), row(3, name="x", id=own_id)).message_id == "b1:3"
+
+
+def test_message_id_is_valid() -> None:
+    """The longest id of a broadcast with an end that is not ASCII."""
+    assert is_message_id(check(template(), row(name="x", id="订"), "b" * 32, by_id=True).message_id)
 
 
 UNREADABLE = Violation("", "encoding", Bilingual("x", "x"))
@@ -155,3 +161,14 @@ UNREADABLE = Violation("", "encoding", Bilingual("x", "x"))
 )
 def test_row_is_bad(checked: Row, by_id: bool, expected: list[tuple[str, str]]) -> None:  # noqa: FBT001
     assert problems(template(), checked, by_id=by_id) == expected
+
+
+@pytest.mark.parametrize(("pages", "fits"), [(3, True), (4, False)])
+def test_message_has_a_limited_size(pages: int, fits: bool) -> None:  # noqa: FBT001
+    """It must fit on the queue, whatever becomes of a small message and a small row together."""
+    made = template(url="{{page}}" * pages)
+    checked = row(name="x", page="中" * 6000)
+    if fits:
+        assert len(check(made, checked).body["url"]) == 18_000
+    else:
+        assert problems(made, checked) == [("", "max_length")]

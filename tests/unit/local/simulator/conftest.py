@@ -28,7 +28,7 @@ def printed(kind: str) -> dict[str, Any]:
 
 
 SAMPLES: dict[str, dict[str, Any]] = {
-    "subscribe/bizsend": printed("subscription"),
+    "subscribe/bizsend": {**printed("subscription"), "template_id": "T"},
     "template/subscribe": printed("one_time_subscription"),
     "wxopen/template/send": printed("mini_program_template"),
     "subscribe/send": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
@@ -10,14 +12,21 @@ from typing import Any, NamedTuple
 from wechat_notify.core.broadcasts.recipients import Row, column_name
 from wechat_notify.core.errors import InvalidFieldsError, InvalidMessageError
 from wechat_notify.core.messages.field_types import REQUIRED
-from wechat_notify.core.messages.identifiers import short_id
+from wechat_notify.core.messages.identifiers import is_message_id
+from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.messages.keywords import MAX_PATH
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.strict_json import written_out
 from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+
+_DIGEST = 31
+"""Characters, so that a message's id has 64 at most: a broadcast's has 32."""
+_MAX_BYTES = 6
+"""Bytes of a character in JSON: the escape of a control character."""
 
 _Fields = Mapping[str, str]
 _Render = Callable[[_Fields], Any]
@@ -63,17 +72,20 @@ class MessageTemplate:
     """
 
     def __init__(self, message: Mapping[str, Any]) -> None:
-        self._names: dict[str, set[str]] = {}
+        self._columns: set[str] = set()
+        self._paths: set[str] = set()
+        self._uses = 0
         self._violations: list[Violation] = []
         self.message = {**message, "touser": message.get("touser", "{{openid}}")}
         """The message with its placeholders."""
         render = self._object(self.message, "")
         if self._violations:
             raise InvalidFieldsError(self._violations)
+        self._size = len(_json(self.message))
         self._render = render or (lambda _fields: dict(self.message))
-        self.columns = frozenset[str]().union(*self._names.values())
+        self.columns = frozenset(self._columns)
         """The columns that the placeholders name."""
-        self.paths = frozenset(self._names)
+        self.paths = frozenset(self._paths)
         """The dotted paths of the texts that hold placeholders."""
 
     def render(self, fields: _Fields) -> dict[str, Any]:
@@ -83,6 +95,12 @@ class MessageTemplate:
         """
         message: dict[str, Any] = self._render(fields)
         return message
+
+    def too_large(self, fields: _Fields, message: Mapping[str, Any]) -> bool:
+        """Return whether a row's message is larger than one may be: it might not fit on the queue."""
+        # Nearly every message is far from it, which is seen without writing it.
+        growth = self._uses * _MAX_BYTES * sum(map(len, fields.values()))
+        return self._size + growth > MAX_BODY_BYTES and len(_json(message)) > MAX_BODY_BYTES
 
     def _compile(self, value: object, path: str) -> _Render | None:
         """Return the function that renders a value, None where it has no placeholder."""
@@ -123,7 +141,9 @@ class MessageTemplate:
         if "{{" in "\0".join([*pairs[::2], last]) or "" in names:
             self._violations.append(Violation(path[:MAX_PATH], "placeholder", _NO_PLACEHOLDER))
             return None
-        self._names[path[:MAX_PATH]] = set(names)
+        self._columns.update(names)
+        self._paths.add(path[:MAX_PATH])
+        self._uses += len(names)
         column = itemgetter(*names)
         if pairs == ["", pairs[1]] and not last:
             return column
@@ -151,16 +171,30 @@ def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: 
     own_id = fields.get("id", "").strip() if by_id else None
     if own_id == "":
         return BadRow(row.number, [_required("id")])
-    message_id = short_id(f"{broadcast_id}:{own_id or row.number}")
+    message_id = _message_id(broadcast_id, own_id or str(row.number))
     try:
         body = template.render(fields)
     except KeyError:
         return BadRow(row.number, [_required(name) for name in sorted(template.columns - fields.keys())])
+    if template.too_large(fields, body):
+        return BadRow(row.number, [_TOO_LARGE])
     try:
         message, warnings = parse_message(body, message_id)
     except InvalidMessageError as error:
         return BadRow(row.number, error.violations)
     return CheckedRow(row.number, message_id, message.touser, own_id, message, body, warnings)
+
+
+def _message_id(broadcast_id: str, end: str) -> str:
+    """The broadcast's id and the end, or a digest of that: messages are listed by the id's beginning."""
+    given = f"{broadcast_id}:{end}"
+    if is_message_id(given):
+        return given
+    return f"{broadcast_id}:{hashlib.sha256(end.encode()).hexdigest()[:_DIGEST]}"
+
+
+def _json(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False, default=written_out).encode()
 
 
 def _required(column: str) -> Violation:
@@ -170,4 +204,13 @@ def _required(column: str) -> Violation:
 _NO_PLACEHOLDER = Bilingual(
     "has a placeholder that is not closed or names no column: write {{column}}",
     "含有未闭合或没有列名的占位符：应写作 {{列名}}",
+)
+_TOO_LARGE = Violation(
+    "",
+    "max_length",
+    Bilingual(
+        f"becomes a message larger than {MAX_BODY_BYTES >> 10} KiB",
+        f"生成的消息超过 {MAX_BODY_BYTES >> 10} KiB",
+    ),
+    limit=MAX_BODY_BYTES,
 )

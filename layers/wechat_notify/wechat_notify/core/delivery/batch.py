@@ -22,7 +22,6 @@ from wechat_notify.core.errors import (
     StorageError,
     UnknownAccountError,
 )
-from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
@@ -113,7 +112,7 @@ class BatchSender:
         except InvalidRequestError as error:
             return self._refused_request(record, error)
         try:
-            return ReadableRecord(record, *intake.check(request))
+            return ReadableRecord(record, *self._dispatcher.check(request))
         except InvalidMessageError as error:
             return self._refused(record, request, None, error.reason, error.violations)
 

@@ -9,14 +9,25 @@ from typing import Protocol
 from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
 from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.dry_run import Foreseen, Would
 from wechat_notify.core.delivery.entry import REQUEUED
 from wechat_notify.core.delivery.ledger import Ledger, Written
-from wechat_notify.core.delivery.results import InFlight, NotDue, NotOurs, Queued, Result
+from wechat_notify.core.delivery.results import (
+    IdReused,
+    InFlight,
+    NotDue,
+    NotOurs,
+    Queued,
+    Replayed,
+    Result,
+)
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER, is_expired
 from wechat_notify.core.delivery.send import Parts, as_result, is_queued
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import StorageError, UnknownAccountError
+from wechat_notify.core.messages import intake
 from wechat_notify.core.messages.envelope import SendRequest, queue_body
+from wechat_notify.core.messages.intake import CheckedRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome, Status
 
@@ -29,7 +40,10 @@ class SendQueue(Protocol):
 
 
 class Dispatcher:
-    """Sends messages to WeChat, and records the outcomes in the ledger."""
+    """Sends messages to WeChat, and records the outcomes in the ledger.
+
+    ``check`` is how requests are checked, in both triggers; raises ``InvalidMessageError``.
+    """
 
     def __init__(
         self,
@@ -40,6 +54,7 @@ class Dispatcher:
         *,
         now: Callable[[], float],
         jitter: Jitter,
+        check: Callable[[SendRequest], CheckedRequest] = intake.check,
     ) -> None:
         self._parts = Parts(ledger, circuits, sender, now, jitter)
         self._ledger = ledger
@@ -47,6 +62,7 @@ class Dispatcher:
         self._sender = sender
         self._queue = queue
         self._now = now
+        self.check = check
 
     def prepare(self, accounts: Iterable[str]) -> None:
         """Release unconfirmed claims and read the accounts' circuits, once for a batch; never raises."""
@@ -117,6 +133,34 @@ class Dispatcher:
         return as_result(
             self._ledger.set_status(request, message, Status.FAILED, reason=reason, outcome=outcome)
         )
+
+    def foresee(self, request: SendRequest, message: Message) -> Foreseen:
+        """Return what would become of a message that came by HTTP now; the ledger and WeChat are not touched.
+
+        Raises
+        ------
+        UnknownAccountError
+            There are no credentials for the account.
+        StorageError
+            The ledger did not answer.
+        """
+        if not self._sender.has_credentials(request.account):
+            raise UnknownAccountError(request.account)
+        found = self._ledger.foresee(request, message)
+        match found:
+            case IdReused():
+                return Foreseen(Would.CONFLICT)
+            case InFlight():
+                return Foreseen(Would.IN_FLIGHT, found.status)
+            case Replayed() | NotDue():
+                return Foreseen(Would.REPLAY, found.status)
+        if found.status is not Status.SENDING:  # a lost answer, which is not to be repeated
+            return Foreseen(Would.REPLAY, found.status)
+        if is_expired(request, self._now()):
+            return Foreseen(Would.EXPIRE)
+        self._circuits.prefetch([request.account])
+        held = self._circuits.admit(request.account, message).held
+        return Foreseen(Would.HOLD if held else Would.SEND, hold=held)
 
     def look_up(self, account: str, message_id: str) -> Result | None:
         """Return what became of a message; None where there is none. Raises ``StorageError``."""

@@ -246,6 +246,17 @@ class Ledger:
             return None
         return found if entry.owns_id or entry.reason == EXHAUSTED else None
 
+    def foresee(self, request: SendRequest, message: Message) -> Entry | NotOurs:
+        """Return what ``claim`` would write for a caller, or find; nothing is written.
+
+        Raises ``StorageError``.
+        """
+        intent = Intent(request, message, Status.SENDING, {"attempts": 1})
+        existing = self._store.read(request.account, request.id)
+        if existing is None:
+            return self._transitions.new(intent, "")
+        return self._judge(existing, intent, "", takes_queued=False)
+
     def _write(
         self, intent: Intent, *, patient: bool = False, takes_queued: bool = True
     ) -> Written | NotOurs:

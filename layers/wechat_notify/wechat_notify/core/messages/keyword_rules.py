@@ -38,7 +38,7 @@ _AMOUNT = re.compile(r"(\D?)[0-9]{1,10}(?:\.[0-9]+)?(元?)")
 _CAR = rf"[{_CHINESE}A-Za-z0-9](?:[A-Za-z0-9]*[{_CHINESE}A-Za-z0-9])?"
 _PHRASE = f"[{_CHINESE}]*"
 
-_LEGACY_LENGTH = 20
+LEGACY_LENGTH = 20
 """Since 2023-05-04 an official account's keywordN is cut here without an error."""
 
 
@@ -254,11 +254,11 @@ def _phrase(value: str, found: list[Finding]) -> None:
 def _legacy(kind: str, value: str, found: list[Finding]) -> None:
     if kind != "keyword":
         found.append(_warning("dropped", "WeChat no longer shows this keyword", "微信已不再展示该字段"))
-    elif len(value) > _LEGACY_LENGTH:
+    elif len(value) > LEGACY_LENGTH:
         text = Bilingual(
-            f"WeChat cuts it after {_LEGACY_LENGTH} characters", f"微信会截断到 {_LEGACY_LENGTH} 个字符"
+            f"WeChat cuts it after {LEGACY_LENGTH} characters", f"微信会截断到 {LEGACY_LENGTH} 个字符"
         )
-        found.append(Finding("max_length", text, limit=_LEGACY_LENGTH, certain=False))
+        found.append(Finding("max_length", text, limit=LEGACY_LENGTH, certain=False))
     if _EMOJI.search(value):
         found.append(_warning("emoji", "WeChat drops emoji", "微信会丢弃表情符号"))
 

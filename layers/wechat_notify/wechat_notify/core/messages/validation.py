@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -103,10 +103,15 @@ def _meant(loc: Sequence[object], model: type[BaseModel]) -> str | None:
         if place
         else ENTRY_FIELDS
     )
+    return nearest(str(loc[-1]), known)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one is close to, None where there is none."""
     from difflib import get_close_matches  # noqa: PLC0415 - 5 ms of a start, for bad messages alone
 
-    by_lower = {name.lower(): name for name in known if name != loc[-1]}
-    name = str(loc[-1]).lower()[:MAX_KEY]
+    by_lower = {each.lower(): each for each in known if each != name}
+    name = name.lower()[:MAX_KEY]
     close = get_close_matches(name, by_lower, 1, _SIMILAR_SHORT if len(name) <= _SHORT else _SIMILAR)
     return by_lower[close[0]] if close else None
 

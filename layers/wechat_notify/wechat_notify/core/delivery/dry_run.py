@@ -1,0 +1,34 @@
+"""What would become of a message if it were sent now: everything is read, nothing is written or sent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from wechat_notify.core.delivery.circuit import Circuit
+from wechat_notify.core.outcomes import Status
+
+
+class Would(StrEnum):
+    """What a message would meet."""
+
+    SEND = "send"
+    """It would be sent."""
+    HOLD = "hold"
+    """It would wait: its account, kind or template is held."""
+    REPLAY = "replay"
+    """Its id has a result, which would be the answer again."""
+    IN_FLIGHT = "in_flight"
+    """Another request with its id is being worked on."""
+    CONFLICT = "conflict"
+    """Its id belongs to another message."""
+    EXPIRE = "expire"
+    """Its time has passed."""
+
+
+class Foreseen(NamedTuple):
+    """What would become of a message: ``status`` is that of its id, ``hold`` is what it would wait for."""
+
+    would: Would
+    status: Status | None = None
+    hold: Circuit | None = None
