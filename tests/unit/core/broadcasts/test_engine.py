@@ -322,6 +322,18 @@ def test_files_are_written_once() -> None:
     assert {world.objects.objects[key] for key in keys} == {b"1", b"2"}
 
 
+def test_results_of_many_chunks() -> None:
+    """They are composed in sections, a step each."""
+    world = World()
+    world.create(csv_file(MANY[:601]), messages_per_second=0.01)
+    world.answer = lambda touser: 45009 if touser in {MANY[0], MANY[300], MANY[600]} else 0
+    world.run()
+    record = world.record()
+    assert (record.chunks, len(record.result_sections)) == (601, 3)
+    assert [row["row"] for row in world.results()] == [str(row) for row in range(1, 602)]
+    assert world.objects.objects[record.failures or ""] == b"1\n301\n601\n"
+
+
 def test_memory_does_not_grow_with_the_file() -> None:
     """Rows are read as they are needed: by chunks, and from where the last one ended."""
     world = World()

@@ -97,8 +97,9 @@ class Broadcast(NamedTuple):
     ``rows``, ``invalid`` and ``duplicates`` are what its check has counted; None before its end.
     ``offset`` is where the first row that is not released begins, ``next_row`` its number; ``released`` says
     that there is none. ``chunks`` is the count of chunks, ``open_chunks`` those that are not part of
-    ``totals`` yet; ``results`` and ``failures`` are the keys of all rows' results and of those that can be
-    retried. ``judged_before`` and ``failures_before`` are those until it was resumed last: they do not
+    ``totals`` yet. ``results`` and ``failures`` are the keys of all rows' results and of those that can be
+    retried, ``result_sections`` and ``failure_sections`` those of their parts so far. ``judged_before`` and
+    ``failures_before`` are the messages with a result until it was resumed last: these do not
     pause it again.
     """
 
@@ -147,6 +148,8 @@ class Broadcast(NamedTuple):
     cancelled_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
+    result_sections: tuple[str, ...] = ()
+    failure_sections: tuple[str, ...] = ()
     results: str | None = None
     failures: str | None = None
 
