@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,4 +171,4 @@ class TestLedgerStore:
         for wanted in (empty, full):
             assert ledger.store.put_templates(wanted) is None
             assert ledger.store.read_templates(ledger.account) == wanted
-        assert ledger.store.put_templates(replace(full, writer="late")) == full
+        assert ledger.store.put_templates(full._replace(writer="late")) == full
