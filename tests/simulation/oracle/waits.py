@@ -17,7 +17,7 @@ _ANSWER_LEFT_FOR = 100.0
 
 def judge_waits(evidence: Evidence) -> None:
     """Judge the time between two attempts at a message, and their number."""
-    doubled = [*evidence.world.doubled, *evidence.world.queue.counts.doubled]
+    doubled = [*evidence.world.doubled, *evidence.world.queue.doubled]
     copied = {marker for text in doubled for marker in re.findall(r"m[0-9]+", text)}
     for ask in evidence.workload.asks:
         attempts = evidence.attempts[ask.marker]

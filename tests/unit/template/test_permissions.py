@@ -78,12 +78,12 @@ def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
 
 
-@pytest.mark.parametrize("action", ["", "s", "History", "sByPath"])
 @pytest.mark.parametrize("sender", [*SENDERS, "TemplateSyncFunction"])
-def test_senders_read_no_credentials(stack: Stack, sender: str, action: str) -> None:
+def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
     assert stack.allows(sender, "ssm:GetParameter", f"{ACCOUNTS}/shop/access-token")
-    for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
-        assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
+    for action in ("", "s", "History", "sByPath"):
+        for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
+            assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,12 @@ def test_templates_have_keys_of_their_own(stack: Stack) -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
 
 
-@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "TemplateSyncFunction"])
-def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
-    (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
-    assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
+def test_functions_publish_in_own_name(stack: Stack) -> None:
+    for function in FUNCTIONS:
+        if function == "TemplateSyncFunction":
+            continue  # it publishes nothing
+        (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
+        assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
 
 
 @pytest.mark.parametrize(

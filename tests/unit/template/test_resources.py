@@ -8,19 +8,15 @@ from functions.send_api.handler import ROUTES
 from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, Stack, deployed
 
 QUEUES = ("SendQueue", "DeadLetterQueue", "EventDeadLetterQueue")
-FOURTEEN_DAYS = 14 * 24 * 3600
 
 
-def test_ledger_forgets_by_itself(stack: Stack) -> None:
+def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
     assert stack.only("AWS::DynamoDB::Table") == {
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
-
-
-def test_ledger_outlives_its_stack(stack: Stack) -> None:
     ledger = stack.resources["Ledger"]
     assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
@@ -45,14 +41,11 @@ def test_failed_messages_return_one_by_one(stack: Stack) -> None:
     }
 
 
-def test_queues_encrypt_and_keep_longest(stack: Stack) -> None:
+def test_queues_encrypt_keep_and_redrive(stack: Stack) -> None:
     assert stack.of_type("AWS::SQS::Queue").keys() == set(QUEUES)
     for queue in QUEUES:
         assert stack[queue]["SqsManagedSseEnabled"] is True
-        assert stack[queue]["MessageRetentionPeriod"] == FOURTEEN_DAYS
-
-
-def test_redrive_of_the_queues(stack: Stack) -> None:
+        assert stack[queue]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert stack["SendQueue"]["RedrivePolicy"] == {
         "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
         "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
@@ -168,49 +161,41 @@ def test_functions_have_their_own_logs(stack: Stack) -> None:
     ]
     groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
     assert groups == {*used, "<ApiLogGroup>"}
-
-
-def test_log_retention_is_a_parameter() -> None:
-    groups = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup")
-    assert {properties["RetentionInDays"] for properties in groups.values()} == {"90"}
+    kept = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup").values()
+    assert {properties["RetentionInDays"] for properties in kept} == {"90"}
 
 
 def test_alarms_watch_what_exists(stack: Stack) -> None:
     service = stack["TokenRefreshFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    dimensions = {name: alarm["Dimensions"] for name, alarm in alarms.items()}
+    waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName")
+    oldest = ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName")
     assert {
-        name: [(dimension["Name"], dimension["Value"]) for dimension in properties["Dimensions"]]
-        for name, properties in stack.of_type("AWS::CloudWatch::Alarm").items()
+        name: (alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"])
+        for name, alarm in alarms.items()
+        for dimension in dimensions[name]
     } == {
-        "DeadLetterAlarm": [("QueueName", "<DeadLetterQueue.QueueName>")],
-        "EventDeadLetterAlarm": [("QueueName", "<EventDeadLetterQueue.QueueName>")],
-        "OldestMessageAlarm": [("QueueName", "<SendQueue.QueueName>")],
-        "TokenRefreshAlarm": [("service", service)],
-        "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
-        "TokenRefreshMissingAlarm": [("FunctionName", "<TokenRefreshFunction>")],
-        "UnknownErrcodeAlarm": [("service", service)],
-        "UnforeseenAlarm": [("service", service)],
-        "AnswersNotRecordedAlarm": [("service", service)],
-        "ApiErrorAlarm": [("ApiId", "<HttpApi>")],
+        "DeadLetterAlarm": (*waiting, "<DeadLetterQueue.QueueName>"),
+        "EventDeadLetterAlarm": (*waiting, "<EventDeadLetterQueue.QueueName>"),
+        "OldestMessageAlarm": (*oldest, "<SendQueue.QueueName>"),
+        "TokenRefreshAlarm": ("WeChatNotify", "TokenRefreshFailed", "service", service),
+        "TokenRefreshErrorAlarm": ("AWS/Lambda", "Errors", "FunctionName", "<TokenRefreshFunction>"),
+        "TokenRefreshMissingAlarm": ("AWS/Lambda", "Invocations", "FunctionName", "<TokenRefreshFunction>"),
+        "UnknownErrcodeAlarm": ("WeChatNotify", "UnknownErrcode", "service", service),
+        "UnforeseenAlarm": ("WeChatNotify", "MessagesUnforeseen", "service", service),
+        "AnswersNotRecordedAlarm": ("WeChatNotify", "AnswersNotRecorded", "service", service),
+        "ApiErrorAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "<HttpApi>"),
     }
+    assert {len(each) for each in dimensions.values()} == {1}
+    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay: nothing held lags
 
 
-@pytest.mark.parametrize(
-    ("name", "metric"),
-    [
-        ("UnforeseenAlarm", "MessagesUnforeseen"),
-        ("AnswersNotRecordedAlarm", "AnswersNotRecorded"),
-        ("UnknownErrcodeAlarm", "UnknownErrcode"),
-    ],
-)
-def test_one_message_raises_the_alarm(stack: Stack, name: str, metric: str) -> None:
+@pytest.mark.parametrize("name", ["UnforeseenAlarm", "AnswersNotRecordedAlarm", "UnknownErrcodeAlarm"])
+def test_one_message_raises_the_alarm(stack: Stack, name: str) -> None:
     alarm = stack[name]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("WeChatNotify", metric)
     assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-
-
-def test_held_messages_do_not_lag(stack: Stack) -> None:
-    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay
 
 
 @pytest.mark.parametrize(("topic", "actions"), [("", None), ("arn:topic", ["arn:topic"])])

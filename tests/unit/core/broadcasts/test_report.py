@@ -109,6 +109,16 @@ def test_duplicates_are_counted() -> None:
     assert checked.as_dict()["duplicates"] == {"count": 50, "first_rows": list(range(10, 30))}
 
 
+def test_warnings_have_a_limit() -> None:
+    """Each row has 75 of its own."""
+    data = {f"thing{n}": {"value": "{{%s}}" % ("name" if n < 75 else "page")} for n in range(150)}
+    checked = report(
+        "openid,name,page\no1,😀,x\no2,x,😀\no3,😀,x\n".encode(), {**MESSAGE, "page": "p", "data": data}
+    )
+    counts = [each["count"] for each in checked.as_dict()["warnings"]]
+    assert counts == [2] * 75 + [1] * 25
+
+
 def test_report_has_a_limited_size() -> None:
     """A file whose every row has other fields."""
     lines = [json.dumps({"openid": "o1", **{f"c{n}_{m}": "x" for m in range(20)}}) for n in range(100)]
