@@ -67,14 +67,20 @@ class Core:
         keyed_hash: Callable[[str], str],
         jitter: Callable[[float, float], float] = lowest,
         pool: Executor | None = None,
-        **options: Any,
     ) -> None:
         now = clock.now
         self.sender = Sender(tokens, wechat, now=now, clock=now)
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
+        self.template_registry = TemplateRegistry(table, now=now)
         self.dispatcher = Dispatcher(
-            self.ledger, self.circuits, self.sender, queue, now=now, jitter=jitter, **options
+            self.ledger,
+            self.circuits,
+            self.sender,
+            queue,
+            now=now,
+            jitter=jitter,
+            check=self.template_registry.check,
         )
         returns = Returns(queue, dead_letters, now=now, jitter=jitter)
         self.batch_sender = BatchSender(self.dispatcher, returns, pool=pool)
@@ -104,7 +110,6 @@ class Service(Core):
 
         self.schedules = FakeSchedules()
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
-        self.template_registry = TemplateRegistry(self.ledger_store, now=self.clock.now)
         self.template_sync = TemplateSync(
             self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
         )
@@ -117,7 +122,6 @@ class Service(Core):
             dead_letters=self.dead_letters,
             writer=writer,
             keyed_hash=self.openid_hash,
-            check=self.template_registry.check,
         )
         self.add_account("shop")
 

@@ -34,6 +34,7 @@ _RETRIED_FOR: dict[str, frozenset[float]] = {
     "batch_execute_statement": frozenset({0.0}),
     "put_item": frozenset({2.5, 6.0}),
     "get_item": frozenset({2.5}),
+    "get_item of templates": frozenset({0.0}),
     "batch_get_item": frozenset({2.5}),
     "get_parameter": frozenset({1.0}),
     "get_parameters": frozenset({7.5}),
@@ -275,7 +276,9 @@ class WatchedClients(Clients):
         *before, in_vain = call.in_vain
         said = f"{operation} {len(call.began)} times"
         spent = _GROUP if operation == "put_item" else 0.0
-        promised = _RETRIED_FOR.get(operation, {retry_for})
+        of_templates = call.request.get("Key", {}).get("pk", {}).get("S", "").startswith("templates#")
+        kind = f"{operation} of templates" if of_templates else operation
+        promised = _RETRIED_FOR.get(kind, {retry_for})
         pauses = [began - ended for began, ended in zip(call.began[1:], call.ended, strict=False)]
         unexpected = {
             f"{operation} for {retry_for} seconds": not any(

@@ -1,7 +1,6 @@
 """The ledger's table: the fake, and DynamoDB. The emulator is held to it in tests/e2e."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,4 +156,4 @@ class TestLedgerStore:
         for wanted in (empty, full):
             assert ledger.store.put_templates(wanted) is None
             assert ledger.store.read_templates(ledger.account) == wanted
-        assert ledger.store.put_templates(replace(full, writer="late")) == full
+        assert ledger.store.put_templates(full._replace(writer="late")) == full

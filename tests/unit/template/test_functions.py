@@ -116,12 +116,10 @@ def test_settings_read_the_environment(function: str) -> None:
 def test_nobody_waits_for_too_long(stack: Stack) -> None:
     """An HTTP API gives up after 30 s; refreshes that others have overtaken are dropped."""
     assert stack["SendApiFunction"]["Timeout"] < 30
-
-
-def test_overtaken_refreshes_are_dropped(stack: Stack) -> None:
     invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
     assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
+    assert {each["MaximumRetryAttempts"] for each in invocations} == {0}
 
 
 @pytest.mark.parametrize(("given", "inside"), [({}, None), (VPC, "subnet-1,subnet-2")], ids=["no", "yes"])
