@@ -21,7 +21,7 @@ from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from tests.fakes.aws import Refusal
 from tests.fakes.aws.sqs import FakeSqs
-from wechat_notify.aws import ledger_table, parameters
+from wechat_notify.aws import parameters, versioned_items
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
@@ -113,7 +113,7 @@ class Table(_Calls):
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         try:
-            retry_for = ledger_table.PATIENT_RETRY_FOR if patient else ledger_table.RETRY_FOR
+            retry_for = versioned_items.PATIENT_RETRY_FOR if patient else versioned_items.RETRY_FOR
             return self._reach("write", lambda: self._aws.table.put(entry), retry_for)
         except StorageError:
             self._aws.in_doubt.add((entry.account, entry.id))
@@ -139,7 +139,7 @@ class Table(_Calls):
             self.blind = True
             raise
 
-    def _reach(self, action: str, effect: Callable[[], T], retry_for: float = ledger_table.RETRY_FOR) -> T:
+    def _reach(self, action: str, effect: Callable[[], T], retry_for: float = versioned_items.RETRY_FOR) -> T:
         chance = self._aws.mix.ledger_throttled
         return self._call(action, effect, throttled="DynamoDB throttled", chance=chance, retry_for=retry_for)
 

@@ -24,6 +24,7 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import teams, template_sync
+from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
@@ -39,7 +40,6 @@ from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
-from wechat_notify.http.cursors import Cursors
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 _services = itertools.count()

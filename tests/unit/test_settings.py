@@ -30,6 +30,10 @@ VARIABLES = {
     "LIST_SENT_MESSAGES": "true",
     "EVENT_BUS_NAME": "bus",
     "QUOTA_RESET": "00:00+08:00",
+    "BROADCAST_BUCKET": "files",
+    "BROADCAST_QUEUE_URL": "https://sqs.test/broadcast",
+    "BROADCAST_STEP_QUEUE_URL": "https://sqs.test/steps",
+    "BROADCAST_RATE_LIMIT": "100",
     "SCHEDULE_GROUP": "stack",
     "SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/schedule",
     "SEND_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:send",
@@ -57,6 +61,7 @@ def test_settings_from_their_variables() -> None:
         "OPENID_HASH_KEY": b"a key for tests",
         "LEDGER_RETENTION_DAYS": 30,
         "LIST_SENT_MESSAGES": True,
+        "BROADCAST_RATE_LIMIT": 100.0,
         "QUOTA_RESET": QuotaReset(timezone(timedelta(hours=8))),
     }
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.fakes import Clock, highest, lowest
 from tests.unit.test_template import SOURCE
-from wechat_notify.aws import clients, events, group_commit, ledger_table, parameters
+from wechat_notify.aws import clients, events, group_commit, parameters, versioned_items
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -44,7 +44,7 @@ READ_TOKEN = worst("ssm", parameters.RETRY_FOR)
 PARAMETERS = worst("ssm", parameters.PATIENT_RETRY_FOR)
 GROUP = group_commit.MAX_WAIT + worst("dynamodb", 0.0)
 """A group's turn and its call, after which the item is put alone in what is left of its time."""
-RECORD = max(ledger_table.PATIENT_RETRY_FOR, GROUP) + worst("dynamodb", 0.0)
+RECORD = max(versioned_items.PATIENT_RETRY_FOR, GROUP) + worst("dynamodb", 0.0)
 PUBLISH = events._PUBLISHING + worst("events", events.RETRY_FOR)
 ASK = 2 * clients.CONNECT_TIMEOUT + clients.READ_TIMEOUTS["lambda"] + 0.5
 """An invocation, which is never repeated; Lambda answers in one piece, when the function has ended."""
@@ -73,7 +73,7 @@ def test_parts_cover_the_client_limits() -> None:
 
 def test_aws_calls_end_in_time() -> None:
     assert GROUP + worst("dynamodb", 0.0) <= 8.1
-    assert worst("dynamodb", ledger_table.RETRY_FOR) <= 6.5
+    assert worst("dynamodb", versioned_items.RETRY_FOR) <= 6.5
     assert READ_TOKEN <= 6
     assert ASK <= 8.5
     assert PARAMETERS <= 12.5
@@ -126,7 +126,7 @@ def test_five_second_outage_is_outlasted(attempt: Attempt, jitter: Callable[[flo
     table = LedgerTable(aws.with_pauses(jitter), "ledger", 1.0)
     with pytest.raises(StorageError):
         table.put(Entry("shop", "1", Status.SENT, "", "", 0.0, 0.0), patient=True)
-    assert 5 <= aws.began[-1] - aws.began[0] <= ledger_table.PATIENT_RETRY_FOR + 0.001
+    assert 5 <= aws.began[-1] - aws.began[0] <= versioned_items.PATIENT_RETRY_FOR + 0.001
 
 
 @pytest.mark.parametrize("attempt", [silence, slow_refusal, slow_success])

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.integration.aws.samples import SENT
 from tests.integration.conftest import RETENTION
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES, ItemType
+from wechat_notify.aws.items import ItemType
+from wechat_notify.aws.ledger_items import CIRCUITS, ENTRIES
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Entry
@@ -53,6 +54,7 @@ def test_entry_has_a_readable_item(aws: Aws, ledger_table: LedgerTable) -> None:
     ledger_table.put(SENT)
     assert item(aws, "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203") == {
         "pk": {"S": "message#shop#019ca8d13f2b7c3e8a4d5e6f70819203"},
+        "listed": {"S": "shop#sent#3"},
         "account": {"S": "shop"},
         "id": {"S": "019ca8d13f2b7c3e8a4d5e6f70819203"},
         "status": {"S": "sent"},

@@ -6,7 +6,17 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SENDERS, SOURCE, VPC, Stack, deployed
+from tests.unit.template.conftest import (
+    FUNCTIONS,
+    PARAMETERS,
+    ROOT,
+    SENDERS,
+    SOURCE,
+    VPC,
+    Node,
+    Stack,
+    deployed,
+)
 from wechat_notify.core.delivery.batch import _WORKER_THREADS
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_MESSAGE
@@ -54,7 +64,7 @@ def test_only_token_refresh_is_reserved(stack: Stack) -> None:
 
 
 def test_environment_is_what_functions_read(stack: Stack) -> None:
-    everywhere = {
+    everywhere: Node = {
         "PARAMETER_PATH": "/wechat-notify/dev/accounts",
         "WECHAT_API_BASE": "https://api.weixin.qq.com",
         "WECHAT_PROXY": "",
@@ -62,27 +72,35 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
-    sending = {
-        "OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}",
-        "TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>",
-        "SEND_QUEUE_URL": "<SendQueue>",
-        "LEDGER_TABLE": "<Ledger>",
-        "LEDGER_RETENTION_DAYS": 30,
-        "EVENT_BUS_NAME": "<EventBus>",
-        "QUOTA_RESET": "00:00+08:00",
-        "LIST_SENT_MESSAGES": "true",
+    table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
+    bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
+    hashing: Node = {"OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}"}
+    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
+    sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
+    aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
+    broadcasts: Node = {
+        "BROADCAST_BUCKET": "<BroadcastBucket>",
+        "BROADCAST_QUEUE_URL": "<BroadcastQueue>",
+        "BROADCAST_STEP_QUEUE_URL": "<BroadcastStepQueue>",
+        "BROADCAST_RATE_LIMIT": 100,
+    }
+    schedules: Node = {
+        "SCHEDULE_GROUP": "<ScheduleGroup>",
+        "SCHEDULE_ROLE_ARN": "<ScheduleRole.Arn>",
+        "SEND_QUEUE_ARN": "<SendQueue.Arn>",
+        "EVENT_DEAD_LETTER_QUEUE_ARN": "<EventDeadLetterQueue.Arn>",
+    }
+    own = {
+        "SendApiFunction": sending | {"SEND_QUEUE_URL": "<SendQueue>"},
+        "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
+        "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
+        "BroadcastFunction": table | bus | hashing | broadcasts,
+        "TeamApiFunction": table | bus | hashing | tokens | broadcasts | schedules,
+        "TemplateSyncFunction": table,
+        "TokenRefreshFunction": bus,
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
-        "SendApiFunction": {**everywhere, **sending},
-        "SendQueueFunction": {**everywhere, **sending, "DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"},
-        "TemplateSyncFunction": {
-            **everywhere,
-            **{
-                name: sending[name]
-                for name in ("LEDGER_TABLE", "LEDGER_RETENTION_DAYS", "LIST_SENT_MESSAGES")
-            },
-        },
-        "TokenRefreshFunction": {**everywhere, "EVENT_BUS_NAME": "<EventBus>"},
+        name: everywhere | variables for name, variables in own.items()
     }
 
 
@@ -133,7 +151,9 @@ def test_held_messages_may_return(partition: str, setting: str | None) -> None:
     The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
     """
     stack = deployed(partition=partition)
-    assert [stack[name].get("RecursiveLoop") for name in FUNCTIONS] == [None, setting, None, None]
+    loops = {name for name in FUNCTIONS if stack[name].get("RecursiveLoop") == "Allow"}
+    returning = {"SendQueueFunction", "SendBroadcastFunction", "BroadcastFunction"}
+    assert loops == (returning if setting else set())
 
 
 def test_batches_fit_into_the_function(stack: Stack) -> None:
@@ -152,6 +172,7 @@ def test_outputs() -> None:
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
         "TokenRefreshFunctionName": "<TokenRefreshFunction>",
         "TemplateSyncFunctionName": "<TemplateSyncFunction>",
+        "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",
         "ScheduleGroupName": "<ScheduleGroup>",

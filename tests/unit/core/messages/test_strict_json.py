@@ -68,7 +68,7 @@ OUT_OF_RANGE = Bilingual("a number is out of range", "数字超出范围")
         ),
         ("NaN is not JSON", "NaN 不是合法的 JSON", ["NaN", '{"a": NaN}']),
         ("-Infinity is not JSON", "-Infinity 不是合法的 JSON", ["[-Infinity]"]),
-        ("the body holds a number that is too long", "请求体中的数字过长", ["9" * 5000]),
+        ("the body holds a number that is too long", "请求体含有过长的数字", ["9" * 5000]),
         ("the body is nested too deeply", "请求体嵌套过深", ["[" * 100_000, '{"a":' * 100_000]),
     ],
 )

@@ -103,7 +103,7 @@ INTERNAL = Bilingual(
         (refusal(MalformedBodyError(MALFORMED)), 400, "malformed-body", MALFORMED),
         (refusal(AccountNameError()), 404, "account-name", ACCOUNT_NAME),
         (refusal(UnknownAccountError("nobody")), 404, "unknown-account", UNKNOWN_ACCOUNT),
-        (refusal(BodyTooLargeError()), 413, "body-too-large", BODY_TOO_LARGE),
+        (refusal(BodyTooLargeError(65536)), 413, "body-too-large", BODY_TOO_LARGE),
         (refusal(MediaTypeError()), 415, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE),
         (refusal(InvalidMessageError([VIOLATION])), 422, "invalid-message", INVALID_MESSAGE),
         (refusal(InvalidFieldsError([VIOLATION])), 422, "invalid-fields", INVALID_FIELDS),
