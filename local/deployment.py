@@ -23,6 +23,7 @@ from typing import Any, Final
 from local.processes import LocalStackError
 
 _BUCKET: Final = "deployment"
+_TEMPLATE: Final = "template.json"
 _POLL_SECONDS: Final = 0.05
 _DEPLOY_SECONDS: Final = 30
 
@@ -75,10 +76,13 @@ def deploy(
         outputs={},
         physical_ids={},
     )
+    # A template of more than 51,200 bytes is taken from S3.
+    body = json.dumps(_with_plain_conditions(planned), separators=(",", ":"))
+    s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
         StackName=stack_name,
-        TemplateBody=json.dumps(_with_plain_conditions(planned), separators=(",", ":")),
+        TemplateURL=f"{s3.meta.endpoint_url}/{_BUCKET}/{_TEMPLATE}",
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )

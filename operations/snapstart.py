@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from samtranslator.yaml_helper import yaml_parse
 
-SENDERS: Final = ("SendApiFunction", "SendQueueFunction")
-"""token_refresh is left out: nobody waits for it, and senders invoke it without an alias."""
+SENDERS: Final = ("SendApiFunction", "SendQueueFunction", "SendBroadcastFunction")
+"""The others are left out: no message waits for them. token_refresh is invoked without an alias."""
 
 
 def with_snapshots(template: dict[str, Any], deployment: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import holds, messages, schedules, templates
+from functions.team_api import broadcasts, holds, messages, schedules, templates
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -16,6 +16,16 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 ROUTES: Routes = {
+    "POST /v1/accounts/{account}/uploads": broadcasts.create_upload,
+    "POST /v1/accounts/{account}/broadcasts": broadcasts.create_broadcast,
+    "GET /v1/accounts/{account}/broadcasts": broadcasts.list_broadcasts,
+    "GET /v1/accounts/{account}/broadcasts/{id}": broadcasts.get_broadcast,
+    "GET /v1/accounts/{account}/broadcasts/{id}/results": broadcasts.get_results,
+    "POST /v1/accounts/{account}/broadcasts/{id}/start": broadcasts.start_broadcast,
+    "POST /v1/accounts/{account}/broadcasts/{id}/pause": broadcasts.pause_broadcast,
+    "POST /v1/accounts/{account}/broadcasts/{id}/resume": broadcasts.resume_broadcast,
+    "POST /v1/accounts/{account}/broadcasts/{id}/cancel": broadcasts.cancel_broadcast,
+    "POST /v1/accounts/{account}/broadcasts/{id}/retry": broadcasts.retry_broadcast,
     "GET /v1/accounts/{account}/messages": messages.list_messages,
     "GET /v1/accounts/{account}/schedules": schedules.list_schedules,
     "PUT /v1/accounts/{account}/schedules/{name}": schedules.put_schedule,

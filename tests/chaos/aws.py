@@ -1,6 +1,6 @@
 """AWS as several processes see it at once: the queue with its visibility timeouts, and calls that fail.
 
-``Aws`` and ``Sqs`` outlive every sandbox. The others are one sandbox's way there, made of what the core knows
+``Aws`` outlives every sandbox. The others are one sandbox's way there, made of what the core knows
 AWS by. Calls are throttled and answers get lost, as botocore tells of it; the service's own ``Clients``
 repeat them and say what failed. Before and after each call the sandbox may die.
 """
@@ -11,8 +11,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -20,8 +20,8 @@ from tests.chaos.clock import Clock
 from tests.chaos.workload import Mix
 from tests.fakes import FakeBus, FakeLedgerStore, FakeParameterStore
 from tests.fakes.aws import Refusal
-from tests.fakes.aws.sqs import FakeSqs, Stored
-from wechat_notify.aws import ledger_table, parameters
+from tests.fakes.aws.sqs import FakeSqs
+from wechat_notify.aws import parameters, versioned_items
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
@@ -29,67 +29,42 @@ from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
-_BATCH_SIZE = 10
 _COPIES_AFTER = (0.0, 0.5, 45.0)
 _THROTTLED: Any = {"Error": {"Code": "ThrottlingException"}}
 
 T = TypeVar("T")
 
 
-class Sqs:
-    """The send queue, with the receipts that the service deletes and hides messages by."""
+class Aws:
+    """All that outlives a sandbox, and what went wrong with it."""
 
-    def __init__(self, clock: Clock, rng: random.Random, delivered_twice: float) -> None:
+    def __init__(self, clock: Clock, rng: random.Random, mix: Mix, changed: Callable[[], None]) -> None:
+        self.clock = clock
+        self.rng = rng
+        self.mix = mix
+        self.changed = changed
         self.dead = FakeSqs(clock.now, "dead")
         self.queue = FakeSqs(clock.now, "send", dead_letters=self.dead, copies_after=_COPIES_AFTER)
-        self._rng = rng
-        self._delivered_twice = delivered_twice
-
-    def receive(self) -> list[Stored]:
-        """A batch; empty where nothing is visible."""
-        return self.queue.receive(_BATCH_SIZE, self._rng, self._delivered_twice)
-
-    def hide(self, receipt: str, seconds: float) -> None:
-        """Set a visibility timeout; a receipt of an earlier time changes nothing."""
-        with suppress(Refusal):
-            self.queue.hide(receipt, round(seconds))
-
-
-@dataclass
-class Aws:
-    """All that outlives a sandbox, and what went wrong with it.
-
-    ``in_doubt`` are the messages, by account and id, of whose entry a write failed or may have failed.
-    ``quota_since`` is when the ledger first knew of an account's used-up quota.
-    """
-
-    clock: Clock
-    rng: random.Random
-    mix: Mix
-    queue: Sqs
-    table: FakeLedgerStore = field(default_factory=FakeLedgerStore)
-    parameters: FakeParameterStore = field(default_factory=FakeParameterStore)
-    bus: FakeBus = field(default_factory=FakeBus)
-    dead_letters: list[str] = field(default_factory=list)
-    struck: Counter[str] = field(default_factory=Counter)
-    in_doubt: set[tuple[str, str]] = field(default_factory=set)
-    quota_since: dict[str, float] = field(default_factory=dict)
-    changed: Callable[[], None] = lambda: None
-
-
-class Mortal(Protocol):
-    """A process that may die wherever it leaves a trace outside of itself."""
-
-    def reached(self) -> None:
-        """A place where it can die."""
+        self.table = FakeLedgerStore()
+        self.parameters = FakeParameterStore()
+        self.bus = FakeBus()
+        self.dead_letters: list[str] = []
+        self.struck: Counter[str] = Counter()
+        self.in_doubt: set[tuple[str, str]] = set()
+        """Messages, by account and id, of whose entry a write failed or may have failed."""
+        self.quota_since: dict[str, float] = {}
+        """When the ledger first knew of an account's used-up quota."""
 
 
 class _Calls:
-    """One sandbox's way to AWS: what of a call fails, under the repeats of the service."""
+    """One sandbox's way to AWS: what of a call fails, under the repeats of the service.
 
-    def __init__(self, aws: Aws, sandbox: Mortal) -> None:
+    ``reached`` is called where the sandbox may die: wherever it leaves a trace outside of itself.
+    """
+
+    def __init__(self, aws: Aws, reached: Callable[[], None]) -> None:
         self._aws = aws
-        self._sandbox = sandbox
+        self._reached = reached
         self._clients = Clients(clock=aws.clock.now, sleep=aws.clock.sleep, jitter=aws.rng.uniform)
 
     def _call(
@@ -117,14 +92,14 @@ class _Calls:
                 raise ReadTimeoutError(endpoint_url="https://aws.test")
             return result
 
-        self._sandbox.reached()
+        self._reached()
         if aws.rng.random() < aws.mix.storage:
             aws.struck["storage error"] += 1
             if aws.rng.random() < 0.5:
                 effect()
             raise StorageError(action, "InternalError")
         result = self._clients.call(action, attempt, retry_for=retry_for)
-        self._sandbox.reached()
+        self._reached()
         return result
 
 
@@ -138,7 +113,7 @@ class Table(_Calls):
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         try:
-            retry_for = ledger_table.PATIENT_RETRY_FOR if patient else ledger_table.RETRY_FOR
+            retry_for = versioned_items.PATIENT_RETRY_FOR if patient else versioned_items.RETRY_FOR
             return self._reach("write", lambda: self._aws.table.put(entry), retry_for)
         except StorageError:
             self._aws.in_doubt.add((entry.account, entry.id))
@@ -164,7 +139,7 @@ class Table(_Calls):
             self.blind = True
             raise
 
-    def _reach(self, action: str, effect: Callable[[], T], retry_for: float = ledger_table.RETRY_FOR) -> T:
+    def _reach(self, action: str, effect: Callable[[], T], retry_for: float = versioned_items.RETRY_FOR) -> T:
         chance = self._aws.mix.ledger_throttled
         return self._call(action, effect, throttled="DynamoDB throttled", chance=chance, retry_for=retry_for)
 
@@ -174,23 +149,25 @@ class Queue(_Calls):
 
     def send(self, body: str, *, group: str | None = None) -> None:
         del group
-        self._call("put on the queue", lambda: self._aws.queue.queue.put(body))
+        self._call("put on the queue", lambda: self._aws.queue.put(body))
         self._aws.changed()
 
     def send_delayed(self, items: Sequence[DelayedMessage]) -> list[int]:
         return [index for index, item in enumerate(items) if not self._taken(item)]
 
     def change_visibility(self, receipt_handle: str, seconds: float) -> None:
-        self._call("set the visibility", lambda: self._aws.queue.hide(receipt_handle, seconds))
+        def effect() -> None:
+            with suppress(Refusal):  # a receipt of an earlier time changes nothing
+                self._aws.queue.hide(receipt_handle, round(seconds))
+
+        self._call("set the visibility", effect)
 
     def _taken(self, item: DelayedMessage) -> bool:
         assert 0 <= item.delay_seconds <= 900
         try:
             self._call(
                 "put on the queue",
-                lambda: self._aws.queue.queue.put(
-                    item.body, attributes=item.attributes, delay=item.delay_seconds
-                ),
+                lambda: self._aws.queue.put(item.body, attributes=item.attributes, delay=item.delay_seconds),
             )
         except StorageError:
             return False
@@ -208,8 +185,8 @@ class DeadLetters(_Calls):
 class Parameters(_Calls):
     """Both sides of the parameter store; ``source`` makes an account's token source in this sandbox."""
 
-    def __init__(self, aws: Aws, sandbox: Mortal, source: Callable[[str], TokenSource]) -> None:
-        super().__init__(aws, sandbox)
+    def __init__(self, aws: Aws, reached: Callable[[], None], source: Callable[[str], TokenSource]) -> None:
+        super().__init__(aws, reached)
         self._source = source
 
     def read(self, account: str) -> AccessToken | None:

@@ -9,14 +9,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any
 
 import pytest
 
-from tests.chaos.aws import Aws, Sqs
+from tests.chaos.aws import Aws
 from tests.chaos.service import Crashed, Lambda
 from tests.chaos.wechat import Arrival, WeChatProcess, number_in
 from tests.chaos.workload import (
@@ -33,7 +32,7 @@ from tests.chaos.workload import (
     messages,
     unreadable,
 )
-from tests.fakes import FakeLedgerStore, load_event
+from tests.fakes import api_event
 from tests.fakes.aws.sqs import Stored, records, succeeded
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.tokens.refresher import BEIJING
@@ -47,6 +46,7 @@ _QUOTA_SHARE, _MIN_QUOTA = 0.6, 20
 """The part of the messages of one kind and account that a day's quota allows: all the others have to fit into
 the next day's. Of fewer messages the repeats would be too large a part."""
 _WORKERS = 12
+_BATCH_SIZE = 10
 _SCHEDULE = 300.0
 _LATENCY = 0.003
 _TOKEN_SECONDS = 1500
@@ -59,39 +59,14 @@ _MIN_REAL, _REAL_A_MESSAGE = 90.0, 0.02
 _AT_ONCE = 40
 _DIES_WITHIN = 6
 """Steps that a message takes, about."""
-_EVENT = load_event("send_api/respond_async")
 _SECRETS = {f"wx-{account}": f"{CANARY}-{account}" for account in ACCOUNTS}
 _OK, _CONFLICT, _TOO_MANY, _SERVER_ERROR, _GATEWAY_TIMEOUT = 200, 409, 429, 500, 504
 _MAX_UNKNOWN = 2
 """Times after which a caller believes that nobody knows."""
 
 
-@dataclass(frozen=True)
-class History:
-    """What happened: all that the verdict is made of."""
-
-    seed: int
-    seconds: float
-    handed: list[Handed]
-    unreadable: list[str]
-    arrivals: list[Arrival]
-    stats: dict[str, Any]
-    table: FakeLedgerStore
-    aws: Aws
-    lambdas: Lambda
-    killed: set[int]
-    """Messages that an invocation was at when it was killed."""
-    epochs: int
-    refreshes: int
-    """Scheduled ones."""
-    answers: list[str]
-    """Of the HTTP API."""
-    unfinished: str | None = None
-    """Why the run was given up."""
-
-
 class Run:
-    """The producers, the event source, the schedule and the callers of one run.
+    """The producers, the event source, the schedule and the callers of one run; then all that happened.
 
     Parameters
     ----------
@@ -102,18 +77,27 @@ class Run:
     """
 
     def __init__(self, count: int, seed: int, mix: Mix, wechat: WeChatProcess) -> None:
-        self._seed = seed
+        self.seed = seed
+        self.seconds = 0.0
+        self.unfinished: str | None = None
+        """Why the run was given up."""
+        self.killed: set[int] = set()
+        """Messages that an invocation was at when it was killed."""
+        self.epochs = self.refreshes = 0
+        """Of the tokens: times when all were rejected, and scheduled refreshes."""
+        self.answers: list[str] = []
+        """Of the HTTP API."""
+        self.stats: dict[str, Any] = {}
         self._mix = mix
         self._wechat = wechat
         self._clock = wechat.clock
         self._rng = random.Random(seed)  # noqa: S311 - nothing here is secret
-        self._handed = list(messages(count, random.Random(seed), self._clock.now()))  # noqa: S311
-        self._unreadable = unreadable(max(3, count // 1000))
-        self._queue = Sqs(self._clock, self._rng, mix.delivered_twice)
-        self._aws = Aws(self._clock, self._rng, mix, self._queue, changed=self._wake)
-        self._lambdas = Lambda(self._aws, wechat.url, _SECRETS)
-        self._aws.parameters.sources = dict.fromkeys(ACCOUNTS, _NOBODY)
-        self._by_id = {(each.account, each.id): each for each in self._handed if each.id}
+        self.handed = list(messages(count, random.Random(seed), self._clock.now()))  # noqa: S311
+        self.unreadable = unreadable(max(3, count // 1000))
+        self.aws = Aws(self._clock, self._rng, mix, changed=self._wake)
+        self.aws.parameters.sources = dict.fromkeys(ACCOUNTS, _NOBODY)
+        self._queue = self.aws.queue
+        self.lambdas = Lambda(self.aws, wechat.url, _SECRETS)
         self._chunks = self._source()
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -122,41 +106,29 @@ class Run:
         self._handed_over = 0
         self._given_out = False
         self._over = False
-        self._killed: set[int] = set()
-        self._answers: list[str] = []
-        self._epochs = self._refreshes = 0
         self._harness_errors: list[BaseException] = []
 
-    def go(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> History:
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """What WeChat saw."""
+        return self._wechat.arrivals
+
+    def go(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Run:
         """Run to the end; ``progress`` hears now and then how many messages have been handed over."""
         began = time.monotonic()
         self._prepare()
         with pytest.MonkeyPatch.context() as patch:
-            self._lambdas.lend(patch)
+            self.lambdas.lend(patch)
             try:
-                unfinished = self._work(began, progress)
+                self._work(began, progress)
             finally:
-                self._lambdas.close()
+                self.lambdas.close()
         self._wechat.look()
-        seconds = time.monotonic() - began
+        self.stats = self._wechat.ask("stats")
+        self.seconds = time.monotonic() - began
         if self._harness_errors:
             raise self._harness_errors[0]
-        return History(
-            self._seed,
-            seconds,
-            self._handed,
-            self._unreadable,
-            self._wechat.arrivals,
-            self._wechat.ask("stats"),
-            self._aws.table,
-            self._aws,
-            self._lambdas,
-            self._killed,
-            self._epochs,
-            self._refreshes,
-            self._answers,
-            unfinished,
-        )
+        return self
 
     # What goes wrong at WeChat
 
@@ -168,7 +140,7 @@ class Run:
         if mix.quota:
             affected = [
                 each
-                for each in self._handed
+                for each in self.handed
                 if (each.account, each.body["kind"]) == (QUOTA_ACCOUNT, QUOTA_KIND) and each.fate is Fate.NONE
             ]
             if len(affected) >= _MIN_QUOTA:
@@ -199,16 +171,15 @@ class Run:
 
     def _epoch(self) -> None:
         """WeChat rejects every token; every second time it goes on handing them out until it is forced."""
-        self._epochs += 1
-        self._wechat.tell("tokens/revoke", sticky=self._epochs % 2 == 0)
+        self.epochs += 1
+        self._wechat.tell("tokens/revoke", sticky=self.epochs % 2 == 0)
 
     # The event loop: threads that do what is due, and a clock that leaps when nothing is
 
-    def _work(self, began: float, progress: Callable[[int, int], None]) -> str | None:
+    def _work(self, began: float, progress: Callable[[int, int], None]) -> None:
         self._at(self._clock.now(), self._refresh)
         workers = [threading.Thread(target=self._worker, name=f"chaos-{n}") for n in range(_WORKERS)]
-        real_most = _MIN_REAL + _REAL_A_MESSAGE * len(self._handed)
-        unfinished = None
+        real_most = _MIN_REAL + _REAL_A_MESSAGE * len(self.handed)
         for worker in workers:
             worker.start()
         try:
@@ -216,9 +187,9 @@ class Run:
                 with self._changed:
                     self._changed.wait_for(lambda: self._over, 0.25)
                 self._wechat.look()
-                progress(self._handed_over, len(self._handed))
+                progress(self._handed_over, len(self.handed))
                 if time.monotonic() - began > real_most or self._clock.now() > _BEGIN + _MAX_LASTS:
-                    unfinished = f"{len(self._queue.queue)} on the queue, {len(self._agenda)} on the agenda"
+                    self.unfinished = f"{len(self._queue)} on the queue, {len(self._agenda)} on the agenda"
                     break
         finally:
             with self._changed:
@@ -226,7 +197,6 @@ class Run:
                 self._changed.notify_all()
             for worker in workers:
                 worker.join()
-        return unfinished
 
     def _worker(self) -> None:
         try:
@@ -252,11 +222,9 @@ class Run:
                 if job:
                     self._busy += 1
                     return job
-                upcoming = [
-                    at for at in (self._queue.queue.next_visible_at(), self._agenda_at()) if at is not None
-                ]
+                upcoming = [at for at in (self._queue.next_visible_at(), self._agenda_at()) if at is not None]
                 if not self._busy:
-                    if not len(self._queue.queue) and self._waiting_for_nothing():
+                    if not len(self._queue) and self._waiting_for_nothing():
                         self._over = True
                         self._changed.notify_all()
                         return None
@@ -267,11 +235,11 @@ class Run:
         return None
 
     def _due(self, now: float) -> Callable[[], None] | None:
-        agenda_at, queue_at = self._agenda_at(), self._queue.queue.next_visible_at()
+        agenda_at, queue_at = self._agenda_at(), self._queue.next_visible_at()
         if agenda_at is not None and agenda_at <= now:
             return heappop(self._agenda)[2]
         if queue_at is not None and queue_at <= now:
-            batch = self._queue.receive()
+            batch = self._queue.receive(_BATCH_SIZE, self._rng, self._mix.delivered_twice)
             if batch:
                 return lambda: self._poll(batch)
         chunk = next(self._chunks, None)
@@ -299,14 +267,14 @@ class Run:
     # Producers
 
     def _source(self) -> Iterator[list[Handed]]:
-        for start in range(0, len(self._handed), _AT_ONCE):
-            yield self._handed[start : start + _AT_ONCE]
+        for start in range(0, len(self.handed), _AT_ONCE):
+            yield self.handed[start : start + _AT_ONCE]
 
     def _hand_over(self, chunk: list[Handed]) -> None:
         for handed in chunk:
             if handed.door is Door.QUEUE:
                 for _ in range(1 + handed.twice):
-                    self._queue.queue.put(handed.envelope)
+                    self._queue.put(handed.envelope)
                 handed.acknowledged = True
             else:
                 self._at(self._clock.now(), _Caller(self, handed).call)
@@ -314,16 +282,16 @@ class Run:
                 self._at(self._clock.now() + handed.cancel_after, lambda handed=handed: self._cancel(handed))  # type: ignore[misc]
             if handed.number % self._mix.messages_an_epoch == self._mix.messages_an_epoch // 2:
                 self._epoch()
-            share = max(1, len(self._handed) // len(self._unreadable))
-            if handed.number % share == 0 and handed.number // share < len(self._unreadable):
-                self._queue.queue.put(self._unreadable[handed.number // share])
+            share = max(1, len(self.handed) // len(self.unreadable))
+            if handed.number % share == 0 and handed.number // share < len(self.unreadable):
+                self._queue.put(self.unreadable[handed.number // share])
         self._handed_over += len(chunk)
         self._wake()
 
     def _refresh(self) -> None:
         with contextlib.suppress(RefresherBusyError, StorageError):  # the next run comes
-            self._lambdas.refresh(None)
-        self._refreshes += 1
+            self.lambdas.refresh(None)
+        self.refreshes += 1
         self._at(self._clock.now() + _SCHEDULE, self._refresh)
 
     # The queue's event source: what is not reported as failed is deleted, unless there was no answer
@@ -331,42 +299,25 @@ class Run:
     def _poll(self, batch: list[Stored]) -> None:
         receipts = [stored.receipt or "" for stored in batch]
         try:
-            answer = self._lambdas.invoke(
-                "send_queue", {"Records": records(batch)}, _DIES_WITHIN * len(batch)
-            )
+            answer = self.lambdas.invoke("send_queue", {"Records": records(batch)}, _DIES_WITHIN * len(batch))
         except Crashed:
-            self._killed |= {number for stored in batch if (number := number_in(stored.body)) is not None}
+            self.killed |= {number for stored in batch if (number := number_in(stored.body)) is not None}
             return
         for receipt in succeeded(batch, receipts, answer):
-            self._queue.queue.delete(receipt)
+            self._queue.delete(receipt)
 
     # HTTP
 
-    def api(self, method: str, handed: Handed, message_id: str | None) -> dict[str, Any] | None:
+    def api(self, method: str, handed: Handed) -> dict[str, Any] | None:
         """The API's answer, None where the function died; an API gateway makes a 500 of that."""
-        headers = {"content-type": "application/json"}
-        route = "/v1/accounts/{account}/messages"
-        path = {"account": handed.account}
-        if method == "POST":
-            if handed.door is Door.ASYNC:
-                headers["prefer"] = "respond-async"
-            if message_id is not None:
-                headers["idempotency-key"] = message_id
-        else:
-            route, path = f"{route}/{{id}}", {**path, "id": message_id or ""}
-        event = {
-            **_EVENT,
-            "routeKey": f"{method} {route}",
-            "headers": headers,
-            "pathParameters": path,
-            "body": json.dumps(handed.body) if method == "POST" else None,
-        }
+        message = handed.body if method == "POST" else None
+        event = api_event(method, handed.account, handed.id, message, wait=handed.door is not Door.ASYNC)
         try:
-            answer: dict[str, Any] = self._lambdas.invoke("send_api", event, _DIES_WITHIN)
+            answer: dict[str, Any] = self.lambdas.invoke("send_api", event, _DIES_WITHIN)
         except Crashed:
-            self._killed.add(handed.number)
+            self.killed.add(handed.number)
             return None
-        self._answers.append(answer["body"])
+        self.answers.append(answer["body"])
         return answer
 
     def later(self, seconds: float, job: Callable[[], None]) -> None:
@@ -374,7 +325,7 @@ class Run:
         self._at(self._clock.now() + seconds, job)
 
     def _cancel(self, handed: Handed) -> None:
-        answer = self.api("DELETE", handed, handed.id)
+        answer = self.api("DELETE", handed)
         handed.cancelled = handed.cancelled or (answer is not None and answer["statusCode"] == _OK)
 
 
@@ -387,12 +338,12 @@ class _Caller:
 
     def __init__(self, run: Run, handed: Handed) -> None:
         self._run = run
-        self._handed = handed
+        self.handed = handed
 
     def call(self) -> None:
         """Make one attempt, and plan the next."""
-        handed = self._handed
-        answer = self._run.api("POST", handed, handed.id)
+        handed = self.handed
+        answer = self._run.api("POST", handed)
         status = answer["statusCode"] if answer else _SERVER_ERROR
         handed.statuses.append(status)
         if status // 100 == 2:
@@ -409,12 +360,7 @@ class _Caller:
             self._run.later(max(said, min(300.0, 2.0**attempts)), self.call)
 
 
-class _Nobody:
-    def fetch(self, *, force: bool) -> Any:
-        raise NotImplementedError
-
-
-_NOBODY: Any = _Nobody()
+_NOBODY: Any = None
 """Each sandbox puts its own client in this place."""
 
 
@@ -428,7 +374,7 @@ def run(
     seed: int = 1,
     mix: Mix | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> History:
+) -> Run:
     """One run with a WeChat of its own."""
     with wechat_for(seed) as wechat:
         return Run(count, seed, mix or Mix(), wechat).go(progress)

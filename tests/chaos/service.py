@@ -17,27 +17,20 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from functions.send_api.handler import lambda_handler as send_api
-from functions.send_queue.handler import lambda_handler as send_queue
-from functions.token_refresh.handler import lambda_handler as token_refresh
+from functions.send_api import handler as send_api
+from functions.send_queue import handler as send_queue
+from functions.token_refresh import handler as token_refresh
 from tests.chaos.aws import Aws, DeadLetters, Parameters, Queue, Table
 from tests.chaos.wechat import number_in
 from tests.chaos.workload import CANARY
-from tests.fakes import FakeContext
+from tests.fakes import Core, FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
-from wechat_notify.core.delivery.batch import BatchSender
-from wechat_notify.core.delivery.circuit import QuotaReset
-from wechat_notify.core.delivery.circuits import Circuits
-from wechat_notify.core.delivery.dispatcher import Dispatcher
-from wechat_notify.core.delivery.ledger import Ledger
-from wechat_notify.core.delivery.returns import Returns
-from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.tokens import access_tokens
 from wechat_notify.core.tokens.access_tokens import AccessTokens
-from wechat_notify.core.tokens.refresher import BEIJING, TokenRefresher
+from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
@@ -49,12 +42,12 @@ LIMITS = Limits(connect=0.8, read=0.4, answer=0.5)
 within what it plans for."""
 _MAX_INVOKE = 6.0
 """Seconds for which a sender waits for the refresher's answer."""
-_FUNCTIONS: dict[str, tuple[Callable[[dict[str, Any], Any], Any], float]] = {
+_FUNCTIONS: dict[str, tuple[Any, float]] = {
     "send_queue": (send_queue, 67.0),
     "send_api": (send_api, 29.0),
     "token_refresh": (token_refresh, 120.0),
 }
-"""Handlers and their timeouts, as the template has them."""
+"""The modules of their handlers, and their timeouts as the template has them."""
 _numbers = itertools.count()
 
 
@@ -100,7 +93,7 @@ class _PoolOfABatch(Executor):
             return iter(list(pool.map(fn, *iterables)))
 
 
-class Sandbox:
+class Sandbox(Core):
     """One process: connections, tokens, circuits, and the end of them all."""
 
     def __init__(self, lambdas: Lambda) -> None:
@@ -117,20 +110,22 @@ class Sandbox:
         logging.getLogger(name).propagate = False  # pytest would keep every line once more
         self._session = _Session(lambdas.url, self)
         self.client = WeChatClient(self._session)
-        self.table, queue = Table(aws, self), Queue(aws, self)
-        parameters = Parameters(aws, self, self._source)
-        self.ledger = Ledger(self.table, now=clock.now, writer=lambdas.new_id, keyed_hash=lambdas.openid_hash)
-        circuits = Circuits(self.table, now=clock.now, writer=lambdas.new_id, quota_reset=QuotaReset(BEIJING))
+        self.table, queue = Table(aws, self.reached), Queue(aws, self.reached)
+        parameters = Parameters(aws, self.reached, self._source)
         jitter = aws.rng.uniform
-        access_tokens = AccessTokens(parameters, self, now=clock.now, sleep=self._sleep, jitter=jitter)
-        sender = Sender(access_tokens, self.client, now=clock.now, clock=clock.now)
-        self.dispatcher = Dispatcher(self.ledger, circuits, sender, queue, now=clock.now, jitter=jitter)
-        self.batch_sender = BatchSender(
-            self.dispatcher,
-            Returns(queue, DeadLetters(aws, self), now=clock.now, jitter=jitter),
+        self.token_refresher = TokenRefresher(parameters, now=clock.now)
+        super().__init__(
+            clock,
+            table=self.table,
+            tokens=AccessTokens(parameters, self, now=clock.now, sleep=self._sleep, jitter=jitter),
+            wechat=self.client,
+            queue=queue,
+            dead_letters=DeadLetters(aws, self.reached),
+            writer=lambdas.new_id,
+            keyed_hash=lambdas.openid_hash,
+            jitter=jitter,
             pool=_PoolOfABatch(),
         )
-        self.token_refresher = TokenRefresher(parameters, now=clock.now)
 
     def begin(self, seconds: float, steps: int | None) -> FakeContext:
         """Start an invocation that ends after so many seconds, or with its death after so many steps."""
@@ -239,7 +234,7 @@ class Lambda:
             The steps among which a sandbox that is to die does so.
         """
         aws = self.aws
-        handler, seconds = _FUNCTIONS[function]
+        module, seconds = _FUNCTIONS[function]
         with self._lock:
             sandbox = self._warm[function].pop() if self._warm[function] else None
         sandbox = sandbox or Sandbox(self)
@@ -249,7 +244,7 @@ class Lambda:
         outer = getattr(self._running, "sandbox", None)
         self._running.sandbox = sandbox
         try:
-            answer = handler(event, context)
+            answer = module.lambda_handler(event, context)
             sandbox.reached()  # its answer may get lost as well
         except Killed:
             aws.struck["stopped at their timeout" if sandbox.stopped else "killed"] += 1
@@ -295,15 +290,8 @@ class Lambda:
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:
         """Let ``bootstrap`` hand out the parts of the sandbox that is running, on the service's clock."""
-        parts: dict[str, Callable[[Sandbox], object]] = {
-            "telemetry": lambda sandbox: sandbox.telemetry,
-            "dispatcher": lambda sandbox: sandbox.dispatcher,
-            "ledger": lambda sandbox: sandbox.ledger,
-            "batch_sender": lambda sandbox: sandbox.batch_sender,
-            "token_refresher": lambda sandbox: sandbox.token_refresher,
-        }
-        for name, part in parts.items():
-            patch.setattr(bootstrap, name, lambda part=part: part(self._running.sandbox))
+        for name in ("telemetry", "dispatcher", "ledger", "batch_sender", "token_refresher"):
+            patch.setattr(bootstrap, name, lambda name=name: getattr(self._running.sandbox, name))
         patch.setattr(bootstrap, "openid_hasher", lambda: self.openid_hash)
         patch.setattr(bootstrap, "id_factory", lambda: self.new_id)
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)

@@ -6,14 +6,13 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chaos import __main__ as command
-from tests.chaos import service
 from tests.chaos.aws import Queue
 from tests.chaos.run import Run, wechat_for
 from tests.chaos.verdict import Verdict, judge
@@ -21,14 +20,12 @@ from tests.chaos.wechat import WeChatProcess
 from tests.chaos.workload import Mix
 from tests.fakes import FakeLedgerStore
 from tests.fakes.aws.sqs import Stored
+from tests.simulation.planted_bugs import BUGS, Bug
+from tests.simulation.planted_bugs.bug import Patches, bug, in_place_of
 from wechat_notify.core.delivery import transitions
-from wechat_notify.core.delivery.circuit import Admission
-from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.wechat.client import WeChatClient
-from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 HARD = Mix(
     reset=0.02,
@@ -95,75 +92,43 @@ def test_every_rule_is_kept_under_faults(go: Go) -> None:
     assert "used up" in verdict.quota[0]
 
 
-# It bites
+# It bites: some bugs of the simulation's, and some that only this run can have
 
 
-@dataclass(frozen=True)
-class Bug:
-    """Something that somebody could get wrong, where it is noticed, and what brings it to light soon."""
-
-    broken: str
-    plant: Callable[[pytest.MonkeyPatch], None]
-    mix: Mix
-    count: int = 300
-
-
-def _replaced(owner: object, name: str, value: object) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(owner, name, value)
-
-
-def _put_without_condition(store: FakeLedgerStore, entry: Entry, *, patient: bool = False) -> None:
+@in_place_of(FakeLedgerStore, "put", breaks="duplicated beyond the agreement")
+def a_claim_has_no_condition(
+    _right: Any, store: FakeLedgerStore, entry: Entry, *, patient: bool = False
+) -> None:
     del patient
     store.entries[entry.account, entry.id] = entry
 
 
-def _acknowledged_before_it_is_sent(patch: pytest.MonkeyPatch) -> None:
-    poll = Run._poll
-
-    def too_early(self: Run, batch: list[Stored]) -> None:
-        for stored in batch:
-            self._queue.queue.delete(stored.receipt or "")
-        poll(self, batch)
-
-    patch.setattr(Run, "_poll", too_early)
+@bug(breaks="duplicated beyond the agreement")
+def a_claim_whose_holder_died_was_not_sent() -> Patches:
+    return [(transitions, "doubt_of", lambda *_, **__: {})]
 
 
-def _no_failures_reported(patch: pytest.MonkeyPatch) -> None:
-    handler, seconds = service._FUNCTIONS["send_queue"]
-
-    def careless(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        handler(event, context)
-        return {"batchItemFailures": []}
-
-    patch.setitem(service._FUNCTIONS, "send_queue", (careless, seconds))
+@in_place_of(Run, "_poll", breaks="lost")
+def acknowledged_before_it_is_sent(right: Any, self: Run, batch: list[Stored]) -> None:
+    for stored in batch:
+        self.aws.queue.delete(stored.receipt or "")
+    right(self, batch)
 
 
-def _no_answer_counts_as_not_sent(patch: pytest.MonkeyPatch) -> None:
-    post = HttpSession.post
-
-    def hopeful(self: HttpSession, path: str, body: bytes) -> HttpResponse | NoAnswer:
-        answer = post(self, path, body)
-        return answer._replace(may_have_arrived=False) if isinstance(answer, NoAnswer) else answer
-
-    patch.setattr(HttpSession, "post", hopeful)
+@bug(breaks="lost")
+def accepted_and_not_queued() -> Patches:
+    return [(Queue, "send", lambda *_, **__: None)]
 
 
-def _address_in_the_log(patch: pytest.MonkeyPatch) -> None:
-    post = WeChatClient._post
-
-    def talkative(self: WeChatClient, path: str, body: bytes) -> Any:
-        sys.stdout.write(f"{path}\n")
-        return post(self, path, body)
-
-    patch.setattr(WeChatClient, "_post", talkative)
+@bug(breaks="token calls")
+def no_stored_token_is_usable() -> Patches:
+    return [(AccessToken, "usable", lambda *_: False)]
 
 
-def _never(*_: object, **__: object) -> None:
-    return None
-
-
-def _nothing(*_: object, **__: object) -> dict[str, object]:
-    return {}
+@in_place_of(WeChatClient, "_post", breaks="secrets")
+def an_address_is_logged(right: Any, self: WeChatClient, path: str, body: bytes) -> Any:
+    sys.stdout.write(f"{path}\n")
+    return right(self, path, body)
 
 
 NO_FAULTS = Mix(
@@ -171,46 +136,29 @@ NO_FAULTS = Mix(
 )
 LOSSY = Mix(timeout_after=0.05, silent=0.5, quota=False)
 DEADLY = Mix(killed=0.3, silent=0, quota=False)
-BUGS = {
-    "a read timeout counts as not sent": Bug(
-        "duplicated beyond the agreement", _no_answer_counts_as_not_sent, LOSSY
-    ),
-    "a claim has no condition": Bug(
-        "duplicated beyond the agreement",
-        _replaced(FakeLedgerStore, "put", _put_without_condition),
-        Mix(delivered_twice=0.5, silent=0, quota=False),
-    ),
-    "a claim whose holder died counts as not sent": Bug(
-        "duplicated beyond the agreement", _replaced(transitions, "doubt_of", _nothing), DEADLY
-    ),
-    "what is held is not parked": Bug(
-        "left open", _replaced(Returns, "park", lambda _self, handled: list(handled)), Mix(silent=0), 600
-    ),
-    "a batch is acknowledged before it is sent": Bug("lost", _acknowledged_before_it_is_sent, DEADLY),
-    "what is to be repeated is not reported": Bug(
-        "left open", _no_failures_reported, Mix(busy=0.2, silent=0)
-    ),
-    "what is accepted for later is not put on the queue": Bug(
-        "lost", _replaced(Queue, "send", _never), NO_FAULTS
-    ),
-    "nobody heeds a used-up quota": Bug(
-        "calls to a used-up quota",
-        _replaced(Circuits, "admit", lambda *_: Admission()),
+TWICE = Mix(delivered_twice=0.5, silent=0, quota=False)
+BITES = [
+    (replace(BUGS["retry_on_read_timeout"], broken="duplicated beyond the agreement"), LOSSY, 300),
+    (a_claim_has_no_condition, TWICE, 300),
+    (a_claim_whose_holder_died_was_not_sent, DEADLY, 300),
+    (replace(BUGS["held_is_done"], broken="left open"), Mix(silent=0), 600),
+    (acknowledged_before_it_is_sent, DEADLY, 300),
+    (replace(BUGS["failure_under_another_name"], broken="left open"), Mix(busy=0.2, silent=0), 300),
+    (accepted_and_not_queued, NO_FAULTS, 300),
+    (
+        replace(BUGS["circuits_not_read"], broken="calls to a used-up quota"),
         Mix(storage=0, silent=0),
         600,
     ),
-    "no stored token counts as usable": Bug(
-        "token calls", _replaced(AccessToken, "usable", lambda *_: False), NO_FAULTS
-    ),
-    "an address is written into the log": Bug("secrets", _address_in_the_log, NO_FAULTS, 50),
-}
+    (no_stored_token_is_usable, NO_FAULTS, 300),
+    (an_address_is_logged, NO_FAULTS, 50),
+]
 
 
-@pytest.mark.parametrize("name", BUGS)
-def test_a_bug_is_noticed(name: str, go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
-    bug = BUGS[name]
-    bug.plant(monkeypatch)
-    verdict = go(bug.count, bug.mix)
+@pytest.mark.parametrize(("bug", "mix", "count"), BITES, ids=[bug.name for bug, _, _ in BITES])
+def test_a_bug_is_noticed(bug: Bug, mix: Mix, count: int, go: Go) -> None:
+    with bug.planted():
+        verdict = go(count, mix)
     assert bug.broken in verdict.broken, verdict.text()
 
 
@@ -222,8 +170,8 @@ def test_command_prints_verdict_and_exit_code(
     *_, last = capsys.readouterr().out.splitlines()
     assert last.startswith("sound: ")
     assert last.endswith("seed 7")
-    monkeypatch.setattr(Queue, "send", _never)
-    assert command.main() == 1
+    with accepted_and_not_queued.planted():
+        assert command.main() == 1
     out = capsys.readouterr().out
     assert "BROKEN  lost (" in out
     assert out.splitlines()[-1].startswith("broken: lost")

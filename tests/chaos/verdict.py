@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from tests.chaos.run import RESET, History
+from tests.chaos.run import RESET, Run
 from tests.chaos.wechat import Arrival, number_in
 from tests.chaos.workload import CANARY, QUOTA_ACCOUNT, QUOTA_KIND, QUOTA_PATH, Door, Fate, Handed
 from wechat_notify.core.delivery.entry import EXHAUSTED, Entry
@@ -202,30 +202,30 @@ def _effect(arrival: Arrival) -> str:
     return (arrival.fault or "").partition(" ")[0]
 
 
-def judge(history: History) -> Verdict:
+def judge(run: Run) -> Verdict:
     """Hold what happened against every rule."""
-    verdict = Verdict(history.seed, len(history.handed), history.seconds)
-    if history.unfinished:
-        verdict.broken["no end"].append(history.unfinished)
-    for scenario in _scenarios(history, verdict):
+    verdict = Verdict(run.seed, len(run.handed), run.seconds)
+    if run.unfinished:
+        verdict.broken["no end"].append(run.unfinished)
+    for scenario in _scenarios(run, verdict):
         _judge_message(scenario, verdict)
-    _judge_arrivals(history, verdict)
-    _judge_quota(history, verdict)
-    _judge_tokens(history, verdict)
-    _judge_dead_letters(history, verdict)
-    _judge_texts(history, verdict)
-    _count_what_struck(history, verdict)
+    _judge_arrivals(run, verdict)
+    _judge_quota(run, verdict)
+    _judge_tokens(run, verdict)
+    _judge_dead_letters(run, verdict)
+    _judge_texts(run, verdict)
+    _count_what_struck(run, verdict)
     return verdict
 
 
-def _scenarios(history: History, verdict: Verdict) -> list[_Scenario]:
-    by_id = {(handed.account, handed.id): [handed] for handed in history.handed if handed.id is not None}
+def _scenarios(run: Run, verdict: Verdict) -> list[_Scenario]:
+    by_id = {(handed.account, handed.id): [handed] for handed in run.handed if handed.id is not None}
     without_id: defaultdict[str, list[Handed]] = defaultdict(list)
-    for handed in history.handed:
+    for handed in run.handed:
         if handed.id is None:
             without_id[handed.account].append(handed)
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
-    for entry in history.table.entries.values():
+    for entry in run.aws.table.entries.values():
         # The fingerprint is of the account, the id and the body: a message without an id is searched for.
         candidates = by_id.get((entry.account, entry.id)) or without_id[entry.account]
         number = next(
@@ -241,19 +241,19 @@ def _scenarios(history: History, verdict: Verdict) -> list[_Scenario]:
         else:
             entries[number].append(entry)
     arrivals: defaultdict[int | None, list[Arrival]] = defaultdict(list)
-    for arrival in history.arrivals:
+    for arrival in run.arrivals:
         arrivals[arrival.number].append(arrival)
-    in_doubt = history.aws.in_doubt
+    in_doubt = run.aws.in_doubt
     return [
         _Scenario(
             handed,
             entries[handed.number],
             arrivals[handed.number],
-            handed.number in history.killed,
+            handed.number in run.killed,
             any((entry.account, entry.id) in in_doubt for entry in entries[handed.number]),
-            history.lambdas.unanswered.get(handed.number, []),
+            run.lambdas.unanswered.get(handed.number, []),
         )
-        for handed in history.handed
+        for handed in run.handed
     ]
 
 
@@ -267,11 +267,11 @@ def _judge_message(scenario: _Scenario, verdict: Verdict) -> None:
             verdict.broken[rule].append(f"no{scenario.handed.number} ({door}, {states})")
 
 
-def _judge_arrivals(history: History, verdict: Verdict) -> None:
+def _judge_arrivals(run: Run, verdict: Verdict) -> None:
     """What WeChat accepted was handed over, to this account and word for word."""
-    handed = {each.number: each for each in history.handed}
+    handed = {each.number: each for each in run.handed}
     ids: dict[int, str] = {}
-    for arrival in history.arrivals:
+    for arrival in run.arrivals:
         if not arrival.accepted:
             continue
         message = handed.get(-1 if arrival.number is None else arrival.number)
@@ -286,13 +286,13 @@ def _judge_arrivals(history: History, verdict: Verdict) -> None:
             verdict.broken["unexpected"].append(f"no{arrival.number}")
 
 
-def _judge_quota(history: History, verdict: Verdict) -> None:
+def _judge_quota(run: Run, verdict: Verdict) -> None:
     """From the moment on in which the ledger knew, nothing went there before the reset."""
     app_id = f"wx-{QUOTA_ACCOUNT}"
-    refused = [arrival for arrival in history.arrivals if arrival.errcode == 45009]
+    refused = [arrival for arrival in run.arrivals if arrival.errcode == 45009]
     if any((arrival.app_id, arrival.path) != (app_id, QUOTA_PATH) for arrival in refused):
         verdict.broken["a quota of somebody else's"].append(f"{len(refused)} answers")
-    since = history.aws.quota_since.get(QUOTA_ACCOUNT)
+    since = run.aws.quota_since.get(QUOTA_ACCOUNT)
     if since is None:
         if len(refused) > _EXAMPLES * 10:
             verdict.broken["calls to a used-up quota"].append("the ledger never heard of it")
@@ -300,22 +300,22 @@ def _judge_quota(history: History, verdict: Verdict) -> None:
     # Whoever had begun by then may not have known, nor who could not read the circuits.
     ignorant = [
         invocation
-        for invocation in history.lambdas.invocations
+        for invocation in run.lambdas.invocations
         if invocation.began <= since + _IGNORANT_FOR or invocation.blind
     ]
     in_flight = max(invocation.ended for invocation in ignorant if not invocation.blind)
     held = [
         arrival
-        for arrival in history.arrivals
+        for arrival in run.arrivals
         if (arrival.app_id, arrival.path) == (app_id, QUOTA_PATH) and in_flight < arrival.at < RESET
     ]
     for arrival in held:
         if not any(each.blind and each.began <= arrival.at <= each.ended for each in ignorant):
             verdict.broken["calls to a used-up quota"].append(f"no{arrival.number} at {_time(arrival.at)}")
-    others = sum(arrival.accepted and since < arrival.at < RESET for arrival in history.arrivals)
+    others = sum(arrival.accepted and since < arrival.at < RESET for arrival in run.arrivals)
     after = sum(
         arrival.accepted and arrival.at >= RESET and (arrival.app_id, arrival.path) == (app_id, QUOTA_PATH)
-        for arrival in history.arrivals
+        for arrival in run.arrivals
     )
     verdict.quota = (
         f"{QUOTA_ACCOUNT} {QUOTA_KIND} used up from {_time(since)} to {_time(RESET)}",
@@ -326,31 +326,31 @@ def _judge_quota(history: History, verdict: Verdict) -> None:
     )
 
 
-def _judge_tokens(history: History, verdict: Verdict) -> None:
+def _judge_tokens(run: Run, verdict: Verdict) -> None:
     """Many senders that are rejected together cause one call, or two where it has to be forced."""
-    for app_id, counts in history.stats["by_app"].items():
+    for app_id, counts in run.stats["by_app"].items():
         calls = counts["token_calls"]
-        in_vain = history.lambdas.asked_in_vain[app_id.removeprefix("wx-")]
-        most = 2 * (history.refreshes + history.epochs + in_vain) + _FIRST_TOKENS
+        in_vain = run.lambdas.asked_in_vain[app_id.removeprefix("wx-")]
+        most = 2 * (run.refreshes + run.epochs + in_vain) + _FIRST_TOKENS
         if sum(calls.values()) > most or calls["forced"] > FORCED_A_DAY:
             verdict.broken["token calls"].append(f"{app_id} {calls}, at most {most} expected")
 
 
-def _judge_dead_letters(history: History, verdict: Verdict) -> None:
-    found = {*history.aws.dead_letters, *(stored.body for stored in history.aws.queue.dead.messages.values())}
-    for body in found ^ set(history.unreadable):
+def _judge_dead_letters(run: Run, verdict: Verdict) -> None:
+    found = {*run.aws.dead_letters, *(stored.body for stored in run.aws.dead.messages.values())}
+    for body in found ^ set(run.unreadable):
         verdict.broken["dead letters"].append(f"no{number_in(body)}" if number_in(body) else body)
 
 
-def _judge_texts(history: History, verdict: Verdict) -> None:
-    log = history.lambdas.log.getvalue()
-    told = json.dumps([domain_event.detail for domain_event in history.aws.bus.events])
-    tokens = {token.value for _, token in history.aws.parameters.saves}
-    for name, text in (("logs", log), ("events", told), ("answers", "".join(history.answers))):
+def _judge_texts(run: Run, verdict: Verdict) -> None:
+    log = run.lambdas.log.getvalue()
+    told = json.dumps([domain_event.detail for domain_event in run.aws.bus.events])
+    tokens = {token.value for _, token in run.aws.parameters.saves}
+    for name, text in (("logs", log), ("events", told), ("answers", "".join(run.answers))):
         for what, secrets in (("a secret or an openid", {CANARY}), ("a token", tokens)):
             if any(secret in text for secret in secrets):
                 verdict.broken["secrets"].append(f"{what} in the {name}")
-    verdict.broken |= _on_unexpected_error(log, history.lambdas.failed)
+    verdict.broken |= _on_unexpected_error(log, run.lambdas.failed)
 
 
 def _on_unexpected_error(log: str, failed: list[str]) -> Mapping[str, list[str]]:
@@ -364,27 +364,27 @@ def _on_unexpected_error(log: str, failed: list[str]) -> Mapping[str, list[str]]
     return {"errors that nobody planted": [*failed, *told]} if failed or told else {}
 
 
-def _count_what_struck(history: History, verdict: Verdict) -> None:
+def _count_what_struck(run: Run, verdict: Verdict) -> None:
     struck = verdict.struck
-    struck.update(history.aws.struck)
+    struck.update(run.aws.struck)
     planted: Counter[int | None] = Counter()
-    for arrival in history.arrivals:
+    for arrival in run.arrivals:
         if arrival.fault:
             effect = _effect(arrival)
             planted[arrival.number] += effect in _LEAVES_NO_ANSWER
             name = {"errcode": f"errcode {arrival.errcode}", "status": "5xx"}.get(effect, effect)
             when = "" if effect == "errcode" else arrival.fault.removeprefix(effect)
             struck[f"{name}{when}"] += 1
-    unanswered = history.lambdas.unanswered
+    unanswered = run.lambdas.unanswered
     struck["read timeout"] = sum(errors.count("ReadTimeout") for errors in unanswered.values())
     # On a machine that is too busy for the client's patience: they are lost answers like the others.
     struck["unplanned timeout"] = sum(
         max(0, len(errors) - planted[number]) for number, errors in unanswered.items()
     )
-    struck["token epoch"] = history.epochs
-    struck["delivered twice"] = history.aws.queue.queue.counts.copies
-    struck["cancelled"] = sum(handed.cancelled for handed in history.handed)
-    struck["unreadable body"] = len(history.unreadable)
+    struck["token epoch"] = run.epochs
+    struck["delivered twice"] = len(run.aws.queue.doubled)
+    struck["cancelled"] = sum(handed.cancelled for handed in run.handed)
+    struck["unreadable body"] = len(run.unreadable)
     for name in [name for name, count in struck.items() if not count]:
         del struck[name]
 

@@ -133,15 +133,11 @@ def _message(number: int, count: int, rng: random.Random, now: float) -> Handed:
     keyed = rng.random() < (0.5 if door is Door.QUEUE else 0.7)
     # So few people that some have two messages on their way at a time.
     person = f"o{CANARY}{rng.randrange(1 + count // 20):012d}"
-    body = fakes.body(kind, "errcode-43101" if fate is Fate.REFUSED else person)
+    body = fakes.body(kind, "errcode-43101" if fate is Fate.REFUSED else person, marked(number))
     body["template_id"] = NO_TEMPLATE if fate is Fate.NO_TEMPLATE else TEMPLATE
-    text = {"value": marked(number)}
-    body["data"] = {"thing1": text}
-    if kind == "one_time_subscription":
-        body["data"] = {"content": text}
-    elif kind == "mini_program_template":
+    if kind == "mini_program_template":
         # As a prepay_id it carries three messages, so that a second copy is not refused for the form's sake.
-        body |= {"form_id": f"prepay{number}", "data": {"keyword1": text}}
+        body["form_id"] = f"prepay{number}"
         if rng.random() < 0.3:
             body = {_CLOUD_CALL.get(name, name): value for name, value in body.items()}
     if fate is Fate.INVALID:

@@ -2,6 +2,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -96,16 +97,30 @@ class Service:
         stats = get_json(f"{self.state.simulator_url}/_sim/stats")
         return sum(count for app in stats["by_app"].values() for count in app["token_calls"].values())
 
-    def revoke_tokens(self) -> None:
-        self.tell("tokens/revoke")
+    def taken_from(self, url: str) -> list[str]:
+        """The bodies in a queue, which is empty afterwards."""
+        sqs, bodies = self.client("sqs"), list[str]()
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            bodies += [message["Body"] for message in messages]
+        return bodies
 
-    def dead_letters(self) -> list[str]:
-        """The bodies in the dead letter queue, which is empty afterwards."""
-        sqs, url = self.client("sqs"), self.state.dead_letter_queue_url
-        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [message["Body"] for message in messages]
+
+@contextmanager
+def listening(
+    service: Service, name: str, pattern: dict[str, Any]
+) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """A queue that hears what is published on the bus: a function that returns what is new on it."""
+    sqs, events, bus = service.client("sqs"), service.client("events"), service.state.event_bus_name
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    yield lambda: [json.loads(body) for body in service.taken_from(url)]
+    events.remove_targets(Rule=name, EventBusName=bus, Ids=["queue"])
+    events.delete_rule(Name=name, EventBusName=bus)
+    sqs.delete_queue(QueueUrl=url)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ It checks the signatures of an IAM user's keys, which moto does not.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.e2e.conftest import Service
+from tests.e2e.conftest import Service, listening
 from tests.integration.contracts.samples import (
     Bus,
     BusAt,
@@ -74,42 +73,21 @@ def ledger(service: Service, clients: Clients) -> LedgerAt:
 
 
 class EmulatedBusAt:
-    """The bus that was deployed, heard by a queue."""
+    """The bus that was deployed, and what a queue hears of it."""
 
-    def __init__(self, service: Service, clients: Clients) -> None:
-        self._bus = service.state.event_bus_name
-        self.bus: Bus = EventBus(clients, self._bus)
-        self._events, self._sqs = service.client("events"), service.client("sqs")
-        self._name = next(_names)
-        self._url: str = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        pattern = json.dumps({"source": ["wechat-notify"]})
-        self._events.put_rule(Name=self._name, EventBusName=self._bus, EventPattern=pattern)
-        self._events.put_targets(
-            Rule=self._name,
-            EventBusName=self._bus,
-            Targets=[{"Id": "queue", "Arn": arn["Attributes"]["QueueArn"]}],
-        )
+    def __init__(self, service: Service, clients: Clients, hear: Callable[[], list[dict[str, Any]]]) -> None:
+        self.bus: Bus = EventBus(clients, service.state.event_bus_name)
+        self._hear = hear
 
     def arrived(self) -> list[DomainEvent]:
-        heard: list[dict[str, Any]] = []
-        while received := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            heard += [json.loads(message["Body"]) for message in received]
-        heard.sort(key=lambda event: event["detail"]["number"])
+        heard = sorted(self._hear(), key=lambda event: int(event["detail"]["number"]))
         return [DomainEvent(event["detail-type"], event["detail"]) for event in heard]
-
-    def remove(self) -> None:
-        self._events.remove_targets(Rule=self._name, EventBusName=self._bus, Ids=["queue"])
-        self._events.delete_rule(Name=self._name, EventBusName=self._bus)
 
 
 @pytest.fixture
 def bus(service: Service, clients: Clients) -> Iterator[BusAt]:
-    built = EmulatedBusAt(service, clients)
-    yield built
-    built.remove()
+    with listening(service, next(_names), {"source": ["wechat-notify"]}) as hear:
+        yield EmulatedBusAt(service, clients, hear)
 
 
 def test_refresher_returns_the_stored_token(service: Service, clients: Clients) -> None:

@@ -169,12 +169,6 @@ def test_permissions(deployed: Deployed) -> None:
         assert {"ArnLike": {"AWS:SourceArn": properties["SourceArn"]}} in conditions
 
 
-def test_layer_has_content(deployed: Deployed) -> None:
-    for physical, _ in deployed("AWS::Lambda::LayerVersion"):
-        layer = deployed.client("lambda").get_layer_version_by_arn(Arn=physical)
-        assert layer["Content"]["CodeSize"] > 0
-
-
 def test_queues(deployed: Deployed) -> None:
     for url, properties in deployed("AWS::SQS::Queue"):
         attributes = deployed.queue(url)

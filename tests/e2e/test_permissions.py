@@ -56,8 +56,6 @@ def calls(deployed: Deployed) -> Calls:
     key = {"pk": {"S": "probe"}}
     keys = {"Keys": [key]}
 
-    one = {"Id": "0", **late}
-
     def send(queue: str) -> Call:
         return "sqs", "send_message", {"QueueUrl": physical[queue], **late}
 
@@ -82,7 +80,11 @@ def calls(deployed: Deployed) -> Calls:
         "ask refresher": ask("TokenRefreshFunction"),
         "ask another function": ask("SendApiFunction"),
         "enqueue": send("SendQueue"),
-        "park": ("sqs", "send_message_batch", {"QueueUrl": physical["SendQueue"], "Entries": [one]}),
+        "park": (
+            "sqs",
+            "send_message_batch",
+            {"QueueUrl": physical["SendQueue"], "Entries": [{"Id": "0", **late}]},
+        ),
         "put aside": send("DeadLetterQueue"),
         "put event aside": send("EventDeadLetterQueue"),
         "put": ("dynamodb", "put_item", {"TableName": table, "Item": key}),

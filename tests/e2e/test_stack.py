@@ -10,10 +10,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,21 +22,20 @@ from local.processes import ROOT
 from local.stack import Settings, Stack, State
 from tests.e2e.conftest import Service, eventually
 
-Up = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    """Start ``make up`` on free ports, with temporary and state files in the test's folder."""
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a command of this project on free ports, with its temporary files in the test's folder."""
     (tmp_path / "temp").mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WECHAT_"))}
+    ports = {"EMULATOR_PORT": "0", "SIMULATOR_PORT": "0"}
     with ExitStack() as started:
 
-        def start(**environment: str) -> subprocess.Popen[str]:
-            ports = {"EMULATOR_PORT": "0", "SIMULATOR_PORT": "0"}
-            kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "WECHAT_"))}
-            command = [sys.executable, "-m", "local.stack", "up", "--state-file", str(state_of(tmp_path))]
+        def run(*command: str, **environment: str) -> subprocess.Popen[str]:
             process = subprocess.Popen(  # noqa: S603 - this project's own command
-                command,
+                [sys.executable, "-m", *command],
                 cwd=ROOT,
                 env={**kept, **ports, "TMPDIR": str(tmp_path / "temp"), **environment},
                 stdout=subprocess.PIPE,
@@ -44,19 +43,17 @@ def up(tmp_path: Path) -> Iterator[Up]:
                 text=True,
                 start_new_session=True,
             )
-            started.enter_context(ended(process))
+            started.enter_context(process)
+            started.callback(process.kill)
             return process
 
-        yield start
+        yield run
 
 
-@contextmanager
-def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
-    with process:
-        try:
-            yield
-        finally:
-            process.kill()
+@pytest.fixture
+def up(start: Start, tmp_path: Path) -> Start:
+    """Start ``make up``, with its state file in the test's folder."""
+    return partial(start, "local.stack", "up", "--state-file", str(state_of(tmp_path)))
 
 
 def state_of(tmp_path: Path) -> Path:
@@ -82,8 +79,15 @@ def assert_nothing_is_left(groups: set[int], tmp_path: Path) -> None:
     assert eventually(lambda: list((tmp_path / "temp").iterdir()) == []), list((tmp_path / "temp").iterdir())
 
 
+def told_in_one_line(process: subprocess.Popen[str]) -> str:
+    """What a process that fails says of it."""
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, len(errors.splitlines())) == (1, 1)
+    return errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_up_until_told_to_end(up: Up, tmp_path: Path, number: signal.Signals) -> None:
+def test_up_until_told_to_end(up: Start, tmp_path: Path, number: signal.Signals) -> None:
     process = up()
     state_file = state_of(tmp_path)
     assert eventually(state_file.exists)
@@ -103,7 +107,7 @@ def test_up_until_told_to_end(up: Up, tmp_path: Path, number: signal.Signals) ->
     assert_nothing_is_left(groups, tmp_path)
 
 
-def test_children_follow_a_killed_parent(up: Up, tmp_path: Path) -> None:
+def test_children_follow_a_killed_parent(up: Start, tmp_path: Path) -> None:
     process = up()
     assert eventually(state_of(tmp_path).exists)
     groups = groups_of_children(process.pid)
@@ -112,40 +116,35 @@ def test_children_follow_a_killed_parent(up: Up, tmp_path: Path) -> None:
     assert_nothing_is_left(groups, tmp_path)
 
 
-def test_interrupted_while_it_starts(up: Up, tmp_path: Path) -> None:
-    process = up()
+@pytest.mark.parametrize(("command", "code"), [("up", 0), ("demo", 130)])
+def test_interrupted_while_it_starts(
+    start: Start, up: Start, tmp_path: Path, *, command: str, code: int
+) -> None:
+    process = up() if command == "up" else start("local.demo")
     groups = eventually(lambda: groups_of_children(process.pid) - {process.pid})
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (code, "")
     assert not state_of(tmp_path).exists()
     assert_nothing_is_left(groups, tmp_path)
 
 
 @pytest.mark.parametrize("variable", ["EMULATOR_PORT", "SIMULATOR_PORT"])
-def test_taken_port(up: Up, variable: str) -> None:
+def test_taken_port(up: Start, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        process = up(**{variable: str(port)})
-        _, errors = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert len(errors.splitlines()) == 1
-    assert f"{variable}={port}" in errors
+        port = str(other.getsockname()[1])
+        assert f"{variable}={port}" in told_in_one_line(up(**{variable: port}))
 
 
-def test_up_twice(up: Up, tmp_path: Path) -> None:
+def test_up_twice(up: Start, tmp_path: Path) -> None:
     first = up()
     assert eventually(state_of(tmp_path).exists)
-    second = up()
-    _, errors = second.communicate(timeout=20)
-    assert second.returncode == 1
-    assert len(errors.splitlines()) == 1
-    assert "up already" in errors
+    assert "up already" in told_in_one_line(up())
     assert first.poll() is None
     assert state_of(tmp_path).exists()
 
 
-def test_hosts_aws_configuration_plays_no_part(up: Up, tmp_path: Path) -> None:
+def test_hosts_aws_configuration_plays_no_part(up: Start, tmp_path: Path) -> None:
     process = up(
         AWS_PROFILE="absent",
         AWS_ENDPOINT_URL="http://127.0.0.1:1",
@@ -208,30 +207,8 @@ def lambda_handler(event, context):
     assert of_the_host <= {"LANG", "LC_CTYPE", "TZ", "PATH"}
 
 
-def test_demo() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "local.demo"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1,009 accepted, 2 refused, 0 duplicate; 1 token refresh" in " ".join(done.stdout.split())
-
-
-def test_demo_interrupted(tmp_path: Path) -> None:
-    (tmp_path / "temp").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.demo"],
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path / "temp")},
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    with ended(process):
-        groups = eventually(lambda: groups_of_children(process.pid) - {process.pid})
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
-    assert_nothing_is_left(groups, tmp_path)
+def test_demo(start: Start) -> None:
+    process = start("local.demo")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, output + errors
+    assert "1,009 accepted, 2 refused, 0 duplicate; 1 token refresh" in " ".join(output.split())

@@ -10,7 +10,7 @@ from tests.fakes.clock import START, Clock, highest, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.lambda_context import FakeContext
 from tests.fakes.ledger_store import FakeLedgerStore
-from tests.fakes.messages import OPENID, OTHER_OPENID, body, load_event, message
+from tests.fakes.messages import OPENID, OTHER_OPENID, api_event, body, load_event, message
 from tests.fakes.metrics import Metric, metrics
 from tests.fakes.objects import FakeObjects
 from tests.fakes.outcomes import ERRCODES, answer, lost, misdirected, unreachable
@@ -18,7 +18,7 @@ from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
 from tests.fakes.row_queue import FakeRowQueue
-from tests.fakes.service import Service, access_tokens, break_down
+from tests.fakes.service import Core, Service, access_tokens, break_down
 from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 
@@ -28,6 +28,7 @@ __all__ = [
     "OTHER_OPENID",
     "START",
     "Clock",
+    "Core",
     "FakeBroadcastStore",
     "FakeBus",
     "FakeContext",
@@ -43,6 +44,7 @@ __all__ = [
     "Service",
     "access_tokens",
     "answer",
+    "api_event",
     "body",
     "break_down",
     "highest",

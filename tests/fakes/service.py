@@ -6,8 +6,9 @@ import io
 import itertools
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -23,6 +24,7 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import teams, template_sync
+from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
@@ -38,13 +40,53 @@ from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
-from wechat_notify.http.cursors import Cursors
 from wechat_notify.telemetry import Telemetry, hash_openid
 
 _services = itertools.count()
 
 
-class Service:
+class AnyClock(Protocol):
+    """Whatever tells the time."""
+
+    def now(self) -> float: ...
+
+
+class Core:
+    """The real core between the services that it is given, as ``bootstrap`` makes it of the real ones."""
+
+    def __init__(
+        self,
+        clock: AnyClock,
+        *,
+        table: Any,
+        tokens: AccessTokens,
+        wechat: Any,
+        queue: Any,
+        dead_letters: Any,
+        writer: Callable[[], str],
+        keyed_hash: Callable[[str], str],
+        jitter: Callable[[float, float], float] = lowest,
+        pool: Executor | None = None,
+    ) -> None:
+        now = clock.now
+        self.sender = Sender(tokens, wechat, now=now, clock=now)
+        self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
+        self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
+        self.template_registry = TemplateRegistry(table, now=now)
+        self.dispatcher = Dispatcher(
+            self.ledger,
+            self.circuits,
+            self.sender,
+            queue,
+            now=now,
+            jitter=jitter,
+            check=self.template_registry.check,
+        )
+        returns = Returns(queue, dead_letters, now=now, jitter=jitter)
+        self.batch_sender = BatchSender(self.dispatcher, returns, pool=pool)
+
+
+class Service(Core):
     """The real core over fakes, with the account ``shop`` and its token in the store."""
 
     def __init__(self) -> None:
@@ -53,48 +95,33 @@ class Service:
         self.store = FakeParameterStore()
         self.queue = FakeQueue()
         self.dead_letters = FakeQueue()
+        self.bus = FakeBus()
+        self.ledger_store = FakeLedgerStore()
         self.log = io.StringIO()
         self.telemetry = Telemetry(
             Logger(service=f"service-{next(_services)}", stream=self.log, utc=True, use_rfc3339=True)
         )
         self.token_refresher = TokenRefresher(self.store, now=self.clock.now)
         self.refresher = FakeRefresher(self.token_refresher)
-        self.sender = Sender(
-            access_tokens(self.store, self.refresher, self.clock),
-            self.wechat,
-            now=self.clock.now,
-            clock=self.clock.now,
-        )
-        self.bus = FakeBus()
-        self.schedules = FakeSchedules()
-        self.ledger_store = FakeLedgerStore()
         writers = itertools.count(1)
 
         def writer() -> str:
             return f"writer-{next(writers)}"
 
-        self.ledger = Ledger(
-            self.ledger_store, now=self.clock.now, writer=writer, keyed_hash=self.openid_hash
-        )
-        self.circuits = Circuits(
-            self.ledger_store, now=self.clock.now, writer=writer, quota_reset=QuotaReset(BEIJING)
-        )
+        self.schedules = FakeSchedules()
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
-        self.template_registry = TemplateRegistry(self.ledger_store, now=self.clock.now)
         self.template_sync = TemplateSync(
             self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
         )
-        self.dispatcher = Dispatcher(
-            self.ledger,
-            self.circuits,
-            self.sender,
-            self.queue,
-            now=self.clock.now,
-            jitter=lowest,
-            check=self.template_registry.check,
-        )
-        self.batch_sender = BatchSender(
-            self.dispatcher, Returns(self.queue, self.dead_letters, now=self.clock.now, jitter=lowest)
+        super().__init__(
+            self.clock,
+            table=self.ledger_store,
+            tokens=access_tokens(self.store, self.refresher, self.clock),
+            wechat=self.wechat,
+            queue=self.queue,
+            dead_letters=self.dead_letters,
+            writer=writer,
+            keyed_hash=self.openid_hash,
         )
         self.add_account("shop")
 

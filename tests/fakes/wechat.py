@@ -6,25 +6,16 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
-from tests.fakes.clock import BEIJING, Clock
+from tests.fakes.clock import Clock
 from tests.fakes.outcomes import answer
+from tests.fakes.stable_token import TOKEN_LIFE, StableTokens, TokenApp
 from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.core.templates.template import Family, Template
 from wechat_notify.core.tokens.token import Grant, TokenSource
-
-
-@dataclass
-class _App:
-    secret: str
-    generation: int = 0
-    token: str | None = None
-    expires_at: float = 0.0
-    forced: deque[float] = field(default_factory=deque)
 
 
 class FakeWeChat:
@@ -35,7 +26,7 @@ class FakeWeChat:
     in flight is answered 43108.
     """
 
-    def __init__(self, clock: Clock, *, life: float = 7200.0) -> None:
+    def __init__(self, clock: Clock, *, life: float = TOKEN_LIFE) -> None:
         self.attempts: list[tuple[Message, str]] = []
         self.accepted: list[Message] = []
         self.fetches: list[tuple[str, bool]] = []
@@ -44,17 +35,17 @@ class FakeWeChat:
         self.while_fetching: Callable[[str], None] = lambda _app_id: None
         self.refusals: dict[str, Outcome] = {}
         self.lists: dict[tuple[str, Family], list[Template] | Outcome] = {}
-        self._clock = clock
-        self._life = life
-        self._apps: dict[str, _App] = {}
-        self._valid: dict[str, float] = {}
+        self._apps: dict[str, TokenApp] = {}
+        self._tokens = StableTokens[TokenApp](
+            clock.now, lambda app: f"token-{app.issued}-of-{app.app_id}", life=life
+        )
         self._in_flight: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._msgid = itertools.count(1864323726461255680)
 
     def app(self, app_id: str, secret: str = "s" * 32) -> TokenSource:
         """The token source of an app; the first secret named for it is the right one."""
-        self._apps.setdefault(app_id, _App(secret))
+        self._apps.setdefault(app_id, TokenApp(app_id, secret))
         return _FakeTokenSource(self, app_id, secret)
 
     def refuse_tokens(self, app_id: str, outcome: Outcome) -> None:
@@ -63,16 +54,15 @@ class FakeWeChat:
 
     def reject(self, app_id: str) -> None:
         """From now on refuse the app's token on sends, though normal mode still hands it out."""
-        app = self._apps[app_id]
-        assert app.token is not None
-        self._valid.pop(app.token, None)
+        self._tokens.revoke(self._apps[app_id])
 
     def renew(self, app_id: str) -> None:
         """Replace the app's token, as another program's forced refresh does: the old one is void at once."""
-        app = self._apps[app_id]
-        if app.token is not None:
-            self._valid.pop(app.token, None)
-        self._issue(app_id, app)
+        self._tokens.replace(self._apps[app_id])
+
+    def is_good(self, token: str) -> bool:
+        """Whether a send with this token is accepted."""
+        return self._tokens.app_with(token) is not None
 
     def send(self, message: Message, token: str) -> Outcome:
         """Make one attempt; never raises."""
@@ -86,7 +76,7 @@ class FakeWeChat:
         self.while_in_flight(message)
         with self._lock:
             self._in_flight.remove(person)
-            if planned is None and self._valid.get(token, 0.0) <= self._clock.now():
+            if planned is None and not self.is_good(token):
                 return answer(40001, "invalid credential, access_token is invalid or not latest")
             outcome = planned or answer(0, msgid=next(self._msgid))
             if outcome.errcode == 0:
@@ -111,30 +101,9 @@ class FakeWeChat:
                 raise TokenUnavailableError(self.refusals[app_id])
             if secret != app.secret:
                 raise TokenUnavailableError(answer(40125, "invalid appsecret"))
-            now = self._clock.now()
-            if force and self._may_force(app, now):
-                app.forced.append(now)
-                if app.token is not None:
-                    self._valid.pop(app.token, None)
-                self._issue(app_id, app)
-            elif app.token is None or app.expires_at - now <= 300:
-                if app.token is not None and app.token in self._valid:
-                    self._valid[app.token] = now + 300  # the old one overlaps for 5 minutes
-                self._issue(app_id, app)
+            seconds = self._tokens.give(app, force=force)
             assert app.token is not None
-            return Grant(app.token, float(int(app.expires_at - now)))
-
-    def _may_force(self, app: _App, now: float) -> bool:
-        """WeChat does not refresh beyond 20 a day (of Beijing) or within 30 s of the last time."""
-        day = datetime.fromtimestamp(now, BEIJING).date()
-        today = [at for at in app.forced if datetime.fromtimestamp(at, BEIJING).date() == day]
-        return len(today) < 20 and (not app.forced or now - app.forced[-1] >= 30)
-
-    def _issue(self, app_id: str, app: _App) -> None:
-        app.generation += 1
-        app.token = f"token-{app.generation}-of-{app_id}"
-        app.expires_at = self._clock.now() + self._life
-        self._valid[app.token] = app.expires_at
+            return Grant(app.token, seconds)
 
 
 @dataclass(frozen=True)

@@ -8,39 +8,23 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 
-from tests.integration.raw_server import (
-    Connection,
-    Script,
-    answer,
-    json_answer,
-)
+from tests.integration.raw_server import Connection, Script, answer, json_answer
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.wechat.client import WeChatClient
 
 ClientAt = Callable[..., WeChatClient]
 
-
 # A slash, so that the spelling in a URL is another one.
 CANARY = "CANARY"
-
-
 TOKEN = f"57_{CANARY}/token"
-
-
 SECRET = f"{CANARY}/secret"
-
-
 OPENID = f"o{CANARY}0123456789012345678"
-
-
 BODY = {
     "kind": "template",
     "touser": OPENID,
     "template_id": "t",
     "data": {"keyword1": {"value": "v"}},
 }
-
-
 MESSAGE = parse_message(BODY)[0]
 
 
@@ -86,10 +70,7 @@ def head(*lines: str) -> Callable[[str], bytes]:
 
 
 OK = "HTTP/1.1 200 OK"
-
-
 CHUNKED = "Transfer-Encoding: chunked"
-
 
 ECHOES: dict[str, Callable[[str], bytes]] = {
     "in errmsg": lambda seen: json_answer(errcode=40001, errmsg=f"hint: [{seen}] rid: 1-2"),

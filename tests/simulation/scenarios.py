@@ -12,23 +12,19 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.wechat import Fate, Window, local_day
-from tests.simulation.world import ANSWERS_LOST, DEAD, DOWN, MIDNIGHT, PATH
+from tests.fakes.stable_token import local_day
+from tests.simulation.wechat import Fate, Window
+from tests.simulation.world.faults import ANSWERS_LOST, DOWN
+from tests.simulation.world.setting import MIDNIGHT, PATH
 
 if TYPE_CHECKING:
     from tests.simulation.workload import Ask, Workload
 
-QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = (
-    "story-quiet",
-    "story-refused",
-    "story-forced",
-    "story-restless",
-    "story-unreachable",
-    "story-slow",
-    "story-twice",
+SCENARIO_ACCOUNTS = tuple(
+    f"story-{name}" for name in ("quiet", "refused", "forced", "restless", "unreachable", "slow", "twice")
 )
-SCENARIO_ACCOUNTS = (QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED)
 """One each for the faults of a whole account."""
+QUIET, REFUSED, FORCED, RESTLESS, UNREACHABLE, SLOW, TWICE_REFUSED = SCENARIO_ACCOUNTS
 _EVERY = 2000
 """Messages of the workload for one more of each scenario that there may be several of."""
 _KINDS = ("subscription", "one_time_subscription", "mini_program_template", "mini_program_subscription")
@@ -257,7 +253,7 @@ class Scenarios:
         else:
             self._revoke(SLOW)
             seconds = 2
-        world.wechat.slow_tokens.append(Window(SLOW, "", now, now + 30, seconds))
+        world.wechat.slow_tokens.append(Window(SLOW, "*", now, now + 30, seconds))
         ask = self._ask(SLOW, self._chance.choice(_KINDS))
         ask.expires_at = now + 1.5
         # Its clock is right, so that the message expires while the token is waited for.
@@ -312,43 +308,30 @@ class Scenarios:
         self._workload._to_queue(ask, as_event=False, group=ask.account)
 
     def _post(self, ask: Ask, skew: float | None = None) -> Step:
-        event = self._workload.begin_post(ask, wait=True)
+        def read(answer: Any) -> None:
+            if answer is not None:
+                ask.told.append(answer["body"])
+                self._workload.read(ask, answer)
 
-        def read(answer: dict[str, Any]) -> None:
-            ask.statuses.append(answer["statusCode"])
-            ask.told.append(answer["body"])
-            self._workload._read(ask, answer)
-
-        return self._call(event, ask, read, skew)
+        return self._request(self._workload.begin_post(ask, wait=True), ask, read, skew)
 
     def _get(self, ask: Ask) -> Step:
-        return self._call(self._workload.event_about("GET", ask), "a GET", lambda _: None)
+        return self._request(self._workload.event_about("GET", ask), "a GET", lambda _: None)
 
     def _delete(self, ask: Ask) -> Step:
-        def read(answer: dict[str, Any]) -> None:
-            ask.cancelled |= answer["statusCode"] == 200
+        def read(answer: Any) -> None:
+            ask.cancelled |= answer is not None and answer["statusCode"] == 200
 
-        return self._call(self._workload.event_about("DELETE", ask), "a DELETE", read)
+        return self._request(self._workload.event_about("DELETE", ask), "a DELETE", read)
 
-    def _call(
-        self,
-        event: dict[str, Any],
-        subject: Any,
-        read: Callable[[dict[str, Any]], None],
-        skew: float | None = None,
+    def _request(
+        self, event: dict[str, Any], subject: Any, read: Callable[[Any], None], skew: float | None = None
     ) -> Step:
-        world = self._world
-
         def begin(go_on: Callable[[Any], None]) -> None:
-            def ended(_: object, answer: Any) -> None:
-                if answer is DEAD:
-                    go_on(None)
-                    return
-                world.seen("an HTTP answer", f"{answer['headers']} {answer['body']}")
+            def then(answer: Any) -> None:
                 read(answer)
                 go_on(answer)
 
-            if world.send_api.invoke(event, ended, subject, skew=skew) is None:
-                world.scheduler.at(world.scheduler.now + 0.5, lambda: begin(go_on))
+            self._workload.request(event, subject, then, skew)
 
         return begin

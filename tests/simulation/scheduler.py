@@ -115,12 +115,10 @@ class Lock:
         self._held = False
         self._waiters: deque[_Waiter] = deque()
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - threading's
+    def acquire(self, timeout: float = -1) -> bool:
         if not self._held:
             self._held = True
             return True
-        if not blocking:
-            return False
         task = getcurrent()
         assert isinstance(task, Task)
         waiter = _Waiter(task)

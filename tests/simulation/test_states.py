@@ -62,7 +62,6 @@ class Ledgers(RuleBasedStateMachine):
         ]
         self.claims: dict[int, tuple[float, Entry]] = {}
         """By process: until when it lives, and what it claimed."""
-        self.sent_off = 0
 
     def _now(self, skew: float) -> float:
         return self.time + skew
@@ -92,7 +91,6 @@ class Ledgers(RuleBasedStateMachine):
         if isinstance(found, Written) and found.entry.status is Status.SENDING:
             assert not self.claims, "somebody alive has it"
             self.claims[who] = (self.time + SECONDS, found.entry)
-            self.sent_off += 1
 
     @precondition(lambda self: bool(getattr(self, "claims", None)))
     @rule(status=st.sampled_from([Status.SENT, Status.FAILED, Status.UNKNOWN, Status.QUEUED]), data=st.data())
@@ -166,8 +164,6 @@ class Tokens(RuleBasedStateMachine):
         ]
         self.held: list[Any] = [None, None]
         self.forced: list[float] = []
-        self.epochs = 1
-        self.needed = 0
 
     @rule(seconds=st.sampled_from([1.0, 29.0, 31.0, 400.0, 6000.0]))
     def pass_time(self, seconds: float) -> None:
@@ -194,11 +190,11 @@ class Tokens(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1))
     def be_rejected(self, who: int) -> None:
         rejected = self.held[who]
-        if rejected is None or self.wechat._valid.get(rejected.value, 0.0) > self.clock.now():
+        if rejected is None or self.wechat.is_good(rejected.value):
             return
         before = len(self.wechat.fetches)
         stored = self.store.tokens.get("shop")
-        good = stored is not None and self.wechat._valid.get(stored.value, 0.0) > self.clock.now() + 10
+        good = stored is not None and self.wechat._tokens.app_with(stored.value, for_seconds=10)
         try:
             self.held[who] = self.senders[who].replace("shop", rejected, 0.0)
             assert self.held[who].value != rejected.value
@@ -212,7 +208,6 @@ class Tokens(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "wechat") and self.wechat._apps["wx-shop"].token)
     @rule(replaced=st.booleans())
     def end_an_epoch(self, replaced: bool) -> None:  # noqa: FBT001 - drawn
-        self.epochs += 1
         if replaced:
             self.wechat.renew("wx-shop")
         else:

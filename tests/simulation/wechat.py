@@ -11,20 +11,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from tests.fakes.stable_token import StableTokens, TokenApp, local_day
 from wechat_notify.wechat.connections import ConnectionFault, Limits
 
-BEIJING = timezone(timedelta(hours=8))
-TOKEN_LIFE = 7200.0
-RENEWAL = 300.0
-"""Seconds before its end from which a call of normal mode renews a token; the old one lasts as long."""
-FORCED_A_DAY = 20
-FORCED_APART = 30.0
 DEDUPLICATED = 600.0
 RID = "66695e1c-5d4a8e9f-0b2c3d4e"
 SUBSCRIPTION = "/cgi-bin/message/subscribe/bizsend"
@@ -39,24 +34,17 @@ _LIMITS = Limits()
 
 
 @dataclass
-class App:
-    """One app and its token."""
+class App(TokenApp):
+    """One app of the world's, and the calls for its token."""
 
-    app_id: str
-    secret: str
-    account: str
-    token: str | None = None
-    expires_at: float = 0.0
-    forced: list[float] = field(default_factory=list)
+    account: str = ""
     force_calls: list[float] = field(default_factory=list)
     forced_by: list[str] = field(default_factory=list)
     """The process that each forced call came from."""
-    calls: int = 0
     asked_calls: int = 0
     """Those that a sender caused."""
     refused_by_fault: int = 0
     forced_in_vain: int = 0
-    issued: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +57,6 @@ class Accepted:
     marker: str
     openid: str
     body: dict[str, Any]
-    answered: bool
-    """Whether the answer was sent off whole: it may still find nobody at home."""
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +68,10 @@ class Window:
     since: float
     until: float
     errcode: int
+
+    def covers(self, account: str, at: float, path: str = "*") -> bool:
+        """Whether it is about this call."""
+        return account == self.account and self.path in {path, "*"} and self.since <= at < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +88,11 @@ class Fate:
     killed: bool = False
     seconds: float = 0.1
     then: Callable[[], None] = lambda: None
+
+
+Drawn = Callable[[float], bool]
+"""Whether a fault with this share happens."""
+Judge = Callable[..., dict[str, Any]]
 
 
 class Caller(Protocol):
@@ -135,14 +129,8 @@ class Attempt:
 
 def marker_of(body: dict[str, Any]) -> str:
     """What makes a message of the workload known again."""
-    for keyword in body["data"].values():
-        return str(keyword["value"])
-    raise AssertionError("a message without a marker")
-
-
-def local_day(at: float) -> str:
-    """The day in Beijing, by which WeChat counts."""
-    return datetime.fromtimestamp(at, BEIJING).date().isoformat()
+    (keyword,) = body["data"].values()
+    return str(keyword["value"])
 
 
 class FakeWeChat:
@@ -177,11 +165,9 @@ class FakeWeChat:
         self.epochs: list[tuple[float, str, str]] = []
         self.needless: list[str] = []
         """Calls of the token endpoint while a good token was there for whoever asked."""
-        self.on_accepted: Callable[[Accepted], None] = lambda _: None
         self._now = now
         self._chance = chance
-        self._tokens: dict[str, tuple[App, float]] = {}
-        self._rejections: dict[str, int] = {}
+        self._tokens = StableTokens[App](now, lambda app: f"TOKEN-CANARY-{app.account}-{app.issued}")
         self._in_flight: dict[tuple[str, str], float] = {}
         self._used: Counter[tuple[str, str, str]] = Counter()
         self._deduplicated: dict[tuple[str, str, str], float] = {}
@@ -190,7 +176,7 @@ class FakeWeChat:
 
     def add(self, account: str, secret: str) -> App:
         """An app for an account."""
-        app = App(f"wx-{account}", secret, account)
+        app = App(f"wx-{account}", secret, account=account)
         self.apps[app.app_id] = app
         return app
 
@@ -199,17 +185,20 @@ class FakeWeChat:
         return self.apps[f"wx-{account}"]
 
     def replace_token(self, app: App) -> None:
-        """What another program's forced refresh does: the old token is void, normal mode has the new one."""
-        self._void(app)
-        self._issue(app)
+        """What another program's forced refresh does."""
+        self._tokens.replace(app)
 
     def revoke_token(self, app: App) -> None:
-        """The token is refused from now on, though normal mode goes on handing it out."""
-        self._void(app)
+        """Have every call with the token refused."""
+        self._tokens.revoke(app)
 
     def lasts(self, token: str) -> bool:
         """Whether a token is good, and will be by any clock."""
-        return self._tokens.get(token, (None, 0.0))[1] > self._now() + 150
+        return self._tokens.app_with(token, for_seconds=150) is not None
+
+    def covering(self, windows: list[Window], account: str, path: str = "*") -> Window | None:
+        """The first of the windows that is about a call at this moment."""
+        return next((each for each in windows if each.covers(account, self._now(), path)), None)
 
     def took_lately(self, marker: str) -> bool:
         """Whether a copy of the message was accepted in the last minute."""
@@ -225,45 +214,17 @@ class FakeWeChat:
     def give_token(self, request: dict[str, Any], by: str = "") -> dict[str, Any]:
         """Answer the token endpoint."""
         now = self._now()
-        app = self.apps.get(request["appid"])
-        if app is None:
-            return _error(40013, "invalid appid")
-        app.calls += 1
+        app = self.apps[request["appid"]]
         force = request.get("force_refresh", False)
         if force:
             app.force_calls.append(now)
             app.forced_by.append(by)
         if request["secret"] != app.secret:
             return _error(40125, "invalid appsecret")
-        for window in self.token_windows:
-            if window.account == app.account and window.since <= now < window.until:
-                return _error(window.errcode, "refused")
-        if force and self._may_force(app, now):
-            app.forced.append(now)
-            self._void(app)
-            self._issue(app)
-        elif app.token is None or app.expires_at <= now:
-            self._issue(app)
-        elif app.expires_at - now <= RENEWAL:
-            if app.token in self._tokens:
-                self._tokens[app.token] = (app, now + RENEWAL)
-            self._issue(app)
-        return {"access_token": app.token, "expires_in": int(app.expires_at - now)}
-
-    def _may_force(self, app: App, now: float) -> bool:
-        today = [at for at in app.forced if local_day(at) == local_day(now)]
-        return len(today) < FORCED_A_DAY and (not app.forced or now - app.forced[-1] >= FORCED_APART)
-
-    def _issue(self, app: App) -> None:
-        app.issued += 1
-        app.token = f"TOKEN-CANARY-{app.account}-{app.issued}"
-        app.expires_at = self._now() + TOKEN_LIFE
-        self._tokens[app.token] = (app, app.expires_at)
-
-    def _void(self, app: App) -> None:
-        if app.token is not None:
-            self._tokens.pop(app.token, None)
-            self._rejections[app.token] = _REJECTIONS[app.issued % len(_REJECTIONS)]
+        if refused := self.covering(self.token_windows, app.account):
+            return _error(refused.errcode, "refused")
+        seconds = self._tokens.give(app, force=force)
+        return {"access_token": app.token, "expires_in": int(seconds)}
 
     # ------------------------------------------------------------ sends
 
@@ -275,20 +236,16 @@ class FakeWeChat:
         ``busy_for`` is for how many seconds the openid's next message is refused.
         """
         now = self._now()
-        app, valid_until = self._tokens.get(token, (None, 0.0))
-        if app is None or valid_until <= now:
-            return _error(self._rejections.get(token, 40001), "invalid credential, or not latest")
+        app = self._tokens.app_with(token)
+        if app is None:
+            number = int(token.rpartition("-")[2]) if token in self._tokens.void else 0
+            return _error(_REJECTIONS[number % len(_REJECTIONS)], "invalid credential, or not latest")
         person = (app.account, body["touser"])
         if self._in_flight.get(person, 0.0) > now:
             return _error(43108, "concurrent messages to one user")
         self._in_flight[person] = now + busy_for
-        for window in self.windows:
-            if (
-                window.account == app.account
-                and window.path in {path, "*"}
-                and window.since <= now < window.until
-            ):
-                return _error(window.errcode, "refused")
+        if window := self.covering(self.windows, app.account, path):
+            return _error(window.errcode, "refused")
         endpoint = (app.account, path)
         today = (*endpoint, local_day(now - self.late_reset))
         if today in self.quotas and self._used[today] >= self.quotas[today]:
@@ -306,11 +263,7 @@ class FakeWeChat:
                 return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
             self._deduplicated[key] = now
         self._used[today] += 1
-        accepted = Accepted(
-            now, app.account, path, marker, body["touser"], body, answered=True, attempt=len(self.accepted)
-        )
-        self.accepted.append(accepted)
-        self.on_accepted(accepted)
+        self.accepted.append(Accepted(now, app.account, path, marker, body["touser"], body))
         self._count_epoch()
         return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
 
@@ -377,117 +330,93 @@ class Wire:
     def post(self, url: str, data: bytes) -> tuple[int, bytes]:
         """Send one request."""
         path, _mark, query = url.partition("?")
-        body = json.loads(data)
-        network, chance = self._network(), self._chance
-        draw = chance.random()
-        connect, read = _LIMITS.connect / 2, _LIMITS.read
-        caller = self._whose()
-        sent_at = self._wechat._now() + caller.skew
+        body, wechat, network = json.loads(data), self._wechat, self._network()
+        token = unquote(query).removeprefix("access_token=")
+        for_token = path == TOKENS
+        account = token.removeprefix("TOKEN-CANARY-").rpartition("-")[0]
+        app = wechat.apps[body["appid"]] if for_token else wechat.app_of(account)
+        subject = path if for_token else marker_of(body)
+        drawn = self._draw()
+        latency = 0.03 + 0.12 * self._chance.random()
+        fates = wechat.fates.get(subject)
+        fate = fates.pop(0) if fates else None
+        if wechat.covering(wechat.unreachable, app.account) or (not fate and drawn(network.unreachable)):
+            _note_in_vain(app, body)
+            self._exchange("unreachable", path, _LIMITS.connect / 2, lambda: None)
+            raise ConnectionFault("ConnectTimeout", may_have_arrived=False)
+        if not fate and drawn(network.timeout_before):
+            _note_in_vain(app, body)
+            self._lose(subject, _LIMITS.read, "timeout before")
+            raise ConnectionFault("ReadTimeout", may_have_arrived=True)
+        if for_token:
+            return self._token(app, body, latency, drawn)
+        judge = self._judge(app, path, token, body, latency)
+        return self._by_fate(fate, subject, judge) if fate else self._send(subject, judge, latency, drawn)
+
+    def _draw(self) -> Drawn:
+        """Decide by one draw which of several faults there is, each of which has its share."""
+        draw = self._chance.random()
 
         def drawn(share: float) -> bool:
             nonlocal draw
             draw -= share
             return draw < 0
 
-        latency = 0.03 + 0.12 * chance.random()
-        account = (
-            self._wechat.apps[body["appid"]].account
-            if path == TOKENS
-            else unquote(query).removeprefix("access_token=TOKEN-CANARY-").rpartition("-")[0]
-        )
-        fates = self._wechat.fates.get(marker_of(body)) if path != TOKENS else None
-        fate = fates.pop(0) if fates else None
-        if self._among(self._wechat.unreachable, account) or (not fate and drawn(network.unreachable)):
-            self._fail_token(path, body)
-            self._exchange("unreachable", path, connect, lambda: None)
-            raise ConnectionFault("ConnectTimeout", may_have_arrived=False)
-        if not fate and drawn(network.timeout_before):
-            self._fail_token(path, body)
-            self._lose(path, body, read, "timeout before")
-            raise ConnectionFault("ReadTimeout", may_have_arrived=True)
-        if path == TOKENS:
-            app = self._wechat.apps[body["appid"]]
-            asked, stored = self._asked(app.account)
-            app.asked_calls += asked
-            slow = self._among(self._wechat.slow_tokens, account)
-            latency = float(slow.errcode) if slow else latency
-            if asked and stored is not None and self._wechat.lasts(stored):
-                self._wechat.needless.append(f"{app.account} at {self._wechat._now():.3f}")
-            lost, busy = drawn(network.timeout_after), drawn(network.busy)
-            if body["force_refresh"] and self._wechat.busy_when_forced[account]:
-                self._wechat.busy_when_forced[account] -= 1
-                lost, busy = False, True
-            return self._token(body, caller.name, latency, lost=lost, busy=busy)
-        token = unquote(query.removeprefix("access_token="))
-        marker = marker_of(body)
+        return drawn
+
+    def _judge(self, app: App, path: str, token: str, body: dict[str, Any], latency: float) -> Judge:
+        """What WeChat does with a message once it arrives; ``lost`` is about its answer."""
+        wechat, marker, caller = self._wechat, marker_of(body), self._whose()
+        sent_at = wechat._now() + caller.skew
 
         def judge(fault: int | None = None, *, lost: bool = False) -> dict[str, Any]:
-            answer = self._wechat.take(path, token, body, latency * 0.4, fault)
-            app = token.removeprefix("TOKEN-CANARY-").rpartition("-")[0]
-            self._wechat.answers[marker].append(answer["errcode"])
+            answer = wechat.take(path, token, body, latency * 0.4, fault)
+            now, errcode = wechat._now(), answer["errcode"]
+            wechat.answers[marker].append(errcode)
             if lost:
-                self._wechat.lost[marker].append(self._wechat._now())
-            self._wechat.attempts.append(
-                Attempt(
-                    self._wechat._now(),
-                    app,
-                    path,
-                    marker,
-                    None if lost else answer["errcode"],
-                    caller.began,
-                    caller.name,
-                    sent_at,
-                )
+                wechat.lost[marker].append(now)
+            told = None if lost else errcode
+            wechat.attempts.append(
+                Attempt(now, app.account, path, marker, told, caller.began, caller.name, sent_at)
             )
             return answer
 
-        if fate:
-            return self._by_fate(fate, caller, marker, judge)
+        return judge
 
+    def _send(self, marker: str, judge: Judge, latency: float, drawn: Drawn) -> tuple[int, bytes]:
+        network, chance = self._network(), self._chance
+        unheard = partial(judge, lost=True)
         if drawn(network.timeout_after):
-            self._exchange("timeout after", marker, read, lambda: judge(lost=True), early=True)
+            self._exchange("timeout after", marker, _LIMITS.read, unheard, early=True)
             raise ConnectionFault("ReadTimeout", may_have_arrived=True)
-        if drawn(network.reset):
+        for share, what in ((network.reset, "reset"), (network.server_error, "502")):
+            if not drawn(share):
+                continue
             if chance.random() < 0.5:
-                self._exchange("reset after", marker, latency, lambda: judge(lost=True))
+                self._exchange(f"{what} after", marker, latency, unheard)
             else:
-                self._lose(path, body, latency, "reset before")
-            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-        if drawn(network.server_error):
-            if chance.random() < 0.5:
-                self._exchange("502 after", marker, latency, lambda: judge(lost=True))
-            else:
-                self._lose(path, body, latency, "502 before")
+                self._lose(marker, latency, f"{what} before")
+            if what == "reset":
+                raise _reset()
             return (502, b"<html>Bad Gateway</html>")
         if drawn(network.truncated):
-            answer = self._exchange("truncated", marker, latency, lambda: judge(lost=True))
+            answer = self._exchange("truncated", marker, latency, unheard)
             return (200, json.dumps(answer).encode()[:-9])
-        fault = None
-        for share, errcode in (
+        faults = (
             (network.busy, -1),
             (network.template_refused, 40037),
             (network.unknown_code, 99_999),
             (network.too_often, 43117),
-        ):
-            if drawn(share):
-                fault = errcode
-                break
+        )
+        fault = next((errcode for share, errcode in faults if drawn(share)), None)
         maybe_double = fault is None and marker in self._wechat.lost
         if maybe_double and self._wechat.took_lately(marker) and chance.random() < network.duplicate_refused:
             fault = 40241
-        answer = self._exchange("send", marker, latency, lambda: judge(fault))
-        return (200, json.dumps(answer, ensure_ascii=False).encode())
+        return _answered(self._exchange("send", marker, latency, lambda: judge(fault)))
 
-    def _among(self, windows: list[Window], account: str) -> Window | None:
-        now = self._wechat._now()
-        for window in windows:
-            if window.account == account and window.since <= now < window.until:
-                return window
-        return None
+    def _by_fate(self, fate: Fate, marker: str, judge: Judge) -> tuple[int, bytes]:
+        caller = self._whose()
 
-    def _by_fate(
-        self, fate: Fate, caller: Caller, marker: str, judge: Callable[..., dict[str, Any]]
-    ) -> tuple[int, bytes]:
         def happen() -> dict[str, Any]:
             answer = judge(fate.errcode, lost=fate.lost)
             if fate.killed:
@@ -497,45 +426,54 @@ class Wire:
 
         answer = self._exchange("fate", marker, fate.seconds, happen, early=True)
         if fate.lost:
-            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-        return (200, json.dumps(answer, ensure_ascii=False).encode())
+            raise _reset()
+        return _answered(answer)
 
-    def _fail_token(self, path: str, request: dict[str, Any]) -> None:
-        if path == TOKENS:
-            app = self._wechat.apps[request["appid"]]
-            app.refused_by_fault += 1
-            app.forced_in_vain += request["force_refresh"]
-
-    def _lose(self, path: str, body: dict[str, Any], seconds: float, what: str) -> None:
+    def _lose(self, subject: str, seconds: float, what: str) -> None:
         """What never reached WeChat, as whoever asked cannot know."""
-        marker = marker_of(body) if path != TOKENS else path
 
         def note() -> None:
-            self._wechat.lost[marker].append(self._wechat._now())
+            self._wechat.lost[subject].append(self._wechat._now())
 
-        self._exchange(what, marker, seconds, note, early=True)
+        self._exchange(what, subject, seconds, note, early=True)
 
-    def _token(
-        self, request: dict[str, Any], by: str, latency: float, *, lost: bool, busy: bool
-    ) -> tuple[int, bytes]:
+    def _token(self, app: App, request: dict[str, Any], latency: float, drawn: Drawn) -> tuple[int, bytes]:
+        wechat, network, by = self._wechat, self._network(), self._whose().name
+        asked, stored = self._asked(app.account)
+        app.asked_calls += asked
+        if slow := wechat.covering(wechat.slow_tokens, app.account):
+            latency = float(slow.errcode)
+        if asked and stored is not None and wechat.lasts(stored):
+            wechat.needless.append(f"{app.account} at {wechat._now():.3f}")
+        lost, busy = drawn(network.timeout_after), drawn(network.busy)
+        if request["force_refresh"] and wechat.busy_when_forced[app.account]:
+            wechat.busy_when_forced[app.account] -= 1
+            lost, busy = False, True
         if lost or busy:
-            self._fail_token(TOKENS, request)
+            _note_in_vain(app, request)
+        give = partial(wechat.give_token, request, by)
         if lost:
-            self._exchange(
-                "token lost",
-                request["appid"],
-                _LIMITS.read,
-                lambda: self._wechat.give_token(request, by),
-            )
+            self._exchange("token lost", app.app_id, _LIMITS.read, give)
             raise ConnectionFault("ReadTimeout", may_have_arrived=True)
         if busy:
-            app = self._wechat.apps[request["appid"]]
             if request["force_refresh"]:
-                app.force_calls.append(self._wechat._now())
+                app.force_calls.append(wechat._now())
                 app.forced_by.append(by)
-            self._exchange("token busy", request["appid"], latency, lambda: None)
-            return (200, json.dumps(_error(-1, "system error")).encode())
-        answer = self._exchange(
-            "token", request["appid"], latency, lambda: self._wechat.give_token(request, by)
-        )
-        return (200, json.dumps(answer).encode())
+            self._exchange("token busy", app.app_id, latency, lambda: None)
+            return _answered(_error(-1, "system error"))
+        return _answered(self._exchange("token", app.app_id, latency, give))
+
+
+def _note_in_vain(app: App, request: dict[str, Any]) -> None:
+    """Note a call of the token endpoint that comes to nothing; a message is another matter."""
+    if "force_refresh" in request:
+        app.refused_by_fault += 1
+        app.forced_in_vain += request["force_refresh"]
+
+
+def _reset() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
+def _answered(answer: dict[str, Any]) -> tuple[int, bytes]:
+    return (200, json.dumps(answer, ensure_ascii=False).encode())

@@ -14,10 +14,15 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from tests import fakes
+from tests.fakes.stable_token import local_day
 from tests.simulation import wechat
 from tests.simulation.scenarios import SCENARIO_ACCOUNTS, Scenarios
 from tests.simulation.wechat import SUBSCRIPTION, Window
-from tests.simulation.world import CANARY, DEAD, MIDNIGHT, OUTAGE, PATH, Invocation, World
+from tests.simulation.world.faults import OUTAGE
+from tests.simulation.world.invocations import DEAD, Invocation
+from tests.simulation.world.setting import CANARY, MIDNIGHT, PATH
+from tests.simulation.world.world import World
 
 ACCOUNTS = ("shop-a", "shop-b", "shop-c", "shop-d", "shop-e")
 PATHS = {
@@ -71,22 +76,13 @@ class Ask:
     def marker(self) -> str:
         return f"m{self.number}"
 
-    def body(self) -> dict[str, Any]:
-        """WeChat's own fields."""
-        thing = {"thing1": {"value": self.marker}}
-        fields: dict[str, Any]
-        match self.kind:
-            case "one_time_subscription":
-                fields = {"scene": "1000", "title": "到货", "data": {"content": {"value": self.marker}}}
-            case "mini_program_template":
-                fields = {"form_id": "8b2f6d1c", "data": {"keyword1": {"value": self.marker}}}
-            case _:
-                fields = {"data": thing}
-        return {"touser": self.openid, "template_id": f"template-{self.kind}", **fields}
-
     def message(self) -> dict[str, Any]:
         """The message as the doors take it."""
-        return {"kind": self.kind, **self.body()}
+        return fakes.body(self.kind, self.openid, self.marker, template_id=f"template-{self.kind}")
+
+    def body(self) -> dict[str, Any]:
+        """WeChat's own fields."""
+        return {name: value for name, value in self.message().items() if name != "kind"}
 
     def wishes(self) -> dict[str, Any]:
         """What it asks of the service itself."""
@@ -135,7 +131,7 @@ class Workload:
         span = 120.0 + self.messages * 0.06
         bursts = max(3, self.messages // 1500)
         pair = self.messages / len(ACCOUNTS) / len(KINDS)
-        today = wechat.local_day(world.start)
+        today = local_day(world.start)
         world.wechat.quotas[QUOTA_ACCOUNT, SUBSCRIPTION, today] = max(
             3, int(pair * 0.6), int(pair) - MAX_HELD
         )
@@ -150,7 +146,7 @@ class Workload:
         )
         wrong_since = world.start + span * 0.5
         world.wechat.token_windows.append(
-            Window(SECRET_ACCOUNT, "", wrong_since, wrong_since + min(900.0, span / 4), 40125)
+            Window(SECRET_ACCOUNT, "*", wrong_since, wrong_since + min(900.0, span / 4), 40125)
         )
         world.scheduler.at(
             wrong_since + 1, lambda: world.wechat.revoke_token(world.wechat.app_of(SECRET_ACCOUNT))
@@ -337,77 +333,77 @@ class Workload:
         """The event of a POST, which is about to be made."""
         ask.by_http = True
         if ask.id is not None:
-            key = key_of(ask.account, ask.id)
-            if key not in ask.keys:
-                ask.keys.append(key)
-        headers = {"content-type": "application/json"}
-        if not wait:
-            headers["prefer"] = "respond-async"
-        if ask.id is not None:
-            headers["idempotency-key"] = ask.id
-        return {
-            "routeKey": "POST /v1/accounts/{account}/messages",
-            "headers": headers,
-            "pathParameters": {"account": ask.account},
-            "requestContext": {"requestId": f"request-{ask.number}"},
-            "body": json.dumps({**self._message(ask), **ask.wishes()}, ensure_ascii=False),
-        }
+            self._note_key(ask, ask.id)
+        message = {**self._message(ask), **ask.wishes()}
+        return fakes.api_event(
+            "POST", ask.account, ask.id, message, wait=wait, request_id=f"request-{ask.number}"
+        )
+
+    def request(
+        self, event: dict[str, Any], subject: Any, then: Callable[[Any], None], skew: float | None = None
+    ) -> None:
+        """Make a request until it is let in; ``then`` is told its answer, and None where the process died."""
+        world = self.world
+
+        def ended(_: Invocation, answer: Any) -> None:
+            if answer is DEAD:
+                then(None)
+            else:
+                world.seen("an HTTP answer", f"{answer['headers']} {answer['body']}")
+                then(answer)
+
+        if world.send_api.invoke(event, ended, subject, skew=skew) is None:  # API Gateway: 503
+            again = partial(self.request, event, subject, then, skew)
+            world.scheduler.at(world.scheduler.now + 0.5, again)
 
     def _call(self, ask: Ask, event: dict[str, Any], tries: int) -> None:
         world = self.world
 
-        def ended(_: Invocation, answer: Any) -> None:
-            status = 500 if answer is DEAD else answer["statusCode"]
-            if answer is not DEAD:
-                self._read(ask, answer)
-            ask.statuses.append(status)
-            again = status in {409, 429, 500, 502, 503}
-            if status in {409, 429, 502} and '"retryable": true' not in answer["body"]:
-                again = False
+        def then(answer: Any) -> None:
+            self.read(ask, answer)
+            status = ask.statuses[-1]
+            again = status in {500, 503} or (
+                status in {409, 429, 502} and '"retryable": true' in answer["body"]
+            )
             if not again or tries <= 1:
                 self.callers -= 1
                 return
-            wait = min(_PATIENCE, float(1 if answer is DEAD else answer["headers"].get("Retry-After", 1)))
+            wait = min(_PATIENCE, float(answer["headers"].get("Retry-After", 1) if answer else 1))
             wait *= 1 + self._chance.random()
             world.scheduler.at(world.scheduler.now + wait, lambda: self._call(ask, event, tries - 1))
 
-        if world.send_api.invoke(event, ended, ask) is None:  # API Gateway: 503
-            world.scheduler.at(world.scheduler.now + 0.5, lambda: self._call(ask, event, tries))
+        self.request(event, ask, then)
 
-    def _read(self, ask: Ask, answer: dict[str, Any]) -> None:
-        self.world.seen("an HTTP answer", f"{answer['headers']} {answer['body']}")
+    def read(self, ask: Ask, answer: dict[str, Any] | None) -> None:
+        """Note what the answer to a POST says of its message."""
+        if answer is None:
+            ask.statuses.append(500)
+            return
+        ask.statuses.append(answer["statusCode"])
+        ask.taken = ask.taken or answer["statusCode"] in {200, 202}
         body = json.loads(answer["body"])
-        if answer["statusCode"] in {200, 202}:
-            ask.taken = True
         if "id" in body:
-            key = key_of(ask.account, body["id"])
-            if key not in ask.keys:
-                ask.keys.append(key)
+            self._note_key(ask, body["id"])
+
+    @staticmethod
+    def _note_key(ask: Ask, message_id: str) -> None:
+        key = key_of(ask.account, message_id)
+        if key not in ask.keys:
+            ask.keys.append(key)
 
     @staticmethod
     def event_about(method: str, ask: Ask) -> dict[str, Any]:
         """The event of a request about a message that was handed over."""
-        return {
-            "routeKey": f"{method} /v1/accounts/{{account}}/messages/{{id}}",
-            "headers": {},
-            "pathParameters": {"account": ask.account, "id": ask.id},
-            "requestContext": {"requestId": f"{method}-{ask.number}"},
-        }
+        return fakes.api_event(method, ask.account, ask.id, request_id=f"{method}-{ask.number}")
 
     def _cancel(self, ask: Ask, tries: int) -> None:
         self.callers += 1
-        event = self.event_about("DELETE", ask)
 
-        def ended(_: Invocation, answer: Any) -> None:
+        def then(answer: Any) -> None:
             self.callers -= 1
-            if answer is not DEAD:
-                self.world.seen("an HTTP answer", f"{answer['headers']} {answer['body']}")
-                if answer["statusCode"] == 200:
-                    ask.cancelled = True
-                if answer["statusCode"] not in {404, 503}:
-                    return
-            if tries > 1:
+            status = answer["statusCode"] if answer else 503
+            ask.cancelled = ask.cancelled or status == 200
+            if status in {404, 503} and tries > 1:
                 self._delayed_copy(lambda: self._cancel(ask, tries - 1))
 
-        if self.world.send_api.invoke(event, ended, "a DELETE") is None:
-            self.callers -= 1
+        self.request(self.event_about("DELETE", ask), "a DELETE", then)

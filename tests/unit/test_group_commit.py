@@ -76,7 +76,8 @@ class Threads:
 
 @pytest.fixture(autouse=True)
 def max_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "MAX_WAIT", WAIT)
+    """A write that nobody wakes is given up here before it ends by itself."""
+    monkeypatch.setattr(group_commit, "MAX_WAIT", 2 * WAIT)
 
 
 @contextmanager
@@ -93,39 +94,23 @@ def results(begun: Sequence[Future[int | None]]) -> list[int | None]:
     return [each.result(WAIT) for each in begun]
 
 
-def test_single_write_is_its_own_group() -> None:
-    with threads() as run:
-        begun = run.write(Put("a", 1))
-        run.store.let_through()
-        assert results(begun) == [1]
-    assert run.store.groups == [[Put("a", 1)]]
-
-
-def test_concurrent_writes_are_one_group() -> None:
-    puts = [Put(str(number), number) for number in range(10)]
-    with threads() as run:
+@pytest.mark.parametrize(
+    ("keys", "max_size", "groups"),
+    [
+        ("a", 25, ["a"]),
+        ("abcdefghij", 25, ["a", "bcdefghij"]),
+        ("abcdefgh", 3, ["a", "bcd", "efg", "h"]),
+        ("zabac", 25, ["z", "abc", "a"]),
+    ],
+    ids=["one", "those that come meanwhile", "at most so many", "no key twice"],
+)
+def test_groups(keys: str, max_size: int, groups: list[str]) -> None:
+    puts = [Put(key, number) for number, key in enumerate(keys)]
+    with threads(max_size) as run:
         begun = run.write(*puts)
-        run.store.let_through(2)
-        assert results(begun) == list(range(10))
-    assert run.store.groups == [puts[:1], puts[1:]]
-
-
-def test_a_group_has_its_maximum_size() -> None:
-    puts = [Put(str(number), number) for number in range(8)]
-    with threads(max_size=3) as run:
-        begun = run.write(*puts)
-        run.store.let_through(4)
-        assert results(begun) == list(range(8))
-    assert [len(group) for group in run.store.groups] == [1, 3, 3, 1]
-
-
-def test_a_group_holds_no_key_twice() -> None:
-    puts = [Put("first"), Put("a", 1), Put("b", 2), Put("a", 3), Put("c", 4)]
-    with threads() as run:
-        begun = run.write(*puts)
-        run.store.let_through(3)
-        assert results(begun) == [0, 1, 2, 3, 4]
-    assert run.store.groups == [puts[:1], [puts[1], puts[2], puts[4]], [puts[3]]]
+        run.store.let_through(len(groups))
+        assert results(begun) == list(range(len(keys)))
+    assert ["".join(put.key for put in group) for group in run.store.groups] == groups
 
 
 def test_error_is_raised_in_writing_thread() -> None:
@@ -154,7 +139,7 @@ def test_slow_call_blocks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.store.groups == [[Put("slow")], [Put("a", 1)], [Put("b", 2)]]
 
 
-@pytest.mark.parametrize("max_wait", [0.0, 0.0001, WAIT])
+@pytest.mark.parametrize("max_wait", [0.0001, WAIT])
 def test_every_write_gets_its_own_answer(monkeypatch: pytest.MonkeyPatch, max_wait: float) -> None:
     """Whatever the threads do: none is forgotten, written twice or told another's answer."""
     monkeypatch.setattr(group_commit, "MAX_WAIT", max_wait)

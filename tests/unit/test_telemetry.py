@@ -1,4 +1,4 @@
-"""Log lines; the metrics beside them have ``test_metrics.py``."""
+"""Log lines, and the metrics that are counted beside them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,36 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import OPENID, START, FakeContext, Service, answer, break_down, message, metrics, unreachable
-from tests.unit.results import RESULTS, attempted, entry, report, values
-from wechat_notify.core.delivery.results import Result, TryAgain
+from tests.fakes import (
+    OPENID,
+    START,
+    FakeContext,
+    Metric,
+    Service,
+    answer,
+    break_down,
+    lost,
+    message,
+    metrics,
+    unreachable,
+)
+from tests.unit.results import attempted, entry, report, values
+from wechat_notify import bootstrap
+from wechat_notify.core.delivery.results import (
+    Expired,
+    Failed,
+    Held,
+    IdReused,
+    InFlight,
+    NotDue,
+    Queued,
+    Replayed,
+    Result,
+    RetryAt,
+    TryAgain,
+    Unknown,
+    Unrecorded,
+)
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
 from wechat_notify.core.tokens.refresher import Refreshed
@@ -21,6 +48,8 @@ from wechat_notify.metrics import Metrics
 from wechat_notify.telemetry import InvocationError, hash_openid
 
 Capture = pytest.CaptureFixture[str]
+Counted = dict[str, dict[str, str]]
+"""The names of metrics, with what each is broken down by."""
 
 KEY = b"a key for tests"
 SECRET = "57_secret"
@@ -42,13 +71,7 @@ def test_openid_hash_is_keyed() -> None:
     assert len(hash_openid(OPENID, KEY)) == 16
 
 
-def test_lines_of_one_invocation(service: Service) -> None:
-    report(service, attempted(answer(43101)))
-    assert texts(service) == ["message attempted", "invocation finished"]
-    for line in service.lines():
-        assert line["correlation_id"] == "request-1"
-        assert line["function_request_id"] == FakeContext.aws_request_id
-        assert line["timestamp"].endswith(("Z", "+00:00"))
+# ---------------------------------------------------------------- invocations
 
 
 def test_invocations_share_no_fields(service: Service) -> None:
@@ -92,24 +115,54 @@ def test_failed_invocation(service: Service, capsys: Capture) -> None:
     assert raised.value.__suppress_context__
     assert raised.value.__cause__ is None
     (line,) = service.lines()
-    expected = {
-        "level": "ERROR",
-        "message": "invocation failed",
-        "error": "InvalidMessageError",
-        "messages": 3,
-    }
+    expected = {"level": "ERROR", "message": "invocation failed", "error": "InvalidMessageError"}
     assert part(line, expected) == expected
+    assert line["messages"] == 3
     assert line["raised_at"].startswith("parser.py:")
     assert SECRET not in service.log.getvalue()
     assert OPENID not in service.log.getvalue()
     assert values(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
 
 
+def test_cold_start_that_cannot_be_counted(service: Service, capsys: Capture) -> None:
+    """The other metrics are written all the same."""
+    with service.telemetry.invocation(SimpleNamespace()):
+        service.telemetry.returned(1)
+    assert texts(service) == ["invocation finished", "not reported"]
+    assert values(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
+
+
+@pytest.mark.parametrize("error", [None, KeyError], ids=["finished", "failed"])
+def test_metrics_that_cannot_be_written(
+    service: Service, monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None
+) -> None:
+    """What the invocation came to stays as it is."""
+    monkeypatch.setattr(Metrics, "flush", break_down)
+    with (
+        pytest.raises(InvocationError, match=r"^KeyError$") if error else nullcontext(),
+        service.telemetry.invocation(FakeContext()),
+    ):
+        if error:
+            raise error
+    assert texts(service) == ["invocation failed" if error else "invocation finished", "not reported"]
+
+
+# ---------------------------------------------------------------- messages
+
+
 def test_line_of_a_sent_message(service: Service) -> None:
-    warning = Violation("data.thing1.value", "format", Bilingual("odd", "奇怪"))
+    """A field's name comes from the caller and may be an openid: it is masked in warnings."""
+    warning = Violation(f"data.{OPENID}.value", "format", Bilingual("odd", "奇怪"))
     result = attempted(answer(0, msgid=1864323726461255680))
     report(service, result, warnings=[warning], message_id="order-1", receive_count=1)
-    (line,) = service.lines("message attempted")
+    line, finished = service.lines()
+    assert finished["message"] == "invocation finished"
+    for each in (line, finished):
+        assert each["timestamp"].endswith(("Z", "+00:00"))
+        assert (each["correlation_id"], each["function_request_id"]) == (
+            "request-1",
+            FakeContext.aws_request_id,
+        )
     assert {name: line[name] for name in line if name not in {"timestamp", "location", "service"}} == {
         "level": "INFO",
         "message": "message attempted",
@@ -128,45 +181,31 @@ def test_line_of_a_sent_message(service: Service) -> None:
         "msgid": "1864323726461255680",
         "attempts": 1,
         "wechat_ms": 125.0,
-        "warnings": ["data.thing1.value: format"],
+        "warnings": ["data.?.value: format"],
         "receive_count": 1,
     }
 
 
-UNANSWERED = Delivery(unreachable(), 1, 0.1)
+REFUSED = attempted(answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
+UNANSWERED = TryAgain(
+    entry=entry(Status.FAILED, attempts=3),
+    delivery=Delivery(unreachable(), 1, 0.1),
+    outcome=unreachable(),
+    after=2.0,
+)
+NO_TOKEN: dict[str, Any] = {"delivery": Delivery(answer(40125), 0, 0.0), "outcome": answer(40125)}
+UNTRIED = TryAgain(**NO_TOKEN, after=2.0)
+RID = "66695e1c-5d4a8e9f-0b2c3d4e"
 
 
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
-        pytest.param(
-            attempted(answer(47003, "argument invalid! data.thing1.value invalid", field="thing1")),
-            {
-                "level": "WARNING",
-                "message": "message attempted",
-                "errcode": 47003,
-                "class": "request",
-                "field": "thing1",
-                "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
-            },
-            id="refused by WeChat",
-        ),
-        pytest.param(
-            TryAgain(
-                entry=entry(Status.FAILED, attempts=3),
-                delivery=UNANSWERED,
-                outcome=UNANSWERED.outcome,
-                after=2.0,
-            ),
-            {"message": "message attempted", "attempts": 3, "cause": "ConnectTimeout"},
-            id="no answer, attempts as in the ledger",
-        ),
-        pytest.param(
-            RESULTS["no token, over HTTP"],
-            {"message": "message not attempted", "result": "try_again", "errcode": 40125, "attempts": None},
-            id="no token",
-        ),
+        (REFUSED, {"errcode": 47003, "class": "request", "field": "thing1", "rid": RID}),
+        (UNANSWERED, {"attempts": 3, "cause": "ConnectTimeout"}),
+        (UNTRIED, {"errcode": 40125, "attempts": None}),
     ],
+    ids=["refused by WeChat", "no answer, attempts as in the ledger", "no token"],
 )
 def test_line_of_a_failed_message(service: Service, result: Result, expected: dict[str, Any]) -> None:
     report(service, result)
@@ -174,47 +213,74 @@ def test_line_of_a_failed_message(service: Service, result: Result, expected: di
     assert part(line, expected) == expected
 
 
-LEVELS = {
-    "sent": ("DEBUG", "sent"),
-    "refused by the recipient": ("WARNING", "failed"),
-    "failed while WeChat is busy": ("WARNING", "failed"),
-    "failed with an unknown errcode": ("WARNING", "failed"),
-    "answer lost": ("WARNING", "unknown"),
-    "failed without an attempt": ("WARNING", "failed"),
-    "returned to the queue": ("WARNING", "retry_at"),
-    "caller is told to repeat": ("WARNING", "try_again"),
-    "answer not recorded": ("ERROR", "unrecorded"),
-    "sent by another invocation meanwhile": ("INFO", "replayed"),
-    "no token, over HTTP": ("WARNING", "try_again"),
-    "no token, from the queue": ("WARNING", "retry_at"),
-    "held": ("DEBUG", "held"),
-    "queued": ("INFO", "queued"),
-    "queued before": ("INFO", "replayed"),
-    "failed before": ("INFO", "replayed"),
-    "in flight": ("INFO", "in_flight"),
-    "not due": ("INFO", "not_due"),
-    "id reused": ("WARNING", "id_reused"),
-    "expired": ("WARNING", "expired"),
-    "expired after an attempt": ("WARNING", "expired"),
-    "holder crashed": ("WARNING", "unknown"),
-    "given up": ("WARNING", "failed"),
-    "no time left": ("WARNING", "retry_at"),
-}
+SHOP = {"account": "shop"}
+KIND = {"kind": "subscription"}
+LATENCY = {"WeChatLatency": SHOP | KIND}
+UNKNOWN: Counted = {"UnknownErrcode": {}}
+NOT_RECORDED: Counted = {"AnswersNotRecorded": {}}
 
 
-@pytest.mark.parametrize("case", RESULTS)
-def test_level_of_each_result(service: Service, case: str) -> None:
+def failed(error_class: str, errcode: str, **account: str) -> Counted:
+    return {"MessagesFailed": {**account, "class": error_class, "errcode": errcode}}
+
+
+def replayed(result: str) -> Counted:
+    return {"MessagesReplayed": {"result": result}}
+
+
+SENT, SENDING, QUEUED, FAILED = map(entry, (Status.SENT, Status.SENDING, Status.QUEUED, Status.FAILED))
+NEVER_TRIED = entry(Status.QUEUED, attempts=0)
+HELD = Held(outcome=answer(45009), after=900.0)
+BUSY: dict[str, Any] = {"delivery": Delivery(answer(-1), 1, 0.125), "outcome": answer(-1), "after": 2.0}
+ACCEPTED: dict[str, Any] = {"delivery": Delivery(answer(0), 1, 0.125), "outcome": answer(0)}
+GIVEN_UP = entry(Status.FAILED, attempts=0)
+# The level of a result's line, the result, its name, and its metrics with what each is broken down by.
+RESULTS: list[tuple[str, Result, str, Counted]] = [
+    ("DEBUG", attempted(answer(0)), "sent", LATENCY | {"MessagesSent": SHOP | KIND}),
+    ("WARNING", attempted(answer(43101)), "failed", LATENCY | failed("recipient", "43101", **SHOP)),
+    ("WARNING", attempted(answer(99999)), "failed", LATENCY | failed("other", "99999", **SHOP) | UNKNOWN),
+    ("WARNING", attempted(lost()), "unknown", LATENCY | {"MessagesUnknown": SHOP | KIND}),
+    ("WARNING", Failed(entry=FAILED, **NO_TOKEN), "failed", failed("config", "40125", **SHOP)),
+    ("WARNING", RetryAt(entry=QUEUED, **BUSY), "retry_at", LATENCY),
+    ("WARNING", TryAgain(entry=FAILED, **BUSY), "try_again", LATENCY | failed("transient", "-1", **SHOP)),
+    ("ERROR", Unrecorded(entry=SENDING, after=100.0, **ACCEPTED), "unrecorded", LATENCY | NOT_RECORDED),
+    ("INFO", Replayed(entry=SENT, **ACCEPTED), "replayed", LATENCY),
+    ("WARNING", UNTRIED, "try_again", failed("config", "40125")),
+    ("WARNING", RetryAt(entry=NEVER_TRIED, **NO_TOKEN, after=2.0), "retry_at", {}),
+    ("DEBUG", HELD, "held", {"MessagesHeld": SHOP}),
+    ("INFO", Queued(entry=NEVER_TRIED), "queued", {}),
+    ("INFO", Replayed(entry=NEVER_TRIED), "replayed", replayed("replayed")),
+    ("INFO", InFlight(entry=SENDING, after=30.0), "in_flight", replayed("in_flight")),
+    ("INFO", NotDue(entry=QUEUED, after=30.0), "not_due", replayed("not_due")),
+    ("WARNING", IdReused(entry=SENT), "id_reused", replayed("id_reused")),
+    ("WARNING", Expired(entry=entry(Status.EXPIRED, attempts=0)), "expired", {"MessagesExpired": KIND}),
+    ("WARNING", Expired(entry=entry(Status.EXPIRED)), "expired", {"MessagesExpired": SHOP | KIND}),
+    ("WARNING", Unknown(entry=entry(Status.UNKNOWN)), "unknown", {"MessagesUnknown": SHOP | KIND}),
+    ("WARNING", Failed(entry=GIVEN_UP, outcome=answer(45009)), "failed", failed("quota", "45009")),
+]
+
+
+@pytest.mark.parametrize(("level", "result", "name", "counted"), RESULTS)
+def test_line_and_metrics_of_each_result(
+    service: Service, capsys: Capture, *, level: str, result: Result, name: str, counted: Counted
+) -> None:
+    """Each metric is written in total and, where it is broken down, once more with its dimensions."""
     service.telemetry.logger.setLevel("DEBUG")
-    report(service, RESULTS[case])
+    report(service, result)
     line, _ = service.lines()
-    assert (line["level"], line["result"]) == LEVELS[case]
-    assert line["message"] == ("message attempted" if RESULTS[case].attempted else "message not attempted")
+    assert (line["level"], line["result"]) == (level, name)
+    assert line["message"] == ("message attempted" if result.attempted else "message not attempted")
+    found = metrics(capsys.readouterr().out)
+    assert {metric.name for metric in found} == counted.keys()
+    for metric, dimensions in counted.items():
+        value = 125.0 if metric == "WeChatLatency" else 1
+        assert values(found, metric) == [(each, value) for each in ([{}, dimensions] if dimensions else [{}])]
 
 
-@pytest.mark.parametrize("case", ["sent", "held"])
-def test_result_without_a_line(service: Service, case: str) -> None:
+@pytest.mark.parametrize("result", [attempted(answer(0)), HELD], ids=["sent", "held"])
+def test_result_without_a_line(service: Service, result: Result) -> None:
     """At INFO, the level as deployed."""
-    report(service, RESULTS[case])
+    report(service, result)
     assert texts(service) == ["invocation finished"]
 
 
@@ -225,29 +291,31 @@ def test_single_message_of_an_invocation(service: Service, level: str) -> None:
     for outcome in (answer(0), answer(43101)):
         report(service, attempted(outcome), message_id="order-1", alone=True)
     sent, failed, finished = service.lines()
-    expected = {
-        "message": "invocation finished",
-        "message_id": "order-1",
-        "result": "sent",
-        "status": "sent",
-        "wechat_ms": 125.0,
-    }
+    expected = {"message_id": "order-1", "result": "sent", "status": "sent", "wechat_ms": 125.0}
     assert part(sent, expected) == expected
     assert (failed["level"], failed["errcode"]) == ("WARNING", 43101)
-    assert finished["message"] == "invocation finished"
+    assert sent["message"] == finished["message"] == "invocation finished"
     assert "message_id" not in finished
 
 
-def test_names_in_warnings_are_masked(service: Service) -> None:
-    """A field's name comes from the caller and may be an openid."""
-    warnings = [Violation(f"data.{OPENID}.value", "format", Bilingual("odd", "奇怪"))]
-    report(service, attempted(answer(0)), warnings=warnings)
-    (line,) = service.lines("message attempted")
-    assert line["warnings"] == ["data.?.value: format"]
+def test_message_that_cannot_be_reported(service: Service, capsys: Capture) -> None:
+    """One line says so, without the error's text; nothing is counted."""
+    report(service, attempted(answer(0)), warnings=[SimpleNamespace(for_log=break_down)])
+    line, finished = service.lines()
+    expected = {"level": "ERROR", "message": "not reported", "error": "RuntimeError"}
+    assert part(line, expected) == expected
+    assert line["raised_at"].startswith("telemetry.py:")
+    assert finished["message"] == "invocation finished"
     assert OPENID not in service.log.getvalue()
+    assert "s" * 32 not in service.log.getvalue()
+    assert metrics(capsys.readouterr().out) == []
 
 
-def test_line_of_a_refusal(service: Service) -> None:
+# ---------------------------------------------------------------- refusals
+
+
+def test_line_and_metric_of_a_refusal(service: Service, capsys: Capture) -> None:
+    """Nobody has stored this account: as a dimension each such name would be billed as a metric."""
     fields: dict[str, Any] = {"account": "nobody", "message_id": "order-1"}
     with service.telemetry.invocation(FakeContext()):
         service.telemetry.refused("unknown_account", correlation_id="m1", **fields)
@@ -255,19 +323,38 @@ def test_line_of_a_refusal(service: Service) -> None:
     expected = {"message": "message refused", "reason": "unknown_account", "correlation_id": "m1", **fields}
     assert part(refused, expected) == expected
     assert "correlation_id" not in finished
+    by_reason = {"reason": "unknown_account"}
+    assert values(metrics(capsys.readouterr().out), "MessagesRefused") == [({}, 1), (by_reason, 1)]
 
 
-def test_refusal_after_an_unexpected_error(service: Service) -> None:
-    """Its line names the error and the place, without the error's text."""
-    try:
-        message("subscription", data={"thing1": {"value": "\x00"}})
-    except Exception as error:  # noqa: BLE001 - any that passed our code
-        error.args = (SECRET,)
-        service.telemetry.refused("internal_error", error)
+def test_refusal_after_an_unexpected_error(service: Service, capsys: Capture) -> None:
+    """Its line names the error and the place, without its text; it is counted when it comes again."""
+    with service.telemetry.invocation(FakeContext()):
+        try:
+            message("subscription", data={"thing1": {"value": "\x00"}})
+        except Exception as error:  # noqa: BLE001 - any that passed our code
+            error.args = (SECRET,)
+            service.telemetry.refused("internal_error", error, counts=False)
     (line,) = service.lines("message refused")
     assert line["error"] == "InvalidMessageError"
     assert line["raised_at"].startswith("parser.py:")
     assert SECRET not in service.log.getvalue()
+    assert metrics(capsys.readouterr().out) == [Metric("MessagesUnforeseen", {}, 1, "Count")]
+
+
+def test_refusal_that_cannot_be_logged(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted all the same."""
+    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.refused("expired")
+    assert texts(service) == ["not reported", "invocation finished"]
+    found = metrics(capsys.readouterr().out)
+    assert values(found, "MessagesRefused") == [({}, 1), ({"reason": "expired"}, 1)]
+
+
+# ---------------------------------------------------------------- events
 
 
 @pytest.mark.parametrize(
@@ -280,13 +367,19 @@ def test_refusal_after_an_unexpected_error(service: Service) -> None:
         ("token.failed", []),
     ],
 )
-def test_lines_of_published_events(service: Service, name: str, lines: list[tuple[str, str]]) -> None:
+def test_published_events(
+    service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]]
+) -> None:
+    """Those of circuits have a line; a circuit that opens is counted."""
     with service.telemetry.invocation(FakeContext()):
         service.telemetry.publish([DomainEvent(name, CIRCUIT)], lambda: service.bus)
     assert [domain_event.detail_type for domain_event in service.bus.events] == [name]
     *told, _ = service.lines()
     assert [(line["message"], line["level"]) for line in told] == lines
     assert [part(line, CIRCUIT) for line in told] == [CIRCUIT] * len(lines)
+    opened = [Metric("CircuitsOpened", dimensions, 1, "Count") for dimensions in ({}, SHOP)]
+    opens = name in {"circuit.opened", "quota.reached"}
+    assert metrics(capsys.readouterr().out) == (opened if opens else [])
 
 
 def test_without_events_no_bus(service: Service) -> None:
@@ -295,15 +388,40 @@ def test_without_events_no_bus(service: Service) -> None:
     assert texts(service) == ["invocation finished"]
 
 
-def test_line_of_unpublished_events(service: Service) -> None:
-    service.bus.failing = "ServiceUnavailable"
+@pytest.mark.parametrize("trouble", ["refused", "made", "used"])
+def test_events_that_are_not_published(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """Whatever the bus does, the invocation ends well."""
+    if trouble == "refused":
+        service.bus.failing = "ServiceUnavailable"
+    else:
+        owner, name = (bootstrap, "event_bus") if trouble == "made" else (service.bus, "publish")
+        monkeypatch.setattr(owner, name, break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, lambda: service.bus)
+        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, bootstrap.event_bus)
     (line,) = service.lines("events not published")
     assert (line["level"], line["count"]) == ("ERROR", 2)
+    assert len(service.lines("not reported")) == (trouble != "refused")
+    assert OPENID not in service.log.getvalue()
+    assert values(metrics(capsys.readouterr().out), "EventsNotPublished") == [({}, 2)]
 
 
-def test_lines_of_the_refresher(service: Service) -> None:
+def test_event_that_cannot_be_logged(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted and published all the same."""
+    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
+    with service.telemetry.invocation(FakeContext()):
+        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
+    assert len(service.bus.events) == len(service.lines("not reported")) == 1
+    assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
+
+
+# ---------------------------------------------------------------- the refresher
+
+
+def test_lines_and_metrics_of_the_refresher(service: Service, capsys: Capture) -> None:
     token = AccessToken(SECRET, START + 7200, START - 600)
     with service.telemetry.invocation(FakeContext()):
         service.telemetry.refreshed(
@@ -311,7 +429,7 @@ def test_lines_of_the_refresher(service: Service) -> None:
                 Refreshed("shop", token, calls=1),
                 Refreshed("bank", token, calls=2, forced=True, stored=False),
                 Refreshed("cafe", failure=answer(40164, "invalid ip 198.51.100.7"), calls=1),
-                Refreshed("typo", failure=answer(40125)),
+                Refreshed("typo", failure=answer(40125)._replace(errcode=None)),
             ],
             START,
         )
@@ -330,66 +448,16 @@ def test_lines_of_the_refresher(service: Service) -> None:
     }
     assert part(lines[2], cafe) == cafe
     assert SECRET not in service.log.getvalue()
-
-
-def test_message_that_cannot_be_reported(service: Service, capsys: Capture) -> None:
-    """One line says so, without the error's text; nothing is counted."""
-    report(service, attempted(answer(0)), warnings=[SimpleNamespace(for_log=break_down)])
-    line, finished = service.lines()
-    expected = {"level": "ERROR", "message": "not reported", "error": "RuntimeError"}
-    assert part(line, expected) == expected
-    assert line["raised_at"].startswith("telemetry.py:")
-    assert finished["message"] == "invocation finished"
-    assert OPENID not in service.log.getvalue()
-    assert "s" * 32 not in service.log.getvalue()
-    assert metrics(capsys.readouterr().out) == []
-
-
-def test_refusal_that_cannot_be_logged(
-    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is counted all the same."""
-    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
-    with service.telemetry.invocation(FakeContext()):
-        service.telemetry.refused("expired")
-    assert texts(service) == ["not reported", "invocation finished"]
     found = metrics(capsys.readouterr().out)
-    assert values(found, "MessagesRefused") == [({}, 1), ({"reason": "expired"}, 1)]
-
-
-def test_event_that_cannot_be_logged(
-    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is counted and published all the same."""
-    monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
-    with service.telemetry.invocation(FakeContext()):
-        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
-    assert len(service.bus.events) == len(service.lines("not reported")) == 1
-    assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
-
-
-def test_cold_start_that_cannot_be_counted(service: Service, capsys: Capture) -> None:
-    """The other metrics are written all the same."""
-    with service.telemetry.invocation(SimpleNamespace()):
-        service.telemetry.returned(1)
-    assert texts(service) == ["invocation finished", "not reported"]
-    assert values(metrics(capsys.readouterr().out), "MessagesReturned") == [({}, 1)]
-
-
-def test_metrics_that_cannot_be_written(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Metrics, "flush", break_down)
-    report(service, attempted(answer(43101)))
-    assert texts(service) == ["message attempted", "invocation finished", "not reported"]
-
-
-def test_failed_flush_hides_no_error(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Metrics, "flush", break_down)
-
-    def fail() -> None:
-        with service.telemetry.invocation(FakeContext()):
-            service.telemetry.returned(1)
-            raise KeyError
-
-    with pytest.raises(InvocationError, match=r"^KeyError$"):
-        fail()
-    assert texts(service) == ["invocation failed", "not reported"]
+    broken_down = {(m.name, *m.dimensions.values()): (m.value, m.unit) for m in found if m.dimensions}
+    assert broken_down == {
+        ("TokenRefreshes", "shop"): (1, "Count"),
+        ("TokenRefreshes", "bank"): (2, "Count"),
+        ("TokenRefreshes", "cafe"): (1, "Count"),
+        ("TokenRefreshes", "typo"): (0, "Count"),
+        ("TokenAge", "shop"): (600.0, "Seconds"),
+        ("TokenAge", "bank"): (600.0, "Seconds"),
+        ("TokenNotStored", "bank"): (1, "Count"),
+        ("TokenRefreshFailed", "cafe", "40164"): (1, "Count"),
+        ("TokenRefreshFailed", "typo", "none"): (1, "Count"),
+    }

@@ -128,6 +128,29 @@ class Settings:
         return self._required("EVENT_DEAD_LETTER_QUEUE_ARN")
 
     @property
+    def broadcast_bucket(self) -> str:
+        """The bucket of recipients' files and results."""
+        return self._required("BROADCAST_BUCKET")
+
+    @property
+    def broadcast_queue_url(self) -> str:
+        """The queue of broadcasts' messages."""
+        return self._required("BROADCAST_QUEUE_URL")
+
+    @property
+    def broadcast_step_queue_url(self) -> str:
+        """The queue of broadcasts' steps."""
+        return self._required("BROADCAST_STEP_QUEUE_URL")
+
+    @property
+    def broadcast_rate_limit(self) -> float:
+        """The rate that an account's broadcasts have together, in messages per second."""
+        value = self._required("BROADCAST_RATE_LIMIT")
+        if not re.fullmatch("[1-9][0-9]{0,4}", value):
+            raise MalformedSettingError("BROADCAST_RATE_LIMIT must be a number of messages per second")
+        return float(value)
+
+    @property
     def quota_reset(self) -> QuotaReset:
         """The daily reset of WeChat's quotas: a time of day and its offset, as ``00:00+08:00``."""
         parts = _QUOTA_RESET.fullmatch(self._required("QUOTA_RESET"))

@@ -175,8 +175,8 @@ class Telemetry:
         """A message that came to its end because somebody asked about it."""
         self.metrics.ended(entry)
 
-    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> None:
-        """Tell the team's automation; what happens to that changes nothing of what it tells.
+    def publish(self, events: Sequence[DomainEvent], bus: Callable[[], EventBus]) -> int:
+        """Tell the team's automation; return how many events could not be published. It raises nothing.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class Telemetry:
             Makes the bus.
         """
         if not events:
-            return
+            return 0
         unpublished = len(events)
         with self._guarded:
             for domain_event in events:
@@ -197,6 +197,7 @@ class Telemetry:
             self.metrics.count("EventsNotPublished", unpublished)
             with self._guarded:
                 self.logger.error("events not published", count=unpublished)
+        return unpublished
 
     def _log_event(self, domain_event: DomainEvent) -> None:
         if domain_event.detail_type in _OPENED:

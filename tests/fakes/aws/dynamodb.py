@@ -4,6 +4,8 @@ It takes the requests of ``aws.ledger_table``. Not modelled: any other condition
 consistent reads, item sizes, deletion by ``ttl``.
 """
 
+# ruff: noqa: N803 - the names of a request's fields are AWS's
+
 from __future__ import annotations
 
 import re
@@ -26,14 +28,13 @@ Item = dict[str, Any]
 
 
 class FakeDynamoDb:
-    """The tables, by name; ``writes`` counts what was stored.
+    """The tables, by name.
 
     ``partial`` is how often a batch is read or written in part only, as a throttled table's is.
     """
 
     def __init__(self, chance: Random, partial: Callable[[], float] = lambda: 0.0) -> None:
         self.tables: dict[str, dict[str, Item]] = {}
-        self.writes = 0
         self.on_write: Callable[[str, Item | None, Item | None], None] = lambda *_: None
         """Is told the key, what stood there and what stands there now, before that is so."""
         self._chance = chance
@@ -42,11 +43,11 @@ class FakeDynamoDb:
     def put_item(
         self,
         *,
-        TableName: str,  # noqa: N803 - AWS's names, here and below
-        Item: Item,  # noqa: N803
-        ConditionExpression: str | None = None,  # noqa: N803
-        ExpressionAttributeValues: Item | None = None,  # noqa: N803
-        ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
+        TableName: str,
+        Item: Item,
+        ConditionExpression: str | None = None,
+        ExpressionAttributeValues: Item | None = None,
+        ReturnValuesOnConditionCheckFailure: str = "NONE",
     ) -> dict[str, Any]:
         """Store an item where the condition holds."""
         table = self.tables.setdefault(TableName, {})
@@ -61,7 +62,7 @@ class FakeDynamoDb:
         self._store(TableName, Item)
         return {}
 
-    def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def batch_execute_statement(self, *, Statements: list[dict[str, Any]]) -> dict[str, Any]:
         """Execute each statement, or answer why not."""
         if not 1 <= len(Statements) <= MAX_STATEMENTS:
             raise Refusal("ValidationException")
@@ -76,11 +77,7 @@ class FakeDynamoDb:
         return {"Responses": responses}
 
     def _execute(
-        self,
-        *,
-        Statement: str,  # noqa: N803
-        Parameters: list[Any],  # noqa: N803
-        ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
+        self, *, Statement: str, Parameters: list[Any], ReturnValuesOnConditionCheckFailure: str = "NONE"
     ) -> dict[str, Any] | None:
         """Execute one statement; its error."""
         if inserted := INSERT.fullmatch(Statement):
@@ -106,15 +103,14 @@ class FakeDynamoDb:
         table, key = self.tables.setdefault(table_name, {}), item["pk"]["S"]
         self.on_write(key, table.get(key), item)
         table[key] = item
-        self.writes += 1
 
-    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> dict[str, Any]:
         """One item, if it is there."""
         assert ConsistentRead
         existing = self.tables.get(TableName, {}).get(Key["pk"]["S"])
         return {} if existing is None else {"Item": existing}
 
-    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
         """Several items; those that are not there are left out."""
         responses: dict[str, list[Item]] = {}
         unread: dict[str, Any] = {}
@@ -131,7 +127,7 @@ class FakeDynamoDb:
             responses[name] = [table[key] for key in keys if key in table]
         return {"Responses": responses, "UnprocessedKeys": unread}
 
-    def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:  # noqa: N803
+    def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:
         """Forget an item."""
         existing = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)
         if existing is not None:

@@ -1,5 +1,7 @@
 """EventBridge: a bus that keeps what was published."""
 
+# ruff: noqa: N803 - the names of a request's fields are AWS's
+
 from __future__ import annotations
 
 import json
@@ -16,7 +18,7 @@ class EventsApi:
         self._chance = chance
         self._entry_lost = entry_lost
 
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Publish up to ten events, each of which may fail by itself."""
         assert 1 <= len(Entries) <= 10
         answers: list[dict[str, str]] = []

@@ -5,13 +5,15 @@ timeout ends or it is deleted by its newest receipt. Groups make a fair queue: w
 for those who have little. Not modelled: long polling, message size, batch windows.
 """
 
+# ruff: noqa: N803 - the names of a request's fields are AWS's
+
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -40,7 +42,6 @@ class Stored:
     sent_at: float
     receives: int = 0
     receipt: str | None = None
-    deleted: bool = False
     generation: int = 0
     chain: int = 0
     """Invocations that led to it."""
@@ -49,19 +50,6 @@ class Stored:
     def number(self) -> str:
         """What tells it, while it is in flight, from all others, copies of itself included."""
         return (self.receipt or "").partition("/")[0]
-
-
-@dataclass
-class Counts:
-    """What the queue did."""
-
-    sent: int = 0
-    received: int = 0
-    copies: int = 0
-    receives_most: int = 0
-    expired: int = 0
-    doubled: list[str] = field(default_factory=list)
-    """The bodies of the messages that came once more than they had to."""
 
 
 class FakeSqs:
@@ -80,7 +68,9 @@ class FakeSqs:
         receives_most: int = MAX_RECEIVES,
         copies_after: Sequence[float] = _COPIES_AFTER,
     ) -> None:
-        self.counts = Counts()
+        self.received = 0
+        self.doubled: list[str] = []
+        """The bodies of the messages that came once more than they had to."""
         self.messages: dict[int, Stored] = {}
         self.on_arrival: Callable[[], None] = lambda: None
         self.handed_out: dict[str, list[float]] = defaultdict(list)
@@ -117,7 +107,6 @@ class FakeSqs:
             stored = Stored(f"{number:08x}-{self._name}", body, group, dict(attributes or {}), now)
             stored.chain = chain
             self.messages[number] = stored
-            self.counts.sent += 1
             self._show(number, stored, now + delay)
             return stored.id
 
@@ -152,7 +141,6 @@ class FakeSqs:
             stored = self.messages.pop(number, None) if number is not None else None
             if stored is not None:
                 self._end_flight(stored)
-                stored.deleted = True
                 self._by_receipt.pop(stored.receipt or "", None)
 
     def hide(self, receipt: str, seconds: int) -> None:
@@ -206,12 +194,10 @@ class FakeSqs:
             self._in_flight[stored.group] -= 1
 
     def _gone(self, number: int, stored: Stored) -> bool:
-        if self._now() - stored.sent_at > RETENTION:
-            self.counts.expired += 1
-        elif self._dead_letters is not None and stored.receives >= self._receives_most:
+        if self._now() - stored.sent_at <= RETENTION:
+            if self._dead_letters is None or stored.receives < self._receives_most:
+                return False
             self._dead_letters.put(stored.body, group=stored.group, attributes=stored.attributes)
-        else:
-            return False
         del self.messages[number]
         return True
 
@@ -221,9 +207,8 @@ class FakeSqs:
         stored.receipt = f"{number}/{stored.receives}"
         self._by_receipt[stored.receipt] = number
         self._in_flight[stored.group] += 1
-        self.counts.received += 1
+        self.received += 1
         self.handed_out[str(number)].append(self._now())
-        self.counts.receives_most = max(self.counts.receives_most, stored.receives)
         heappush(self._hidden, (self._now() + VISIBILITY_TIMEOUT, number, stored.generation))
         return stored
 
@@ -232,8 +217,7 @@ class FakeSqs:
         duplicate.receipt = None
         number = next(self._numbers)
         self.messages[number] = duplicate
-        self.counts.copies += 1
-        self.counts.doubled.append(stored.body)
+        self.doubled.append(stored.body)
         heappush(self._hidden, (self._now() + after, number, duplicate.generation))
 
 
@@ -254,11 +238,11 @@ class SqsApi:
         self._chance = chance
         self._entry_lost = entry_lost
 
-    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:  # noqa: N803
+    def send_message(self, *, QueueUrl: str, **message: Any) -> dict[str, Any]:
         """Put one message on a queue."""
         return {"MessageId": self._put(QueueUrl, message)}
 
-    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Put up to ten messages on a queue, each of which may fail by itself."""
         if not 1 <= len(Entries) <= 10 or len({entry["Id"] for entry in Entries}) < len(Entries):
             raise Refusal("InvalidParameterValue")
@@ -275,11 +259,7 @@ class SqsApi:
         return {"Successful": successful, "Failed": failed}
 
     def change_message_visibility(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        ReceiptHandle: str,  # noqa: N803
-        VisibilityTimeout: int,  # noqa: N803
+        self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> dict[str, Any]:
         """Hide a received message for longer or shorter."""
         self._queues[QueueUrl].hide(ReceiptHandle, VisibilityTimeout)

@@ -1,5 +1,7 @@
 """SSM: parameters by name, whose reads may be behind the writes."""
 
+# ruff: noqa: N803 - the names of a request's fields are AWS's
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -26,26 +28,21 @@ class FakeParameters:
         self.saves = 0
         self._now = now
 
-    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803 - AWS's names, here and below
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:
         """One parameter."""
         assert WithDecryption
         if Name not in self.values:
             raise Refusal("ParameterNotFound")
         return {"Parameter": {"Name": Name, "Value": self._shown(Name)}}
 
-    def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:  # noqa: N803
+    def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:
         """Those of ten that there are."""
         assert WithDecryption
         found = [{"Name": name, "Value": self._shown(name)} for name in Names if name in self.values]
         return {"Parameters": found, "InvalidParameters": [name for name in Names if name not in self.values]}
 
     def get_parameters_by_path(
-        self,
-        *,
-        Path: str,  # noqa: N803
-        Recursive: bool,  # noqa: N803
-        WithDecryption: bool,  # noqa: N803
-        NextToken: str = "0",  # noqa: N803
+        self, *, Path: str, Recursive: bool, WithDecryption: bool, NextToken: str = "0"
     ) -> dict[str, Any]:
         """Ten at a time, in order of name."""
         assert Recursive
@@ -56,7 +53,7 @@ class FakeParameters:
         answer: dict[str, Any] = {"Parameters": [{"Name": name, "Value": self._shown(name)} for name in page]}
         return answer | ({"NextToken": str(start + 10)} if start + 10 < len(names) else {})
 
-    def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:  # noqa: N803
+    def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:
         """Replace a parameter."""
         assert Type == "SecureString"
         assert Overwrite

@@ -1,30 +1,22 @@
-"""An entry, a token and helpers that the tests of the AWS adapters share."""
-
-from __future__ import annotations
+"""An entry, every call to AWS, and what a server was asked, for the tests of the AWS adapters."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from tests.integration.raw_server import (
-    RawServer,
-    json_answer,
-)
-from wechat_notify.aws.parameters import AppCredentials
+from tests.integration.conftest import PATH, RETENTION
+from tests.integration.contracts.samples import TOKEN, Source, entry
+from tests.integration.raw_server import RawServer
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.parameters import Accounts, StoredTokens
+from wechat_notify.aws.queue import Queue
+from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import (
-    ErrorClass,
-    Outcome,
-    Status,
-)
-from wechat_notify.core.tokens.token import AccessToken, Grant
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.wechat.outcomes import hint_for
-
-Aws = Callable[[str], Any]
-
-
-HINT = hint_for(0)
-
 
 SENT = Entry(
     account="shop",
@@ -42,7 +34,7 @@ SENT = Entry(
     outcome=Outcome(
         Status.SENT,
         ErrorClass.SUCCESS,
-        HINT,
+        hint_for(0),
         errcode=0,
         errmsg="ok",
         msgid=1_864_323_726_461_255_680,
@@ -54,34 +46,26 @@ SENT = Entry(
 )
 
 
-TOKEN = AccessToken("57_token", 2_000_000_000.5, 1_999_990_000.0, "2033-05-18", 3, 1_999_980_000.25)
-
-
-class Source:
-    """A token source that remembers its credentials."""
-
-    def __init__(self, credentials: AppCredentials) -> None:
-        self.credentials = credentials
-
-    def fetch(self, *, force: bool) -> Grant:
-        raise NotImplementedError(force)
-
-
 def asked(server: RawServer) -> list[dict[str, Any]]:
     return [json.loads(request.body) for request in server.requests]
 
 
-def sent(*numbers: int) -> bytes:
-    return json_answer(Successful=[{"Id": str(number)} for number in numbers], Failed=[{"Id": "3"}])
-
-
-def item(aws: Aws, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = aws("dynamodb").get_item(TableName="ledger", Key={"pk": {"S": key}})["Item"]
-    return found
-
-
-def keys_asked(server: RawServer) -> list[list[str]]:
-    """The keys of each call."""
-    calls = [call["RequestItems"]["ledger"] for call in asked(server)]
-    assert all(call["ConsistentRead"] for call in calls)
-    return [[key["pk"]["S"] for key in call["Keys"]] for call in calls]
+def calls_of(clients: Clients, said: str = "said") -> dict[str, Callable[[], object]]:
+    """Every call to AWS that may raise, with this text where a secret may stand."""
+    accounts = Accounts(clients, PATH, Source)
+    queue = Queue(clients, "url")
+    table = LedgerTable(clients, "ledger", RETENTION)
+    return {
+        "read": lambda: StoredTokens(clients, PATH).read("shop"),
+        "load": lambda: accounts.load("shop"),
+        "load_all": lambda: list(accounts.load_all()),
+        "save": lambda: accounts.save("shop", replace(TOKEN, value=said)),
+        "send": lambda: queue.send(said),
+        "change_visibility": lambda: queue.change_visibility(said, 5),
+        "ask": lambda: RefreshFunction(clients, "token-refresh").ask("shop", said),
+        "put": lambda: table.put(entry("shop", said)),
+        "put patiently": lambda: table.put(entry("shop", said), patient=True),
+        "read entry": lambda: table.read("shop", said),
+        "put_circuits": lambda: table.put_circuits(AccountCircuits("shop")),
+        "read_circuits": lambda: table.read_circuits(["shop"]),
+    }

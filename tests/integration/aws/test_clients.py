@@ -1,7 +1,5 @@
 """boto3 as the service uses it: what is repeated, for how long, and what is told of a failure."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -78,19 +76,10 @@ def test_connection_expires_after_a_freeze(clients_at: ClientsAt, idle: float, c
     assert (len(server.requests), server.accepted) == (3, connections)
 
 
-@pytest.mark.parametrize("body", [b"<html>CANARY", b'{"Item":', b"[]", b"\xff", b"[" * 100_000, b'"CANARY"'])
-def test_page_is_no_answer(clients_at: ClientsAt, body: bytes) -> None:
-    with RawServer(in_turn(answer(body), NOTHING)) as server:
-        put(clients_at(server.url), 1.0)
-    assert len(server.requests) == 2
-    with RawServer(always(answer(body))) as server:
-        assert fails(lambda: put(clients_at(server.url))) == "UnreadableAnswer"
-
-
 # What is repeated, and for how long
 
 
-@pytest.mark.parametrize("retry_for", [1.0, 2.5, 6.0, 7.5])
+@pytest.mark.parametrize("retry_for", [1.0, 7.5])
 @pytest.mark.parametrize("jitter", [min, max])
 def test_attempts_fill_the_retry_time(
     clients_at: ClientsAt, slept: list[float], retry_for: float, jitter: Callable[..., float]
@@ -114,19 +103,35 @@ def test_no_retry_time_is_one_attempt(clients_at: ClientsAt, monkeypatch: pytest
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_server_errors_are_repeated(clients_at: ClientsAt, status: int) -> None:
-    trouble = answer(b"<html>CANARY", status=f"{status} No")
-    with RawServer(in_turn(trouble, trouble, NOTHING)) as server:
+PAGES = [b"<html>CANARY", b"[]", b"\xff", b"[" * 100_000]
+REPEATED = [
+    *((answer(page), "UnreadableAnswer") for page in PAGES),
+    *((answer(b"<html>CANARY", status=f"{status} No"), str(status)) for status in (429, 500)),
+]
+
+
+@pytest.mark.parametrize(("said", "code"), REPEATED)
+def test_pages_and_outages_are_repeated(clients_at: ClientsAt, said: bytes, code: str) -> None:
+    with RawServer(in_turn(said, said, NOTHING)) as server:
         put(clients_at(server.url), 1.0)
     assert len(server.requests) == 3
-    with RawServer(always(trouble)) as server:
-        assert fails(lambda: put(clients_at(server.url))) == str(status)
+    with RawServer(always(said)) as server:
+        assert fails(lambda: put(clients_at(server.url))) == code
 
 
-@pytest.mark.parametrize("code", ["InvalidSignatureException", "ExpiredTokenException", "AccessDenied"])
-def test_denied_call_is_not_repeated(clients_at: ClientsAt, code: str) -> None:
-    with RawServer(always(refused(code))) as server:
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (refused("AccessDenied"), "AccessDenied"),
+        (refused("CANARY secret text", message="CANARY"), "400"),
+        (refused("x" * 101), "400"),
+        (refused("深CANARY"), "400"),
+        (answer(b"", "Location: http://127.0.0.1:1/", status="307 No"), "307"),
+    ],
+)
+def test_refusals_are_not_repeated(clients_at: ClientsAt, said: bytes, code: str) -> None:
+    """A code that is none may be what was asked, and is not passed on."""
+    with RawServer(always(said)) as server:
         assert fails(lambda: put(clients_at(server.url), 6.0)) == code
     assert len(server.requests) == 1
 
@@ -139,18 +144,9 @@ def test_transient_codes_match_botocore() -> None:
     assert known == clients_module._TRANSIENT_CODES
 
 
-def goodbye(connection: Connection) -> None:
-    connection.read_request()
-
-
-def broken_off(connection: Connection) -> None:
-    if connection.read_request():
-        connection.write(json_answer(text="CANARY")[:-5])
-
-
 def half(connection: Connection) -> None:
     if connection.read_request():
-        connection.write(json_answer(text="CANARY")[:-5])
+        connection.write(PARAMETER[:-5])
         connection.wait(5)
 
 
@@ -159,8 +155,8 @@ def half(connection: Connection) -> None:
     [
         (silence, {"ReadTimeoutError"}),
         (half, {"ReadTimeoutError"}),
-        (goodbye, {"ConnectionClosedError"}),
-        (broken_off, {"ConnectionClosedError", "ResponseStreamingError"}),
+        (once(b""), {"ConnectionClosedError"}),
+        (once(PARAMETER[:-5]), {"ConnectionClosedError", "ResponseStreamingError"}),
         (reset, {"ConnectionClosedError"}),
         (once(b"\x15\x03\x01 CANARY\r\n\r\n"), {"ConnectionClosedError"}),
     ],
@@ -173,19 +169,8 @@ def test_lost_answer_is_requested_again(
     assert len(server.requests) == len(slept) + 1 >= 3
 
 
-@pytest.mark.parametrize("said", ["CANARY secret text", "CANARY\u00e9", "x" * 200 + "CANARY", "深CANARY"])
-def test_invalid_code_is_not_passed_on(clients_at: ClientsAt, said: str) -> None:
-    with RawServer(always(refused(said, message=said))) as server:
-        assert fails(lambda: get(clients_at(server.url))) == "400"
-
-
-def test_redirects_are_not_followed(clients_at: ClientsAt) -> None:
-    with RawServer(always(answer(b"", "Location: http://127.0.0.1:1/", status="307 No"))) as server:
-        assert fails(lambda: get(clients_at(server.url))) == "307"
-
-
 def test_refused_connection_uses_all_attempts(clients_at: ClientsAt, slept: list[float]) -> None:
-    with RawServer(goodbye) as server:
+    with RawServer(silence) as server:
         pass
     assert fails(lambda: put(clients_at(server.url), 2.5)) == "EndpointConnectionError"
     assert sum(slept) == pytest.approx(2.5, abs=0.01)

@@ -1,7 +1,5 @@
 """boto3 as ``bootstrap`` has it made: what the environment decides, and which certificates are enough."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +14,7 @@ from botocore import httpsession
 
 from tests.integration.aws.test_clients import fails, get, put
 from tests.integration.conftest import ENVIRON
-from tests.integration.raw_server import (
-    RawServer,
-    always,
-    json_answer,
-)
+from tests.integration.raw_server import RawServer, always, json_answer
 from wechat_notify.aws import clients as clients_module
 from wechat_notify.aws.clients import Clients
 
@@ -38,14 +32,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in (
-        "AWS_PROFILE",
-        "AWS_ENDPOINT_URL",
-        "AWS_CA_BUNDLE",
-        "REQUESTS_CA_BUNDLE",
-        "NO_PROXY",
-        "no_proxy",
-    ):
+    names = "AWS_PROFILE AWS_ENDPOINT_URL AWS_CA_BUNDLE REQUESTS_CA_BUNDLE NO_PROXY no_proxy"
+    for name in names.split():
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -71,28 +59,6 @@ def test_service_endpoint_precedes_the_general_one(environment: pytest.MonkeyPat
     assert request.headers["user-agent"].startswith("wechat-notify")
 
 
-@pytest.mark.parametrize(
-    ("variables", "url"),
-    [
-        ({}, "https://dynamodb.eu-central-1.amazonaws.com"),
-        ({"AWS_DEFAULT_REGION": "cn-north-1"}, "https://dynamodb.cn-north-1.amazonaws.com.cn"),
-        ({"AWS_DEFAULT_REGION": "eusc-de-east-1"}, "https://dynamodb.eusc-de-east-1.amazonaws.eu"),
-        ({"AWS_DEFAULT_REGION": "eu-new-7"}, "https://dynamodb.eu-new-7.amazonaws.com"),
-        (
-            {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_DEFAULT_REGION": "us-east-1"},
-            "https://dynamodb-fips.us-east-1.amazonaws.com",
-        ),
-        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://dynamodb.eu-central-1.api.aws"),
-    ],
-)
-def test_endpoint_follows_region_and_options(
-    environment: pytest.MonkeyPatch, made: Clients, variables: dict[str, str], url: str
-) -> None:
-    for name, value in variables.items():
-        environment.setenv(name, value)
-    assert made.dynamodb.meta.endpoint_url == url
-
-
 def test_a_proxy_is_used(environment: pytest.MonkeyPatch, made: Clients) -> None:
     with RawServer(always(PARAMETER)) as proxy:
         environment.setenv("AWS_ENDPOINT_URL", "http://aws.test")
@@ -113,12 +79,7 @@ def test_the_trace_goes_with_a_request(environment: pytest.MonkeyPatch, made: Cl
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
-    [
-        ("AWS_DEFAULT_REGION", "NoRegionError"),
-        ("AWS_ACCESS_KEY_ID", "NoCredentialsError"),
-        ("AWS_SECRET_ACCESS_KEY", "PartialCredentialsError"),
-    ],
+    ("name", "code"), [("AWS_DEFAULT_REGION", "NoRegionError"), ("AWS_ACCESS_KEY_ID", "NoCredentialsError")]
 )
 def test_missing_variable_is_named(
     environment: pytest.MonkeyPatch, made: Clients, name: str, code: str
@@ -141,16 +102,19 @@ def test_clients_are_made_once(environment: pytest.MonkeyPatch, made: Clients) -
 # Certificates
 
 
-def few(count: int) -> str:
-    """Some that vouch for nobody here."""
-    return "-----BEGIN".join(Path(certifi.where()).read_text("utf-8").split("-----BEGIN")[: count + 1])
+@pytest.fixture
+def server(environment: pytest.MonkeyPatch, tls: ssl.SSLContext) -> Iterator[RawServer]:
+    """AWS, with the certificate for 127.0.0.1."""
+    with RawServer(always(PARAMETER), tls) as running:
+        environment.setenv("AWS_ENDPOINT_URL", running.url)
+        yield running
 
 
 @pytest.fixture
 def roots(environment: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path | None, Path | None], list[str]]:
     """Has Amazon's roots and botocore's bundle be others; tells which file was loaded for a connection."""
-    others = tmp_path / "others.pem"
-    others.write_text(few(2), "utf-8")
+    others = tmp_path / "others.pem"  # which vouch for nobody here
+    others.write_text("-----BEGIN".join(Path(certifi.where()).read_text("utf-8").split("-----BEGIN")[:3]))
     loaded: list[str] = []
     load = ssl.SSLContext.load_verify_locations
 
@@ -170,66 +134,53 @@ def roots(environment: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path | N
 Roots = Callable[[Path | None, Path | None], list[str]]
 
 
-def test_amazons_roots_are_enough(
-    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
-) -> None:
+def test_amazons_roots_are_enough(made: Clients, server: RawServer, roots: Roots, certificate: Path) -> None:
     loaded = roots(certificate, None)
-    with RawServer(always(PARAMETER), tls) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        get(made)
-        assert server.accepted == 1
+    get(made)
+    assert server.accepted == 1
     assert loaded == [str(certificate)]
 
 
 def test_bundle_is_used_for_other_roots(
-    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
+    made: Clients, server: RawServer, roots: Roots, certificate: Path
 ) -> None:
     loaded = roots(None, certificate)
-    with RawServer(always(PARAMETER), tls) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: get(made), range(8)))
-        get(made)
-        put(made)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: get(made), range(8)))
+    get(made)
+    put(made)
     assert loaded[-1] == str(certificate)
     assert len(server.requests) == 10
 
 
-def test_untrusted_certificate_is_refused(
-    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, tls: ssl.SSLContext
-) -> None:
+def test_untrusted_certificate_is_refused(made: Clients, server: RawServer, roots: Roots) -> None:
     roots(None, None)
-    with RawServer(always(PARAMETER), tls) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        assert fails(lambda: get(made, 6.0)) == "SSLError"
-        assert server.accepted == 2
+    assert fails(lambda: get(made, 6.0)) == "SSLError"
+    assert server.accepted == 2
     assert not server.requests
 
 
 def test_wrong_host_certificate_is_refused(
-    environment: pytest.MonkeyPatch, made: Clients, roots: Roots, certificate: Path, tls: ssl.SSLContext
+    environment: pytest.MonkeyPatch, made: Clients, server: RawServer, roots: Roots, certificate: Path
 ) -> None:
     roots(certificate, certificate)
-    with RawServer(always(PARAMETER), tls) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url.replace("127.0.0.1", "localhost"))
-        assert fails(lambda: get(made)) == "SSLError"
+    environment.setenv("AWS_ENDPOINT_URL", server.url.replace("127.0.0.1", "localhost"))
+    assert fails(lambda: get(made)) == "SSLError"
     assert not server.requests
 
 
 def test_configured_bundle_is_the_only_one(
-    environment: pytest.MonkeyPatch, roots: Roots, certificate: Path, tls: ssl.SSLContext
+    environment: pytest.MonkeyPatch, server: RawServer, roots: Roots, certificate: Path
 ) -> None:
     loaded = roots(None, None)
-    with RawServer(always(PARAMETER), tls) as server:
-        environment.setenv("AWS_ENDPOINT_URL", server.url)
-        environment.setenv("AWS_CA_BUNDLE", str(certificate))
-        clients = Clients()
-        get(clients)
-        clients.close()
-        assert loaded == [str(certificate)]
-        roots(certificate, certificate)
-        environment.setenv("AWS_CA_BUNDLE", certifi.where())
-        assert fails(lambda: get(Clients())) == "SSLError"
+    environment.setenv("AWS_CA_BUNDLE", str(certificate))
+    clients = Clients()
+    get(clients)
+    clients.close()
+    assert loaded == [str(certificate)]
+    roots(certificate, certificate)
+    environment.setenv("AWS_CA_BUNDLE", certifi.where())
+    assert fails(lambda: get(Clients())) == "SSLError"
     assert set(loaded) == {str(certificate), certifi.where()}
     assert len(server.requests) == 1
 

@@ -1,30 +1,14 @@
 """Events to EventBridge, in batches."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 
-from tests.integration.aws.samples import asked, keys_asked
-from tests.integration.conftest import RETENTION, ClientsAt
-from tests.integration.raw_server import (
-    RawServer,
-    always,
-    in_turn,
-    json_answer,
-    refused,
-)
+from tests.integration.aws.samples import asked
+from tests.integration.conftest import ClientsAt
+from tests.integration.raw_server import RawServer, always, in_turn, json_answer, refused
 from wechat_notify.aws.events import EventBus
-from wechat_notify.aws.ledger_items import CIRCUITS
-from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.core.delivery.circuit import AccountCircuits
-from wechat_notify.core.errors import (
-    StorageError,
-)
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-)
+from wechat_notify.core.outcomes import DomainEvent
 
 
 def published(done: int, failed: int = 0) -> bytes:
@@ -51,29 +35,3 @@ def test_failing_bus_is_called_once(clients_at: ClientsAt, slept: list[float]) -
     with RawServer(always(refused("ThrottlingException"))) as server:
         assert EventBus(clients_at(server.url), "bus").publish([DomainEvent("any", {})] * 100) == 100
     assert sum(slept) == pytest.approx(1.0, abs=0.01)
-
-
-def test_unprocessed_keys_are_read_again(clients_at: ClientsAt, slept: list[float]) -> None:
-    circuits = [AccountCircuits(name, 1, "writer") for name in ("a", "b", "c")]
-    items = [CIRCUITS.to_item(each) for each in circuits]
-    left = {"ledger": {"Keys": [{"pk": items[2]["pk"]}], "ConsistentRead": True}}
-    answers = (
-        json_answer(Responses={"ledger": items[:2]}, UnprocessedKeys=left),
-        json_answer(Responses={}, UnprocessedKeys=left),
-        json_answer(Responses={"ledger": items[2:]}, UnprocessedKeys={}),
-    )
-    with RawServer(in_turn(*answers)) as server:
-        table = LedgerTable(clients_at(server.url), "ledger", RETENTION, sleep=slept.append)
-        assert table.read_circuits(["a", "b", "c"]) == {each.account: each for each in circuits}
-    assert [len(keys) for keys in keys_asked(server)] == [3, 1, 1]
-    assert slept == [0.05, 0.1]
-
-
-def test_unprocessed_keys_are_given_up(clients_at: ClientsAt, slept: list[float]) -> None:
-    left = {"ledger": {"Keys": [{"pk": {"S": "circuits#a"}}], "ConsistentRead": True}}
-    with RawServer(always(json_answer(Responses={}, UnprocessedKeys=left))) as server:
-        table = LedgerTable(clients_at(server.url), "ledger", RETENTION, sleep=slept.append)
-        with pytest.raises(StorageError, match="UnprocessedKeys"):
-            table.read_circuits(["a"])
-    assert len(server.requests) == 5
-    assert sum(slept) < 1

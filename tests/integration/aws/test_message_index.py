@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.fakes import START
-from tests.integration.aws.samples import SENT, Aws
+from tests.integration.aws.samples import SENT
 from tests.integration.conftest import RETENTION
+from tests.integration.contracts.samples import Aws
 from wechat_notify.aws import message_index
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable

@@ -1,25 +1,17 @@
 """Accounts and tokens in SSM."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 
 import pytest
 
-from tests.integration.aws.samples import TOKEN, Aws, Source
 from tests.integration.conftest import PATH, ClientsAt
+from tests.integration.contracts.samples import TOKEN, Aws, Source
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.parameters import AccountNames, Accounts, StoredTokens
-from wechat_notify.core.errors import (
-    StorageError,
-    UnknownAccountError,
-)
+from wechat_notify.core.errors import UnknownAccountError
 
 Put = Callable[[str, str], None]
-
-
-NOBODY = "http://127.0.0.1:9"
 
 
 def app(app_id: str) -> str:
@@ -31,16 +23,14 @@ def accounts(clients: Clients) -> Accounts:
     return Accounts(clients, PATH, Source)
 
 
-def test_saved_token_is_encrypted_and_readable(aws: Aws, clients: Clients, accounts: Accounts) -> None:
+def test_saved_token_is_encrypted(aws: Aws, accounts: Accounts) -> None:
     accounts.save("shop", TOKEN)
-    assert StoredTokens(clients, PATH).read("shop") == TOKEN
-    stored = aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]
-    assert stored["Type"] == "SecureString"
+    assert aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]["Type"] == "SecureString"
 
 
-@pytest.mark.parametrize("value", ["", " ", "57_token", "[]", '{"value": "t"}', '{"value": 1}', '"text"'])
+@pytest.mark.parametrize("value", ["57_token", "[]", '{"value": "t"}'])
 def test_unreadable_stored_token_is_none(clients: Clients, accounts: Accounts, put: Put, value: str) -> None:
-    put("shop/access-token", value or "-")
+    put("shop/access-token", value)
     put("shop/credentials", app("wxshop"))
     assert StoredTokens(clients, PATH).read("shop") is None
     account = accounts.load("shop")
@@ -50,7 +40,6 @@ def test_unreadable_stored_token_is_none(clients: Clients, accounts: Accounts, p
 
 def test_account_has_credentials_and_token(accounts: Accounts, put: Put) -> None:
     put("shop/credentials", ' {"type": "app", "app_id": " wxshop\\n", "app_secret": " s3cret\\n"} ')
-    assert accounts.load("shop").token is None
     accounts.save("shop", TOKEN)
     account = accounts.load("shop")
     assert (account.name, account.token, account.problem) == ("shop", TOKEN, None)
@@ -59,33 +48,10 @@ def test_account_has_credentials_and_token(accounts: Accounts, put: Put) -> None
     assert (credentials.app_id, credentials.app_secret) == ("wxshop", "s3cret")
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "a/b", "../shop", "shop ", "shop\n", "é", "a" * 65, "a_b"])
+@pytest.mark.parametrize("name", ["Shop", "a/b"])
 def test_invalid_name_is_not_requested(clients_at: ClientsAt, name: str) -> None:
     with pytest.raises(UnknownAccountError):
-        Accounts(clients_at(NOBODY), PATH, Source).load(name)
-
-
-@pytest.mark.parametrize("name", ["a", "0", "-", "a" * 64, "shop-2"])
-def test_valid_name_is_requested(clients_at: ClientsAt, name: str) -> None:
-    with pytest.raises(StorageError, match="EndpointConnectionError"):
-        Accounts(clients_at(NOBODY), PATH, Source).load(name)
-
-
-def test_accounts_are_listed_over_pages(accounts: Accounts, put: Put) -> None:
-    for number in range(13):
-        put(f"shop-{number}/credentials", app(f"wx{number}"))
-    for number in range(0, 13, 2):
-        put(
-            f"shop-{number}/access-token",
-            json.dumps({"value": f"t{number}", "expires_at": 9, "obtained_at": 1}),
-        )
-    listed = {account.name: account for account in accounts.load_all()}
-    assert listed.keys() == {f"shop-{number}" for number in range(13)}
-    for number in range(13):
-        account = listed[f"shop-{number}"]
-        assert isinstance(account.source, Source)
-        assert account.source.credentials.app_id == f"wx{number}"
-        assert (account.token.value if account.token else None) == (None if number % 2 else f"t{number}")
+        Accounts(clients_at("http://127.0.0.1:9"), PATH, Source).load(name)
 
 
 def test_other_parameters_are_ignored(aws: Aws, accounts: Accounts, put: Put) -> None:
@@ -94,7 +60,6 @@ def test_other_parameters_are_ignored(aws: Aws, accounts: Accounts, put: Put) ->
     put("shop/old/credentials", "deeper")
     put("only-a-token/access-token", "{}")
     put("credentials", "at the top")
-    put("access-token", "at the top")
     aws("ssm").put_parameter(Name=f"{PATH}-of-another/x/credentials", Value=app("wxx"), Type="SecureString")
     assert [account.name for account in accounts.load_all()] == ["shop"]
 
@@ -116,10 +81,7 @@ def test_names_are_listed_without_values(aws: Aws, clients: Clients, put: Put) -
     ("credentials", "named"),
     [
         ("wxshop", "JSON"),
-        ("[]", "JSON"),
         ('{"type": "authorizer", "app_id": "a", "app_secret": "s"}', "type"),
-        ('{"app_id": "a", "app_secret": "s"}', "type"),
-        ('{"type": "app", "app_id": "", "app_secret": "s"}', "app_id"),
         ('{"type": "app", "app_id": "a", "app_secret": " "}', "app_secret"),
         ('{"type": "app", "app_id": 5}', "app_id, app_secret"),
         ('{"type": "app", "app_id": "a", "app_secret": "s", "token": "t"}', "an unknown field"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes import START, body
-from tests.integration.aws.samples import Aws
 from tests.integration.conftest import ClientsAt
+from tests.integration.contracts.samples import Aws
 from tests.integration.raw_server import RawServer, always, in_turn, json_answer, refused
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.schedules import Schedules

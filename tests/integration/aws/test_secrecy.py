@@ -1,7 +1,5 @@
 """No secret in what comes back from AWS's adapters."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable
@@ -12,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.integration.aws.samples import calls_of
 from tests.integration.conftest import PATH, ClientsAt
-from tests.integration.contracts.samples import EventBridgeBusAt
+from tests.integration.contracts.samples import EventBridgeBusAt, Source
 from tests.integration.raw_server import (
     Connection,
     RawServer,
@@ -45,15 +44,14 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.delivery.circuit import AccountCircuits, QuotaReset
+from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
-from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent, Status
+from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
 from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 
@@ -74,17 +72,16 @@ def parameters(credentials: str) -> bytes:
 def test_parameters_are_not_quoted(clients_at: ClientsAt) -> None:
     credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
     seen: list[AppCredentials] = []
-
-    def source(given: AppCredentials) -> Any:
-        seen.append(given)
-
     with RawServer(always(parameters(credentials))) as server:
         clients = clients_at(server.url)
-        accounts = Accounts(clients, PATH, source)
+        accounts = Accounts(clients, PATH, seen.append)  # type: ignore[arg-type] # no source is needed
         accounts.save("shop", STORED)
         assert StoredTokens(clients, PATH).read("shop") == STORED
         assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])
     assert [given.app_secret for given in seen] == [SECRET, SECRET]
+    for holder in (STORED, Grant(TOKEN, 5), seen[0]):
+        assert_clean([repr(holder), str(holder), f"{holder}"])
+    assert_clean([STORED.digest, repr(clients), repr(vars(clients))])
     assert CANARY in server.requests[0].all_text
 
 
@@ -92,13 +89,10 @@ def test_parameters_are_not_quoted(clients_at: ClientsAt) -> None:
     "credentials",
     [
         CANARY,
-        f'"{CANARY}"',
         f'{{"app_secret": "{CANARY}"',
         f'["{CANARY}"]',
         json.dumps({"type": CANARY, "app_id": "a", "app_secret": "s"}),
-        json.dumps({"type": "app", "app_id": "a", CANARY: "s"}),
         json.dumps({"type": "app", "app_id": "a", "app_secret": {CANARY: 1}}),
-        json.dumps({"type": "app", "app_id": "a", "app_secret": [CANARY]}),
         json.dumps({"type": "app", "app_id": "a", "app_secret": "s", CANARY: CANARY}),
         json.dumps({"app_id": "", "app_secret": CANARY}),
         json.dumps({"type": "app", "app_id": {CANARY: 1}, "app_secret": "s"}),
@@ -107,8 +101,7 @@ def test_parameters_are_not_quoted(clients_at: ClientsAt) -> None:
 @pytest.mark.usefixtures("heard")
 def test_wrong_credentials_are_not_quoted(clients_at: ClientsAt, credentials: str) -> None:
     with RawServer(always(parameters(credentials))) as server:
-        accounts = Accounts(clients_at(server.url), PATH, lambda _: None)  # type: ignore[arg-type,return-value]
-        account = accounts.load("shop")
+        account = Accounts(clients_at(server.url), PATH, Source).load("shop")
     assert account.source is None
     assert account.problem
     assert_clean([repr(account), account.problem.en, account.problem.zh])
@@ -147,25 +140,7 @@ def test_echo_of_aws_is_not_quoted(clients_at: ClientsAt, written: Callable[[str
 
     with RawServer(script) as server:
         clients = clients_at(server.url)
-        table, entry = (
-            LedgerTable(clients, "ledger", 1.0),
-            Entry("shop", TOKEN, Status.QUEUED, "", "", 1.0, 1.0),
-        )
-        accounts = Accounts(clients, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
-        calls: list[Callable[[], object]] = [
-            lambda: StoredTokens(clients, PATH).read("shop"),
-            lambda: accounts.load("shop"),
-            lambda: list(accounts.load_all()),
-            lambda: accounts.save("shop", STORED),
-            lambda: Queue(clients, "url").send(TOKEN),
-            lambda: Queue(clients, "url").change_visibility(TOKEN, 1),
-            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
-            lambda: table.read("shop", TOKEN),
-            lambda: table.put(entry),
-            lambda: table.read_circuits(["shop"]),
-            lambda: table.put_circuits(AccountCircuits("shop")),
-        ]
-        for call in calls:
+        for call in calls_of(clients, TOKEN).values():
             try:
                 result = call()
             except Exception as error:  # noqa: BLE001 - which one is tested elsewhere
@@ -184,16 +159,10 @@ def test_echo_of_aws_is_not_quoted(clients_at: ClientsAt, written: Callable[[str
 def test_lost_aws_request_is_not_quoted(clients_at: ClientsAt, script: Script) -> None:
     with RawServer(script) as server:
         clients = clients_at(server.url, 0.05)
-        accounts = Accounts(clients, PATH, lambda _: None)  # type: ignore[arg-type,return-value]
-        calls: list[Callable[[], object]] = [
-            lambda: accounts.save("shop", STORED),
-            lambda: Queue(clients, "url").send(TOKEN),
-            lambda: RefreshFunction(clients, "refresh").ask("shop", TOKEN),
-            lambda: LedgerTable(clients, "ledger", 1.0).read("shop", TOKEN),
-        ]
-        for call in calls:
+        calls = calls_of(clients, TOKEN)
+        for name in ("save", "send", "ask", "read entry"):
             with pytest.raises((StorageError, RefresherBusyError)) as raised:
-                call()
+                calls[name]()
             assert_clean(texts_of(raised.value))
     assert CANARY in server.requests[0].all_text
 
@@ -212,9 +181,8 @@ def test_stored_and_published_data_is_clean(
     openid_hash = partial(hash_openid, key=b"a key for tests")
     ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", keyed_hash=openid_hash)
     circuits = Circuits(ledger_table, now=time.time, writer=lambda: "writer", quota_reset=QuotaReset(UTC))
-    with RawServer(echo(lambda seen: json_answer(errcode=errcode, errmsg=f"{seen} {TOKEN} rid: a-b"))) as (
-        server
-    ):
+    said = echo(lambda seen: json_answer(errcode=errcode, errmsg=f"{seen} {TOKEN} rid: a-b"))
+    with RawServer(said) as server:
         sender = SimpleNamespace(
             token=lambda *_: STORED,
             send=lambda *_: Delivery(client_at(server.url).send(MESSAGE, TOKEN), 1, 0.1),
@@ -235,16 +203,13 @@ def test_stored_and_published_data_is_clean(
     items = aws("dynamodb").scan(TableName="ledger")["Items"]
     found = ledger.look_up("shop", "order-1")
     assert found
-    entry = found.entry
-    assert entry.outcome
-    assert (entry.outcome.errcode, entry.outcome.rid, entry.openid_hash) == (
-        errcode,
-        "a-b" if errcode else entry.outcome.rid,
-        openid_hash(OPENID),
-    )
+    assert found.entry.outcome
+    assert found.entry.outcome.errcode == errcode
+    assert found.entry.outcome.rid == "a-b" or not errcode
+    assert found.entry.openid_hash == openid_hash(OPENID)
     assert len(items) == 1 + (errcode in {45009, 48001, 40001})
     assert len(bus.arrived()) == {0: 0, 45009: 1, 48001: 2, 40001: 1}.get(errcode, 1)
-    assert_clean([repr(items), repr(entry), repr(bus.arrived()), repr(dispatched)])
+    assert_clean([repr(items), repr(found.entry), repr(bus.arrived()), repr(dispatched)])
 
 
 @pytest.mark.parametrize(
@@ -253,19 +218,9 @@ def test_stored_and_published_data_is_clean(
         json_answer(result="token", token={"value": TOKEN, "expires_at": 2e9, "obtained_at": 1.0}),
         json_answer(result="token", token={"value": TOKEN}),
         json_answer(result=TOKEN),
-        answer(TOKEN.encode()),
-        answer(
-            json.dumps({"errorMessage": TOKEN, "stackTrace": [SECRET]}).encode(),
-            "X-Amz-Function-Error: Unhandled",
-        ),
-        json_answer(result="token", token={"value": TOKEN})[:-3],
-        answer(
-            json.dumps({"message": TOKEN}).encode(),
-            "X-Amzn-ErrorType: TooManyRequestsException",
-            status="429 Too Many Requests",
-        ),
+        refused("TooManyRequestsException", "429 Too Many Requests", message=TOKEN),
     ],
-    ids=["a token", "half a token", "odd", "no JSON", "function error", "truncated", "throttled"],
+    ids=["a token", "half a token", "odd", "throttled"],
 )
 @pytest.mark.usefixtures("heard")
 def test_asking_for_a_token_says_none(clients_at: ClientsAt, written: bytes) -> None:
@@ -277,14 +232,3 @@ def test_asking_for_a_token_says_none(clients_at: ClientsAt, written: bytes) -> 
         else:
             assert token.value == TOKEN
             assert_clean([repr(token)])
-
-
-def test_no_repr_shows_a_secret(clients_at: ClientsAt) -> None:
-    credentials = AppCredentials(type="app", app_id="wxapp", app_secret=SECRET)
-    for holder in (STORED, Grant(TOKEN, 5), credentials):
-        assert_clean([repr(holder), str(holder), f"{holder}"])
-    assert_clean([STORED.digest])
-    with RawServer(once(parameters("{}"))) as server:
-        clients = clients_at(server.url)
-        StoredTokens(clients, PATH).read("shop")
-    assert_clean([repr(clients), repr(vars(clients))])

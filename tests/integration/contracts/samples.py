@@ -1,7 +1,5 @@
 """What the contract tests of several services share. What holds for an adapter holds for its fake."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -19,11 +17,7 @@ from wechat_notify.core.delivery.dispatcher import SendQueue
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import LedgerStore
 from wechat_notify.core.delivery.returns import DeadLetters
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    DomainEvent,
-    Status,
-)
+from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
 from wechat_notify.core.templates.template import TemplateStore
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken, Grant, TokenReader
@@ -60,7 +54,7 @@ class FakeStore:
         self._store.broken[account] = Bilingual("wrong: app_secret", "有误：app_secret")
 
 
-class _Source:
+class Source:
     def __init__(self, credentials: AppCredentials) -> None:
         self.credentials = credentials
 
@@ -71,7 +65,7 @@ class _Source:
 class SsmStore:
     def __init__(self, clients: Clients, put: Callable[[str, str], None]) -> None:
         self.reader: TokenReader = StoredTokens(clients, PATH)
-        self.accounts: AccountStore = Accounts(clients, PATH, _Source)
+        self.accounts: AccountStore = Accounts(clients, PATH, Source)
         self._put = put
 
     def add(self, account: str) -> None:

@@ -1,7 +1,5 @@
 """Every call to AWS fails: the fakes and the adapters raise the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from tests.integration.contracts.samples import (
     Bus,
     ClientsAt,
     LedgerAndCircuits,
-    _Source,
+    Source,
     entry,
 )
 from tests.integration.raw_server import RawServer, always, refused
@@ -24,13 +22,8 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.delivery.circuit import AccountCircuits
-from wechat_notify.core.errors import (
-    StorageError,
-)
-from wechat_notify.core.outcomes import (
-    DelayedMessage,
-    DomainEvent,
-)
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import TokenReader
 
@@ -49,12 +42,8 @@ class Down(NamedTuple):
 def down(request: pytest.FixtureRequest) -> Iterator[Down]:
     """Where every call is refused with ``InternalError``."""
     if request.param == "fake":
-        store, queue, ledger, bus = (
-            fakes.FakeParameterStore(),
-            fakes.FakeQueue(),
-            fakes.FakeLedgerStore(),
-            fakes.FakeBus(),
-        )
+        store, queue = fakes.FakeParameterStore(), fakes.FakeQueue()
+        ledger, bus = fakes.FakeLedgerStore(), fakes.FakeBus()
         store.failing = dict.fromkeys(("read", "load", "load_all", "save"), "InternalError")
         ledger.failing = dict.fromkeys(("put", "read", "put_circuits", "read_circuits"), "InternalError")
         queue.failing = bus.failing = "InternalError"
@@ -65,7 +54,7 @@ def down(request: pytest.FixtureRequest) -> Iterator[Down]:
         clients = clients_at(server.url)
         yield Down(
             StoredTokens(clients, PATH),
-            Accounts(clients, PATH, _Source),
+            Accounts(clients, PATH, Source),
             Queue(clients, "url"),
             LedgerTable(clients, "ledger", RETENTION),
             EventBus(clients, "bus"),

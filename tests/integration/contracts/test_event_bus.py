@@ -1,19 +1,15 @@
 """The event bus: the fake, and EventBridge. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import BusAt
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-)
+from wechat_notify.core.outcomes import DomainEvent
 
 
 class TestBus:
     """What EventBridge promises; tests/e2e holds the emulator to it too."""
 
-    @pytest.mark.parametrize("count", [0, 1, 23])
+    @pytest.mark.parametrize("count", [0, 23])
     def test_what_is_published_arrives(self, bus: BusAt, count: int) -> None:
         events = [
             DomainEvent("circuit.opened", {"account": "shop", "number": number, "text": "额度 🌙"})

@@ -1,9 +1,6 @@
 """The ledger's table: the fake, and DynamoDB. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +10,7 @@ from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import (
-    Bilingual,
-    ErrorClass,
-    Holds,
-    Outcome,
-    Status,
-)
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
@@ -64,10 +55,12 @@ FULL: dict[str, Any] = {
 class TestLedgerStore:
     """What ``LedgerStore`` and ``CircuitStore`` promise; tests/e2e holds the emulator's table to it too."""
 
-    def test_missing_entry_is_none(self, ledger: LedgerAt) -> None:
-        ledger.store.put(entry(ledger.account, "1"))
+    def test_other_entry_is_none(self, ledger: LedgerAt) -> None:
+        """A separator in a name leads to no other account's entries."""
+        ledger.store.put(entry(ledger.account, "b#c"))
         assert ledger.store.read(ledger.account, "2") is None
-        assert ledger.store.read(f"{ledger.account}-2", "1") is None
+        assert ledger.store.read(f"{ledger.account}-2", "b#c") is None
+        assert ledger.store.read(f"{ledger.account}#b", "c") is None
 
     def test_successive_versions_are_stored(self, ledger: LedgerAt) -> None:
         for version in (1, 2, 3):
@@ -84,12 +77,14 @@ class TestLedgerStore:
         assert ledger.store.read(ledger.account, "a#b/c~!") == full
 
     def test_second_first_put_finds_the_first(self, ledger: LedgerAt) -> None:
+        """Also where it is the same once more."""
         first = entry(ledger.account, **FULL)
         ledger.store.put(first)
-        assert ledger.store.put(entry(ledger.account, writer="another")) == first
+        for second in (first, entry(ledger.account, writer="another")):
+            assert ledger.store.put(second) == first
         assert ledger.store.read(ledger.account, "1") == first
 
-    @pytest.mark.parametrize("version", [1, 2, 3, 5, 12])
+    @pytest.mark.parametrize("version", [2, 3, 5])
     def test_only_the_next_version_is_stored(self, ledger: LedgerAt, version: int) -> None:
         existing = [entry(ledger.account, version=number) for number in (1, 2, 3)]
         for each in existing:
@@ -97,20 +92,13 @@ class TestLedgerStore:
         assert ledger.store.put(entry(ledger.account, version=version, writer="late")) == existing[-1]
         assert ledger.store.read(ledger.account, "1") == existing[-1]
 
-    def test_repeated_put_finds_itself(self, ledger: LedgerAt) -> None:
-        wanted = entry(ledger.account)
-        assert ledger.store.put(wanted) is None
-        assert ledger.store.put(wanted) == wanted
-
     def test_deleted_entry_can_be_put_again(self, ledger: LedgerAt) -> None:
         for version in (1, 7):
-            ledger.store.put(entry(ledger.account))
-            ledger.delete("1")
-            assert ledger.store.read(ledger.account, "1") is None
             again = entry(ledger.account, version=version)
             assert ledger.store.put(again) is None
             assert ledger.store.read(ledger.account, "1") == again
             ledger.delete("1")
+            assert ledger.store.read(ledger.account, "1") is None
 
     def test_one_of_many_concurrent_puts_wins(self, ledger: LedgerAt) -> None:
         wanted = [entry(ledger.account, writer=f"writer {number}") for number in range(8)]
@@ -119,17 +107,13 @@ class TestLedgerStore:
         (winner,) = [mine for mine, found in zip(wanted, existing, strict=True) if found is None]
         assert [found for found in existing if found is not None] == [winner] * 7
 
-    def test_separator_in_name_is_escaped(self, ledger: LedgerAt) -> None:
-        ledger.store.put(entry(ledger.account, "b#c"))
-        assert ledger.store.read(f"{ledger.account}#b", "c") is None
-
     def test_accounts_without_circuits_are_left_out(self, ledger: LedgerAt) -> None:
         assert ledger.store.read_circuits([]) == {}
         assert ledger.store.read_circuits([ledger.account]) == {}
         # Any name can stand in a queue message, and it must not spoil the others' reading.
         open_now = AccountCircuits(ledger.account, 1, "writer", (CIRCUIT,))
         ledger.store.put_circuits(open_now)
-        strange = ["", "Shop", "a#b", "深圳", "x" * 3000, ledger.account]
+        strange = ["", "a#b", "x" * 3000, ledger.account]
         assert ledger.store.read_circuits(strange) == {ledger.account: open_now}
 
     def test_circuits_are_stored_read_and_closed(self, ledger: LedgerAt) -> None:
@@ -172,4 +156,4 @@ class TestLedgerStore:
         for wanted in (empty, full):
             assert ledger.store.put_templates(wanted) is None
             assert ledger.store.read_templates(ledger.account) == wanted
-        assert ledger.store.put_templates(replace(full, writer="late")) == full
+        assert ledger.store.put_templates(full._replace(writer="late")) == full

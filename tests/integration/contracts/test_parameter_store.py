@@ -1,13 +1,9 @@
 """The parameter store: the fake, and SSM."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import TOKEN, Store
-from wechat_notify.core.errors import (
-    UnknownAccountError,
-)
+from wechat_notify.core.errors import UnknownAccountError
 from wechat_notify.core.tokens.token import AccessToken
 
 RENEWED = AccessToken("58_token", 2_000_007_200.0, 2_000_000_000.0)
@@ -40,7 +36,7 @@ def test_invalid_credentials_are_a_problem(store: Store) -> None:
     assert "app_secret" in account.problem.zh
 
 
-@pytest.mark.parametrize("name", ["nobody", "", "Shop", "a/b", "shop ", "a" * 65])
+@pytest.mark.parametrize("name", ["nobody", "", "a/b"])
 def test_unknown_account_is_raised(store: Store, name: str) -> None:
     store.add("shop")
     store.accounts.save("shop", TOKEN)

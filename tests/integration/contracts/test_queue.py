@@ -1,16 +1,10 @@
 """A queue: the fake, and SQS. The emulator is held to it in tests/e2e."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.integration.contracts.samples import QueueAt
-from wechat_notify.core.errors import (
-    StorageError,
-)
-from wechat_notify.core.outcomes import (
-    DelayedMessage,
-)
+from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import DelayedMessage
 
 
 class TestQueue:
@@ -48,13 +42,9 @@ class TestQueue:
         assert queue.queue.send_delayed([DelayedMessage(f"body {number}", 60) for number in range(23)]) == []
         assert queue.hidden() == 23
 
-    @pytest.mark.parametrize("seconds", [0, 0.4, 7.6, 11.5 * 3600])
-    def test_visibility_timeout_can_be_changed(self, queue: QueueAt, seconds: float) -> None:
-        queue.queue.change_visibility(queue.receipt_handle(), seconds)
-
-    @pytest.mark.parametrize("seconds", [43_201, 1e6])
-    def test_visibility_timeout_has_a_maximum(self, queue: QueueAt, seconds: float) -> None:
+    def test_visibility_timeout_has_a_maximum(self, queue: QueueAt) -> None:
         handle = queue.receipt_handle()
+        queue.queue.change_visibility(handle, 11.5 * 3600)
         with pytest.raises(StorageError) as raised:
-            queue.queue.change_visibility(handle, seconds)
+            queue.queue.change_visibility(handle, 43_201)
         assert raised.value.code == "InvalidParameterValue"

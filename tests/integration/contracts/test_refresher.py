@@ -1,7 +1,5 @@
 """The refresher: the fake, and the function behind Lambda's HTTP."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Protocol
 

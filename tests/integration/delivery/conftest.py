@@ -28,7 +28,7 @@ from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.telemetry import Telemetry
 
 BODIES = Path(__file__).parents[2] / "bodies"
-
+NAMES = sorted(path.stem for path in BODIES.glob("*.json"))
 
 ENDPOINTS = {
     "subscription": "/cgi-bin/message/subscribe/bizsend",
@@ -158,13 +158,6 @@ def body(name: str) -> dict[str, Any]:
     return loaded
 
 
-def message(touser: str = "OPENID", **fields: object) -> Message:
-    return parse_message(
-        {
-            "kind": "template",
-            "touser": touser,
-            "template_id": "T",
-            "data": {"thing1": {"value": "深圳"}},
-            **fields,
-        }
-    )[0]
+def message(touser: str = "OPENID") -> Message:
+    thing = {"thing1": {"value": "深圳"}}
+    return parse_message({"kind": "template", "touser": touser, "template_id": "T", "data": thing})[0]

@@ -1,21 +1,14 @@
-"""The command line of the dead letter tool: wrong usage, its own client, on its own, and Ctrl-C."""
+"""The command line of the dead letter tool: wrong usage, its own client, and on its own."""
 
 import ast
-import json
-import os
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from operations import dlq
 from tests.integration.operations.conftest import Run, Sqs, redrive_policy
-from tests.integration.raw_server import Connection, RawServer, Request, answer
 
 SCRIPT = Path(dlq.__file__)
 DEAD = ["--queue-url", "https://sqs/1/dead"]
@@ -25,7 +18,6 @@ DEAD = ["--queue-url", "https://sqs/1/dead"]
     ("arguments", "said"),
     [
         ([], "{list,redrive}"),
-        (["purge"], "'purge'"),
         (["list"], "--queue-url"),
         (["redrive", *DEAD], "--to"),
         (["list", "--queue-url", "https://sqs/1/dead.fifo"], "FIFO"),
@@ -33,9 +25,7 @@ DEAD = ["--queue-url", "https://sqs/1/dead"]
         (["redrive", *DEAD, "--to", "https://sqs/1/dead/"], "itself"),
         (["list", *DEAD, "--limit", "0"], "1 to 100000"),
         (["list", *DEAD, "--limit", "100001"], "1 to 100000"),
-        (["list", *DEAD, "--limit", "ten"], "--limit"),
         (["list", *DEAD, "--endpoint-url", "nonsense"], "not the address of a server"),
-        (["list", *DEAD, "--to", "https://sqs/1/send"], "--to"),
     ],
 )
 def test_wrong_usage_calls_nothing(
@@ -48,26 +38,24 @@ def test_wrong_usage_calls_nothing(
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["list", "redrive"])
-def test_queue_with_dead_letters(sqs: Sqs, run: Run, command: str) -> None:
+def test_queue_with_dead_letters(sqs: Sqs, run: Run) -> None:
     """The two addresses the wrong way round would put the live queue among the dead letters."""
     sqs.real.set_queue_attributes(QueueUrl=sqs.dlq, Attributes=redrive_policy(sqs.target))
     sqs.put("a")
-    ran = run(command)
+    ran = run("redrive")
     assert ran.code == 2
     assert "it is not one" in ran.err
     assert {name for name, _ in sqs.calls} == {"get_queue_attributes"}
 
 
-@pytest.mark.parametrize("missing", ["dlq", "target"])
-def test_missing_queue_is_one_line(sqs: Sqs, run: Run, missing: str) -> None:
+def test_missing_queue_is_one_line(sqs: Sqs, run: Run) -> None:
     sqs.put("a")
-    setattr(sqs, missing, getattr(sqs, missing) + "-none")
+    sqs.target += "-none"
     ran = run("redrive")
-    *before, last = ran.err.splitlines()
+    first, last = ran.err.splitlines()
     assert ran.code == 1
+    assert first == "about 1 messages there"
     assert "NonExistentQueue" in last
-    assert before == ([] if missing == "dlq" else ["about 1 messages there"])
 
 
 @pytest.mark.usefixtures("aws")
@@ -121,111 +109,17 @@ def test_missing_region_or_profile(
     assert capsys.readouterr().err == f"error: {said}\n"
 
 
-def test_needs_boto3_only() -> None:
+def test_needs_boto3_and_no_move_task() -> None:
     tree = ast.parse(SCRIPT.read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} - sys.stdlib_module_names == {"boto3", "botocore"}
-
-
-def test_never_starts_a_move_task() -> None:
     assert "message_move_task" not in SCRIPT.read_text()
 
 
-@pytest.mark.parametrize("as_module", [False, True])
-def test_runs_on_its_own(tmp_path: Path, *, as_module: bool) -> None:
-    copied = tmp_path / "operations" / "dlq.py"
-    copied.parent.mkdir()
+def test_runs_on_its_own(tmp_path: Path) -> None:
+    copied = tmp_path / "dlq.py"
     copied.write_text(SCRIPT.read_text())
-    command = ["-m", "operations.dlq"] if as_module else ["operations/dlq.py"]
-    done = start(*command, "redrive", "--help", folder=tmp_path)
-    out, _ = done.communicate(timeout=20)
-    assert done.returncode == 0
-    assert "--dry-run" in out
-
-
-def start(*arguments: str, folder: Path = SCRIPT.parents[1]) -> subprocess.Popen[str]:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))
-    }
-    environment |= {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "eu-west-1"}
-    return subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-class Hanging:
-    """An SQS of two messages whose second receive is answered late, or never."""
-
-    def __init__(self) -> None:
-        self.received = threading.Event()
-        self.answers = threading.Event()
-        self.server = RawServer(self._script)
-
-    def _script(self, connection: Connection) -> None:
-        while request := connection.read_request():
-            name = operation(request)
-            number = [operation(one) for one in self.server.requests].count("ReceiveMessage")
-            if name == "ReceiveMessage" and number > 1:
-                self.received.set()
-                self.answers.wait(10)
-            connection.write(answer(json.dumps(self._answer(name, number, request)).encode()))
-
-    def _answer(self, name: str, number: int, request: Request) -> dict[str, Any]:
-        if name == "GetQueueAttributes":
-            counts = ("", "NotVisible", "Delayed")
-            return {"Attributes": {f"ApproximateNumberOfMessages{which}": "0" for which in counts}}
-        if name == "ReceiveMessage":
-            attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "1"}
-            message = {"MessageId": f"m{number}", "ReceiptHandle": f"handle {number}", "Body": "b"}
-            return {"Messages": [message | {"Attributes": attributes}]}
-        return {"Successful": [{"Id": entry["Id"]} for entry in json.loads(request.body)["Entries"]]}
-
-    def visible_again(self) -> list[str]:
-        last = self.server.requests[-1]
-        assert operation(last) == "ChangeMessageVisibilityBatch"
-        entries = json.loads(last.body)["Entries"]
-        assert [entry["VisibilityTimeout"] for entry in entries] == [0] * len(entries)
-        return [entry["ReceiptHandle"] for entry in entries]
-
-
-def operation(request: Request) -> str:
-    return request.headers["x-amz-target"].removeprefix("AmazonSQS.")
-
-
-@pytest.fixture
-def _ctrl_c_is_heard() -> Iterator[None]:
-    """Whoever runs in the background was told to ignore it, and so would be whom the test starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_ctrl_c_is_heard")
-@pytest.mark.parametrize("twice", [False, True])
-def test_ctrl_c_hides_nothing(*, twice: bool) -> None:
-    """And what SQS hands out meanwhile, for which the first Ctrl-C waits and the second does not."""
-    sqs = Hanging()
-    with sqs.server as server:
-        url = f"{server.url}/1/dead"
-        done = start(str(SCRIPT), "list", "--queue-url", url, "--endpoint-url", server.url)
-        assert sqs.received.wait(20)
-        done.send_signal(signal.SIGINT)
-        assert done.stderr
-        said = done.stderr.readline() + done.stderr.readline()  # or two could be one to it
-        if twice:
-            done.send_signal(signal.SIGINT)
-        else:
-            sqs.answers.set()
-        out, err = done.communicate(timeout=20)
-        sqs.answers.set()
-    assert done.returncode == 130
-    assert out == ""
-    assert said == "about 0 messages there\nwaiting for SQS; Ctrl-C once more does not wait\n"
-    assert err == "interrupted\n"
-    assert sqs.visible_again() == (["handle 1"] if twice else ["handle 1", "handle 2"])
+    command = [sys.executable, "dlq.py", "redrive", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)  # noqa: S603
+    assert "--dry-run" in done.stdout

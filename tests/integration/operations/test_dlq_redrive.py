@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ from tests.integration.operations.conftest import (
     Call,
     Run,
     Sqs,
-    aws_error,
     default_id,
     readable,
     totals,
@@ -28,51 +27,37 @@ from wechat_notify.core.messages.envelope import parse_queue_body
 def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:
     moved = sqs.put(readable(1))
     sqs.put(readable(2), reason="no time", message_id="first-2", other="x")
+    number = {"message_id": {"DataType": "Number", "StringValue": "7"}}  # the service's is a string
+    sent = sqs.real.send_message(QueueUrl=sqs.dlq, MessageBody="x", MessageAttributes=number)
     ran = run("redrive")
-    assert (ran.code, ran.out) == (0, totals(2, 2))
+    assert (ran.code, ran.out) == (0, totals(3, 3))
     assert sqs.look(sqs.dlq) == []
-    assert sqs.ids(sqs.target) == sorted([(moved, readable(1)), ("first-2", readable(2))])
+    expected = [(moved, readable(1)), ("first-2", readable(2)), (sent["MessageId"], "x")]
+    assert sqs.ids(sqs.target) == sorted(expected)
     for message in sqs.look(sqs.target):
         only = {"StringValue": default_id(message), "DataType": "String"}
         assert message["MessageAttributes"] == {"message_id": only}
-
-
-def test_id_is_a_string_attribute(sqs: Sqs, run: Run) -> None:
-    attribute = {"message_id": {"DataType": "Number", "StringValue": "7"}}
-    sent = sqs.real.send_message(QueueUrl=sqs.dlq, MessageBody="x", MessageAttributes=attribute)
-    run("redrive")
-    assert sqs.ids(sqs.target) == [(sent["MessageId"], "x")]
 
 
 @pytest.mark.parametrize(
     ("body", "group"),
     [
         (readable(1), "shop"),
-        ('{"account": "a-9"}', "a-9"),
         (json.dumps({"account": "x" * 64}), "x" * 64),
         (json.dumps({"account": "x" * 65}), None),
         ('{"account": ""}', None),
         ('{"account": "Shop"}', None),
         ('{"account": "a\\n"}', None),
         ('{"account": 7}', None),
-        ('{"account": ["shop"]}', None),
         ('{"detail": {"account": "shop"}}', "shop"),
         ('{"account": "123456789012", "detail-type": "t", "detail": {"account": "shop"}}', "shop"),
         ('{"account": "123456789012", "detail-type": "t", "detail": {}}', None),
         ('{"account": "123456789012", "detail-type": "t", "detail": "shop"}', None),
-        ('["account"]', None),
         ("7", None),
-        ("null", None),
         (UNREADABLE, None),
         ("[" * 100_000, None),
         ("9" * 5_000, None),
-        ('\ufeff{"account": "shop"}', None),
-        ("\t\n\r", None),
-        ("a\tb\r\nc", None),
-        ("\x7f\x85\x9b\ufffd", None),
-        ("\u2028\u202e😀深圳", None),
-        ("\\u0000", None),
-        (" ", None),
+        (" \t\r\n\x7f\x85\ufffd\u2028😀\\u0000", None),
     ],
 )
 def test_body_stays_group_is_account(sqs: Sqs, run: Run, body: str, group: str | None) -> None:
@@ -111,23 +96,16 @@ def test_requests_fit_into_256_kib(sqs: Sqs, run: Run) -> None:
     assert sizes == [[half, half], [2 * half], [1, half], [half]]
 
 
-def test_unsent_messages_stay(sqs: Sqs, run: Run) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_unsent_messages_stay(sqs: Sqs, run: Run, *, named: bool) -> None:
+    """What SQS does not name as sent was not sent."""
     ids = sqs.fill(13)
-    sqs.omits("send_message_batch", "1", "2", named=True)
+    sqs.omits("send_message_batch", "1", "2", named=named)
     ran = run("redrive")
     assert (ran.code, ran.out) == (1, totals(9, 9, 4))
     assert sqs.bodies(sqs.dlq) == ["body 01", "body 02", "body 11", "body 12"]
     assert len(sqs.look(sqs.target)) == 9
-    assert f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err
-
-
-def test_unnamed_is_unsent(sqs: Sqs, run: Run) -> None:
-    """What SQS does not name as sent was not sent."""
-    sqs.fill(2)
-    sqs.omits("send_message_batch", "0", named=False)
-    ran = run("redrive")
-    assert (ran.code, ran.out) == (1, totals(1, 1, 1))
-    assert sqs.bodies(sqs.dlq) == ["body 00"]
+    assert (f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err) is named
 
 
 def test_refused_body_holds_up_none(sqs: Sqs, run: Run) -> None:
@@ -153,49 +131,62 @@ def test_sending_stops_and_hides_nothing(
     assert sqs.counts() == (15, 10)
 
 
-@pytest.mark.parametrize(("error", "code"), [(aws_error("InternalError"), 1), (KeyboardInterrupt(), 130)])
-def test_stopped_before_deleting(sqs: Sqs, run: Run, error: BaseException, code: int) -> None:
-    """A copy is left of what was sent; the ledger drops it when it is sent again."""
-    sqs.fill(15)
-    before = sqs.ids(sqs.dlq)
-    sqs.fails("delete_message_batch", 1, error)
-    ran = run("redrive")
-    assert (ran.code, ran.out) == (code, totals(10, 0))
-    assert sqs.ids(sqs.dlq) == before
-    sent = sqs.ids(sqs.target)
-    assert len(sent) == 10
-    assert set(sent) <= set(before)
-    assert run("redrive").code == 0
-    assert sqs.look(sqs.dlq) == []
-    assert Counter(sqs.ids(sqs.target)) == Counter(before) + Counter(sent)
+@pytest.fixture
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Whoever runs in the background was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize(
-    ("command", "method", "left"),
-    [("redrive", "send_message_batch", (15, 10)), ("list", "change_message_visibility_batch", (25, 0))],
+    ("command", "method", "out", "left"),
+    [
+        ("redrive", "send_message_batch", totals(10, 10), (15, 10)),
+        ("list", "receive_message", "", (25, 0)),
+        ("list", "change_message_visibility_batch", "", (25, 0)),
+    ],
 )
-def test_ctrl_c_waits(sqs: Sqs, run: Run, command: str, method: str, left: tuple[int, int]) -> None:
-    """Until what was sent is deleted, and until all are visible again; a second one would not wait."""
+def test_ctrl_c_waits(
+    sqs: Sqs, run: Run, *, command: str, method: str, out: str, left: tuple[int, int]
+) -> None:
+    """Until what was sent is deleted, what was read is known, and all are visible again."""
     sqs.fill(25)
 
     def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        answered = real(**request)
         if len(sqs.requests(method)) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return answered
+
+    sqs.bent[method] = interrupted
+    ran = run(command)
+    assert (ran.code, ran.out) == (130, out)
+    waiting = "waiting for SQS; Ctrl-C once more does not wait"
+    assert ran.err == f"about 25 messages there\n{waiting}\ninterrupted\n"
+    assert sqs.counts() == left
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
+def test_second_ctrl_c_does_not_wait(sqs: Sqs, run: Run) -> None:
+    sqs.fill(25)
+
+    def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if len(sqs.requests("receive_message")) > 1:
+            signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
         return real(**request)
 
-    sqs.bent[method] = interrupted
-    before = signal.getsignal(signal.SIGINT)
-    ran = run(command)
-    assert ran.code == 130
-    assert ran.out == (totals(10, 10) if command == "redrive" else "")
-    assert sqs.counts() == left
-    assert signal.getsignal(signal.SIGINT) is before
+    sqs.bent["receive_message"] = interrupted
+    assert run("list").code == 130
+    assert len(sqs.requests("receive_message")) == 2
+    assert sqs.counts() == (25, 0)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_undeleted_messages_are_counted(sqs: Sqs, run: Run, *, named: bool) -> None:
+def test_undeleted_messages_are_counted(sqs: Sqs, run: Run) -> None:
     sqs.fill(3)
-    sqs.omits("delete_message_batch", "1", named=named)
+    sqs.omits("delete_message_batch", "1", named=False)
     ran = run("redrive")
     assert (ran.code, ran.out) == (1, totals(3, 2, 1))
     assert "sent, but not deleted: 1; they are still there, under the same ids" in ran.err
@@ -206,24 +197,19 @@ def test_undeleted_messages_are_counted(sqs: Sqs, run: Run, *, named: bool) -> N
 
 
 def test_copies_are_sent_once(sqs: Sqs, run: Run) -> None:
-    """And all of them are deleted."""
+    """And all of them are deleted, or none where that one is not sent."""
     first = sqs.put("a")
     for _ in range(24):
         sqs.put("a", message_id=first, reason="why")
     sqs.put("a", message_id="another")
     sqs.put("b", message_id=first)
-    ran = run("redrive")
-    assert (ran.code, ran.out) == (0, totals(3, 27))
+    sqs.omits("send_message_batch", "0", named=True)
+    assert run("redrive").out == totals(2, 2, 1)
+    assert len(sqs.look(sqs.dlq)) == 25
+    del sqs.bent["send_message_batch"]
+    assert run("redrive").out == totals(1, 25)
     assert sqs.ids(sqs.target) == sorted([(first, "a"), ("another", "a"), (first, "b")])
     assert sqs.look(sqs.dlq) == []
-
-
-def test_unsent_copies_all_stay(sqs: Sqs, run: Run) -> None:
-    for _ in range(3):
-        sqs.put("a", message_id="first")
-    sqs.omits("send_message_batch", "0", named=True)
-    assert run("redrive").out == totals(0, 0, 1)
-    assert len(sqs.look(sqs.dlq)) == 3
 
 
 def test_only_what_is_asked_for(sqs: Sqs, run: Run) -> None:
@@ -312,17 +298,7 @@ def service(sqs: Sqs) -> Service:
     return Service(sqs)
 
 
-def test_second_redrive_changes_nothing(sqs: Sqs, run: Run, service: Service) -> None:
-    for sent in (30, 5, 5):
-        assert run("redrive").out == totals(sent, sent)
-        service.work()
-        assert set(service.sent) == service.readable
-        assert len(service.readable) == 25
-        assert sqs.ids(sqs.dlq) == service.unreadable
-        assert sqs.look(sqs.target) == []
-
-
-@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("method", ["send_message_batch", "delete_message_batch"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_killed_anywhere_and_run_again(

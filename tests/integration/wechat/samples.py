@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import time
 import zlib
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from tests.integration.raw_server import answer
 from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 
 SessionAt = Callable[..., HttpSession]
 
-
-TOKEN = "57_CANARY"
-
-
-PATH = f"/cgi-bin/message/template/send?access_token={TOKEN}"
-
-
+PATH = "/cgi-bin/message/template/send?access_token=57_CANARY"
 BODY = '{"touser":"o","text":"深圳 😀"}'.encode()
-
-
 CONTENT = b'{"errcode":0,"errmsg":"ok","msgid":1864323726461255683}'
-
-
 OK = HttpResponse(200, CONTENT)
-
-
 SOUND = answer(CONTENT)
-
-
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
@@ -46,6 +37,25 @@ def lost(reason: str) -> NoAnswer:
     return NoAnswer(reason, may_have_arrived=True)
 
 
+def unsent(reason: str) -> NoAnswer:
+    return NoAnswer(reason, may_have_arrived=False)
+
+
+def idle_sockets(session: HttpSession) -> list[socket.socket]:
+    adapter: Any = session._session.get_adapter("https://")
+    return [kept.sock for kept in adapter._pool.pool.queue if kept]
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *places: tuple[str, int]) -> None:
+    """Make every name lead to these."""
+
+    def resolve(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        kind = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, *kind, place) for place in places]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
 KEPT = {
     "plain": SOUND,
     "no reason": head(f"Content-Length: {len(CONTENT)}", status="HTTP/1.1 200") + CONTENT,
@@ -58,7 +68,6 @@ KEPT = {
     "more than its length": SOUND + SOUND,
 }
 
-
 NOT_KEPT = {
     "close": answer(CONTENT, "Connection: close"),
     "HTTP/1.0": SOUND.replace(b"1.1", b"1.0", 1),
@@ -66,6 +75,13 @@ NOT_KEPT = {
     "until the end": head() + CONTENT,
 }
 
-
 SECONDS = 1.5
 """What a failure within `SHORT` limits may take on a busy machine."""
+
+
+def post_in_time(session: HttpSession, body: bytes = BODY, at_least: float = 0.0) -> HttpResponse | NoAnswer:
+    """What a call comes to, which has to end within the limits."""
+    started = time.perf_counter()
+    told = session.post(PATH, body)
+    assert at_least - 0.05 < time.perf_counter() - started < SECONDS
+    return told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from collections.abc import Callable
 
@@ -14,7 +13,6 @@ from tests.integration.raw_server import (
     RawServer,
     Script,
     always,
-    answer,
     json_answer,
     reset,
     silence,
@@ -34,6 +32,7 @@ from tests.integration.secrecy import (
     page,
     texts_of,
 )
+from tests.integration.wechat.samples import resolving
 from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
 from wechat_notify.core.templates.template import Family
 from wechat_notify.wechat import connections
@@ -88,40 +87,24 @@ def test_a_broken_connection_tells_nothing(client_at: ClientAt, script: Script) 
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_closed_pooled_connection_tells_nothing(client_at: ClientAt) -> None:
-    with RawServer(echo(lambda _seen: answer(b"{}", "Connection: keep-alive"))) as server:
+def test_a_closed_kept_connection_tells_nothing(client_at: ClientAt) -> None:
+    granted = json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9)
+    with RawServer(echo(lambda _seen: granted)) as server:
         client = client_at(server.url)
         use(client)
         use(client)
 
 
 @pytest.mark.usefixtures("heard")
-def test_a_refused_connection_tells_nothing(client_at: ClientAt) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    use(client_at(f"http://127.0.0.1:{port}"))
-
-
-@pytest.mark.usefixtures("heard")
-def test_a_connect_timeout_tells_nothing(client_at: ClientAt, full_backlog: str) -> None:
+def test_no_connection_tells_nothing(
+    client_at: ClientAt, monkeypatch: pytest.MonkeyPatch, nobody: tuple[str, int], full_backlog: str
+) -> None:
+    use(client_at(f"http://127.0.0.1:{nobody[1]}"))
     use(client_at(full_backlog, limits=SHORT))
-
-
-@pytest.mark.usefixtures("heard")
-def test_an_unknown_name_tells_nothing(client_at: ClientAt, monkeypatch: pytest.MonkeyPatch) -> None:
-    def resolve(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    for base_url in ("https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"):
+        use(client_at(base_url))
+    resolving(monkeypatch)
     use(client_at("http://wechat.invalid"))
-
-
-@pytest.mark.parametrize(
-    "base_url", ["https://api..weixin.qq.com", "127.0.0.1", "ftp://127.0.0.1", "http://[", "http://a:b"]
-)
-@pytest.mark.usefixtures("heard")
-def test_invalid_address_tells_nothing(client_at: ClientAt, base_url: str) -> None:
-    use(client_at(base_url))
 
 
 @pytest.mark.usefixtures("heard")
@@ -179,11 +162,3 @@ def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
     assert "?access_token=***" in outcome.errmsg
     assert '"touser":"***"' in outcome.errmsg
     assert outcome.errmsg.endswith("*** rid: a-b")
-
-
-@pytest.mark.usefixtures("heard")
-def test_successful_call_logs_no_token(client_at: ClientAt) -> None:
-    with RawServer(echo(lambda _seen: json_answer(errcode=0, msgid=1, access_token=TOKEN, expires_in=9))) as (
-        server
-    ):
-        use(client_at(server.url))

@@ -58,9 +58,10 @@ def test_invalid_base_url_sends_nothing(session_at: SessionAt, base_url: str) ->
     )
 
 
-def test_no_redirect_and_no_cookie(session_at: SessionAt) -> None:
+@pytest.mark.parametrize("location", ["{other}/there", "/here", "http://[", "\xff"])
+def test_no_redirect_and_no_cookie(session_at: SessionAt, location: str) -> None:
     with RawServer(once(SOUND)) as other:
-        fields = (f"Location: {other.url}/there", "Set-Cookie: account=first; Path=/")
+        fields = (f"Location: {location.format(other=other.url)}", "Set-Cookie: account=first; Path=/")
         with RawServer(always(answer(CONTENT, *fields, status="307 Moved"))) as server:
             session = session_at(server.url)
             assert [session.post(PATH, BODY) for _ in range(3)] == [(307, CONTENT)] * 3
@@ -93,7 +94,7 @@ def test_closing_answer_ends_its_connection(session_at: SessionAt, written: byte
     assert server.accepted == 3
 
 
-@pytest.mark.parametrize("status", [200, 202, 302, 400, 413, 429, 500, 599])
+@pytest.mark.parametrize("status", [202, 302, 599])
 def test_any_status_is_an_answer(session_at: SessionAt, status: int) -> None:
     with RawServer(always(answer(b"<html>", status=f"{status} Whatever"))) as server:
         session = session_at(server.url)

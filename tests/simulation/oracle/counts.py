@@ -26,8 +26,8 @@ def count(evidence: Evidence, states: Counter[str]) -> None:
             function.name: f"{function.invocations}, {function.kills} killed"
             for function in (world.send_queue, world.send_api, world.token_refresh)
         },
-        "handed out by the queue": world.queue.counts.received,
-        "of these once more than they had to be": world.queue.counts.copies,
+        "handed out by the queue": world.queue.received,
+        "of these once more than they had to be": len(world.queue.doubled),
         "dead letters": len(world.dead_letters.messages),
         "token epochs": len(wechat.epochs),
         "canaries in what left the service": len(world.leaks),

@@ -9,7 +9,9 @@ from typing import Any
 from tests.fakes.aws.dynamodb import plain
 from tests.simulation.wechat import Accepted, Attempt
 from tests.simulation.workload import Ask, Workload
-from tests.simulation.world import SEND_QUEUE_FUNCTION, TABLE, GivenUp, World
+from tests.simulation.world.records import GivenUp
+from tests.simulation.world.setting import SEND_QUEUE_FUNCTION, TABLE
+from tests.simulation.world.world import World
 
 REJECTED = frozenset({40001, 40014, 42001, 48012})
 """Codes by which WeChat rejects a token."""

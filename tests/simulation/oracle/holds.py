@@ -8,8 +8,9 @@ from tests.fakes.aws.dynamodb import plain
 from tests.simulation.oracle.evidence import REJECTED, Evidence
 from tests.simulation.wechat import Attempt
 from tests.simulation.workload import PATHS
-from tests.simulation.world import MIDNIGHT
+from tests.simulation.world.setting import MIDNIGHT
 
+_KINDS = {path: kind for kind, path in PATHS.items()}
 _HOLD_OVER_AFTER = 2400.0
 """Seconds after the end of a refusal of a quarter of an hour in which everything it held must be sent."""
 _SAYS_NOTHING = frozenset({None, -1, 43108, 43117, 45011, 45009}) | REJECTED
@@ -20,34 +21,33 @@ _STALE = 1.5
 
 def judge_circuits(evidence: Evidence) -> None:
     """Judge the calls that were made although a circuit was open."""
-    world = evidence.world
-    reset = MIDNIGHT
-    for account, path in world.wechat.quota_reached:
-        late = _late(evidence, account, path, "quota", until=reset)
+    wechat = evidence.world.wechat
+    for account, path in wechat.quota_reached:
+        late = _late(evidence, account, path, "quota", until=MIDNIGHT)
         evidence.report.counts[f"calls to {account} after its quota was known to be used up"] = len(late)
         if late:
             evidence.breaks("after 45009 nothing is sent until the reset", late[0])
-        held = [each for each in world.wechat.attempts if each.account != account and each.errcode == 45009]
+        held = [each for each in wechat.attempts if each.account != account and each.errcode == 45009]
         if held:
             evidence.breaks("one account's quota is no other's", held[0])
-    for window in world.wechat.windows:
-        if window.errcode != 48001:
-            continue
-        late = _late(evidence, window.account, window.path, "permission", until=window.until)
-        refused = [each for each in late if each.errcode == window.errcode]
-        if len(refused) > (window.until - window.since) / 300 + 2:
-            evidence.breaks("a refusal of the whole account holds its messages", f"{len(refused)} {window}")
+    for window in wechat.windows:
+        if window.errcode == 48001:
+            late = _late(evidence, window.account, window.path, "permission", until=window.until)
+            refused = [each for each in late if each.errcode == window.errcode]
+            if len(refused) > (window.until - window.since) / 300 + 2:
+                what = f"{len(refused)} {window}"
+                evidence.breaks("a refusal of the whole account holds its messages", what)
 
 
 def judge_probes(evidence: Evidence) -> None:
     """A refusal of a whole account lets one message of a batch through, and ends when one was judged."""
     world = evidence.world
-    since, attempts = world.wechat.windows, world.wechat.attempts
-    for window in since:
+    attempts = world.wechat.attempts
+    for window in world.wechat.windows:
         if window.path != "*" or window.errcode == -1:
             continue
         tried: dict[tuple[str, float], set[str]] = defaultdict(set)
-        for each in _known_late(evidence, window.account, "account", window.until):
+        for each in _late(evidence, window.account, "*", None, until=window.until):
             if each.errcode == window.errcode:
                 tried[each.sandbox, each.invocation_began].add(each.marker)
         for markers in tried.values():
@@ -78,39 +78,18 @@ def judge_holds(evidence: Evidence) -> None:
                 evidence.breaks("what was held is sent soon after", f"{ask} {late:.0f} s after {window}")
 
 
-def _known_late(evidence: Evidence, account: str, scope: str, until: float) -> list[Attempt]:
-    """The calls of an account's that began after everybody could know of its circuit."""
+def _late(
+    evidence: Evidence, account: str, path: str, error_class: str | None, until: float
+) -> list[Attempt]:
+    """The calls that began after everybody could know of the circuit of a path, or of the whole account."""
+    scope = "account" if path == "*" else f"kind:{_KINDS[path]}"
     known_at = min(
         (
             at
             for at, item in evidence.world.writes.circuits_stored
             if item["account"]["S"] == account
             for circuit in plain(item)["circuits"]
-            if circuit["scope"] == scope
-        ),
-        default=until,
-    )
-    outages = evidence.world.outages["dynamodb"]
-    return [
-        each
-        for each in evidence.world.wechat.attempts
-        if each.account == account
-        and each.invocation_began > known_at + _STALE
-        and each.at < until
-        and not any(since <= each.invocation_began < end + 1 for since, end, _ in outages)
-    ]
-
-
-def _late(evidence: Evidence, account: str, path: str, error_class: str, until: float) -> list[Attempt]:
-    """The calls that began after everybody could know better."""
-    kind = next(kind for kind, its_path in PATHS.items() if its_path == path)
-    known_at = min(
-        (
-            at
-            for at, item in evidence.world.writes.circuits_stored
-            if item["account"]["S"] == account
-            for circuit in plain(item)["circuits"]
-            if circuit["scope"] == f"kind:{kind}" and circuit["error_class"] == error_class
+            if circuit["scope"] == scope and error_class in {None, circuit["error_class"]}
         ),
         default=until,
     )
@@ -120,8 +99,8 @@ def _late(evidence: Evidence, account: str, path: str, error_class: str, until: 
         each
         for each in evidence.world.wechat.attempts
         if each.account == account
-        and each.path == path
-        and not any(since <= each.invocation_began < until + 1 for since, until, _ in outages)
+        and path in {"*", each.path}
         and each.invocation_began > known_at + _STALE
-        and known_at + _STALE < each.at < until
+        and each.at < until
+        and not any(since <= each.invocation_began < end + 1 for since, end, _ in outages)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
+from math import inf
 from typing import Any
 
 from tests.simulation.oracle.evidence import REJECTED, Evidence
@@ -75,28 +76,25 @@ def _judge_message(evidence: Evidence, key: str, asks: list[Ask]) -> str:
         elif status == "no entry" and accepted:
             evidence.breaks("nothing is sent without an entry", f"{key} {accepted}")
         return f"{status}, and its caller knows nothing"
-    if status == "sent" and not accepted:
-        evidence.breaks("what is sent was accepted", f"{key} {entry}")
-    if status in {"failed", "expired", "cancelled"} and accepted:
-        evidence.breaks("what was accepted is sent or unknown", f"{key} {entry} {accepted}")
-    if status == "unknown" and not doubts:
-        evidence.breaks("unknown has a cause", f"{key} {entry}")
-    if len({each.marker for each in accepted}) > 1:
-        evidence.breaks("one id is one message", f"{key} {accepted}")
-    if len(accepted) > 1:
-        willing = any(ask.at_least_once for ask in asks)
-        if len(accepted) > _MAX_COPIES:
-            evidence.breaks("four copies at most", f"{key} {accepted}")
-        if not willing or len(accepted) - 1 > doubts:
-            evidence.breaks("twice only where an answer was lost and the sender agreed", f"{key} {accepted}")
-    if status == "expired" and not any(
-        ask.expires_at is not None and ask.expires_at <= entry["updated_at"] for ask in asks
-    ):
-        evidence.breaks("expired has a cause", f"{key} {entry}")
-    if any(ask.cancelled for ask in asks) and (accepted or status != "cancelled"):
-        evidence.breaks("what is cancelled stays so", f"{key} {entry}")
-    if any(200 in ask.statuses for ask in asks) and not accepted:
-        evidence.breaks("200 was accepted", f"{key} {entry}")
+    willing = any(ask.at_least_once for ask in asks)
+    expiries = [ask.expires_at for ask in asks if ask.expires_at is not None]
+    broken = {
+        "what is sent was accepted": status == "sent" and not accepted,
+        "what was accepted is sent or unknown": status in {"failed", "expired", "cancelled"} and accepted,
+        "unknown has a cause": status == "unknown" and not doubts,
+        "one id is one message": len({each.marker for each in accepted}) > 1,
+        "four copies at most": len(accepted) > _MAX_COPIES,
+        "twice only where an answer was lost and the sender agreed": (
+            len(accepted) > 1 and (not willing or len(accepted) - 1 > doubts)
+        ),
+        "expired has a cause": status == "expired" and min(expiries, default=inf) > entry["updated_at"],
+        "what is cancelled stays so": (
+            any(ask.cancelled for ask in asks) and (accepted or status != "cancelled")
+        ),
+        "200 was accepted": any(200 in ask.statuses for ask in asks) and not accepted,
+    }
+    for promise in (promise for promise, is_broken in broken.items() if is_broken):
+        evidence.breaks(promise, f"{key} {entry} {accepted}")
     if status == "failed" and all(not ask.other_body for ask in asks):
         _judge_failure(evidence, key, entry, asks[0])
     return str(status)

@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.simulation.oracle.conduct import judge_conduct
+from tests.simulation.oracle.conduct import judge_conduct, judge_dead_letters
 from tests.simulation.oracle.counts import count
 from tests.simulation.oracle.evidence import Evidence, Report
 from tests.simulation.oracle.holds import judge_circuits, judge_holds, judge_probes
 from tests.simulation.oracle.messages import judge_asked, judge_messages
-from tests.simulation.oracle.queue import judge_dead_letters, redrive, states
-from tests.simulation.oracle.secrecy import judge_secrecy
 from tests.simulation.oracle.tokens import judge_tokens
 from tests.simulation.oracle.waits import judge_lanes, judge_obedient, judge_unrecorded, judge_waits
 from tests.simulation.workload import Workload
-from tests.simulation.world import FEW_FAULTS, NO_FAULTS, World
+from tests.simulation.world.faults import FEW_FAULTS, NO_FAULTS
+from tests.simulation.world.setting import TABLE
+from tests.simulation.world.world import World
 
 FAULTS_GO_ON = 600.0
 """Seconds from the last message until the faults end."""
@@ -49,8 +49,8 @@ def _run(seed: int | str, messages: int, *, thorough: bool) -> Report:
         bound = max(calm_at, world.reset) + DRAIN
         world.scheduler.run(bound, over)
         drained = workload.over
-        before = states(world)
-        redriven = [redrive(world, workload) for _ in range(2)] if drained else []
+        before = _state(world)
+        redriven = [_redriven(world, workload) for _ in range(2)] if drained else []
         world.scheduler.run(world.scheduler.now + 300, lambda: not drained)  # until the last lease is over
         report = _judged(Evidence(world, workload))
     if not drained:
@@ -65,19 +65,38 @@ def _judged(evidence: Evidence) -> Report:
     """Everything that can be said once a run is over."""
     judge_asked(evidence)
     ended = judge_messages(evidence)
-    judge_waits(evidence)
-    judge_circuits(evidence)
-    judge_probes(evidence)
-    judge_holds(evidence)
-    judge_obedient(evidence)
-    judge_lanes(evidence)
-    judge_unrecorded(evidence)
-    judge_tokens(evidence)
-    judge_secrecy(evidence)
-    judge_conduct(evidence)
-    judge_dead_letters(evidence)
+    for judge in (
+        judge_waits,
+        judge_circuits,
+        judge_probes,
+        judge_holds,
+        judge_obedient,
+        judge_lanes,
+        judge_unrecorded,
+        judge_tokens,
+        judge_conduct,
+        judge_dead_letters,
+    ):
+        judge(evidence)
     count(evidence, ended)
     return evidence.report
+
+
+def _state(world: World) -> tuple[int, int, list[tuple[str, str]]]:
+    """What a redrive must leave as it is: acceptances, dead letters and the versions of the entries."""
+    table = world.table.tables.get(TABLE, {})
+    entries = [(key, item["version"]["N"]) for key, item in table.items() if key.startswith("message#")]
+    return len(world.wechat.accepted), len(world.dead_letters.messages), entries
+
+
+def _redriven(world: World, workload: Workload) -> tuple[int, int, list[tuple[str, str]]]:
+    """What stands there once the dead letters were put back on the queue, as SQS's own redrive does."""
+    letters = list(world.dead_letters.messages.values())
+    world.dead_letters.messages.clear()
+    for stored in letters:
+        world.queue.put(stored.body, attributes=stored.attributes)
+    world.scheduler.run(world.scheduler.now + 3600, lambda: workload.over)
+    return _state(world)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ _ANSWER_LEFT_FOR = 100.0
 
 def judge_waits(evidence: Evidence) -> None:
     """Judge the time between two attempts at a message, and their number."""
-    doubled = [*evidence.world.doubled, *evidence.world.queue.counts.doubled]
+    doubled = [*evidence.world.doubled, *evidence.world.queue.doubled]
     copied = {marker for text in doubled for marker in re.findall(r"m[0-9]+", text)}
     for ask in evidence.workload.asks:
         attempts = evidence.attempts[ask.marker]
@@ -26,7 +26,9 @@ def judge_waits(evidence: Evidence) -> None:
         if ask.doors > 1 or ask.other_body or ask.by_http:  # a caller may come at any time
             continue
         for first, second in pairwise(attempts):
-            least = _LEAST_WAIT_LOST if first.errcode is None else _LEAST_WAIT.get(first.errcode, 0.0)
+            least = _LEAST_WAIT_LOST if first.errcode is None else _LEAST_WAIT.get(first.errcode)
+            if least is None:  # no wait is promised, and by two clocks the second may come before the first
+                continue
             waited = [second.by_its_clock - first.by_its_clock]
             if ask.marker not in copied:  # another copy may come to one whose clock is ahead
                 waited.append(second.at - first.at)

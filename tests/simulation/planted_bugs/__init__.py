@@ -6,35 +6,21 @@ one that somebody could write, or has written: most are known from other senders
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from tests.simulation.planted_bugs import attempts, aws, circuits, ledger, queue, tokens, wechat
-from tests.simulation.planted_bugs.bug import Bug, Patch
+from tests.simulation.planted_bugs.bug import Bug
 
 __all__ = ["BUGS", "Bug", "plant"]
 
-BUGS = (
-    *ledger.BUGS,
-    *queue.BUGS,
-    *tokens.BUGS,
-    *circuits.BUGS,
-    *attempts.BUGS,
-    *aws.BUGS,
-    *wechat.BUGS,
-)
+BUGS = {
+    name: bug
+    for area in (ledger, queue, tokens, circuits, attempts, aws, wechat)
+    for name, bug in vars(area).items()
+    if isinstance(bug, Bug)
+}
 
 
-@contextmanager
-def plant(name: str) -> Iterator[None]:
+def plant(name: str) -> AbstractContextManager[None]:
     """Have the bug of this name for a while."""
-    (bug,) = [bug for bug in BUGS if bug.name == name]
-    undo: list[Patch] = []
-    for owner, attribute, value in bug.patches():
-        undo.append((owner, attribute, owner.__dict__[attribute]))
-        setattr(owner, attribute, value)
-    try:
-        yield
-    finally:
-        for owner, attribute, value in undo:
-            setattr(owner, attribute, value)
+    return BUGS[name].planted()

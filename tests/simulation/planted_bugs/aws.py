@@ -7,129 +7,71 @@ from typing import Any
 
 from botocore.exceptions import HTTPClientError
 
-from tests.simulation.planted_bugs.bug import Bug, Patch
-from wechat_notify.aws import clients, conditional_put, ledger_table
+from tests.simulation.planted_bugs.bug import Patches, bug, in_place_of
+from wechat_notify.aws import clients, ledger_table
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.conditional_put import Answer, ConditionalPut
 from wechat_notify.aws.ledger_table import LedgerTable
 
-
-def _invocation_repeated() -> Sequence[Patch]:
-    before = Clients.call
-
-    def call(self: Clients, action: str, request: Callable[[], Any], *, retry_for: float = 0.0) -> Any:
-        return before(self, action, request, retry_for=retry_for or 1.0)
-
-    return [(Clients, "call", call)]
+_CALLS = "a call to AWS ends with its answer or after all its attempts"
+_LEDGER = "the ledger's rules are kept"
+_TWICE = "twice only where an answer was lost and the sender agreed"
 
 
-def _throttled_is_final() -> Sequence[Patch]:
-    before = clients._failure
-    return [(clients, "_failure", lambda error: before(error)._replace(transient=False))]
+@in_place_of(Clients, "call", breaks=_CALLS)
+def invocation_repeated(right: Any, *args: Any, retry_for: float = 0.0) -> Any:
+    """An invocation is repeated, though the function may be running."""
+    return right(*args, retry_for=retry_for or 1.0)
 
 
-def _lost_is_an_answer() -> Sequence[Patch]:
-    before = Clients.call
-
-    def call(self: Clients, action: str, request: Callable[[], Any], *, retry_for: float = 0.0) -> Any:
-        def attempt() -> Any:
-            try:
-                return request()
-            except HTTPClientError:
-                return {}
-
-        return before(self, action, attempt, retry_for=retry_for)
-
-    return [(Clients, "call", call)]
+@in_place_of(clients, "_failure", breaks=_CALLS)
+def throttled_is_final(right: Any, error: Exception) -> Any:
+    """What AWS refuses for the moment is not asked again."""
+    return right(error)._replace(transient=False)
 
 
-def _no_condition() -> Sequence[Patch]:
-    def put(self: LedgerTable, put: ConditionalPut) -> Answer:
-        self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
-        return Answer(stored=True)
+@in_place_of(Clients, "call", breaks=_CALLS)
+def lost_is_an_answer(
+    right: Any, self: Clients, action: str, request: Callable[[], Any], *, retry_for: float = 0.0
+) -> Any:
+    """A lost answer of AWS's counts as an empty one."""
 
-    return [(LedgerTable, "_put_item", put)]
+    def attempt() -> Any:
+        try:
+            return request()
+        except HTTPClientError:
+            return {}
+
+    return right(self, action, attempt, retry_for=retry_for)
 
 
-def _refused_in_a_group_is_stored() -> Sequence[Patch]:
+@in_place_of(LedgerTable, "_put_item", breaks=_LEDGER)
+def no_condition(_right: Any, self: LedgerTable, put: ConditionalPut) -> Answer:
+    """An entry is written without a condition."""
+    self._aws.dynamodb.put_item(TableName=self._table_name, Item=put.item)
+    return Answer(stored=True)
+
+
+@bug(breaks=_LEDGER)
+def refused_in_a_group_is_stored() -> Patches:
+    """A write that a group's answer refuses counts as stored."""
     return [(ledger_table, "answer_to_statement", lambda _error: Answer(stored=True))]
 
 
-def _duplicate_in_a_group_is_stored() -> Sequence[Patch]:
-    before = conditional_put.answer_to_statement
-
-    def answer(error: dict[str, Any] | None) -> Answer | None:
-        return before(None if error and error["Code"] == "DuplicateItem" else error)
-
-    return [(ledger_table, "answer_to_statement", answer)]
+@in_place_of(ledger_table, "answer_to_statement", breaks=_TWICE)
+def duplicate_in_a_group_is_stored(right: Any, error: dict[str, Any] | None) -> Any:
+    """An entry that exists counts as made by a group."""
+    return right(None if error and error["Code"] == "DuplicateItem" else error)
 
 
-def _groups_answers_are_mixed_up() -> Sequence[Patch]:
-    before = LedgerTable._put_group
-
-    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
-        return before(self, puts)[::-1]
-
-    return [(LedgerTable, "_put_group", put_group)]
+@in_place_of(LedgerTable, "_put_group", breaks=_TWICE)
+def groups_answers_are_mixed_up(right: Any, *args: Any) -> Any:
+    """The answers of a group go to the wrong writes."""
+    return right(*args)[::-1]
 
 
-def _lost_group_is_stored() -> Sequence[Patch]:
-    before = LedgerTable._put_group
-
-    def put_group(self: LedgerTable, puts: Sequence[ConditionalPut]) -> list[Answer | None]:
-        answers = before(self, puts)
-        return answers if any(answers) else [Answer(stored=True)] * len(puts)
-
-    return [(LedgerTable, "_put_group", put_group)]
-
-
-BUGS = (
-    Bug(
-        "invocation_repeated",
-        "an invocation is repeated, though the function may be running",
-        "a call to AWS ends with its answer or after all its attempts",
-        _invocation_repeated,
-    ),
-    Bug(
-        "throttled_is_final",
-        "what AWS refuses for the moment is not asked again",
-        "a call to AWS ends with its answer or after all its attempts",
-        _throttled_is_final,
-    ),
-    Bug(
-        "lost_is_an_answer",
-        "a lost answer of AWS's counts as an empty one",
-        "a call to AWS ends with its answer or after all its attempts",
-        _lost_is_an_answer,
-    ),
-    Bug(
-        "no_condition",
-        "an entry is written without a condition",
-        "the ledger's rules are kept",
-        _no_condition,
-    ),
-    Bug(
-        "refused_in_a_group_is_stored",
-        "a write that a group's answer refuses counts as stored",
-        "the ledger's rules are kept",
-        _refused_in_a_group_is_stored,
-    ),
-    Bug(
-        "duplicate_in_a_group_is_stored",
-        "an entry that exists counts as made by a group",
-        "twice only where an answer was lost and the sender agreed",
-        _duplicate_in_a_group_is_stored,
-    ),
-    Bug(
-        "groups_answers_are_mixed_up",
-        "the answers of a group go to the wrong writes",
-        "twice only where an answer was lost and the sender agreed",
-        _groups_answers_are_mixed_up,
-    ),
-    Bug(
-        "lost_group_is_stored",
-        "a group whose call failed counts as stored",
-        "the ledger's rules are kept",
-        _lost_group_is_stored,
-    ),
-)
+@in_place_of(LedgerTable, "_put_group", breaks=_LEDGER)
+def lost_group_is_stored(right: Any, self: LedgerTable, puts: Sequence[ConditionalPut]) -> Any:
+    """A group whose call failed counts as stored."""
+    answers = right(self, puts)
+    return answers if any(answers) else [Answer(stored=True)] * len(puts)

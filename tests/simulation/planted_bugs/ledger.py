@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from tests.simulation.planted_bugs.bug import Bug, Patch
-from tests.simulation.world import TABLE
+from tests.simulation.planted_bugs.bug import Patches, bug, in_place_of
+from tests.simulation.world.setting import TABLE
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery import ledger, transitions
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
-from wechat_notify.core.delivery.results import NotOurs
 from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.messages.fingerprint import fingerprint
 from wechat_notify.core.outcomes import Status
 from wechat_notify.telemetry import hash_openid
 
-
-def _claim_forgets_doubt() -> Sequence[Patch]:
-    before = Transitions._successor
-
-    def successor(self: Transitions, existing: Entry, intent: Any, writer: str) -> Entry | NotOurs:
-        wanted = before(self, existing, intent, writer)
-        if not isinstance(wanted, Entry):
-            return wanted
-        if wanted.status is Status.SENDING is existing.status:
-            return wanted._replace(lost_at=None, answers_lost=0)
-        return wanted
-
-    return [(Transitions, "_successor", successor)]
+_ACCEPTED = "what was accepted is sent or unknown"
+_TWICE = "twice only where an answer was lost and the sender agreed"
+_LEDGER = "the ledger's rules are kept"
+_COMES_TO_ITS_END = "every message that was taken comes to its end"
 
 
-def _look_forgets_doubt() -> Sequence[Patch]:
-    before = Ledger.look_up
-
-    def look_up(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        module = vars(ledger)
-        doubt = module["doubt_of"]
-        module["doubt_of"] = lambda entry: {}  # noqa: ARG005 - as it is called
-        try:
-            return before(self, account, message_id)
-        finally:
-            module["doubt_of"] = doubt
-
-    return [(Ledger, "look_up", look_up)]
+@in_place_of(Transitions, "_successor", breaks=_ACCEPTED)
+def claim_forgets_doubt(right: Any, self: Transitions, existing: Entry, intent: Any, writer: str) -> Any:
+    """A claim after an abandoned claim forgets that a copy may have been sent."""
+    wanted = right(self, existing, intent, writer)
+    if isinstance(wanted, Entry) and wanted.status is Status.SENDING is existing.status:
+        return wanted._replace(lost_at=None, answers_lost=0)
+    return wanted
 
 
-def _refusal_overrules() -> Sequence[Patch]:
-    before = Ledger._put
+@in_place_of(Ledger, "look_up", breaks=_TWICE)
+def look_forgets_doubt(right: Any, *args: Any) -> Any:
+    """A look that ends an abandoned claim forgets when a copy may have been sent."""
+    module = vars(ledger)
+    doubt = module["doubt_of"]
+    module["doubt_of"] = lambda entry: {}  # noqa: ARG005 - as it is called
+    try:
+        return right(*args)
+    finally:
+        module["doubt_of"] = doubt
+
+
+@bug(breaks=_ACCEPTED)
+def refusal_overrules() -> Patches:
+    """A late refusal overrules a copy that was sent meanwhile."""
+    put = Ledger._put
 
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(8):
-            existing = before(self, wanted, patient=True)
+            existing = put(self, wanted, patient=True)
             if existing is None:
                 return wanted
             if existing.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:
@@ -65,192 +61,92 @@ def _refusal_overrules() -> Sequence[Patch]:
     return [(Ledger, "finish", finish)]
 
 
-def _cancel_denies() -> Sequence[Patch]:
-    before = Entry.moved
-
-    def moved(self: Entry, status: Status, **named: Any) -> Entry:
-        if status is Status.UNKNOWN and named.get("reason") == "cancelled":
-            status = Status.CANCELLED
-        return before(self, status, **named)
-
-    return [(Entry, "moved", moved)]
+@in_place_of(Entry, "moved", breaks=_ACCEPTED)
+def cancel_denies(right: Any, self: Entry, status: Status, **named: Any) -> Any:
+    """A message of which a copy may have been sent is cancelled."""
+    if status is Status.UNKNOWN and named.get("reason") == "cancelled":
+        status = Status.CANCELLED
+    return right(self, status, **named)
 
 
-def _cancel_anything() -> Sequence[Patch]:
-    def cancel(self: Ledger, account: str, message_id: str) -> Written | NotOurs | None:
-        existing = self._store.read(account, message_id)
-        if existing is None:
-            return None
-        wanted = existing._replace(status=Status.CANCELLED, version=existing.version + 1)
-        self._store.put(wanted)
-        return Written(wanted)
-
-    return [(Ledger, "cancel", cancel)]
-
-
-def _unconfirmed_claim_kept() -> Sequence[Patch]:
-    def forget(*_: Any, **__: Any) -> None:
-        pass
-
-    return [(Ledger, "_remember", forget)]
+@in_place_of(Ledger, "cancel", breaks="what is cancelled stays so")
+def cancel_anything(_right: Any, self: Ledger, account: str, message_id: str) -> Written | None:
+    """A message is cancelled whatever its state."""
+    existing = self._store.read(account, message_id)
+    if existing is None:
+        return None
+    wanted = existing._replace(status=Status.CANCELLED, version=existing.version + 1)
+    self._store.put(wanted)
+    return Written(wanted)
 
 
-def _unrecorded_is_done() -> Sequence[Patch]:
-    before = Ledger.finish
-
-    def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
-        try:
-            return before(self, entry, status, **fields)
-        except StorageError:
-            return entry.moved(status, writer=entry.writer, now=self._now(), **fields)
-
-    return [(Ledger, "finish", finish)]
+@bug(breaks="unknown has a cause")
+def unconfirmed_claim_kept() -> Patches:
+    """A claim that was stored without an answer is not given back."""
+    return [(Ledger, "_remember", lambda *_, **__: None)]
 
 
-def _entry_deleted() -> Sequence[Patch]:
-    before = Ledger.finish
-
-    def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
-        if status is Status.UNKNOWN:
-            aws, key = bootstrap.aws(), {"pk": {"S": f"message#{entry.account}#{entry.id}"}}
-            aws.call("delete", lambda: aws.dynamodb.delete_item(TableName=TABLE, Key=key))
-            raise StorageError("send", "ReadTimeout")
-        return before(self, entry, status, **fields)
-
-    return [(Ledger, "finish", finish)]
+@in_place_of(Ledger, "finish", breaks=_COMES_TO_ITS_END)
+def unrecorded_is_done(right: Any, self: Ledger, entry: Entry, status: Status, **fields: Any) -> Any:
+    """An outcome that could not be recorded counts as recorded."""
+    try:
+        return right(self, entry, status, **fields)
+    except StorageError:
+        return entry.moved(status, writer=entry.writer, now=self._now(), **fields)
 
 
-def _sent_before_it_is() -> Sequence[Patch]:
-    before = Ledger.claim
-
-    def claim(self: Ledger, *args: Any, **named: Any) -> Written | NotOurs:
-        found = before(self, *args, **named)
-        if isinstance(found, Written) and found.entry.status is Status.SENDING:
-            self.finish(found.entry, Status.SENT)
-        return found
-
-    return [(Ledger, "claim", claim)]
+@in_place_of(Ledger, "finish", breaks=_TWICE)
+def entry_deleted(right: Any, self: Ledger, entry: Entry, status: Status, **fields: Any) -> Any:
+    """An exception deletes the entry, as some idempotency decorators do."""
+    if status is Status.UNKNOWN:
+        aws, key = bootstrap.aws(), {"pk": {"S": f"message#{entry.account}#{entry.id}"}}
+        aws.call("delete", lambda: aws.dynamodb.delete_item(TableName=TABLE, Key=key))
+        raise StorageError("send", "ReadTimeout")
+    return right(self, entry, status, **fields)
 
 
-def _ledger_ignored() -> Sequence[Patch]:
-    before = Ledger.claim
+@in_place_of(Ledger, "claim", breaks="what is sent was accepted")
+def sent_before_it_is(right: Any, self: Ledger, *args: Any, **named: Any) -> Any:
+    """A message is recorded as sent before it goes out."""
+    found = right(self, *args, **named)
+    if isinstance(found, Written) and found.entry.status is Status.SENDING:
+        self.finish(found.entry, Status.SENT)
+    return found
 
-    def claim(self: Ledger, *args: Any, **named: Any) -> Written:
-        return Written(before(self, *args, **named).entry._replace(status=Status.SENDING))
 
-    return [(Ledger, "claim", claim)]
+@in_place_of(Ledger, "claim", breaks=_LEDGER)
+def ledger_ignored(right: Any, *args: Any, **named: Any) -> Written:
+    """What the ledger says of a message is not heeded."""
+    return Written(right(*args, **named).entry._replace(status=Status.SENDING))
 
 
-def _no_lease() -> Sequence[Patch]:
+@bug(breaks=_LEDGER)
+def no_lease() -> Patches:
+    """Anybody may take over a claim."""
     return [(module, "is_abandoned", lambda _entry, _now: True) for module in (ledger, transitions)]
 
 
-def _lease_without_skew() -> Sequence[Patch]:
-    early = [(module, "is_abandoned", _lease_is_over_early) for module in (ledger, transitions)]
-    return [(ledger, "CLOCK_SKEW", 0.0), *early]
+@bug(breaks=_LEDGER)
+def lease_without_skew() -> Patches:
+    """A lease does not reckon with two clocks."""
+
+    def early(entry: Entry, now: float) -> bool:
+        # A lease as short as most messages take, by two clocks that differ.
+        return now >= (entry.lease_until or 0.0) - 50
+
+    return [
+        (ledger, "CLOCK_SKEW", 0.0),
+        *((module, "is_abandoned", early) for module in (ledger, transitions)),
+    ]
 
 
-def _lease_is_over_early(entry: Entry, now: float) -> bool:
-    # A lease as short as most messages take, by two clocks that differ.
-    return now >= (entry.lease_until or 0.0) - 50
+@in_place_of(transitions, "fingerprint", breaks=_COMES_TO_ITS_END)
+def keyed_fingerprint(right: Any, request: Any) -> str:
+    """A message is told from others by a key that is replaced."""
+    return hash_openid(right(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
 
 
-def _keyed_fingerprint() -> Sequence[Patch]:
-    before = fingerprint
-
-    def keyed(request: Any) -> str:
-        return hash_openid(before(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
-
-    return [(transitions, "fingerprint", keyed)]
-
-
-def _openid_in_clear() -> Sequence[Patch]:
-    before = Ledger.__init__
-
-    def init(self: Ledger, *args: Any, **named: Any) -> None:
-        before(self, *args, **{**named, "keyed_hash": lambda openid: openid})
-
-    return [(Ledger, "__init__", init)]
-
-
-BUGS = (
-    Bug(
-        "claim_forgets_doubt",
-        "a claim after an abandoned claim forgets that a copy may have been sent",
-        "what was accepted is sent or unknown",
-        _claim_forgets_doubt,
-    ),
-    Bug(
-        "look_forgets_doubt",
-        "a look that ends an abandoned claim forgets when a copy may have been sent",
-        "twice only where an answer was lost and the sender agreed",
-        _look_forgets_doubt,
-    ),
-    Bug(
-        "refusal_overrules",
-        "a late refusal overrules a copy that was sent meanwhile",
-        "what was accepted is sent or unknown",
-        _refusal_overrules,
-    ),
-    Bug(
-        "cancel_denies",
-        "a message of which a copy may have been sent is cancelled",
-        "what was accepted is sent or unknown",
-        _cancel_denies,
-    ),
-    Bug(
-        "cancel_anything",
-        "a message is cancelled whatever its state",
-        "what is cancelled stays so",
-        _cancel_anything,
-    ),
-    Bug(
-        "unconfirmed_claim_kept",
-        "a claim that was stored without an answer is not given back",
-        "unknown has a cause",
-        _unconfirmed_claim_kept,
-    ),
-    Bug(
-        "unrecorded_is_done",
-        "an outcome that could not be recorded counts as recorded",
-        "every message that was taken comes to its end",
-        _unrecorded_is_done,
-    ),
-    Bug(
-        "entry_deleted",
-        "an exception deletes the entry, as some idempotency decorators do",
-        "twice only where an answer was lost and the sender agreed",
-        _entry_deleted,
-    ),
-    Bug(
-        "sent_before_it_is",
-        "a message is recorded as sent before it goes out",
-        "what is sent was accepted",
-        _sent_before_it_is,
-    ),
-    Bug(
-        "ledger_ignored",
-        "what the ledger says of a message is not heeded",
-        "the ledger's rules are kept",
-        _ledger_ignored,
-    ),
-    Bug("no_lease", "anybody may take over a claim", "the ledger's rules are kept", _no_lease),
-    Bug(
-        "lease_without_skew",
-        "a lease does not reckon with two clocks",
-        "the ledger's rules are kept",
-        _lease_without_skew,
-    ),
-    Bug(
-        "keyed_fingerprint",
-        "a message is told from others by a key that is replaced",
-        "every message that was taken comes to its end",
-        _keyed_fingerprint,
-    ),
-    Bug(
-        "openid_in_clear",
-        "the ledger keeps openids as they are",
-        "no secret leaves the service",
-        _openid_in_clear,
-    ),
-)
+@in_place_of(Ledger, "__init__", breaks="no secret leaves the service")
+def openid_in_clear(right: Any, *args: Any, **named: Any) -> None:
+    """The ledger keeps openids as they are."""
+    right(*args, **{**named, "keyed_hash": lambda openid: openid})

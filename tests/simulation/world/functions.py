@@ -95,7 +95,6 @@ class Function:
 
     def _time_out(self, invocation: Invocation) -> None:
         if not invocation.ended:
-            self._world.timeouts += 1
             invocation.dead = True
             invocation.end_dead()
 

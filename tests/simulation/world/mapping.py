@@ -52,7 +52,6 @@ class Mapping:
         # https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
         allowed = self._world.loops_allowed
         batch = [stored for stored in handed_out if allowed or stored.chain < MAX_CHAIN]
-        self._world.loops_stopped += len(handed_out) - len(batch)
         if not batch:
             return
         receipts = [stored.receipt or "" for stored in batch]

@@ -14,18 +14,15 @@ if TYPE_CHECKING:
 
 
 class History:
-    """A hash over all that happened, so that two runs can be compared, and the last lines to be read."""
+    """A hash over all that happened, so that two runs can be compared."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
         self.events = 0
-        self.lines: list[str] | None = None
 
     def note(self, line: str) -> None:
         self.events += 1
         self._hash.update(line.encode())
-        if self.lines is not None:
-            self.lines.append(line)
 
     @property
     def digest(self) -> str:
@@ -33,16 +30,14 @@ class History:
 
 
 class Sink(io.TextIOBase):
-    """Where log lines and metrics go: searched, counted and forgotten."""
+    """Where log lines and metrics go: searched and forgotten."""
 
     def __init__(self, seen: Callable[[str, str], None]) -> None:
         super().__init__()
-        self.lines = 0
         self.problems: list[str] = []
         self._seen = seen
 
     def write(self, text: str) -> int:
-        self.lines += 1
         if CANARY in text:
             self._seen("a log line or a metric", text)
         # Nothing of the service's is expected to fail in a way that nobody foresaw.

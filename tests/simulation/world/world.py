@@ -60,14 +60,12 @@ class World:
         self.reset = MIDNIGHT + late
         """When the daily quotas start again."""
         self.loops_allowed = setting.loops_allowed(setting.template())
-        self.loops_stopped = 0
         self.chance = Random(f"{seed}/chance")
         self.scheduler = Scheduler(self.start)
         self.history = History()
         self.leaks: list[str] = []
         self.raised: list[str] = []
         self.sink = Sink(self.seen)
-        self.timeouts = 0
         self.last_points = 0
         """The points that the last process that was killed had come by."""
         self.doubled: list[str] = []

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes import answer
+from tests.fakes import OPENID, answer
 from wechat_notify.core.errors import (
     IllegalTransitionError,
     InvalidFieldsError,
+    InvalidMessageError,
     InvalidRequestError,
     StartedError,
     StorageError,
@@ -25,7 +26,8 @@ def errors(error: type[WeChatNotifyError] = WeChatNotifyError) -> Iterator[type[
         yield from errors(subclass)
 
 
-MISSING = Violation("touser", "missing", Bilingual("is required", "缺少必填字段"))
+REQUIRED = Bilingual("is required", "缺少必填字段")
+BROKEN = (Violation("touser", "missing", REQUIRED), Violation(f"data.{OPENID}", "object", REQUIRED, "x"))
 
 
 def test_every_error_has_its_reason() -> None:
@@ -38,16 +40,18 @@ def test_every_error_has_its_reason() -> None:
     ("error", "text"),
     [
         (IllegalTransitionError(Status.SENT, Status.QUEUED), "sent -> queued"),
-        (IllegalTransitionError(None, Status.SENT), "None -> sent"),
         (StartedError(Status.SENDING), "sending"),
         (StorageError("write it", "ThrottlingException"), "write it: ThrottlingException"),
-        (
-            InvalidRequestError([MISSING, MISSING], message_id=None, account=None, message={}),
-            "touser: missing, touser: missing",
-        ),
-        (InvalidFieldsError([MISSING]), "touser: missing"),
+        (InvalidMessageError(BROKEN), "touser: missing, data.?: object x"),
+        (InvalidRequestError(BROKEN, None, None, {}), "touser: missing, data.?: object x"),
+        (InvalidFieldsError(BROKEN), "touser: missing, data.?: object x"),
         (TokenUnavailableError(answer(40125)), "no access token: config 40125"),
     ],
 )
 def test_texts(error: WeChatNotifyError, text: str) -> None:
+    """A log may hold them."""
     assert str(error) == text
+
+
+def test_violations_are_kept() -> None:
+    assert InvalidMessageError([*BROKEN]).violations == BROKEN

@@ -1,5 +1,6 @@
 import io
 import zipfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -99,26 +100,21 @@ def test_packages_are_as_built(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     (tmp_path / "layer/requirements.txt").write_text("")
 
-    def template() -> dict[str, Any]:
-        return {
-            "Resources": {
-                "Function": {
-                    "Type": "AWS::Serverless::Function",
-                    "Metadata": {"BuildProperties": {"ParentPackages": "functions.send"}},
-                    "Properties": {"CodeUri": "functions/send"},
-                },
-                "Layer": {
-                    "Type": "AWS::Serverless::LayerVersion",
-                    "Properties": {"ContentUri": "layer"},
-                },
-                "Queue": {"Type": "AWS::SQS::Queue"},
-            }
+    source = {
+        "Resources": {
+            "Function": {
+                "Type": "AWS::Serverless::Function",
+                "Metadata": {"BuildProperties": {"ParentPackages": "functions.send"}},
+                "Properties": {"CodeUri": "functions/send"},
+            },
+            "Layer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "layer"}},
+            "Queue": {"Type": "AWS::SQS::Queue"},
         }
-
-    source = template()
+    }
+    again = deepcopy(source)
     zips = deployment.package(source, tmp_path)
     contents = {key: zipfile.ZipFile(io.BytesIO(content)).namelist() for key, content in zips.items()}
-    resources = source["Resources"]
+    resources: dict[str, Any] = source["Resources"]
     assert contents[resources["Function"]["Properties"]["CodeUri"]["Key"]] == ["functions/send/handler.py"]
     assert contents[resources["Layer"]["Properties"]["ContentUri"]["Key"]] == ["python/core/__init__.py"]
-    assert deployment.package(template(), tmp_path) == zips
+    assert deployment.package(again, tmp_path) == zips

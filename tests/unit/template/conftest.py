@@ -15,8 +15,16 @@ ROOT = Path(__file__).parents[3]
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")
 SOURCE: dict[str, Any] = yaml_parse(TEMPLATE)
 PARAMETERS: dict[str, Any] = SOURCE["Parameters"]
-FUNCTIONS = ("SendApiFunction", "SendQueueFunction", "TokenRefreshFunction")
-SENDERS = FUNCTIONS[:2]
+FUNCTIONS = (
+    "SendApiFunction",
+    "SendQueueFunction",
+    "SendBroadcastFunction",
+    "BroadcastFunction",
+    "TeamApiFunction",
+    "TemplateSyncFunction",
+    "TokenRefreshFunction",
+)
+SENDERS = FUNCTIONS[:3]
 VPC = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
 _REGION = "eu-west-1"
 

@@ -16,30 +16,59 @@ def test_actions_of_each_role() -> None:
     publish = {"events:PutEvents"}
     ledger = {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
     write_groups = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
-    send = {"ssm:GetParameter", "lambda:InvokeFunction", "sqs:SendMessage"} | ledger | publish
-    take = {"ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"}
-    read = {"ssm:GetParametersByPath", "ssm:GetParameters"}
+    token = {"ssm:GetParameter", "lambda:InvokeFunction"}
+    send = {"sqs:SendMessage"} | token | ledger | publish | log
+    calls = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+    take = {f"sqs:{call}" for call in calls}
+    files = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    schedules = {f"scheduler:{verb}Schedule" for verb in ("Create", "Update", "Get", "Delete")}
     assert {
         role: {action for statement in stack.statements(role) for action in statement["Action"]}
         for role in stack.roles
     } == {
-        "SendApiRole": send | log,
-        "SendQueueRole": send | write_groups | {f"sqs:{action}" for action in take} | log,
-        "TokenRefreshRole": read | {"ssm:PutParameter"} | publish | log,
+        "SendApiRole": send,
+        "SendQueueRole": send | write_groups | take,
+        "SendBroadcastRole": send | write_groups | take,
+        "BroadcastRole": {"sqs:SendMessage", "s3:AbortMultipartUpload"}
+        | take
+        | ledger
+        | files
+        | publish
+        | log,
+        "TeamApiRole": send
+        | files
+        | schedules
+        | {"dynamodb:Query", "scheduler:ListSchedules", "iam:PassRole"},
+        "TemplateSyncRole": {
+            "ssm:DescribeParameters",
+            "ssm:GetParameter",
+            "dynamodb:PutItem",
+            "dynamodb:GetItem",
+            *write_groups,
+            *log,
+        },
+        "TokenRefreshRole": {"ssm:GetParametersByPath", "ssm:GetParameters", "ssm:PutParameter"}
+        | publish
+        | log,
         "ScheduleRole": {"sqs:SendMessage"},
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
+        "TemplateSyncScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
     }
 
 
+WITHOUT_RESOURCES = ("xray:", "ec2:", "ssm:DescribeParameters", "scheduler:ListSchedules")
+"""X-Ray, the network interfaces of a function, names of parameters, names of schedules."""
+
+
 def test_no_patterns_and_no_everything(stack: Stack) -> None:
-    own = re.compile(rf"<\w+\.Arn>|{ACCOUNTS}(/.+)?")
+    group = "arn:aws:scheduler:eu-west-1:123456789012:schedule/<ScheduleGroup>"
+    own = re.compile(rf"<\w+\.Arn>(/\*|/index/listed)?|{ACCOUNTS}(/.+)?|{group}/\*")
     for statement in (each for role in stack.roles for each in stack.statements(role)):
         assert statement["Effect"] == "Allow"
         assert not {"NotAction", "NotResource"} & statement.keys()
         assert not [action for action in statement["Action"] if "*" in action]
-        if all(action.startswith(("xray:", "ec2:")) for action in statement["Action"]):
-            continue  # X-Ray and the network interfaces of a function know no resources for these
-        assert all(own.fullmatch(resource) for resource in statement["Resource"])
+        if not all(action.startswith(WITHOUT_RESOURCES) for action in statement["Action"]):
+            assert all(own.fullmatch(resource) for resource in statement["Resource"])
 
 
 def test_functions_have_their_own_roles(stack: Stack) -> None:
@@ -48,19 +77,25 @@ def test_functions_have_their_own_roles(stack: Stack) -> None:
     assert "BasicExecutionRole" not in json.dumps(stack.resources)
 
 
-ROLES = ("SendApiRole", "SendQueueRole", "TokenRefreshRole")
-OF_SENDERS = dict.fromkeys(ROLES[:2], "<Ledger.Arn>")
-INVOKERS = dict.fromkeys((*ROLES[:2], "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>")
+ROLES = tuple(name.replace("Function", "Role") for name in FUNCTIONS)
+SENDING = ROLES[:3]
+INVOKERS = {
+    **dict.fromkeys((*SENDING, "TeamApiRole", "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>"),
+    "TemplateSyncScheduleRole": "<TemplateSyncFunction.Arn>",
+}
 LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 
 
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("ssm:[!G]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
-        ("dynamodb:*", OF_SENDERS),
+        ("ssm:[!GD]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
+        ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole"}, "<Ledger.Arn>")),
+        ("dynamodb:Query", {"TeamApiRole": "<Ledger.Arn>/index/listed"}),
+        ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
+        ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
-        ("events:PutEvents", dict.fromkeys(ROLES, "<EventBus.Arn>")),
+        ("events:PutEvents", dict.fromkeys(set(ROLES) - {"TemplateSyncRole"}, "<EventBus.Arn>")),
         ("logs:PutLogEvents", LOGS),
     ],
 )
@@ -68,20 +103,22 @@ def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
 
 
-@pytest.mark.parametrize("action", ["", "s", "History", "sByPath"])
-@pytest.mark.parametrize("sender", SENDERS)
-def test_senders_read_no_credentials(stack: Stack, sender: str, action: str) -> None:
+@pytest.mark.parametrize("sender", [*SENDERS, "TeamApiFunction", "TemplateSyncFunction"])
+def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
     assert stack.allows(sender, "ssm:GetParameter", f"{ACCOUNTS}/shop/access-token")
-    for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
-        assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
+    for action in ("", "s", "History", "sByPath"):
+        for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
+            assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
 
 
 @pytest.mark.parametrize(
     ("queue", "roles"),
     [
         ("SendQueue", {"SendApiRole", "SendQueueRole", "ScheduleRole"}),
-        ("DeadLetterQueue", {"SendQueueRole"}),
-        ("EventDeadLetterQueue", {"RefreshScheduleRole"}),
+        ("BroadcastQueue", {"SendBroadcastRole", "BroadcastRole"}),
+        ("BroadcastStepQueue", {"BroadcastRole", "TeamApiRole"}),
+        ("DeadLetterQueue", {"SendQueueRole", "SendBroadcastRole"}),
+        ("EventDeadLetterQueue", {"RefreshScheduleRole", "TemplateSyncScheduleRole", "ScheduleRole"}),
     ],
 )
 def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[str]) -> None:
@@ -89,7 +126,12 @@ def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[
     assert not stack.allows("SendApiFunction", "sqs:ReceiveMessage", "<SendQueue.Arn>")
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def test_templates_have_keys_of_their_own(stack: Stack) -> None:
+    (statement,) = stack.statements("TemplateSyncRole", "dynamodb:*")
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "TemplateSyncFunction"])
 def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
     assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}
@@ -100,6 +142,7 @@ def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     [
         ("ScheduleRole", "<ScheduleGroup.Arn>"),
         ("RefreshScheduleRole", "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"),
+        ("TemplateSyncScheduleRole", "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"),
     ],
 )
 def test_scheduler_roles_serve_one_group(stack: Stack, role: str, group: str) -> None:

@@ -1,26 +1,40 @@
 """What the template promises of the ledger, the queues, the events, the HTTP API, logs and alarms."""
 
 import json
+import re
 
 import pytest
 
-from functions.send_api.handler import ROUTES
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, Stack, deployed
+from functions.send_api import handler as send_api
+from functions.team_api import handler as team_api
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, SENDERS, Node, Stack, deployed
 
-QUEUES = ("SendQueue", "DeadLetterQueue", "EventDeadLetterQueue")
-FOURTEEN_DAYS = 14 * 24 * 3600
+MESSAGES = ("SendQueue", "BroadcastQueue")
+TAKEN = (*MESSAGES, "BroadcastStepQueue")
+QUEUES = (*TAKEN, "DeadLetterQueue", "EventDeadLetterQueue")
 
 
-def test_ledger_forgets_by_itself(stack: Stack) -> None:
+def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
     assert stack.only("AWS::DynamoDB::Table") == {
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "listed", "AttributeType": "S"},
+            {"AttributeName": "created_at", "AttributeType": "N"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "listed",
+                "KeySchema": [
+                    {"AttributeName": "listed", "KeyType": "HASH"},
+                    {"AttributeName": "created_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["kind"]},
+            }
+        ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
-
-
-def test_ledger_outlives_its_stack(stack: Stack) -> None:
     ledger = stack.resources["Ledger"]
     assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
@@ -30,36 +44,65 @@ def test_ledger_outlives_its_stack(stack: Stack) -> None:
 
 def test_visibility_covers_retries_and_window(stack: Stack) -> None:
     """Six timeouts, as Lambda asks for, and the longest window."""
-    timeout, window = stack["SendQueueFunction"]["Timeout"], PARAMETERS["BatchWindow"]["MaxValue"]
-    assert stack["SendQueue"]["VisibilityTimeout"] >= 6 * timeout + window
+    window = PARAMETERS["BatchWindow"]["MaxValue"]
+    for function, queue in zip(SENDERS[1:], MESSAGES, strict=True):
+        assert stack[queue]["VisibilityTimeout"] >= 6 * stack[function]["Timeout"] + window
+
+
+def test_step_comes_again_soon(stack: Stack) -> None:
+    """After its function died; one that is done twice does no harm."""
+    timeout = stack["BroadcastFunction"]["Timeout"]
+    assert timeout < stack["BroadcastStepQueue"]["VisibilityTimeout"] <= timeout + 30
+
+
+def test_files_are_kept_safe_and_expire() -> None:
+    stack = deployed(BroadcastRetentionDays="3")
+    bucket = stack["BroadcastBucket"]
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], str(rule["ExpirationInDays"])) == ("Enabled", "3")
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    (statement,) = stack["BroadcastBucketPolicy"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*")
+    assert statement["Resource"] == ["<BroadcastBucket.Arn>", "<BroadcastBucket.Arn>/*"]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_failed_messages_return_one_by_one(stack: Stack) -> None:
-    assert stack.only("AWS::Lambda::EventSourceMapping") == {
-        "EventSourceArn": "<SendQueue.Arn>",
-        "FunctionName": "<SendQueueFunction>",
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "BatchSize": 10,
-        "MaximumBatchingWindowInSeconds": 0,
-        "ScalingConfig": {"MaximumConcurrency": 10},
-    }
+    mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    returning = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
+    sending = returning | {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0}
+    assert sorted(mappings, key=lambda mapping: str(mapping["FunctionName"])) == [
+        {
+            "EventSourceArn": f"<{queue}.Arn>",
+            "FunctionName": f"<{function}>",
+            "ScalingConfig": {"MaximumConcurrency": concurrency},
+            **options,
+        }
+        for function, queue, concurrency, options in (
+            ("BroadcastFunction", "BroadcastStepQueue", 10, returning | {"BatchSize": 1}),
+            ("SendBroadcastFunction", "BroadcastQueue", 5, sending),
+            ("SendQueueFunction", "SendQueue", 10, sending),
+        )
+    ]
 
 
-def test_queues_encrypt_and_keep_longest(stack: Stack) -> None:
+def test_queues_encrypt_keep_and_redrive(stack: Stack) -> None:
     assert stack.of_type("AWS::SQS::Queue").keys() == set(QUEUES)
     for queue in QUEUES:
         assert stack[queue]["SqsManagedSseEnabled"] is True
-        assert stack[queue]["MessageRetentionPeriod"] == FOURTEEN_DAYS
-
-
-def test_redrive_of_the_queues(stack: Stack) -> None:
-    assert stack["SendQueue"]["RedrivePolicy"] == {
-        "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
-        "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
-    }
-    source = f"arn:aws:sqs:eu-west-1:123456789012:{stack['SendQueue']['QueueName']}"
-    assert [stack[queue]["RedriveAllowPolicy"] for queue in QUEUES[1:]] == [
-        {"redrivePermission": "byQueue", "sourceQueueArns": [source]},
+        assert stack[queue]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    for queue in TAKEN:
+        assert stack[queue]["RedrivePolicy"] == {
+            "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
+            "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
+        }
+    sources = [f"arn:aws:sqs:eu-west-1:123456789012:{stack[queue]['QueueName']}" for queue in TAKEN]
+    assert [stack[queue]["RedriveAllowPolicy"] for queue in QUEUES[len(TAKEN) :]] == [
+        {"redrivePermission": "byQueue", "sourceQueueArns": sources},
         {"redrivePermission": "denyAll"},
     ]
 
@@ -84,7 +127,7 @@ def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
         "Condition": {"ArnEquals": {"aws:SourceArn": "<MessageRequestedRule.Arn>"}},
     }
     statements = [{k: v for k, v in each.items() if k != "Sid"} for each in policy["Statement"]]
-    assert statements == ([denied] if queue == "DeadLetterQueue" else [admitted, denied])
+    assert statements == ([admitted, denied] if queue in {"SendQueue", "EventDeadLetterQueue"} else [denied])
 
 
 # Events
@@ -93,7 +136,7 @@ def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
 def test_event_targets_have_dead_letters(stack: Stack) -> None:
     """And say how often they retry."""
     targets = list(stack.event_targets())
-    assert len(targets) == 2
+    assert len(targets) == 3
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": "<EventDeadLetterQueue.Arn>"}
         assert target["RetryPolicy"].keys() == {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"}
@@ -108,12 +151,17 @@ def test_bus_hands_over_whole_events(stack: Stack) -> None:
     assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters"}
 
 
-def test_refresh_is_scheduled_outside_teams(stack: Stack) -> None:
-    """Every five minutes, outside the group of the teams."""
-    schedule = stack.only("AWS::Scheduler::Schedule")
-    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
-    assert schedule["Target"]["Arn"] == "<TokenRefreshFunction.Arn>"
-    assert schedule["Target"]["RoleArn"] == "<RefreshScheduleRole.Arn>"
+@pytest.mark.parametrize(
+    ("name", "rate", "function"),
+    [("Refresh", "5 minutes", "TokenRefresh"), ("TemplateSync", "6 hours", "TemplateSync")],
+)
+def test_own_schedules_are_outside_teams(stack: Stack, name: str, rate: str, function: str) -> None:
+    """Who may delete schedules in the group of the teams cannot stop these."""
+    assert stack.of_type("AWS::Scheduler::Schedule").keys() == {"RefreshSchedule", "TemplateSyncSchedule"}
+    schedule = stack[f"{name}Schedule"]
+    assert schedule["ScheduleExpression"] == f"rate({rate})"
+    assert schedule["Target"]["Arn"] == f"<{function}Function.Arn>"
+    assert schedule["Target"]["RoleArn"] == f"<{name}ScheduleRole.Arn>"
     assert schedule["Target"]["Input"] == "{}"
     assert "GroupName" not in schedule
     assert stack.only("AWS::Scheduler::ScheduleGroup")
@@ -125,15 +173,22 @@ def test_refresh_is_scheduled_outside_teams(stack: Stack) -> None:
 def test_every_route_asks_for_iam(stack: Stack) -> None:
     body = stack["HttpApi"]["Body"]
     routes = {(method, path): node for path, item in body["paths"].items() for method, node in item.items()}
-    messages = "/v1/accounts/{account}/messages"
-    one = f"{messages}/{{id}}"
-    assert routes.keys() == {("post", messages), ("get", one), ("delete", one)}
-    assert {f"{method.upper()} {path}" for method, path in routes} == ROUTES.keys()
+    found = {f"{method.upper()} {path}": _target(node) for (method, path), node in routes.items()}
+    assert found == {
+        **dict.fromkeys(send_api.ROUTES, "SendApiFunction"),
+        **dict.fromkeys(team_api.ROUTES, "TeamApiFunction"),
+    }
     assert all(route["security"] == [{"AWS_IAM": []}] for route in routes.values())
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]
     assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
     assert "x-amazon-apigateway-cors" not in body
     assert "CorsConfiguration" not in stack["HttpApi"]
+
+
+def _target(route: Node) -> str:
+    """The function that answers a route."""
+    (name,) = re.findall(r"<(\w+)\.Arn>/invocations", json.dumps(route))
+    return str(name)
 
 
 def test_api_is_throttled_and_logged(stack: Stack) -> None:
@@ -155,52 +210,44 @@ def test_api_is_throttled_and_logged(stack: Stack) -> None:
 def test_functions_have_their_own_logs(stack: Stack) -> None:
     """That each writes to its own only is a matter of permissions."""
     used = [stack[function]["LoggingConfig"]["LogGroup"] for function in FUNCTIONS]
-    assert used == ["<SendApiLogGroup>", "<SendQueueLogGroup>", "<TokenRefreshLogGroup>"]
+    assert used == [f"<{name.replace('Function', 'LogGroup')}>" for name in FUNCTIONS]
     groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
     assert groups == {*used, "<ApiLogGroup>"}
-
-
-def test_log_retention_is_a_parameter() -> None:
-    groups = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup")
-    assert {properties["RetentionInDays"] for properties in groups.values()} == {"90"}
+    kept = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup").values()
+    assert {properties["RetentionInDays"] for properties in kept} == {"90"}
 
 
 def test_alarms_watch_what_exists(stack: Stack) -> None:
     service = stack["TokenRefreshFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    alarms = stack.of_type("AWS::CloudWatch::Alarm")
+    dimensions = {name: alarm["Dimensions"] for name, alarm in alarms.items()}
+    waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName")
+    oldest = ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName")
     assert {
-        name: [(dimension["Name"], dimension["Value"]) for dimension in properties["Dimensions"]]
-        for name, properties in stack.of_type("AWS::CloudWatch::Alarm").items()
+        name: (alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"])
+        for name, alarm in alarms.items()
+        for dimension in dimensions[name]
     } == {
-        "DeadLetterAlarm": [("QueueName", "<DeadLetterQueue.QueueName>")],
-        "EventDeadLetterAlarm": [("QueueName", "<EventDeadLetterQueue.QueueName>")],
-        "OldestMessageAlarm": [("QueueName", "<SendQueue.QueueName>")],
-        "TokenRefreshAlarm": [("service", service)],
-        "TokenRefreshErrorAlarm": [("FunctionName", "<TokenRefreshFunction>")],
-        "TokenRefreshMissingAlarm": [("FunctionName", "<TokenRefreshFunction>")],
-        "UnknownErrcodeAlarm": [("service", service)],
-        "UnforeseenAlarm": [("service", service)],
-        "AnswersNotRecordedAlarm": [("service", service)],
-        "ApiErrorAlarm": [("ApiId", "<HttpApi>")],
+        "DeadLetterAlarm": (*waiting, "<DeadLetterQueue.QueueName>"),
+        "EventDeadLetterAlarm": (*waiting, "<EventDeadLetterQueue.QueueName>"),
+        "OldestMessageAlarm": (*oldest, "<SendQueue.QueueName>"),
+        "TokenRefreshAlarm": ("WeChatNotify", "TokenRefreshFailed", "service", service),
+        "TokenRefreshErrorAlarm": ("AWS/Lambda", "Errors", "FunctionName", "<TokenRefreshFunction>"),
+        "TokenRefreshMissingAlarm": ("AWS/Lambda", "Invocations", "FunctionName", "<TokenRefreshFunction>"),
+        "UnknownErrcodeAlarm": ("WeChatNotify", "UnknownErrcode", "service", service),
+        "UnforeseenAlarm": ("WeChatNotify", "MessagesUnforeseen", "service", service),
+        "AnswersNotRecordedAlarm": ("WeChatNotify", "AnswersNotRecorded", "service", service),
+        "ApiErrorAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "<HttpApi>"),
     }
+    assert {len(each) for each in dimensions.values()} == {1}
+    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay: nothing held lags
 
 
-@pytest.mark.parametrize(
-    ("name", "metric"),
-    [
-        ("UnforeseenAlarm", "MessagesUnforeseen"),
-        ("AnswersNotRecordedAlarm", "AnswersNotRecorded"),
-        ("UnknownErrcodeAlarm", "UnknownErrcode"),
-    ],
-)
-def test_one_message_raises_the_alarm(stack: Stack, name: str, metric: str) -> None:
+@pytest.mark.parametrize("name", ["UnforeseenAlarm", "AnswersNotRecordedAlarm", "UnknownErrcodeAlarm"])
+def test_one_message_raises_the_alarm(stack: Stack, name: str) -> None:
     alarm = stack[name]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("WeChatNotify", metric)
     assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-
-
-def test_held_messages_do_not_lag(stack: Stack) -> None:
-    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay
 
 
 @pytest.mark.parametrize(("topic", "actions"), [("", None), ("arn:topic", ["arn:topic"])])

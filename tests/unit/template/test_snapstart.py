@@ -1,7 +1,5 @@
 """The template that ``make deploy SNAPSTART=on`` deploys."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import partial
@@ -21,28 +19,32 @@ def test_no_version_without_snapshots(stack: Stack) -> None:
     assert not any("SnapStart" in node for node in stack.of_type("AWS::Lambda::Function").values())
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_senders_have_snapshots(function: str) -> None:
-    stack = Stack(partial(with_snapshots, deployment="first"))
-    expected = {"ApplyOn": "PublishedVersions"} if function in SENDERS else None
-    assert stack[function].get("SnapStart") == expected
+def snapshotted(deployment: str = "first") -> Stack:
+    return Stack(partial(with_snapshots, deployment=deployment))
 
 
-def test_senders_are_invoked_by_an_alias() -> None:
-    stack = Stack(partial(with_snapshots, deployment="first"))
-    mapping = stack.only("AWS::Lambda::EventSourceMapping")
-    assert mapping["FunctionName"] == "<SendQueueFunctionAliaslive>"
+def test_only_senders_have_snapshots() -> None:
+    """They are invoked by their alias."""
+    stack = snapshotted()
+    made = {name for name in FUNCTIONS if stack[name].get("SnapStart") == {"ApplyOn": "PublishedVersions"}}
+    assert made == {name for name in FUNCTIONS if "SnapStart" in stack[name]} == set(SENDERS)
+    mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {mapping["FunctionName"] for mapping in mappings} == {
+        "<SendQueueFunctionAliaslive>",
+        "<SendBroadcastFunctionAliaslive>",
+        "<BroadcastFunction>",
+    }
     uris = re.findall(r"functions/([^/]+)/invocations", json.dumps(stack["HttpApi"]["Body"]))
-    assert uris == ["<SendApiFunctionAliaslive>"] * len(ROUTES)
+    assert uris.count("<SendApiFunctionAliaslive>") == len(ROUTES)
+    assert set(uris) == {"<SendApiFunctionAliaslive>", "<TeamApiFunction.Arn>"}
 
 
 def test_each_deployment_has_its_versions() -> None:
-    stacks = [Stack(partial(with_snapshots, deployment=name)) for name in ("first", "second")]
-    versions = [set(stack.of_type("AWS::Lambda::Version")) for stack in stacks]
-    assert [len(names) for names in versions] == [2, 2]
+    first, second = snapshotted("first"), snapshotted("second")
+    versions = [set(stack.of_type("AWS::Lambda::Version")) for stack in (first, second)]
+    assert [len(names) for names in versions] == [3, 3]
     assert not versions[0] & versions[1]
-    aliases = [set(stack.of_type("AWS::Lambda::Alias")) for stack in stacks]
-    assert aliases[0] == aliases[1]
+    assert first.of_type("AWS::Lambda::Alias").keys() == second.of_type("AWS::Lambda::Alias").keys()
 
 
 def test_built_template_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "events", "lambda", "scheduler", "sqs", "ssm"]
+Service = Literal["dynamodb", "events", "lambda", "s3", "scheduler", "sqs", "ssm"]
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
@@ -43,6 +44,7 @@ READ_TIMEOUTS: dict[Service, float] = {
     "dynamodb": 1.0,
     "events": 1.5,
     "lambda": 6.0,
+    "s3": 10.0,
     "scheduler": 3.0,
     "sqs": 3.0,
     "ssm": 1.5,
@@ -136,6 +138,11 @@ class Clients:
     def lambda_(self) -> LambdaClient:
         """The client of Lambda."""
         return self._client("lambda")  # type: ignore[no-any-return]
+
+    @property
+    def s3(self) -> S3Client:
+        """The client of S3."""
+        return self._client("s3")  # type: ignore[no-any-return]
 
     @property
     def scheduler(self) -> EventBridgeSchedulerClient:
@@ -250,7 +257,8 @@ class Clients:
 
 def checked(client: Any) -> Any:
     """Have a client refuse a 200 that is no JSON, such as a proxy's page; botocore takes it for empty."""
-    if client.meta.service_model.service_name != "lambda":  # whose answer is a stream, and its function's own
+    # Lambda's answer is a stream, and its function's own; S3's are files, and XML.
+    if client.meta.service_model.service_name not in {"lambda", "s3"}:
         client.meta.events.register("before-parse.*", _check_body)
     return client
 
@@ -260,6 +268,8 @@ def client_config(service: Service) -> Config:
     from botocore.config import Config  # noqa: PLC0415 - as above
 
     return Config(
+        # Otherwise boto3 signs URLs by version 2, which newer regions refuse.
+        signature_version="s3v4" if service == "s3" else None,
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUTS[service],
         retries={"mode": "standard", "total_max_attempts": 1},  # ``Clients.call`` makes the others

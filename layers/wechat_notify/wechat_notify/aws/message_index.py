@@ -16,7 +16,8 @@ from itertools import chain, groupby, islice
 from typing import Any
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.ledger_items import SHARDS, message_id, partition, to_attribute
+from wechat_notify.aws.items import to_attribute
+from wechat_notify.aws.ledger_items import SHARDS, message_id, partition
 from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.outcomes import Status
 

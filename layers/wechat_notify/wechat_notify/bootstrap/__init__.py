@@ -76,10 +76,14 @@ def aws() -> Clients:
 @cache
 def ledger_table() -> LedgerTable:
     """The table of messages, circuits and templates."""
-    retention_seconds = settings().ledger_retention_days * _DAY
     return LedgerTable(
-        aws(), settings().ledger_table, retention_seconds, list_sent=settings().list_sent_messages
+        aws(), settings().ledger_table, retention_seconds(), list_sent=settings().list_sent_messages
     )
+
+
+def retention_seconds() -> float:
+    """For how long the ledger keeps what is over, seconds."""
+    return settings().ledger_retention_days * _DAY
 
 
 @cache
@@ -89,19 +93,24 @@ def ledger() -> Ledger:
 
 
 @cache
-def dispatcher() -> Dispatcher:
-    """The dispatcher: sends, queues, looks up and cancels messages."""
-    tokens = AccessTokens(
+def access_tokens() -> AccessTokens:
+    """The accounts' tokens, as a sender has them."""
+    return AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
         RefreshFunction(aws(), settings().token_refresh_function),
         now=time.time,
         sleep=time.sleep,
         jitter=_random.uniform,
     )
+
+
+@cache
+def dispatcher() -> Dispatcher:
+    """The dispatcher: sends, queues, looks up and cancels messages."""
     circuits = Circuits(
         ledger_table(), now=time.time, writer=id_factory(), quota_reset=settings().quota_reset
     )
-    sender = Sender(tokens, wechat(), now=time.time, clock=time.perf_counter)
+    sender = Sender(access_tokens(), wechat(), now=time.time, clock=time.perf_counter)
     return Dispatcher(
         ledger(),
         circuits,

@@ -9,10 +9,10 @@ from functools import cache
 from wechat_notify import bootstrap
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.aws.schedules import Schedules
+from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.templates.template import TemplateStore
-from wechat_notify.http.cursors import Cursors
 
 
 @cache

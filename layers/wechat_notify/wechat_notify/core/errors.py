@@ -25,9 +25,13 @@ class MediaTypeError(WeChatNotifyError):
 
 
 class BodyTooLargeError(WeChatNotifyError):
-    """No message is as large as that."""
+    """The body is larger than ``limit`` bytes."""
 
     reason = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
 
 
 class MalformedBodyError(WeChatNotifyError):

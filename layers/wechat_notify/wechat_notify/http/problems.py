@@ -8,6 +8,8 @@ from typing import Any
 from wechat_notify.core.errors import (
     AccountNameError,
     BodyTooLargeError,
+    BroadcastIdReusedError,
+    BroadcastStateError,
     CursorError,
     IdempotencyKeyError,
     InvalidFieldsError,
@@ -17,13 +19,14 @@ from wechat_notify.core.errors import (
     StartedError,
     StorageError,
     UnknownAccountError,
+    UnknownBroadcastError,
     UnknownHoldError,
     UnknownMessageError,
     UnknownScheduleError,
     UnknownTemplateError,
+    UnknownUploadError,
     WeChatNotifyError,
 )
-from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.outcomes import Bilingual, ErrorClass
 from wechat_notify.http.responses import ApiResponse
 
@@ -54,24 +57,22 @@ def refusal(error: WeChatNotifyError) -> ApiResponse:
     """The answer to a request that never became an attempt: one of ``REFUSED``."""
     status, hint = REFUSALS[type(error)]
     name = error.reason.replace("_", "-")
+    more: dict[str, Any] = {}
     match error:
         case MalformedBodyError():
-            return problem(status, name, error.text)
+            hint = error.text
         case InvalidMessageError() | InvalidFieldsError():
-            errors = [violation.as_dict() for violation in error.violations]
-            return problem(status, name, hint, errors=errors)
+            more["errors"] = [violation.as_dict() for violation in error.violations]
+        case BodyTooLargeError():
+            size = error.limit // 1024
+            hint = Bilingual(f"The body is larger than {size} KiB.", f"请求体超过 {size} KiB。")
         case StartedError():
-            return problem(status, name, hint, message_status=error.status.value)
+            more["message_status"] = error.status.value
+        case BroadcastStateError():
+            more["state"] = error.state
         case StorageError():
-            return problem(
-                status,
-                name,
-                hint,
-                error_class=ErrorClass.TRANSIENT,
-                retryable=True,
-                retry_after=RETRY_AFTER,
-            )
-    return problem(status, name, hint)
+            more |= {"error_class": ErrorClass.TRANSIENT, "retryable": True, "retry_after": RETRY_AFTER}
+    return problem(status, name, hint, **more)
 
 
 def problem(
@@ -120,10 +121,7 @@ REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     ),
     BodyTooLargeError: (
         413,
-        Bilingual(
-            f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.",
-            f"请求体超过 {MAX_BODY_BYTES // 1024} KiB。",
-        ),
+        Bilingual("The body is too large.", "请求体过大。"),
     ),
     MediaTypeError: (
         415,
@@ -173,6 +171,32 @@ REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "This account has no schedule of this name; one that fires once removes itself afterwards.",
             "该账号没有此名称的定时任务；一次性任务执行后会自动删除。",
+        ),
+    ),
+    UnknownBroadcastError: (
+        404,
+        Bilingual("This account has no broadcast under this id.", "该账号没有此 id 的群发。"),
+    ),
+    UnknownUploadError: (
+        404,
+        Bilingual(
+            "Nothing was uploaded under this id, or it has expired: PUT the file to the URL of a new upload "
+            "first.",
+            "该 id 下没有已上传的文件，或文件已过期：请先新建上传并将文件 PUT 到返回的地址。",
+        ),
+    ),
+    BroadcastIdReusedError: (
+        422,
+        Bilingual(
+            "This id was used for another broadcast; a new broadcast needs a new Idempotency-Key.",
+            "该 id 已用于另一个群发，新群发请使用新的 Idempotency-Key。",
+        ),
+    ),
+    BroadcastStateError: (
+        409,
+        Bilingual(
+            "The broadcast's state does not allow that; state says what it is.",
+            "群发当前状态不允许此操作，见 state。",
         ),
     ),
     UnknownTemplateError: (

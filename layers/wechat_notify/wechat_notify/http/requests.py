@@ -48,7 +48,7 @@ def flag(event: HttpEvent, name: str) -> bool:
     return bool(given == "true")
 
 
-def json_body(event: HttpEvent) -> bytes:
+def json_body(event: HttpEvent, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """The body, still to be read as JSON.
 
     Raises
@@ -56,7 +56,7 @@ def json_body(event: HttpEvent) -> bytes:
     MediaTypeError
         It is said to be something else.
     BodyTooLargeError
-        It is larger than 64 KiB.
+        It is larger than ``max_bytes``.
     """
     if not _is_json(headers(event).get("content-type", "application/json")):
         raise MediaTypeError
@@ -64,8 +64,8 @@ def json_body(event: HttpEvent) -> bytes:
     # Bytes, for what is no UTF-8 is refused where the JSON is read.
     encoded = event.get("isBase64Encoded")
     content = base64.b64decode(body) if encoded else body.encode("utf-8", "surrogatepass")
-    if len(content) > MAX_BODY_BYTES:
-        raise BodyTooLargeError
+    if len(content) > max_bytes:
+        raise BodyTooLargeError(max_bytes)
     return content
 
 

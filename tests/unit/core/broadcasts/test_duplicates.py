@@ -85,6 +85,7 @@ def test_selection_is_a_set(rows: set[int], first: int, more: int) -> None:
     stored = selection.to_bytes()
     assert list(Selection(stored)) == sorted(rows)
     start, end = Selection.span(first, first + more)
+    assert (start, end) == (first // 8, (first + more) // 8 + 1)
     part = Selection(stored[start:end], first_byte=start)
     wanted = range(first, first + more + 1)
     assert [row for row in wanted if row in part] == [row for row in wanted if row in rows]

@@ -9,8 +9,10 @@ import pytest
 
 from tests.fakes import START
 from tests.unit.core.broadcasts.world import ACCOUNT, ID, MESSAGE, World, csv_file, openid
-from wechat_notify.core.broadcasts.counts import ErrcodeCount
+from wechat_notify.core.broadcasts.broadcast import Chunk
+from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.examining import LOST_AFTER
+from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.outcomes import Status
 
 TEN = [openid(number) for number in range(1, 11)]
@@ -164,6 +166,25 @@ def test_cancel_within_a_chunk() -> None:
     assert [event.detail["state"] for event in world.bus.events] == ["cancelled"]
 
 
+@pytest.mark.parametrize("rate", [1, 1000])
+def test_cancel_reaches_held_messages(rate: int) -> None:
+    """They are on the queue, and would be sent when the hold is over."""
+    world = World()
+    world.answer = lambda touser: Status.QUEUED if int(touser[1:]) > 10 else 0
+    world.create(
+        csv_file([*MANY, *(openid(number) for number in range(2000, 4000))]), messages_per_second=rate
+    )
+    world.run(6 * 3600.0 if rate > 1 else 1500.0)
+    before, released = world.clock.now(), len(world.sends)
+    world.broadcasts.cancel(ACCOUNT, ID)
+    world.run()
+    counts = world.counts()
+    assert (world.record().state, counts.sent, counts.waiting) == ("cancelled", 10, 0)
+    assert counts.cancelled + counts.sent in range(released, released + 61)
+    assert counts.cancelled + counts.unreleased == 2990
+    assert (world.record().finished_at or 0.0) - before < 120.0
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_cancel_before_anything_was_sent(*, dry_run: bool) -> None:
     world = World()
@@ -276,6 +297,41 @@ def test_late_answers_are_counted() -> None:
         world.ledger.entries[key] = entry._replace(status=Status.DELIVERED)
     world.run()
     assert (world.record().state, world.counts().delivered) == ("finished", 10)
+
+
+def test_first_look_that_settles_a_chunk_counts() -> None:
+    """Another function saw other statuses, stored its part of the results, and ended."""
+    world = World()
+    world.create(csv_file(TEN))
+    put_chunk = world.store.put_chunk
+
+    def put_second(chunk: Chunk) -> Chunk | None:
+        if chunk.settled and chunk.version == 2:
+            put_chunk(chunk._replace(counts=Counts(delivered=10), writer="other"))
+        return put_chunk(chunk)
+
+    world.store.put_chunk = put_second  # type: ignore[method-assign]
+    world.run()
+    assert (world.record().state, world.record().totals) == ("finished", Counts(delivered=10))
+
+
+def test_files_are_written_once() -> None:
+    world = World()
+    files, record = Files(world.services), world.create(csv_file(TEN))
+    keys = {files.write(record, "rows/00000.jsonl", data) for data in (b"1", b"2")}
+    assert {world.objects.objects[key] for key in keys} == {b"1", b"2"}
+
+
+def test_results_of_many_chunks() -> None:
+    """They are composed in sections, a step each."""
+    world = World()
+    world.create(csv_file(MANY[:601]), messages_per_second=0.01)
+    world.answer = lambda touser: 45009 if touser in {MANY[0], MANY[300], MANY[600]} else 0
+    world.run()
+    record = world.record()
+    assert (record.chunks, len(record.result_sections)) == (601, 3)
+    assert [row["row"] for row in world.results()] == [str(row) for row in range(1, 602)]
+    assert world.objects.objects[record.failures or ""] == b"1\n301\n601\n"
 
 
 def test_memory_does_not_grow_with_the_file() -> None:

@@ -90,6 +90,7 @@ def judge(world: World, state: str) -> None:
     for status in ("sent", "expired", "unreleased", "invalid", "duplicate"):
         assert statuses.count(status) == getattr(counts, status)
     assert world.record().totals == counts
+    assert {event.detail_type for event in world.bus.events} == {"broadcast.finished"}
 
 
 def calls_of(scenario: Scenario) -> int:
@@ -131,8 +132,48 @@ def test_second_chain_at_any_call(scenario: Scenario, state: str) -> None:
         judge(world, state)
 
 
+@pytest.mark.parametrize(("scenario", "state"), [each for each in SCENARIOS if each[0] is not paused])
+def test_function_frozen_at_any_call(scenario: Scenario, state: str) -> None:
+    """The step is done by another function, and so are those after it; then the first one goes on."""
+    for call in range(1, calls_of(scenario) + 1):
+        world = World()
+
+        def freeze(world: World = world) -> None:
+            if world.current is not None:
+                world.steps.give_back(world.current, 0.0)
+                world.run(100.0)
+
+        world.trip_at, world.trip = call, freeze
+        scenario(world)
+        judge(world, state)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_pause_at_any_call(*, after: bool) -> None:
+    """A person's wish and a step's progress are both kept, and the step is not done again for it."""
+    for call in range(1, calls_of(whole) + 1):
+        world = World()
+
+        def pause(world: World = world) -> None:
+            world.trip_at = None
+            if world.store.broadcasts and world.record().state == "running":
+                world.broadcasts.pause(ACCOUNT, ID)
+                world.broadcasts.pause(ACCOUNT, ID)
+
+        world.trip_at, world.trip, world.trip_after = call, pause, after
+        whole(world)
+        if world.record().state == "paused":
+            world.broadcasts.resume(ACCOUNT, ID)
+            world.run()
+        assert world.errors == 0
+        judge(world, "finished")
+
+
 @pytest.mark.parametrize(("scenario", "state"), SCENARIOS)
 def test_every_step_comes_twice(scenario: Scenario, state: str) -> None:
-    world = World(doubled=True)
-    scenario(world)
-    judge(world, state)
+    """A copy does not make copies of the steps after it."""
+    undisturbed, world = World(), World(doubled=True)
+    for each in (undisturbed, world):
+        scenario(each)
+        judge(each, state)
+    assert world.steps.sent <= 2 * undisturbed.steps.sent

@@ -48,7 +48,7 @@ ALLOWED = {
     "refused": set[str](),
     "running": {"start", "pause", "resume", "cancel"},
     "paused": {"start", "pause", "resume", "cancel"},
-    "finishing": {"start"},
+    "finishing": {"start", "cancel"},
     "finished": {"start", "results"},
     "cancelled": {"cancel"},
 }
@@ -157,7 +157,7 @@ def test_contended_record(world: World) -> None:
 
 
 def test_overview_of_a_running_broadcast(world: World) -> None:
-    world.create(csv_file([*TEN, ""]), messages_per_second=0.1, name="春季促销")
+    world.create(csv_file(["", *TEN]), messages_per_second=0.1, name="春季促销")
     world.run(30.0)
     overview: dict[str, Any] = world.broadcasts.look_up(ACCOUNT, ID).as_dict()
     report, counts = overview.pop("report"), overview.pop("counts")

@@ -75,6 +75,18 @@ def test_json_lines(line: str, expected: object) -> None:
     assert told(file) == [(1, {"openid": "o0"}), (2, expected), (3, {"openid": "o2"})]
 
 
+@pytest.mark.parametrize(("more", "readable"), [(0, True), (1, False)])
+@pytest.mark.parametrize(
+    ("file", "begin", "end"),
+    [(ONE_COLUMN, b"o", b"\n"), (ONE_COLUMN, b'"o\n', b'"\n'), (JSON_LINES, b'{"openid": "o', b'"}\n')],
+)
+def test_largest_row(file: FileFormat, begin: bytes, end: bytes, more: int, readable: bool) -> None:  # noqa: FBT001
+    line = begin + b"x" * (65_536 - len(begin) - len(end) + more) + end
+    (row,) = read_rows([line], file, offset=0, next_row=1)
+    assert (row.fields is not None) is readable
+    assert row.end == len(line)
+
+
 def test_json_line_in_another_encoding() -> None:
     found = list(read_rows([b'{"a": "\xff"}'], JSON_LINES, offset=0, next_row=1))
     assert [row.problem.rule for row in found if row.problem] == ["encoding"]
@@ -163,7 +175,7 @@ def endless(begin: bytes, block: bytes, size: int) -> Iterator[bytes]:
 )
 def test_row_without_an_end(file: FileFormat, begin: bytes, block: bytes) -> None:
     with pytest.raises(UnreadableFileError, match=r"row 7 (does not end|is never closed)"):
-        list(read_rows(endless(begin, block, 2 * MAX_SKIPPED), file, offset=0, next_row=7))
+        list(read_rows(endless(begin, block, 2 * MAX_SKIPPED), file, offset=10**9, next_row=7))
 
 
 @pytest.mark.parametrize(
@@ -181,11 +193,11 @@ def test_long_row_takes_no_memory(file: FileFormat, begin: bytes, block: bytes, 
         yield b"o2\n"
 
     tracemalloc.start()
-    read = list(read_rows(ten_megabytes(), file, offset=0, next_row=1))
+    read = list(read_rows(ten_megabytes(), file, offset=10**9, next_row=1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [row.problem.rule for row in read if row.problem][0] == "max_length"  # noqa: RUF015
-    assert read[1].start > 10_000_000
+    assert read[1].start == read[0].end == read[1].end - 3 > 10**9 + 10_000_000
     assert peak < 1_000_000
 
 

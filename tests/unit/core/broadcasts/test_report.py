@@ -74,6 +74,19 @@ def test_columns_of_json_lines() -> None:
     assert checked.invalid == 2501
 
 
+def test_first_messages_are_shown() -> None:
+    checked = report(b"openid,name,page\n" + b"".join(b"o%d,x,a\n" % number for number in range(1, 6)))
+    shown = [(each["row"], each["message"]["touser"]) for each in checked.as_dict()["messages"]]
+    assert shown == [(1, "o1"), (2, "o2"), (3, "o3")]
+
+
+def test_row_has_three_violations_told() -> None:
+    data = {f"thing{number}": {"value": "{{name}}"} for number in range(5)}
+    checked = report(b"openid,name\no1," + b"x" * 21, {**MESSAGE, "page": "p", "data": data})
+    (bad,) = checked.as_dict()["invalid"]["first"]
+    assert [each["field"] for each in bad["errors"]] == [f"data.thing{number}.value" for number in range(3)]
+
+
 def test_missing_columns() -> None:
     assert report(b"openid,name\no1,x\n").missing_columns == ["page"]
 
@@ -96,8 +109,20 @@ def test_duplicates_are_counted() -> None:
     assert checked.as_dict()["duplicates"] == {"count": 50, "first_rows": list(range(10, 30))}
 
 
+def test_warnings_have_a_limit() -> None:
+    """Each row has 75 of its own."""
+    data = {f"thing{n}": {"value": "{{%s}}" % ("name" if n < 75 else "page")} for n in range(150)}
+    checked = report(
+        "openid,name,page\no1,😀,x\no2,x,😀\no3,😀,x\n".encode(), {**MESSAGE, "page": "p", "data": data}
+    )
+    counts = [each["count"] for each in checked.as_dict()["warnings"]]
+    assert counts == [2] * 75 + [1] * 25
+
+
 def test_report_has_a_limited_size() -> None:
     """A file whose every row has other fields."""
-    lines = (json.dumps({"openid": "o1", **{f"c{n}_{m}": "x" for m in range(20)}}) for n in range(100))
-    checked = report("\n".join(lines).encode())
+    lines = [json.dumps({"openid": "o1", **{f"c{n}_{m}": "x" for m in range(20)}}) for n in range(100)]
+    long = json.dumps({"openid": "o1", "l" * 121: "x"})
+    checked = report("\n".join([lines[0], *[" "] * 70_000, long, *lines]).encode())
     assert len(checked.as_dict()["columns"]["found"]) == 500
+    assert "lll" not in json.dumps(checked.as_dict())

@@ -146,6 +146,16 @@ def test_field_is_refused(field: str, value: object, rule: str) -> None:
     assert refusals({**BODY, field: value}) == [(place, rule)]
 
 
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [("09:05-21:59", SendWindow(545, 1319)), ("00:00-23:01", SendWindow(0, 1381))],
+)
+def test_window(text: str, window: SendWindow) -> None:
+    found = spec(send_window=text)
+    assert found.send_window == window
+    assert stored_spec(found.to_json()) == found
+
+
 @pytest.mark.parametrize("value", [0.001, 1, Decimal("2.5"), 10_000])
 def test_rate(value: Any) -> None:
     assert spec(messages_per_second=value).messages_per_second == float(value)

@@ -35,6 +35,7 @@ from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.holds import OpenHolds
+from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.outcomes import Status
@@ -85,16 +86,21 @@ class World:
         self.trip_after = False
         self.current: Step | None = None
         numbers = itertools.count(1)
+
+        def writer() -> str:
+            return f"{next(numbers):x}"
+
         self.services = Services(
             self._watched(self.store),
             self._watched(self.objects),
             self._watched(self.rows),
             self._watched(self.steps),
             self._watched(self.ledger),
-            OpenHolds(self._watched(self.ledger), now=now, writer=lambda: "holds"),
+            OpenHolds(self._watched(self.ledger), now=now, writer=writer),
             self._watched(self.bus),
+            Ledger(self._watched(self.ledger), now=now, writer=writer, keyed_hash=str).cancel,
             now,
-            lambda: f"{next(numbers):x}",
+            writer,
             ceiling,
         )
         self.engine = Engine(self.services)
@@ -150,6 +156,13 @@ class World:
         """The ids of messages that were sent, with how often."""
         return Counter(message_id for _, message_id in self.sends)
 
+    def run_step(self, account: str, broadcast_id: str, step: int) -> None:
+        """Do a step as a function does."""
+        self.engine.run(account, broadcast_id, step)
+
+    def called(self) -> None:
+        """A service is about to be called."""
+
     def _watched(self, service: Any) -> Any:
         """A service whose calls are counted; at call ``trip_at``, before or after it, ``trip`` is called."""
         return _Watched(service, self)
@@ -159,7 +172,7 @@ class World:
         if step is None:
             return
         try:
-            self.engine.run(step.account, step.broadcast_id, step.step)
+            self.run_step(step.account, step.broadcast_id, step.step)
         except StorageError:
             self.errors += 1
             self.steps.give_back(step, VISIBILITY_TIMEOUT)
@@ -193,6 +206,7 @@ class _Watched:
         method, world = getattr(self._service, name), self._world
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            world.called()
             world.calls += 1
             is_it = world.calls == world.trip_at
             if is_it and not world.trip_after:

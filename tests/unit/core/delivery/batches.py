@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tests.fakes import OPENID, Service, answer, body
@@ -58,6 +59,18 @@ def status(item: Handled) -> Status | None:
 def batch_sender(service: Service, jitter: Jitter) -> BatchSender:
     returns = Returns(service.queue, service.dead_letters, now=service.clock.now, jitter=jitter)
     return BatchSender(service.dispatcher, returns)
+
+
+def while_sending(service: Service, act: Callable[[], dict[str, Handled]]) -> dict[str, Handled]:
+    """Do something while the next message is under way; fill in what became of its records."""
+    handled: dict[str, Handled] = {}
+
+    def meanwhile(_message: object) -> None:
+        service.wechat.while_in_flight = lambda _message: None
+        handled.update(act())
+
+    service.wechat.while_in_flight = meanwhile
+    return handled
 
 
 def hold(service: Service, errcode: int = 45009) -> None:

@@ -31,6 +31,8 @@ class CircuitCase:
     store: FakeLedgerStore = field(default_factory=FakeLedgerStore)
     clock: Clock = field(default_factory=Clock)
     writers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    events: list[DomainEvent] = field(default_factory=list)
+    """Those of the last answer."""
 
     def __post_init__(self) -> None:
         self.first, self.second = self.another(), self.another()
@@ -61,13 +63,19 @@ class CircuitCase:
         by: Circuits | None = None,
     ) -> tuple[Circuit | None, list[DomainEvent]]:
         outcome = answer(outcome) if isinstance(outcome, int) else outcome
-        return (by or self.first).record("shop", message, outcome, admission)
+        circuit, self.events = (by or self.first).record("shop", message, outcome, admission)
+        return circuit, self.events
 
     def hold(self, outcome: Outcome | int, admission: Admission = ADMITTED, **given: Any) -> Circuit:
         """Record an answer that holds something; return its circuit."""
         circuit, _ = self.record(outcome, admission, **given)
         assert circuit is not None
         return circuit
+
+    @property
+    def names(self) -> list[str]:
+        """What was announced of the last answer."""
+        return [event.detail_type for event in self.events]
 
     def probe_at_end(self, circuit: Circuit) -> Admission:
         """Let the hold run out; return the admission of the next message."""
@@ -101,7 +109,3 @@ class CircuitCase:
             return replace(existing, version=circuits.version, writer="another")
 
         monkeypatch.setattr(self.store, "put_circuits", put)
-
-
-def names(events: list[DomainEvent]) -> list[str]:
-    return [event.detail_type for event in events]

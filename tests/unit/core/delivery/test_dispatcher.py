@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.fakes import START, Service, answer, body, lost, message, misdirected, unreachable
+from tests.fakes import START, Service, answer, body, break_down, lost, unreachable
 from tests.unit.core.delivery.doors import (
     ALREADY_EXPIRED,
     LEASE,
@@ -18,7 +17,6 @@ from tests.unit.core.delivery.doors import (
     as_recorded,
     claim,
     events,
-    held_for,
 )
 from wechat_notify.core.delivery.results import (
     Cancelled,
@@ -34,7 +32,7 @@ from wechat_notify.core.delivery.results import (
 )
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
 from wechat_notify.core.errors import StorageError, UnknownAccountError
-from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.outcomes import Outcome, Status
 
 DOORS = ["queue", "http", "accept"]
@@ -96,23 +94,8 @@ def test_other_message_ends_nothing(accept: Door, queue: Door, trouble: str) -> 
     assert queue.entry == waiting
 
 
-def test_expired_copy_in_flight(queue: Door) -> None:
-    results = queue.meanwhile(expires_at=ALREADY_EXPIRED)
-    queue()
-    assert [(type(each), again_in(each)) for each in results] == [(InFlight, LEASE)]
-
-
-def test_accounts_share_no_ids(door: Door) -> None:
-    door.service.add_account("bank")
-    assert [door().status, door(OTHER, account="bank").status] == [Status.SENT] * 2
-
-
 @pytest.mark.parametrize("second", ["queue", "http"])
-@pytest.mark.parametrize(
-    "outcome",
-    [answer(-1), answer(43117), unreachable(), misdirected(), answer(40037)],
-    ids=lambda outcome: str(outcome.errcode or outcome.cause),
-)
+@pytest.mark.parametrize("outcome", [answer(-1), unreachable()], ids=["answered", "unsent"])
 def test_try_again_succeeds(http: Door, second: str, outcome: Outcome) -> None:
     http.plan(outcome)
     first = http()
@@ -122,31 +105,19 @@ def test_try_again_succeeds(http: Door, second: str, outcome: Outcome) -> None:
     assert [change.status for change in http.entry.timeline] == ["sending", "failed", "sending", "sent"]
 
 
-def test_try_again_on_the_queue(http: Door, accept: Door, queue: Door) -> None:
-    http.plan(-1)
-    http()
-    accepted = accept()
-    assert (type(accepted), accepted.status) == (Queued, Status.QUEUED)
-    assert len(http.service.queue.bodies) == 1
-    assert queue().status is Status.SENT
-
-
 # ---- accepting
 
 
 def test_accepted_message_on_the_queue(accept: Door, queue: Door) -> None:
-    result = accept(expires_at=datetime(2026, 3, 2, tzinfo=UTC), at_least_once=True)
+    expires_at = datetime(2026, 3, 2, tzinfo=UTC)
+    result = accept(expires_at=expires_at, at_least_once=True)
     assert (type(result), result.entry, result.outcome) == (Queued, queue.entry, None)
     service = queue.service
     (sent,) = service.queue.bodies
-    assert json.loads(sent) == {
-        "account": "shop",
-        "id": "order-1",
-        "message": body(),
-        "expires_at": "2026-03-02T00:00:00+00:00",
-        "delivery": "at_least_once",
-    }
-    assert service.queue.groups == ["shop"]
+    assert parse_queue_body(sent, "another") == SendRequest(
+        "order-1", "shop", body(), expires_at, at_least_once=True
+    )
+    assert (service.queue.groups, queue.entry.expires_at) == (["shop"], expires_at.timestamp())
     assert (service.ledger_store.puts, service.ledger_store.reads) == (1, 1)
     waiting = Door("http", service)()
     assert (type(waiting), waiting.status, queue.posts) == (Replayed, Status.QUEUED, 0)
@@ -154,13 +125,9 @@ def test_accepted_message_on_the_queue(accept: Door, queue: Door) -> None:
 
 
 def test_repeats_put_one_copy(accept: Door, queue: Door) -> None:
-    """Also while its kind is held: a thousand repeats are no thousand copies."""
-    queue.plan(45009)
-    queue(message_id="another")
-    assert type(accept()) is Queued
-    assert {type(accept()) for _ in range(1000)} == {Replayed}
-    assert type(queue()) is Held
-    assert type(accept()) is Replayed
+    """Also while its kind is held."""
+    queue.hold()
+    assert [type(door()) for door in (accept, accept, queue, accept)] == [Queued, Replayed, Held, Replayed]
     assert len(queue.service.queue.bodies) == 1
 
 
@@ -173,55 +140,35 @@ def test_lost_copy_is_put_again(accept: Door, queue: Door) -> None:
     accept()
     assert bodies == []
     queue.advance(1)
-    for _ in range(100):  # and once only, whoever asks
+    for _ in range(2):  # and once only
         assert accept().status is Status.QUEUED
     assert (len(bodies), queue.entry.reason) == (1, "requeued")
-    queue.advance(GIVE_UP_AFTER + 1)
-    accept()
-    assert len(bodies) == 2
-    assert queue().status is Status.SENT
 
 
 @pytest.mark.parametrize(
-    ("sends", "result_type", "status"),
-    [(True, Replayed, Status.SENT), (False, Queued, Status.SENDING)],
-    ids=["sent", "claimed"],
+    ("answered", "result_type", "status"),
+    [(0, Replayed, Status.SENT), (-1, Queued, Status.QUEUED), (None, Queued, Status.SENDING)],
+    ids=["sent", "tried", "claimed"],
 )
 def test_queue_is_faster_than_accepting(
-    accept: Door,
-    queue: Door,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    sends: bool,
-    result_type: type[Result],
-    status: Status,
+    service: Service, answered: int | None, result_type: type[Result], status: Status
 ) -> None:
-    put = accept.service.queue.send
-
-    def send(*args: Any, **named: Any) -> None:
-        put(*args, **named)
-        if sends:
-            queue()
+    def take(*_: object, **__: object) -> None:
+        if answered is None:
+            claim(service)
         else:
-            claim(queue.service)
+            service.wechat.plan.append(answer(answered))
+            Door("queue", service)()
 
-    monkeypatch.setattr(accept.service.queue, "send", send)
-    accepted = accept()
+    service.queue.send = take  # type: ignore[method-assign]
+    accepted = Door("accept", service)()
     assert (type(accepted), accepted.status) == (result_type, status)
 
 
-class CrashError(BaseException):
-    """The process is gone."""
-
-
-@pytest.mark.parametrize("error", [StorageError("put it", "ServiceUnavailable"), CrashError()])
-def test_repeat_after_failed_queue(accept: Door, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
+def test_queue_is_written_first(accept: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(accept.service.queue, "send", fail)
-        with pytest.raises(type(error)):
+        patched.setattr(accept.service.queue, "send", break_down)
+        with pytest.raises(RuntimeError):
             accept()
     assert accept.service.ledger_store.entries == {}
     assert (accept().status, len(accept.service.queue.bodies)) == (Status.QUEUED, 1)
@@ -255,7 +202,7 @@ def test_unknown_account(service: Service, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOORS)
-@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (0.001, False), (60, False)])
+@pytest.mark.parametrize(("seconds", "expired"), [(0, True), (0.001, False)])
 def test_expired_message_is_not_sent(service: Service, name: str, seconds: float, *, expired: bool) -> None:
     door = Door(name, service)
     result = door(expires_at=datetime.fromtimestamp(START, UTC) + timedelta(seconds=seconds))
@@ -264,19 +211,9 @@ def test_expired_message_is_not_sent(service: Service, name: str, seconds: float
 
 
 def test_message_expires_while_held(queue: Door) -> None:
-    queue.plan(45009)
-    expires_at = datetime.fromtimestamp(START + 3600, UTC)
-    assert held_for(queue(expires_at=expires_at)) is not None
-    queue.advance(3600)
-    assert queue(expires_at=expires_at, held_since=START).status is Status.EXPIRED
-
-
-def test_message_in_doubt_expires(queue: Door) -> None:
-    content = body(delivery="at_least_once")
-    queue.plan(lost())
-    assert queue(content).status is Status.QUEUED
-    expired = queue(content, expires_at=ALREADY_EXPIRED)
-    assert (expired.status, events(expired)) == (Status.UNKNOWN, ["message.unknown"])
+    queue.hold()
+    queue()
+    assert queue(expires_at=ALREADY_EXPIRED, held_since=START).status is Status.EXPIRED
 
 
 def test_cancelled_message_is_not_sent(accept: Door, queue: Door, http: Door) -> None:
@@ -288,13 +225,6 @@ def test_cancelled_message_is_not_sent(accept: Door, queue: Door, http: Door) ->
         result = door()
         assert (type(result), result.status) == (Replayed, Status.CANCELLED)
     assert (queue.posts, len(queue.service.queue.bodies)) == (0, 1)
-
-
-def test_cancelled_between_two_attempts(queue: Door) -> None:
-    queue.plan(-1)
-    assert again_in(queue()) is not None
-    queue.service.dispatcher.cancel("shop", "order-1")
-    assert (queue().status, queue.posts) == (Status.CANCELLED, 1)
 
 
 # ---- looking up, and refusing
@@ -327,21 +257,4 @@ def test_refusal_is_announced_once(service: Service) -> None:
     first, again = (service.dispatcher.refuse(request, None, "invalid_message") for _ in range(2))
     assert [type(first), type(again)] == [Failed, Replayed]
     assert [events(first), events(again)] == [["message.failed"], []]
-    assert first.events[0].detail == {
-        "id": "order-1",
-        "account": "shop",
-        "status": "failed",
-        "reason": "invalid_message",
-        "attempts": 0,
-        "at": "2026-03-01T07:04:05.000Z",
-    }
-
-
-def test_refusal_ends_try_again(http: Door) -> None:
-    http.plan(-1)
-    http()
-    refused = http.service.dispatcher.refuse(
-        SendRequest("order-1", "shop", body()), message(), "unknown_account"
-    )
-    assert (refused.status, events(refused)) == (Status.FAILED, ["message.failed"])
-    assert type(http()) is Replayed
+    assert (first.events[0].detail["reason"], "kind" in first.events[0].detail) == ("invalid_message", False)

@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import OPENID, START, Clock, answer, body, lost
+from tests.fakes import OPENID, START, answer, body, lost
 from tests.unit.core.delivery.ledger_case import CALLS, LEASE, SECONDS, WRITES, Found, LedgerCase, keyed
 from wechat_notify.core.delivery.entry import EXHAUSTED, TRY_AGAIN
 from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import IdReused, InFlight, NotOurs, Replayed
-from wechat_notify.core.errors import IllegalTransitionError, StorageError
-from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Status
 
 
@@ -30,36 +29,21 @@ def test_good_message_is_two_writes(case: LedgerCase) -> None:
     assert OPENID not in repr(entry._replace(openid_hash=None))
 
 
-def test_unreadable_message_has_an_entry(case: LedgerCase) -> None:
-    request = SendRequest("x", "shop", {"kind": "?"})
-    entry = case.ledger.set_status(request, None, Status.FAILED, reason="invalid").entry
-    assert (entry.kind, entry.template_id, entry.openid_hash) == (None, None, None)
-    assert (entry.reason, entry.attempts) == ("invalid", 0)
-
-
-@pytest.mark.parametrize(
-    ("status", "patient"),
-    [(Status.QUEUED, 0), (Status.FAILED, 1), (Status.EXPIRED, 1)],
-)
-def test_patient_writes(case: LedgerCase, status: Status, patient: int) -> None:
+def test_patient_writes(case: LedgerCase) -> None:
     """What must not be lost is written patiently."""
-    case.set_status(status)
-    assert case.store.patient_puts == patient
-
-
-def test_finish_is_patient_claim_is_not(case: LedgerCase) -> None:
+    case.set_status(Status.QUEUED)
     claimed = case.claim().entry
     assert case.store.patient_puts == 0
-    case.ledger.finish(claimed, Status.FAILED, outcome=answer(40003))
+    case.ledger.finish(claimed, Status.FAILED, reason=TRY_AGAIN)
     assert case.store.patient_puts == 1
+    case.set_status(Status.EXPIRED)
+    assert case.store.patient_puts == 3  # the first one met the entry
 
 
 # ---- leases
 
 
-@pytest.mark.parametrize(
-    ("later", "after"), [(0.0, LEASE), (LEASE - 0.5, 1.0), (LEASE - 0.001, 1.0), (LEASE, None)]
-)
+@pytest.mark.parametrize(("later", "after"), [(0.0, LEASE), (LEASE - 0.001, 1.0), (LEASE, None)])
 def test_claim_lasts_for_its_lease(case: LedgerCase, later: float, after: float | None) -> None:
     assert case.claim().entry.lease_until == START + SECONDS + 120.0
     case.clock.advance(later)
@@ -68,28 +52,7 @@ def test_claim_lasts_for_its_lease(case: LedgerCase, later: float, after: float 
     assert isinstance(found, InFlight) or found.entry.status is Status.UNKNOWN
 
 
-@pytest.mark.parametrize("skew", [-119.9, 0.0, 119.9])
-def test_other_clocks_respect_the_lease(case: LedgerCase, skew: float) -> None:
-    """No clock within two minutes takes a message from a holder that is alive."""
-    case.claim()
-    clock = Clock(START + skew)
-    clock.advance(SECONDS)  # the last moment of the holder's invocation
-    assert isinstance(case.claim(case.another(clock=clock)), InFlight)
-
-
 # ---- finishing
-
-
-@pytest.mark.parametrize("status", Status)
-def test_ends_of_a_claim(case: LedgerCase, status: Status) -> None:
-    claimed = case.claim().entry
-    if status in {Status.CANCELLED, Status.DELIVERED, Status.UNDELIVERED}:
-        with pytest.raises(IllegalTransitionError, match=f"sending -> {status}"):
-            case.ledger.finish(claimed, status)
-        assert case.entry == claimed
-    else:
-        entry = case.ledger.finish(claimed, status, outcome=answer(0))
-        assert (entry.status, entry, entry.lease_until) == (status, case.entry, None)
 
 
 @pytest.mark.parametrize(
@@ -123,13 +86,11 @@ def test_late_answer_after_second_copy(status: Status, becomes: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED])
-@pytest.mark.parametrize("ours", [Status.SENT, Status.FAILED, Status.QUEUED, Status.UNKNOWN])
-def test_finish_keeps_others_entry(case: LedgerCase, status: Status, ours: Status) -> None:
+def test_finish_keeps_others_entry(case: LedgerCase, status: Status) -> None:
     claimed = case.claim().entry
     other = claimed._replace(version=2, writer="another", status=status)
     case.store.entries["shop", "order-1"] = other
-    assert case.ledger.finish(claimed, ours) == other
-    assert case.entry == other
+    assert case.ledger.finish(claimed, Status.SENT) == case.entry == other
 
 
 # ---- looking up, and what an earlier call left
@@ -172,11 +133,8 @@ def test_look_up_loses_to_holder(case: LedgerCase, monkeypatch: pytest.MonkeyPat
         (Status.FAILED, {}, Replayed),
         (Status.FAILED, {"attempts": 0}, None),
         (Status.FAILED, {"attempts": 0, "reason": EXHAUSTED}, Replayed),
-        (Status.FAILED, {"reason": EXHAUSTED}, Replayed),
         (Status.FAILED, {"reason": TRY_AGAIN}, None),
         (Status.UNKNOWN, {}, Replayed),
-        (Status.EXPIRED, {}, Replayed),
-        (Status.CANCELLED, {}, Replayed),
     ],
 )
 def test_find_replay(
@@ -228,15 +186,6 @@ def test_repeated_finish_is_recognised(case: LedgerCase, monkeypatch: pytest.Mon
     assert (entry.status, entry, len(case.store.history)) == (Status.SENT, case.entry, 2)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_failing_table_changes_nothing(case: LedgerCase, call: str) -> None:
-    before = case.store_entry(Status.QUEUED)
-    case.store.failing = {"put": "ThrottlingException", "read": "ThrottlingException"}
-    with pytest.raises(StorageError):
-        CALLS[call](case)
-    assert case.entry == before
-
-
 def test_one_of_two_claims_wins(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Written | NotOurs] = []
     case.before_next_put(monkeypatch, lambda: taken.append(case.claim(case.another())))
@@ -271,35 +220,16 @@ def test_blocker_races_with_claim(case: LedgerCase, monkeypatch: pytest.MonkeyPa
     assert found.entry == case.entry
 
 
-@pytest.mark.parametrize("content", [body(), body("template")], ids=["once", "deduplicated"])
-def test_blocker_of_message_in_doubt(content: dict[str, Any]) -> None:
-    """A message that WeChat deduplicates may be sent after its loss; another one may not."""
-    case = LedgerCase(content)
-    case.store_entry(Status.UNKNOWN, lost_at=START, answers_lost=1)
-    found = case.ledger.find_blocker(case.request, case.message, takes_queued=True)
-    assert (found is None) == (content["kind"] == "template")
-
-
-def test_contended_claim(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    case.set_status(Status.QUEUED)
-    case.always_second(monkeypatch, Status.QUEUED)
-    with pytest.raises(StorageError) as raised:
-        case.claim()
-    assert (raised.value.code, case.store.puts) == ("Contended", 9)
-    assert "write the message's entry" in str(raised.value)
-
-
-def test_contended_cancellation(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    case.set_status(Status.QUEUED)
-    case.always_second(monkeypatch, Status.QUEUED)
-    assert isinstance(case.cancel(), Replayed)
-    assert case.store.puts == 9
-
-
-def test_contended_finish(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contended_writes_end(case: LedgerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed = case.claim().entry
     case.always_second(monkeypatch, Status.UNKNOWN)
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(StorageError, match="record what came of the message: Contended"):
         case.ledger.finish(claimed, Status.SENT)
-    assert (raised.value.code, case.store.puts) == ("Contended", 9)
-    assert "record what came of the message" in str(raised.value)
+    assert case.store.puts == 9
+    case.store_entry(Status.QUEUED)
+    case.always_second(monkeypatch, Status.QUEUED)
+    with pytest.raises(StorageError, match="write the message's entry: Contended"):
+        case.claim()
+    assert case.store.puts == 8
+    assert isinstance(case.cancel(), Replayed)
+    assert case.store.puts == 16

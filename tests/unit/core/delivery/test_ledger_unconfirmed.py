@@ -87,10 +87,11 @@ def test_one_claim_stops_no_other(case: LedgerCase) -> None:
     assert (case.entry.status, list(case.ledger._unconfirmed)) == (Status.QUEUED, ["writer-1"])
 
 
-def test_settled_claim_stops_no_other(case: LedgerCase) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_settled_claim_stops_no_other(case: LedgerCase, version: int) -> None:
     """The first was released by somebody else meanwhile."""
     case.lose_claim(silent=True)
-    other = case.entry._replace(version=2, writer="another", status=Status.QUEUED)
+    other = case.entry._replace(version=version, writer="another", status=Status.QUEUED)
     case.store.entries["shop", "order-1"] = other
     case.store.losing_answers = 1
     case.store.failing = {"read": "ReadTimeout"}

@@ -4,11 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.fakes import START, answer, body, highest, lost, lowest, message, misdirected, unreachable
-from tests.unit.core.delivery.doors import AT_LEAST_ONCE, real
+from tests.unit.core.delivery.doors import AT_LEAST_ONCE
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Change, Entry
 from wechat_notify.core.delivery.retry_policy import (
     CALLER,
@@ -17,7 +15,6 @@ from wechat_notify.core.delivery.retry_policy import (
     Decision,
     RetryPolicy,
     caller_wait,
-    is_expired,
     queue_wait,
     repeatable,
 )
@@ -25,14 +22,13 @@ from wechat_notify.core.messages.envelope import SendRequest, with_options
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Outcome, Status
-from wechat_notify.wechat.error_codes import ERROR_CODES
 
+TEMPLATE = body("template")
 REQUEST = SendRequest("x", "shop", body())
 EXHAUSTED = Decision(Status.FAILED, "retries_exhausted")
 QUEUED = Decision(Status.QUEUED)
 AGAIN = Decision(Status.FAILED, TRY_AGAIN)
 sending = Change(Status.SENDING, START)
-outcomes = st.sampled_from([*map(real, ERROR_CODES), lost(), unreachable(), misdirected()])
 
 
 def claimed(**fields: Any) -> Entry:
@@ -47,7 +43,6 @@ def claimed(**fields: Any) -> Entry:
     [
         (answer(-1), 2.0, 4.0),
         (unreachable(), 2.0, 4.0),
-        (answer(43108), 1.0, 3.0),
         (answer(43117), 60.0, 62.0),
         (answer(40037), 0.0, 2.0),
         (lost(), 10.0, 12.0),
@@ -87,24 +82,13 @@ def test_waits_of_a_caller(outcome: Outcome, waits: list[float]) -> None:
     assert [caller_wait(outcome, count) for count in (1, 2, 3, 8, 9, 500)] == waits
 
 
-@given(outcomes, st.integers(1, 1000), st.floats(0, 1))
-@settings(max_examples=300, deadline=None, derandomize=True)
-def test_pause_suits_error_and_queue(outcome: Outcome, attempts: int, portion: float) -> None:
-    pause = queue_wait(outcome, attempts, lambda low, high: low + (high - low) * portion)
-    assert pause >= (outcome.retry_after or 0) >= 0
-    if outcome.holds is None:  # where it holds the message is parked
-        assert pause <= 3660
-    if not outcome.unjudged:
-        assert pause <= max(302, (outcome.retry_after or 0) + 2)
-
-
 # ---- what may be repeated
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("at_least_once", [False, True])
-@pytest.mark.parametrize(("answers_lost", "end"), [(1, False), (3, False), (4, True), (500, True)])
-@pytest.mark.parametrize("later", [0.0, 479.9, 480.0, 10.0**9])
+@pytest.mark.parametrize(("answers_lost", "end"), [(3, False), (4, True)])
+@pytest.mark.parametrize("later", [479.9, 480.0])
 def test_repeatable_after_a_loss(
     kind: str, *, at_least_once: bool, answers_lost: int, end: bool, later: float
 ) -> None:
@@ -114,13 +98,6 @@ def test_repeatable_after_a_loss(
     found = repeatable(request, message(kind, **options), START, answers_lost, START + later)
     assert found == (dropped or (at_least_once and not end))
     assert repeatable(request, None, START, answers_lost, START) == (at_least_once and not end)
-
-
-@pytest.mark.parametrize(("seconds", "expired"), [(-1, True), (0, True), (0.001, False)])
-def test_expiry(seconds: float, *, expired: bool) -> None:
-    expires_at = datetime.fromtimestamp(START + seconds, UTC)
-    assert is_expired(REQUEST._replace(expires_at=expires_at), START) is expired
-    assert not is_expired(REQUEST, START)
 
 
 # ---- decisions
@@ -138,7 +115,6 @@ def test_expiry(seconds: float, *, expired: bool) -> None:
         (CALLER, answer(-1), claimed(attempts=20, resumed_at=START + 1), 1800.0, AGAIN),
         (QUEUE, unreachable(), claimed(attempts=100), GIVE_UP_AFTER, QUEUED),
         (QUEUE, unreachable(), claimed(), GIVE_UP_AFTER + 0.001, EXHAUSTED),
-        (QUEUE, misdirected(), claimed(), GIVE_UP_AFTER + 0.001, EXHAUSTED),
         (QUEUE, answer(45009), claimed(attempts=100), GIVE_UP_AFTER, Decision(Status.QUEUED, HELD)),
         (QUEUE, answer(45009), claimed(), GIVE_UP_AFTER + 0.001, EXHAUSTED),
         (CALLER, answer(45009), claimed(), 0.0, AGAIN),
@@ -155,7 +131,7 @@ def test_end_of_the_attempts(
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
-    [(answer(-1), Status.EXPIRED), (unreachable(), Status.EXPIRED), (answer(47003), Status.FAILED)],
+    [(answer(-1), Status.EXPIRED), (answer(47003), Status.FAILED)],
 )
 def test_expired_during_the_attempt(outcome: Outcome, status: Status) -> None:
     request = REQUEST._replace(expires_at=datetime.fromtimestamp(START, UTC))
@@ -163,13 +139,7 @@ def test_expired_during_the_attempt(outcome: Outcome, status: Status) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeline", "status"),
-    [
-        ((40037,), Status.QUEUED),
-        ((40037, 40037), Status.FAILED),
-        ((40037, -1, -1, -1), Status.QUEUED),
-        ((40037, -1, 40037), Status.FAILED),
-    ],
+    ("timeline", "status"), [((40037, -1, -1), Status.QUEUED), ((40037, -1, 40037), Status.FAILED)]
 )
 def test_errcode_worth_two_repeats(timeline: tuple[int, ...], status: Status) -> None:
     """Other errors in between do not count."""
@@ -179,44 +149,36 @@ def test_errcode_worth_two_repeats(timeline: tuple[int, ...], status: Status) ->
     assert QUEUE.decide(REQUEST, message(), entry, answer(40037), START).status is status
 
 
-@given(
-    outcomes,
-    st.tuples(
-        st.integers(1, 25),
-        st.none() | st.sampled_from([START - 600, START - 1]),
-        st.lists(st.sampled_from([-1, 40001, 40037, None]), max_size=6),
-    ),
-    st.sampled_from([body(), body("template"), AT_LEAST_ONCE]),
-    st.booleans(),
-    st.sampled_from([0.0, 3600.0, GIVE_UP_AFTER]),
+LOSS = claimed(lost_at=START - 1, answers_lost=1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "content", "outcome", "entry", "later", "status", "may"),
+    [
+        (QUEUE, body(), lost(), claimed(), 0.0, Status.UNKNOWN, False),
+        (QUEUE, body(), answer(-1), LOSS, 0.0, Status.UNKNOWN, False),
+        (QUEUE, AT_LEAST_ONCE, lost(), claimed(), 0.0, Status.QUEUED, True),
+        (CALLER, AT_LEAST_ONCE, lost(), claimed(), 0.0, Status.UNKNOWN, True),
+        (QUEUE, AT_LEAST_ONCE, answer(-1), LOSS, 0.0, Status.QUEUED, True),
+        (QUEUE, AT_LEAST_ONCE, unreachable(), LOSS, 0.0, Status.QUEUED, True),
+        (QUEUE, AT_LEAST_ONCE, answer(47003), LOSS, 0.0, Status.UNKNOWN, True),
+        (QUEUE, AT_LEAST_ONCE, unreachable(), LOSS, GIVE_UP_AFTER + 1, Status.UNKNOWN, True),
+        (QUEUE, TEMPLATE, lost(), claimed(), 479.0, Status.QUEUED, True),
+        (QUEUE, TEMPLATE, lost(), LOSS, 479.0, Status.UNKNOWN, False),
+    ],
 )
-@settings(max_examples=500, deadline=None, derandomize=True)
-def test_doubt_is_never_forgotten(
-    outcome: Outcome,
-    entry: tuple[int, float | None, list[int | None]],
+def test_doubt_is_never_forgotten(  # noqa: PLR0917 - one row of the table
+    policy: RetryPolicy,
     content: dict[str, Any],
-    queued: bool,  # noqa: FBT001
+    outcome: Outcome,
+    entry: Entry,
     later: float,
+    status: Status,
+    *,
+    may: bool,
 ) -> None:
-    parsed = parse_message(content)[0]
+    parsed = parse_message(content, "x")[0]
     request = with_options(SendRequest("x", "shop", content), parsed)
-    attempts, lost_at, codes = entry
-    timeline = tuple(Change(Status.QUEUED, START, code) for code in codes)
-    held = claimed(attempts=attempts, lost_at=lost_at, timeline=timeline)
-    decision = (QUEUE if queued else CALLER).decide(request, parsed, held, outcome, START + later)
-    assert (decision.status is Status.SENT) == (outcome.status is Status.SENT)
-    if outcome.status is Status.SENT:
-        assert decision == Decision(Status.SENT)
-    elif lost_at is not None or outcome.status is Status.UNKNOWN:
-        assert decision.status in {Status.UNKNOWN, Status.QUEUED}
-        assert decision.lost_at == (lost_at or START)
-        if decision.status is Status.QUEUED:
-            assert queued
-            assert request.at_least_once or parsed.deduplicated
-    else:
-        assert decision.status in {Status.FAILED, Status.QUEUED}
-        assert decision.lost_at is None
-        assert (decision.reason == TRY_AGAIN) <= (not queued)
-        if decision.status is Status.FAILED and decision.reason is None:
-            assert not outcome.retryable
-    assert queued or decision.status is not Status.QUEUED
+    decision = policy.decide(request, parsed, entry, outcome, START + later)
+    lost_count = entry.answers_lost + (outcome.status is Status.UNKNOWN)
+    assert decision == Decision(status, None, entry.lost_at or START, lost_count, may)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.fakes import OPENID, START, answer, body, break_down, lost, misdirected, unreachable
+from tests.fakes import OPENID, START, Service, answer, body, lost
 from tests.unit.core.delivery.doors import (
     AT_LEAST_ONCE,
     DAY,
@@ -21,14 +22,8 @@ from tests.unit.core.delivery.doors import (
     real,
 )
 from wechat_notify.core.delivery.entry import HELD, TRY_AGAIN, Entry
-from wechat_notify.core.delivery.ledger import Written
 from wechat_notify.core.delivery.results import (
-    Cancelled,
-    Expired,
-    Failed,
-    Held,
     InFlight,
-    Queued,
     Replayed,
     Result,
     RetryAt,
@@ -37,7 +32,6 @@ from wechat_notify.core.delivery.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.delivery.send import as_result
 from wechat_notify.core.delivery.sender import Delivery
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import KINDS
@@ -51,21 +45,10 @@ def test_cost_of_a_good_message(door: Door, kind: str) -> None:
     service, store = door.service, door.service.ledger_store
     service.wechat.while_in_flight = lambda _: seen.append((door.entry.status, bool(service.store.reads)))
     result = door(body(kind))
-    assert (type(result), result.status, result.entry, events(result)) == (
-        Sent,
-        Status.SENT,
-        door.entry,
-        [],
-    )
+    assert (type(result), result.entry, events(result)) == (Sent, door.entry, [])
+    assert (door.entry.status, door.entry.next_attempt_at) == (Status.SENT, None)
     assert (store.puts, store.reads, store.circuit_reads, store.circuit_puts) == (2, 0, 1, 0)
     assert seen == [(Status.SENDING, True)]  # the token is had before the claim, the claim before the POST
-
-
-def test_circuits_are_read_every_second(door: Door) -> None:
-    for number in range(20):
-        door(message_id=f"order-{number}")
-        door.advance(0.0999)
-    assert door.service.ledger_store.circuit_reads == 2
 
 
 # ---- every errcode
@@ -134,66 +117,27 @@ def test_every_errcode(door: Door, errcode: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answered", "becomes"),
-    [(lost(), Status.UNKNOWN), (unreachable(), Status.QUEUED), (misdirected(), Status.QUEUED)],
-    ids=["lost", "unreachable", "misdirected"],
-)
-def test_missing_answer_holds_nothing(door: Door, answered: Outcome, becomes: Status) -> None:
-    door.plan(answered)
-    if not door.is_queue and becomes is Status.QUEUED:
-        becomes = Status.FAILED
-    assert (door().status, door.service.ledger_store.circuits) == (becomes, {})
-    assert door.entry.awaits_caller is (becomes is Status.FAILED)
-
-
-@pytest.mark.parametrize(
-    ("answered", "name", "detail"),
-    [
-        (
-            answer(47003, "argument invalid! data.thing1.value is empty", field="thing1"),
-            "message.failed",
-            {
-                "status": "failed",
-                "class": "request",
-                "errcode": 47003,
-                "errmsg": "argument invalid! data.thing1.value is empty",
-                "rid": "66695e1c-5d4a8e9f-0b2c3d4e",
-                "field": "thing1",
-                "hint": {"en": "What to do about 47003.", "zh": "如何处理 47003。"},
-            },
-        ),
-        (
-            lost(),
-            "message.unknown",
-            {
-                "status": "unknown",
-                "class": "unknown",
-                "hint": {
-                    "en": "WeChat's answer was lost (ReadTimeout). "
-                    "A copy under a new id can reach the user as a second message.",
-                    "zh": "未收到微信的应答（读取超时）。使用新的 id 重发可能造成用户收到两条。",
-                },
-            },
-        ),
-    ],
+    ("answered", "status"),
+    [(answer(47003, "thing1.value is empty", field="thing1"), "failed"), (lost(), "unknown")],
     ids=["failed", "unknown"],
 )
-def test_event_of_an_end(door: Door, answered: Outcome, name: str, detail: dict[str, Any]) -> None:
+def test_event_of_an_end(door: Door, answered: Outcome, status: str) -> None:
     door.plan(answered)
-    (event,) = door().events
-    assert (event.detail_type, event.detail) == (
-        name,
-        {
-            "id": "order-1",
-            "account": "shop",
-            "kind": "subscription",
-            "template_id": "J5tWfHcX2mNq8sVb",
-            "openid_hash": door.service.openid_hash(OPENID),
-            "attempts": 1,
-            "at": "2026-03-01T07:04:05.000Z",
-            **detail,
-        },
-    )
+    result = door()
+    (event,) = result.events
+    assert event.detail_type == f"message.{status}"
+    assert event.detail == {
+        "id": "order-1",
+        "account": "shop",
+        "kind": "subscription",
+        "template_id": "J5tWfHcX2mNq8sVb",
+        "openid_hash": door.service.openid_hash(OPENID),
+        "attempts": 1,
+        "at": "2026-03-01T07:04:05.000Z",
+        "status": status,
+        **outcome(result).as_dict(),
+    }
+    assert outcome(result) == as_recorded(answered)
 
 
 # ---- time
@@ -252,13 +196,6 @@ def test_message_expires_on_its_way(door: Door, monkeypatch: pytest.MonkeyPatch,
     assert history == ([] if where == "token" else [Status.SENDING]) + [Status.EXPIRED]
 
 
-def test_rejected_tokens_are_replaced(door: Door) -> None:
-    for number, errcode in enumerate((40001, 40014, 42001, 48012)):
-        door.plan(real(errcode))
-        assert door(message_id=f"order-{number}").status is Status.SENT
-        door.advance(60)  # forced refreshes are half a minute apart
-
-
 # ---- a ledger that fails
 
 
@@ -294,27 +231,6 @@ def test_unrecorded_answer(door: Door, answered: Outcome) -> None:
     assert (door().status, door.posts) == (Status.UNKNOWN, 1)
 
 
-def test_record_with_a_lost_answer(door: Door) -> None:
-    store = door.service.ledger_store
-    door.service.wechat.while_in_flight = lambda _: setattr(store, "losing_answers", 1)
-    assert isinstance(door(), Unrecorded)
-    again = door()
-    assert (type(again), again.status) == (Replayed, Status.SENT)
-
-
-def test_unreadable_circuits_stop_nothing(door: Door) -> None:
-    door.service.ledger_store.failing = {"read_circuits": "ThrottlingException"}
-    assert door().status is Status.SENT
-
-
-def test_unwritable_circuits_are_remembered(door: Door) -> None:
-    door.service.ledger_store.failing = {"put_circuits": "ThrottlingException"}
-    door.plan(48001)
-    assert (door().status, door.entry.outcome) == (Status.FAILED, answer(48001))
-    assert type(door(message_id="order-2")) is Held
-    assert door.posts == 1
-
-
 def test_entry_is_written_before_circuit(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     put, seen = door.service.ledger_store.put_circuits, []
 
@@ -326,16 +242,6 @@ def test_entry_is_written_before_circuit(door: Door, monkeypatch: pytest.MonkeyP
     door.plan(48001)
     door()
     assert seen == [Status.FAILED]
-
-
-def test_unforeseen_error_keeps_the_claim(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(door.service.wechat, "send", break_down)
-        with pytest.raises(RuntimeError):
-            door()
-    assert type(door()) is InFlight
-    door.advance(LEASE)
-    assert door().status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -371,31 +277,62 @@ def test_claim_lost_during_the_post(  # noqa: PLR0917 - one row of the table
     assert outcome(result).errcode == ours.errcode
 
 
-def test_late_answer_over_http(http: Door) -> None:
-    """The claim was given up while the POST was under way."""
+# ---- a process that ends in the middle of a message
 
-    def take_too_long(_message: object) -> None:
-        http.service.wechat.while_in_flight = lambda _message: None
-        http.advance(LEASE)
-        assert http().status is Status.UNKNOWN
 
-    http.service.wechat.while_in_flight = take_too_long
-    result = http()
-    assert (type(result), result.status, http.entry.status) == (Sent, Status.SENT, Status.SENT)
+class CrashError(BaseException):
+    """The process is gone: no handler of ours runs any more."""
+
+
+def crash(service: Service, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Let the process die at one point of its next message."""
+    put, send = service.ledger_store.put, service.wechat.send
+    puts = itertools.count(1)
+
+    def die_at_put(entry: Entry, *, patient: bool = False) -> Entry | None:
+        number = next(puts)
+        if (number, where) in {(1, "claiming"), (2, "finishing")}:
+            raise CrashError
+        existing = put(entry, patient=patient)
+        if (number, where) in {(1, "after the claim"), (2, "after the finish")}:
+            raise CrashError
+        return existing
+
+    def die_at_post(*given: Any) -> Outcome:
+        send(*given)
+        raise CrashError
+
+    monkeypatch.setattr(service.ledger_store, "put", die_at_put)
+    if where == "posting":
+        monkeypatch.setattr(service.wechat, "send", die_at_post)
 
 
 @pytest.mark.parametrize(
-    ("status", "result_type", "names"),
-    [
-        (Status.QUEUED, Queued, []),
-        (Status.EXPIRED, Expired, []),
-        (Status.CANCELLED, Cancelled, []),
-        (Status.UNKNOWN, Unknown, ["message.unknown"]),
-        (Status.FAILED, Failed, ["message.failed"]),
-    ],
+    "content", [body(), body("template"), AT_LEAST_ONCE], ids=["once", "template", "at_least_once"]
 )
-def test_result_of_a_write(status: Status, result_type: type[Result], names: list[str]) -> None:
-    entry = Entry("shop", "x", status, "f", "w", START, START, outcome=answer(47003))
-    result = as_result(Written(entry))
-    assert (type(result), result.entry, events(result)) == (result_type, entry, names)
-    assert result.outcome == (None if result_type in {Expired, Cancelled} else entry.outcome)
+@pytest.mark.parametrize("where", ["claiming", "after the claim", "posting", "finishing", "after the finish"])
+def test_crash_is_judged_later(
+    queue: Door, monkeypatch: pytest.MonkeyPatch, where: str, content: dict[str, Any]
+) -> None:
+    with monkeypatch.context() as patched:
+        crash(queue.service, patched, where)
+        with pytest.raises(CrashError):
+            queue(content)
+    if where == "claiming":
+        assert queue(content).status is Status.SENT
+        return
+    if where == "after the finish":
+        again = queue(content)
+        assert (type(again), again.status, queue.posts) == (Replayed, Status.SENT, 1)
+        return
+    soon = queue(content, receive_count=2)
+    assert (type(soon), again_in(soon)) == (InFlight, LEASE)
+    queue.advance(LEASE)
+    judged = queue(content, receive_count=3)
+    posts = 0 if where == "after the claim" else 1
+    if content == body():
+        assert (type(judged), judged.attempted, events(judged)) == (Unknown, False, ["message.unknown"])
+        assert (queue.entry.reason, queue.posts) == ("answer_not_recorded", posts)
+    else:
+        assert (type(judged), judged.status, queue.posts) == (Sent, Status.SENT, posts + 1)
+    assert events(queue(content)) == []

@@ -61,6 +61,12 @@ def wire(body: object, message_id: str | None = None) -> Body:
     return sent
 
 
+def sent_at(body: object, path: str) -> object:
+    """What WeChat receives in one place of the body."""
+    place, last = _place(wire(body), path)
+    return place[last]
+
+
 def violations(body: object) -> tuple[Violation, ...]:
     """Every violation of a message that is refused."""
     with pytest.raises(InvalidMessageError) as refused:

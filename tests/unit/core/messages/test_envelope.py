@@ -3,37 +3,30 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import OPENID
-from tests.unit.core.messages.bodies import PATHS, quick
+from tests.fakes import OPENID, body
+from tests.unit.core.messages.bodies import quick
 from tests.unit.core.messages.test_strict_json import json_values
 from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_options
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.outcomes import Bilingual
 
 MESSAGE = {"kind": "template", "touser": "OPENID"}
 ENVELOPE: dict[str, Any] = {"account": "shop", "message": MESSAGE}
+REQUEST = SendRequest("default", "shop", MESSAGE)
 EVENT: dict[str, Any] = {
-    "version": "0",
     "id": "17793124-05d4-b198-2fde-7ededc63b103",
     "detail-type": "WeChat Message Requested",
-    "source": "shop.orders",
     "account": "123456789012",
-    "time": "2024-01-01T00:00:00Z",
-    "region": "eu-west-1",
-    "resources": [],
     "detail": ENVELOPE,
 }
-NO_TIMES: list[Any] = ["tomorrow", "2024-01-01", 10**30, {}]
 LONG = "x" * 65
 LONG_DIGEST = "9537c5fdf120482f7d58d25e9ed583f5"
 EARLY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -45,13 +38,13 @@ def event(**changes: Any) -> dict[str, Any]:
     return EVENT | {"detail": ENVELOPE | changes}
 
 
-def read(body: object, default_id: str = "default") -> SendRequest:
-    return parse_queue_body(json.dumps(body), default_id)
+def read(value: object, default_id: str = "default") -> SendRequest:
+    return parse_queue_body(json.dumps(value), default_id)
 
 
-def invalid(body: object) -> InvalidRequestError:
+def invalid(value: object) -> InvalidRequestError:
     with pytest.raises(InvalidRequestError) as caught:
-        read(body)
+        read(value)
     assert caught.value.__cause__ is caught.value.__context__ is None
     return caught.value
 
@@ -60,101 +53,70 @@ def invalid(body: object) -> InvalidRequestError:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("change", "expected"),
     [
-        (ENVELOPE, SendRequest("default", "shop", MESSAGE)),
-        (ENVELOPE | {"id": "order-1"}, SendRequest("order-1", "shop", MESSAGE)),
-        (
-            ENVELOPE | {"id": None, "expires_at": None, "delivery": None},
-            SendRequest("default", "shop", MESSAGE),
-        ),
-        (ENVELOPE | {"id": LONG}, SendRequest(LONG_DIGEST, "shop", MESSAGE)),
-        (
-            ENVELOPE | {"expires_at": "2026-03-01T08:00:00+08:00"},
-            SendRequest("default", "shop", MESSAGE, EARLY),
-        ),
-        (
-            ENVELOPE | {"delivery": "at_least_once"},
-            SendRequest("default", "shop", MESSAGE, at_least_once=True),
-        ),
-        (ENVELOPE | {"delivery": "at_most_once"}, SendRequest("default", "shop", MESSAGE)),
-        (EVENT, SendRequest(EVENT["id"], "shop", MESSAGE)),
-        (EVENT | {"id": LONG}, SendRequest(LONG_DIGEST, "shop", MESSAGE)),
-        (event(id="order-1"), SendRequest("order-1", "shop", MESSAGE)),
-        (event(delivery="at_least_once"), SendRequest(EVENT["id"], "shop", MESSAGE, at_least_once=True)),
+        ({}, {}),
+        ({"id": "order-1"}, {"id": "order-1"}),
+        ({"id": None, "expires_at": None, "delivery": None}, {}),
+        ({"id": LONG}, {"id": LONG_DIGEST}),
+        ({"expires_at": "2026-03-01T08:00:00+08:00"}, {"expires_at": EARLY}),
+        ({"delivery": "at_least_once"}, {"at_least_once": True}),
+        ({"delivery": "at_most_once"}, {}),
     ],
 )
-def test_bodies(body: object, expected: SendRequest) -> None:
-    assert read(body) == expected
+def test_bodies(change: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert read(ENVELOPE | change) == REQUEST._replace(**expected)
+    assert read(event(**change)) == REQUEST._replace(**{"id": EVENT["id"], **expected})
 
 
-@pytest.mark.parametrize("event_id", [None, 5, "", ["x"], {"x": "y"}, True])
-def test_event_without_a_usable_id(event_id: object) -> None:
-    assert read(EVENT | {"id": event_id}).id == "default"
-    assert read(EVENT | {"id": event_id}, LONG).id == LONG_DIGEST
+@pytest.mark.parametrize(
+    ("event_id", "default_id", "used"),
+    [
+        (LONG, "default", LONG_DIGEST),
+        *((unusable, "default", "default") for unusable in (None, 5, "", ["x"])),
+        (None, LONG, LONG_DIGEST),
+    ],
+)
+def test_id_of_an_event(event_id: object, default_id: str, used: str) -> None:
+    assert read(EVENT | {"id": event_id}, default_id).id == used
 
 
 # ---------------------------------------------------------------- refused
 
 
 @pytest.mark.parametrize(
-    ("change", "places"),
-    [
-        *(({"account": value}, ["account"]) for value in (None, "", 5)),
-        *(({"id": value}, ["id"]) for value in ("", 5, ["x"], True)),
-        *(({"expires_at": value}, ["expires_at"]) for value in NO_TIMES),
-        *(({"delivery": value}, ["delivery"]) for value in ("exactly_once", True, "")),
-        *(({name: 1}, ["?"]) for name in ("unknown", OPENID, "a\x00\u2028b", "未知")),
-        ({"expires_at": "2024-01-01T00:00:00"}, ["expires_at"]),
-        ({OPENID: 1, "account": 5}, ["?", "account"]),
-        ({"unknown": 1, "account": 5, "id": ""}, ["?", "account", "id"]),
-    ],
-)
-def test_places_of_wrong_fields(change: dict[str, object], places: list[str]) -> None:
-    assert sorted(violation.place for violation in invalid(ENVELOPE | change).violations) == places
-
-
-@pytest.mark.parametrize(
     ("body", "places"),
     [
-        ({}, {"account", "message"}),
-        ({"account": "shop"}, {"message"}),
-        ({"message": {}}, {"account"}),
-        (EVENT | {"detail": {"state": "running"}}, {"account", "message", "?"}),
-        (EVENT | {"detail": EVENT}, {"message", "?"}),
-        ({"Type": "Notification", "Message": json.dumps(ENVELOPE)}, {"account", "message", "?", "Message"}),
+        (ENVELOPE | {"account": None}, ["account"]),
+        (ENVELOPE | {"id": True}, ["id"]),
+        (ENVELOPE | {"expires_at": 10**30}, ["expires_at"]),
+        (ENVELOPE | {"delivery": True}, ["delivery"]),
+        *((ENVELOPE | {name: 1}, ["?"]) for name in (OPENID, "a\x00\u2028b", "未知")),
+        (ENVELOPE | {"unknown": 1, "account": 5, "id": ""}, ["?", "account", "id"]),
+        ({}, ["account", "message"]),
+        (EVENT | {"detail": {"state": "running"}}, ["?", "account", "message"]),
+        (EVENT | {"detail": EVENT}, ["?", "?", "message"]),
+        ({"Type": "Notification", "Message": json.dumps(ENVELOPE)}, ["?", "Message", "account", "message"]),
     ],
 )
-def test_places_of_another_shape(body: object, places: set[str]) -> None:
-    assert {violation.place for violation in invalid(body).violations} == places
+def test_places_of_wrong_fields(body: object, places: list[str]) -> None:
+    assert sorted(violation.place for violation in invalid(body).violations) == places
 
 
-@pytest.mark.parametrize(
-    ("body", "en", "zh"),
-    [
-        *(
-            (text, "the body is no JSON object", "请求体不是 JSON 对象")
-            for text in ("[]", "null", "5.5", '"text"', json.dumps(EVENT | {"detail": json.dumps(ENVELOPE)}))
-        ),
-        ("", "the body is empty", "请求体为空"),
-        ("NaN", "NaN is not JSON", "NaN 不是合法的 JSON"),
-        ('{"a":1,"a":2}', "a key is given twice in one object", "同一对象中有重复的键"),
-    ],
-)
-def test_malformed(body: str, en: str, zh: str) -> None:
+@pytest.mark.parametrize("body", ["[]", "null", json.dumps(EVENT | {"detail": json.dumps(ENVELOPE)})])
+def test_no_object(body: str) -> None:
     with pytest.raises(MalformedBodyError) as refused:
         parse_queue_body(body, "default")
-    assert refused.value.text == Bilingual(en, zh)
+    assert refused.value.text == Bilingual("the body is no JSON object", "请求体不是 JSON 对象")
 
 
 @pytest.mark.parametrize(
     ("change", "message_id", "account"),
     [
         ({"id": "order-1", "expires_at": "tomorrow"}, "order-1", "shop"),
-        ({"id": "order-1", "expire": "2026-01-01T00:00:00Z"}, "order-1", "shop"),
         ({"id": LONG, "delivery": 1}, LONG_DIGEST, "shop"),
         ({"id": "order-1", "account": "Shop"}, "order-1", None),
-        ({"id": "order-1", "account": "x" * 65}, "order-1", None),
+        ({"id": "order-1", "account": 5}, "order-1", None),
         ({"id": 5}, None, "shop"),
         ({"id": ""}, None, "shop"),
         ({"expires_at": "tomorrow"}, None, "shop"),
@@ -163,8 +125,8 @@ def test_malformed(body: str, en: str, zh: str) -> None:
 def test_refusal_names_id_and_account(
     change: dict[str, object], message_id: str | None, account: str | None
 ) -> None:
-    for body in (ENVELOPE | change, event(**change)):
-        error = invalid(body)
+    for value in (ENVELOPE | change, event(**change)):
+        error = invalid(value)
         assert (error.message_id, error.account, error.message) == (message_id, account, MESSAGE)
 
 
@@ -177,14 +139,9 @@ def test_misspelt_field() -> None:
     "body",
     [
         {OPENID: MESSAGE},
-        ENVELOPE | {OPENID: MESSAGE},
         EVENT | {"detail": {OPENID: MESSAGE}},
-        *(
-            ENVELOPE | {field: value}
-            for field in ("account", "expires_at", "unknown")
-            for value in (OPENID, [OPENID], {OPENID: OPENID})
-        ),
-        *(ENVELOPE | {"id": value} for value in ([OPENID], {OPENID: OPENID})),
+        *(ENVELOPE | {field: [OPENID]} for field in ("account", "id", "expires_at", "unknown", OPENID)),
+        *(ENVELOPE | {field: OPENID} for field in ("account", "expires_at", "delivery")),
     ],
 )
 def test_refusal_quotes_nothing(body: object) -> None:
@@ -211,60 +168,35 @@ def test_any_body_is_read_or_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("beside", "within", "earlier"),
+    ("beside", "within", "expected"),
     [
-        (None, None, None),
-        (None, EARLY, EARLY),
-        (LATE, None, LATE),
-        (EARLY, LATE, EARLY),
-        (LATE, EARLY, EARLY),
+        ((None, False), (None, None), (None, False)),
+        ((None, False), (EARLY, "at_least_once"), (EARLY, True)),
+        ((LATE, True), (None, "at_most_once"), (LATE, True)),
+        ((EARLY, False), (LATE, "at_most_once"), (EARLY, False)),
+        ((LATE, True), (EARLY, None), (EARLY, True)),
     ],
 )
-@pytest.mark.parametrize(
-    ("wanted", "delivery", "at_least_once"),
-    [
-        (False, None, False),
-        (False, "at_most_once", False),
-        (False, "at_least_once", True),
-        (True, None, True),
-        (True, "at_most_once", True),
-        (True, "at_least_once", True),
-    ],
-)
-def test_options_beside_and_within_the_message(
-    *,
-    beside: datetime | None,
-    within: datetime | None,
-    earlier: datetime | None,
-    wanted: bool,
-    delivery: str | None,
-    at_least_once: bool,
+def test_options_beside_and_within(
+    beside: tuple[datetime | None, bool],
+    within: tuple[datetime | None, str | None],
+    expected: tuple[datetime | None, bool],
 ) -> None:
-    body: dict[str, Any] = {"kind": "subscription", "touser": "OPENID", "template_id": "T", "data": {}}
-    body |= {"expires_at": within and within.isoformat(), "delivery": delivery}
-    message, _ = parse_message(body)
-    request = SendRequest("id", "shop", body, beside, wanted)
-    assert with_options(request, message) == SendRequest("id", "shop", body, earlier, at_least_once)
+    expires_at, delivery = within
+    wanted = body() | {"expires_at": expires_at and expires_at.isoformat(), "delivery": delivery}
+    request = SendRequest("id", "shop", wanted, *beside)
+    assert with_options(request, parse_message(wanted)[0]) == SendRequest("id", "shop", wanted, *expected)
 
 
 # ---------------------------------------------------------------- written
 
 
-@pytest.mark.parametrize(
-    ("request_in", "body"),
-    [
-        (SendRequest("id", "shop", {"a": "é"}), r'{"account":"shop","id":"id","message":{"a":"\u00e9"}}'),
-        (
-            SendRequest("id", "shop", {}, EARLY, at_least_once=True),
-            (
-                '{"account":"shop","id":"id","message":{},'
-                '"expires_at":"2026-03-01T00:00:00+00:00","delivery":"at_least_once"}'
-            ),
-        ),
-    ],
-)
-def test_queue_body(request_in: SendRequest, body: str) -> None:
-    assert queue_body(request_in) == body
+def test_queue_body() -> None:
+    plain = SendRequest("id", "shop", {"a": "é"})
+    written = r'{"account":"shop","id":"id","message":{"a":"\u00e9"}'
+    options = ',"expires_at":"2026-03-01T00:00:00+00:00","delivery":"at_least_once"}'
+    assert queue_body(plain) == written + "}"
+    assert queue_body(plain._replace(expires_at=EARLY, at_least_once=True)) == written + options
 
 
 accounts = st.from_regex("[a-z0-9-]{1,64}", fullmatch=True)
@@ -285,29 +217,7 @@ def test_round_trip(request_in: SendRequest) -> None:
     assert parse_queue_body(body, "another") == request_in
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_round_trip_of_the_examples(path: Path) -> None:
-    request = SendRequest("id", "shop", parse_json(path.read_bytes()), EARLY)
-    assert parse_queue_body(queue_body(request), "another") == request
-
-
-@pytest.mark.parametrize(
-    "number", ["39.80", "1e3", "1.5E+2", "0.0000001", "1e-7", "-0.0", "12345678901234567890123456789012", "0"]
-)
-def test_round_trip_of_a_number(number: str) -> None:
-    data = {"number1": {"value": parse_json(number)}}
-    message = {"kind": "subscription", "touser": "OPENID", "template_id": "TEMPLATE_ID", "data": data}
-    queued = parse_queue_body(queue_body(SendRequest("id", "shop", message)), "another")
-    assert parse_message(queued.message)[0].wire() == parse_message(message)[0].wire()
-
-
 def test_largest_body_fits_the_queue() -> None:
     """Two bytes of UTF-8 may become the six of an escape; SQS took 256 KiB for most of its life."""
     message = {"kind": "template", "touser": "é" * (MAX_BODY_BYTES // 2)}
     assert len(queue_body(SendRequest("x" * 64, "a" * 64, message))) < 256 * 1024
-
-
-def test_request_is_immutable() -> None:
-    request = SendRequest("id", "shop", {})
-    with pytest.raises(AttributeError):
-        request.id = "another"  # type: ignore[misc]

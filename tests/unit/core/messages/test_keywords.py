@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.unit.core.messages.bodies import (
     example,
     keyword,
     refusals,
+    sent_at,
     violations,
     warnings,
     wire,
@@ -26,11 +26,9 @@ ONCE = "one_time_subscription"
 COLORS = [(ONCE, "data.content.color", "format"), ("template", "data.thing1.color", "dropped")]
 
 
-@pytest.mark.parametrize("name", WITH_KEYWORDS)
-def test_wrong_keys(name: str) -> None:
-    body = example(name)
-    for key in ("thing1.DATA", ".DATA", "", "a\nb", "\x00", "\x7f"):
-        assert refusals({**body, "data": {**body["data"], key: {"value": "x"}}}) == [(f"data.{key}", "key")]
+@pytest.mark.parametrize("key", ["thing1.DATA", ".DATA", "", "a\nb", "\x7f"])
+def test_wrong_keys(key: str) -> None:
+    assert refusals(keyword("x", key)) == [(f"data.{key}", "key")]
 
 
 def test_longest_key() -> None:
@@ -43,45 +41,34 @@ def test_longest_key() -> None:
 @pytest.mark.parametrize(
     ("number", "sent"),
     [
-        *((text, text) for text in ("39", "0", "-5", "39.80", "0.10", "1.0", "0.00000001")),
-        *((text, text) for text in ("1" * 32, "1234567890123456.789012345678901", "9007199254740993")),
-        ("1e3", "1000"),
+        *((text, text) for text in ("0", "-5", "39.80", "0.00000001", "1" * 32, "9007199254740993")),
+        ("1234567890123456.789012345678901", "1234567890123456.789012345678901"),
         ("1.5E+2", "150"),
-        ("1e-7", "0.0000001"),
+        ("1E+40", "1" + "0" * 40),
+        ("1E-40", "0." + "0" * 39 + "1"),
     ],
 )
 def test_number_digit_for_digit(number: str, sent: str) -> None:
-    body = parse_json(json.dumps(keyword("?", "number1")).replace('"?"', number))
-    assert wire(body)["data"] == {"number1": {"value": sent}}
+    body = parse_json(json.dumps(keyword("?", "site01")).replace('"?"', number))
+    assert sent_at(body, "data.site01.value") == sent
 
 
-@pytest.mark.parametrize(
-    ("value", "sent"),
-    [
-        (Decimal("39.80"), "39.80"),
-        (39.8, "39.8"),
-        (1e22, "1" + "0" * 22),
-        (Decimal("1E+40"), "1" + "0" * 40),
-        (Decimal("1E-40"), "0." + "0" * 39 + "1"),
-    ],
-)
-def test_number_under_any_keyword(value: object, sent: str) -> None:
+@pytest.mark.parametrize(("value", "sent"), [(39.8, "39.8"), (1e22, "1" + "0" * 22)])
+def test_float_digit_for_digit(value: float, sent: str) -> None:
     assert wire(keyword(value, "site01"))["data"] == {"site01": {"value": sent}}
 
 
 @pytest.mark.parametrize(
     ("rule", "values"),
     [
-        ("range", [1e308, 1e-308, *map(Decimal, ("1E+41", "1E-41", "1E+99999999"))]),
-        ("range", [*map(Decimal, ("nan", "inf", "-inf", "sNaN")), *map(float, ("nan", "inf", "-inf"))]),
-        ("text", [True, False, None, [], {}, ["x"]]),
-        ("control_characters", ["\x00", "a\x1b", "\x0b", "\x7f", "\x9f", "a\ud800", "\udfff"]),
+        ("range", [1e308, *map(Decimal, ("1E+41", "1E-41", "nan", "-inf", "sNaN")), float("inf")]),
+        ("text", [True, None, [], {}]),
+        ("control_characters", ["\x00", "\x0b", "\x9f", "a\ud800"]),
     ],
 )
 def test_wrong_values(rule: str, values: list[object]) -> None:
-    assert [refusals(keyword(value, "site01")) for value in values] == [[("data.site01.value", rule)]] * len(
-        values
-    )
+    for value in values:
+        assert refusals(keyword(value, "site01")) == [("data.site01.value", rule)]
 
 
 def test_rules_hold_for_json_numbers() -> None:
@@ -90,55 +77,22 @@ def test_rules_hold_for_json_numbers() -> None:
 
 
 @pytest.mark.parametrize("name", WITH_KEYWORDS)
-def test_certain_rules_refuse(name: str) -> None:
-    assert refusals(changed(name, "data.thing9", {"value": "一" * 21})) == [
-        ("data.thing9.value", "max_length")
-    ]
-
-
-@pytest.mark.parametrize("name", WITH_KEYWORDS)
-def test_other_rules_warn(name: str) -> None:
+def test_each_kind_has_the_rules(name: str) -> None:
+    """Those that are certain refuse, the others warn; legacy keywords are a template's alone."""
+    long = changed(name, "data.thing9", {"value": "一" * 21})
+    assert refusals(long) == [("data.thing9.value", "max_length")]
     body = changed(name, "data.short_thing9", {"value": "123456"})
-    assert warnings(body) == [("data.short_thing9.value", "max_length")]
+    body["data"] |= {"first": {"value": "您好"}, "keyword9": {"value": "x" * 21}}
+    told = [("data.short_thing9.value", "max_length")]
+    legacy = [("data.first.value", "dropped"), ("data.keyword9.value", "max_length")]
+    assert warnings(body) == told + (legacy if name == "template" else [])
     assert wire(body)["data"]["short_thing9"] == {"value": "123456"}
 
 
-@pytest.mark.parametrize("name", WITH_KEYWORDS)
-def test_legacy_keywords(name: str) -> None:
-    body = changed(name, "data.first", {"value": "您好"})
-    body["data"]["keyword9"] = {"value": "x" * 21}
-    told = [("data.first.value", "dropped"), ("data.keyword9.value", "max_length")]
-    assert warnings(body) == (told if name == "template" else [])
-
-
-UNTYPED = [
-    ("date", "2022-08-26 星期五"),
-    ("number", "1份"),
-    ("time", "今天11:22"),
-    ("thing", "x" * 30),
-    ("letter", "12"),
-    ("symbol", "ab"),
-    ("character_string", "中文"),
-    ("amount", "面议"),
-    ("phone_number", "无"),
-    ("car_number", "未知的车牌号码一二三"),
-    ("name", "用户410774"),
-    ("phrase", "approved"),
-]
-
-
-@pytest.mark.parametrize(("key", "value"), [*UNTYPED, ("short_thing", "x" * 10), ("const", "x" * 30)])
-def test_key_without_number_in_a_template(key: str, value: str) -> None:
-    assert warnings(example("template", data={key: {"value": value}})) == []
-    assert warnings(example("template", data={key: {"value": ""}})) == [(f"data.{key}.value", "empty")]
-
-
-@pytest.mark.parametrize(("key", "value"), UNTYPED)
-def test_key_without_number_in_a_subscription(key: str, value: str) -> None:
-    for name in ("subscription", "mini_program_subscription"):
-        assert refusals(example(name, data={key: {"value": value}}))
-    for name in ("subscription", "mini_program_subscription", "template"):
-        assert refusals(example(name, data={f"{key}1": {"value": value}}))
+def test_key_without_number() -> None:
+    """A template may give it any meaning; the other kinds know it by its type."""
+    assert warnings(example("template", data={"number": {"value": "1份"}})) == []
+    assert refusals(example("subscription", data={"number": {"value": "1份"}}))
 
 
 def test_unknown_fields_in_body_order() -> None:
@@ -153,22 +107,18 @@ def test_unknown_fields_in_body_order() -> None:
 @pytest.mark.parametrize(
     ("value", "odd"),
     [
-        *((color, False) for color in ("#FF0000", "#00ff00", "#012aBc")),
-        *((color, True) for color in ("#F00", "FF0000", "#FF000", "#FF00000", "#GG0000", "red")),
-        ("#１２３４５６", True),
+        *((color, False) for color in ("#FF0000", "#012aBc")),
+        *((color, True) for color in ("#F00", "FF0000", "#FF00000", "#GG0000", "#１２３４５６")),
     ],
 )
 @pytest.mark.parametrize(("name", "path", "rule"), COLORS)
 def test_color_is_passed_on(*, name: str, path: str, rule: str, value: str, odd: bool) -> None:
     body = changed(name, path, value)
-    sent: Any = wire(body)
-    for part in path.split("."):
-        sent = sent[part]
-    assert sent == value
+    assert sent_at(body, path) == value
     assert warnings(body) == ([(path, rule)] if odd or rule == "dropped" else [])
 
 
-@pytest.mark.parametrize("value", [0xFF0000, True, [], "#FF0000\n", "\ufffd"])
+@pytest.mark.parametrize("value", [0xFF0000, [], "#FF0000\n", "\ufffd"])
 @pytest.mark.parametrize(("name", "path", "_rule"), COLORS)
 def test_color_that_is_none(name: str, path: str, _rule: str, value: object) -> None:
     body = changed(name, path, value)
@@ -180,7 +130,7 @@ def test_empty_color_in_a_template() -> None:
     assert "color" not in wire(changed("template", "data.thing1.color", ""))["data"]["thing1"]
 
 
-@pytest.mark.parametrize("value", ["#FF0000", "", None, 5])
+@pytest.mark.parametrize(("value", "length"), [("#FF0000", 7), ("", 0), (None, None), (5, None)])
 @pytest.mark.parametrize(
     ("name", "path"),
     [
@@ -189,8 +139,8 @@ def test_empty_color_in_a_template() -> None:
         ("mini_program_template", "data.keyword1.color"),
     ],
 )
-def test_color_in_a_subscription(name: str, path: str, value: object) -> None:
+def test_color_in_a_subscription(name: str, path: str, value: object, length: int | None) -> None:
     body = changed(name, path, value)
     assert wire(body) == wire(example(name))
-    assert warnings(body) == [(path, "dropped")]
-    assert parse_message(body)[1][0].length == (len(value) if isinstance(value, str) else None)
+    [warning] = parse_message(body)[1]
+    assert (warning.path, warning.rule, warning.length) == (path, "dropped", length)

@@ -6,7 +6,6 @@ import json
 import re
 import traceback
 import weakref
-from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.messages.bodies import (
-    HTTPS_SPELLING,
     NAMES,
     Body,
     changed,
@@ -30,38 +28,13 @@ from tests.unit.core.messages.bodies import (
 from wechat_notify.core.errors import InvalidMessageError
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 
-ONCE = "one_time_subscription"
 LONG_ID = "order-4711-" + "x" * 22
 LONG_ID_DIGEST = "bf6e950944a292c4ac81ce00712b33f7"
 
-# ---------------------------------------------------------------- the body and its kind
-
-
-@pytest.mark.parametrize("body", [None, True, 5, Decimal("1.5"), "", "text", "{}", [], [{}]])
-def test_no_object(body: object) -> None:
-    assert refusals(body) == [("", "object")]
-
-
-def test_no_kind() -> None:
-    assert refusals({}) == [("kind", "missing")]
-
-
-NO_KINDS: list[Any] = [
-    None,
-    True,
-    0,
-    "",
-    "Subscription",
-    "subscription ",
-    "bizsend",
-    "\ud800",
-    [],
-    ["template"],
-    {},
-    "x" * 9999,
-]
+NO_KINDS: list[Any] = [None, "", "Subscription", "subscription ", "\ud800", [], {}, "x" * 9999]
 
 
 @pytest.mark.parametrize("kind", NO_KINDS)
@@ -76,11 +49,9 @@ def test_unknown_kind(kind: object) -> None:
 @pytest.mark.parametrize(
     ("own", "message_id", "sent"),
     [
-        (None, "x", "x"),
         (None, "x" * 32, "x" * 32),
         (None, LONG_ID, LONG_ID_DIGEST),
         ("", "order-1", "order-1"),
-        ("refund-7", "order-1", "refund-7"),
         ("x" * 64, "order-1", "x" * 64),
         (None, None, None),
     ],
@@ -94,70 +65,38 @@ def test_client_msg_id(own: str | None, message_id: str | None, sent: str | None
         assert wire(without("template", "client_msg_id"), message_id).get("client_msg_id") == sent
 
 
-ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
-
-
-@quick
-@given(ids, ids)
-def test_client_msg_ids_differ(one: str, other: str) -> None:
-    body = without("template", "client_msg_id")
-    sent, again = (wire(body, message_id)["client_msg_id"] for message_id in (one, other))
-    assert sent.isascii()
-    assert 1 <= len(sent) <= 32
-    assert (again == sent) == (one == other)
-
-
 # ---------------------------------------------------------------- every wrong field at once
 
 
 def test_every_wrong_field() -> None:
-    body = example("template")
-    del body["touser"]
-    body |= {
-        "template_id": "",
+    body = without("template", "touser") | {
         "url": 5,
         "miniprogram": {"pagepath": "a\x00", "path": "x"},
-        "topcolor": "#FF0000",
-        "client_msg_id": [],
         "data": {
-            "thing1": {"value": "x" * 21, "color": "red", "size": 1},
-            "phrase2": {"value": "approved"},
-            "time3.DATA": {"value": "15:01"},
-            "date4": "2019-10-01",
-            "name5": {},
-            "thing6": {"value": "right"},
+            "phrase1": {"value": "approved", "size": 1},
+            "time2.DATA": {"value": "15:01"},
+            "date3": "2019-10-01",
+            "thing4": {"value": "right"},
         },
     }
     assert sorted(refusals(body)) == [
-        ("client_msg_id", "text"),
-        ("data.date4", "object"),
-        ("data.name5.value", "missing"),
-        ("data.phrase2.value", "format"),
-        ("data.phrase2.value", "max_length"),
-        ("data.thing1.size", "unknown_field"),
-        ("data.thing1.value", "max_length"),
-        ("data.time3.DATA", "key"),
+        ("data.date3", "object"),
+        ("data.phrase1.size", "unknown_field"),
+        ("data.phrase1.value", "format"),
+        ("data.phrase1.value", "max_length"),
+        ("data.time2.DATA", "key"),
         ("miniprogram.appid", "missing"),
         ("miniprogram.pagepath", "control_characters"),
         ("miniprogram.path", "unknown_field"),
-        ("template_id", "empty"),
-        ("topcolor", "unknown_field"),
         ("touser", "missing"),
         ("url", "text"),
     ]
 
 
-def test_error_names_paths_and_rules() -> None:
-    expected = "^(title: max_length 15, scene: range 0-10000|scene: range 0-10000, title: max_length 15)$"
-    with pytest.raises(InvalidMessageError, match=expected):
-        parse_message(example(ONCE, title="x" * 16, scene="no"))
-
-
-@pytest.mark.parametrize("count", [100, 101, 500])
-def test_at_most_a_hundred_are_told(count: int) -> None:
-    data = {f"thing{number}": {"value": "x" * 21} for number in range(count)}
+def test_at_most_a_hundred_are_told() -> None:
+    data = {f"thing{number}": {"value": "x" * 21} for number in range(101)}
     assert len(violations(example("subscription", data=data))) == 100
-    data = {f"short_thing{number}": {"value": "123456"} for number in range(count)}
+    data = {f"short_thing{number}": {"value": "123456"} for number in range(101)}
     assert len(parse_message(example("subscription", data=data))[1]) == 100
 
 
@@ -177,17 +116,19 @@ def test_misspelt_field(change: Body, path: str, meant: str) -> None:
     [violation] = violations(example("template", **change))
     assert (violation.path, violation.rule, violation.meant) == (path, "unknown_field", meant)
     assert violation.for_log() == f"{path}: unknown_field, did you mean {meant}?"
-    assert violation.as_sentence().en == f"{path} is not a field of this message: did you mean {meant}?"
+    assert violation.as_sentence() == Bilingual(
+        f"{path} is not a field of this message: did you mean {meant}?",
+        f"{path} 该消息没有此字段，是否应为 {meant}？",
+    )
 
 
-PERSONAL = ["oQk3h5LrVfTnWb8xYc2ZpJd0GmEs", "姓名", "secret", "o" * 500, "13800138000", "wang.wu@example.com"]
+PERSONAL = ["oQk3h5LrVfTnWb8xYc2ZpJd0GmEs", "姓名", "o" * 500, "13800138000", "wang.wu@example.com"]
 CLOSE_TO_A_FIELD = ["wang", "Wang", "kang", "Fang", "Dana", "Sage"]
 
 
 @pytest.mark.parametrize("name", [*PERSONAL, *CLOSE_TO_A_FIELD])
-@pytest.mark.parametrize("kind", ["template", "mini_program_subscription"])
-def test_personal_name_is_not_shown(kind: str, name: str) -> None:
-    [violation] = violations(example(kind, **{name: "x"}))
+def test_personal_name_is_not_shown(name: str) -> None:
+    [violation] = violations(example("mini_program_subscription", **{name: "x"}))
     assert (violation.meant, violation.place) == (None, "?")
     assert name not in violation.as_sentence().en + violation.as_sentence().zh + violation.for_log()
 
@@ -196,181 +137,87 @@ def test_personal_name_is_not_shown(kind: str, name: str) -> None:
 
 # Characters that stand in none of our texts, so that a trace of them can only be a value's.
 marks = st.text("킇킈킉", min_size=1, max_size=40)
-texts = (
-    marks
-    | st.builds("{}{}".format, marks, st.text(max_size=30))
-    | st.builds("{}{}".format, st.text(max_size=3), marks)
-)
+texts = st.builds("{}{}{}".format, st.text(max_size=3) | st.just(""), marks, st.text(max_size=30))
+numbers = st.integers(10**15, 10**16) | st.floats() | st.decimals()
 marked_values = st.recursive(
-    texts | st.integers(10**15, 10**16) | st.booleans() | st.none(),
+    st.none() | st.booleans() | numbers | marks | texts | st.text(st.characters(), max_size=30),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=5,
-)
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals()
-json_values = st.recursive(
-    scalars | st.text(max_size=30) | st.text(st.characters(), max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=12,
 )
 FIELDS = sorted({field for name in NAMES for field in example(name)} | {"url", "lang", "unknown"} - {"kind"})
 KEYS = "thing1 short_thing2 number3 symbol5 time7 date8 amount9 car_number11 phrase13 keyword1 first content"
 
 
 @st.composite
-def changed_examples(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> Body:
+def changed_examples(draw: st.DrawFn) -> Body:
     """An example with some fields replaced by anything."""
     body = example(draw(st.sampled_from(NAMES)))
-    body |= draw(st.dictionaries(st.sampled_from(FIELDS), values, max_size=4))
+    body |= draw(st.dictionaries(st.sampled_from(FIELDS), marked_values, max_size=4))
     if draw(st.booleans()):
-        entry = st.dictionaries(st.sampled_from(["value", "color", "size"]), values, max_size=3)
+        entry = st.dictionaries(st.sampled_from(["value", "color", "size"]), marked_values, max_size=3)
         keys = st.sampled_from([*KEYS.split(), "site01", "thing1.DATA"])
-        body["data"] = draw(st.dictionaries(keys, entry | values, max_size=4))
+        body["data"] = draw(st.dictionaries(keys, entry | marked_values, max_size=4))
     return body
 
 
-def parsed(body: object) -> tuple[bytes, list[Violation]] | InvalidMessageError:
+def parsed(body: object) -> list[Violation] | InvalidMessageError:
     try:
-        message, warnings = parse_message(body)
+        return parse_message(body)[1]
     except InvalidMessageError as error:
         return error
-    return message.wire(), warnings
-
-
-@quick
-@given(json_values | changed_examples(json_values) | changed_examples(st.text(max_size=25)))
-def test_refused_or_sent_as_it_came(body: object) -> None:
-    result = parsed(body)
-    if isinstance(result, InvalidMessageError):
-        assert 1 <= len(result.violations) <= 100
-        return
-    sent, warnings = result
-    assert isinstance(body, dict)
-    given_empty = {warning.path for warning in warnings if warning.rule == "empty"}
-    if given_empty <= {"data"} and not any(warning.path.endswith(".color") for warning in warnings):
-        check_wire(body, sent)
-
-
-def as_sent(value: object) -> object:
-    """What WeChat is to receive: numbers as text, nothing that is null."""
-    if isinstance(value, dict):
-        return {name: as_sent(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def check_wire(body: Mapping[str, Any], sent: bytes) -> None:
-    text = sent.decode("utf-8")
-    expected = {HTTPS_SPELLING.get(field, field): value for field, value in body.items() if field != "kind"}
-    assert json.loads(text) == as_sent(expected)
-    assert not re.search(r"\\u(?!00[0-7])", text.replace(r"\\", ""))
 
 
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        *((text, text) for text in ("巧克力", "é", "\u2028x", "😀", "</script>", "\u200d", "\ufffe")),
+        *((text, text) for text in ("巧克力", "\u2028x", "😀", "</script>", "\ufffe")),
         ('"\\', r"\"\\"),
         ("\\u4e2d", r"\\u4e2d"),
     ],
 )
 def test_wire_is_raw_utf_8(value: str, written: str) -> None:
-    body = keyword(value, "site01")
-    sent = parse_message(body)[0].wire()
-    check_wire(body, sent)
+    sent = parse_message(keyword(value, "site01"))[0].wire()
     assert f'"value":"{written}"'.encode() in sent
     assert b'"kind"' not in sent
 
 
-def deep(levels: int) -> object:
-    value: object = "x"
-    for _ in range(levels):
-        value = {"value": [value]}
-    return value
-
-
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("path", ["data", "touser", "miniprogram", "kind", "unknown"])
-def test_deep_nesting(name: str, path: str) -> None:
-    assert refusals(changed(name, path, deep(300)))
-    assert refusals(deep(300))
+def test_deep_nesting(path: str) -> None:
+    deep: object = "x"
+    for _ in range(300):
+        deep = {"value": [deep]}
+    assert refusals(changed("subscription", path, deep))
 
 
 # ---------------------------------------------------------------- no value is quoted or kept
 
 
-def check_quotes_nothing(text: str) -> None:
-    assert not re.search("[킇킈킉]|[0-9]{15}", text)
-
-
 @quick
-@given(
-    changed_examples(marked_values) | st.builds(lambda kind: {"kind": kind}, marked_values) | marked_values
-)
+@given(changed_examples() | marked_values.map(lambda kind: {"kind": kind}) | marked_values)
 def test_anything_is_told_without_values(body: object) -> None:
-    result = parsed(body)
-    found: Sequence[Violation]
+    result, told = parsed(body), ""
     if isinstance(result, InvalidMessageError):
         assert result.__cause__ is result.__context__ is None
-        check_quotes_nothing("".join(traceback.format_exception(result)))
-        found = result.violations
-    else:
-        _, found = result
+        assert 1 <= len(result.violations) <= 100
+        told = "".join(traceback.format_exception(result))
+    found = result.violations if isinstance(result, InvalidMessageError) else result
     for violation in found:
         assert violation.rule
         assert violation.text.en
         assert re.search("[\u4e00-\u9fff]", violation.text.zh)
-        check_quotes_nothing(json.dumps(violation.as_dict(), ensure_ascii=False) + repr(violation))
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        example("subscription", touser="\x00킇"),
-        *(example("subscription", data=data) for data in ("킇", {"thing1": "킇"})),
-        example(ONCE, title="킇" * 16),
-        example(ONCE, scene="킇"),
-        example("subscription", lang="킇"),
-        example("subscription", unknown="킇"),
-        example("mini_program_template", emphasis_keyword="킇"),
-        example("mini_program_template", emphasis_keyword="킇.DATA"),
-        {"kind": "킇"},
-        "킇",
-        *(
-            keyword("킇" * 40, f"{kind}1")
-            for kind in ("thing", "number", "symbol", "time", "phrase", "amount")
-        ),
-    ],
-)
-def test_no_rule_quotes_the_value(body: object) -> None:
-    for violation in violations(body):
-        check_quotes_nothing(repr(violation))
-        assert violation.length
-
-
-@pytest.mark.parametrize("key", ["short_thing1", "const1", "character_string1", "name1", "thing1"])
-def test_no_warning_quotes_the_value(key: str) -> None:
-    message, warnings = parse_message(keyword("킇킈\n킉 킉킉", key))
-    assert warnings
-    assert "킇킈" in message.wire().decode()
-    check_quotes_nothing(repr(warnings))
+        told += json.dumps(violation.as_dict(), ensure_ascii=False) + repr(violation)
+    assert not re.search("[킇킈킉]|[0-9]{15}", told)
 
 
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
         ("subscription", "touser", "\x00"),
-        ("subscription", "lang", "xx"),
         ("subscription", "expires_at", "soon"),
-        ("subscription", "unknown", 1),
-        ("subscription", "data", 1),
-        ("subscription", "data", {"thing1": "x"}),
         ("subscription", "data", {"thing1": {"value": "\x00"}}),
         ("subscription", "data", {"thing1": {"value": "x" * 21}}),
         ("subscription", "data", {"thing1": {"value": Decimal("1e999")}}),
-        (ONCE, "scene", "x"),
-        (ONCE, "title", "x" * 16),
-        (ONCE, "data.content.value", "\x00"),
+        ("one_time_subscription", "data.content.value", "\x00"),
         ("mini_program_template", "emphasis_keyword", "x"),
     ],
 )
@@ -382,11 +229,9 @@ def test_refused_message_is_forgotten(name: str, path: str, value: object) -> No
 
     def refuse() -> weakref.ref[Kept]:
         body = Kept(changed(name, path, value))
-        try:
+        with pytest.raises(InvalidMessageError):
             parse_message(body)
-        except InvalidMessageError:
-            return weakref.ref(body)
-        raise AssertionError
+        return weakref.ref(body)
 
     refuse()  # what is built on first use is no garbage
     gc.disable()

@@ -18,11 +18,11 @@ from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.violations import Violation
 
 Row = tuple[object, str, str, int | str | None, int | None, Bilingual]
+"""A body, and the path, rule, limit, length and text of what is told of it."""
 
 AN_OBJECT = Bilingual("must be a JSON object", "必须是 JSON 对象")
 REQUIRED = Bilingual("is required", "缺少必填字段")
 NOT_A_FIELD = Bilingual("is not a field of this message", "该消息没有此字段")
-MISSPELT = Bilingual(f"{NOT_A_FIELD.en}: did you mean touser?", f"{NOT_A_FIELD.zh}，是否应为 touser？")
 TEXT = Bilingual("must be text", "必须是字符串")
 UNICODE = Bilingual("must be valid Unicode text", "必须是合法的 Unicode 字符串")
 NOT_EMPTY = Bilingual("must not be empty", "不能为空")
@@ -69,6 +69,11 @@ def at_most(limit: int) -> Bilingual:
     return Bilingual(f"must be at most {limit} characters", f"不能超过 {limit} 个字符")
 
 
+def told(row: Row) -> Violation:
+    _, path, rule, limit, length, text = row
+    return Violation(path, rule, text, limit, length)
+
+
 template = partial(example, "template")
 once = partial(example, "one_time_subscription")
 mini = partial(example, "mini_program_template")
@@ -92,7 +97,6 @@ REFUSED: list[Row] = [
     (template(touser=5), "touser", "text", None, None, TEXT),
     (template(touser=""), "touser", "empty", 1, 0, NOT_EMPTY),
     (template(touser="a\x00"), "touser", "control_characters", None, 2, UNPRINTABLE),
-    (template(touser="a\ud800"), "touser", "control_characters", None, 2, UNPRINTABLE),
     (template(delivery="a\ud800"), "delivery", "text", None, 2, UNICODE),
     (template(touser="a\ufffd\x00"), "touser", "encoding", None, 3, NOT_UTF8),
     (template(touser="x "), "touser", "white_space", None, 2, BLANKS),
@@ -137,35 +141,27 @@ WARNED: list[Row] = [
 ENVELOPES: list[Row] = [
     ({"account": "Shop"}, "account", "account_name", "a-z0-9-", 4, ACCOUNT),
     ({"id": ""}, "id", "empty", 1, 0, NOT_EMPTY),
-    ({"id": 5}, "id", "text", None, None, TEXT),
-    ({"expires_at": "soon"}, "expires_at", "time", None, 4, TIME),
     ({"delivery": "x"}, "delivery", "choice", WAYS, 1, ONE_OF_WAYS),
 ]
 
 
 @pytest.mark.parametrize("row", REFUSED)
 def test_refusal(row: Row) -> None:
-    body, path, rule, limit, length, text = row
+    body, *expected, text = row
     [violation] = violations(body)
-    assert violation == Violation(path, rule, text, limit, length)
-    assert list(violation.as_dict().values()) == [path, rule, limit, length, text.en, text.zh]
+    assert violation == told(row)
+    assert list(violation.as_dict().values()) == [*expected, text.en, text.zh]
 
 
 @pytest.mark.parametrize("row", WARNED)
 def test_warning(row: Row) -> None:
-    body, path, rule, limit, length, text = row
-    assert parse_message(body)[1] == [Violation(path, rule, text, limit, length)]
+    assert parse_message(row[0])[1] == [told(row)]
 
 
 @pytest.mark.parametrize("row", ENVELOPES)
 def test_refused_envelope(row: Row) -> None:
-    change, path, rule, limit, length, text = row
+    change = row[0]
     assert isinstance(change, dict)
     with pytest.raises(InvalidRequestError) as refused:
         parse_queue_body(json.dumps({"account": "shop", "message": {}} | change), "default")
-    assert refused.value.violations == (Violation(path, rule, text, limit, length),)
-
-
-def test_suggestion() -> None:
-    [violation] = violations(template(tousr="x"))
-    assert (violation.text, violation.meant) == (MISSPELT, "touser")
+    assert refused.value.violations == (told(row),)

@@ -25,19 +25,15 @@ def refusal(body: str | bytes) -> Bilingual:
 @pytest.mark.parametrize(
     ("body", "value"),
     [
-        ("{}", {}),
         (' {"a": [1, true, false, null, "x"]}\n', {"a": [1, True, False, None, "x"]}),
         (b'{"\xe5\xb7\xa7": "\xf0\x9f\x98\x80"}', {"巧": "😀"}),
-        (r'"\ud83d\ude00"', "😀"),
-        (r'"\uD83D\uDE00 \u4e2d"', "😀 中"),
-        (r'{"a":"\ud83d\ude00","b":1.5}', {"a": "😀", "b": Decimal("1.5")}),
+        (r'{"a":"\ud83d\uDE00 \u4e2d","b":1.5}', {"a": "😀 中", "b": Decimal("1.5")}),
         (r'"\u0000\u001f"', "\x00\x1f"),
         (r'"\\ud800"', r"\ud800"),
         ('{"a": {"a": 1}, "b": {"a": 1}}', {"a": {"a": 1}, "b": {"a": 1}}),
         ("9007199254740993", 9007199254740993),
         ("null", None),
         ("\ufeff{}", {}),
-        ("\ufeff{}".encode(), {}),
         (b'\xef\xbb\xbf  {"a": 1}', {"a": 1}),
     ],
 )
@@ -45,53 +41,49 @@ def test_json_is_read(body: str | bytes, value: object) -> None:
     assert parse_json(body) == value
 
 
-EMPTY = ("the body is empty", "请求体为空")
-NOT_UTF8 = ("the body is not UTF-8", "请求体不是 UTF-8 编码")
-TWICE = ("a key is given twice in one object", "同一对象中有重复的键")
-HALF_A_PAIR = ("the body holds half of a surrogate pair", "请求体含不成对的代理字符")
-OUT_OF_RANGE = ("a number is out of range", "数字超出范围")
-TOO_DEEP = ("the body is nested too deeply", "请求体嵌套过深")
-TOO_LONG = ("the body holds a number that is too long", "请求体含有过长的数字")
+OUT_OF_RANGE = Bilingual("a number is out of range", "数字超出范围")
 
 
 @pytest.mark.parametrize(
-    ("texts", "bodies"),
+    ("en", "zh", "bodies"),
     [
-        (EMPTY, ["", b"", "  \n\t", "\ufeff"]),
-        (NOT_UTF8, [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc0\xaf"', "{}".encode("utf-16")]),
-        (TWICE, ['{"a": 1, "a": 1}', r'{"a": 1, "\u0061": 2}', '[{"b": {"a": 1, "c": 2, "a": 3}}]']),
+        ("the body is empty", "请求体为空", ["", b"", "  \n\t", "\ufeff"]),
+        ("the body is not UTF-8", "请求体不是 UTF-8 编码", [b'"\xff"', b'"\xed\xa0\x80"']),
         (
-            HALF_A_PAIR,
-            [r'"\ud800"', r'"\uDFFF"', r'"\ude00\ud83d"', r'{"\ud800": 1}', r'[{"a": ["x\udc00y"]}]'],
+            "a key is given twice in one object",
+            "同一对象中有重复的键",
+            ['{"openid-1": 1, "openid-1": 1}', r'{"a": 1, "\u0061": 2}', '[{"b": {"a": 1, "c": 2, "a": 3}}]'],
         ),
-        (HALF_A_PAIR, ['"\ud800"', '{"\udfff": 1}']),
-        (("NaN is not JSON", "NaN 不是合法的 JSON"), ["NaN", '{"a": NaN}']),
-        (("Infinity is not JSON", "Infinity 不是合法的 JSON"), ["[Infinity]"]),
-        (("-Infinity is not JSON", "-Infinity 不是合法的 JSON"), ["-Infinity"]),
-        (OUT_OF_RANGE, ["1E+240000000", "1E-240000000", "0E+999999999", "-1.5e1000", "0e-99999"]),
-        (OUT_OF_RANGE, ['{"x": [1e999999999999999999]}', "1e" + "9" * 30]),
-        (TOO_LONG, ["9" * 5000]),
-        (TOO_DEEP, ["[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000]),
+        (
+            "the body holds half of a surrogate pair",
+            "请求体含不成对的代理字符",
+            [
+                r'"openid-1\ud800"',
+                r'"\uDFFF"',
+                r'"\ude00\ud83d"',
+                r'{"\ud800": 1}',
+                '"\ud800"',
+                '{"\udfff": 1}',
+            ],
+        ),
+        ("NaN is not JSON", "NaN 不是合法的 JSON", ["NaN", '{"a": NaN}']),
+        ("-Infinity is not JSON", "-Infinity 不是合法的 JSON", ["[-Infinity]"]),
+        ("the body holds a number that is too long", "请求体含有过长的数字", ["9" * 5000]),
+        ("the body is nested too deeply", "请求体嵌套过深", ["[" * 100_000, '{"a":' * 100_000]),
     ],
-    ids=lambda value: value[0][:30],
 )
-def test_a_problem_is_told(texts: tuple[str, str], bodies: list[str | bytes]) -> None:
-    assert [refusal(body) for body in bodies] == [Bilingual(*texts)] * len(bodies)
+def test_a_problem_is_told(en: str, zh: str, bodies: list[str | bytes]) -> None:
+    """In words that quote nothing of the body."""
+    assert [refusal(body) for body in bodies] == [Bilingual(en, zh)] * len(bodies)
 
 
 @pytest.mark.parametrize(
     ("body", "what", "line", "column"),
     [
-        ("{", "Expecting property name enclosed in double quotes", 1, 2),
         ("{'a': 1}", "Expecting property name enclosed in double quotes", 1, 2),
-        ('{"a": 1} x', "Extra data", 1, 10),
         ("\ufeff\ufeff{}", "Expecting value", 1, 1),
         ("{}\ufeff", "Extra data", 1, 3),
-        ("touser=OPENID", "Expecting value", 1, 1),
-        ("<xml/>", "Expecting value", 1, 1),
-        ("01", "Extra data", 1, 2),
         ('"a\nb"', "Invalid control character", 1, 3),
-        ('"a\x00b"', "Invalid control character", 1, 3),
         ('"openid-1', "Unterminated string starting", 1, 1),
         ('{"touser":\n "oABC" "secret"}', "Expecting ',' delimiter", 2, 9),
     ],
@@ -107,18 +99,10 @@ def test_texts_that_differ_between_pythons(body: str) -> None:
     assert "at at" not in refusal(body).en
 
 
-@pytest.mark.parametrize("body", ['{"openid-1": 1, "openid-1": 2}', r'"openid-1\ud800"', '"openid-1'])
-def test_no_problem_quotes_the_body(body: str) -> None:
-    assert "openid-1" not in repr(refusal(body))
-
-
 @pytest.mark.parametrize(
     ("number", "written"),
     [
-        ("39.80", "39.80"),
-        ("0.10", "0.10"),
-        ("-0.0", "-0.0"),
-        ("1234567890123456.789012345678901", "1234567890123456.789012345678901"),
+        *((number, number) for number in ("39.80", "-0.0", "1234567890123456.789012345678901")),
         ("1e3", "1000"),
         ("-1.5e-7", "-0.00000015"),
         ("0." + "0" * 50_000 + "1", "0." + "0" * 50_000 + "1"),
@@ -134,9 +118,11 @@ def test_a_decimal_keeps_its_digits(number: str, written: str) -> None:
     assert written_out(value) == written
 
 
-@pytest.mark.parametrize("number", ["1E406", "1E-407", "-1E+408"])
+@pytest.mark.parametrize(
+    "number", ["1E406", "1E-407", "-1E+408", "1E+240000000", "0E+999999999", "1e" + "9" * 30]
+)
 def test_a_decimal_grows_too_much(number: str) -> None:
-    assert refusal(number) == Bilingual(*OUT_OF_RANGE)
+    assert refusal(number) == OUT_OF_RANGE
 
 
 json_like_text = st.lists(

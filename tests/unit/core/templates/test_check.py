@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,11 +121,11 @@ def test_template_of_another_family(
 )
 def test_template_that_is_not_listed(kind: str, subscription_at: float | None, warnings: Found) -> None:
     """It may be newer; template messages by category are never listed."""
-    known = replace(KNOWN, subscription_at=subscription_at)
+    known = KNOWN._replace(subscription_at=subscription_at)
     given = check_template(message(kind), known)
     assert (given.violations, found(given.warnings)) == ([], warnings)
 
 
 def test_unreadable_content_checks_nothing() -> None:
-    known = account_templates(replace(MEETING, content="<date2> <thing1>"))
+    known = account_templates(MEETING._replace(content="<date2> <thing1>"))
     assert check_template(message(template_id=MEETING.id), known) == ([], [])

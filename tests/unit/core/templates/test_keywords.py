@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.fakes.templates import MEETING, PRIZE, WASHER
@@ -12,8 +10,7 @@ from wechat_notify.core.templates.keyword_types import KEYWORD_TYPES
 from wechat_notify.core.templates.keywords import filled_messages, keywords_of
 from wechat_notify.core.templates.template import AccountTemplates, Template
 
-EVERY_TYPE = replace(
-    MEETING,
+EVERY_TYPE = MEETING._replace(
     content="".join(f"{kind}:{{{{{kind}1.DATA}}}}\n" for kind in [*KEYWORD_TYPES, "site"]),
     example="",
 )
@@ -55,7 +52,7 @@ def test_wechats_own_example_is_used() -> None:
 
 
 def test_example_that_breaks_the_rule_is_not() -> None:
-    long = replace(MEETING, example="会议时间:随时\n会议地点:" + "长" * 21)
+    long = MEETING._replace(example="会议时间:随时\n会议地点:" + "长" * 21)
     samples = {keyword.key: keyword.sample for keyword in keywords_of(long)}
     assert samples == {"date2": "2026年1月1日", "thing1": "示例内容"}
 

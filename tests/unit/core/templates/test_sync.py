@@ -63,7 +63,7 @@ def test_account_without_token(service: Service) -> None:
 
 def test_large_lists_are_cut(listed: Service) -> None:
     """An item of DynamoDB has 400 KB; a template that is not stored is not checked."""
-    large = replace(MEETING, id="large", content="字" * (sync.MAX_BYTES // 3))
+    large = MEETING._replace(id="large", content="字" * (sync.MAX_BYTES // 3))
     listed.wechat.lists[SUBSCRIPTION] = [large, MEETING]
     assert listed.template_sync.sync("shop") == Synced("shop", 2, dropped=1)
     assert listed.ledger_store.templates["shop"].templates == (MEETING, PRIZE)

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import START, Service, access_tokens, answer, unreachable
 from tests.unit.core.tokens.shared import token
-from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
-from wechat_notify.core.tokens import refresher as module
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken, Grant
 
@@ -173,29 +171,9 @@ def test_no_time_for_an_account(service: Service, seconds_left: float, failure: 
     assert len(service.wechat.fetches) == sum(result.calls for result in results) == (0 if failure else 2)
 
 
-def test_time_runs_out(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CONCURRENT_ACCOUNTS", 1)
-    for account in ("bank", "cafe"):
-        service.add_account(account, stored=False)
-    service.wechat.while_fetching = lambda _app_id: service.clock.advance(20)
-    stopped_at = service.clock.now() + 88
-    results = service.token_refresher.refresh_all(lambda: stopped_at - service.clock.now())
-    expected = [("bank", None), ("cafe", None), ("shop", NOT_A_TIME)]
-    assert [(result.account, result.failure) for result in results] == expected
-    assert service.store.tokens["cafe"].value == "token-1-of-wx-cafe"
-
-
 def test_no_accounts(service: Service) -> None:
     service.store.sources.clear()
     assert service.token_refresher.refresh_all(plenty) == []
-
-
-def test_store_that_cannot_be_read(service: Service) -> None:
-    service.store.failing = {"load": "AccessDeniedException", "load_all": "AccessDeniedException"}
-    with pytest.raises(StorageError):
-        service.token_refresher.refresh("shop")
-    with pytest.raises(StorageError):
-        service.token_refresher.refresh_all(plenty)
 
 
 # ---------------------------------------------------------------- for a sender
@@ -242,9 +220,7 @@ def test_force_in_vain(service: Service) -> None:
 def test_force_again_after_forty_seconds(service: Service) -> None:
     rejected_again(service)
     service.clock.advance(20)
-    service.forget()
     assert rejected_again(service) == Refreshed("shop", failure=TOO_SOON, calls=1)
-    assert service.wechat.fetches == [NORMAL]
     service.clock.advance(19.5)
     assert rejected_again(service).failure == TOO_SOON._replace(retry_after=0.5)
     service.clock.advance(0.5)
@@ -266,14 +242,22 @@ def test_rejected_senders_cost_few_calls(service: Service) -> None:
     assert rejected_again(service).token is not None
 
 
+def test_failure_answers_its_own_question(service: Service) -> None:
+    """Whoever was rejected with another token is not told of it."""
+    rejected_again(service)
+    service.clock.advance(20)
+    assert [rejected_again(service).calls for _ in range(2)] == [1, 0]
+    service.wechat.renew("wx-shop")
+    service.token_refresher.refresh("shop")
+    assert rejected_again(service).calls == 1
+
+
 def test_twenty_forced_refreshes_a_day(service: Service) -> None:
     """Of a day in Beijing; then the answer before counts for five seconds."""
     for _ in range(20):
         assert rejected_again(service).forced
         service.clock.advance(40)
-    service.forget()
     assert rejected_again(service) == Refreshed("shop", failure=USED_UP, calls=1)
-    assert service.wechat.fetches == [NORMAL]
     midnight = datetime(2026, 3, 2, tzinfo=BEIJING).timestamp()
     service.clock.advance(midnight - service.clock.now() - 1)
     service.token_refresher.refresh("shop")
@@ -282,14 +266,6 @@ def test_twenty_forced_refreshes_a_day(service: Service) -> None:
     assert rejected_again(service).failure is None
     stored = service.store.tokens["shop"]
     assert (stored.forced_day, stored.forced_count) == ("2026-03-02", 1)
-
-
-def test_ordinary_refresh_keeps_the_count(service: Service) -> None:
-    rejected_again(service)
-    service.wechat.renew("wx-shop")
-    assert service.token_refresher.refresh("shop").changed
-    stored = service.store.tokens["shop"]
-    assert (stored.forced_count, stored.forced_at) == (1, START)
 
 
 @pytest.mark.parametrize("shown", ["older", "none"])
@@ -324,30 +300,6 @@ def test_older_version_after_a_lost_answer(service: Service) -> None:
     service.store.tokens["shop"] = older
     service.clock.advance(20)
     assert service.token_refresher.replace("shop", older.digest).failure == TOO_SOON
-    service.store.tokens["shop"] = older
-    service.clock.advance(20)
-    assert service.token_refresher.replace("shop", older.digest).forced
-    stored = service.store.tokens["shop"]
-    assert (stored.value, stored.forced_count, stored.forced_at) == ("token-2-of-wx-shop", 2, START + 40)
-
-
-def test_older_version_when_used_up(service: Service) -> None:
-    for _ in range(20):
-        assert rejected_again(service).forced
-        service.clock.advance(40)
-    service.wechat.reject("wx-shop")
-    stored = service.store.tokens["shop"]
-    service.store.tokens["shop"] = replace(stored, forced_count=0, forced_at=0.0)
-    assert service.token_refresher.replace("shop", stored.digest).failure == USED_UP
-
-
-def test_counts_of_two_accounts(service: Service) -> None:
-    service.add_account("bank")
-    rejected_again(service)
-    rejected = service.store.tokens["bank"].digest
-    service.wechat.reject("wx-bank")
-    assert service.token_refresher.replace("bank", rejected).forced
-    assert service.store.tokens["bank"].forced_count == 1
 
 
 @pytest.mark.parametrize("later", [40, 0])

@@ -26,7 +26,7 @@ from wechat_notify.http.responses import ApiResponse
 
 VIOLATION = Violation("touser", "missing", Bilingual("is required", "缺少必填字段"))
 
-
+MALFORMED = Bilingual("x", "甲")
 ACCOUNT_NAME = Bilingual(
     "No account can have this name: it is 1 to 64 characters of a-z, 0-9 and -. Credentials that are "
     "stored under another name are never used.",
@@ -36,10 +36,7 @@ UNKNOWN_ACCOUNT = Bilingual(
     "No credentials are stored for this account; store them, or check the account in the path.",
     "该账号没有存储凭证，请先存储凭证，或检查路径中的账号名。",
 )
-BODY_TOO_LARGE = Bilingual(
-    "The body is larger than 64 KiB.",
-    "请求体超过 64 KiB。",
-)
+BODY_TOO_LARGE = Bilingual("The body is larger than 64 KiB.", "请求体超过 64 KiB。")
 UNSUPPORTED_MEDIA_TYPE = Bilingual(
     "Send JSON with Content-Type: application/json.",
     "请以 Content-Type: application/json 发送 JSON。",
@@ -78,14 +75,8 @@ REFUSED_BEFORE = Bilingual(
     "This message was refused before; correct it and send it again, under the same id if you like.",
     "该消息此前已被拒绝，请更正后重新发送，可沿用原 id。",
 )
-EXPIRED = Bilingual(
-    "The message expired and was not sent.",
-    "消息已过期，未发送。",
-)
-CANCELLED = Bilingual(
-    "The message was cancelled and was not sent.",
-    "消息已取消，未发送。",
-)
+EXPIRED = Bilingual("The message expired and was not sent.", "消息已过期，未发送。")
+CANCELLED = Bilingual("The message was cancelled and was not sent.", "消息已取消，未发送。")
 INVALID_FIELDS = Bilingual(
     "The request was refused and nothing was done: correct the fields listed under errors.",
     "请求被拒绝，未执行任何操作：请修正 errors 中列出的字段。",
@@ -109,15 +100,10 @@ INTERNAL = Bilingual(
 @pytest.mark.parametrize(
     ("response", "status", "name", "hint"),
     [
-        (
-            refusal(MalformedBodyError(Bilingual("x", "甲"))),
-            400,
-            "malformed-body",
-            Bilingual("x", "甲"),
-        ),
+        (refusal(MalformedBodyError(MALFORMED)), 400, "malformed-body", MALFORMED),
         (refusal(AccountNameError()), 404, "account-name", ACCOUNT_NAME),
         (refusal(UnknownAccountError("nobody")), 404, "unknown-account", UNKNOWN_ACCOUNT),
-        (refusal(BodyTooLargeError()), 413, "body-too-large", BODY_TOO_LARGE),
+        (refusal(BodyTooLargeError(65536)), 413, "body-too-large", BODY_TOO_LARGE),
         (refusal(MediaTypeError()), 415, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE),
         (refusal(InvalidMessageError([VIOLATION])), 422, "invalid-message", INVALID_MESSAGE),
         (refusal(InvalidFieldsError([VIOLATION])), 422, "invalid-fields", INVALID_FIELDS),

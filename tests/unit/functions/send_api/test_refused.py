@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.fakes import OPENID, OTHER_OPENID, Service, body, load_event, metrics
-from tests.unit.functions.send_api.calls import ASK, SUBSCRIPTION, Json, call, keyed, look, post
+from tests.unit.functions.send_api.calls import SUBSCRIPTION, Json, call, post
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 
 
@@ -48,8 +48,9 @@ def test_sample_events(
     assert not {OPENID, OTHER_OPENID} & set(re.findall(r"o\w{27}", service.log.getvalue()))
 
 
-def test_body_too_large(service: Service) -> None:
-    response = post("x" * (MAX_BODY_BYTES + 1))
+@pytest.mark.parametrize("text", ["x" * (MAX_BODY_BYTES + 1), "一" * (MAX_BODY_BYTES // 3 + 1)])
+def test_body_too_large(service: Service, text: str) -> None:
+    response = post(text)
     assert (response.status, response.says) == (413, "body-too-large")
     (line,) = service.lines("message refused")
     assert (line["reason"], line["account"]) == ("body_too_large", "shop")
@@ -73,26 +74,10 @@ def test_every_wrong_field(service: Service) -> None:
     assert service.wechat.attempts == []
 
 
-@pytest.mark.parametrize(
-    ("status", "contents"),
-    [
-        (400, ["", " \n", "[" * 60_000, '{"a":' * 10_000 + "1" + "}" * 10_000, "9" * 5000, "-Infinity"]),
-        (400, ["1e9999999999999999999", '{"kind": "\x01"}', '{"kind": "\ud83d"}']),
-        (413, ["x" * (MAX_BODY_BYTES + 1), "一" * (MAX_BODY_BYTES // 3 + 1), "x" * 10_000_000]),
-        (422, ["\ufeff{}", "null", "[]", '"text"', "{}", body() | {"touser": 5}, body(touser="o\u0000")]),
-        (422, [body(kind="template") | {"kind": kind} for kind in (["template"], None)]),
-        (422, [body(data=[]), body(data={"thing1": {"value": None}})]),
-        (
-            422,
-            [body(data={"thing1": {"value": {"value": {}}}}), body(data={"thing1": {"value": "x" * 60_000}})],
-        ),
-        (422, [body() | {"expires_at": "2026-03-01T15:04:05"}, body() | {"delivery": "exactly_once"}]),
-    ],
-)
-def test_bodies(service: Service, status: int, contents: list[object]) -> None:
-    for prefer in ("", "respond-async"):
-        assert [post(content, prefer=prefer).status for content in contents] == [status] * len(contents)
-    assert (service.wechat.attempts, service.queue.bodies, service.ledger_store.entries) == ([], [], {})
+@pytest.mark.parametrize("content", ["null", body() | {"touser": 5}, body() | {"delivery": "exactly_once"}])
+def test_nothing_wrong_is_queued(service: Service, content: object) -> None:
+    assert post(content, prefer="respond-async").status == 422
+    assert (service.queue.bodies, service.ledger_store.entries) == ([], {})
 
 
 @pytest.mark.usefixtures("service")
@@ -103,49 +88,19 @@ def test_half_of_a_pair_is_named() -> None:
     assert response.content["hint"] == {"en": "the body is not UTF-8", "zh": "请求体不是 UTF-8 编码"}
 
 
-@pytest.mark.parametrize("account", ["", "Shop", "a/b", "shop ", "shop\n", "é", "..", "a" * 65])
-def test_account_names(service: Service, account: str) -> None:
-    for response in (post(body(), account), *(ask("order-1", account) for ask in ASK)):
-        assert (response.status, response.says) == (404, "account-name")
-    assert service.store.reads == []
-
-
 @pytest.mark.parametrize(
-    "key", ["", " ", "x" * 65, "two words", "a\tb", "a,b", "订单", "caf\u00e9", "a\x7f", "a\n"]
+    ("message", "status"),
+    [
+        (body() | {OPENID: 1}, 422),
+        (body("template", data={OPENID: {"value": "x", "color": "#FF0000"}}), 200),
+    ],
 )
-def test_wrong_keys(service: Service, key: str) -> None:
-    response = keyed(key=key)
-    assert (response.status, response.says) == (400, "invalid-idempotency-key")
-    assert (response.content["retryable"], response.retry_after) == (False, None)
-    assert service.ledger_store.puts == len(service.wechat.attempts) == 0
-    (line,) = service.lines("message refused")
-    assert line["reason"] == "invalid_idempotency_key"
-
-
-@pytest.mark.parametrize("key", ["x", "x" * 64, "!~", "a/b?c#d%2F", "0"])
-def test_keys(service: Service, key: str) -> None:
-    assert keyed(key=key).content["id"] == key
-    assert keyed(key=key).replayed
-    assert (look(key).status, look(key).content["id"], len(service.wechat.attempts)) == (200, key, 1)
-
-
-OPENID_AS_NAME: list[tuple[Json, int]] = [
-    (body() | {OPENID: 1}, 422),
-    (body(data={OPENID: "text"}), 422),
-    (body(data={OPENID: {"value": None}}), 422),
-    (body(data={"thing1": {OPENID: "x"}}), 422),
-    (body("template", data={OPENID: {"value": "x", "color": "#FF0000"}}), 200),
-]
-
-
-@pytest.mark.parametrize("prefer", ["return=minimal", "respond-async"])
-@pytest.mark.parametrize(("message", "status"), OPENID_AS_NAME)
 def test_openid_as_a_name(
-    service: Service, capsys: pytest.CaptureFixture[str], *, message: Json, status: int, prefer: str
+    service: Service, capsys: pytest.CaptureFixture[str], *, message: Json, status: int
 ) -> None:
     """Whoever sent it is told; no log is."""
-    response = post(message, prefer=prefer)
-    assert response.status == (202 if status == 200 and prefer == "respond-async" else status)
+    response = post(message)
+    assert response.status == status
     assert OPENID in json.dumps(response.content)
     assert len(service.lines()) == (2 if status == 422 else 1)
     assert OPENID not in service.log.getvalue() + capsys.readouterr().out

@@ -18,18 +18,11 @@ OPTIONAL = {
     "template/send": "url client_msg_id color topcolor",
 }
 WITH_MINIPROGRAM = ["subscribe/bizsend", "template/subscribe", "template/send"]
-# Values that break the rule of the type that their key is spelt like. The first three were delivered.
+# Values that break the rule of the type that their key is spelt like. The first two were delivered.
 UNTYPED = {
     "date": "2022-08-26 星期五",
     "number": "1份",
-    "time": "今天11:22",
     "thing": "一" * 21,
-    "letter": "A1",
-    "symbol": "text",
-    "character_string": "订单 1",
-    "amount": "一百元",
-    "phone_number": "见短信",
-    "car_number": "沪 A 12345 号",
     "name": "用户410774",
     "phrase": "已经发货了哦",
 }
@@ -61,12 +54,9 @@ def test_printed_samples_are_accepted(world: World, path: str) -> None:
     assert world.problems == []
 
 
-def test_token_stands_in_the_query(world: World) -> None:
+def test_sends_are_posts_with_query(world: World) -> None:
     body = json.dumps({**SAMPLES["template/send"], "access_token": world.token()}).encode()
     assert world.wechat.handle(Call("POST", TEMPLATE_SEND, {}, body)).payload["errcode"] == 41001
-
-
-def test_sends_are_posts(world: World) -> None:
     call = Call("GET", TEMPLATE_SEND, {"access_token": world.token()})
     assert world.wechat.handle(call).payload["errcode"] == 43002
 
@@ -105,19 +95,14 @@ def test_byte_order_mark_is_skipped_once(world: World) -> None:
     ("data", "errmsg"),
     [
         ({"thing1": {"value": "一" * 21}}, "data.thing1.value invalid"),
-        ({"phrase10": {"value": "略略略略略略"}}, "data.phrase10.value invalid"),
         ({"thing1": {"value": 5}}, "data.thing1.value invalid"),
         ({"thing1": {"value": "  "}}, "data.thing1.value is empty"),
-        ({"thing1": {}}, "data.thing1.value is empty"),
         ({"thing1": "text"}, "data.thing1.value is empty"),
-        ({"date": "text"}, "data.date.value is empty"),
-        ({"first": "text"}, "data.first.value is empty"),
         ({"keyword1": "text"}, "data.keyword1.value is empty"),
         ({"thing1.DATA": {"value": "text"}}, "data.thing1.value is empty"),
         ('{"thing1": {"value": "text"}}', "data.thing1.value is empty"),
         ("text", "data.keyword1.value is empty"),
         ({}, "data is empty"),
-        ([], "data is empty"),
         (None, "data is empty"),
     ],
 )
@@ -199,7 +184,7 @@ CHANGED: list[tuple[str, dict[str, Any], int, list[str]]] = [
     ("template/subscribe", coloured("red"), 0, ["data.content.color is not #RRGGBB"]),
     ("template/subscribe", coloured(7), 0, ["data.content.color is not #RRGGBB"]),
     # Mini program templates
-    ("wxopen/template/send", {"data": None, "emphasis_keyword": None}, 0, []),
+    *(("wxopen/template/send", {"data": data, "emphasis_keyword": ""}, 0, []) for data in EMPTY),
     ("wxopen/template/send", {"emphasis_keyword": "first.DATA"}, 40138, []),
     ("wxopen/template/send", {"emphasis_keyword": "keyword1"}, 0, NO_EMPHASIS),
     # Keys of data: free text without 47003 belongs to the older templates of template/send alone
@@ -263,16 +248,10 @@ def test_required_fields_are_not_optional(world: World, name: str, errcodes: set
     assert world.post("template/send", **{name: empty})["errcode"] in errcodes
 
 
-@pytest.mark.parametrize("empty", EMPTY)
-def test_empty_client_msg_id_is_absent(world: World, empty: Any) -> None:
-    first, second = (world.post("template/send", client_msg_id=empty)["msgid"] for _ in range(2))
-    assert first != second
+def test_empty_client_msg_id_is_absent(world: World) -> None:
+    msgids = [world.post("template/send", client_msg_id=empty)["msgid"] for empty in EMPTY * 2]
+    assert len(set(msgids)) == len(msgids)
     assert world.newest()["accepted"] is True
-
-
-@pytest.mark.parametrize("data", EMPTY)
-def test_mini_program_template_without_data(world: World, data: Any) -> None:
-    assert world.post("wxopen/template/send", data=data, emphasis_keyword="")["errcode"] == 0
 
 
 @pytest.mark.parametrize("color", [*EMPTY, "#F00", "#FF0000", "red", "#12345G", 7, ["#F00"], {"r": 1}])

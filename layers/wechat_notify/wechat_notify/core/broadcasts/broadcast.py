@@ -3,7 +3,7 @@
 ::
 
     checking ─► checked ─► running ⇄ paused      running ─► finishing ─► finished
-        ├─► refused           ├─► cancelled (also from checking, checked, paused)
+        ├─► refused           ├─► cancelled (also from checking, checked, paused, finishing)
         └─► running           └─► failed (also from checking, paused, finishing)
 
 A paused one whose last rows were released meanwhile becomes ``finishing``.
@@ -56,7 +56,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.REFUSED: frozenset(),
     State.RUNNING: frozenset({State.PAUSED, State.FINISHING, State.CANCELLED, State.FAILED}),
     State.PAUSED: frozenset({State.RUNNING, State.FINISHING, State.CANCELLED, State.FAILED}),
-    State.FINISHING: frozenset({State.FINISHED, State.FAILED}),
+    State.FINISHING: frozenset({State.FINISHED, State.CANCELLED, State.FAILED}),
     State.FINISHED: frozenset(),
     State.CANCELLED: frozenset(),
     State.FAILED: frozenset(),
@@ -97,8 +97,9 @@ class Broadcast(NamedTuple):
     ``rows``, ``invalid`` and ``duplicates`` are what its check has counted; None before its end.
     ``offset`` is where the first row that is not released begins, ``next_row`` its number; ``released`` says
     that there is none. ``chunks`` is the count of chunks, ``open_chunks`` those that are not part of
-    ``totals`` yet; ``results`` and ``failures`` are the keys of all rows' results and of those that can be
-    retried. ``judged_before`` and ``failures_before`` are those until it was resumed last: they do not
+    ``totals`` yet. ``results`` and ``failures`` are the keys of all rows' results and of those that can be
+    retried, ``result_sections`` and ``failure_sections`` those of their parts so far. ``judged_before`` and
+    ``failures_before`` are the messages with a result until it was resumed last: these do not
     pause it again.
     """
 
@@ -144,8 +145,11 @@ class Broadcast(NamedTuple):
     judged_before: int = 0
     failures_before: int = 0
     started_at: float | None = None
+    cancelled_at: float | None = None
     finished_at: float | None = None
     expires_at: float | None = None
+    result_sections: tuple[str, ...] = ()
+    failure_sections: tuple[str, ...] = ()
     results: str | None = None
     failures: str | None = None
 
@@ -158,13 +162,8 @@ class Broadcast(NamedTuple):
 
     def has_progress_of(self, other: Broadcast) -> bool:
         """Return whether no step has changed it since the other version, but a person may have."""
-        mine, its = self.releasing, other.releasing
-        same_release = mine.manifest == its.manifest if mine and its else mine is its
-        return same_release and (self.step, self.chunks, self.open_chunks) == (
-            other.step,
-            other.chunks,
-            other.open_chunks,
-        )
+        mine = self.step, self.chunks, self.open_chunks
+        return mine == (other.step, other.chunks, other.open_chunks)
 
     @property
     def has_ended(self) -> bool:
@@ -180,8 +179,9 @@ class Chunk(NamedTuple):
     """Some consecutive rows, which were released together. All times are seconds since the epoch.
 
     ``ends_at`` is when its last message is due on the queue. ``counts`` are those of the last look at
-    the ledger; the next look is due at ``look_at``. A ``settled`` chunk changes no more: ``part`` is the key
-    of its part of the results, ``failures`` that of its rows that can be retried, where there are any.
+    the ledger, at ``looked_at``; the next one is due at ``look_at``. A ``settled`` chunk changes
+    no more: ``part`` is the key of its part of the results, ``failures`` that of its rows that can be
+    retried, where there are any.
     """
 
     account: str
@@ -194,6 +194,7 @@ class Chunk(NamedTuple):
     ends_at: float
     look_at: float
     version: int = 1
+    looked_at: float = 0.0
     counts: Counts = Counts()
     settled: bool = False
     part: str | None = None

@@ -24,7 +24,7 @@ DOWNLOAD_SECONDS = 900
 """Seconds for which a download of results can be begun."""
 _MAX_WRITES = 8
 _STARTED = frozenset({State.RUNNING, State.PAUSED, State.FINISHING, State.FINISHED})
-_CANCELLABLE = frozenset({State.CHECKING, State.CHECKED, State.RUNNING, State.PAUSED})
+_CANCELLABLE = frozenset({State.CHECKING, State.CHECKED, State.RUNNING, State.PAUSED, State.FINISHING})
 _RELEASING = frozenset({State.CHECKED, State.RUNNING, State.PAUSED})
 
 
@@ -96,25 +96,27 @@ class Broadcasts:
         return self._change(account, broadcast_id, change)
 
     def cancel(self, account: str, broadcast_id: str) -> Broadcast:
-        """Release no more rows, for good; messages that are on the queue are still sent.
+        """Release no more rows, for good, and cancel the messages that wait for more than their turn.
 
         Raises
         ------
         UnknownBroadcastError
             There is none under this id.
         BroadcastStateError
-            All its rows are released, or it has ended.
+            It has ended.
         """
 
         def change(broadcast: Broadcast) -> dict[str, Any] | None:
             if broadcast.state is State.CANCELLED:
                 return None
             _require(broadcast, broadcast.state in _CANCELLABLE)
+            now = self._services.now()
             return {
                 "state": State.CANCELLED,
                 "next_release_at": None,
                 "waits_for": None,
-                "next_step_at": self._services.now(),
+                "cancelled_at": now,
+                "next_step_at": now,
             }
 
         return self._change(account, broadcast_id, change)

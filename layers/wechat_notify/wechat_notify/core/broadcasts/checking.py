@@ -108,7 +108,13 @@ class Checker:
         report = state.report
         if report.missing_columns:
             return self._refuse(broadcast, "missing_columns", _MISSING_COLUMNS, state)
-        repeated_ids = merge(self._runs(state.id_runs)) if state.by_id else Selection()
+        if state.id_runs and broadcast.repeated_ids is None:  # in a step of its own: it takes a while
+            repeated = merge(self._runs(state.id_runs))
+            key = self._files.write(broadcast, "repeated-ids", repeated.to_bytes())
+            return self._records.write(broadcast, repeated_ids=key)
+        repeated_ids = Selection()
+        if broadcast.repeated_ids:
+            repeated_ids = Selection(self._files.read(broadcast.repeated_ids))
         duplicates = merge(self._runs(state.openid_runs), without=repeated_ids)
         report.add_repeated_ids(repeated_ids)
         report.add_duplicates(duplicates)
@@ -122,8 +128,7 @@ class Checker:
             broadcast,
             state=State.RUNNING if runs else State.CHECKED,
             check=self._files.write(broadcast, "check.json", state.to_bytes()),
-            repeated_ids=self._write_set(broadcast, "repeated-ids", repeated_ids),
-            duplicates_at=self._write_set(broadcast, "duplicates", duplicates) if once else None,
+            duplicates_at=self._files.write(broadcast, "duplicates", duplicates.to_bytes()) if once else None,
             rows=report.rows,
             invalid=report.invalid,
             duplicates=len(duplicates) if once else 0,
@@ -134,9 +139,6 @@ class Checker:
 
     def _runs(self, keys: Iterable[str]) -> list[Iterator[bytes]]:
         return [self._services.objects.read(key) for key in keys]
-
-    def _write_set(self, broadcast: Broadcast, name: str, rows: Selection) -> str | None:
-        return self._files.write(broadcast, name, rows.to_bytes()) if len(rows) else None
 
     def _refusal(self, spec: BroadcastSpec, report: CheckReport) -> tuple[str, Bilingual] | None:
         if report.invalid and spec.on_invalid == "abort":

@@ -11,9 +11,8 @@ def examined_counts(store: BroadcastStore, broadcast: Broadcast) -> Counts:
     """Return the counts of the rows that are released; raises ``StorageError``."""
     counts = broadcast.totals
     for chunk in store.read_chunks(broadcast.account, broadcast.id, broadcast.open_chunks):
-        counts = counts.plus(chunk.counts)
-        # A chunk that nobody has looked at yet.
-        counts = counts._replace(waiting=counts.waiting + max(0, chunk.rows - chunk.counts.rows))
+        # Of one that nobody has looked at yet, the other rows are part of what the check has counted.
+        counts = counts.plus(chunk.counts if chunk.looked_at else Counts(waiting=chunk.messages))
     return counts
 
 

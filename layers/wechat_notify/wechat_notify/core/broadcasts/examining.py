@@ -30,6 +30,8 @@ MIN_JUDGED = 100
 """Messages with a result before failures pause a broadcast."""
 PAUSED_EVENT = "broadcast.paused"
 TOO_MANY_FAILURES = "too_many_failures"
+_MAX_CANCELLED = 1000
+"""Messages that one look at a chunk cancels."""
 _WAITING = "waiting"
 _AT_WORK = frozenset({Status.QUEUED, Status.SENDING})
 
@@ -57,17 +59,20 @@ class Examiner:
             return broadcast, None
         chunks = self._services.store.read_chunks(broadcast.account, broadcast.id, broadcast.open_chunks)
         now = self._services.now()
-        due = [chunk for chunk in chunks if not chunk.settled and chunk.look_at <= now + pace.EARLY]
-        looked_at = {
-            chunk.number: self._look_at(broadcast, chunk)
-            for chunk in sorted(due, key=lambda chunk: chunk.look_at)[:MAX_CHUNKS]
+        unsettled = sorted(
+            (_due(broadcast, chunk), chunk.number, chunk) for chunk in chunks if not chunk.settled
+        )
+        seen = {
+            number: self._look_at(broadcast, chunk)
+            for due, number, chunk in unsettled[:MAX_CHUNKS]
+            if due <= now + pace.EARLY
         }
-        chunks = [looked_at.get(chunk.number, chunk) for chunk in chunks]
+        chunks = [seen.get(chunk.number, chunk) for chunk in chunks]
         broadcast = self._add_up(broadcast, chunks)
         still_open = [chunk for chunk in chunks if not chunk.settled]
         if broadcast.state is State.RUNNING:
             broadcast = self._pause_if_failing(broadcast, still_open)
-        return broadcast, pace.due_first([chunk.look_at for chunk in still_open])
+        return broadcast, pace.due_first([_due(broadcast, chunk) for chunk in still_open])
 
     def _add_up(self, broadcast: Broadcast, chunks: list[Chunk]) -> Broadcast:
         """Make the counts of settled chunks a part of the broadcast's."""
@@ -104,13 +109,24 @@ class Examiner:
         entries = self._services.entries.read_many(chunk.account, ids) if ids else {}
         is_over = now > chunk.ends_at + LOST_AFTER
         rows = [_judge(line, entries, is_over=is_over) for line in lines]
-        found = chunk._replace(counts=_counts(rows))
+        found = chunk._replace(counts=_counts(rows), looked_at=now)
         if found.counts.waiting:
-            return self._put(found._replace(look_at=pace.next_look(chunk.ends_at, now)))
+            look_at = pace.next_look(chunk.ends_at, now)
+            if broadcast.state is State.CANCELLED and self._cancel(chunk.account, rows):
+                look_at = pace.first_look(now)
+            return self._put(found._replace(look_at=look_at))
         name = f"results/{chunk.number:05}.csv"
         part = self._files.write(broadcast, name, results.part(map(_result, rows)))
         failures = self._write_failures(broadcast, chunk, rows)
         return self._put(found._replace(settled=True, part=part, failures=failures))
+
+    def _cancel(self, account: str, rows: list[_Row]) -> bool:
+        """Cancel messages that wait, for a hold or for another attempt; return whether there were any."""
+        waiting = [row for row in rows if row.status == _WAITING]
+        queued = [row for row in waiting if row.entry is not None and row.entry.status is Status.QUEUED]
+        for row in queued[:_MAX_CANCELLED]:
+            self._services.cancel_message(account, row.line.message_id)
+        return bool(queued)
 
     def _write_failures(self, broadcast: Broadcast, chunk: Chunk, rows: list[_Row]) -> str | None:
         failed = [row.line.row for row in rows if retries.can_be_retried(row.status, row.entry)]
@@ -126,6 +142,12 @@ class Examiner:
         existing = self._services.store.put_chunk(wanted)
         # What another call has found meanwhile counts: it may be a part of the totals already.
         return wanted if existing is None else existing
+
+
+def _due(broadcast: Broadcast, chunk: Chunk) -> float:
+    """Return when a chunk is looked at: at once where its messages are to be cancelled."""
+    cancelled_at = broadcast.cancelled_at or 0.0
+    return chunk.look_at if chunk.looked_at >= cancelled_at else min(chunk.look_at, cancelled_at)
 
 
 def _given_up(chunk: Chunk) -> Chunk:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from wechat_notify.core.broadcasts import results
-from wechat_notify.core.broadcasts.broadcast import Broadcast, Chunk, State
+from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.broadcasts.records import Records
@@ -13,7 +13,8 @@ from wechat_notify.core.broadcasts.releasing import leaves_rows
 from wechat_notify.core.errors import ObjectChangedError
 
 FINISHED_EVENT = "broadcast.finished"
-_CHUNKS_A_CALL = 100
+SECTION_CHUNKS = 250
+"""Chunks whose results one step composes: a few seconds."""
 _ENDS = frozenset({State.FINISHING, State.CANCELLED, State.FAILED})
 
 
@@ -26,14 +27,21 @@ class Finisher:
         self._records = records
 
     def step(self, broadcast: Broadcast) -> Broadcast:
-        """End a broadcast whose rows are all at their end; return the record."""
+        """End a broadcast whose rows are all at their end, or compose a section of its results."""
         is_over = broadcast.state in _ENDS and not broadcast.has_ended
         if not is_over or broadcast.open_chunks or broadcast.releasing or leaves_rows(broadcast):
             return broadcast
         results_key = failures_key = None
-        if broadcast.chunks:
-            results_key = self._compose_results(broadcast)
-            failures_key = self._compose(broadcast, "failures.txt", self._failures(broadcast))
+        try:
+            if len(broadcast.result_sections) * SECTION_CHUNKS < broadcast.chunks:
+                return self._add_section(broadcast)
+            if broadcast.chunks:
+                header = self._files.write(broadcast, "results/header.csv", results.HEADER)
+                parts = [header, *broadcast.result_sections]
+                results_key = self._compose(broadcast.key("results.csv"), parts)
+                failures_key = self._compose(broadcast.key("failures.txt"), broadcast.failure_sections)
+        except ObjectChangedError:  # its parts have expired: the counts are all that is left
+            results_key = failures_key = None
         return self._records.write(
             broadcast,
             state=State.FINISHED if broadcast.state is State.FINISHING else None,
@@ -43,28 +51,27 @@ class Finisher:
             announcement=FINISHED_EVENT,
         )
 
-    def _compose_results(self, broadcast: Broadcast) -> str | None:
-        header = self._files.write(broadcast, "results/header.csv", results.HEADER)
-        return self._compose(broadcast, "results.csv", self._results(broadcast, header))
+    def _add_section(self, broadcast: Broadcast) -> Broadcast:
+        """Compose the parts of the next chunks: so many of them that a step has time for it."""
+        number = len(broadcast.result_sections)
+        start = number * SECTION_CHUNKS
+        numbers = range(start, min(start + SECTION_CHUNKS, broadcast.chunks))
+        chunks = self._services.store.read_chunks(broadcast.account, broadcast.id, numbers)
+        name = self._services.new_id()
+        parts = [chunk.part for chunk in chunks if chunk.part]
+        failures = [chunk.failures for chunk in chunks if chunk.failures]
+        return self._records.write(
+            broadcast,
+            result_sections=(
+                *broadcast.result_sections,
+                self._compose(broadcast.key(f"results/section-{name}.csv"), parts),
+            ),
+            failure_sections=(
+                *broadcast.failure_sections,
+                self._compose(broadcast.key(f"failures/section-{name}.txt"), failures),
+            ),
+        )
 
-    def _compose(self, broadcast: Broadcast, name: str, parts: Iterator[str]) -> str | None:
-        key = broadcast.key(name)
-        try:
-            self._services.objects.compose(key, parts)
-        except ObjectChangedError:  # its parts have expired: the counts are all that is left
-            return None
+    def _compose(self, key: str, parts: Sequence[str]) -> str:
+        self._services.objects.compose(key, parts)
         return key
-
-    def _results(self, broadcast: Broadcast, header: str) -> Iterator[str]:
-        yield header
-        for chunk in self._chunks(broadcast):
-            if chunk.part:
-                yield chunk.part
-
-    def _failures(self, broadcast: Broadcast) -> Iterator[str]:
-        return (chunk.failures for chunk in self._chunks(broadcast) if chunk.failures)
-
-    def _chunks(self, broadcast: Broadcast) -> Iterator[Chunk]:
-        for start in range(0, broadcast.chunks, _CHUNKS_A_CALL):
-            numbers = range(start, min(start + _CHUNKS_A_CALL, broadcast.chunks))
-            yield from self._services.store.read_chunks(broadcast.account, broadcast.id, numbers)

@@ -153,6 +153,13 @@ def _header(lines: list[bytes], encoding: Encoding, delimiter: str) -> tuple[int
 def _check_columns(columns: tuple[str, ...], header: bytes) -> None:
     if _CONTROL.search(header):
         raise UnreadableFileError(_BINARY)
+    if len(columns) > _MAX_COLUMNS:
+        raise UnreadableFileError(
+            Bilingual(
+                f"the header has more than {_MAX_COLUMNS} columns: delete what the message does not use",
+                f"表头超过 {_MAX_COLUMNS} 列：请删除消息用不到的列",
+            )
+        )
     if "" in columns:
         raise UnreadableFileError(
             Bilingual(
@@ -168,13 +175,6 @@ def _check_columns(columns: tuple[str, ...], header: bytes) -> None:
             Bilingual(
                 f"columns {first} and {twice[0] + 1} have the same name: rename or delete one of them",
                 f"第 {first} 列和第 {twice[0] + 1} 列的列名相同：请修改或删除其中一列",
-            )
-        )
-    if len(columns) > _MAX_COLUMNS:
-        raise UnreadableFileError(
-            Bilingual(
-                f"the header has more than {_MAX_COLUMNS} columns: delete what the message does not use",
-                f"表头超过 {_MAX_COLUMNS} 列：请删除消息用不到的列",
             )
         )
 

@@ -125,6 +125,7 @@ class Events(Protocol):
 class Services(NamedTuple):
     """All that broadcasts stand on.
 
+    ``cancel_message`` keeps a message (account, id) that waits from being sent; ``Ledger.cancel`` is one.
     ``now`` returns seconds since the epoch, ``new_id`` a new name for a write, an object or a broadcast.
     ``ceiling`` is the rate that an account's broadcasts have together, in messages per second.
     """
@@ -136,6 +137,7 @@ class Services(NamedTuple):
     entries: Entries
     holds: HoldReader
     events: Events
+    cancel_message: Callable[[str, str], object]
     now: Callable[[], float]
     new_id: Callable[[], str]
     ceiling: float

@@ -80,7 +80,7 @@ def read_rows(
     return _json_rows(blocks, file_format.encoding, offset, next_row)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)  # names of 64 KiB, whose rows are bad, would take 8 MB
 def column_name(name: str) -> str:
     """Return a column's name without outer blanks; ``openid`` is known in any case, such as ``OpenID``."""
     name = name.strip()

@@ -17,6 +17,8 @@ _MAX_VIOLATIONS = 3
 _MAX_MESSAGES = 3
 _MAX_COLUMNS = 500
 _MAX_WARNINGS = 100
+_MAX_COLUMN = 120
+"""Characters of a column's name that is told, where it is not in a header."""
 _OWN_COLUMNS = frozenset({"openid", "id"})
 _REPEATED_ID = Violation(
     "id", "duplicate_id", Bilingual("is the id of an earlier row as well", "与前面某一行的 id 重复")
@@ -55,7 +57,7 @@ class CheckReport:
         """Count a row, and keep what is to be told of it."""
         self.rows += 1
         if row.fields and not row.fields.keys() <= self._columns.keys():  # JSON Lines
-            new = [name for name in row.fields if name not in self._columns]
+            new = [name for name in row.fields if name not in self._columns and len(name) <= _MAX_COLUMN]
             self._columns.update(dict.fromkeys(new[: _MAX_COLUMNS - len(self._columns)]))
         if isinstance(checked, BadRow):
             self.invalid += 1

@@ -13,6 +13,8 @@ from wechat_notify.core.messages.findings import rule_error
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+_DAYS_OF_MONTH = re.compile(r"\?|L|LW|([1-9]|[12][0-9]|3[01])W")
+_DAYS_OF_WEEK = re.compile(r"\?|L|([1-7]|[A-Za-z]{3})(L|#[1-5])")
 _RATE = re.compile(r"([1-9][0-9]{0,4}) (minute|hour|day)s?")
 _TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?")
 
@@ -24,12 +26,12 @@ class _CronField(NamedTuple):
     least: int
     most: int
     words: tuple[str, ...] = ()
-    special: str = ""
-    """A pattern of what only this field may hold."""
+    special: re.Pattern[str] | None = None
+    """What only this field may hold."""
 
     def allows(self, text: str) -> bool:
         """Return whether the field may hold this text."""
-        if text == "*" or (self.special and re.fullmatch(self.special, text)):
+        if text == "*" or (self.special and self.special.fullmatch(text)):
             return True
         return all(self._allows_part(part) for part in text.split(","))
 
@@ -53,9 +55,9 @@ class _CronField(NamedTuple):
 _CRON = (
     _CronField("minutes", 0, 59),
     _CronField("hours", 0, 23),
-    _CronField("day of the month", 1, 31, special=r"\?|L|LW|([1-9]|[12][0-9]|3[01])W"),
+    _CronField("day of the month", 1, 31, special=_DAYS_OF_MONTH),
     _CronField("month", 1, 12, tuple(_MONTHS)),
-    _CronField("day of the week", 1, 7, tuple(_DAYS), special=r"\?|L|([1-7]|[A-Za-z]{3})(L|#[1-5])"),
+    _CronField("day of the week", 1, 7, tuple(_DAYS), special=_DAYS_OF_WEEK),
     _CronField("year", 1970, 2199),
 )
 _DAY_OF_MONTH, _DAY_OF_WEEK = 2, 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
@@ -134,8 +133,7 @@ class TemplateSync:
         kept = _that_fit(found)
         # Where another sync came first, its record is as new as this one.
         self._store.put_templates(
-            replace(
-                known,
+            known._replace(
                 version=known.version + 1,
                 writer=self._writer(),
                 updated_at=round(self._now(), 3),

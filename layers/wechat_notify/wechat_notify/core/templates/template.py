@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # WeChat's own sample of get_all_private_template has blanks in it: ``{ {result.DATA} }``.
 PLACEHOLDER = r"\{\s*\{\s*(\w+)\.DATA\s*\}\s*\}"
@@ -32,16 +31,14 @@ FAMILY_OF_KIND: Mapping[str, Family] = MappingProxyType(
 """The family that a kind's template is of. The other kinds use templates that no list has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Enumeration:
+class Enumeration(NamedTuple):
     """The only values that a keyword can have."""
 
     key: str
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """One template.
 
     ``content`` is its text with placeholders, ``example`` the same filled by WeChat. ``long_term`` says of a
@@ -66,8 +63,7 @@ class Template:
         return next((each.values for each in self.enumerations if each.key == key), ())
 
 
-@dataclass(frozen=True, slots=True)
-class AccountTemplates:
+class AccountTemplates(NamedTuple):
     """The templates of an account, stored as one item; version 0 is none stored.
 
     ``subscription_at`` and ``template_at`` are when the family was last read, in seconds since the epoch:

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
+from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.errors import CursorError
-from wechat_notify.http.cursors import Cursors
 
 LIST = ["messages", "shop", ["failed"], None]
 POSITION = [1772348645.123, "order-4711"]

@@ -1,0 +1,42 @@
+"""The steps of broadcasts: each message of their queue is one step, which sends the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wechat_notify import bootstrap
+from wechat_notify.bootstrap import broadcasts
+from wechat_notify.core.errors import MalformedBodyError, StorageError
+from wechat_notify.core.messages.strict_json import parse_json
+
+if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+
+_AGAIN_AFTER = 10.0
+"""Seconds after which a step that failed is done again."""
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
+    """Do the steps of one SQS batch; one that fails is reported as a batch item failure, and comes again."""
+    failed: list[str] = []
+    with bootstrap.telemetry().invocation(context) as line:
+        for record in event["Records"]:
+            try:
+                line.update(_run(record))
+            except StorageError as error:
+                line.update(reason=error.reason, detail=str(error))
+                failed.append(record["messageId"])
+                broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
+        line.update(returned=len(failed))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _run(record: dict[str, Any]) -> dict[str, Any]:
+    try:
+        body = parse_json(record["body"])
+        account, broadcast_id, step = body["account"], body["broadcast"], body["step"]
+    except (MalformedBodyError, KeyError, TypeError):
+        bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
+        return {}
+    broadcasts.engine().run(account, broadcast_id, step)
+    return {"account": account, "broadcast": broadcast_id, "step": step}

@@ -1,0 +1,156 @@
+"""Broadcasts: one message to many recipients, from a request or from a file."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import Field
+
+from wechat_notify import bootstrap
+from wechat_notify.bootstrap import broadcasts
+from wechat_notify.core.broadcasts.broadcast import Broadcast, State
+from wechat_notify.core.broadcasts.overview import summary
+from wechat_notify.core.broadcasts.spec import parse_spec
+from wechat_notify.core.clocks import SecondsLeft
+from wechat_notify.core.errors import InvalidFieldsError, UnknownAccountError
+from wechat_notify.core.messages.strict_json import parse_json
+from wechat_notify.core.outcomes import Bilingual, iso_time
+from wechat_notify.core.violations import Violation
+from wechat_notify.http import requests
+from wechat_notify.http.queries import Query, read_query, whole_number
+from wechat_notify.http.requests import HttpEvent
+from wechat_notify.http.responses import ApiResponse
+from wechat_notify.http.router import Route
+
+_MAX_BODY_BYTES = 1024 * 1024
+"""A thousand recipients with a kilobyte each."""
+_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_MAX_STEPS = 5
+_TIME_FOR_A_STEP = 8.0
+"""Seconds that a step of a check takes at most, for recipients that came in the request."""
+
+
+class _CreateQuery(Query):
+    dry_run: Literal["true", "false"] = "false"
+
+
+class _RetryQuery(_CreateQuery):
+    include_unknown: Literal["true", "false"] = "false"
+
+
+class _ListQuery(Query):
+    limit: Annotated[int, whole_number(1, 100)] = 20
+    cursor: Annotated[str, Field(min_length=1)] | None = None
+
+
+def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+    """``POST …/uploads``: a URL to PUT a recipients' file to."""
+    account = _known_account(http)
+    upload = broadcasts.new_broadcasts().new_upload(account)
+    expires_at = iso_time(upload.expires_at)
+    return ApiResponse(
+        201, {"id": upload.id, "account": account, "url": upload.url, "expires_at": expires_at}
+    )
+
+
+def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
+    """``POST …/broadcasts?dry_run=``: recipients that came in the request are checked in it."""
+    account, query = _known_account(http), read_query(http, _CreateQuery)
+    broadcast_id = _new_id(http)
+    spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), time.time())
+    created = broadcasts.new_broadcasts().create(account, broadcast_id, spec, dry_run=query.dry_run == "true")
+    if spec.upload is None:
+        _check(created, seconds_left)
+    return _created(created)
+
+
+def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+    """``POST …/broadcasts/{id}/retry?include_unknown=&dry_run=``: a new one of what failed and can pass."""
+    account, query = _known_account(http), read_query(http, _RetryQuery)
+    created = broadcasts.new_broadcasts().retry(
+        account,
+        http["pathParameters"]["id"],
+        _new_id(http),
+        include_unknown=query.include_unknown == "true",
+        dry_run=query.dry_run == "true",
+    )
+    return _created(created)
+
+
+def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+    """``GET …/broadcasts/{id}``: its state, counts, rate and end."""
+    found = broadcasts.broadcasts().look_up(requests.account(http), http["pathParameters"]["id"])
+    return ApiResponse(200, found.as_dict())
+
+
+def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+    """``GET …/broadcasts?limit=&cursor=``."""
+    account, query = requests.account(http), read_query(http, _ListQuery)
+    page = broadcasts.broadcasts().list_page(account, cursor=query.cursor, limit=query.limit)
+    found = [summary(broadcast) for broadcast in page.broadcasts]
+    return ApiResponse(200, {"account": account, "broadcasts": found, "next": page.cursor})
+
+
+def get_results(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+    """``GET …/broadcasts/{id}/results``: a URL of the CSV."""
+    account, broadcast_id = requests.account(http), http["pathParameters"]["id"]
+    url = broadcasts.broadcasts().results(account, broadcast_id)
+    return ApiResponse(200, {"id": broadcast_id, "account": account, "url": url})
+
+
+def _change(name: Literal["start", "pause", "resume", "cancel"]) -> Route:
+    def route(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
+        change: Callable[[str, str], Broadcast] = getattr(broadcasts.broadcasts(), name)
+        changed = change(requests.account(http), http["pathParameters"]["id"])
+        bootstrap.telemetry().logger.info(
+            "broadcast changed by request", change=name, account=changed.account, broadcast=changed.id
+        )
+        return ApiResponse(200, summary(changed))
+
+    return route
+
+
+start_broadcast, pause_broadcast = _change("start"), _change("pause")
+resume_broadcast, cancel_broadcast = _change("resume"), _change("cancel")
+
+
+def _known_account(http: HttpEvent) -> str:
+    account = requests.account(http)
+    if not bootstrap.access_tokens().has_credentials(account):
+        raise UnknownAccountError(account)
+    return account
+
+
+def _new_id(http: HttpEvent) -> str:
+    given = requests.headers(http).get("idempotency-key")
+    if given is None:
+        return bootstrap.id_factory()()
+    if not _ID.fullmatch(given):
+        raise InvalidFieldsError([Violation("Idempotency-Key", "format", _KEY_RULE, 32)])
+    return given
+
+
+def _check(created: Broadcast, seconds_left: SecondsLeft) -> None:
+    """Do the steps of the check; the queue has them too, and finds them done."""
+    for _ in range(_MAX_STEPS):
+        if created.state is not State.CHECKING or seconds_left() < _TIME_FOR_A_STEP:
+            return
+        broadcasts.engine().run(created.account, created.id, created.step)
+        created = broadcasts.services().store.read(created.account, created.id) or created
+
+
+def _created(created: Broadcast) -> ApiResponse:
+    found = broadcasts.broadcasts().look_up(created.account, created.id)
+    location = f"/v1/accounts/{created.account}/broadcasts/{quote(created.id, safe='')}"
+    status = 202 if found.broadcast.state is State.CHECKING else 201
+    return ApiResponse(status, found.as_dict(), {"Location": location})
+
+
+_KEY_RULE = Bilingual(
+    "must be 1 to 32 characters of A-Z, a-z, 0-9, - and _",
+    "必须为 1 到 32 个字符，只能含 A-Z、a-z、0-9、- 和 _",
+)
