@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from openapi import keywords, schemas
 from openapi.operation import Json
 from openapi.schemas import PREFIX
+from wechat_notify.core.broadcasts import spec
 from wechat_notify.core.messages.kinds import MODELS, MiniProgramTemplate
 from wechat_notify.core.messages.validation import shape, spellings
 from wechat_notify.core.schedules import schedule
@@ -19,7 +20,7 @@ _TEXTS = {
     "kind": "The kind of the message.",
     "touser": "The receiver's openid.",
     "template_id": "WeChat's id of the template.",
-    "expires_at": "The message is not sent after this time: a date and a time with its zone.",
+    "expires_at": "Nothing is sent after this time: a date and a time with its zone.",
     "delivery": "After a lost answer: leave the message as `unknown` (at_most_once, the default), or send it again.",
     "page": "The page that a tap opens.",
     "url": "The URL that a tap opens.",
@@ -32,11 +33,20 @@ _TEXTS = {
     "form_id": "The form or prepayment that allows the message.",
     "emphasis_keyword": "The keyword to show enlarged, such as keyword1.DATA; `data` must have it.",
     "message": "The message.",
+    "upload": "The id of an upload, in the place of `recipients`.",
+    "recipients": "The recipients.",
+    "name": "A label.",
+    "duplicates": "Send to an openid once, or to each row.",
+    "on_invalid": "Leave out rows that cannot be sent, or refuse the broadcast.",
+    "messages_per_second": "Its pace; at most its share of the account's.",
+    "send_window": "The part of the day in which messages are released, such as 09:00-21:00; it may run over midnight.",
+    "starts_at": "Nothing is released before this time.",
+    "max_failures_percent": "It pauses by itself when more than this share failed, after 100 results.",
     "at": "Fire once, at this time in the future: with an offset, or local to `time_zone`.",
     "cron": "Fire by a cron expression of six fields: minutes, hours, day of the month, month, day of the week, "
     "year.",
     "rate": "Fire again and again, such as `5 minutes`.",
-    "time_zone": "A time zone of the IANA database, for `cron` and for an `at` without an offset.",
+    "time_zone": "A time zone of the IANA database, for what has no zone of its own.",
     "enabled": "false keeps the schedule without firing.",
 }
 """Descriptions of fields, by their names."""
@@ -58,6 +68,8 @@ def schemas_of_bodies() -> dict[str, Json]:
         "discriminator": {"propertyName": "kind", "mapping": kinds},
     }
     components["ScheduleRequest"] = _schedule()
+    components |= {"BroadcastMessage": _BROADCAST_MESSAGE, "Recipients": _RECIPIENTS}
+    components["BroadcastRequest"] = _broadcast()
     return components
 
 
@@ -107,25 +119,70 @@ def _spell(model: type[BaseModel], schema: Json) -> None:
 
 
 def _schedule() -> Json:
-    model = schedule.ScheduleSpec
-    schema, _ = schemas.of(model)
+    schema, _ = schemas.of(schedule.ScheduleSpec)
     forms: Mapping[str, Json] = {
         "at": {"pattern": _AT},
         "cron": {"pattern": r"^\s*\S+(?:\s+\S+){5}\s*$"},
         "rate": {"pattern": "^[1-9][0-9]{0,4} (?:minute|hour|day)s?$"},
     }
     for name, form in forms.items():
-        schema["properties"][name] = {"anyOf": [{"type": "string", **form}, {"type": "null"}]}
-    for name in ("time_zone", "enabled"):
-        field = schema["properties"][name]
-        default = field.pop("default")
-        schema["properties"][name] = {"anyOf": [field, {"type": "null"}], "default": default}
-    schema["oneOf"] = [{"required": [name], "properties": {name: {"type": "string"}}} for name in forms]
+        schema["properties"][name] = {"type": "string", **form}
+    _let_be_null(schema)
+    schema["oneOf"] = [_given(name) for name in forms]
     schema["description"] = "When to send which message. Exactly one of `at`, `cron` and `rate`."
     _describe(schema)
     return schema
 
 
+def _broadcast() -> Json:
+    schema, _ = schemas.of(spec.BroadcastSpec)
+    _let_be_null(schema)
+    schema["oneOf"] = [_given("recipients"), _given("upload")]
+    schema["description"] = "A message and who gets it: exactly one of `recipients` and `upload`."
+    _describe(schema)
+    return schema
+
+
+def _given(name: str) -> Json:
+    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def _let_be_null(schema: Json) -> None:
+    """What is optional may be null: it counts as absent."""
+    for name, field in schema["properties"].items():
+        if name in schema["required"] or {"type": "null"} in field.get("anyOf", []):
+            continue
+        default = {"default": field.pop("default")} if "default" in field else {}
+        schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **default}
+
+
+_RECIPIENTS: Json = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": spec.MAX_RECIPIENTS,
+    "description": "An object for each recipient, with `openid` and the columns that the message names; or the openid alone.",
+    "items": {
+        "anyOf": [
+            {"type": "string", "pattern": r"\S"},
+            {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"type": ["string", "number", "null"]},
+            },
+        ]
+    },
+}
+_BROADCAST_MESSAGE: Json = {
+    "type": "object",
+    "description": "A message with `{{column}}` in its texts. What each recipient's becomes is checked by the rules "
+    "of its kind.",
+    "properties": {
+        "kind": {"enum": list(MODELS)},
+        "touser": {"type": "string", "pattern": r"\{\{", "default": "{{openid}}"},
+    },
+    "required": ["kind"],
+    "additionalProperties": True,
+}
 _AT = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})?$"
 
 

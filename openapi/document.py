@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from openapi import bodies, holds, messages, problems, schedules, schemas, templates
+from openapi import bodies, broadcasts, holds, messages, problems, schedules, schemas, templates
 from openapi.operation import ACCOUNT, Answer, Json, Operation
 from openapi.problems import COMMON, PROBLEMS
 from openapi.schemas import PREFIX
 
 OPERATIONS: Mapping[str, Operation] = {
     **messages.OPERATIONS,
+    **broadcasts.OPERATIONS,
     **schedules.OPERATIONS,
     **holds.OPERATIONS,
     **templates.OPERATIONS,
@@ -73,7 +74,7 @@ def problem_names(operation: Operation) -> dict[int, list[str]]:
 
 def _operation(path: str, operation: Operation, answers: dict[str, Json]) -> Json:
     for status, names in problem_names(operation).items():
-        answers[str(status)] = _refusal(names, operation)
+        answers[str(status)] = _refusal(status, names, operation)
     body: Json = {}
     call = operation.example.call
     if operation.body:
@@ -111,9 +112,9 @@ def _answer(answer: Answer, operation: Operation, components: dict[str, Json]) -
     return {"description": answer.text, **_headers(headers), "content": {_JSON: content}}
 
 
-def _refusal(names: list[str], operation: Operation) -> Json:
+def _refusal(status: int, names: list[str], operation: Operation) -> Json:
     choices = [{"$ref": PREFIX + problems.schema_name(name)} for name in names]
-    headers = [*(["Retry-After"] if any(PROBLEMS[name].retry for name in names) else [])]
+    headers = ["Retry-After"] if any(status in PROBLEMS[name].retries for name in names) else []
     if operation.replays and any(name in _REPLAYED for name in names):
         headers.append("Idempotent-Replayed")
     text = "; ".join(f"`{name}`: {PROBLEMS[name].text}" for name in names)
@@ -141,7 +142,10 @@ def _parameters(path: str, operation: Operation) -> list[Json]:
         schema, _ = schemas.of(operation.query)
         for name, field in schema["properties"].items():
             found.append({"name": name, "in": "query", **_query(field, operation.parameters[name])})
-    found += [{"name": name, "in": "header", **_REQUEST_HEADERS[name]} for name in operation.headers]
+    found += [
+        {"name": each.name, "in": "header", "description": each.text, "schema": each.schema}
+        for each in operation.headers
+    ]
     for parameter in found:
         example = examples.get(parameter["name"])
         if example is not None:
@@ -170,17 +174,6 @@ def _typed(example: str, schema: Json) -> Any:
 _ACCOUNT = "The account's name. Credentials are stored under it."
 _PATH_SCHEMAS: Mapping[str, Json] = {
     "account": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
-}
-_REQUEST_HEADERS: Mapping[str, Json] = {
-    "Idempotency-Key": {
-        "description": "The message's id: 1 to 64 visible ASCII characters without a comma. The same key with "
-        "the same body is one message.",
-        "schema": {"type": "string", "pattern": r"^[\x21-\x2b\x2d-\x7e]{1,64}$"},
-    },
-    "Prefer": {
-        "description": "`respond-async`: put the message on the queue (RFC 7240).",
-        "schema": {"type": "string"},
-    },
 }
 _HEADERS: Mapping[str, Json] = {
     "Idempotent-Replayed": {
@@ -221,6 +214,7 @@ _SIGV4: Json = {
 }
 _TAGS = {
     "messages": "Send messages, look them up, cancel and list them.",
+    "broadcasts": "One message to many recipients, from a request or a file.",
     "schedules": "Messages that are sent at a time, or again and again.",
     "holds": "What waits because WeChat stopped accepting it.",
     "templates": "The templates that the account has at WeChat.",

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from functions.team_api.messages import ListQuery
 from openapi import examples
-from openapi.operation import Answer, Operation
+from openapi.operation import Answer, Header, Operation
 from openapi.values import Account, Class, Cursor, Kind, MessageId, Text, Time, Violation
 from wechat_notify.core.delivery.dry_run import Would
 from wechat_notify.core.outcomes import ErrorClass, Status
@@ -154,6 +154,12 @@ class _SendQuery(Query):
     dry_run: Literal["true", "false"] = "false"
 
 
+_KEY = Header(
+    "Idempotency-Key",
+    "The message's id: 1 to 64 visible ASCII characters without a comma. The same key with the same body is one message.",
+    {"type": "string", "pattern": r"^[\x21-\x2b\x2d-\x7e]{1,64}$"},
+)
+_PREFER = Header("Prefer", "`respond-async`: put the message on the queue (RFC 7240).", {"type": "string"})
 _ID = "The message's id: 1 to 64 visible ASCII characters."
 OPERATIONS: Mapping[str, Operation] = {
     "POST /v1/accounts/{account}/messages": Operation(
@@ -165,7 +171,7 @@ OPERATIONS: Mapping[str, Operation] = {
         body="Message",
         query=_SendQuery,
         parameters={"dry_run": "true: say what would become of the message; send and write nothing."},
-        headers=("Idempotency-Key", "Prefer"),
+        headers=(_KEY, _PREFER),
         answers={
             200: Answer("Sent; or the answer to a dry run.", (SentMessage, DryRun)),
             202: Answer(

@@ -37,16 +37,20 @@ class Call:
 class Example:
     """A request, the calls that come before it, and the status with which the laptop stack answers it.
 
-    The answer's content stands in openapi/answers; fields in ``VOLATILE`` may have another value.
+    The answer's content stands in openapi/answers; fields in ``VOLATILE`` and in ``volatile`` may have another
+    value. ``eventually``: it is answered otherwise before, until what came before has been worked on.
     """
 
     call: Call
     status: int
     before: tuple[Call, ...] = ()
+    volatile: frozenset[str] = frozenset()
+    eventually: bool = False
 
 
 VOLATILE = frozenset(
     {"at", "created_at", "updated_at", "opened_at", "held_until", "synced_at", "next"}
+    | {"started_at", "finished_at", "finishes_at", "next_release_at"}
     | {"msgid", "rid", "errmsg", "openid_hash"}
 )
 """Fields of an answer whose value no example can know; only whether it is there, and its type."""
@@ -59,6 +63,15 @@ class Answer:
     text: str
     types: tuple[type, ...]
     headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header of a request."""
+
+    name: str
+    text: str
+    schema: Json
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     query: type[Query] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
-    headers: tuple[str, ...] = ()
+    headers: tuple[Header, ...] = ()
     replays: bool = False
 
     @property

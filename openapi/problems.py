@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from openapi.operation import Json
 from openapi.values import Account, Class, Kind, MessageId, Text, Violation
+from wechat_notify.core.broadcasts.broadcast import State
 from wechat_notify.core.outcomes import Status
 from wechat_notify.http.problems import TYPES
 
@@ -56,6 +57,12 @@ class Started(OfRequest):
     message_status: Status
 
 
+class OfBroadcast(OfRequest):
+    """With the broadcast's state."""
+
+    state: State
+
+
 class OfAttempt(TypedDict):
     """With WeChat's answer, null where there is none. In the Cloud Call spelling it is errCode and errMsg."""
 
@@ -72,13 +79,16 @@ class OfAttempt(TypedDict):
 
 @dataclass(frozen=True)
 class Named:
-    """One problem; ``fields`` are those beside a problem's own. ``retry``: Retry-After may come with it."""
+    """One problem; ``fields`` are those beside a problem's own.
+
+    ``retries`` are the statuses with which Retry-After may come.
+    """
 
     statuses: tuple[int, ...]
     text: str
     remedy: str
     fields: type = OfRequest
-    retry: bool = False
+    retries: tuple[int, ...] = ()
 
 
 PROBLEMS: Mapping[str, Named] = {
@@ -113,6 +123,27 @@ PROBLEMS: Mapping[str, Named] = {
         "The account has no message under this id, or it has not been taken from the queue yet.",
         "Check the id. A message that came by SQS or EventBridge is found once it was taken from the queue.",
     ),
+    "unknown-broadcast": Named(
+        (404,),
+        "The account has no broadcast under this id.",
+        "List the broadcasts.",
+    ),
+    "unknown-upload": Named(
+        (404,),
+        "Nothing was uploaded under this id, or it has expired or was replaced.",
+        "Make a new upload and PUT the file to its URL first.",
+    ),
+    "broadcast-state": Named(
+        (409,),
+        "The broadcast's state does not allow that; `state` is what it is.",
+        "Look the broadcast up, and decide by its state.",
+        OfBroadcast,
+    ),
+    "broadcast-id-reused": Named(
+        (422,),
+        "The `Idempotency-Key` belongs to another broadcast.",
+        "Use a new key for a new broadcast.",
+    ),
     "unknown-schedule": Named(
         (404,),
         "The account has no schedule of this name. A schedule that fires once removes itself.",
@@ -133,7 +164,7 @@ PROBLEMS: Mapping[str, Named] = {
         "Another request with the same `Idempotency-Key` is in progress.",
         "Repeat the request after `Retry-After` seconds.",
         OfMessage,
-        retry=True,
+        retries=(409,),
     ),
     "already-started": Named(
         (409,),
@@ -184,14 +215,14 @@ PROBLEMS: Mapping[str, Named] = {
         "WeChat refused the message, or it could not be attempted. `errcode` is WeChat's.",
         "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds, with the same key.",
         OfAttempt,
-        retry=True,
+        retries=(429, 502, 503),
     ),
     "outcome-unknown": Named(
         (504,),
         "WeChat's answer was lost: the message may have been sent.",
         "With `retryable` the same key repeats it without harm. Otherwise a repeat can be a second message.",
         OfAttempt,
-        retry=True,
+        retries=(504,),
     ),
     "internal-error": Named(
         (500,),
@@ -202,7 +233,7 @@ PROBLEMS: Mapping[str, Named] = {
         (503,),
         "The ledger, the queue or another store did not answer.",
         "Repeat the request after `Retry-After` seconds, with the same `Idempotency-Key` if it had one.",
-        retry=True,
+        retries=(503,),
     ),
 }
 COMMON = ("account-name", "internal-error", "storage")

@@ -66,6 +66,14 @@ def _statuses(_schema: Json, variables: Mapping[str, Any]) -> Json:
     return {"type": "array", "minItems": 1, "items": {"type": "string", "enum": names}}
 
 
+def _rate(_schema: Json, variables: Mapping[str, Any]) -> Json:
+    return {"type": "number", "minimum": variables["MIN_RATE"], "maximum": variables["MAX_RATE"]}
+
+
+def _window(_schema: Json, variables: Mapping[str, Any]) -> Json:
+    return {"type": "string", "pattern": f"^{variables['_WINDOW']}$"}
+
+
 RULES: dict[str, Rule] = {
     "field_types._no_control_characters": _adds(TEXT),
     "field_types._no_outer_blanks": _adds(_TRIMMED),
@@ -80,6 +88,13 @@ RULES: dict[str, Rule] = {
     "queries.whole_number.<locals>.check": _whole_number,
     "messages._statuses": _statuses,
     "messages._with_plus": _says_no_more,
+    "spec._object": _is(ref("BroadcastMessage")),
+    "spec._recipients": _is(ref("Recipients")),
+    "spec._upload": _is({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}),
+    "spec._rate": _rate,
+    "spec._percent": _is({"type": "integer", "minimum": 1, "maximum": 100}),
+    "spec._window": _window,
+    "spec.BroadcastSpec._is_ahead": _says_no_more,
     "schedule._object": _is(ref("Message")),
     "schedule._boolean": _is({"type": "boolean"}),
 }

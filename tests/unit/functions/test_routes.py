@@ -14,16 +14,16 @@ from openapi.operation import Call
 from tests.fakes import FakeContext, Service, load_event
 from tests.unit.functions import contract
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams
+from wechat_notify.bootstrap import broadcasts, teams
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 
 Json = dict[str, Any]
 
 ROUTES = {**send_api.ROUTES, **team_api.ROUTES}
 WITH_BODY = [route for route, operation in OPERATIONS.items() if operation.body]
 STORES = {
-    bootstrap: ["dispatcher"],
+    bootstrap: ["dispatcher", "access_tokens"],
+    broadcasts: ["broadcasts", "new_broadcasts"],
     teams: ["open_holds", "message_list", "schedules", "template_store"],
 }
 
@@ -83,7 +83,7 @@ def test_unforeseen_error(call: Call) -> None:
     ("changes", "expected"),
     [
         ({"body": "{"}, "400 malformed-body"),
-        ({"body": "9" * (MAX_BODY_BYTES + 1)}, "413 body-too-large"),
+        ({"body": "9" * (1024 * 1024 + 1)}, "413 body-too-large"),
         ({"headers": {"content-type": "text/plain"}}, "415 unsupported-media-type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
