@@ -6,7 +6,7 @@ Lambda loses a process now and then, with whatever it was doing. Here somebody a
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 PATH: Final = "/_local/kill"
@@ -15,7 +15,9 @@ _Scope = dict[str, Any]
 _Application = Callable[[_Scope, Any, Any], Awaitable[None]]
 
 
-def with_kills(application: _Application, lambda_runtime: Any) -> _Application:
+def with_kills(
+    application: _Application, lambda_runtime: Any
+) -> Callable[[_Scope, Any, Any], Coroutine[Any, Any, None]]:
     """Answer requests to kill a function, and leave all others to the emulator."""
 
     async def application_with_kills(scope: _Scope, receive: Any, send: Any) -> None:
