@@ -78,7 +78,7 @@ def test_echoed_request_is_not_quoted(client_at: ClientAt, written: Callable[[st
     with RawServer(echo(written)) as server:
         use(client_at(server.url, limits=SHORT))
     assert all(CANARY in request.all_text for request in server.requests)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("script", [reset, silence])
@@ -113,7 +113,7 @@ def test_no_connection_tells_nothing(
 def test_untrusted_certificate_tells_nothing(client_at: ClientAt, tls: ssl.SSLContext) -> None:
     with RawServer(always(b""), tls) as server:
         use(client_at(server.url))
-    assert server.accepted == 3
+    assert server.accepted == 4
     assert not server.requests
 
 
@@ -132,7 +132,7 @@ def test_unexpected_error_tells_nothing(
     monkeypatch.setattr(connections.Connection, place, fail)
     with RawServer(always(b"")) as server:
         use(client_at(server.url))
-    assert len(failed) == 3
+    assert len(failed) == 4
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
@@ -154,7 +154,7 @@ def test_urllib3_log_lines_are_not_propagated(
 def test_echo_of_proxy_is_not_quoted(client_at: ClientAt) -> None:
     with RawServer(echo(page("502 Bad Gateway"))) as proxy:
         use(client_at("http://wechat.invalid", proxy=proxy.url))
-    assert len(proxy.requests) == 3
+    assert len(proxy.requests) == 4
 
 
 def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:
