@@ -155,6 +155,7 @@ class Service(Core):
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "access_tokens": self.tokens,
             "template_registry": self.template_registry,
         }
         for name, part in parts.items():

@@ -88,6 +88,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SCHEDULE_GROUP": "<ScheduleGroup>",
         "SCHEDULE_ROLE_ARN": "<ScheduleRole.Arn>",
         "SEND_QUEUE_ARN": "<SendQueue.Arn>",
+        "BROADCAST_STEP_QUEUE_ARN": "<BroadcastStepQueue.Arn>",
         "EVENT_DEAD_LETTER_QUEUE_ARN": "<EventDeadLetterQueue.Arn>",
     }
     own = {

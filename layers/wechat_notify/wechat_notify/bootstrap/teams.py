@@ -13,6 +13,7 @@ from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.quotas import Quotas
+from wechat_notify.core.schedules.schedule import Content
 from wechat_notify.core.templates.template import TemplateStore
 
 
@@ -65,6 +66,9 @@ def schedules() -> Schedules:
         bootstrap.aws(),
         group=settings.schedule_group,
         role_arn=settings.schedule_role_arn,
-        queue_arn=settings.send_queue_arn,
+        queue_arns={
+            Content.MESSAGE: settings.send_queue_arn,
+            Content.BROADCAST: settings.broadcast_step_queue_arn,
+        },
         dead_letter_arn=settings.event_dead_letter_queue_arn,
     )
