@@ -40,7 +40,7 @@ from wechat_notify.wechat.client import WeChatClient
 
 
 def use(client: WeChatClient) -> None:
-    """Send a message, ask for templates and a token, and look at everything that comes back."""
+    """Send a message, ask for templates, a quota and a token, and look at everything that comes back."""
     assert_clean([repr(client.send(MESSAGE, TOKEN))])
     client._session.close()  # a server that answers once and hangs up must not meet the next call
     try:
@@ -48,6 +48,8 @@ def use(client: WeChatClient) -> None:
     except TemplatesUnavailableError as error:
         assert_clean(texts_of(error))
         assert_clean([repr(error.outcome)])
+    client._session.close()
+    assert_clean([repr(client.fetch_quota("/cgi-bin/message/template/send", TOKEN))])
     client._session.close()
     try:
         grant = client.fetch_token("wxapp", SECRET, force=False)

@@ -95,7 +95,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
         "BroadcastFunction": table | bus | hashing | broadcasts,
-        "TeamApiFunction": table | bus | hashing | tokens | broadcasts | schedules,
+        "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
         "TokenRefreshFunction": bus,
     }

@@ -12,6 +12,7 @@ from wechat_notify.aws.schedules import Schedules
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.templates.template import TemplateStore
 
 
@@ -39,6 +40,21 @@ def template_store() -> TemplateStore:
 def open_holds() -> OpenHolds:
     """The holds of accounts, for people."""
     return OpenHolds(bootstrap.ledger_table(), now=time.time, writer=bootstrap.id_factory())
+
+
+@cache
+def quotas() -> Quotas:
+    """The quotas of accounts."""
+    settings = bootstrap.settings()
+    return Quotas(
+        bootstrap.access_tokens(),
+        bootstrap.wechat(),
+        MessageIndex(bootstrap.aws(), settings.ledger_table),
+        open_holds(),
+        now=time.time,
+        reset=settings.quota_reset,
+        lists_sent=settings.list_sent_messages,
+    )
 
 
 @cache
