@@ -10,6 +10,7 @@ import pytest
 from tests.fakes import START
 from tests.unit.core.broadcasts.world import ACCOUNT, ID, MESSAGE, World, csv_file, openid
 from wechat_notify.core.broadcasts.broadcast import Chunk
+from wechat_notify.core.broadcasts.checking import RUN_BLOCK
 from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.examining import LOST_AFTER
 from wechat_notify.core.broadcasts.files import Files
@@ -345,6 +346,15 @@ def test_memory_does_not_grow_with_the_file() -> None:
     a_row = len(data) / 1000
     assert len(chunks) == 17
     assert max(chunks) < 60 * a_row + 2 * 1024
+
+
+def test_runs_are_read_in_small_blocks() -> None:
+    world = World()
+    world.create(csv_file([openid(number // 2) for number in range(12_000)]), dry_run=True)
+    world.run()
+    sizes = [size for key, size in world.objects.reads if "/runs/" in key]
+    assert sizes == [RUN_BLOCK, 12_000 * 24 - RUN_BLOCK]
+    assert world.record().duplicates == 6000
 
 
 def test_rows_go_on_the_queue_in_portions() -> None:
