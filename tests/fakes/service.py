@@ -32,6 +32,7 @@ from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
@@ -69,6 +70,7 @@ class Core:
         pool: Executor | None = None,
     ) -> None:
         now = clock.now
+        self.tokens = tokens
         self.sender = Sender(tokens, wechat, now=now, clock=now)
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
@@ -153,6 +155,7 @@ class Service(Core):
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "access_tokens": self.tokens,
             "template_registry": self.template_registry,
         }
         for name, part in parts.items():
@@ -161,6 +164,15 @@ class Service(Core):
             "open_holds": self.open_holds,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
+            "quotas": Quotas(
+                self.tokens,
+                self.wechat,
+                self.ledger_store,
+                self.open_holds,
+                now=self.clock.now,
+                reset=QuotaReset(BEIJING),
+                lists_sent=True,
+            ),
             "schedules": self.schedules,
             "template_store": self.ledger_store,
         }
