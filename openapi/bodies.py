@@ -33,6 +33,7 @@ _TEXTS = {
     "form_id": "The form or prepayment that allows the message.",
     "emphasis_keyword": "The keyword to show enlarged, such as keyword1.DATA; `data` must have it.",
     "message": "The message.",
+    "broadcast": "The broadcast, without `starts_at`.",
     "upload": "The id of an upload, in the place of `recipients`.",
     "recipients": "The recipients.",
     "name": "A label.",
@@ -127,9 +128,17 @@ def _schedule() -> Json:
     }
     for name, form in forms.items():
         schema["properties"][name] = {"type": "string", **form}
+    without_start: Json = {"not": {"required": ["starts_at"]}}
+    schema["properties"]["message"] = {"$ref": f"{PREFIX}Message"}
+    schema["properties"]["broadcast"] = {"allOf": [{"$ref": f"{PREFIX}BroadcastRequest"}, without_start]}
     _let_be_null(schema)
-    schema["oneOf"] = [_given(name) for name in forms]
-    schema["description"] = "When to send which message. Exactly one of `at`, `cron` and `rate`."
+    schema["allOf"] = [
+        {"oneOf": [_given(name) for name in forms]},
+        {"oneOf": [_given("message"), _given("broadcast")]},
+    ]
+    schema["description"] = (
+        "When to send what: exactly one of `at`, `cron` and `rate`, and one of `message` and `broadcast`."
+    )
     _describe(schema)
     return schema
 
@@ -150,7 +159,7 @@ def _given(name: str) -> Json:
 def _let_be_null(schema: Json) -> None:
     """What is optional may be null: it counts as absent."""
     for name, field in schema["properties"].items():
-        if name in schema["required"] or {"type": "null"} in field.get("anyOf", []):
+        if name in schema.get("required", ()) or {"type": "null"} in field.get("anyOf", []):
             continue
         default = {"default": field.pop("default")} if "default" in field else {}
         schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **default}

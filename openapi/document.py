@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from openapi import bodies, broadcasts, holds, messages, problems, schedules, schemas, templates
+from openapi import bodies, broadcasts, holds, messages, problems, quotas, schedules, schemas, templates
 from openapi.operation import ACCOUNT, Answer, Json, Operation
 from openapi.problems import COMMON, PROBLEMS
 from openapi.schemas import PREFIX
@@ -17,6 +17,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **messages.OPERATIONS,
     **broadcasts.OPERATIONS,
     **schedules.OPERATIONS,
+    **quotas.OPERATIONS,
     **holds.OPERATIONS,
     **templates.OPERATIONS,
 }
@@ -215,7 +216,8 @@ _SIGV4: Json = {
 _TAGS = {
     "messages": "Send messages, look them up, cancel and list them.",
     "broadcasts": "One message to many recipients, from a request or a file.",
-    "schedules": "Messages that are sent at a time, or again and again.",
+    "schedules": "Messages and broadcasts that are sent at a time, or again and again.",
+    "quotas": "What the account may send today.",
     "holds": "What waits because WeChat stopped accepting it.",
     "templates": "The templates that the account has at WeChat.",
 }

@@ -49,6 +49,10 @@ LIST_MESSAGES = Example(
 LIST_HOLDS = Example(Call(f"GET {_HOLDS}"), 200, (_USED_UP,))
 END_HOLD = Example(Call(f"DELETE {_HOLDS}/{{hold}}", {"hold": "kind:subscription"}), 200, (_USED_UP,))
 
+GET_QUOTA = Example(
+    Call("GET /v1/accounts/{account}/quota"), 200, (SEND.call,), volatile=frozenset({"since"})
+)
+
 _NEWS = {"name": "monday-news"}
 PUT_SCHEDULE = Example(
     Call(

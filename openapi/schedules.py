@@ -16,7 +16,7 @@ from openapi.values import Account, Cursor
 
 
 class Schedule(TypedDict):
-    """A schedule, as it can be put again. It has one of `at`, `cron` and `rate`."""
+    """A schedule, as it can be put again: one of `at`, `cron` and `rate`, and one of `message` and `broadcast`."""
 
     account: Account
     name: str
@@ -25,7 +25,8 @@ class Schedule(TypedDict):
     rate: NotRequired[str]
     time_zone: NotRequired[Annotated[str, Field(description="of `cron`")]]
     enabled: bool
-    message: Annotated[Any, Field(json_schema_extra=ref("Message"))]
+    message: NotRequired[Annotated[Any, Field(json_schema_extra=ref("Message"))]]
+    broadcast: NotRequired[Annotated[Any, Field(json_schema_extra=ref("BroadcastRequest"))]]
 
 
 class ScheduleName(TypedDict):
@@ -67,7 +68,7 @@ OPERATIONS: Mapping[str, Operation] = {
         id="putSchedule",
         tag="schedules",
         summary="Create or replace a schedule",
-        text="The message is checked now. A schedule with `at` fires once and removes itself.",
+        text="The message or the broadcast is checked now. A schedule with `at` fires once and removes itself.",
         parameters=_NAME,
         body="ScheduleRequest",
         answers={200: Answer("Replaced.", (Schedule,)), 201: Answer("Created.", (Schedule,))},

@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from functions.team_api.accounts import known_account
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.overview import summary
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.errors import InvalidFieldsError, UnknownAccountError
+from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.outcomes import Bilingual, iso_time
 from wechat_notify.core.violations import Violation
@@ -55,7 +56,7 @@ class ListQuery(Query):
 
 def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/uploads``: a URL to PUT a recipients' file to."""
-    account = _known_account(http)
+    account = known_account(http)
     upload = broadcasts.new_broadcasts().new_upload(account)
     expires_at = iso_time(upload.expires_at)
     return ApiResponse(
@@ -65,7 +66,7 @@ def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts?dry_run=``: recipients that came in the request are checked in it."""
-    account, query = _known_account(http), read_query(http, CreateQuery)
+    account, query = known_account(http), read_query(http, CreateQuery)
     broadcast_id = _new_id(http)
     spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), time.time())
     created = broadcasts.new_broadcasts().create(account, broadcast_id, spec, dry_run=query.dry_run == "true")
@@ -76,7 +77,7 @@ def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
 
 def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts/{id}/retry?include_unknown=&dry_run=``: a new one of what failed and can pass."""
-    account, query = _known_account(http), read_query(http, RetryQuery)
+    account, query = known_account(http), read_query(http, RetryQuery)
     created = broadcasts.new_broadcasts().retry(
         account,
         http["pathParameters"]["id"],
@@ -122,13 +123,6 @@ def _change(name: Literal["start", "pause", "resume", "cancel"]) -> Route:
 
 start_broadcast, pause_broadcast = _change("start"), _change("pause")
 resume_broadcast, cancel_broadcast = _change("resume"), _change("cancel")
-
-
-def _known_account(http: HttpEvent) -> str:
-    account = requests.account(http)
-    if not bootstrap.access_tokens().has_credentials(account):
-        raise UnknownAccountError(account)
-    return account
 
 
 def _new_id(http: HttpEvent) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from local.demo import call_api
+from local.client import call_api
 from openapi.document import OPERATIONS
 from openapi.operation import ACCOUNT, VOLATILE, Call, Operation
 from tests.e2e.conftest import Service, eventually

@@ -40,6 +40,7 @@ from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
@@ -77,6 +78,7 @@ class Core:
         pool: Executor | None = None,
     ) -> None:
         now = clock.now
+        self.tokens = tokens
         self.sender = Sender(tokens, wechat, now=now, clock=now)
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
@@ -111,7 +113,6 @@ class Service(Core):
         )
         self.token_refresher = TokenRefresher(self.store, now=self.clock.now)
         self.refresher = FakeRefresher(self.token_refresher)
-        self.access_tokens = access_tokens(self.store, self.refresher, self.clock)
         writers = itertools.count(1)
 
         def writer() -> str:
@@ -125,7 +126,7 @@ class Service(Core):
         super().__init__(
             self.clock,
             table=self.ledger_store,
-            tokens=self.access_tokens,
+            tokens=access_tokens(self.store, self.refresher, self.clock),
             wechat=self.wechat,
             queue=self.queue,
             dead_letters=self.dead_letters,
@@ -170,12 +171,12 @@ class Service(Core):
             "telemetry": self.telemetry,
             "openid_hasher": self.openid_hash,
             "id_factory": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
-            "access_tokens": self.access_tokens,
             "dispatcher": self.dispatcher,
             "ledger": self.ledger,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "access_tokens": self.tokens,
             "template_registry": self.template_registry,
         }
         for name, part in parts.items():
@@ -184,6 +185,15 @@ class Service(Core):
             "open_holds": self.open_holds,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
+            "quotas": Quotas(
+                self.tokens,
+                self.wechat,
+                self.ledger_store,
+                self.open_holds,
+                now=self.clock.now,
+                reset=QuotaReset(BEIJING),
+                lists_sent=True,
+            ),
             "schedules": self.schedules,
             "template_store": self.ledger_store,
         }

@@ -24,7 +24,7 @@ WITH_BODY = [route for route, operation in OPERATIONS.items() if operation.body]
 STORES = {
     bootstrap: ["dispatcher", "access_tokens"],
     broadcasts: ["broadcasts", "new_broadcasts"],
-    teams: ["open_holds", "message_list", "schedules", "template_store"],
+    teams: ["open_holds", "message_list", "quotas", "schedules", "template_store"],
 }
 
 

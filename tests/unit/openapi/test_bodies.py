@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from openapi import keywords
 from tests.fakes import body
 from tests.unit.functions import contract
+from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.errors import InvalidFieldsError, InvalidMessageError
 from wechat_notify.core.messages.keyword_rules import check_keyword
 from wechat_notify.core.messages.kinds import KINDS, MODELS
@@ -20,6 +21,7 @@ from wechat_notify.core.messages.validation import spellings
 from wechat_notify.core.schedules.schedule import parse_schedule
 from wechat_notify.core.templates.keyword_types import KEYWORD_TYPES
 
+BROADCAST = {"message": body(touser="{{openid}}"), "recipients": ["o1"]}
 MESSAGE = {"$ref": "#/components/schemas/Message"}
 SCHEDULE = {"$ref": "#/components/schemas/ScheduleRequest"}
 TEXTS = [
@@ -112,14 +114,45 @@ def test_accepted_keyword_is_of_its_schema(kind: str, value: str, *, official_ac
             "time_zone": st.sampled_from(["UTC", "Asia/Shanghai", "Mars/Base", "", None]),
             "enabled": st.sampled_from([True, False, None, 1]),
             "message": st.sampled_from([body(), body(touser=""), None, "m"]),
+            "broadcast": st.sampled_from([BROADCAST, {**BROADCAST, "starts_at": None}, None]),
             "every": st.none(),
         },
     )
 )
 def test_accepted_schedule_is_of_its_schema(schedule: dict[str, Any]) -> None:
-    schedule = {"message": body(), **schedule}
     try:
         parse_schedule("shop", "news", schedule, 1_772_348_645.0)
     except InvalidFieldsError:
         return
     contract.validate(SCHEDULE, schedule)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "message": st.sampled_from([body(touser="{{openid}}"), body(), {"kind": "{{kind}}"}, None, []]),
+            "recipients": st.sampled_from(
+                [["o1"], [" "], [], [{"OpenID": "o1", "n": 5}], [{"openid": "o1", "n": None}], [{}], None]
+            ),
+            "upload": st.sampled_from(["u-1", "u/1", "", None]),
+            "name": st.sampled_from(["甲" * 64, "甲" * 65, "", "a\n", None]),
+            "duplicates": st.sampled_from(["once", "send", "twice", None]),
+            "on_invalid": st.sampled_from(["skip", "abort", "", None]),
+            "messages_per_second": st.sampled_from([0, 0.001, 1, 10_000, 10_001, True, "1", None]),
+            "send_window": st.sampled_from(["09:00-21:00", "21:00-09:00", "9:00-21:00", "09:00-09:00", None]),
+            "time_zone": st.sampled_from(["UTC", "Mars/Base", None]),
+            "starts_at": st.sampled_from(["2026-12-01T10:00:00Z", "2026-12-01", None]),
+            "expires_at": st.sampled_from(["2026-12-02T10:00:00Z", "2020-12-01T10:00:00Z", None]),
+            "max_failures_percent": st.sampled_from([1, 100, 0, 101, 1.0, True, None]),
+        },
+    )
+)
+def test_accepted_broadcast_is_of_its_schema(fields: dict[str, Any]) -> None:
+    broadcast = {**BROADCAST, **fields}
+    try:
+        parse_spec(broadcast, 1_772_348_645.0)
+    except InvalidFieldsError:
+        return
+    contract.validate({"$ref": "#/components/schemas/BroadcastRequest"}, broadcast)

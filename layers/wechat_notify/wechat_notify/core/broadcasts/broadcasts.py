@@ -13,6 +13,7 @@ from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.overview import Overview
 from wechat_notify.core.broadcasts.ports import Page, Services
 from wechat_notify.core.broadcasts.records import Records, SupersededError
+from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.errors import (
     BroadcastStateError,
     ObjectChangedError,
@@ -25,6 +26,7 @@ DOWNLOAD_SECONDS = 900
 _MAX_WRITES = 8
 _STARTED = frozenset({State.RUNNING, State.PAUSED, State.FINISHING, State.FINISHED})
 _CANCELLABLE = frozenset({State.CHECKING, State.CHECKED, State.RUNNING, State.PAUSED, State.FINISHING})
+_HELD = frozenset({State.CHECKED, State.RUNNING, State.PAUSED, State.FINISHING})
 _RELEASING = frozenset({State.CHECKED, State.RUNNING, State.PAUSED})
 
 
@@ -130,10 +132,12 @@ class Broadcasts:
         except ObjectChangedError:  # it has expired
             state = None
         report = state.report.as_dict() if state else None
-        if broadcast.state not in _RELEASING:
-            return Overview(broadcast, counts, report)
-        estimate = self._estimate(broadcast, counts.unreleased)
-        holds = tuple(self._services.holds.of(account))
+        estimate: pace.Estimate | None = None
+        holds: tuple[Circuit, ...] = ()
+        if broadcast.state in _RELEASING:
+            estimate = self._estimate(broadcast, counts.unreleased)
+        if broadcast.state in _HELD:
+            holds = tuple(self._services.holds.of(account))
         return Overview(broadcast, counts, report, estimate, holds)
 
     def list_page(self, account: str, *, cursor: str | None = None, limit: int = 20) -> Page:
