@@ -15,7 +15,7 @@ from wechat_notify.core.outcomes import iso_time, without_none
 class Overview(NamedTuple):
     """A broadcast with its counts.
 
-    ``report`` is what the check has found so far, with openids in its rendered messages. ``estimate`` is
+    ``kind`` is that of its messages, where an estimate needs it. ``report`` is what the check has found so far, with openids in its rendered messages. ``estimate`` is
     when its last message is released, None where that is over or cannot be said. ``holds`` are the circuits
     that its account's messages wait for.
     """
@@ -23,6 +23,7 @@ class Overview(NamedTuple):
     broadcast: Broadcast
     counts: Counts
     report: Mapping[str, Any] | None = None
+    kind: str | None = None
     estimate: Estimate | None = None
     holds: tuple[Circuit, ...] = ()
 
