@@ -133,14 +133,15 @@ class Broadcasts:
         except ObjectChangedError:  # it has expired
             state = None
         report = state.report.as_dict() if state else None
+        kind: str | None = None
         estimate: pace.Estimate | None = None
         holds: tuple[Circuit, ...] = ()
         if broadcast.state in _RELEASING:
             spec = self._files.spec(broadcast)
-        estimate = self._estimate(broadcast, spec, counts.unreleased)
+            kind, estimate = spec.message["kind"], self._estimate(broadcast, spec, counts.unreleased)
         if broadcast.state in _HELD:
             holds = tuple(self._services.holds.of(account))
-        return Overview(broadcast, counts, report, spec.message["kind"], estimate, holds)
+        return Overview(broadcast, counts, report, kind, estimate, holds)
 
     def list_page(self, account: str, *, cursor: str | None = None, limit: int = 20) -> Page:
         """Return some broadcasts, the newest first; raises ``CursorError``."""

@@ -15,9 +15,9 @@ from wechat_notify.core.outcomes import iso_time, without_none
 class Overview(NamedTuple):
     """A broadcast with its counts.
 
-    ``kind`` is that of its messages, where an estimate needs it. ``report`` is what the check has found so far, with openids in its rendered messages. ``estimate`` is
-    when its last message is released, None where that is over or cannot be said. ``holds`` are the circuits
-    that its account's messages wait for.
+    ``report`` is what the check has found so far, with openids in its rendered messages. ``kind`` is that of
+    its messages, and ``estimate`` when the last one is released; None where that is over or cannot be said.
+    ``holds`` are the circuits that its account's messages wait for.
     """
 
     broadcast: Broadcast
