@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
 from functions.team_api.accounts import known_account
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts
+from wechat_notify.bootstrap import broadcasts, teams
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
-from wechat_notify.core.broadcasts.overview import summary
+from wechat_notify.core.broadcasts.overview import Overview, summary
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.strict_json import parse_json
-from wechat_notify.core.outcomes import Bilingual, iso_time
+from wechat_notify.core.outcomes import Bilingual, iso_time, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http import requests
 from wechat_notify.http.queries import Query, read_query, whole_number
@@ -91,7 +91,7 @@ def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts/{id}``: its state, counts, rate and end."""
     found = broadcasts.broadcasts().look_up(requests.account(http), http["pathParameters"]["id"])
-    return ApiResponse(200, found.as_dict())
+    return ApiResponse(200, _as_dict(found))
 
 
 def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
@@ -147,7 +147,19 @@ def _created(created: Broadcast) -> ApiResponse:
     found = broadcasts.broadcasts().look_up(created.account, created.id)
     location = f"/v1/accounts/{created.account}/broadcasts/{quote(created.id, safe='')}"
     status = 202 if found.broadcast.state is State.CHECKING else 201
-    return ApiResponse(status, found.as_dict(), {"Location": location})
+    return ApiResponse(status, _as_dict(found), {"Location": location})
+
+
+def _as_dict(found: Overview) -> dict[str, Any]:
+    """Return a broadcast; one that waits for its start also with how far the account's quota reaches."""
+    content = found.as_dict()
+    if found.broadcast.state is State.CHECKED and found.estimate and found.kind:
+        quota = teams.quotas().of_kind(found.broadcast.account, found.kind)
+        if quota:
+            days = quota.days_for(found.counts.unreleased)
+            told = without_none(daily_limit=quota.daily_limit, remain=quota.remain, days=days)
+            content["estimate"]["quota"] = told
+    return content
 
 
 _KEY_RULE = Bilingual(

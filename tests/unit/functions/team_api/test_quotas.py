@@ -81,3 +81,11 @@ def test_counts_have_a_limit(service: Service, monkeypatch: pytest.MonkeyPatch) 
 def test_ledger_does_not_answer(service: Service) -> None:
     service.ledger_store.failing["count_sent"] = "ThrottlingException"
     assert call(QUOTA).problem == "storage"
+
+
+@pytest.mark.parametrize(
+    ("remain", "daily_limit", "messages", "days"),
+    [(100, 100, 100, 1), (100, 100, 101, 2), (0, 100, 200, 3), (100, 100, 0, 1), (0, 0, 5, None)],
+)
+def test_days_of_a_broadcast(remain: int, daily_limit: int, messages: int, days: int | None) -> None:
+    assert Quota(daily_limit, 0, remain).days_for(messages) == days

@@ -84,6 +84,8 @@ class Checker:
         ids: list[tuple[str, int]] = []
         by_id, last = state.by_id, state.next_row + MAX_ROWS
         only = self._files.selection(broadcast.selection, state.next_row, last)
+        # Only here: what is released was written down before, and must not depend on what is known by then.
+        known = self._services.templates(broadcast.account)
         stop_at = self._services.now() + STEP_SECONDS
         for row in rows_of(self._services, broadcast, state):
             if row.number >= last or (not row.number % _ROWS_A_LOOK and self._services.now() > stop_at):
@@ -91,7 +93,7 @@ class Checker:
             state.offset, state.next_row = row.end, row.number + 1
             if broadcast.selection and row.number not in only:
                 continue
-            checked = check_row(template, row, broadcast.id, by_id=by_id)
+            checked = check_row(template, row, broadcast.id, by_id=by_id, known=known)
             state.report.add(row, checked)
             if isinstance(checked, BadRow):
                 continue

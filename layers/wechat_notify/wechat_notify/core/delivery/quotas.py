@@ -31,6 +31,12 @@ class Quota(NamedTuple):
     rate_limit: int | None = None
     rate_seconds: int | None = None
 
+    def days_for(self, messages: int) -> int | None:
+        """Return over how many days so many messages spread; None where WeChat names no daily limit."""
+        if not self.daily_limit:
+            return None
+        return 1 + max(0, -(-(messages - self.remain) // self.daily_limit))
+
 
 class KindQuota(NamedTuple):
     """The quota of one kind; ``refusal`` is why WeChat did not tell it. ``hold`` is the kind's own.
@@ -115,6 +121,11 @@ class Quotas:
             hold = holds.get("account") or holds.get(f"kind:{kind}")
             kinds.append(KindQuota(kind, model.endpoint, quota, refusal, count, hold))
         return AccountQuotas(kinds, since, sent is None or sum(sent.values()) < _MAX_COUNTED)
+
+    def of_kind(self, account: str, kind: str) -> Quota | None:
+        """Return the quota of one kind, None where WeChat does not tell it; raises as ``of`` does."""
+        answer = self._fetcher(account)(MODELS[kind].endpoint)
+        return answer if isinstance(answer, Quota) else None
 
     def _fetcher(self, account: str) -> Callable[[str], Quota | Outcome]:
         """Return what asks for an endpoint's quota; without a token it always answers why."""
