@@ -67,11 +67,20 @@ class BroadcastHold(TypedDict):
     errcode: NotRequired[int]
 
 
+class EstimatedQuota(TypedDict):
+    """How far WeChat's quota of the kind reaches."""
+
+    daily_limit: int
+    remain: int
+    days: NotRequired[Annotated[int, Field(description="days that the quota needs for the rows")]]
+
+
 class Estimate(TypedDict):
     """When the last row is released."""
 
     seconds: int
     finishes_at: Time
+    quota: NotRequired[EstimatedQuota]
 
 
 class BrokenRule(TypedDict):

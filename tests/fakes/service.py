@@ -140,6 +140,7 @@ class Service(Core):
             steps=FakeStepQueue(self.clock.now),
             entries=self.ledger_store,
             holds=self.open_holds,
+            templates=self.template_registry.of,
             events=self.bus,
             cancel_message=self.ledger.cancel,
             now=self.clock.now,
