@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wechat_notify import bootstrap
@@ -26,7 +27,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             except StorageError as error:
                 line.update(reason=error.reason, detail=str(error))
                 failed.append(record["messageId"])
-                broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
+                with suppress(StorageError):  # it comes back later then, after the queue's own timeout
+                    broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
         line.update(returned=len(failed))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

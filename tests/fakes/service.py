@@ -13,17 +13,25 @@ from typing import Any, Protocol
 import pytest
 from aws_lambda_powertools import Logger
 
+from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import BEIJING, Clock, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
+from tests.fakes.objects import FakeObjects
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.row_queue import FakeRowQueue
 from tests.fakes.schedules import FakeSchedules
+from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams, template_sync
+from wechat_notify.bootstrap import broadcasts, teams, template_sync
+from wechat_notify.core.broadcasts.broadcasts import Broadcasts
+from wechat_notify.core.broadcasts.creating import NewBroadcasts
+from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
@@ -95,6 +103,7 @@ class Service(Core):
         self.store = FakeParameterStore()
         self.queue = FakeQueue()
         self.dead_letters = FakeQueue()
+        self.step_queue = FakeQueue()
         self.bus = FakeBus()
         self.ledger_store = FakeLedgerStore()
         self.log = io.StringIO()
@@ -113,15 +122,33 @@ class Service(Core):
         self.template_sync = TemplateSync(
             self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
         )
+        self.access_tokens = access_tokens(self.store, self.refresher, self.clock)
         super().__init__(
             self.clock,
             table=self.ledger_store,
-            tokens=access_tokens(self.store, self.refresher, self.clock),
+            tokens=self.access_tokens,
             wechat=self.wechat,
             queue=self.queue,
             dead_letters=self.dead_letters,
             writer=writer,
             keyed_hash=self.openid_hash,
+        )
+        self.broadcast_store = FakeBroadcastStore()
+        self.objects = FakeObjects(self.clock.now)
+        self.rows = FakeRowQueue(self.clock.now)
+        self.steps = FakeStepQueue(self.clock.now)
+        self.broadcast_services = Services(
+            self.broadcast_store,
+            self.objects,
+            self.rows,
+            self.steps,
+            self.ledger_store,
+            self.open_holds,
+            self.bus,
+            self.ledger.cancel,
+            self.clock.now,
+            writer,
+            ceiling=100.0,
         )
         self.add_account("shop")
 
@@ -154,6 +181,7 @@ class Service(Core):
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
             "template_registry": self.template_registry,
+            "access_tokens": self.access_tokens,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
@@ -166,6 +194,16 @@ class Service(Core):
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
+        services = self.broadcast_services
+        of_broadcasts: dict[str, object] = {
+            "services": services,
+            "engine": Engine(services),
+            "broadcasts": Broadcasts(services),
+            "new_broadcasts": NewBroadcasts(services),
+            "step_queue": self.step_queue,
+        }
+        for name, part in of_broadcasts.items():
+            monkeypatch.setattr(broadcasts, name, lambda part=part: part)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)

@@ -132,7 +132,10 @@ class Broadcasts:
         report = state.report.as_dict() if state else None
         if broadcast.state not in _RELEASING:
             return Overview(broadcast, counts, report)
-        estimate = self._estimate(broadcast, counts.unreleased)
+        try:
+            estimate = self._estimate(broadcast, counts.unreleased)
+        except ObjectChangedError:  # nobody started it for as long as files are kept
+            estimate = None
         holds = tuple(self._services.holds.of(account))
         return Overview(broadcast, counts, report, estimate, holds)
 
