@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from local.worker_faults import with_kills
+
 VERSION: Final = "1.5.33"
 API_CONCURRENCY: Final = 16
 
@@ -297,7 +299,8 @@ def main() -> None:
         _expect(condition=False, what=str(error))
 
     try:
-        asyncio.run(_serve(behind_tls(app.app), arguments.fd))
+        application = with_kills(behind_tls(app.app), lambda_runtime)
+        asyncio.run(_serve(application, arguments.fd))
     finally:
         lambda_runtime.reset()
         # ministack leaves its workers' folders behind.

@@ -311,6 +311,7 @@ class Stack:
                 "Architecture": "x86_64",
                 # Every concurrent execution is a process; a laptop has few cores for them.
                 "MaximumConcurrency": "2",
+                "BroadcastConcurrency": "2",
             },
         )
 

@@ -1,4 +1,4 @@
-"""The steps of broadcasts: each message of their queue is one step, which sends the next one."""
+"""The steps of broadcasts, and the broadcasts of schedules: each message of their queue is one of the two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts
-from wechat_notify.core.errors import MalformedBodyError, StorageError
+from wechat_notify.core.broadcasts.creation import is_creation, scheduled_id
+from wechat_notify.core.broadcasts.spec import parse_spec
+from wechat_notify.core.errors import (
+    BroadcastIdReusedError,
+    InvalidFieldsError,
+    MalformedBodyError,
+    StorageError,
+    UnknownUploadError,
+)
 from wechat_notify.core.messages.strict_json import parse_json
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
@@ -36,9 +44,23 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
 def _run(record: dict[str, Any]) -> dict[str, Any]:
     try:
         body = parse_json(record["body"])
+        if is_creation(body):
+            return _create(body["account"], body["id"], body["broadcast"])
         account, broadcast_id, step = body["account"], body["broadcast"], body["step"]
     except (MalformedBodyError, KeyError, TypeError):
         bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
         return {}
     broadcasts.engine().run(account, broadcast_id, step)
     return {"account": account, "broadcast": broadcast_id, "step": step}
+
+
+def _create(account: str, firing: str, asked: object) -> dict[str, Any]:
+    """Create the broadcast of a schedule that has fired."""
+    try:
+        spec = parse_spec(asked, broadcasts.services().now())
+        created = broadcasts.new_broadcasts().create(account, scheduled_id(firing), spec)
+    except (InvalidFieldsError, UnknownUploadError, BroadcastIdReusedError) as error:
+        detail = str(error)[:500]
+        bootstrap.telemetry().refused(error.reason, account=account, schedule=firing, detail=detail)
+        return {}
+    return {"account": account, "broadcast": created.id, "schedule": firing}

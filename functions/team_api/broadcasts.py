@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from functions.team_api.accounts import known_account
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts
+from wechat_notify.bootstrap import broadcasts, teams
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.overview import Overview, summary
@@ -22,7 +24,7 @@ from wechat_notify.core.errors import (
     UnknownBroadcastError,
 )
 from wechat_notify.core.messages.strict_json import parse_json
-from wechat_notify.core.outcomes import Bilingual, iso_time
+from wechat_notify.core.outcomes import Bilingual, iso_time, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http import requests
 from wechat_notify.http.queries import Query, read_query, whole_number
@@ -53,7 +55,7 @@ class _ListQuery(Query):
 
 def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/uploads``: a URL to PUT a recipients' file to."""
-    account = _known_account(http)
+    account = known_account(http)
     upload = broadcasts.new_broadcasts().new_upload(account)
     expires_at = iso_time(upload.expires_at)
     return ApiResponse(
@@ -63,7 +65,7 @@ def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts?dry_run=``: recipients that came in the request are checked in it."""
-    account, query = _known_account(http), read_query(http, _CreateQuery)
+    account, query = known_account(http), read_query(http, _CreateQuery)
     broadcast_id, now = _new_id(http), broadcasts.services().now()
     spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), now)
     created = broadcasts.new_broadcasts().create(account, broadcast_id, spec, dry_run=query.dry_run == "true")
@@ -74,7 +76,7 @@ def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
 
 def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts/{id}/retry?include_unknown=&dry_run=``: a new one of what failed and can pass."""
-    account, query = _known_account(http), read_query(http, _RetryQuery)
+    account, query = known_account(http), read_query(http, _RetryQuery)
     created = broadcasts.new_broadcasts().retry(
         account,
         _path_id(http),
@@ -88,7 +90,7 @@ def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts/{id}``: its state, counts, rate and end."""
     found = broadcasts.broadcasts().look_up(requests.account(http), _path_id(http))
-    return ApiResponse(200, found.as_dict())
+    return ApiResponse(200, _as_dict(found))
 
 
 def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
@@ -120,13 +122,6 @@ def _change(name: Literal["start", "pause", "resume", "cancel"]) -> Route:
 
 start_broadcast, pause_broadcast = _change("start"), _change("pause")
 resume_broadcast, cancel_broadcast = _change("resume"), _change("cancel")
-
-
-def _known_account(http: HttpEvent) -> str:
-    account = requests.account(http)
-    if not bootstrap.access_tokens().has_credentials(account):
-        raise UnknownAccountError(account)
-    return account
 
 
 def _path_id(http: HttpEvent) -> str:
@@ -167,7 +162,21 @@ def _created(created: Broadcast) -> ApiResponse:
         found = Overview(created, Counts())
     location = f"/v1/accounts/{created.account}/broadcasts/{created.id}"
     status = 202 if found.broadcast.state is State.CHECKING else 201
-    return ApiResponse(status, found.as_dict(), {"Location": location})
+    return ApiResponse(status, _as_dict(found), {"Location": location})
+
+
+def _as_dict(found: Overview) -> dict[str, Any]:
+    """Return a broadcast; one that waits for its start also with how far the account's quota reaches."""
+    content = found.as_dict()
+    if found.broadcast.state is State.CHECKED and found.estimate and found.kind:
+        quota = None
+        with suppress(StorageError, UnknownAccountError):  # the broadcast is told without it
+            quota = teams.quotas().of_kind(found.broadcast.account, found.kind)
+        if quota:
+            days = quota.days_for(found.counts.unreleased)
+            told = without_none(daily_limit=quota.daily_limit, remain=quota.remain, days=days)
+            content["estimate"]["quota"] = told
+    return content
 
 
 _KEY_RULE = Bilingual(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import broadcasts, holds, messages, schedules, templates
+from functions.team_api import broadcasts, holds, messages, quotas, schedules, templates
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -31,6 +31,7 @@ ROUTES: Routes = {
     "PUT /v1/accounts/{account}/schedules/{name}": schedules.put_schedule,
     "GET /v1/accounts/{account}/schedules/{name}": schedules.get_schedule,
     "DELETE /v1/accounts/{account}/schedules/{name}": schedules.delete_schedule,
+    "GET /v1/accounts/{account}/quota": quotas.get_quotas,
     "GET /v1/accounts/{account}/holds": holds.list_holds,
     "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
     "GET /v1/accounts/{account}/templates": templates.list_templates,

@@ -1,10 +1,11 @@
-"""Schedules: messages that are sent at a time, or again and again."""
+"""Schedules: messages and broadcasts that are sent at a time, or again and again."""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated, Any
 
+from functions.team_api.accounts import known_account
 from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import UnknownScheduleError
@@ -23,7 +24,7 @@ class _ListQuery(Query):
 
 def put_schedule(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``PUT …/schedules/{name}``: 201 where it is new, 200 where it replaces one."""
-    account = requests.account(http)
+    account = known_account(http)
     body = parse_json(requests.json_body(http))
     schedule = parse_schedule(account, http["pathParameters"]["name"], body, time.time())
     created = teams.schedules().put(schedule)

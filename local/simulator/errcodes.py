@@ -40,6 +40,8 @@ DATA_FORMAT_ERROR = 47001
 NO_UNICODE_ESCAPES = 47002
 TEMPLATE_PARAM_INVALID = 47003
 API_UNAUTHORIZED = 48001
+CGI_PATH_NOT_FOUND = 76021
+CGI_PATH_NO_PERMISSION = 76022
 ACCOUNT_FROZEN = 50007
 ACCOUNT_TYPE_ILLEGAL = 200100
 
@@ -143,6 +145,8 @@ ERRMSG = {
     NO_UNICODE_ESCAPES: "data format error, do NOT use json unicode encode, please use utf8 encoded text",
     TEMPLATE_PARAM_INVALID: "argument invalid!",
     API_UNAUTHORIZED: "api unauthorized",
+    CGI_PATH_NOT_FOUND: "cgi_path not found, please check",
+    CGI_PATH_NO_PERMISSION: "could not use this cgi_path, no permission",
     48002: "user block receive message",
     48004: "api forbidden for irregularities, view detail on mp.weixin.qq.com",
     48006: "forbid to clear quota because of reaching the limit",

@@ -3,6 +3,7 @@
 Nothing here knows of sockets; ``server`` carries calls in and answers out.
 """
 
+import json
 import random
 import re
 import threading
@@ -23,7 +24,8 @@ from local.simulator.tokens import Token, Tokens, beijing_day
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
 TOKEN = "/cgi-bin/token"
-PATHS = (*ENDPOINTS, *template_lists.PATHS, STABLE_TOKEN, TOKEN)
+QUOTA = "/cgi-bin/openapi/quota/get"
+PATHS = (*ENDPOINTS, *template_lists.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
 
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
@@ -121,7 +123,7 @@ _DEFAULT_LIMITS = {
     STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
     TOKEN: Limits(daily=2_000),
     **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
-    **dict.fromkeys(template_lists.PATHS, Limits()),
+    **dict.fromkeys((*template_lists.PATHS, QUOTA), Limits()),
 }
 
 
@@ -192,7 +194,9 @@ class WeChat:
         if call.path in ENDPOINTS:
             return self._send(call, fault)
         if call.path in template_lists.PATHS:
-            return self._list_templates(call, fault)
+            return self._answer(call, fault, "GET", self._templates)
+        if call.path == QUOTA:
+            return self._answer(call, fault, "POST", self._quota)
         return self._token(call, fault)
 
     def _refused(self, refusal: Refusal) -> dict[str, Any]:
@@ -276,28 +280,53 @@ class WeChat:
         if app.ip_whitelist and not _whitelisted(call.client_ip, app.ip_whitelist):
             raise Refusal(errcodes.IP_NOT_IN_WHITELIST, f"invalid ip {call.client_ip}, not in whitelist")
 
-    # Templates
+    # Questions about an account
 
-    def _list_templates(self, call: Call, fault: Fault | None) -> Answer:
+    def _answer(
+        self, call: Call, fault: Fault | None, method: str, answer: Callable[[App, Call], dict[str, Any]]
+    ) -> Answer:
         if fault is not None and fault.when == "before":
             with self.lock:
                 return Answer(self._faulty(fault), fault=fault)
         self._spend_latency()
         with self.lock:
             try:
-                if call.method != "GET":
-                    raise Refusal(errcodes.REQUIRE_GET)  # noqa: TRY301 - answered below like the rest
+                if call.method != method:
+                    wrong = errcodes.REQUIRE_GET if method == "GET" else errcodes.REQUIRE_POST
+                    raise Refusal(wrong)  # noqa: TRY301 - answered below like the rest
                 app = self._caller(call)
-                if call.path in app.without:
-                    raise Refusal(template_lists.PATHS[call.path])  # noqa: TRY301 - the same
                 self._count_call(app, call.path)
+                payload = answer(app, call)
             except Refusal as refusal:
                 payload = self._refused(refusal)
-            else:
-                payload = template_lists.listed(call.path, self.templates_of(app.app_id).values())
             if fault is not None and fault.effect == "errcode":
                 payload = self._faulty(fault)
             return Answer(payload, fault=fault)
+
+    def _templates(self, app: App, call: Call) -> dict[str, Any]:
+        if call.path in app.without:
+            raise Refusal(template_lists.PATHS[call.path])
+        return template_lists.listed(call.path, self.templates_of(app.app_id).values())
+
+    def _quota(self, app: App, call: Call) -> dict[str, Any]:
+        """The quota of an endpoint, without its limit per openid, which WeChat does not tell."""
+        try:
+            path = json.loads(call.body)["cgi_path"]
+        except (ValueError, KeyError, TypeError):
+            raise Refusal(errcodes.CGI_PATH_NOT_FOUND) from None
+        if path not in PATHS:
+            raise Refusal(errcodes.CGI_PATH_NOT_FOUND)
+        if path in app.without:
+            raise Refusal(errcodes.CGI_PATH_NO_PERMISSION)
+        limits = self.limits_of(app.app_id, path)
+        is_today = self._today[0] == beijing_day(self.now)
+        used = self._today[1][app.app_id, path] if is_today else 0
+        daily = limits.daily or 0
+        quota = {"daily_limit": daily, "used": used, "remain": max(0, daily - used)}
+        told: dict[str, Any] = {"errcode": errcodes.OK, "errmsg": "ok", "quota": quota}
+        if limits.per_minute:
+            told["rate_limit"] = {"call_count": limits.per_minute, "refresh_second": 60}
+        return told
 
     # Sends
 

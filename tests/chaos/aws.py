@@ -27,6 +27,7 @@ from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
+from wechat_notify.core.templates.template import AccountTemplates
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 _COPIES_AFTER = (0.0, 0.5, 45.0)
@@ -138,6 +139,9 @@ class Table(_Calls):
         except StorageError:
             self.blind = True
             raise
+
+    def read_templates(self, account: str) -> AccountTemplates | None:
+        return self._reach("read", lambda: self._aws.table.read_templates(account), retry_for=0.0)
 
     def _reach(self, action: str, effect: Callable[[], T], retry_for: float = versioned_items.RETRY_FOR) -> T:
         chance = self._aws.mix.ledger_throttled

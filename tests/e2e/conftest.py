@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from local.demo import Message, addressed, call_api, examples, get_json, post_json, post_message
+from local.client import call_api, get_json, post_json, post_message
 from local.deployment import resolve
+from local.examples import Message, addressed, examples
 from local.stack import Settings, Stack, State
 
 WAIT_SECONDS = 15.0

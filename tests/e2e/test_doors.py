@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from local.demo import Message, addressed, examples, post_message
+from local.client import post_message
+from local.examples import Message, addressed, examples
 from tests.e2e.conftest import Service, eventually, listening
 
 PATHS = {

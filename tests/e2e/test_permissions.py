@@ -29,9 +29,12 @@ LEDGER = {"put", "get", "get many"}
 MAY = {
     "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
     "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
+    # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
+    "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
     "ScheduleRole": {"enqueue", "park"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
+    "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
 }
 Call = tuple[str, str, dict[str, Any]]
 Calls = dict[str, Call]
@@ -75,9 +78,11 @@ def calls(deployed: Deployed) -> Calls:
         "read credentials": ("ssm", "get_parameter", {"Name": CREDENTIALS}),
         "read account": ("ssm", "get_parameters", {"Names": [TOKEN, CREDENTIALS]}),
         "list accounts": ("ssm", "get_parameters_by_path", {"Path": ACCOUNTS, "Recursive": True}),
+        "list names": ("ssm", "describe_parameters", {}),
         "write token": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/access-token", **written}),
         "write credentials": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/credentials", **written}),
         "ask refresher": ask("TokenRefreshFunction"),
+        "sync templates": ask("TemplateSyncFunction"),
         "ask another function": ask("SendApiFunction"),
         "enqueue": send("SendQueue"),
         "park": (

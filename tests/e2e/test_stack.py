@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from local.demo import addressed, examples, post_message
+from local.client import post_message
+from local.examples import addressed, examples
 from local.processes import ROOT
 from local.stack import Settings, Stack, State
 from tests.e2e.conftest import Service, eventually
@@ -209,6 +210,6 @@ def lambda_handler(event, context):
 
 def test_demo(start: Start) -> None:
     process = start("local.demo")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, output + errors
-    assert "1,009 accepted, 2 refused, 0 duplicate; 1 token refresh" in " ".join(output.split())
+    assert "5,926 accepted, 5 refused, 0 duplicate; 1 token refresh" in " ".join(output.split())

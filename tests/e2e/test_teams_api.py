@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.demo import addressed, call_api, examples
+from local.client import call_api
+from local.examples import addressed, examples
 from tests.e2e.conftest import Service, eventually
 
 Json = dict[str, Any]

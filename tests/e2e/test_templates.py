@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.demo import call_api
+from local.client import call_api
 from tests.e2e.conftest import Service
 
 ACCOUNT = "templates"

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from local.demo import addressed, examples
+from local.examples import addressed, examples
 from tests.e2e.conftest import Service
 
 SENDERS = 200

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
@@ -77,6 +79,11 @@ class FakeLedgerStore:
             if entry.account == account and entry.status in wanted and entry.created_at >= (since or 0)
         ]
         return (each for each in sorted(positions, reverse=True) if before is None or each < before)
+
+    def count_sent(self, account: str, since: float, limit: int) -> Counter[str]:
+        self._fail("count_sent", "list messages")
+        positions = self.newest(account, [Status.SENT], since=since, before=None, page=limit)
+        return Counter(str(self.entries[account, each.id].kind) for each in islice(positions, limit))
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
         with self._lock:

@@ -40,6 +40,7 @@ from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
@@ -77,6 +78,7 @@ class Core:
         pool: Executor | None = None,
     ) -> None:
         now = clock.now
+        self.tokens = tokens
         self.sender = Sender(tokens, wechat, now=now, clock=now)
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
@@ -122,11 +124,10 @@ class Service(Core):
         self.template_sync = TemplateSync(
             self.store, self.store, self.wechat, self.ledger_store, now=self.clock.now, writer=writer
         )
-        self.access_tokens = access_tokens(self.store, self.refresher, self.clock)
         super().__init__(
             self.clock,
             table=self.ledger_store,
-            tokens=self.access_tokens,
+            tokens=access_tokens(self.store, self.refresher, self.clock),
             wechat=self.wechat,
             queue=self.queue,
             dead_letters=self.dead_letters,
@@ -145,6 +146,7 @@ class Service(Core):
             self.ledger_store,
             self.open_holds,
             self.bus,
+            self.template_registry.of,
             self.ledger.cancel,
             self.clock.now,
             writer,
@@ -180,8 +182,8 @@ class Service(Core):
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
             "token_refresher": self.token_refresher,
+            "access_tokens": self.tokens,
             "template_registry": self.template_registry,
-            "access_tokens": self.access_tokens,
         }
         for name, part in parts.items():
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
@@ -189,6 +191,15 @@ class Service(Core):
             "open_holds": self.open_holds,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(b"a key for tests"),
+            "quotas": Quotas(
+                self.tokens,
+                self.wechat,
+                self.ledger_store,
+                self.open_holds,
+                now=self.clock.now,
+                reset=QuotaReset(BEIJING),
+                lists_sent=True,
+            ),
             "schedules": self.schedules,
             "template_store": self.ledger_store,
         }

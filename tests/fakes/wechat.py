@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tests.fakes.clock import Clock
 from tests.fakes.outcomes import answer
 from tests.fakes.stable_token import TOKEN_LIFE, StableTokens, TokenApp
+from wechat_notify.core.delivery.quotas import Quota
 from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
@@ -35,6 +36,7 @@ class FakeWeChat:
         self.while_fetching: Callable[[str], None] = lambda _app_id: None
         self.refusals: dict[str, Outcome] = {}
         self.lists: dict[tuple[str, Family], list[Template] | Outcome] = {}
+        self.quotas: dict[str, Quota | Outcome] = {}
         self._apps: dict[str, TokenApp] = {}
         self._tokens = StableTokens[TokenApp](
             clock.now, lambda app: f"token-{app.issued}-of-{app.app_id}", life=life
@@ -82,6 +84,10 @@ class FakeWeChat:
             if outcome.errcode == 0:
                 self.accepted.append(message)
             return outcome
+
+    def fetch_quota(self, endpoint: str, token: str) -> Quota | Outcome:
+        """What ``quotas`` has for the endpoint: its numbers, or why there are none."""
+        return self.quotas.get(endpoint, Quota(0, 0, 0)) if self.is_good(token) else answer(40001)
 
     def fetch_templates(self, family: Family, token: str) -> list[Template]:
         """What ``lists`` has for the token's app: templates, or why there are none."""

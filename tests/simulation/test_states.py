@@ -35,7 +35,8 @@ _LEGAL = {
     None: {"queued", "sending", "failed", "expired"},
     "queued": {"sending", "failed", "expired", "cancelled", "unknown"},
     "sending": {"sending", "queued", "sent", "failed", "unknown"},
-    "failed": {"sending", "queued", "expired"},
+    # Refused again: a message that was never attempted has no claim to its first reason.
+    "failed": {"sending", "queued", "expired", "failed"},
     "unknown": {"sending", "queued", "sent", "failed"},
 }
 

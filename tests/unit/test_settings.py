@@ -37,6 +37,7 @@ VARIABLES = {
     "SCHEDULE_GROUP": "stack",
     "SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/schedule",
     "SEND_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:send",
+    "BROADCAST_STEP_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:steps",
     "EVENT_DEAD_LETTER_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:events-dead",
 }
 SETTINGS = [name for name, value in vars(Settings).items() if isinstance(value, property)]

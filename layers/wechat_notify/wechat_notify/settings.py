@@ -123,6 +123,11 @@ class Settings:
         return self._required("SEND_QUEUE_ARN")
 
     @property
+    def broadcast_step_queue_arn(self) -> str:
+        """The queue of broadcasts' steps, as Scheduler's target."""
+        return self._required("BROADCAST_STEP_QUEUE_ARN")
+
+    @property
     def event_dead_letter_queue_arn(self) -> str:
         """The queue of what Scheduler could not deliver."""
         return self._required("EVENT_DEAD_LETTER_QUEUE_ARN")

@@ -11,17 +11,33 @@ from tests.integration.raw_server import RawServer, always, in_turn, json_answer
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.schedules import Schedules
 from wechat_notify.core.errors import InvalidFieldsError, StorageError
-from wechat_notify.core.schedules.schedule import Schedule, parse_schedule
+from wechat_notify.core.schedules.schedule import Content, Schedule, parse_schedule
 
 WEEKLY = parse_schedule("shop", "news", {"cron": "0 9 ? * MON *", "message": body()}, START)
 ONCE = parse_schedule("shop", "once", {"at": "2098-03-01T18:00:00", "message": body()}, START)
+CAMPAIGN = parse_schedule(
+    "shop",
+    "campaign",
+    {
+        "rate": "1 day",
+        "broadcast": {"message": {**body(), "touser": "{{openid}}"}, "recipients": ["o-1", "o-2"]},
+    },
+    START,
+)
 QUEUE = "arn:aws:sqs:eu-central-1:123456789012:send"
+STEPS = "arn:aws:sqs:eu-central-1:123456789012:steps"
 ASIDE = "arn:aws:sqs:eu-central-1:123456789012:events-dead"
 ROLE = "arn:aws:iam::123456789012:role/schedule"
 
 
 def of(clients: Clients) -> Schedules:
-    return Schedules(clients, group="stack", role_arn=ROLE, queue_arn=QUEUE, dead_letter_arn=ASIDE)
+    return Schedules(
+        clients,
+        group="stack",
+        role_arn=ROLE,
+        queue_arns={Content.MESSAGE: QUEUE, Content.BROADCAST: STEPS},
+        dead_letter_arn=ASIDE,
+    )
 
 
 @pytest.fixture
@@ -42,11 +58,13 @@ def test_schedule_as_scheduler_has_it(aws: Aws, schedules: Schedules) -> None:
         "DeadLetterConfig": {"Arn": ASIDE},
     }
     assert stored["ActionAfterCompletion"] == "NONE"
+    assert schedules.put(CAMPAIGN)
+    assert aws("scheduler").get_schedule(GroupName="stack", Name="shop.campaign")["Target"]["Arn"] == STEPS
     once = aws("scheduler").get_schedule(GroupName="stack", Name="shop.once")
     assert (once["ActionAfterCompletion"], once["ScheduleExpressionTimezone"]) == ("DELETE", "UTC")
 
 
-@pytest.mark.parametrize("schedule", [WEEKLY, ONCE, WEEKLY._replace(enabled=False)])
+@pytest.mark.parametrize("schedule", [WEEKLY, ONCE, CAMPAIGN, WEEKLY._replace(enabled=False)])
 def test_schedule_comes_back(schedules: Schedules, schedule: Schedule) -> None:
     assert schedules.put(WEEKLY._replace(name=schedule.name))
     assert not schedules.put(schedule)

@@ -40,7 +40,7 @@ from wechat_notify.wechat.client import WeChatClient
 
 
 def use(client: WeChatClient) -> None:
-    """Send a message, ask for templates and a token, and look at everything that comes back."""
+    """Send a message, ask for templates, a quota and a token, and look at everything that comes back."""
     assert_clean([repr(client.send(MESSAGE, TOKEN))])
     client._session.close()  # a server that answers once and hangs up must not meet the next call
     try:
@@ -48,6 +48,8 @@ def use(client: WeChatClient) -> None:
     except TemplatesUnavailableError as error:
         assert_clean(texts_of(error))
         assert_clean([repr(error.outcome)])
+    client._session.close()
+    assert_clean([repr(client.fetch_quota("/cgi-bin/message/template/send", TOKEN))])
     client._session.close()
     try:
         grant = client.fetch_token("wxapp", SECRET, force=False)
@@ -76,7 +78,7 @@ def test_echoed_request_is_not_quoted(client_at: ClientAt, written: Callable[[st
     with RawServer(echo(written)) as server:
         use(client_at(server.url, limits=SHORT))
     assert all(CANARY in request.all_text for request in server.requests)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("script", [reset, silence])
@@ -111,7 +113,7 @@ def test_no_connection_tells_nothing(
 def test_untrusted_certificate_tells_nothing(client_at: ClientAt, tls: ssl.SSLContext) -> None:
     with RawServer(always(b""), tls) as server:
         use(client_at(server.url))
-    assert server.accepted == 3
+    assert server.accepted == 4
     assert not server.requests
 
 
@@ -130,7 +132,7 @@ def test_unexpected_error_tells_nothing(
     monkeypatch.setattr(connections.Connection, place, fail)
     with RawServer(always(b"")) as server:
         use(client_at(server.url))
-    assert len(failed) == 3
+    assert len(failed) == 4
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
@@ -152,7 +154,7 @@ def test_urllib3_log_lines_are_not_propagated(
 def test_echo_of_proxy_is_not_quoted(client_at: ClientAt) -> None:
     with RawServer(echo(page("502 Bad Gateway"))) as proxy:
         use(client_at("http://wechat.invalid", proxy=proxy.url))
-    assert len(proxy.requests) == 3
+    assert len(proxy.requests) == 4
 
 
 def test_secrets_in_errmsg_become_asterisks(client_at: ClientAt) -> None:

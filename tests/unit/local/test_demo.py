@@ -1,6 +1,8 @@
 import pytest
 
-from local.demo import addressed, differences, examples
+from local.demo.broadcast import ROWS, recipients
+from local.demo.report import differences
+from local.examples import addressed, examples
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,17 @@ def test_form_ids_are_used_once() -> None:
         assert one["touser"] == "o1"
         assert ("form_id" in one) == (message["kind"] == "mini_program_template")
         assert "form_id" not in one or one["form_id"] != other["form_id"]
+
+
+def test_file_of_recipients() -> None:
+    """Its bad rows are bad, its duplicates are two of the same, and it is told what becomes of each."""
+    found = recipients()
+    header, *lines = found.content.decode().splitlines()
+    rows = [line.split(",") for line in lines]
+    assert (header, len(rows)) == ("openid,gift", ROWS)
+    assert found.counts == {"sent": 4917, "failed": 3, "invalid": 50, "duplicate": 30}
+    bad = [row for row in rows if len(row) < 2 or not row[0] or len(row[1]) > 20]
+    assert len(bad) == 50
+    openids = [row[0] for row in rows if row not in bad]
+    assert len(openids) - len(set(openids)) == 30
+    assert {openid for openid in openids if not openid.startswith("errcode-")} == set(found.sent)

@@ -88,6 +88,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SCHEDULE_GROUP": "<ScheduleGroup>",
         "SCHEDULE_ROLE_ARN": "<ScheduleRole.Arn>",
         "SEND_QUEUE_ARN": "<SendQueue.Arn>",
+        "BROADCAST_STEP_QUEUE_ARN": "<BroadcastStepQueue.Arn>",
         "EVENT_DEAD_LETTER_QUEUE_ARN": "<EventDeadLetterQueue.Arn>",
     }
     own = {
@@ -95,7 +96,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
         "BroadcastFunction": table | bus | hashing | broadcasts,
-        "TeamApiFunction": table | bus | hashing | tokens | broadcasts | schedules,
+        "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
         "TokenRefreshFunction": bus,
     }

@@ -116,7 +116,7 @@ def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
     [
         ("SendQueue", {"SendApiRole", "SendQueueRole", "ScheduleRole"}),
         ("BroadcastQueue", {"SendBroadcastRole", "BroadcastRole"}),
-        ("BroadcastStepQueue", {"BroadcastRole", "TeamApiRole"}),
+        ("BroadcastStepQueue", {"BroadcastRole", "TeamApiRole", "ScheduleRole"}),
         ("DeadLetterQueue", {"SendQueueRole", "SendBroadcastRole"}),
         ("EventDeadLetterQueue", {"RefreshScheduleRole", "TemplateSyncScheduleRole", "ScheduleRole"}),
     ],

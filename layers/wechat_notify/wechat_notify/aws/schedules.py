@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.schedules.schedule import Schedule, SchedulePage, timing_refused
+from wechat_notify.core.schedules.schedule import Content, Schedule, SchedulePage, timing_refused
 
 RETRY_FOR = 2.5
 _MAX_AGE = 3600
@@ -27,17 +28,25 @@ class Schedules:
         boto3's clients.
     group : str
         The schedule group's name.
-    role_arn, queue_arn, dead_letter_arn : str
-        The role under which Scheduler delivers, the send queue, and the queue of what could not be delivered.
+    role_arn, dead_letter_arn : str
+        The role under which Scheduler delivers, and the queue of what could not be delivered.
+    queue_arns : Mapping
+        The queue for each content: the send queue, and that of broadcasts' steps.
     """
 
     def __init__(
-        self, aws: Clients, *, group: str, role_arn: str, queue_arn: str, dead_letter_arn: str
+        self,
+        aws: Clients,
+        *,
+        group: str,
+        role_arn: str,
+        queue_arns: Mapping[Content, str],
+        dead_letter_arn: str,
     ) -> None:
         self._aws = aws
         self._group = group
         self._role_arn = role_arn
-        self._queue_arn = queue_arn
+        self._queue_arns = queue_arns
         self._dead_letter_arn = dead_letter_arn
 
     def put(self, schedule: Schedule) -> bool:
@@ -81,6 +90,7 @@ class Schedules:
             expression=found["ScheduleExpression"],
             time_zone=found.get("ScheduleExpressionTimezone", "UTC"),
             enabled=found["State"] == "ENABLED",
+            content=next(each for each, arn in self._queue_arns.items() if arn == found["Target"]["Arn"]),
             body=found["Target"]["Input"],
         )
 
@@ -113,7 +123,7 @@ class Schedules:
             "FlexibleTimeWindow": {"Mode": "OFF"},
             "ActionAfterCompletion": "DELETE" if schedule.once else "NONE",
             "Target": {
-                "Arn": self._queue_arn,
+                "Arn": self._queue_arns[schedule.content],
                 "RoleArn": self._role_arn,
                 "Input": schedule.body,
                 "RetryPolicy": {"MaximumEventAgeInSeconds": _MAX_AGE, "MaximumRetryAttempts": _MAX_RETRIES},

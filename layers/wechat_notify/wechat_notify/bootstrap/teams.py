@@ -12,6 +12,8 @@ from wechat_notify.aws.schedules import Schedules
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
+from wechat_notify.core.delivery.quotas import Quotas
+from wechat_notify.core.schedules.schedule import Content
 from wechat_notify.core.templates.template import TemplateStore
 
 
@@ -42,6 +44,21 @@ def open_holds() -> OpenHolds:
 
 
 @cache
+def quotas() -> Quotas:
+    """The quotas of accounts."""
+    settings = bootstrap.settings()
+    return Quotas(
+        bootstrap.access_tokens(),
+        bootstrap.wechat(),
+        MessageIndex(bootstrap.aws(), settings.ledger_table),
+        open_holds(),
+        now=time.time,
+        reset=settings.quota_reset,
+        lists_sent=settings.list_sent_messages,
+    )
+
+
+@cache
 def schedules() -> Schedules:
     """The accounts' schedules."""
     settings = bootstrap.settings()
@@ -49,6 +66,9 @@ def schedules() -> Schedules:
         bootstrap.aws(),
         group=settings.schedule_group,
         role_arn=settings.schedule_role_arn,
-        queue_arn=settings.send_queue_arn,
+        queue_arns={
+            Content.MESSAGE: settings.send_queue_arn,
+            Content.BROADCAST: settings.broadcast_step_queue_arn,
+        },
         dead_letter_arn=settings.event_dead_letter_queue_arn,
     )

@@ -6,6 +6,7 @@ Whatever happens becomes an ``Outcome`` of our own words.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -18,12 +19,14 @@ from wechat_notify.wechat.outcomes import (
     hint_for,
     outcome_of,
     outcome_of_no_answer,
+    outcome_of_quota,
     outcome_of_template_list,
     outcome_of_token_endpoint,
 )
 from wechat_notify.wechat.session import HttpSession, NoAnswer
 
 if TYPE_CHECKING:
+    from wechat_notify.core.delivery.quotas import Quota
     from wechat_notify.core.messages.kinds import Message
     from wechat_notify.core.templates.template import Family, Template
 
@@ -94,10 +97,20 @@ class WeChatClient:
             raise TemplatesUnavailableError(outcome_of_template_list(body.reason))
         listed = template_lists.read(family, body, token)
         if listed is None:
-            refused = _refused_list(body, token)
+            refused = _refused(body, token, outcome_of_template_list)
             if refused.errcode not in template_lists.NO_SUCH_API:
                 raise TemplatesUnavailableError(refused)
         return listed or []
+
+    def fetch_quota(self, endpoint: str, token: str) -> Quota | Outcome:
+        """The quota of an endpoint, or why there is none; never raises."""
+        from wechat_notify.wechat import quotas  # noqa: PLC0415 - no sender asks for quotas
+
+        request = json.dumps({"cgi_path": endpoint}).encode()
+        body = self._post(f"{quotas.PATH}?access_token={quote(token, safe='')}", request)
+        if isinstance(body, NoAnswer):
+            return outcome_of_quota(body.reason)
+        return quotas.read(body) or _refused(body, token, outcome_of_quota)
 
     def _post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Return the answer's body, or why there is none."""
@@ -144,13 +157,14 @@ def _grant(body: bytes, app_secret: str) -> Grant:
     raise TokenUnavailableError(_refused_token(body, app_secret))
 
 
-def _refused_list(body: bytes, token: str) -> Outcome:
+def _refused(body: bytes, token: str, unreadable: Callable[[str], Outcome]) -> Outcome:
+    """Return the outcome of a question that was not answered with what was asked for."""
     try:
         outcome = outcome_of(parse_answer(body, (token,)))
     except UnreadableAnswerError:
-        return outcome_of_template_list(UNREADABLE)
-    if outcome.error_class is ErrorClass.SUCCESS:  # it says "ok" and holds no list
-        return outcome_of_template_list(UNREADABLE)
+        return unreadable(UNREADABLE)
+    if outcome.error_class is ErrorClass.SUCCESS:  # it says "ok", and no more
+        return unreadable(UNREADABLE)
     return outcome._replace(status=Status.FAILED)
 
 

@@ -176,6 +176,11 @@ def outcome_of_template_list(reason: str) -> Outcome:
     return _not_answered(reason, Bilingual("WeChat's list of templates", "微信的模板列表接口"))
 
 
+def outcome_of_quota(reason: str) -> Outcome:
+    """Return the outcome of a question for a quota that was not answered."""
+    return _not_answered(reason, Bilingual("WeChat's quota endpoint", "微信的额度查询接口"))
+
+
 def _not_answered(reason: str, asked: Bilingual) -> Outcome:
     cause = _cause(reason)
     return Outcome(

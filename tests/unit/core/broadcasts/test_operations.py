@@ -9,6 +9,7 @@ import pytest
 from tests.fakes import START
 from tests.unit.core.broadcasts.world import ACCOUNT, ID, MESSAGE, World, csv_file, openid
 from wechat_notify.core.broadcasts.broadcast import Broadcast
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.errors import (
     BroadcastIdReusedError,
     BroadcastStateError,
@@ -17,6 +18,7 @@ from wechat_notify.core.errors import (
     UnknownBroadcastError,
     UnknownUploadError,
 )
+from wechat_notify.core.outcomes import ErrorClass
 
 TEN = [openid(number) for number in range(1, 11)]
 OPERATIONS = ("start", "pause", "resume", "cancel", "look_up", "results")
@@ -176,6 +178,15 @@ def test_overview_of_a_running_broadcast(world: World) -> None:
         "estimate": {"seconds": 70, "finishes_at": "2026-03-01T07:05:45.000Z"},
         "has_results": False,
     }
+
+
+@pytest.mark.parametrize("state", ["checked", "running", "paused", "finishing", "finished"])
+def test_overview_names_holds(world: World, state: str) -> None:
+    in_state(world, state)
+    circuit = Circuit("account", ErrorClass.CONFIG, 40164, START, world.clock.now() + 60.0)
+    world.ledger.circuits[ACCOUNT] = AccountCircuits(ACCOUNT, 1, "writer", (circuit,))
+    held = world.broadcasts.look_up(ACCOUNT, ID).as_dict().get("held", [])
+    assert [each["errcode"] for each in held] == ([] if state == "finished" else [40164])
 
 
 def test_overview_outlives_its_files(world: World) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
 from tests.fakes import START, body
+from wechat_notify.core.broadcasts.creation import is_creation, scheduled_id
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.envelope import parse_queue_body
-from wechat_notify.core.schedules.schedule import parse_schedule
+from wechat_notify.core.schedules.schedule import Content, parse_schedule
 
 WEEKLY = {"cron": "0 9 ? * MON *", "message": body()}
+SALE = {"message": {**body(), "touser": "{{openid}}"}, "recipients": ["o-1", "o-2"]}
 ONCE = {"at": "2026-03-01T18:00:00", "message": body()}
 
 
@@ -21,6 +25,19 @@ def test_body_is_the_queues() -> None:
     )
     assert (request.id, request.account) == ("monday-news-2026-03-02T01:00:00Z", "shop")
     assert request.message == body()
+
+
+def test_broadcast_of_a_schedule() -> None:
+    """A firing that comes twice creates the same broadcast."""
+    schedule = parse_schedule("shop", "sale", {"rate": "1 day", "broadcast": SALE}, START)
+    body = json.loads(schedule.body)
+    assert schedule.content is Content.BROADCAST
+    assert is_creation(body)
+    assert (body["account"], body["id"]) == ("shop", "sale-<aws.scheduler.scheduled-time>")
+    assert body["broadcast"] == SALE
+    assert scheduled_id("a") == scheduled_id("a") != scheduled_id("b")
+    assert re.fullmatch("[0-9a-f]{32}", scheduled_id("sale-2026-03-02T01:00:00Z"))
+    assert schedule.as_dict()["broadcast"] == SALE
 
 
 @pytest.mark.parametrize(
@@ -55,6 +72,12 @@ def test_schedule_can_be_put_again(given: dict[str, Any], expected: dict[str, An
         (WEEKLY | {"message": "hello"}, [("message", "object")]),
         (WEEKLY | {"message": body(touser="")}, [("message.touser", "empty")]),
         (WEEKLY | {"mesage": 1}, [("mesage", "unknown_field")]),
+        (WEEKLY | {"broadcast": SALE}, [("broadcast", "exclusive")]),
+        ({"rate": "1 day", "broadcast": {**SALE, "recipients": []}}, [("broadcast.recipients", "empty")]),
+        (
+            {"rate": "1 day", "broadcast": {**SALE, "starts_at": "2027-01-01T00:00:00Z"}},
+            [("broadcast.starts_at", "unknown_field")],
+        ),
     ],
 )
 def test_wrong_fields(given: object, broken: list[tuple[str, str]]) -> None:

@@ -9,6 +9,7 @@ from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chun
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.templates.template import AccountTemplates
 
 
 class Page(NamedTuple):
@@ -125,6 +126,7 @@ class Events(Protocol):
 class Services(NamedTuple):
     """All that broadcasts stand on.
 
+    ``templates`` returns an account's templates as far as they are known (``TemplateRegistry.of``).
     ``cancel_message`` keeps a message (account, id) that waits from being sent; ``Ledger.cancel`` is one.
     ``now`` returns seconds since the epoch, ``new_id`` a new name for a write, an object or a broadcast.
     ``ceiling`` is the rate that an account's broadcasts have together, in messages per second.
@@ -137,6 +139,7 @@ class Services(NamedTuple):
     entries: Entries
     holds: HoldReader
     events: Events
+    templates: Callable[[str], AccountTemplates | None]
     cancel_message: Callable[[str, str], object]
     now: Callable[[], float]
     new_id: Callable[[], str]

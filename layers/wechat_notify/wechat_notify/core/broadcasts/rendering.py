@@ -19,6 +19,8 @@ from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import written_out
 from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.templates.check import check_template
+from wechat_notify.core.templates.template import AccountTemplates
 from wechat_notify.core.violations import Violation
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -151,7 +153,14 @@ class MessageTemplate:
         return lambda fields: form % column(fields)
 
 
-def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: bool) -> CheckedRow | BadRow:
+def check_row(  # noqa: PLR0911 - one for each reason
+    template: MessageTemplate,
+    row: Row,
+    broadcast_id: str,
+    *,
+    by_id: bool,
+    known: AccountTemplates | None = None,
+) -> CheckedRow | BadRow:
     """Render a row's message and check it.
 
     Parameters
@@ -164,6 +173,8 @@ def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: 
         The message's id begins with it.
     by_id : bool
         The file has an ``id`` column. It ends the message's id then, otherwise the row's number does.
+    known : AccountTemplates, optional
+        The account's templates at WeChat, which messages are checked against.
     """
     fields = row.fields
     if fields is None:
@@ -182,6 +193,11 @@ def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: 
         message, warnings = parse_message(body, message_id)
     except InvalidMessageError as error:
         return BadRow(row.number, error.violations)
+    if known is not None:
+        by_template = check_template(message, known)
+        if by_template.violations:
+            return BadRow(row.number, by_template.violations)
+        warnings += by_template.warnings
     return CheckedRow(row.number, message_id, message.touser, own_id, message, body, warnings)
 
 

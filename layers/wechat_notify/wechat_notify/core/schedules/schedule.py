@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from wechat_notify.core.broadcasts.creation import creation_body
+from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.errors import InvalidFieldsError, InvalidMessageError
 from wechat_notify.core.messages.envelope import SendRequest, queue_body
-from wechat_notify.core.messages.field_types import REQUIRED, TimeZone
+from wechat_notify.core.messages.field_types import NOT_A_FIELD, REQUIRED, TimeZone
 from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
@@ -31,10 +34,18 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context
 _TIMINGS = ("at", "cron", "rate")
 
 
+class Content(StrEnum):
+    """What a schedule sends: the name of its field."""
+
+    MESSAGE = "message"
+    BROADCAST = "broadcast"
+
+
 class Schedule(NamedTuple):
     """A schedule in Scheduler's terms.
 
-    ``expression`` is ``at(…)`` (UTC), ``cron(…)`` (in ``time_zone``) or ``rate(…)``; ``body`` is the queue's.
+    ``expression`` is ``at(…)`` (UTC), ``cron(…)`` (in ``time_zone``) or ``rate(…)``; ``body`` is that of the
+    queue of its ``content``.
     """
 
     account: str
@@ -42,6 +53,7 @@ class Schedule(NamedTuple):
     expression: str
     time_zone: str
     enabled: bool
+    content: Content
     body: str
 
     @property
@@ -53,14 +65,13 @@ class Schedule(NamedTuple):
         """Return the schedule as it may be put again."""
         kind, _, rest = self.expression.partition("(")
         when = rest.removesuffix(")")
-        request = parse_json(self.body)
         return {
             "account": self.account,
             "name": self.name,
             kind: f"{when}Z" if self.once else when,
             **({"time_zone": self.time_zone} if kind == "cron" else {}),
             "enabled": self.enabled,
-            "message": request["message"],
+            self.content.value: parse_json(self.body)[self.content.value],
         }
 
 
@@ -102,7 +113,8 @@ def _boolean(value: object) -> bool:
 class _ScheduleSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    message: Annotated[dict[str, Any], PlainValidator(_object)]
+    message: Annotated[dict[str, Any] | None, PlainValidator(_object)] = None
+    broadcast: Annotated[dict[str, Any] | None, PlainValidator(_object)] = None
     at: str | None = None
     cron: str | None = None
     rate: str | None = None
@@ -110,7 +122,7 @@ class _ScheduleSpec(BaseModel):
     enabled: Annotated[bool, PlainValidator(_boolean)] = True
 
 
-def parse_schedule(account: str, name: str, body: object, now: float) -> Schedule:
+def parse_schedule(account: str, name: str, asked: object, now: float) -> Schedule:
     """The schedule that a decoded JSON body asks for; ``now`` is seconds since the epoch.
 
     Raises
@@ -118,12 +130,13 @@ def parse_schedule(account: str, name: str, body: object, now: float) -> Schedul
     InvalidFieldsError
         It breaks rules; the error lists every violation, the message's too.
     """
-    if not isinstance(body, dict):
-        raise InvalidFieldsError([broken_rule(NOT_AN_OBJECT, "", body)])
+    if not isinstance(asked, dict):
+        raise InvalidFieldsError([broken_rule(NOT_AN_OBJECT, "", asked)])
     broken = list(_name_violations(account, name))
     fields = _ScheduleSpec.model_fields
-    given = {key: value for key, value in body.items() if value is not None or key not in fields}
-    broken += _timing_violations(given)
+    given = {key: value for key, value in asked.items() if value is not None or key not in fields}
+    broken += _one_of(given, _TIMINGS, _NO_TIMING, _TWO_TIMINGS)
+    broken += _one_of(given, tuple(Content), _NO_CONTENT, _TWO_CONTENTS)
     try:
         spec = _ScheduleSpec.model_validate(given)
     except ValidationError as error:
@@ -131,16 +144,17 @@ def parse_schedule(account: str, name: str, body: object, now: float) -> Schedul
         broken += violations(error, _ScheduleSpec, _UNKNOWN_FIELD)
     expression = ""
     if spec is not None:
-        broken += _message_violations(spec.message)
+        broken += _content_violations(spec, now)
         try:
             expression = _expression(spec, now)
         except PydanticCustomError as error:
             broken.append(_violation(error, _timing_of(given)))
     if broken or spec is None:
         raise InvalidFieldsError(broken)
-    request = SendRequest(f"{name}-{_FIRING}", account, spec.message)
     time_zone = "UTC" if expression.startswith("at(") else spec.time_zone
-    return Schedule(account, name, expression, time_zone, spec.enabled, queue_body(request))
+    content = Content.BROADCAST if spec.message is None else Content.MESSAGE
+    body = _body(account, f"{name}-{_FIRING}", spec)
+    return Schedule(account, name, expression, time_zone, spec.enabled, content, body)
 
 
 def is_schedule_name(account: str, name: str) -> bool:
@@ -182,19 +196,35 @@ def _timing_of(given: Mapping[str, Any]) -> str:
     return next((name for name in _TIMINGS if name in given), _TIMINGS[0])
 
 
-def _timing_violations(given: Mapping[str, Any]) -> Sequence[Violation]:
-    found = [name for name in _TIMINGS if name in given]
+def _one_of(
+    given: Mapping[str, Any], names: Sequence[str], none: Bilingual, several: Bilingual
+) -> Sequence[Violation]:
+    found = [name for name in names if name in given]
     if not found:
-        return (Violation("at", REQUIRED.rule, _NO_TIMING),)
-    return [Violation(name, "exclusive", _TWO_TIMINGS) for name in found[1:]]
+        return (Violation(names[0], REQUIRED.rule, none),)
+    return [Violation(name, "exclusive", several) for name in found[1:]]
 
 
-def _message_violations(message: dict[str, Any]) -> Sequence[Violation]:
+def _content_violations(spec: _ScheduleSpec, now: float) -> Sequence[Violation]:
+    """The rules that the message or the broadcast breaks."""
+    broken: Sequence[Violation] = ()
     try:
-        parse_message(message)
-    except InvalidMessageError as error:
-        return [each._replace(path=f"message.{each.path}".rstrip(".")) for each in error.violations]
-    return ()
+        if spec.message is not None:
+            parse_message(spec.message)
+        elif spec.broadcast is not None:
+            if "starts_at" in spec.broadcast:
+                return (Violation("broadcast.starts_at", NOT_A_FIELD.rule, _STARTS_BY_SCHEDULE),)
+            parse_spec(spec.broadcast, now)
+    except (InvalidMessageError, InvalidFieldsError) as error:
+        broken = error.violations
+    prefix = Content.BROADCAST if spec.message is None else Content.MESSAGE
+    return [each._replace(path=f"{prefix}.{each.path}".rstrip(".")) for each in broken]
+
+
+def _body(account: str, firing: str, spec: _ScheduleSpec) -> str:
+    if spec.message is not None:
+        return queue_body(SendRequest(firing, account, spec.message))
+    return creation_body(account, firing, spec.broadcast)
 
 
 def _violation(error: PydanticCustomError, path: str) -> Violation:
@@ -206,5 +236,10 @@ _UNKNOWN_FIELD = Finding("unknown_field", Bilingual("is not a field of a schedul
 _NO_TIMING = Bilingual("is required, or cron or rate instead of it", "缺少必填字段（或改填 cron、rate）")
 _TWO_TIMINGS = Bilingual(
     "must not stand beside another one of at, cron and rate", "at、cron、rate 只能填一个"
+)
+_NO_CONTENT = Bilingual("is required, or broadcast instead of it", "缺少必填字段（或改填 broadcast）")
+_TWO_CONTENTS = Bilingual("must not stand beside message", "不能与 message 同时填写")
+_STARTS_BY_SCHEDULE = Bilingual(
+    "must be left out: the schedule starts it", "请勿填写：由定时任务决定开始时间"
 )
 _REFUSED = Bilingual("is refused by EventBridge Scheduler", "EventBridge Scheduler 不接受此时间")

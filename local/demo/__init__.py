@@ -1,0 +1,1 @@
+"""A tour of the service on this machine, counted at WeChat's end: ``python -m local.demo``."""
