@@ -42,16 +42,21 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
 
 
 def _run(record: dict[str, Any]) -> dict[str, Any]:
-    try:
+    account = name = content = None
+    creates = False
+    with suppress(MalformedBodyError, KeyError, TypeError):
         body = parse_json(record["body"])
-        if is_creation(body):
-            return _create(body["account"], body["id"], body["broadcast"])
-        account, broadcast_id, step = body["account"], body["broadcast"], body["step"]
-    except (MalformedBodyError, KeyError, TypeError):
-        bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
-        return {}
-    broadcasts.engine().run(account, broadcast_id, step)
-    return {"account": account, "broadcast": broadcast_id, "step": step}
+        creates = is_creation(body)
+        account = body["account"]
+        name, content = (body[each] for each in (("id", "broadcast") if creates else ("broadcast", "step")))
+    if isinstance(account, str) and isinstance(name, str):
+        if creates:
+            return _create(account, name, content)
+        if isinstance(content, int):
+            broadcasts.engine().run(account, name, content)
+            return {"account": account, "broadcast": name, "step": content}
+    bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
+    return {}
 
 
 def _create(account: str, firing: str, asked: object) -> dict[str, Any]:
