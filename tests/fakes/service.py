@@ -138,18 +138,18 @@ class Service(Core):
         self.objects = FakeObjects(self.clock.now)
         self.rows = FakeRowQueue(self.clock.now)
         self.steps = FakeStepQueue(self.clock.now)
-        self.broadcast_services = Services(
-            self.broadcast_store,
-            self.objects,
-            self.rows,
-            self.steps,
-            self.ledger_store,
-            self.open_holds,
-            self.bus,
-            self.template_registry.of,
-            self.ledger.cancel,
-            self.clock.now,
-            writer,
+        self.broadcasts = Services(
+            store=self.broadcast_store,
+            objects=self.objects,
+            rows=self.rows,
+            steps=self.steps,
+            entries=self.ledger_store,
+            holds=self.open_holds,
+            templates=self.template_registry.of,
+            events=self.bus,
+            cancel_message=self.ledger.cancel,
+            now=self.clock.now,
+            new_id=writer,
             ceiling=100.0,
         )
         self.add_account("shop")
@@ -205,12 +205,11 @@ class Service(Core):
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
-        services = self.broadcast_services
         of_broadcasts: dict[str, object] = {
-            "services": services,
-            "engine": Engine(services),
-            "broadcasts": Broadcasts(services),
-            "new_broadcasts": NewBroadcasts(services),
+            "services": self.broadcasts,
+            "engine": Engine(self.broadcasts),
+            "broadcasts": Broadcasts(self.broadcasts),
+            "new_broadcasts": NewBroadcasts(self.broadcasts),
             "step_queue": self.step_queue,
         }
         for name, part in of_broadcasts.items():
