@@ -10,7 +10,7 @@ from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
@@ -42,7 +42,7 @@ FULL: dict[str, Any] = {
         retry_after=0.5,
         unjudged=True,
         repeats=0,
-        holds=Holds.TEMPLATE,
+        holds=HoldScope.TEMPLATE,
     ),
     "timeline": (
         Change(Status.SENDING, fakes.START),

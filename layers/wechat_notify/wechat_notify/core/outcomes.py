@@ -50,7 +50,7 @@ class Status(StrEnum):
     """It may have been sent: WeChat's answer was lost."""
 
 
-class Holds(StrEnum):
+class HoldScope(StrEnum):
     """The scope of a hold: how much of an account an answer of WeChat's concerns."""
 
     ACCOUNT = "account"
@@ -100,7 +100,7 @@ class Outcome(NamedTuple):
     retry_after: float | None = None
     unjudged: bool = False
     repeats: int | None = None
-    holds: Holds | None = None
+    holds: HoldScope | None = None
     until_reset: bool = False
     cause: str | None = None
 
@@ -123,7 +123,7 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
             "status": Status(fields["status"]),
             "error_class": ErrorClass(fields["error_class"]),
             "hint": Bilingual(**fields["hint"]),
-            "holds": Holds(fields["holds"]) if fields.get("holds") else None,
+            "holds": HoldScope(fields["holds"]) if fields.get("holds") else None,
         }
     )
 

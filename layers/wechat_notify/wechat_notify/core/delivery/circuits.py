@@ -16,7 +16,7 @@ from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import (
     DomainEvent,
     ErrorClass,
-    Holds,
+    HoldScope,
     Outcome,
     iso_time,
     without_none,
@@ -212,11 +212,11 @@ class Circuits:
         return existing is None
 
 
-def _scopes(message: Message) -> dict[Holds, str]:
+def _scopes(message: Message) -> dict[HoldScope, str]:
     return {
-        Holds.ACCOUNT: "account",
-        Holds.KIND: f"kind:{message.kind}",
-        Holds.TEMPLATE: f"template:{message.template_id}",
+        HoldScope.ACCOUNT: "account",
+        HoldScope.KIND: f"kind:{message.kind}",
+        HoldScope.TEMPLATE: f"template:{message.template_id}",
     }
 
 
