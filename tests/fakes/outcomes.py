@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
 _HOLDS = {
     **dict.fromkeys((40001, 40014, 42001, 45009, 45011, 45103, 48001), HoldScope.KIND),

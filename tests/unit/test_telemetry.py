@@ -40,7 +40,8 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.delivery.sender import Exchange
-from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
+from wechat_notify.core.outcomes import DomainEvent, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation

@@ -51,7 +51,8 @@ from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 

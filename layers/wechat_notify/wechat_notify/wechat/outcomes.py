@@ -7,7 +7,8 @@ import re
 from contextlib import suppress
 from functools import lru_cache
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.advice import advice
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.error_codes import RetryHint, lookup

@@ -27,7 +27,8 @@ from wechat_notify.core.delivery.own_outcomes import held
 from wechat_notify.core.delivery.results import Failed, Held, IdReused, InFlight, Replayed, RetryAt, TryAgain
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
 from wechat_notify.core.delivery.sender import Exchange
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
 
 def exhaust(door: Door, answered: Outcome, content: dict[str, Any] | None = None, most: int = 100) -> int:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.fakes import START, Service, access_tokens, answer, unreachable
 from tests.unit.core.tokens.shared import token
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken, Grant
 

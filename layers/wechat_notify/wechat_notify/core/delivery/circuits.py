@@ -13,14 +13,8 @@ from dataclasses import replace
 from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, CircuitStore, QuotaReset
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-    ErrorClass,
-    HoldScope,
-    Outcome,
-    iso_time,
-    without_none,
-)
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, HoldScope, Outcome
+from wechat_notify.core.texts import iso_time, without_none
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""

@@ -21,7 +21,8 @@ from wechat_notify.core.errors import (
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Refresher, TokenReader
 
 _MAX_AGE = 60.0

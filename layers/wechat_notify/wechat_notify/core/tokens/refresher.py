@@ -10,7 +10,8 @@ from typing import Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, HoldScope, Outcome
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
 from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
