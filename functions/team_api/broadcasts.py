@@ -35,15 +35,21 @@ _TIME_FOR_A_STEP = 8.0
 """Seconds that a step of a check takes at most, for recipients that came in the request."""
 
 
-class _CreateQuery(Query):
+class CreateQuery(Query):
+    """The query of a new broadcast."""
+
     dry_run: Literal["true", "false"] = "false"
 
 
-class _RetryQuery(_CreateQuery):
+class RetryQuery(CreateQuery):
+    """The query of a retry."""
+
     include_unknown: Literal["true", "false"] = "false"
 
 
-class _ListQuery(Query):
+class ListQuery(Query):
+    """The query of a list of broadcasts."""
+
     limit: Annotated[int, whole_number(1, 100)] = 20
     cursor: Annotated[str, Field(min_length=1)] | None = None
 
@@ -60,7 +66,7 @@ def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts?dry_run=``: recipients that came in the request are checked in it."""
-    account, query = known_account(http), read_query(http, _CreateQuery)
+    account, query = known_account(http), read_query(http, CreateQuery)
     broadcast_id = _new_id(http)
     spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), time.time())
     created = broadcasts.new_broadcasts().create(account, broadcast_id, spec, dry_run=query.dry_run == "true")
@@ -71,7 +77,7 @@ def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
 
 def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts/{id}/retry?include_unknown=&dry_run=``: a new one of what failed and can pass."""
-    account, query = known_account(http), read_query(http, _RetryQuery)
+    account, query = known_account(http), read_query(http, RetryQuery)
     created = broadcasts.new_broadcasts().retry(
         account,
         http["pathParameters"]["id"],
@@ -90,7 +96,7 @@ def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts?limit=&cursor=``."""
-    account, query = requests.account(http), read_query(http, _ListQuery)
+    account, query = requests.account(http), read_query(http, ListQuery)
     page = broadcasts.broadcasts().list_page(account, cursor=query.cursor, limit=query.limit)
     found = [summary(broadcast) for broadcast in page.broadcasts]
     return ApiResponse(200, {"account": account, "broadcasts": found, "next": page.cursor})

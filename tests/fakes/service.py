@@ -13,17 +13,25 @@ from typing import Any, Protocol
 import pytest
 from aws_lambda_powertools import Logger
 
+from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import BEIJING, Clock, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
+from tests.fakes.objects import FakeObjects
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.row_queue import FakeRowQueue
 from tests.fakes.schedules import FakeSchedules
+from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams, template_sync
+from wechat_notify.bootstrap import broadcasts, teams, template_sync
+from wechat_notify.core.broadcasts.broadcasts import Broadcasts
+from wechat_notify.core.broadcasts.creating import NewBroadcasts
+from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
@@ -125,6 +133,20 @@ class Service(Core):
             writer=writer,
             keyed_hash=self.openid_hash,
         )
+        self.broadcasts = Services(
+            store=FakeBroadcastStore(),
+            objects=FakeObjects(self.clock.now),
+            rows=FakeRowQueue(self.clock.now),
+            steps=FakeStepQueue(self.clock.now),
+            entries=self.ledger_store,
+            holds=self.open_holds,
+            templates=self.template_registry.of,
+            events=self.bus,
+            cancel_message=self.ledger.cancel,
+            now=self.clock.now,
+            new_id=writer,
+            ceiling=100.0,
+        )
         self.add_account("shop")
 
     def openid_hash(self, openid: str) -> str:
@@ -178,6 +200,14 @@ class Service(Core):
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
+        of_broadcasts: dict[str, object] = {
+            "services": self.broadcasts,
+            "engine": Engine(self.broadcasts),
+            "broadcasts": Broadcasts(self.broadcasts),
+            "new_broadcasts": NewBroadcasts(self.broadcasts),
+        }
+        for name, part in of_broadcasts.items():
+            monkeypatch.setattr(broadcasts, name, lambda part=part: part)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)

@@ -126,7 +126,7 @@ INTERNAL = Bilingual(
 def test_problem(response: ApiResponse, status: int, name: str, hint: Bilingual) -> None:
     body = response.body
     assert (response.status, body["status"], body["title"]) == (status, status, TITLES[status])
-    assert body["type"] == f"urn:wechat-notify:problem:{name}"
+    assert body["type"] == f"/docs/problems.md#{name}"
     assert (body["detail"], body["hint"]) == (hint.en, hint.as_dict())
     assert [body[answered] for answered in ("errcode", "errmsg", "rid")] == [None] * 3
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from functions.team_api.handler import lambda_handler
 from tests.fakes import FakeContext, load_event
+from tests.unit.functions import contract
+from tests.unit.functions.contract import problem_name
 
 Json = dict[str, Any]
 
@@ -20,7 +22,7 @@ class Response(NamedTuple):
     @property
     def problem(self) -> str:
         """The name of the problem."""
-        return str(self.content["type"]).rpartition(":")[2]
+        return problem_name(str(self.content["type"]))
 
 
 def call(
@@ -41,6 +43,7 @@ def call(
     if query is not None:
         event["queryStringParameters"] = query
     response = lambda_handler(event, FakeContext())
+    contract.check(event, response)
     status, body = response["statusCode"], json.loads(response["body"])
     media_type = "application/problem+json" if status >= 400 else "application/json"
     assert response["headers"]["Content-Type"] == media_type

@@ -110,7 +110,12 @@ def _boolean(value: object) -> bool:
     return value
 
 
-class _ScheduleSpec(BaseModel):
+class ScheduleSpec(BaseModel):
+    """A schedule as it is asked for; exactly one of ``at``, ``cron`` and ``rate`` is set.
+
+    It sends a ``message`` or a ``broadcast``.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     message: Annotated[dict[str, Any] | None, PlainValidator(_object)] = None
@@ -133,15 +138,15 @@ def parse_schedule(account: str, name: str, asked: object, now: float) -> Schedu
     if not isinstance(asked, dict):
         raise InvalidFieldsError([broken_rule(NOT_AN_OBJECT, "", asked)])
     broken = list(_name_violations(account, name))
-    fields = _ScheduleSpec.model_fields
+    fields = ScheduleSpec.model_fields
     given = {key: value for key, value in asked.items() if value is not None or key not in fields}
     broken += _one_of(given, _TIMINGS, _NO_TIMING, _TWO_TIMINGS)
     broken += _one_of(given, tuple(Content), _NO_CONTENT, _TWO_CONTENTS)
     try:
-        spec = _ScheduleSpec.model_validate(given)
+        spec = ScheduleSpec.model_validate(given)
     except ValidationError as error:
         spec = None
-        broken += violations(error, _ScheduleSpec, _UNKNOWN_FIELD)
+        broken += violations(error, ScheduleSpec, _UNKNOWN_FIELD)
     expression = ""
     if spec is not None:
         broken += _content_violations(spec, now)
@@ -173,7 +178,7 @@ def timing_refused(schedule: Schedule) -> InvalidFieldsError:
     return InvalidFieldsError([Violation(kind, kind, _REFUSED)])
 
 
-def _expression(spec: _ScheduleSpec, now: float) -> str:
+def _expression(spec: ScheduleSpec, now: float) -> str:
     if spec.cron is not None:
         return timing.cron(spec.cron)
     if spec.rate is not None:
@@ -205,7 +210,7 @@ def _one_of(
     return [Violation(name, "exclusive", several) for name in found[1:]]
 
 
-def _content_violations(spec: _ScheduleSpec, now: float) -> Sequence[Violation]:
+def _content_violations(spec: ScheduleSpec, now: float) -> Sequence[Violation]:
     """The rules that the message or the broadcast breaks."""
     broken: Sequence[Violation] = ()
     try:
@@ -221,7 +226,7 @@ def _content_violations(spec: _ScheduleSpec, now: float) -> Sequence[Violation]:
     return [each._replace(path=f"{prefix}.{each.path}".rstrip(".")) for each in broken]
 
 
-def _body(account: str, firing: str, spec: _ScheduleSpec) -> str:
+def _body(account: str, firing: str, spec: ScheduleSpec) -> str:
     if spec.message is not None:
         return queue_body(SendRequest(firing, account, spec.message))
     return creation_body(account, firing, spec.broadcast)
