@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 class FakeRowQueue:

@@ -14,7 +14,7 @@ from tests.integration.secrecy import OPENID, assert_clean, texts_of
 from wechat_notify.aws.broadcast_queues import RowQueue, StepQueue
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 class Sqs:

@@ -17,7 +17,7 @@ from wechat_notify.core.broadcasts.broadcast import (
 )
 from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.ports import BroadcastStore
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 START = fakes.START
 COUNTS = Counts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, (ErrcodeCount(43101, 3), ErrcodeCount(-1, 2)))

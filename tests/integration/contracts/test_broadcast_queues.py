@@ -14,7 +14,7 @@ from wechat_notify.aws.broadcast_queues import RowQueue, StepQueue
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.broadcasts import ports
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 class Queues(NamedTuple):
