@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.fakes import START
@@ -81,6 +83,11 @@ def test_looking_for_a_broadcast_asks_for_many(
 ) -> None:
     """A small page may look at thousands of messages, which must not be as many requests."""
     pages: list[int] = []
-    monkeypatch.setattr(store, "newest", lambda *_, page, **__: iter(pages.append(page) or ()))
+
+    def newest(*_: object, page: int, **__: object) -> Iterator[Position]:
+        pages.append(page)
+        return iter(())
+
+    monkeypatch.setattr(store, "newest", newest)
     MessageList(store, store).page("shop", ALL._replace(broadcast=broadcast), None, 1)
     assert pages == [asked_for]
