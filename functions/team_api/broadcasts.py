@@ -19,7 +19,7 @@ from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.strict_json import parse_json
-from wechat_notify.core.outcomes import Bilingual, iso_time, without_none
+from wechat_notify.core.texts import Bilingual, iso_time, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http import requests
 from wechat_notify.http.queries import Query, read_query, whole_number

@@ -21,7 +21,7 @@ from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chun
 from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.ports import Page
 from wechat_notify.core.cursors import Cursors
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 _COUNTS = {"counts": Counts, "totals": Counts, "errcodes": ErrcodeCount}
 """The types of fields that hold counts."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0

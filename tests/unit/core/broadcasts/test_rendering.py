@@ -13,7 +13,7 @@ from wechat_notify.core.broadcasts.rendering import BadRow, CheckedRow, MessageT
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.identifiers import is_message_id
 from wechat_notify.core.messages.kinds import Template
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 FIELDS = {"openid": "o1", "name": "王小明", "a b": "{{name}} %s", "empty": ""}

@@ -20,7 +20,8 @@ from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.results import Result
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import ObjectChangedError
-from wechat_notify.core.outcomes import Status, iso_time
+from wechat_notify.core.outcomes import Status
+from wechat_notify.core.texts import iso_time
 
 MAX_CHUNKS = 3
 """Chunks that one step looks at."""

@@ -19,9 +19,9 @@ from wechat_notify.core.messages.keywords import MAX_PATH
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import written_out
-from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.templates.check import check_template
 from wechat_notify.core.templates.template import AccountTemplates
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")

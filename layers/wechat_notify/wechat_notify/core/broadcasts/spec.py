@@ -28,7 +28,7 @@ from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_e
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json, written_out
 from wechat_notify.core.messages.validation import MAX_VIOLATIONS, NOT_AN_OBJECT, broken_rule, violations
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 MAX_RECIPIENTS = 1000

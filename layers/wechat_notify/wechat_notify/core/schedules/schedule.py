@@ -19,8 +19,8 @@ from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_e
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.messages.validation import NOT_AN_OBJECT, broken_rule, violations
-from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.schedules import timing
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _MAX_NAME = 64
