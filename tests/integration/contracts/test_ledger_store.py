@@ -10,8 +10,9 @@ from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates
+from wechat_notify.core.texts import Bilingual
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
 
@@ -42,7 +43,7 @@ FULL: dict[str, Any] = {
         retry_after=0.5,
         unjudged=True,
         repeats=0,
-        holds=Holds.TEMPLATE,
+        holds=HoldScope.TEMPLATE,
     ),
     "timeline": (
         Change(Status.SENDING, fakes.START),

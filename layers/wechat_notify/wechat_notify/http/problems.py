@@ -27,7 +27,8 @@ from wechat_notify.core.errors import (
     UnknownUploadError,
     WeChatNotifyError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.http.responses import ApiResponse
 
 _TITLES = {

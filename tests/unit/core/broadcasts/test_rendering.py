@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from wechat_notify.core.broadcasts.rendering import BadRow, CheckedRow, MessageT
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.identifiers import is_message_id
 from wechat_notify.core.messages.kinds import Template
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 FIELDS = {"openid": "o1", "name": "王小明", "a b": "{{name}} %s", "empty": ""}
@@ -173,6 +174,18 @@ def test_message_has_a_limited_size(pages: int, fits: bool) -> None:  # noqa: FB
         assert len(check(made, checked).body["url"]) == 18_000
     else:
         assert problems(made, checked) == [("", "max_length")]
+
+
+def test_large_message_is_not_made() -> None:
+    """A body of a megabyte and a row of 64 KiB would make gigabytes."""
+    made = template("{{page}}" * 100)
+    checked = row(page="x" * 60_000)
+    tracemalloc.start()
+    try:
+        assert problems(made, checked) == [("", "max_length")]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

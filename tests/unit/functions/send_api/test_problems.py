@@ -19,7 +19,8 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
     UnknownMessageError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 from wechat_notify.http.problems import INTERNAL_ERROR, refusal
 from wechat_notify.http.responses import ApiResponse

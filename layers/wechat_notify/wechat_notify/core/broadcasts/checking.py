@@ -24,7 +24,7 @@ from wechat_notify.core.broadcasts.report import CheckReport
 from wechat_notify.core.broadcasts.retries import rows_to_retry
 from wechat_notify.core.broadcasts.source import rows_of
 from wechat_notify.core.broadcasts.spec import BroadcastSpec
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 MAX_ROWS = 100_000
 """Rows that one step checks at most: their identities are kept until its end, 20 MB."""

@@ -9,7 +9,7 @@ from wechat_notify.core.broadcasts.broadcast import Broadcast
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.pace import Estimate
 from wechat_notify.core.delivery.circuit import Circuit
-from wechat_notify.core.outcomes import iso_time, without_none
+from wechat_notify.core.texts import iso_time, without_none
 
 
 class Overview(NamedTuple):

@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.templates.template import AccountTemplates
 
 

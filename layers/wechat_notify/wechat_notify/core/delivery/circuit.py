@@ -8,7 +8,8 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery.entry import CLOCK_SKEW
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,8 @@ from dataclasses import replace
 from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, CircuitStore, QuotaReset
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-    ErrorClass,
-    Holds,
-    Outcome,
-    iso_time,
-    without_none,
-)
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, HoldScope, Outcome
+from wechat_notify.core.texts import iso_time, without_none
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
@@ -212,11 +206,11 @@ class Circuits:
         return existing is None
 
 
-def _scopes(message: Message) -> dict[Holds, str]:
+def _scopes(message: Message) -> dict[HoldScope, str]:
     return {
-        Holds.ACCOUNT: "account",
-        Holds.KIND: f"kind:{message.kind}",
-        Holds.TEMPLATE: f"template:{message.template_id}",
+        HoldScope.ACCOUNT: "account",
+        HoldScope.KIND: f"kind:{message.kind}",
+        HoldScope.TEMPLATE: f"template:{message.template_id}",
     }
 
 

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable
 
 from wechat_notify.core.messages.findings import Finding
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 # Patterns that few messages need are plain texts, which re compiles on their first use and keeps: the one
 # set of Chinese characters takes 2 ms. Only what most messages need is compiled at once.
