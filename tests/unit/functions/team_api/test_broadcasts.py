@@ -268,6 +268,14 @@ def test_retry_of_what_can_pass(service: Service) -> None:
     assert call(RETRY, headers={"Idempotency-Key": "b"}, id="b").problem == "broadcast-id-reused"
     run(service)
     assert [row["openid"] for row in results(service, "again")] == [OTHER_OPENID]
+    assert call(RETRY, headers={"Idempotency-Key": "again"}, id="b").status == 201
+
+
+def test_retry_of_what_has_expired(service: Service) -> None:
+    create(BODY, key="b")
+    run(service)
+    service.objects.objects.clear()
+    assert call(RETRY, id="b").problem == "unknown-upload"
 
 
 def test_checked_one_tells_its_quota(service: Service) -> None:
