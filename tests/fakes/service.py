@@ -105,6 +105,7 @@ class Service(Core):
         self.store = FakeParameterStore()
         self.queue = FakeQueue()
         self.dead_letters = FakeQueue()
+        self.step_queue = FakeQueue()
         self.bus = FakeBus()
         self.ledger_store = FakeLedgerStore()
         self.log = io.StringIO()
@@ -133,11 +134,15 @@ class Service(Core):
             writer=writer,
             keyed_hash=self.openid_hash,
         )
+        self.broadcast_store = FakeBroadcastStore()
+        self.objects = FakeObjects(self.clock.now)
+        self.rows = FakeRowQueue(self.clock.now)
+        self.steps = FakeStepQueue(self.clock.now)
         self.broadcasts = Services(
-            store=FakeBroadcastStore(),
-            objects=FakeObjects(self.clock.now),
-            rows=FakeRowQueue(self.clock.now),
-            steps=FakeStepQueue(self.clock.now),
+            store=self.broadcast_store,
+            objects=self.objects,
+            rows=self.rows,
+            steps=self.steps,
             entries=self.ledger_store,
             holds=self.open_holds,
             templates=self.template_registry.of,
@@ -205,6 +210,7 @@ class Service(Core):
             "engine": Engine(self.broadcasts),
             "broadcasts": Broadcasts(self.broadcasts),
             "new_broadcasts": NewBroadcasts(self.broadcasts),
+            "step_queue": self.step_queue,
         }
         for name, part in of_broadcasts.items():
             monkeypatch.setattr(broadcasts, name, lambda part=part: part)

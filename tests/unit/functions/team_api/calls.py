@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from functions.team_api.handler import lambda_handler
@@ -18,6 +19,7 @@ class Response(NamedTuple):
 
     status: int
     content: Json
+    headers: Mapping[str, str]
 
     @property
     def problem(self) -> str:
@@ -48,4 +50,4 @@ def call(
     media_type = "application/problem+json" if status >= 400 else "application/json"
     assert response["headers"]["Content-Type"] == media_type
     assert status < 500 or body["class"] == "transient"
-    return Response(status, body)
+    return Response(status, body, response["headers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from wechat_notify.core.broadcasts import pace
@@ -137,8 +138,9 @@ class Broadcasts:
         estimate: pace.Estimate | None = None
         holds: tuple[Circuit, ...] = ()
         if broadcast.state in _RELEASING:
-            spec = self._files.spec(broadcast)
-            kind, estimate = spec.message["kind"], self._estimate(broadcast, spec, counts.unreleased)
+            with suppress(ObjectChangedError):  # nobody started it for as long as files are kept
+                spec = self._files.spec(broadcast)
+                kind, estimate = spec.message["kind"], self._estimate(broadcast, spec, counts.unreleased)
         if broadcast.state in _HELD:
             holds = tuple(self._services.holds.of(account))
         return Overview(broadcast, counts, report, kind, estimate, holds)

@@ -112,7 +112,7 @@ class Examiner:
         rows = [_judge(line, entries, is_over=is_over) for line in lines]
         found = chunk._replace(counts=_counts(rows), looked_at=now)
         if found.counts.waiting:
-            look_at = pace.next_look(chunk.ends_at, now)
+            look_at = pace.next_look(chunk.ends_at, chunk.messages, now)
             if broadcast.state is State.CANCELLED and self._cancel(chunk.account, rows):
                 look_at = pace.first_look(now)
             return self._put(found._replace(look_at=look_at))
