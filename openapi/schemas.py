@@ -95,6 +95,7 @@ RULES: dict[str, Rule] = {
     "spec._percent": _is({"type": "integer", "minimum": 1, "maximum": 100}),
     "spec._window": _window,
     "spec.BroadcastSpec._is_ahead": _says_no_more,
+    "spec.BroadcastSpec._is_near": _says_no_more,
     "schedule._object": _is({"type": "object"}),
     "schedule._boolean": _is({"type": "boolean"}),
 }

@@ -29,7 +29,7 @@ from tests.simulation.wechat import Wire
 from tests.simulation.world.invocations import running
 from tests.simulation.world.setting import ENVIRONMENT, GATEWAY_DROPS_AFTER
 from wechat_notify import bootstrap, telemetry
-from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.versioned_items import VersionedItems
 from wechat_notify.settings import Settings
 from wechat_notify.wechat.session import HttpSession
 
@@ -91,7 +91,7 @@ class Lender:
                 put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
         put(
-            LedgerTable.__init__,
+            VersionedItems.__init__,
             "__kwdefaults__",
             {"now": self.now, "clock": self._monotonic, "sleep": self._world.scheduler.sleep},
         )

@@ -81,7 +81,7 @@ class AccountNames:
         while True:
             answer = self._aws.call(
                 "list the accounts",
-                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, **page),  # noqa: B023
+                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, MaxResults=50, **page),  # noqa: B023
                 retry_for=PATIENT_RETRY_FOR,
             )
             names += [parameter["Name"] for parameter in answer["Parameters"]]

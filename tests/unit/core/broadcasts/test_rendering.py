@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -173,6 +174,18 @@ def test_message_has_a_limited_size(pages: int, fits: bool) -> None:  # noqa: FB
         assert len(check(made, checked).body["url"]) == 18_000
     else:
         assert problems(made, checked) == [("", "max_length")]
+
+
+def test_large_message_is_not_made() -> None:
+    """A body of a megabyte and a row of 64 KiB would make gigabytes."""
+    made = template("{{page}}" * 100)
+    checked = row(page="x" * 60_000)
+    tracemalloc.start()
+    try:
+        assert problems(made, checked) == [("", "max_length")]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

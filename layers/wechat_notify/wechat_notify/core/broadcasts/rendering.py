@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -76,7 +77,7 @@ class MessageTemplate:
     def __init__(self, message: Mapping[str, Any]) -> None:
         self._columns: set[str] = set()
         self._paths: set[str] = set()
-        self._uses = 0
+        self._uses: Counter[str] = Counter()
         self._violations: list[Violation] = []
         self.message = {**message, "touser": message.get("touser", "{{openid}}")}
         """The message with its placeholders."""
@@ -98,11 +99,18 @@ class MessageTemplate:
         message: dict[str, Any] = self._render(fields)
         return message
 
-    def too_large(self, fields: _Fields, message: Mapping[str, Any]) -> bool:
-        """Return whether a row's message is larger than one may be: it might not fit on the queue."""
-        # Nearly every message is far from it, which is seen without writing it.
-        growth = self._uses * _MAX_BYTES * sum(map(len, fields.values()))
-        return self._size + growth > MAX_BODY_BYTES and len(_json(message)) > MAX_BODY_BYTES
+    def too_large(self, fields: _Fields) -> bool:
+        """Return whether a row's message is larger than one may be: it might not fit on the queue.
+
+        The row must have all columns.
+        """
+        # Nearly every message is far from it, which is seen without making it; and one that is far beyond it
+        # may be gigabytes.
+        growth = sum(uses * len(fields[name]) for name, uses in self._uses.items())
+        return growth > MAX_BODY_BYTES or (
+            self._size + _MAX_BYTES * growth > MAX_BODY_BYTES
+            and len(_json(self.render(fields))) > MAX_BODY_BYTES
+        )
 
     def _compile(self, value: object, path: str) -> _Render | None:
         """Return the function that renders a value, None where it has no placeholder."""
@@ -145,7 +153,7 @@ class MessageTemplate:
             return None
         self._columns.update(names)
         self._paths.add(path[:MAX_PATH])
-        self._uses += len(names)
+        self._uses.update(names)
         column = itemgetter(*names)
         if pairs == ["", pairs[1]] and not last:
             return column
@@ -183,12 +191,12 @@ def check_row(  # noqa: PLR0911 - one for each reason
     if own_id == "":
         return BadRow(row.number, [_required("id")])
     message_id = _message_id(broadcast_id, own_id or str(row.number))
-    try:
-        body = template.render(fields)
-    except KeyError:
-        return BadRow(row.number, [_required(name) for name in sorted(template.columns - fields.keys())])
-    if template.too_large(fields, body):
+    missing = template.columns - fields.keys()
+    if missing:
+        return BadRow(row.number, [_required(name) for name in sorted(missing)])
+    if template.too_large(fields):
         return BadRow(row.number, [_TOO_LARGE])
+    body = template.render(fields)
     try:
         message, warnings = parse_message(body, message_id)
     except InvalidMessageError as error:

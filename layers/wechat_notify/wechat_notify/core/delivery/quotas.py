@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery.circuit import Circuit, QuotaReset
@@ -113,9 +114,11 @@ class Quotas:
         since = self._reset.next(self._now()) - _DAY
         sent = self._index.count_sent(account, since, _MAX_COUNTED) if self._lists_sent else None
         holds = {circuit.scope: circuit for circuit in self._holds.of(account)}
+        # At once: from a WeChat that is slow each answer takes ten seconds.
+        with ThreadPoolExecutor(len(MODELS)) as threads:
+            answers = list(threads.map(fetch, [model.endpoint for model in MODELS.values()]))
         kinds = []
-        for kind, model in MODELS.items():
-            answer = fetch(model.endpoint)
+        for (kind, model), answer in zip(MODELS.items(), answers, strict=True):
             quota, refusal = (answer, None) if isinstance(answer, Quota) else (None, answer)
             count = None if sent is None else sent.get(kind, 0)
             hold = holds.get("account") or holds.get(f"kind:{kind}")

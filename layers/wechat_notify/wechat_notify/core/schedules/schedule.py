@@ -31,6 +31,8 @@ _FIRING = "<aws.scheduler.scheduled-time>"
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
 """
+_ESCAPED = r"\u003c"
+"""A ``<`` in JSON."""
 _TIMINGS = ("at", "cron", "rate")
 
 
@@ -158,7 +160,7 @@ def parse_schedule(account: str, name: str, asked: object, now: float) -> Schedu
         raise InvalidFieldsError(broken)
     time_zone = "UTC" if expression.startswith("at(") else spec.time_zone
     content = Content.BROADCAST if spec.message is None else Content.MESSAGE
-    body = _body(account, f"{name}-{_FIRING}", spec)
+    body = _body(account, name, spec)
     return Schedule(account, name, expression, time_zone, spec.enabled, content, body)
 
 
@@ -226,10 +228,15 @@ def _content_violations(spec: ScheduleSpec, now: float) -> Sequence[Violation]:
     return [each._replace(path=f"{prefix}.{each.path}".rstrip(".")) for each in broken]
 
 
-def _body(account: str, firing: str, spec: ScheduleSpec) -> str:
+def _body(account: str, name: str, spec: ScheduleSpec) -> str:
+    """The body for the queue; of Scheduler's keywords it has the one in the id, and none of its caller's."""
+    firing = f"{name}-{_FIRING}"
     if spec.message is not None:
-        return queue_body(SendRequest(firing, account, spec.message))
-    return creation_body(account, firing, spec.broadcast)
+        body = queue_body(SendRequest(firing, account, spec.message))
+    else:
+        body = creation_body(account, firing, spec.broadcast)
+    # The same JSON, whose texts are not Scheduler's keywords. The id comes first.
+    return body.replace("<", _ESCAPED).replace(_FIRING.replace("<", _ESCAPED), _FIRING, 1)
 
 
 def _violation(error: PydanticCustomError, path: str) -> Violation:
