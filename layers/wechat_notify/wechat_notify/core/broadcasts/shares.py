@@ -1,4 +1,4 @@
-"""The part of an account's rate that each of its running broadcasts has."""
+"""Store leases: the parts of an account's rate that its running broadcasts use (``pace.allot``)."""
 
 from __future__ import annotations
 
@@ -46,5 +46,4 @@ class Shares:
         others = [each for each in stored.leases if each.broadcast_id != broadcast_id]
         leases = pace.current(others, self._services.now()) + ((lease,) if lease else ())
         wanted = AccountPace(stored.account, stored.version + 1, self._services.new_id(), leases)
-        existing = self._services.store.put_pace(wanted)
-        return existing is None or (existing.version, existing.writer) == (wanted.version, wanted.writer)
+        return self._services.store.put_pace(wanted) is None
