@@ -129,6 +129,7 @@ class Checker:
         once = spec.duplicates == "once"
         now = self._services.now()
         runs = not broadcast.dry_run
+        left_out = self._files.write(broadcast, "repeated-openids", duplicates.to_bytes()) if once else None
         return self._records.write(
             broadcast,
             state=State.RUNNING if runs else State.CHECKED,
