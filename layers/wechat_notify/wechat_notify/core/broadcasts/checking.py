@@ -134,9 +134,7 @@ class Checker:
             broadcast,
             state=State.RUNNING if runs else State.CHECKED,
             check=self._files.write(broadcast, "check.json", state.to_bytes()),
-            repeated_openids=self._files.write(broadcast, "duplicates", duplicates.to_bytes())
-            if once
-            else None,
+            repeated_openids=left_out,
             rows=report.rows,
             invalid=report.invalid,
             duplicates=len(duplicates) if once else 0,
