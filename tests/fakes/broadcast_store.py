@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
+from tests.fakes.ledger_store import other_than
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
 from wechat_notify.core.broadcasts.ports import Page
 from wechat_notify.core.cursors import Cursors
@@ -73,7 +74,7 @@ class FakeBroadcastStore:
 def _put(items: dict[Any, T], key: object, value: T) -> T | None:
     existing = items.get(key)
     if (existing.version if existing else 0) != value.version - 1:
-        return existing
+        return other_than(value, existing)
     items[key] = _rounded(value)
     return None
 

@@ -78,11 +78,15 @@ class TestLedgerStore:
         assert ledger.store.read(ledger.account, "a#b/c~!") == full
 
     def test_second_first_put_finds_the_first(self, ledger: LedgerAt) -> None:
-        """Also where it is the same once more."""
         first = entry(ledger.account, **FULL)
         ledger.store.put(first)
-        for second in (first, entry(ledger.account, writer="another")):
-            assert ledger.store.put(second) == first
+        assert ledger.store.put(entry(ledger.account, writer="another")) == first
+        assert ledger.store.read(ledger.account, "1") == first
+
+    def test_own_put_again_counts_as_stored(self, ledger: LedgerAt) -> None:
+        """A put is repeated where its answer was lost."""
+        first = entry(ledger.account, **FULL)
+        assert [ledger.store.put(first) for _ in range(2)] == [None, None]
         assert ledger.store.read(ledger.account, "1") == first
 
     @pytest.mark.parametrize("version", [2, 3, 5])

@@ -147,7 +147,7 @@ class NewBroadcasts:
 
     def _store(self, new: Broadcast) -> Broadcast:
         existing = self._services.store.put(new)
-        if existing is not None and existing.writer != new.writer:
+        if existing is not None:
             return self._same(existing, new.fingerprint)
         wake(self._services, new)
         return new

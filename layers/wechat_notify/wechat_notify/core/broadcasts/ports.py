@@ -23,8 +23,8 @@ class Page(NamedTuple):
 class BroadcastStore(Protocol):
     """Storage of broadcasts. Reads are strongly consistent, ``list_page`` excepted.
 
-    A put stores a value as the successor of the version before it, or as version 1 as the first; otherwise
-    it returns the existing value of another version.
+    A put stores a value as the successor of the version before it, or as version 1 as the first, and returns
+    None; otherwise it returns the existing value, which another call has written.
     """
 
     def put(self, broadcast: Broadcast) -> Broadcast | None:

@@ -66,7 +66,7 @@ class CircuitStore(Protocol):
         """The newest versions, by account; accounts without any are left out."""
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store after the version before; return the existing ones of another version, or None."""
+        """Store after the version before; return None, or the existing ones that another call has written."""
 
 
 class Admission(NamedTuple):

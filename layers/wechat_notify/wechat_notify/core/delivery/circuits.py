@@ -200,8 +200,6 @@ class Circuits:
         """Store the circuits; False where others came first, whose circuits are known afterwards."""
         wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=circuits)
         existing = self._store.put_circuits(wanted)
-        if existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer):
-            existing = None  # this very write, repeated because its answer was lost
         self._known[known.account] = (self._now(), existing or wanted)
         return existing is None
 
