@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts
 from wechat_notify.core.broadcasts.broadcast import is_broadcast_id
-from wechat_notify.core.broadcasts.creation import is_creation, scheduled_id
+from wechat_notify.core.broadcasts.scheduled import is_creation, scheduled_id
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.errors import (
     BroadcastIdReusedError,

@@ -176,7 +176,7 @@ def _as_dict(found: Overview) -> dict[str, Any]:
         quota = None
         with suppress(StorageError, UnknownAccountError):  # the broadcast is told without it
             quota = teams.quotas().of_kind(found.broadcast.account, found.kind)
-        if quota and quota.daily_limit:
+        if quota:
             days = quota.days_for(found.counts.unreleased)
             told = without_none(daily_limit=quota.daily_limit, remain=quota.remain, days=days)
             content["estimate"]["quota"] = told

@@ -12,7 +12,7 @@ from tests.fakes import OPENID, OTHER_OPENID, FakeContext, Service, answer
 from tests.unit.functions.broadcast.steps import body_of, event, handle, run
 from tests.unit.functions.send_queue.events import Capture, totals
 from tests.unit.functions.team_api.broadcasts import BODY, ONE, create, results, upload
-from wechat_notify.core.broadcasts.creation import creation_body, scheduled_id
+from wechat_notify.core.broadcasts.scheduled import creation_body, scheduled_id
 
 FIRING = "weekly-2026-03-01T07:00:00Z"
 

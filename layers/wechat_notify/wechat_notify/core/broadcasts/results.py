@@ -17,7 +17,7 @@ HEADER = "\ufeff".encode() + (",".join(_COLUMNS) + "\r\n").encode()
 
 
 class Result(NamedTuple):
-    """What became of one row."""
+    """A line of the results: one row and its message's last status."""
 
     row: int
     id: str
