@@ -94,7 +94,11 @@ class Examiner:
         failures = counts.failures - broadcast.failures_before
         if judged < MIN_JUDGED:
             return broadcast
-        if failures * 100 <= self._files.spec(broadcast).max_failures_percent * judged:
+        try:
+            most = self._files.spec(broadcast).max_failures_percent
+        except ObjectChangedError:  # it has expired, which ends the broadcast when its next rows are due
+            return broadcast
+        if failures * 100 <= most * judged:
             return broadcast
         return self._records.write(
             broadcast, state=State.PAUSED, reason=TOO_MANY_FAILURES, announcement=PAUSED_EVENT
