@@ -27,7 +27,7 @@ class Would(StrEnum):
 
 
 class Foreseen(NamedTuple):
-    """The result that a message would have: ``status`` is that of its id, ``hold`` is what it would wait for."""
+    """The result that a message would have: ``status`` is its id's, ``hold`` is what it would wait for."""
 
     would: Would
     status: Status | None = None
