@@ -11,12 +11,20 @@ A paused one whose last rows were released meanwhile becomes ``finishing``.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.errors import IllegalBroadcastStateError
 from wechat_notify.core.texts import Bilingual
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+def is_broadcast_id(given: str) -> bool:
+    """Return whether a broadcast may have this id: 1 to 32 of ``A-Z``, ``a-z``, ``0-9``, ``-`` and ``_``."""
+    return _ID.fullmatch(given) is not None
 
 
 class State(StrEnum):
@@ -87,9 +95,12 @@ class Broadcast(NamedTuple):
     whose answer was lost is known again. ``fingerprint`` is the digest of its request.
 
     ``source`` is the key of its recipients' object, ``etag`` the object's version, ``size`` its bytes.
-    ``spec`` and ``check`` are the keys of its request and of what its check has found so far. The rows whose
-    numbers the object ``selection`` lists are left out (mode ``skip``) or are the only ones (``only``).
-    ``retry_of`` is the broadcast whose failed rows it repeats.
+    ``spec`` and ``check`` are the keys of its request and of what its check has found so far,
+    ``repeated_ids`` and ``repeated_openids`` those of the rows that are left out, each a ``Selection``.
+
+    ``retry_of`` is the broadcast whose failed rows it repeats, ``retried`` the key of their list, and
+    ``selection`` that of the rows themselves: then they are the only ones. ``include_unknown``: so are rows
+    whose message may have been sent.
 
     ``step`` is the number of the next step, due at ``next_step_at``: None where nothing is left to do, or
     before a person decides. ``announcement`` is an event that is to be published.
@@ -119,7 +130,7 @@ class Broadcast(NamedTuple):
     spec: str = ""
     check: str | None = None
     repeated_ids: str | None = None
-    duplicates_at: str | None = None
+    repeated_openids: str | None = None
     selection: str | None = None
     retry_of: str | None = None
     retried: str | None = None
