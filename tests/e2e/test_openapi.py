@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urljoin
 
 import pytest
 
-from local.client import call_api
+from local.client import call_api, get_json, http
 from openapi.document import OPERATIONS
 from openapi.operation import ACCOUNT, ANSWERS, VOLATILE, Call, Operation
 from tests.e2e.conftest import Service, eventually
@@ -90,3 +90,14 @@ def _schema(operation: Operation) -> dict[str, Any]:
     content = contract.responses(operation.example.call.route)[str(operation.example.status)]["content"]
     schema: dict[str, Any] = content["application/json"]["schema"]
     return schema
+
+
+def test_page_and_document_are_served(service: Service) -> None:
+    """The document names the stack's own API; the type of a problem leads to its section."""
+    state = service.state
+    assert "<openapi-explorer" in http("GET", f"{state.aws_endpoint_url}/docs").text
+    (server,) = get_json(f"{state.aws_endpoint_url}/openapi.json")["servers"]
+    refused = call_api(state, "GET", f"/v1/accounts/{state.account}/messages/nothing").json()
+    problem_type = urljoin(server["url"], refused["type"])
+    page, _, name = problem_type.partition("#")
+    assert f'id="{name}"' in http("GET", page).text
