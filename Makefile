@@ -11,7 +11,8 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos mutants bench cost lock clean
+.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos mutants bench cost openapi \
+	lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -98,6 +99,9 @@ endif
 
 cost: setup ## renew docs/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
+
+openapi: setup ## renew docs/openapi.json and docs/problems.md
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9

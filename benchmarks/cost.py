@@ -46,6 +46,8 @@ class Assumptions:
     lambda_cpu: float = 1.5
     side_by_side: int = 20
     retention_days: int = 30
+    listed_bytes: float = 160.0
+    queues: int = 3
     log_retention_days: int = 30
     wire_overhead: float = 250.0
     access_log: float = 450.0
@@ -95,7 +97,7 @@ DOORS = {
     "event bus": "bus",
     "Scheduler": "scheduler",
 }
-COLUMNS = ("door", "SQS", "Lambda", "ledger", "logs", "data out")
+COLUMNS = ("door", "SQS", "Lambda", "ledger", "lists", "logs", "data out")
 
 
 class Model:
@@ -162,6 +164,9 @@ class Model:
         stored = _MILLION * (self.measured.sent_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
         bill.add("ledger", looks * self.price("read"))
         bill.add("ledger", units * self.price("write") + stored * self.price("stored"))
+        # One write of the index for each, where messages that were sent are listed.
+        listed = _MILLION * (given.listed_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
+        bill.add("lists", self.price("write") + listed * self.price("stored"))
         sent = _MILLION * (self.measured.request_bytes + given.wire_overhead) / _GB
         bill.add("data out", sent * self.price("out"))
         return bill
@@ -169,13 +174,13 @@ class Model:
     def fixed(self) -> dict[str, float]:
         """Dollars a month, whether anything is sent or not."""
         given = self.assumptions
-        # Five pollers, each asking for 20 s; with a maximum concurrency Lambda does not reduce them.
-        polls = 5 * _DAY / 20 * MONTH_DAYS / _MILLION
+        # Five pollers a queue, each asking for 20 s; with a maximum concurrency Lambda does not reduce them.
+        polls = given.queues * 5 * _DAY / 20 * MONTH_DAYS / _MILLION
         metrics = given.metrics_anyway + given.accounts * given.metrics_an_account
         # token_refresh reads each account's two parameters every five minutes.
         decrypted = given.accounts * 2 * _DAY / 300 * MONTH_DAYS / _MILLION
         return {
-            "pollers of the idle queue": polls * self.price("sqs"),
+            f"pollers of {given.queues} idle queues": polls * self.price("sqs"),
             f"{metrics} metrics ({given.accounts} accounts)": metrics * self.price("metric"),
             f"{given.alarms} alarms": given.alarms * self.price("alarm"),
             "the openid hash key": self.price("secret"),

@@ -101,6 +101,8 @@ Default quotas: {quotas}.
   longer. Some of the CPU comes before and after the waiting: with little memory that adds up to a quarter.
 - TLS, TCP and IP add {given.wire_overhead:.0f} bytes to a request, Lambda's own lines {given.log_overhead:.0f} to the log
   of an invocation, API Gateway's {given.access_log:.0f} to a call's.
+- The lists of sent messages are one more write and {given.listed_bytes:.0f} bytes a message: with
+  `ListSentMessages=false` that column is nothing.
 - The ledger keeps a message for {given.retention_days} days, CloudWatch its lines for {given.log_retention_days}.
 - Each process reads each account's token every {given.token_age:.0f} s, and an account's circuits once a batch in the
   dollars, at most once a second in the quotas.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wechat_notify import bootstrap
@@ -35,28 +35,34 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             except StorageError as error:
                 line.update(reason=error.reason, detail=str(error))
                 failed.append(record["messageId"])
-                broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
+                with suppress(StorageError):  # it comes back later then, after the queue's own timeout
+                    broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
         line.update(returned=len(failed))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _run(record: dict[str, Any]) -> dict[str, Any]:
-    try:
+    account = name = content = None
+    creates = False
+    with suppress(MalformedBodyError, KeyError, TypeError):
         body = parse_json(record["body"])
-        if is_creation(body):
-            return _create(body["account"], body["id"], body["broadcast"])
-        account, broadcast_id, step = body["account"], body["broadcast"], body["step"]
-    except (MalformedBodyError, KeyError, TypeError):
-        bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
-        return {}
-    broadcasts.engine().run(account, broadcast_id, step)
-    return {"account": account, "broadcast": broadcast_id, "step": step}
+        creates = is_creation(body)
+        account = body["account"]
+        name, content = (body[each] for each in (("id", "broadcast") if creates else ("broadcast", "step")))
+    if isinstance(account, str) and isinstance(name, str):
+        if creates:
+            return _create(account, name, content)
+        if isinstance(content, int):
+            broadcasts.engine().run(account, name, content)
+            return {"account": account, "broadcast": name, "step": content}
+    bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])
+    return {}
 
 
 def _create(account: str, firing: str, asked: object) -> dict[str, Any]:
     """Create the broadcast of a schedule that has fired."""
     try:
-        spec = parse_spec(asked, time.time())
+        spec = parse_spec(asked, broadcasts.services().now())
         created = broadcasts.new_broadcasts().create(account, scheduled_id(firing), spec)
     except (InvalidFieldsError, UnknownUploadError, BroadcastIdReusedError) as error:
         detail = str(error)[:500]

@@ -12,7 +12,8 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Expired, IdReused, InFlight, Queued, Replayed, Result, Unknown
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Outcome, Status, without_none
+from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.texts import without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http.responses import ApiResponse
 

@@ -9,8 +9,8 @@ from wechat_notify import bootstrap
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import iso_time, without_none
 from wechat_notify.core.templates.preview import preview_of
+from wechat_notify.core.texts import iso_time, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http.responses import ApiResponse
 

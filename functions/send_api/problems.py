@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wechat_notify.core.delivery import own_outcomes
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.http.problems import RETRY_AFTER, problem
 from wechat_notify.http.responses import ApiResponse
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
-from typing import Annotated, Literal
-from urllib.parse import quote
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from functions.team_api.accounts import known_account
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts
+from wechat_notify.bootstrap import broadcasts, teams
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
-from wechat_notify.core.broadcasts.overview import summary
+from wechat_notify.core.broadcasts.counts import Counts
+from wechat_notify.core.broadcasts.overview import Overview, summary
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.errors import InvalidFieldsError
+from wechat_notify.core.errors import (
+    InvalidFieldsError,
+    StorageError,
+    UnknownAccountError,
+    UnknownBroadcastError,
+)
 from wechat_notify.core.messages.strict_json import parse_json
-from wechat_notify.core.outcomes import Bilingual, iso_time
+from wechat_notify.core.texts import Bilingual, iso_time, without_none
 from wechat_notify.core.violations import Violation
 from wechat_notify.http import requests
 from wechat_notify.http.queries import Query, read_query, whole_number
@@ -35,15 +40,21 @@ _TIME_FOR_A_STEP = 8.0
 """Seconds that a step of a check takes at most, for recipients that came in the request."""
 
 
-class _CreateQuery(Query):
+class CreateQuery(Query):
+    """The query of a new broadcast."""
+
     dry_run: Literal["true", "false"] = "false"
 
 
-class _RetryQuery(_CreateQuery):
+class RetryQuery(CreateQuery):
+    """The query of a retry."""
+
     include_unknown: Literal["true", "false"] = "false"
 
 
-class _ListQuery(Query):
+class ListQuery(Query):
+    """The query of a list of broadcasts."""
+
     limit: Annotated[int, whole_number(1, 100)] = 20
     cursor: Annotated[str, Field(min_length=1)] | None = None
 
@@ -60,9 +71,9 @@ def create_upload(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts?dry_run=``: recipients that came in the request are checked in it."""
-    account, query = known_account(http), read_query(http, _CreateQuery)
-    broadcast_id = _new_id(http)
-    spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), time.time())
+    account, query = known_account(http), read_query(http, CreateQuery)
+    broadcast_id, now = _new_id(http), broadcasts.services().now()
+    spec = parse_spec(parse_json(requests.json_body(http, max_bytes=_MAX_BODY_BYTES)), now)
     created = broadcasts.new_broadcasts().create(account, broadcast_id, spec, dry_run=query.dry_run == "true")
     if spec.upload is None:
         _check(created, seconds_left)
@@ -71,10 +82,10 @@ def create_broadcast(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
 
 def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``POST …/broadcasts/{id}/retry?include_unknown=&dry_run=``: a new one of what failed and can pass."""
-    account, query = known_account(http), read_query(http, _RetryQuery)
+    account, query = known_account(http), read_query(http, RetryQuery)
     created = broadcasts.new_broadcasts().retry(
         account,
-        http["pathParameters"]["id"],
+        _path_id(http),
         _new_id(http),
         include_unknown=query.include_unknown == "true",
         dry_run=query.dry_run == "true",
@@ -84,13 +95,13 @@ def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts/{id}``: its state, counts, rate and end."""
-    found = broadcasts.broadcasts().look_up(requests.account(http), http["pathParameters"]["id"])
-    return ApiResponse(200, found.as_dict())
+    found = broadcasts.broadcasts().look_up(requests.account(http), _path_id(http))
+    return ApiResponse(200, _as_dict(found))
 
 
 def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts?limit=&cursor=``."""
-    account, query = requests.account(http), read_query(http, _ListQuery)
+    account, query = requests.account(http), read_query(http, ListQuery)
     page = broadcasts.broadcasts().list_page(account, cursor=query.cursor, limit=query.limit)
     found = [summary(broadcast) for broadcast in page.broadcasts]
     return ApiResponse(200, {"account": account, "broadcasts": found, "next": page.cursor})
@@ -98,7 +109,7 @@ def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 
 def get_results(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts/{id}/results``: a URL of the CSV."""
-    account, broadcast_id = requests.account(http), http["pathParameters"]["id"]
+    account, broadcast_id = requests.account(http), _path_id(http)
     url = broadcasts.broadcasts().results(account, broadcast_id)
     return ApiResponse(200, {"id": broadcast_id, "account": account, "url": url})
 
@@ -106,7 +117,7 @@ def get_results(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 def _change(name: Literal["start", "pause", "resume", "cancel"]) -> Route:
     def route(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
         change: Callable[[str, str], Broadcast] = getattr(broadcasts.broadcasts(), name)
-        changed = change(requests.account(http), http["pathParameters"]["id"])
+        changed = change(requests.account(http), _path_id(http))
         bootstrap.telemetry().logger.info(
             "broadcast changed by request", change=name, account=changed.account, broadcast=changed.id
         )
@@ -117,6 +128,14 @@ def _change(name: Literal["start", "pause", "resume", "cancel"]) -> Route:
 
 start_broadcast, pause_broadcast = _change("start"), _change("pause")
 resume_broadcast, cancel_broadcast = _change("resume"), _change("cancel")
+
+
+def _path_id(http: HttpEvent) -> str:
+    """The broadcast in the path; raises ``UnknownBroadcastError`` for what is no id of any."""
+    broadcast_id: str = http["pathParameters"]["id"]
+    if not _ID.fullmatch(broadcast_id):
+        raise UnknownBroadcastError
+    return broadcast_id
 
 
 def _new_id(http: HttpEvent) -> str:
@@ -130,18 +149,40 @@ def _new_id(http: HttpEvent) -> str:
 
 def _check(created: Broadcast, seconds_left: SecondsLeft) -> None:
     """Do the steps of the check; the queue has them too, and finds them done."""
-    for _ in range(_MAX_STEPS):
-        if created.state is not State.CHECKING or seconds_left() < _TIME_FOR_A_STEP:
-            return
-        broadcasts.engine().run(created.account, created.id, created.step)
-        created = broadcasts.services().store.read(created.account, created.id) or created
+    try:
+        for _ in range(_MAX_STEPS):
+            if created.state is not State.CHECKING or seconds_left() < _TIME_FOR_A_STEP:
+                return
+            broadcasts.engine().run(created.account, created.id, created.step)
+            created = broadcasts.services().store.read(created.account, created.id) or created
+    except StorageError as error:
+        bootstrap.telemetry().logger.warning("check left to the queue", detail=str(error))
 
 
 def _created(created: Broadcast) -> ApiResponse:
-    found = broadcasts.broadcasts().look_up(created.account, created.id)
-    location = f"/v1/accounts/{created.account}/broadcasts/{quote(created.id, safe='')}"
+    """The answer to a new broadcast: never an error, after which a caller would create a second one."""
+    try:
+        found = broadcasts.broadcasts().look_up(created.account, created.id)
+    except StorageError as error:
+        bootstrap.telemetry().logger.warning("broadcast not looked up", detail=str(error))
+        found = Overview(created, Counts())
+    location = f"/v1/accounts/{created.account}/broadcasts/{created.id}"
     status = 202 if found.broadcast.state is State.CHECKING else 201
-    return ApiResponse(status, found.as_dict(), {"Location": location})
+    return ApiResponse(status, _as_dict(found), {"Location": location})
+
+
+def _as_dict(found: Overview) -> dict[str, Any]:
+    """Return a broadcast; one that waits for its start also with how far the account's quota reaches."""
+    content = found.as_dict()
+    if found.broadcast.state is State.CHECKED and found.estimate and found.kind:
+        quota = None
+        with suppress(StorageError, UnknownAccountError):  # the broadcast is told without it
+            quota = teams.quotas().of_kind(found.broadcast.account, found.kind)
+        if quota and quota.daily_limit:
+            days = quota.days_for(found.counts.unreleased)
+            told = without_none(daily_limit=quota.daily_limit, remain=quota.remain, days=days)
+            content["estimate"]["quota"] = told
+    return content
 
 
 _KEY_RULE = Bilingual(

@@ -9,7 +9,7 @@ from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.circuits import circuit_event
-from wechat_notify.core.outcomes import iso_time, without_none
+from wechat_notify.core.texts import iso_time, without_none
 from wechat_notify.http import requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse

@@ -33,7 +33,9 @@ def _with_plus(value: object) -> object:
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
-class _ListQuery(Query):
+class ListQuery(Query):
+    """The query of a list of messages."""
+
     status: Annotated[tuple[Status, ...], BeforeValidator(_statuses)] = _LISTED
     since: Annotated[Expiry | None, BeforeValidator(_with_plus)] = None
     broadcast: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -44,7 +46,7 @@ class _ListQuery(Query):
 def list_messages(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/messages?status=&since=&broadcast=&limit=&cursor=``."""
     account = requests.account(http)
-    query = read_query(http, _ListQuery)
+    query = read_query(http, ListQuery)
     wanted = MessageFilter(query.status, query.since.timestamp() if query.since else None, query.broadcast)
     this_list = ["messages", account, *wanted]
     cursors = teams.cursors()

@@ -7,7 +7,7 @@ from typing import Any
 from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.delivery.quotas import KindQuota
-from wechat_notify.core.outcomes import iso_time, without_none
+from wechat_notify.core.texts import iso_time, without_none
 from wechat_notify.http import requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse

@@ -17,7 +17,9 @@ from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
 
 
-class _ListQuery(Query):
+class ListQuery(Query):
+    """The query of a list of schedules."""
+
     limit: Annotated[int, whole_number(1, 100)] = 50
     cursor: str | None = None
 
@@ -50,7 +52,7 @@ def delete_schedule(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 def list_schedules(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/schedules?limit=&cursor=``."""
     account = requests.account(http)
-    query = read_query(http, _ListQuery)
+    query = read_query(http, ListQuery)
     this_list = ["schedules", account]
     cursors = teams.cursors()
     token: Any = cursors.read(this_list, query.cursor)[0] if query.cursor is not None else None

@@ -7,9 +7,9 @@ from typing import Any
 from wechat_notify.bootstrap import teams
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import UnknownTemplateError
-from wechat_notify.core.outcomes import iso_time, without_none
 from wechat_notify.core.templates.keywords import filled_messages, keywords_of
 from wechat_notify.core.templates.template import AccountTemplates, Family, Template
+from wechat_notify.core.texts import iso_time, without_none
 from wechat_notify.http import requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse

@@ -14,7 +14,8 @@ from typing import Any
 from wechat_notify import bootstrap
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
-from wechat_notify.core.outcomes import DomainEvent, Outcome, outcome_to_dict, without_none
+from wechat_notify.core.outcomes import DomainEvent, Outcome, outcome_to_dict
+from wechat_notify.core.texts import without_none
 from wechat_notify.core.tokens.refresher import Refreshed
 
 

@@ -26,7 +26,8 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import StorageError, UnknownAccountError
-from wechat_notify.core.outcomes import DelayedMessage, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.templates.template import AccountTemplates
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 

@@ -158,6 +158,7 @@ class Deployed:
         arn: dict[str, Callable[[], str]] = {
             "AWS::SQS::Queue": lambda: self.queue(physical)["QueueArn"],
             "AWS::Lambda::Function": lambda: self.function(physical)["FunctionArn"],
+            "AWS::S3::Bucket": lambda: f"arn:aws:s3:::{physical}",
             "AWS::IAM::Role": lambda: self.client("iam").get_role(RoleName=physical)["Role"]["Arn"],
             "AWS::Logs::LogGroup": lambda: self.log_group(physical)["arn"],
             "AWS::Scheduler::ScheduleGroup": lambda: self.schedule_group(physical)["Arn"],

@@ -68,6 +68,8 @@ READ_BACK = {
     "Lambda::Permission",
     "Logs::LogGroup",
     "SQS::Queue",
+    "S3::Bucket",
+    "S3::BucketPolicy",
     "SQS::QueuePolicy",
     "Scheduler::Schedule",
     "SecretsManager::Secret",
@@ -127,7 +129,8 @@ def test_event_source_mapping(deployed: Deployed) -> None:
         assert mapping["FunctionResponseTypes"] == properties["FunctionResponseTypes"]
         # CloudFormation takes numbers as text from a parameter.
         assert mapping["BatchSize"] == int(properties["BatchSize"])
-        assert mapping["MaximumBatchingWindowInSeconds"] == int(properties["MaximumBatchingWindowInSeconds"])
+        window = int(properties.get("MaximumBatchingWindowInSeconds", 0))
+        assert mapping["MaximumBatchingWindowInSeconds"] == window
         maximum = int(properties["ScalingConfig"]["MaximumConcurrency"])
         assert mapping["ScalingConfig"] == {"MaximumConcurrency": maximum}
 
@@ -206,11 +209,27 @@ def test_table(deployed: Deployed) -> None:
     table = deployed.table(name)
     assert_holds(table, properties, "KeySchema AttributeDefinitions")
     assert table["BillingModeSummary"]["BillingMode"] == properties["BillingMode"]
-    assert not {"GlobalSecondaryIndexes", "LocalSecondaryIndexes", "StreamSpecification"} & set(table)
+    assert not {"LocalSecondaryIndexes", "StreamSpecification"} & set(table)
+    (index,), (wanted,) = table["GlobalSecondaryIndexes"], properties["GlobalSecondaryIndexes"]
+    assert_holds(index, wanted, "IndexName KeySchema Projection")
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     assert ttl == {"AttributeName": "ttl", "TimeToLiveStatus": "ENABLED"}
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
+
+
+def test_bucket(deployed: Deployed) -> None:
+    """Without the lifecycle of its objects, which the emulator's CloudFormation leaves out."""
+    ((name, properties),) = deployed("AWS::S3::Bucket")
+    s3 = deployed.client("s3")
+    public = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert public == properties["PublicAccessBlockConfiguration"]
+    (encryption,) = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    (wanted,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    by_default = wanted["ServerSideEncryptionByDefault"]
+    assert encryption["ApplyServerSideEncryptionByDefault"] == by_default
+    ((_, policy),) = deployed("AWS::S3::BucketPolicy")
+    assert json.loads(s3.get_bucket_policy(Bucket=name)["Policy"]) == policy["PolicyDocument"]
 
 
 def test_schedules(deployed: Deployed) -> None:

@@ -26,13 +26,18 @@ def lambda_handler(calls, context):
 ACCOUNTS = "/wechat-notify/local/accounts"
 TOKEN, CREDENTIALS = f"{ACCOUNTS}/demo/access-token", f"{ACCOUNTS}/demo/credentials"
 LEDGER = {"put", "get", "get many"}
+FILES = {"read file", "write file", "list files"}
 MAY = {
     "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
     "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
+    "SendBroadcastRole": {"read token", "ask refresher", "release", "put aside", "publish", *LEDGER},
+    "BroadcastRole": {"begin step", "release", "publish", *LEDGER, *FILES},
+    "TeamApiRole": {"read token", "ask refresher", "begin step", "publish", *LEDGER, *FILES}
+    | {"list messages", "read schedule", "list schedules"},
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
-    "ScheduleRole": {"enqueue", "park"},
+    "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
 }
@@ -52,6 +57,14 @@ def calls(deployed: Deployed) -> Calls:
         BillingMode="PAY_PER_REQUEST",
     )
     deployed.client("events").create_event_bus(Name="another")
+    files, group = {"Bucket": physical["BroadcastBucket"]}, physical["ScheduleGroup"]
+    deployed.client("s3").create_bucket(Bucket="another")
+    for bucket in (files["Bucket"], "another"):
+        deployed.client("s3").put_object(Bucket=bucket, Key="probe", Body=b"probe")
+    never = {"ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    target = {"Arn": deployed.get_att("SendQueue", "Arn"), "RoleArn": deployed.get_att("ScheduleRole", "Arn")}
+    for name in (group, "default"):
+        deployed.client("scheduler").create_schedule(Name="probe", GroupName=name, **never, Target=target)
 
     # For an account that nobody sends for, and so late that nobody takes it off its queue.
     written = {"Value": "x", "Type": "SecureString", "Overwrite": True}
@@ -90,6 +103,8 @@ def calls(deployed: Deployed) -> Calls:
             "send_message_batch",
             {"QueueUrl": physical["SendQueue"], "Entries": [{"Id": "0", **late}]},
         ),
+        "release": send("BroadcastQueue"),
+        "begin step": send("BroadcastStepQueue"),
         "put aside": send("DeadLetterQueue"),
         "put event aside": send("EventDeadLetterQueue"),
         "put": ("dynamodb", "put_item", {"TableName": table, "Item": key}),
@@ -99,6 +114,25 @@ def calls(deployed: Deployed) -> Calls:
         "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
         "scan": ("dynamodb", "scan", {"TableName": table}),
+        "list messages": (
+            "dynamodb",
+            "query",
+            {
+                "TableName": table,
+                "IndexName": "listed",
+                "KeyConditionExpression": "listed = :listed",
+                "ExpressionAttributeValues": {":listed": key["pk"]},
+            },
+        ),
+        "read file": ("s3", "get_object", {**files, "Key": "probe"}),
+        "read file elsewhere": ("s3", "get_object", {"Bucket": "another", "Key": "probe"}),
+        "write file": ("s3", "put_object", {**files, "Key": "probe", "Body": "x"}),
+        "delete file": ("s3", "delete_object", {**files, "Key": "probe"}),
+        "list files": ("s3", "list_objects_v2", files),
+        "list files elsewhere": ("s3", "list_objects_v2", {"Bucket": "another"}),
+        "read schedule": ("scheduler", "get_schedule", {"GroupName": group, "Name": "probe"}),
+        "read schedule elsewhere": ("scheduler", "get_schedule", {"GroupName": "default", "Name": "probe"}),
+        "list schedules": ("scheduler", "list_schedules", {}),
         "publish": publish(own, own),
         "publish as another": publish(own, ("another", bus)),
         "publish elsewhere": publish(own, ("wechat-notify", "another")),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from tests.fakes.ledger_store import other_than
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
 from wechat_notify.core.broadcasts.ports import Page
-from wechat_notify.core.errors import CursorError
+from wechat_notify.core.cursors import Cursors
+from wechat_notify.core.errors import StorageError
 
 T = TypeVar("T", Broadcast, Chunk, AccountPace)
 
@@ -15,7 +17,8 @@ T = TypeVar("T", Broadcast, Chunk, AccountPace)
 class FakeBroadcastStore:
     """Records, chunks and leases; floats are stored with three decimals, as the table has them.
 
-    ``history`` are all records that were ever stored.
+    ``history`` are all records that were ever stored. ``failing`` maps a method's name to AWS's error code,
+    for as long as it stands there.
     """
 
     def __init__(self) -> None:
@@ -23,43 +26,55 @@ class FakeBroadcastStore:
         self.chunks: dict[tuple[str, str, int], Chunk] = {}
         self.paces: dict[str, AccountPace] = {}
         self.history: list[Broadcast] = []
+        self.failing: dict[str, str] = {}
+        self._cursors = Cursors(b"a key for tests")
 
     def put(self, broadcast: Broadcast) -> Broadcast | None:
+        self._fail("put")
         existing = _put(self.broadcasts, (broadcast.account, broadcast.id), broadcast)
         if existing is None:
             self.history.append(broadcast)
         return existing
 
     def read(self, account: str, broadcast_id: str) -> Broadcast | None:
+        self._fail("read")
         return self.broadcasts.get((account, broadcast_id))
 
     def list_page(self, account: str, *, cursor: str | None, limit: int) -> Page:
+        self._fail("list_page")
+        this_list = ["broadcasts", account]
+        start = 0 if cursor is None else cast("int", self._cursors.read(this_list, cursor)[0])
         own = [each for each in self.broadcasts.values() if each.account == account]
         own.sort(key=lambda each: (each.created_at, each.id), reverse=True)
-        if cursor is not None and not cursor.isdigit():
-            raise CursorError
-        start = int(cursor or 0)
-        page = own[start : start + limit]
-        return Page(page, str(start + limit) if start + limit < len(own) else None)
+        page, end = own[start : start + limit], start + limit
+        return Page(page, self._cursors.write(this_list, [end]) if end < len(own) else None)
 
     def put_chunk(self, chunk: Chunk) -> Chunk | None:
+        self._fail("put_chunk")
         return _put(self.chunks, (chunk.account, chunk.broadcast_id, chunk.number), chunk)
 
     def read_chunks(self, account: str, broadcast_id: str, numbers: Sequence[int]) -> list[Chunk]:
+        self._fail("read_chunks")
         keys = [(account, broadcast_id, number) for number in numbers]
         return [self.chunks[key] for key in keys if key in self.chunks]
 
     def read_pace(self, account: str) -> AccountPace:
+        self._fail("read_pace")
         return self.paces.get(account) or AccountPace(account)
 
     def put_pace(self, pace: AccountPace) -> AccountPace | None:
+        self._fail("put_pace")
         return _put(self.paces, pace.account, pace)
+
+    def _fail(self, method: str) -> None:
+        if code := self.failing.get(method):
+            raise StorageError("reach the broadcasts", code)
 
 
 def _put(items: dict[Any, T], key: object, value: T) -> T | None:
     existing = items.get(key)
     if (existing.version if existing else 0) != value.version - 1:
-        return existing
+        return other_than(value, existing)
     items[key] = _rounded(value)
     return None
 

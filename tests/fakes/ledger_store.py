@@ -6,13 +6,23 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TypeVar
 
+from wechat_notify.aws.items import Versioned
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.templates.template import AccountTemplates
+
+T = TypeVar("T", bound=Versioned)
+
+
+def other_than(wanted: T, existing: T | None) -> T | None:
+    """The existing value; None where it is the wanted one, stored before by the same call."""
+    own = existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer)
+    return None if own else existing
 
 
 class FakeLedgerStore:
@@ -42,7 +52,7 @@ class FakeLedgerStore:
             self._fail("put", "write the message's entry")
             existing = self.entries.get((entry.account, entry.id))
             if existing is not None and existing.version != entry.version - 1:
-                return existing
+                return other_than(entry, existing)
             self.entries[entry.account, entry.id] = entry
             self.history.append(entry)
             if self.losing_answers:
@@ -91,7 +101,7 @@ class FakeLedgerStore:
             self._fail("put_circuits", "write the account's circuits")
             existing = self.circuits.get(circuits.account)
             if existing is not None and existing.version != circuits.version - 1:
-                return existing
+                return other_than(circuits, existing)
             self.circuits[circuits.account] = circuits
             return None
 
@@ -112,7 +122,7 @@ class FakeLedgerStore:
             self._fail("put_templates", "write the account's templates")
             existing = self.templates.get(templates.account)
             if (existing.version if existing else 0) != templates.version - 1:
-                return existing
+                return other_than(templates, existing)
             self.templates[templates.account] = templates
             return None
 

@@ -6,23 +6,26 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
 from wechat_notify.core.broadcasts.ports import ObjectHead
-from wechat_notify.core.errors import ObjectChangedError
+from wechat_notify.core.errors import ObjectChangedError, StorageError
 
 
 class FakeObjects:
     """One bucket: its objects by key; they are read in small blocks.
 
-    ``reads`` are the keys that were read, with the bytes that each read gave out.
+    ``reads`` are the keys that were read, with the bytes that each read gave out. ``failing`` maps a method's
+    name to AWS's error code, for as long as it stands there.
     """
 
     def __init__(self, now: Callable[[], float], *, block: int = 1024) -> None:
         self.objects: dict[str, bytes] = {}
         self.modified: dict[str, float] = {}
         self.reads: list[tuple[str, int]] = []
+        self.failing: dict[str, str] = {}
         self._now = now
         self._block = block
 
     def head(self, key: str) -> ObjectHead | None:
+        self._fail("head")
         if key not in self.objects:
             return None
         return ObjectHead(len(self.objects[key]), self.etag(key), self.modified[key])
@@ -33,6 +36,7 @@ class FakeObjects:
     def read(
         self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None
     ) -> Iterator[bytes]:
+        self._fail("read")
         if key not in self.objects or etag not in {None, self.etag(key)}:
             raise ObjectChangedError
         data = self.objects[key]
@@ -45,6 +49,7 @@ class FakeObjects:
             yield block
 
     def write(self, key: str, data: bytes) -> None:
+        self._fail("write")
         self.objects[key] = data
         self.modified[key] = self._now()
 
@@ -56,3 +61,7 @@ class FakeObjects:
 
     def presign_download(self, key: str, *, seconds: int, filename: str) -> str:
         return f"https://bucket.invalid/{key}?expires={seconds}&filename={filename}"
+
+    def _fail(self, method: str) -> None:
+        if code := self.failing.get(method):
+            raise StorageError("reach the bucket", code)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
 _HOLDS = {
-    **dict.fromkeys((40001, 40014, 42001, 45009, 45011, 45103, 48001), Holds.KIND),
-    **dict.fromkeys((40013, 40125, 40164, 40243), Holds.ACCOUNT),
-    43107: Holds.TEMPLATE,
+    **dict.fromkeys((40001, 40014, 42001, 45009, 45011, 45103, 48001), HoldScope.KIND),
+    **dict.fromkeys((40013, 40125, 40164, 40243), HoldScope.ACCOUNT),
+    43107: HoldScope.TEMPLATE,
 }
 _REPEATS = dict.fromkeys((40001, 40014, 40037, 42001), 2)
 _ANSWERS: dict[int, tuple[ErrorClass, bool, float | None]] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import is_account_name
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 

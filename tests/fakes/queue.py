@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 class FakeQueue:

@@ -13,17 +13,25 @@ from typing import Any, Protocol
 import pytest
 from aws_lambda_powertools import Logger
 
+from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import BEIJING, Clock, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
+from tests.fakes.objects import FakeObjects
 from tests.fakes.parameter_store import FakeParameterStore
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
+from tests.fakes.row_queue import FakeRowQueue
 from tests.fakes.schedules import FakeSchedules
+from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import teams, template_sync
+from wechat_notify.bootstrap import broadcasts, teams, template_sync
+from wechat_notify.core.broadcasts.broadcasts import Broadcasts
+from wechat_notify.core.broadcasts.creating import NewBroadcasts
+from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
@@ -97,6 +105,7 @@ class Service(Core):
         self.store = FakeParameterStore()
         self.queue = FakeQueue()
         self.dead_letters = FakeQueue()
+        self.step_queue = FakeQueue()
         self.bus = FakeBus()
         self.ledger_store = FakeLedgerStore()
         self.log = io.StringIO()
@@ -124,6 +133,24 @@ class Service(Core):
             dead_letters=self.dead_letters,
             writer=writer,
             keyed_hash=self.openid_hash,
+        )
+        self.broadcast_store = FakeBroadcastStore()
+        self.objects = FakeObjects(self.clock.now)
+        self.rows = FakeRowQueue(self.clock.now)
+        self.steps = FakeStepQueue(self.clock.now)
+        self.broadcasts = Services(
+            store=self.broadcast_store,
+            objects=self.objects,
+            rows=self.rows,
+            steps=self.steps,
+            entries=self.ledger_store,
+            holds=self.open_holds,
+            templates=self.template_registry.of,
+            events=self.bus,
+            cancel_message=self.ledger.cancel,
+            now=self.clock.now,
+            new_id=writer,
+            ceiling=100.0,
         )
         self.add_account("shop")
 
@@ -178,6 +205,15 @@ class Service(Core):
         }
         for name, part in of_teams.items():
             monkeypatch.setattr(teams, name, lambda part=part: part)
+        of_broadcasts: dict[str, object] = {
+            "services": self.broadcasts,
+            "engine": Engine(self.broadcasts),
+            "broadcasts": Broadcasts(self.broadcasts),
+            "new_broadcasts": NewBroadcasts(self.broadcasts),
+            "step_queue": self.step_queue,
+        }
+        for name, part in of_broadcasts.items():
+            monkeypatch.setattr(broadcasts, name, lambda part=part: part)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)

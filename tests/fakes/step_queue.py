@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from wechat_notify.core.errors import StorageError
+
 
 class Step(NamedTuple):
     """A step that is visible from ``due`` on (seconds since the epoch)."""
@@ -19,17 +21,22 @@ class Step(NamedTuple):
 
 
 class FakeStepQueue:
-    """Steps in the order in which they are due; ``doubled``: each is handed out twice."""
+    """Steps in the order in which they are due; ``doubled``: each is handed out twice.
+
+    ``failing`` is AWS's error code, for as long as it stands there.
+    """
 
     def __init__(self, now: Callable[[], float], *, doubled: bool = False) -> None:
         self.doubled = doubled
+        self.failing: str | None = None
         self.sent = 0
         self._due: list[Step] = []
         self._now = now
         self._numbers = itertools.count()
 
     def send(self, account: str, broadcast_id: str, step: int, delay_seconds: int) -> None:
-        assert 0 <= delay_seconds <= 900
+        if self.failing or not 0 <= delay_seconds <= 900:
+            raise StorageError("put the broadcast's step on the queue", self.failing or "Failed")
         self.sent += 1
         for _ in range(2 if self.doubled else 1):
             due = self._now() + delay_seconds

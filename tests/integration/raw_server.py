@@ -48,6 +48,8 @@ class Connection:
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if headers.get("expect") == "100-continue":
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = int(headers.get("content-length", "0"))
         while len(self._received) < length:
             if not self._receive():

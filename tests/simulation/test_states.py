@@ -25,7 +25,8 @@ from wechat_notify.core.delivery.entry import CLOCK_SKEW, Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.fakes import START, FakeContext, Metric, Service, message
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import Failed, Result, Sent, Unknown
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.outcomes import Outcome, Status
 
 
@@ -18,7 +18,7 @@ def entry(status: Status, *, attempts: int = 1) -> Entry:
 def attempted(outcome: Outcome) -> Result:
     """The result of one attempt that ended with this outcome."""
     kind = {Status.SENT: Sent, Status.FAILED: Failed, Status.UNKNOWN: Unknown}[outcome.status]
-    return kind(entry=entry(outcome.status), delivery=Delivery(outcome, 1, 0.125), outcome=outcome)
+    return kind(entry=entry(outcome.status), exchange=Exchange(outcome, 1, 0.125), outcome=outcome)
 
 
 def report(service: Service, result: Result, **fields: Any) -> None:

@@ -11,7 +11,6 @@ from samtranslator.yaml_helper import yaml_parse
 
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.http import problems
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -104,12 +103,6 @@ def test_fields_of_a_kind_are_documented(kind: str) -> None:
     tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
     fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
     assert sorted(fields) == sorted(type(message).model_fields)
-
-
-def test_problem_types_are_documented() -> None:
-    text = (DOCS / "api.md").read_text("utf-8")
-    names = [error.reason.replace("_", "-") for error in problems.REFUSED]
-    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,9 @@ from wechat_notify.core.delivery.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.delivery.sender import Delivery
-from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
+from wechat_notify.core.delivery.sender import Exchange
+from wechat_notify.core.outcomes import DomainEvent, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
@@ -189,11 +190,11 @@ def test_line_of_a_sent_message(service: Service) -> None:
 REFUSED = attempted(answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
 UNANSWERED = TryAgain(
     entry=entry(Status.FAILED, attempts=3),
-    delivery=Delivery(unreachable(), 1, 0.1),
+    exchange=Exchange(unreachable(), 1, 0.1),
     outcome=unreachable(),
     after=2.0,
 )
-NO_TOKEN: dict[str, Any] = {"delivery": Delivery(answer(40125), 0, 0.0), "outcome": answer(40125)}
+NO_TOKEN: dict[str, Any] = {"exchange": Exchange(answer(40125), 0, 0.0), "outcome": answer(40125)}
 UNTRIED = TryAgain(**NO_TOKEN, after=2.0)
 RID = "66695e1c-5d4a8e9f-0b2c3d4e"
 
@@ -231,8 +232,8 @@ def replayed(result: str) -> Counted:
 SENT, SENDING, QUEUED, FAILED = map(entry, (Status.SENT, Status.SENDING, Status.QUEUED, Status.FAILED))
 NEVER_TRIED = entry(Status.QUEUED, attempts=0)
 HELD = Held(outcome=answer(45009), after=900.0)
-BUSY: dict[str, Any] = {"delivery": Delivery(answer(-1), 1, 0.125), "outcome": answer(-1), "after": 2.0}
-ACCEPTED: dict[str, Any] = {"delivery": Delivery(answer(0), 1, 0.125), "outcome": answer(0)}
+BUSY: dict[str, Any] = {"exchange": Exchange(answer(-1), 1, 0.125), "outcome": answer(-1), "after": 2.0}
+ACCEPTED: dict[str, Any] = {"exchange": Exchange(answer(0), 1, 0.125), "outcome": answer(0)}
 GIVEN_UP = entry(Status.FAILED, attempts=0)
 # The level of a result's line, the result, its name, and its metrics with what each is broken down by.
 RESULTS: list[tuple[str, Result, str, Counted]] = [

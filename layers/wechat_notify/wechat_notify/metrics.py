@@ -62,13 +62,13 @@ class Metrics:
 
     def message(self, message: Message, result: Result, account: str) -> None:
         """Count a message once by what it came to, and by each turn that brought it no nearer to that."""
-        delivery, outcome, entry = result.delivery, result.outcome, result.entry
+        exchange, outcome, entry = result.exchange, result.outcome, result.entry
         # Without an attempt the account may be a name that somebody made up.
         known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
         by_account = {"account": account} if known else {}
         by_kind = {"kind": message.kind}
-        if delivery and result.attempted:
-            milliseconds = round(delivery.seconds * 1000, 1)
+        if exchange and result.attempted:
+            milliseconds = round(exchange.seconds * 1000, 1)
             self.measure("WeChatLatency", "Milliseconds", milliseconds, **by_account, **by_kind)
             if outcome and outcome.error_class is ErrorClass.OTHER:
                 self.count("UnknownErrcode")

@@ -141,7 +141,7 @@ class Telemetry:
         level: _Level,
         alone: bool,
     ) -> None:
-        delivery, outcome, entry = result.delivery, result.outcome, result.entry
+        exchange, outcome, entry = result.exchange, result.outcome, result.entry
         said = {
             "account": account,
             "kind": message.kind,
@@ -149,7 +149,7 @@ class Telemetry:
             "status": result.status,
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,
-            "wechat_ms": delivery and round(delivery.seconds * 1000, 1),
+            "wechat_ms": exchange and round(exchange.seconds * 1000, 1),
             "warnings": [warning.for_log() for warning in warnings],
             **fields,
         }

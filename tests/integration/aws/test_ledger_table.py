@@ -20,7 +20,8 @@ def meets(**existing: Any) -> bytes:
     return refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", **existing)
 
 
-EXISTING = ENTRIES.to_item(SENT)
+OTHER = SENT._replace(writer="another")
+EXISTING = ENTRIES.to_item(OTHER)
 THERE = meets(Item=EXISTING)
 FOUND = json_answer(Item=EXISTING)
 NOTHING = json_answer()
@@ -38,9 +39,9 @@ def table_at(clients_at: ClientsAt, server: RawServer, **lent: Any) -> LedgerTab
     ("answers", "existing", "called"),
     [
         ([NOTHING], None, ["PutItem"]),
-        ([THERE], SENT, ["PutItem"]),
-        ([b"", THERE], SENT, ["PutItem", "PutItem"]),
-        ([meets(), FOUND], SENT, ["PutItem", "GetItem"]),
+        ([THERE], OTHER, ["PutItem"]),
+        ([b"", meets(Item=ENTRIES.to_item(SENT))], None, ["PutItem", "PutItem"]),
+        ([meets(), FOUND], OTHER, ["PutItem", "GetItem"]),
         ([meets(), NOTHING, NOTHING], None, ["PutItem", "GetItem", "PutItem"]),
     ],
     ids=["stored", "existing", "its own, answer lost", "existing, not told", "deleted meanwhile"],

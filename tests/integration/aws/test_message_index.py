@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.integration.conftest import RETENTION
 from tests.integration.contracts.samples import Aws
 from wechat_notify.aws import message_index
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.ledger_items import SHARDS
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.core.delivery.entry import Entry
@@ -55,6 +57,17 @@ def test_newest_first_across_partitions(index: MessageIndex, page: int) -> None:
     """Whatever is read from a partition at a time, and whatever comes in one millisecond."""
     assert ids(index.newest("shop", PROBLEMS, page=page)) == numbers(1, 2)
     assert ids(index.newest("shop", [Status.SENT], page=page)) == numbers(0)
+
+
+def test_page_is_one_request_a_partition(clients: Clients, ledger_table: LedgerTable) -> None:
+    """Whatever more there is: the millisecond of the last one may have others, which nobody asked for."""
+    for number in range(200):
+        ledger_table.put(entry(f"m-{number}", Status.SENT, number))
+    requests: list[object] = []
+    clients.dynamodb.meta.events.register("before-call.dynamodb.Query", lambda **_: requests.append(1))
+    found = MessageIndex(clients, "ledger").newest("shop", [Status.SENT], page=6)
+    assert len(list(islice(found, 5))) == 5
+    assert len(requests) == SHARDS
 
 
 def test_list_goes_on_after_any_position(index: MessageIndex) -> None:

@@ -10,7 +10,7 @@ from tests.integration.contracts.samples import Aws
 from tests.integration.raw_server import RawServer, always, in_turn, json_answer, refused
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.queue import Queue
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 def test_visibility_timeout_can_be_changed(aws: Aws, clients: Clients) -> None:

@@ -74,6 +74,32 @@ def test_schedule_comes_back(schedules: Schedules, schedule: Schedule) -> None:
     assert not schedules.delete("shop", schedule.name)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"Arn": "arn:aws:lambda:eu-central-1:123456789012:function:other", "Input": WEEKLY.body},
+        {"Arn": QUEUE, "Input": "hello"},
+        {"Arn": QUEUE, "Input": "[]"},
+        {"Arn": STEPS, "Input": WEEKLY.body},
+        {"Arn": QUEUE},
+    ],
+)
+def test_schedule_that_was_made_by_hand(aws: Aws, schedules: Schedules, target: dict[str, str]) -> None:
+    """It cannot be shown, but it can be replaced."""
+    aws("scheduler").create_schedule(
+        Name="shop.news",
+        GroupName="stack",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"RoleArn": ROLE, **target},
+    )
+    with pytest.raises(StorageError) as refused:
+        schedules.read("shop", "news")
+    assert refused.value.code == "UnreadableSchedule"
+    assert not schedules.put(WEEKLY)
+    assert schedules.read("shop", "news") == WEEKLY
+
+
 def test_list_of_one_account(schedules: Schedules) -> None:
     for account in ("shop", "shop-2", "sho"):
         for number in range(3):

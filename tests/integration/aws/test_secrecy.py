@@ -48,10 +48,11 @@ from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.envelope import SendRequest
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.tokens.token import AccessToken, Grant
 from wechat_notify.telemetry import hash_openid
 
@@ -185,7 +186,7 @@ def test_stored_and_published_data_is_clean(
     with RawServer(said) as server:
         sender = SimpleNamespace(
             token=lambda *_: STORED,
-            send=lambda *_: Delivery(client_at(server.url).send(MESSAGE, TOKEN), 1, 0.1),
+            send=lambda *_: Exchange(client_at(server.url).send(MESSAGE, TOKEN), 1, 0.1),
         )
         dispatcher = Dispatcher(
             ledger,

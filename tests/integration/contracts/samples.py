@@ -17,8 +17,9 @@ from wechat_notify.core.delivery.dispatcher import SendQueue
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import LedgerStore
 from wechat_notify.core.delivery.returns import DeadLetters
-from wechat_notify.core.outcomes import Bilingual, DomainEvent, Status
+from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.templates.template import TemplateStore
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken, Grant, TokenReader
 

@@ -23,7 +23,8 @@ from wechat_notify.aws.parameters import Accounts, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import TokenReader
 

@@ -10,8 +10,9 @@ from tests.fakes.templates import MEETING, PRIZE, WASHER
 from tests.integration.contracts.samples import LedgerAt, entry
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates
+from wechat_notify.core.texts import Bilingual
 
 CIRCUIT = Circuit("account", ErrorClass.QUOTA, 45009, fakes.START, fakes.START + 32_155.75)
 
@@ -42,7 +43,7 @@ FULL: dict[str, Any] = {
         retry_after=0.5,
         unjudged=True,
         repeats=0,
-        holds=Holds.TEMPLATE,
+        holds=HoldScope.TEMPLATE,
     ),
     "timeline": (
         Change(Status.SENDING, fakes.START),
@@ -77,11 +78,15 @@ class TestLedgerStore:
         assert ledger.store.read(ledger.account, "a#b/c~!") == full
 
     def test_second_first_put_finds_the_first(self, ledger: LedgerAt) -> None:
-        """Also where it is the same once more."""
         first = entry(ledger.account, **FULL)
         ledger.store.put(first)
-        for second in (first, entry(ledger.account, writer="another")):
-            assert ledger.store.put(second) == first
+        assert ledger.store.put(entry(ledger.account, writer="another")) == first
+        assert ledger.store.read(ledger.account, "1") == first
+
+    def test_own_put_again_counts_as_stored(self, ledger: LedgerAt) -> None:
+        """A put is repeated where its answer was lost."""
+        first = entry(ledger.account, **FULL)
+        assert [ledger.store.put(first) for _ in range(2)] == [None, None]
         assert ledger.store.read(ledger.account, "1") == first
 
     @pytest.mark.parametrize("version", [2, 3, 5])

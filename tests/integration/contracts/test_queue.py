@@ -4,7 +4,7 @@ import pytest
 
 from tests.integration.contracts.samples import QueueAt
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 
 class TestQueue:

@@ -21,7 +21,7 @@ from tests.integration.conftest import ENVIRON, PATH, ClientsAt, RefreshLambda
 from tests.integration.raw_server import RawServer
 from wechat_notify import bootstrap
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
@@ -56,13 +56,13 @@ class Service:
         credentials = {"type": "app", "app_id": app_id, "app_secret": secret}
         self.put(f"{name}/credentials", json.dumps(credentials))
 
-    def send(self, message: Message, account: str = "shop") -> Delivery:
+    def send(self, message: Message, account: str = "shop") -> Exchange:
         """Send a message past the ledger and the circuits."""
         sender = bootstrap.dispatcher()._sender
         try:
             token = sender.token(account, lambda: 60.0)
         except TokenUnavailableError as error:
-            return Delivery(error.outcome._replace(unjudged=True), 0, 0.0)
+            return Exchange(error.outcome._replace(unjudged=True), 0, 0.0)
         return sender.send(account, message, token, lambda: 60.0)
 
     def post(self, content: object, key: str, account: str = "shop") -> tuple[int, dict[str, str], str]:

@@ -14,7 +14,7 @@ from wechat_notify.core.outcomes import ErrorClass, Status
 
 def test_token_is_fetched_once(service: Service) -> None:
     for _ in range(3):
-        assert service.send(message()).attempts == 1
+        assert service.send(message()).posts == 1
     assert service.lambda_service.invoked == [{"account": "shop", "rejected": None}]
     assert service.token_calls() == {"normal": 1}
 
@@ -23,18 +23,18 @@ def test_token_is_fetched_once(service: Service) -> None:
 def test_ended_token_is_replaced_once(service: Service, ended: str, errcode: int) -> None:
     service.send(message())
     service.tell(f"tokens/{ended}", app_id="wxapp")
-    delivery = service.send(message())
-    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    exchange = service.send(message())
+    assert (exchange.outcome.status, exchange.posts) == (Status.SENT, 2)
     assert service.token_calls() == {"normal": 2}
     assert [arrival["errcode"] for arrival in service.arrivals()] == [0, errcode, 0]
-    assert service.send(message()).attempts == 1
+    assert service.send(message()).posts == 1
 
 
 def test_sticky_revoked_token_is_forced_once(service: Service) -> None:
     service.send(message())
     service.tell("tokens/revoke", app_id="wxapp", sticky=True)
-    delivery = service.send(message())
-    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    exchange = service.send(message())
+    assert (exchange.outcome.status, exchange.posts) == (Status.SENT, 2)
     assert service.token_calls() == {"normal": 2, "forced": 1}
     # Once more within half a minute WeChat would not refresh, so it is not asked to.
     service.tell("tokens/revoke", app_id="wxapp", sticky=True)
@@ -52,8 +52,8 @@ def test_concurrent_rejections_cause_one_refresh(service: Service) -> None:
     service.send(message("warm-up"))
     service.tell("tokens/revoke", app_id="wxapp")
     with ThreadPoolExecutor(8) as pool:
-        deliveries = list(pool.map(lambda number: service.send(message(f"o{number}")), range(24)))
-    assert {delivery.outcome.status for delivery in deliveries} == {Status.SENT}
+        exchanges = list(pool.map(lambda number: service.send(message(f"o{number}")), range(24)))
+    assert {exchange.outcome.status for exchange in exchanges} == {Status.SENT}
     assert service.token_calls() == {"normal": 2}
     accepted = [
         json.loads(arrival["body"])["touser"] for arrival in service.arrivals() if arrival["accepted"]
@@ -69,8 +69,8 @@ def test_an_unknown_account_sends_nothing(service: Service) -> None:
 
 def test_wrong_credentials_send_nothing(service: Service) -> None:
     service.add_account("wrong", "wxapp", "wrong")
-    delivery = service.send(message(), "wrong")
-    assert (delivery.outcome.errcode, delivery.outcome.error_class) == (40125, ErrorClass.CONFIG)
-    assert delivery.outcome.unjudged
-    assert not delivery.outcome.retryable
-    assert (delivery.attempts, service.arrivals()) == (0, [])
+    exchange = service.send(message(), "wrong")
+    assert (exchange.outcome.errcode, exchange.outcome.error_class) == (40125, ErrorClass.CONFIG)
+    assert exchange.outcome.unjudged
+    assert not exchange.outcome.retryable
+    assert (exchange.posts, service.arrivals()) == (0, [])

@@ -16,7 +16,7 @@ from tests.integration.conftest import SHORT
 from tests.integration.raw_server import SENT, RawServer, Script, always, answer, json_answer, once, silence
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
 
@@ -140,12 +140,16 @@ def test_lost_answer_is_not_repeated(client_at: ClientAt, script: Script) -> Non
         (400, ErrorClass.CONFIG, None, None),
         (404, ErrorClass.CONFIG, None, None),
         (408, ErrorClass.TRANSIENT, None, None),
-        (429, ErrorClass.RATE_LIMIT, Holds.KIND, Holds.ACCOUNT),
+        (429, ErrorClass.RATE_LIMIT, HoldScope.KIND, HoldScope.ACCOUNT),
         (499, ErrorClass.CONFIG, None, None),
     ],
 )
 def test_refusal_without_json(
-    client_at: ClientAt, status: int, error_class: ErrorClass, holds: Holds | None, token_holds: Holds | None
+    client_at: ClientAt,
+    status: int,
+    error_class: ErrorClass,
+    holds: HoldScope | None,
+    token_holds: HoldScope | None,
 ) -> None:
     script = once(answer(b"<html>no</html>", status=f"{status} No"))
     outcome = send_to(client_at, script)

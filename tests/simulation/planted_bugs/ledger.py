@@ -45,12 +45,11 @@ def look_forgets_doubt(right: Any, *args: Any) -> Any:
 @bug(breaks=_ACCEPTED)
 def refusal_overrules() -> Patches:
     """A late refusal overrules a copy that was sent meanwhile."""
-    put = Ledger._put
 
     def finish(self: Ledger, entry: Entry, status: Status, **fields: Any) -> Entry:
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(8):
-            existing = put(self, wanted, patient=True)
+            existing = self._store.put(wanted, patient=True)
             if existing is None:
                 return wanted
             if existing.status is not Status.UNKNOWN or status not in {Status.SENT, Status.FAILED}:

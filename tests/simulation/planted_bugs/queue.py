@@ -13,7 +13,7 @@ from wechat_notify.core.delivery.records import Disposition, Handled
 from wechat_notify.core.delivery.results import Held
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 _COMES_TO_ITS_END = "every message that was taken comes to its end"
 

@@ -16,7 +16,8 @@ from wechat_notify.core.errors import (
     TokenUnavailableError,
     WeChatNotifyError,
 )
-from wechat_notify.core.outcomes import Bilingual, Status
+from wechat_notify.core.outcomes import Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 

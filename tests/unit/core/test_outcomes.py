@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.fakes import ERRCODES, START, answer, lost, misdirected, unreachable
-from wechat_notify.core.outcomes import Outcome, iso_time, outcome_from_dict, outcome_to_dict
+from tests.fakes import ERRCODES, answer, lost, misdirected, unreachable
+from wechat_notify.core.outcomes import Outcome, outcome_from_dict, outcome_to_dict
 
 OUTCOMES = [*map(answer, ERRCODES), lost(), unreachable(), misdirected()]
 
@@ -33,16 +33,3 @@ def test_outcome_for_people() -> None:
     }
     assert outcome.as_dict() == told | {"hint": outcome.hint.as_dict()}
     assert lost().as_dict() == {"class": "unknown", "hint": lost().hint.as_dict()}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (START + 0.25, "2026-03-01T07:04:05.250Z"),
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (253402351199.0, "9999-12-31T23:59:59.000Z"),  # 9999-12-31T23:59:59-14:00, an expiry that is one
-        (-62135647200.0, "0001-01-01T00:00:00.000Z"),  # 0001-01-01T00:00:00+14:00
-    ],
-)
-def test_iso_time(seconds: float, text: str) -> None:
-    assert iso_time(seconds) == text

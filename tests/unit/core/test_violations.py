@@ -5,7 +5,7 @@ import pytest
 from tests.fakes import OPENID, body
 from tests.unit.core.messages.bodies import violations
 from wechat_notify.core.errors import InvalidMessageError
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 REQUIRED = Bilingual("is required", "缺少必填字段")

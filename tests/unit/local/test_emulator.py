@@ -96,6 +96,32 @@ def test_every_parameter_is_authorised(operation: str, body: object, parameters:
     assert authorised(f"AmazonSSM.{operation}", body) == (names or ["*"])
 
 
+SCHEDULE = "arn:aws:scheduler:us-east-1:1:schedule/default/default"
+
+
+@pytest.mark.parametrize(
+    ("service", "query", "body", "group"),
+    [
+        ("scheduler", {"groupName": "teams"}, b"", "teams"),
+        ("scheduler", {"groupName": ["teams"]}, b"", "teams"),
+        ("scheduler", {}, b'{"GroupName": "teams", "Name": "news"}', "teams"),
+        ("scheduler", {}, b"{}", "default"),
+        ("scheduler", {}, b"", "default"),
+        ("events", {"groupName": "teams"}, b"", "default"),
+    ],
+)
+def test_schedule_is_authorised_in_its_group(
+    service: str, query: dict[str, Any], body: bytes, group: str
+) -> None:
+    """A schedule of the name ``default`` keeps it."""
+    actions = SimpleNamespace(extract_resource_arn=lambda *_: SCHEDULE)
+    emulator.patch_schedule_arns(actions)
+    arn = actions.extract_resource_arn(
+        service, "POST", "/schedules/default", {}, body, query, "us-east-1", "1"
+    )
+    assert arn == f"arn:aws:scheduler:us-east-1:1:schedule/{group}/default"
+
+
 @pytest.mark.parametrize(
     ("action", "sources", "context"),
     [

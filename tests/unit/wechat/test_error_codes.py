@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.advice import advice
 from wechat_notify.wechat.error_codes import ERROR_CODES, ErrorCode, RetryHint, lookup
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.wechat import connections, session
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import _refused_token
@@ -80,20 +80,20 @@ def test_whose_appid(code: int) -> None:
     assert "mini program that the message opens" in of_a_send.hint.en
     assert "小程序" in of_a_send.hint.zh
     assert "stored credentials" in of_a_token.hint.en
-    assert (of_a_send.holds, of_a_token.holds) == (None, Holds.ACCOUNT)
+    assert (of_a_send.holds, of_a_token.holds) == (None, HoldScope.ACCOUNT)
 
 
 @pytest.mark.parametrize(
     ("errcode", "error_class", "holds"),
     [
-        (40001, ErrorClass.CONFIG, Holds.ACCOUNT),
-        (45009, ErrorClass.QUOTA, Holds.ACCOUNT),
-        (45011, ErrorClass.RATE_LIMIT, Holds.ACCOUNT),
+        (40001, ErrorClass.CONFIG, HoldScope.ACCOUNT),
+        (45009, ErrorClass.QUOTA, HoldScope.ACCOUNT),
+        (45011, ErrorClass.RATE_LIMIT, HoldScope.ACCOUNT),
         (-1, ErrorClass.TRANSIENT, None),
         (99999, ErrorClass.OTHER, None),
     ],
 )
-def test_refused_token(errcode: int, error_class: ErrorClass, holds: Holds | None) -> None:
+def test_refused_token(errcode: int, error_class: ErrorClass, holds: HoldScope | None) -> None:
     """Its daily limit ends no quota: forced refreshes have their own, while normal calls go on."""
     found = _refused_token(b'{"errcode": %d}' % errcode, "s")
     assert (found.status, found.errcode, found.error_class) == (Status.FAILED, errcode, error_class)
@@ -166,7 +166,7 @@ def test_every_hint_is_sentences() -> None:
         ),
         (
             NoAnswer("HTTP 429", may_have_arrived=False, limited=True),
-            (Status.FAILED, ErrorClass.RATE_LIMIT, True, 60.0, Holds.KIND, True),
+            (Status.FAILED, ErrorClass.RATE_LIMIT, True, 60.0, HoldScope.KIND, True),
         ),
         (
             NoAnswer("HTTP 404", may_have_arrived=False, passing=False),

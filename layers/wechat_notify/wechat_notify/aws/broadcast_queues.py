@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from wechat_notify.aws.queue import Queue
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 _THREADS = 8
 """Calls at a time: one takes some 10 ms, so that 8,000 messages a second go to the queue."""

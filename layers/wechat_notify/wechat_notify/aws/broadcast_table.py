@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.items import ItemType, to_attribute
@@ -21,7 +21,7 @@ from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chun
 from wechat_notify.core.broadcasts.counts import Counts, ErrcodeCount
 from wechat_notify.core.broadcasts.ports import Page
 from wechat_notify.core.cursors import Cursors
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 _COUNTS = {"counts": Counts, "totals": Counts, "errcodes": ErrcodeCount}
 """The types of fields that hold counts."""
@@ -79,9 +79,9 @@ class BroadcastTable(VersionedItems):
         request: dict[str, Any] = {}
         if cursor is not None:
             request["ExclusiveStartKey"] = self._cursors.read(this_list, cursor)[0]
-        answer = self._aws.call(
-            "list the broadcasts",
-            lambda: self._aws.dynamodb.query(
+
+        def query() -> tuple[list[str], Any]:
+            answer = self._aws.dynamodb.query(
                 TableName=self._table_name,
                 IndexName=INDEX,
                 KeyConditionExpression="listed = :listed",
@@ -89,12 +89,11 @@ class BroadcastTable(VersionedItems):
                 ScanIndexForward=False,
                 Limit=limit,
                 **request,
-            ),
-            retry_for=RETRY_FOR,
-        )
-        keys = [item["pk"]["S"] for item in answer["Items"]]
+            )
+            return [item["pk"]["S"] for item in answer["Items"]], answer.get("LastEvaluatedKey")
+
+        keys, last = self._aws.call("list the broadcasts", query, retry_for=RETRY_FOR)
         found = {BROADCASTS.key(each): each for each in self.read_items(BROADCASTS, keys)}
-        last = cast("Any", answer.get("LastEvaluatedKey"))
         following = self._cursors.write(this_list, [last]) if last else None
         return Page([found[key] for key in keys if key in found], following)
 

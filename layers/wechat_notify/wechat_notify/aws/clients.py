@@ -267,9 +267,16 @@ def client_config(service: Service) -> Config:
     """The options of a client; all but the read timeout are shared."""
     from botocore.config import Config  # noqa: PLC0415 - as above
 
+    # URLs are signed by version 2 otherwise, which newer regions refuse. Checksums of boto3's own choice go
+    # with the parts of an upload, but not with its beginning, and S3 may refuse what does not match; the
+    # signature covers the content anyway. https://github.com/boto/botocore/issues/3216
+    of_s3: dict[str, Any] = {
+        "signature_version": "s3v4",
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
     return Config(
-        # Otherwise boto3 signs URLs by version 2, which newer regions refuse.
-        signature_version="s3v4" if service == "s3" else None,
+        **(of_s3 if service == "s3" else {}),
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUTS[service],
         retries={"mode": "standard", "total_max_attempts": 1},  # ``Clients.call`` makes the others

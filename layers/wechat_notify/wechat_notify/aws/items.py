@@ -23,6 +23,10 @@ class Versioned(Protocol):
     def version(self) -> int:
         """Its version, 1 for the first."""
 
+    @property
+    def writer(self) -> str:
+        """The call that wrote this version."""
+
 
 T = TypeVar("T", bound=Versioned)
 

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from wechat_notify.aws.items import ItemType
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
 from wechat_notify.core.delivery.entry import Change, Entry
-from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.outcomes import Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
+from wechat_notify.core.texts import Bilingual
 
 
 def message_key(account: str, message_id: str) -> str:

@@ -61,7 +61,8 @@ class MessageIndex:
         until = before.created_at if before else None
         queries = [self._positions(name, since, until, page) for name in partitions]
         with ThreadPoolExecutor(_THREADS) as threads:
-            first = threads.map(lambda query: list(islice(query, page)), queries)
+            # One less than is read: that the last one of its millisecond is the last is known from the next.
+            first = threads.map(lambda query: list(islice(query, page - 1)), queries)
         rows = [chain(head, rest) for head, rest in zip(first, queries, strict=True)]
         # Of the messages of one millisecond some may have been seen, and some not.
         return (each for each in heapq.merge(*rows, reverse=True) if before is None or each < before)

@@ -31,13 +31,17 @@ class Bucket:
 
     def head(self, key: str) -> ObjectHead | None:
         """Return what is known of an object, None where there is none."""
+
+        def look(**request: Any) -> ObjectHead:
+            found = self._aws.s3.head_object(**request)
+            return ObjectHead(found["ContentLength"], found["ETag"], found["LastModified"].timestamp())
+
         try:
-            found = self._call("look at the object", self._aws.s3.head_object, Key=key)
+            return self._call("look at the object", look, Key=key)
         except StorageError as error:
             if error.code in _MISSING:
                 return None
             raise
-        return ObjectHead(found["ContentLength"], found["ETag"], found["LastModified"].timestamp())
 
     def read(
         self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None
@@ -72,7 +76,7 @@ class Bucket:
         if len(first) < _PART:
             self.write(key, first)
             return
-        upload = self._call("begin the upload", self._aws.s3.create_multipart_upload, Key=key)["UploadId"]
+        upload = self._call("begin the upload", self._begin, Key=key)
         try:
             stored = [self._upload(key, upload, 1, first)]
             for piece in pieces:
@@ -120,16 +124,15 @@ class Bucket:
                 raise
         raise ObjectChangedError
 
+    def _begin(self, **request: Any) -> str:
+        return self._aws.s3.create_multipart_upload(**request)["UploadId"]
+
     def _upload(self, key: str, upload: str, number: int, data: bytes) -> Any:
-        stored = self._call(
-            "upload a part",
-            self._aws.s3.upload_part,
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=data,
-        )
-        return {"PartNumber": number, "ETag": stored["ETag"]}
+        def send(**request: Any) -> str:
+            return self._aws.s3.upload_part(**request)["ETag"]
+
+        etag = self._call("upload a part", send, Key=key, UploadId=upload, PartNumber=number, Body=data)
+        return {"PartNumber": number, "ETag": etag}
 
     def _call(self, action: str, method: Callable[..., T], **request: Any) -> T:
         return self._aws.call(action, partial(method, Bucket=self._name, **request), retry_for=RETRY_FOR)

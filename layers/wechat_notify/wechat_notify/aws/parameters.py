@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
 RETRY_FOR = 1.0
@@ -81,7 +81,7 @@ class AccountNames:
         while True:
             answer = self._aws.call(
                 "list the accounts",
-                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, **page),  # noqa: B023
+                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, MaxResults=50, **page),  # noqa: B023
                 retry_for=PATIENT_RETRY_FOR,
             )
             names += [parameter["Name"] for parameter in answer["Parameters"]]

@@ -9,7 +9,7 @@ from typing import Any
 from wechat_notify.aws.chunks import chunks
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 RETRY_FOR = 1.5
 """Seconds in which a call is repeated."""

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.errors import StorageError
+from wechat_notify.core.errors import MalformedBodyError, StorageError
+from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.schedules.schedule import Content, Schedule, SchedulePage, timing_refused
 
 RETRY_FOR = 2.5
@@ -84,14 +85,19 @@ class Schedules:
             if error.code == _MISSING:
                 return None
             raise
+        target = found["Target"]
+        content = next((each for each, arn in self._queue_arns.items() if arn == target["Arn"]), None)
+        body = target.get("Input", "")
+        if content is None or not _is_of(content, body):  # somebody has made it by hand
+            raise StorageError("read the schedule", "UnreadableSchedule")
         return Schedule(
             account=account,
             name=name,
             expression=found["ScheduleExpression"],
             time_zone=found.get("ScheduleExpressionTimezone", "UTC"),
             enabled=found["State"] == "ENABLED",
-            content=next(each for each, arn in self._queue_arns.items() if arn == found["Target"]["Arn"]),
-            body=found["Target"]["Input"],
+            content=content,
+            body=body,
         )
 
     def delete(self, account: str, name: str) -> bool:
@@ -134,3 +140,11 @@ class Schedules:
     def _call(self, action: str, operation: str, **request: Any) -> Any:
         method = getattr(self._aws.scheduler, operation)
         return self._aws.call(action, partial(method, GroupName=self._group, **request), retry_for=RETRY_FOR)
+
+
+def _is_of(content: Content, body: str) -> bool:
+    try:
+        value = parse_json(body)
+    except MalformedBodyError:
+        return False
+    return isinstance(value, dict) and content.value in value

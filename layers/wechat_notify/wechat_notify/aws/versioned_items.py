@@ -70,8 +70,8 @@ class VersionedItems:
     ) -> T | None:
         """Store a value as the successor of its version before, until ``over`` and for the retention after.
 
-        Returns None where it was stored, otherwise the existing value of another version. ``more`` are
-        attributes beside the value's; ``patient`` is for what must not be lost.
+        Returns None where it was stored, otherwise the existing value, which another call has written.
+        ``more`` are attributes beside the value's; ``patient`` is for what must not be lost.
         """
         ttl = to_attribute(math.ceil(over + self._retention_seconds))
         item = {**item_type.to_item(value), "ttl": ttl, **more}
@@ -91,7 +91,9 @@ class VersionedItems:
                 else self.read_item(item_type, put.key)
             )
             if found is not None:
-                return found
+                # A put that is repeated because its answer was lost finds itself.
+                is_own = (found.version, found.writer) == (value.version, value.writer)
+                return None if is_own else found
             answer = None
         # It vanished between the put and the read, twice.
         raise StorageError(item_type.writing, "Contended")

@@ -44,6 +44,7 @@ def services() -> Services:
         entries=bootstrap.ledger_table(),
         holds=teams.open_holds(),
         events=_Announcements(),
+        templates=bootstrap.template_registry().of,
         cancel_message=bootstrap.ledger().cancel,
         now=time.time,
         new_id=bootstrap.id_factory(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 

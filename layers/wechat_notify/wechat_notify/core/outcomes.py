@@ -1,13 +1,12 @@
-"""Statuses and outcomes: the vocabulary that every module shares."""
+"""Statuses of messages, and outcomes of calls to WeChat."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from wechat_notify.core.texts import Bilingual, without_none
 
 
 class ErrorClass(StrEnum):
@@ -50,29 +49,12 @@ class Status(StrEnum):
     """It may have been sent: WeChat's answer was lost."""
 
 
-class Holds(StrEnum):
+class HoldScope(StrEnum):
     """The scope of a hold: how much of an account an answer of WeChat's concerns."""
 
     ACCOUNT = "account"
     KIND = "kind"
     TEMPLATE = "template"
-
-
-@dataclass(frozen=True, slots=True)
-class Bilingual:
-    """One text for people in the two languages of WeChat's documentation."""
-
-    en: str
-    zh: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return both, as problem documents and events carry them."""
-        return {"en": self.en, "zh": self.zh}
-
-
-def without_none(**fields: Any) -> dict[str, Any]:
-    """Return the fields that are known."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 class Outcome(NamedTuple):
@@ -100,7 +82,7 @@ class Outcome(NamedTuple):
     retry_after: float | None = None
     unjudged: bool = False
     repeats: int | None = None
-    holds: Holds | None = None
+    holds: HoldScope | None = None
     until_reset: bool = False
     cause: str | None = None
 
@@ -123,7 +105,7 @@ def outcome_from_dict(fields: Mapping[str, Any]) -> Outcome:
             "status": Status(fields["status"]),
             "error_class": ErrorClass(fields["error_class"]),
             "hint": Bilingual(**fields["hint"]),
-            "holds": Holds(fields["holds"]) if fields.get("holds") else None,
+            "holds": HoldScope(fields["holds"]) if fields.get("holds") else None,
         }
     )
 
@@ -133,25 +115,3 @@ class DomainEvent(NamedTuple):
 
     detail_type: str
     detail: Mapping[str, object]
-
-
-class DelayedMessage(NamedTuple):
-    """A message for a queue that shows it after so many seconds, 900 (SQS's limit) at most.
-
-    ``group`` is whose it is: nobody's backlog stands before another group's messages.
-    """
-
-    body: str
-    delay_seconds: int
-    group: str | None = None
-    attributes: Mapping[str, str] = MappingProxyType({})
-
-
-_YEAR_1, _YEAR_9999 = -62135596800.0, 253402300799.0
-"""The first and the last second that have a date: with an offset, an expiry can lie beyond them."""
-
-
-def iso_time(seconds: float) -> str:
-    """Seconds since the epoch as people and other programs read them: RFC 3339, UTC, milliseconds."""
-    seconds = min(max(seconds, _YEAR_1), _YEAR_9999)
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 _OUTER = frozenset({"data", "miniprogram"})
 _INNER = frozenset({"value", "color", "DATA"})

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.outcomes import Outcome, Status, iso_time, without_none
+from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.texts import iso_time, without_none
 
 
 def message(entry: Entry) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from wechat_notify.core.errors import (
     UnknownUploadError,
     WeChatNotifyError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.http.responses import ApiResponse
 
 _TITLES = {
@@ -44,13 +45,18 @@ _TITLES = {
     503: "Busy",
     504: "WeChat's answer was lost: whether the message was sent is not known",
 }
+TYPES = "/docs/problems.md#"
+"""What the types of problem documents begin with: a page of this project, with a section for each name.
+
+Relative, as RFC 9457 (3.1.1) allows: the project has no public host. The laptop stack serves the page there.
+"""
 RETRY_AFTER = 2.0
 """Seconds: by then most requests that are in flight are through, and most throttling is over."""
 
 
 def refusal(error: WeChatNotifyError) -> ApiResponse:
     """The answer to a request that never became an attempt: one of ``REFUSED``."""
-    status, hint = _REFUSALS[type(error)]
+    status, hint = REFUSALS[type(error)]
     name = error.reason.replace("_", "-")
     more: dict[str, Any] = {}
     match error:
@@ -82,7 +88,7 @@ def problem(
 ) -> ApiResponse:
     """A problem document; ``name`` ends its type, ``more`` are its fields beside those that all have."""
     body = {
-        "type": f"urn:wechat-notify:problem:{name}",
+        "type": f"{TYPES}{name}",
         "title": _TITLES[status],
         "status": status,
         "detail": hint.en,
@@ -96,7 +102,7 @@ def problem(
     return ApiResponse(status, {**body, "rid": None, **more}, headers)
 
 
-_REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
+REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     MalformedBodyError: (400, Bilingual("The body cannot be read.", "请求体无法解析。")),
     AccountNameError: (
         404,
@@ -225,8 +231,8 @@ _REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         ),
     ),
 }
-REFUSED = tuple(_REFUSALS)
-"""The errors that have an answer of their own."""
+"""The errors that have an answer of their own: its status, and what its reader is told."""
+REFUSED = tuple(REFUSALS)
 INTERNAL_ERROR = problem(
     500,
     "internal-error",

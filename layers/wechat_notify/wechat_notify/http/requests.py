@@ -14,7 +14,7 @@ from wechat_notify.core.errors import (
 )
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 HttpEvent = Mapping[str, Any]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.error_codes import ABOUT_APPID, ErrorCode, RetryHint
 
 _ADVICE: Mapping[RetryHint, Bilingual] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wechat_notify.core.errors import TemplatesUnavailableError, TokenUnavailableError
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.tokens.token import Grant
 from wechat_notify.wechat.answers import UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.outcomes import (
@@ -78,7 +78,7 @@ class WeChatClient:
                 raise TokenUnavailableError(outcome_of_token_endpoint(body.reason))
             refused = outcome_of_no_answer(body)
             # Without a token no kind can be sent.
-            raise TokenUnavailableError(refused._replace(holds=refused.holds and Holds.ACCOUNT))
+            raise TokenUnavailableError(refused._replace(holds=refused.holds and HoldScope.ACCOUNT))
         return _grant(body, app_secret)
 
     def fetch_templates(self, family: Family, token: str) -> list[Template]:
@@ -184,8 +184,10 @@ def _refused_token(body: bytes, app_secret: str) -> Outcome:
             retryable=False,
             retry_after=None,
             repeats=None,
-            holds=Holds.ACCOUNT,
+            holds=HoldScope.ACCOUNT,
         )
     # The daily limit of stable_token is not that of a send, and forced refreshes have one of their own (20):
     # the stored token may be good and the next normal call answered, so nothing waits for the reset.
-    return outcome._replace(status=Status.FAILED, holds=outcome.holds and Holds.ACCOUNT, until_reset=False)
+    return outcome._replace(
+        status=Status.FAILED, holds=outcome.holds and HoldScope.ACCOUNT, until_reset=False
+    )

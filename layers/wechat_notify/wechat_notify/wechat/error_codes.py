@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 
 
 class RetryHint(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wechat_notify.core.outcomes import ErrorClass, Holds
+from wechat_notify.core.outcomes import ErrorClass, HoldScope
 from wechat_notify.wechat.error_codes import ABOUT_APPID, ErrorCode, RetryHint
 
 # 40241 (same message within 60 seconds), 44007 and 45065 (same message id) say that WeChat has an earlier
@@ -25,36 +25,36 @@ def until_reset(code: ErrorCode) -> bool:
     return code.code == _DAILY_LIMIT_OF_THE_CALL
 
 
-_HOLDS_BY_CLASS: Mapping[ErrorClass, Holds] = {
-    ErrorClass.CONFIG: Holds.ACCOUNT,
-    ErrorClass.PLATFORM: Holds.ACCOUNT,
-    ErrorClass.PERMISSION: Holds.KIND,
-    ErrorClass.BANNED: Holds.KIND,
-    ErrorClass.DEPRECATED: Holds.KIND,
+_HOLDS_BY_CLASS: Mapping[ErrorClass, HoldScope] = {
+    ErrorClass.CONFIG: HoldScope.ACCOUNT,
+    ErrorClass.PLATFORM: HoldScope.ACCOUNT,
+    ErrorClass.PERMISSION: HoldScope.KIND,
+    ErrorClass.BANNED: HoldScope.KIND,
+    ErrorClass.DEPRECATED: HoldScope.KIND,
 }
 # Of the class quota only those of a send: the others count templates, mass messages or clear_quota itself,
 # and no waiting helps the message that they answer.
-_HOLDS: Mapping[int, Holds | None] = {
+_HOLDS: Mapping[int, HoldScope | None] = {
     # One API of several: the others have their own entry in the list that is to be changed, and API security
     # (40234, 40235) is demanded by some paths only.
-    **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), Holds.KIND),
-    **dict.fromkeys((45009, 45040, 45093, 45104), Holds.KIND),
-    **dict.fromkeys((43107, 43116, 48011, 200013), Holds.TEMPLATE),
+    **dict.fromkeys((-604101, -604100, 40234, 40235, 45063, 85107), HoldScope.KIND),
+    **dict.fromkeys((45009, 45040, 45093, 45104), HoldScope.KIND),
+    **dict.fromkeys((43107, 43116, 48011, 200013), HoldScope.TEMPLATE),
     # Every message is answered the same: where the query string is lost (41001), where the token of a
     # third-party platform has expired (42006, as 40094), and where the app as a whole is refused (45501).
-    **dict.fromkeys((41001, 42006, 45501, 50004, 50007, 61003), Holds.ACCOUNT),
+    **dict.fromkeys((41001, 42006, 45501, 50004, 50007, 61003), HoldScope.ACCOUNT),
     # One form_id, the management of templates, a query about a rid: no other message meets that.
     **dict.fromkeys((41031, 43106, 76003, 76022, 200011), None),
     # No text of WeChat's says what it means, so it counts as an unknown code does.
     85112: None,
 }
-_HOLDS_BY_HINT: Mapping[RetryHint, Holds] = {
-    RetryHint.NEXT_MINUTE: Holds.KIND,
-    RetryHint.AFTER_TOKEN_REFRESH_ONCE: Holds.KIND,
+_HOLDS_BY_HINT: Mapping[RetryHint, HoldScope] = {
+    RetryHint.NEXT_MINUTE: HoldScope.KIND,
+    RetryHint.AFTER_TOKEN_REFRESH_ONCE: HoldScope.KIND,
 }
 
 
-def holds(code: ErrorCode, kind: str = "") -> Holds | None:
+def holds(code: ErrorCode, kind: str = "") -> HoldScope | None:
     """Return the scope that a code holds, beyond the message that it answers; None for nothing.
 
     ``kind`` is that of the message, empty where a token was asked for.

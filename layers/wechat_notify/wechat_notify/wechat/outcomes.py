@@ -7,7 +7,8 @@ import re
 from contextlib import suppress
 from functools import lru_cache
 
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.advice import advice
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.error_codes import RetryHint, lookup
@@ -162,7 +163,7 @@ def outcome_of_no_answer(problem: NoAnswer) -> Outcome:
         cause=problem.reason,
         retryable=True,
         retry_after=60.0 if problem.limited else 2.0,
-        holds=Holds.KIND if problem.limited else None,
+        holds=HoldScope.KIND if problem.limited else None,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
 from wechat_notify.core.broadcasts.recipients import FileFormat, Row, UnreadableFileError, read_rows
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 
 def file_format(file: bytes) -> FileFormat:

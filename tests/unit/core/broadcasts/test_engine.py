@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import START
+from tests.fakes.templates import PRIZE, account_templates
 from tests.unit.core.broadcasts.world import ACCOUNT, ID, MESSAGE, World, csv_file, openid
 from wechat_notify.core.broadcasts.broadcast import Chunk
 from wechat_notify.core.broadcasts.checking import RUN_BLOCK
@@ -40,6 +41,16 @@ def test_own_ids_name_the_messages() -> None:
     assert sorted(world.released()) == [f"{ID}:order-1", f"{ID}:order-2"]
     assert world.results()[2]["reason"] == "duplicate_id"
     assert (world.counts().sent, world.counts().invalid) == (2, 1)
+
+
+def test_broadcast_of_another_familys_template() -> None:
+    """It is refused before anything is sent, where the account's templates are known."""
+    world = World()
+    world.templates = account_templates(PRIZE)
+    world.create(csv_file(TEN), message={**MESSAGE, "template_id": PRIZE.id})
+    world.run()
+    assert world.states()[-1] == "refused"
+    assert world.sends == []
 
 
 @pytest.mark.parametrize(("duplicates", "sent"), [("once", 2), ("send", 3)])

@@ -142,6 +142,9 @@ def test_estimate_counts_open_hours_alone() -> None:
     assert found.seconds == 100 + 12 * 3600 + 50
 
 
-@pytest.mark.parametrize(("age", "pause"), [(0.0, 30.0), (200.0, 100.0), (86400.0, 900.0)])
-def test_looks_become_rarer(age: float, pause: float) -> None:
-    assert pace.next_look(1000.0, 1000.0 + age) == 1000.0 + age + pause
+@pytest.mark.parametrize(
+    ("messages", "age", "pause"),
+    [(0, 0.0, 5.0), (400, 0.0, 6.0), (10_000, 0.0, 30.0), (10_000, 200.0, 100.0), (1, 86400.0, 900.0)],
+)
+def test_looks_become_rarer(messages: int, age: float, pause: float) -> None:
+    assert pace.next_look(1000.0, messages, 1000.0 + age) == 1000.0 + age + pause

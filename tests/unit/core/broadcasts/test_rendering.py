@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from tests.fakes.templates import MEETING, account_templates
 from tests.unit.core.messages.bodies import example
 from wechat_notify.core.broadcasts.recipients import Row
 from wechat_notify.core.broadcasts.rendering import BadRow, CheckedRow, MessageTemplate, check_row
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.identifiers import is_message_id
 from wechat_notify.core.messages.kinds import Template
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 FIELDS = {"openid": "o1", "name": "王小明", "a b": "{{name}} %s", "empty": ""}
@@ -172,3 +174,40 @@ def test_message_has_a_limited_size(pages: int, fits: bool) -> None:  # noqa: FB
         assert len(check(made, checked).body["url"]) == 18_000
     else:
         assert problems(made, checked) == [("", "max_length")]
+
+
+def test_large_message_is_not_made() -> None:
+    """A body of a megabyte and a row of 64 KiB would make gigabytes."""
+    made = template("{{page}}" * 100)
+    checked = row(page="x" * 60_000)
+    tracemalloc.start()
+    try:
+        assert problems(made, checked) == [("", "max_length")]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("data", "rules", "warned"),
+    [
+        ({"date2": "2026年3月1日", "thing1": "{{name}}"}, [], []),
+        ({"thing1": "{{name}}"}, [("data.date2", "missing")], []),
+        (
+            {"date2": "2026年3月1日", "thing1": "{{name}}", "thing3": "{{name}}"},
+            [],
+            [("data.thing3", "unknown_field")],
+        ),
+    ],
+)
+def test_row_against_its_template(
+    data: dict[str, str], rules: list[tuple[str, str]], warned: list[tuple[str, str]]
+) -> None:
+    body = {"kind": "subscription", "template_id": MEETING.id}
+    template = MessageTemplate({**body, "data": {key: {"value": value} for key, value in data.items()}})
+    row = Row(1, 0, 1, {"openid": "o-1", "name": "会议室"}, None)
+    result = check_row(template, row, "b1", by_id=False, known=account_templates(MEETING))
+    found = result.violations if isinstance(result, BadRow) else []
+    warnings = [] if isinstance(result, BadRow) else result.warnings
+    assert [(each.path, each.rule) for each in found] == rules
+    assert [(each.path, each.rule) for each in warnings] == warned

@@ -39,6 +39,7 @@ from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.outcomes import Status
+from wechat_notify.core.templates.template import AccountTemplates
 
 ACCOUNT = "shop"
 ID = "spring-sale"
@@ -85,6 +86,7 @@ class World:
         self.trip: Callable[[], None] = lambda: None
         self.trip_after = False
         self.current: Step | None = None
+        self.templates: AccountTemplates | None = None
         numbers = itertools.count(1)
 
         def writer() -> str:
@@ -98,6 +100,7 @@ class World:
             self._watched(self.ledger),
             OpenHolds(self._watched(self.ledger), now=now, writer=writer),
             self._watched(self.bus),
+            lambda _account: self.templates,
             Ledger(self._watched(self.ledger), now=now, writer=writer, keyed_hash=str).cancel,
             now,
             writer,

@@ -12,7 +12,8 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import BackToQueue, Held, Replayed, Result, Unknown
 from wechat_notify.core.messages.envelope import SendRequest, with_options
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual, Outcome, Status
+from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.outcomes import outcome_of
 

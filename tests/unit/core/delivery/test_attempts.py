@@ -26,8 +26,9 @@ from wechat_notify.core.delivery.entry import TRY_AGAIN
 from wechat_notify.core.delivery.own_outcomes import held
 from wechat_notify.core.delivery.results import Failed, Held, IdReused, InFlight, Replayed, RetryAt, TryAgain
 from wechat_notify.core.delivery.retry_policy import GIVE_UP_AFTER
-from wechat_notify.core.delivery.sender import Delivery
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.delivery.sender import Exchange
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
 
 def exhaust(door: Door, answered: Outcome, content: dict[str, Any] | None = None, most: int = 100) -> int:
@@ -114,7 +115,7 @@ def test_no_token_claims_nothing(door: Door) -> None:
     result, entry = door(receive_count=3), door.entry
     assert entry.outcome is not None
     assert entry.outcome.unjudged
-    assert result.delivery == Delivery(entry.outcome, 0, 0.0)
+    assert result.exchange == Exchange(entry.outcome, 0, 0.0)
     assert (result.entry, result.attempted, entry.attempts, door.posts) == (entry, False, 0, 0)
     if door.is_queue:
         assert (type(result), again_in(result), entry.status, entry.reason) == (

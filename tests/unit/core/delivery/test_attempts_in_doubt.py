@@ -33,8 +33,8 @@ def test_unrepeatable_loss_is_final(door: Door, kind: str) -> None:
     door.plan(lost())
     result = door(body(kind))
     assert (type(result), repeat_after(result)) == (Unknown, None)
-    assert result.delivery
-    assert result.delivery.outcome == result.outcome != lost()
+    assert result.exchange
+    assert result.exchange.outcome == result.outcome != lost()
     entry = door.entry
     assert (entry.status, entry.lost_at, entry.next_attempt_at) == (Status.UNKNOWN, START, None)
     again = door(body(kind))

@@ -23,7 +23,8 @@ from tests.unit.core.delivery.batches import (
 from wechat_notify.core.delivery.batch import _rules
 from wechat_notify.core.delivery.records import MESSAGE_ID, Handled, Record
 from wechat_notify.core.delivery.results import Replayed, Sent
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 

@@ -336,7 +336,7 @@ def test_no_record_is_lost(
     for item in handled.values():
         assert item.error is None
         result = item.result
-        attempts += result.delivery.attempts if result and result.delivery else 0
+        attempts += result.exchange.posts if result and result.exchange else 0
         if item.disposition is FINISHED and item.request and result:
             kept = service.ledger_store.entries[item.request.account, item.request.id]
             assert isinstance(result, IdReused) or kept.status not in {Status.QUEUED, Status.SENDING}

@@ -21,7 +21,7 @@ from tests.unit.core.delivery.circuit_case import (
 from wechat_notify.core.delivery.circuit import Circuit, QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import ErrorClass, Holds, Outcome
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
 
 
 def test_read_again_after_a_second() -> None:
@@ -70,12 +70,12 @@ def test_invented_names_are_forgotten(circuits: CircuitCase) -> None:
 @pytest.mark.parametrize(
     ("holds", "scope", "held"),
     [
-        (Holds.ACCOUNT, "account", [MESSAGE, OTHER_TEMPLATE, OTHER_KIND]),
-        (Holds.KIND, "kind:subscription", [MESSAGE, OTHER_TEMPLATE]),
-        (Holds.TEMPLATE, "template:J5tWfHcX2mNq8sVb", [MESSAGE, OTHER_KIND]),
+        (HoldScope.ACCOUNT, "account", [MESSAGE, OTHER_TEMPLATE, OTHER_KIND]),
+        (HoldScope.KIND, "kind:subscription", [MESSAGE, OTHER_TEMPLATE]),
+        (HoldScope.TEMPLATE, "template:J5tWfHcX2mNq8sVb", [MESSAGE, OTHER_KIND]),
     ],
 )
-def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, held: list[Message]) -> None:
+def test_scope_of_a_hold(circuits: CircuitCase, holds: HoldScope, scope: str, held: list[Message]) -> None:
     assert circuits.hold(answer(48001, holds=holds)).scope == scope
     others = [MESSAGE, OTHER_TEMPLATE, OTHER_KIND]
     assert [other for other in others if circuits.admit(other).held] == held
@@ -88,7 +88,7 @@ def test_scope_of_a_hold(circuits: CircuitCase, holds: Holds, scope: str, held: 
         (answer(40013), 300, "circuit.opened"),
         (answer(48001), 300, "circuit.opened"),
         (answer(40001), 60, "circuit.opened"),
-        (answer(45011, holds=Holds.ACCOUNT), 60, "circuit.opened"),
+        (answer(45011, holds=HoldScope.ACCOUNT), 60, "circuit.opened"),
         (answer(45009), RESET + SKEW - START, "quota.reached"),
         (answer(45009, until_reset=False), 300, "quota.reached"),
         (answer(45011), 60, None),

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import START, answer, lost
 from tests.unit.core.delivery.circuit_case import ADMITTED, MESSAGE, CircuitCase
 from wechat_notify.core.delivery.circuit import AccountCircuits, Admission
-from wechat_notify.core.outcomes import Holds, Outcome
+from wechat_notify.core.outcomes import HoldScope, Outcome
 
 
 def test_one_message_probes_for_all(circuits: CircuitCase) -> None:
@@ -33,7 +33,7 @@ def test_one_message_probes_for_all(circuits: CircuitCase) -> None:
     ("outcome", "held"),
     [
         (answer(40013), [600, 1200, 2400, 3600, 3600]),
-        (answer(45011, holds=Holds.ACCOUNT), [120, 240, 480, 960, 1920]),
+        (answer(45011, holds=HoldScope.ACCOUNT), [120, 240, 480, 960, 1920]),
     ],
     ids=["config", "refused_app"],
 )

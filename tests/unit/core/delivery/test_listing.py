@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.fakes import START
@@ -65,3 +67,27 @@ def test_index_is_a_moment_behind(store: FakeLedgerStore, monkeypatch: pytest.Mo
     monkeypatch.setattr(store, "newest", lambda *_, **__: iter(positions))
     page = MessageList(store, store).page("shop", MessageFilter((Status.FAILED,)), None, 10)
     assert [each.id for each in page.entries] == ["sale:9", "m-7"]
+
+
+def test_message_that_moves_is_listed_once(store: FakeLedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index had it among the queued ones, and a moment later among those that were sent."""
+    positions = [Position(START + 9, "sale:9"), Position(START + 9, "sale:9"), Position(START + 7, "m-7")]
+    monkeypatch.setattr(store, "newest", lambda *_, **__: iter(positions))
+    page = MessageList(store, store).page("shop", MessageFilter((Status.FAILED,)), None, 2)
+    assert ([each.id for each in page.entries], page.last) == (["sale:9", "m-7"], None)
+
+
+@pytest.mark.parametrize(("broadcast", "asked_for"), [(None, 2), ("sale", 100)])
+def test_looking_for_a_broadcast_asks_for_many(
+    store: FakeLedgerStore, monkeypatch: pytest.MonkeyPatch, broadcast: str | None, asked_for: int
+) -> None:
+    """A small page may look at thousands of messages, which must not be as many requests."""
+    pages: list[int] = []
+
+    def newest(*_: object, page: int, **__: object) -> Iterator[Position]:
+        pages.append(page)
+        return iter(())
+
+    monkeypatch.setattr(store, "newest", newest)
+    MessageList(store, store).page("shop", ALL._replace(broadcast=broadcast), None, 1)
+    assert pages == [asked_for]

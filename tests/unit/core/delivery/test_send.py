@@ -32,7 +32,7 @@ from wechat_notify.core.delivery.results import (
     Unknown,
     Unrecorded,
 )
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.outcomes import Outcome, Status
@@ -148,7 +148,7 @@ def test_time_for_a_claim(door: Door, seconds_left: float, *, sent: bool) -> Non
     result = door(seconds_left=seconds_left)
     assert isinstance(result, Sent) is sent
     if not sent:
-        assert (door.posts, outcome(result).retryable, result.delivery) == (0, True, None)
+        assert (door.posts, outcome(result).retryable, result.exchange) == (0, True, None)
         assert again_in(result) == (0.0 if door.is_queue else None)
         history = [entry.status for entry in door.service.ledger_store.history]
         assert history == ([] if door.is_queue else [Status.FAILED])
@@ -173,7 +173,7 @@ def test_time_after_a_slow_claim(
     assert bool(door.posts) is attempted
     if not attempted:
         assert (type(result), result.attempted) == (RetryAt if door.is_queue else TryAgain, False)
-        assert result.delivery == Delivery(outcome(result)._replace(retry_after=2.0), 0, 0.0)
+        assert result.exchange == Exchange(outcome(result)._replace(retry_after=2.0), 0, 0.0)
         assert (outcome(result).retryable, events(result), door.entry.attempts) == (True, [], 0)
         door.advance(again_in(result))
         assert door(receive_count=2).status is Status.SENT

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes import ERRCODES, Service, answer, lost, message, misdirected, unreachable
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 
@@ -16,7 +16,7 @@ REJECTED = [40001, 40014, 42001]
 
 def send(
     service: Service, seconds_left: Iterator[float] | None = None, expires_at: float = float("inf")
-) -> Delivery:
+) -> Exchange:
     """As an attempt does it: the token is had first."""
     token = service.sender.token("shop", lambda: 60.0)
     left = seconds_left or itertools.repeat(60.0)
@@ -30,9 +30,9 @@ def test_seconds_are_those_of_wechat(service: Service) -> None:
     service.wechat.while_in_flight = lambda _message: service.clock.advance(0.25)
     service.wechat.renew("wx-shop")
     service.refresher.busy = 3
-    delivery = send(service)
-    assert delivery.attempts == 2
-    assert delivery.seconds == pytest.approx(0.5)
+    exchange = send(service)
+    assert exchange.posts == 2
+    assert exchange.seconds == pytest.approx(0.5)
     assert sum(service.clock.slept) > 0
 
 
@@ -43,7 +43,7 @@ def test_seconds_are_those_of_wechat(service: Service) -> None:
 )
 def test_other_outcomes_are_not_repeated(service: Service, outcome: Outcome) -> None:
     service.wechat.plan.append(outcome)
-    assert send(service) == Delivery(outcome, 1, 0.0)
+    assert send(service) == Exchange(outcome, 1, 0.0)
     assert service.wechat.attempts == [(message(), "token-1-of-wx-shop")]
     assert service.refresher.asked == []
 
@@ -55,8 +55,8 @@ def test_other_outcomes_are_not_repeated(service: Service, outcome: Outcome) -> 
 def test_rejected_token_is_replaced(service: Service, errcode: int) -> None:
     service.wechat.renew("wx-shop")
     service.wechat.plan.append(answer(errcode))
-    delivery = send(service)
-    assert (delivery.outcome.status, delivery.attempts) == (Status.SENT, 2)
+    exchange = send(service)
+    assert (exchange.outcome.status, exchange.posts) == (Status.SENT, 2)
     assert [token for _, token in service.wechat.attempts] == ["token-1-of-wx-shop", "token-2-of-wx-shop"]
 
 
@@ -64,7 +64,7 @@ def test_rejected_token_is_replaced(service: Service, errcode: int) -> None:
 def test_rejected_new_token_holds(service: Service, errcode: int) -> None:
     """A token that is newer than the call is not to blame: the answer speaks about the kind."""
     service.wechat.plan.extend([answer(errcode)] * 3)
-    assert send(service) == Delivery(answer(errcode), 2, 0.0)
+    assert send(service) == Exchange(answer(errcode), 2, 0.0)
 
 
 @pytest.mark.parametrize(("rejections", "status"), [(2, Status.SENT), (5, Status.FAILED)])
@@ -76,19 +76,19 @@ def test_stored_token_may_be_rejected(service: Service, rejections: int, status:
     service.store.tokens["shop"] = newer
     service.clock.advance(5)
     service.wechat.plan.extend([answer(40001)] * rejections)
-    delivery = send(service)
-    assert (delivery.attempts, delivery.outcome.status) == (3, status)
+    exchange = send(service)
+    assert (exchange.posts, exchange.outcome.status) == (3, status)
     used = [used for _, used in service.wechat.attempts[1:]]
     assert used[1] == "newer" != used[2]
     assert len(service.refresher.asked) == 1
     if status is Status.FAILED:
-        assert delivery.outcome == answer(40001)
+        assert exchange.outcome == answer(40001)
 
 
 def test_unavailable_replacement_is_unjudged(service: Service) -> None:
     service.wechat.reject("wx-shop")
     service.wechat.refuse_tokens("wx-shop", answer(40243))
-    assert send(service) == Delivery(answer(40243)._replace(unjudged=True), 1, 0.0)
+    assert send(service) == Exchange(answer(40243)._replace(unjudged=True), 1, 0.0)
 
 
 def test_account_removed_meanwhile(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_account_removed_meanwhile(service: Service, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(service.refresher, "ask", removed)
     service.wechat.plan.append(answer(40001))
-    assert send(service) == Delivery(answer(40001)._replace(holds=None), 1, 0.0)
+    assert send(service) == Exchange(answer(40001)._replace(holds=None), 1, 0.0)
 
 
 # ---- time
@@ -115,17 +115,17 @@ def test_account_removed_meanwhile(service: Service, monkeypatch: pytest.MonkeyP
 )
 def test_time_for_another_token(service: Service, left: list[float], asked: int, attempts: int) -> None:
     service.wechat.plan.append(answer(40001))
-    delivery = send(service, iter(left))
-    assert (delivery.attempts, len(service.refresher.asked)) == (attempts, asked)
+    exchange = send(service, iter(left))
+    assert (exchange.posts, len(service.refresher.asked)) == (attempts, asked)
     if attempts == 1:  # nothing is known of the account: the token may just have been old
-        assert delivery.outcome == answer(40001)._replace(holds=None)
+        assert exchange.outcome == answer(40001)._replace(holds=None)
 
 
 @pytest.mark.parametrize(("took", "attempts"), [(1.9, 2), (2.0, 1)])
 def test_message_expires_waiting_for_token(service: Service, took: float, attempts: int) -> None:
     service.wechat.plan.append(answer(40001))
     service.refresher.while_running = lambda: service.clock.advance(took)
-    assert send(service, expires_at=service.clock.now() + 2).attempts == attempts
+    assert send(service, expires_at=service.clock.now() + 2).posts == attempts
 
 
 @pytest.mark.parametrize(("left", "longest"), [(60.0, 8.0), (28.0, 6.0), (24.0, 0.5)])

@@ -16,7 +16,7 @@ from wechat_notify.core.errors import InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body, queue_body, with_options
 from wechat_notify.core.messages.intake import MAX_BODY_BYTES
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 MESSAGE = {"kind": "template", "touser": "OPENID"}
 ENVELOPE: dict[str, Any] = {"account": "shop", "message": MESSAGE}

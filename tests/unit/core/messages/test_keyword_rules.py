@@ -6,7 +6,7 @@ import pytest
 
 from wechat_notify.core.messages.findings import Finding
 from wechat_notify.core.messages.keyword_rules import check_keyword, field_type
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 OFFICIAL = "thing number letter symbol character_string time date amount phone_number car_number name phrase"
 TYPES = OFFICIAL.split()

@@ -28,7 +28,7 @@ from tests.unit.core.messages.bodies import (
 from wechat_notify.core.errors import InvalidMessageError
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 LONG_ID = "order-4711-" + "x" * 22

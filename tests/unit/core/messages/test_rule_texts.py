@@ -14,7 +14,7 @@ from wechat_notify.core.errors import InvalidRequestError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 Row = tuple[object, str, str, int | str | None, int | None, Bilingual]

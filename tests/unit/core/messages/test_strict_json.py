@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.core.messages.bodies import quick
 from wechat_notify.core.errors import MalformedBodyError
 from wechat_notify.core.messages.strict_json import parse_json, written_out
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 
 def refusal(body: str | bytes) -> Bilingual:

@@ -14,6 +14,7 @@ from wechat_notify.core.schedules.schedule import Content, parse_schedule
 
 WEEKLY = {"cron": "0 9 ? * MON *", "message": body()}
 SALE = {"message": {**body(), "touser": "{{openid}}"}, "recipients": ["o-1", "o-2"]}
+KEYWORDS = "<aws.scheduler.scheduled-time> <aws.scheduler.schedule-arn> \\u003c"
 ONCE = {"at": "2026-03-01T18:00:00", "message": body()}
 
 
@@ -38,6 +39,21 @@ def test_broadcast_of_a_schedule() -> None:
     assert scheduled_id("a") == scheduled_id("a") != scheduled_id("b")
     assert re.fullmatch("[0-9a-f]{32}", scheduled_id("sale-2026-03-02T01:00:00Z"))
     assert schedule.as_dict()["broadcast"] == SALE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"message": body("one_time_subscription", text=KEYWORDS)},
+        {"broadcast": {**SALE, "recipients": [{"openid": "o-1", "name": KEYWORDS}]}},
+    ],
+)
+def test_keywords_of_the_caller_stay(content: dict[str, Any]) -> None:
+    """Scheduler would put the time, or its own ARN, in place of them."""
+    schedule = parse_schedule("shop", "news", {"rate": "1 day", **content}, START)
+    assert re.findall("<aws.scheduler.[a-z-]+>", schedule.body) == ["<aws.scheduler.scheduled-time>"]
+    assert json.loads(schedule.body)["id"] == "news-<aws.scheduler.scheduled-time>"
+    assert schedule.as_dict().items() >= content.items()
 
 
 @pytest.mark.parametrize(

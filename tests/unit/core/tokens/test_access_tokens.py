@@ -8,7 +8,8 @@ import pytest
 from tests.fakes import START, Service, access_tokens, answer, highest, lowest
 from tests.unit.core.tokens.shared import failure, token
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens import access_tokens as module
 from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, AccessTokens
 from wechat_notify.core.tokens.token import AccessToken, Grant

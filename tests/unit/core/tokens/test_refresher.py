@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.fakes import START, Service, access_tokens, answer, unreachable
 from tests.unit.core.tokens.shared import token
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken, Grant
 
@@ -45,7 +46,7 @@ UNUSABLE = unavailable(
     ErrorClass.CONFIG,
     "The account's credentials parameter cannot be used: wrong: app_id.",
     "该账号的凭证参数无法使用：有误：app_id。",
-)._replace(retryable=False, holds=Holds.ACCOUNT)
+)._replace(retryable=False, holds=HoldScope.ACCOUNT)
 UNFORESEEN = unavailable(
     ErrorClass.OTHER,
     "The refresh failed with an unexpected error (RuntimeError).",
@@ -62,13 +63,13 @@ NOT_REPLACED = unavailable(
     "WeChat hands out the token that it rejects, even after a forced refresh.",
     "强制刷新后微信仍返回被拒绝的 access_token。",
     30.0,
-)._replace(holds=Holds.ACCOUNT)
+)._replace(holds=HoldScope.ACCOUNT)
 USED_UP = unavailable(
     ErrorClass.TOKEN,
     "WeChat rejects the account's token and today's 20 forced refreshes are used up.",
     "微信拒绝了该账号的 access_token，且今天的 20 次强制刷新已用完。",
     600.0,
-)._replace(holds=Holds.ACCOUNT)
+)._replace(holds=HoldScope.ACCOUNT)
 NOT_COUNTED = unavailable(
     ErrorClass.TRANSIENT,
     "WeChat rejects the account's token; it is not replaced while the store cannot count that.",

@@ -11,6 +11,8 @@ import pytest
 from functions.send_api.handler import lambda_handler
 from tests.fakes import FakeContext, load_event, metrics
 from tests.fakes import body as a_body
+from tests.unit.functions import contract
+from tests.unit.functions.contract import problem_name
 from tests.unit.standings import KEY
 
 Json = dict[str, Any]
@@ -35,7 +37,7 @@ class Response(NamedTuple):
     @property
     def says(self) -> str:
         """The name of the problem, or the message's status."""
-        return str(self.content.get("type", self.content["status"])).rpartition(":")[2]
+        return problem_name(str(self.content.get("type", self.content["status"])))
 
     @property
     def replayed(self) -> bool:
@@ -49,6 +51,7 @@ class Response(NamedTuple):
 def call(event: Json) -> Response:
     response = lambda_handler(event, FakeContext())
     assert response.keys() == {"statusCode", "headers", "body"}
+    contract.check(event, response)
     status, headers, content = response["statusCode"], response["headers"], json.loads(response["body"])
     if status >= 400:
         _check_problem(status, content, event)
@@ -59,7 +62,6 @@ def call(event: Json) -> Response:
 def _check_problem(status: int, content: Json, event: Json) -> None:
     assert (content["status"], content["title"]) == (status, TITLES[status])
     assert content["request_id"] == event.get("requestContext", {}).get("requestId", "")
-    assert content["type"].startswith("urn:wechat-notify:problem:")
     assert isinstance(content["retryable"], bool)
     assert content["class"]
     assert content["hint"]["en"] == content["detail"]

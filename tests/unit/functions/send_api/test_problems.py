@@ -19,7 +19,8 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
     UnknownMessageError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 from wechat_notify.http.problems import INTERNAL_ERROR, refusal
 from wechat_notify.http.responses import ApiResponse
@@ -125,7 +126,7 @@ INTERNAL = Bilingual(
 def test_problem(response: ApiResponse, status: int, name: str, hint: Bilingual) -> None:
     body = response.body
     assert (response.status, body["status"], body["title"]) == (status, status, TITLES[status])
-    assert body["type"] == f"urn:wechat-notify:problem:{name}"
+    assert body["type"] == f"/docs/problems.md#{name}"
     assert (body["detail"], body["hint"]) == (hint.en, hint.as_dict())
     assert [body[answered] for answered in ("errcode", "errmsg", "rid")] == [None] * 3
 

@@ -159,3 +159,15 @@ def test_outcome_that_cannot_be_recorded(
     assert (line["level"], line["status"], line.get("errcode")) == ("ERROR", "sending", outcome.errcode)
     assert counts(capsys) == {"AnswersNotRecorded": 1}
     assert service.bus.events == []
+
+
+@pytest.mark.parametrize(("errcode", "status"), [(45011, 429), (40164, 502), (-1, 503)])
+def test_failed_for_good_on_the_queue(service: Service, errcode: int, status: int) -> None:
+    """A repeat cannot work any more, whatever the errcode says."""
+    bring_about(service, "failed")
+    entry = service.ledger_store.entries["shop", KEY]
+    given_up = entry._replace(reason="retries_exhausted", outcome=answer(errcode))
+    service.ledger_store.entries["shop", KEY] = given_up
+    response = keyed()
+    assert (response.status, response.replayed, response.content["retryable"]) == (status, True, False)
+    assert (response.retry_after, service.wechat.attempts) == (None, [])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from functions.team_api.handler import lambda_handler
 from tests.fakes import FakeContext, load_event
+from tests.unit.functions import contract
+from tests.unit.functions.contract import problem_name
 
 Json = dict[str, Any]
 
@@ -16,11 +19,12 @@ class Response(NamedTuple):
 
     status: int
     content: Json
+    headers: Mapping[str, str]
 
     @property
     def problem(self) -> str:
         """The name of the problem."""
-        return str(self.content["type"]).rpartition(":")[2]
+        return problem_name(str(self.content["type"]))
 
 
 def call(
@@ -41,8 +45,9 @@ def call(
     if query is not None:
         event["queryStringParameters"] = query
     response = lambda_handler(event, FakeContext())
+    contract.check(event, response)
     status, body = response["statusCode"], json.loads(response["body"])
     media_type = "application/problem+json" if status >= 400 else "application/json"
     assert response["headers"]["Content-Type"] == media_type
     assert status < 500 or body["class"] == "transient"
-    return Response(status, body)
+    return Response(status, body, response["headers"])

@@ -5,7 +5,8 @@ import pytest
 from tests.fakes import START, Service
 from tests.unit.functions.team_api.calls import call
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 
 LIST, END = "GET holds", "DELETE holds/{hold}"
 HINT = Bilingual("the daily quota is used up", "当日配额已用完")

@@ -7,7 +7,8 @@ import pytest
 from tests.fakes import START, Service
 from tests.unit.functions.team_api.calls import call
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
 LIST = "GET messages"
 HINT = Bilingual("the user refuses messages", "用户拒收")

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from threading import Barrier
+
 import pytest
 
 from tests.fakes import START, Service, answer
+from tests.fakes.clock import BEIJING
 from tests.unit.functions.team_api.calls import call
 from wechat_notify.core.delivery import quotas
-from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
+from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit, QuotaReset
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.quotas import Quota
 from wechat_notify.core.messages.kinds import KINDS, Template
-from wechat_notify.core.outcomes import ErrorClass, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 
 QUOTA = "GET quota"
 RESET = START - (15 * 3600 + 4 * 60 + 5) + 120
@@ -57,6 +60,32 @@ def test_wechat_tells_no_quota(service: Service) -> None:
     assert kinds["subscription"]["wechat"]["daily_limit"] == 0
 
 
+class SlowWeChat:
+    """Answers when all kinds' questions are there."""
+
+    def __init__(self) -> None:
+        self._all = Barrier(len(KINDS))
+
+    def fetch_quota(self, _endpoint: str, _token: str) -> Quota | Outcome:
+        self._all.wait(timeout=5)
+        return Quota(100, 1, 99)
+
+
+def test_kinds_are_asked_for_at_once(service: Service) -> None:
+    """Of a WeChat that is slow each answer takes ten seconds, and the route has 29."""
+    slow = quotas.Quotas(
+        service.tokens,
+        SlowWeChat(),
+        service.ledger_store,
+        service.open_holds,
+        now=service.clock.now,
+        reset=QuotaReset(BEIJING),
+        lists_sent=False,
+    )
+    found = slow.of("shop")
+    assert [(each.kind, each.quota) for each in found.kinds] == [(kind, Quota(100, 1, 99)) for kind in KINDS]
+
+
 def test_no_token(service: Service) -> None:
     service.add_account("broken", stored=False)
     service.wechat.refuse_tokens("wx-broken", answer(40125))
@@ -81,3 +110,11 @@ def test_counts_have_a_limit(service: Service, monkeypatch: pytest.MonkeyPatch) 
 def test_ledger_does_not_answer(service: Service) -> None:
     service.ledger_store.failing["count_sent"] = "ThrottlingException"
     assert call(QUOTA).problem == "storage"
+
+
+@pytest.mark.parametrize(
+    ("remain", "daily_limit", "messages", "days"),
+    [(100, 100, 100, 1), (100, 100, 101, 2), (0, 100, 200, 3), (100, 100, 0, 1), (0, 0, 5, None)],
+)
+def test_days_of_a_broadcast(remain: int, daily_limit: int, messages: int, days: int | None) -> None:
+    assert Quota(daily_limit, 0, remain).days_for(messages) == days

@@ -7,7 +7,8 @@ import pytest
 
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, load_event, metrics, unreachable
-from wechat_notify.core.outcomes import Bilingual, outcome_from_dict
+from wechat_notify.core.outcomes import outcome_from_dict
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.telemetry import InvocationError
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.errors import IllegalBroadcastStateError
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 
 class State(StrEnum):

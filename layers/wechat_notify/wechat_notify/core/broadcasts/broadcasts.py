@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from wechat_notify.core.broadcasts import pace
@@ -13,6 +14,7 @@ from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.overview import Overview
 from wechat_notify.core.broadcasts.ports import Page, Services
 from wechat_notify.core.broadcasts.records import Records, SupersededError
+from wechat_notify.core.broadcasts.spec import BroadcastSpec
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.errors import (
     BroadcastStateError,
@@ -132,13 +134,16 @@ class Broadcasts:
         except ObjectChangedError:  # it has expired
             state = None
         report = state.report.as_dict() if state else None
+        kind: str | None = None
         estimate: pace.Estimate | None = None
         holds: tuple[Circuit, ...] = ()
         if broadcast.state in _RELEASING:
-            estimate = self._estimate(broadcast, counts.unreleased)
+            with suppress(ObjectChangedError):  # nobody started it for as long as files are kept
+                spec = self._files.spec(broadcast)
+                kind, estimate = spec.message["kind"], self._estimate(broadcast, spec, counts.unreleased)
         if broadcast.state in _HELD:
             holds = tuple(self._services.holds.of(account))
-        return Overview(broadcast, counts, report, estimate, holds)
+        return Overview(broadcast, counts, report, kind, estimate, holds)
 
     def list_page(self, account: str, *, cursor: str | None = None, limit: int = 20) -> Page:
         """Return some broadcasts, the newest first; raises ``CursorError``."""
@@ -180,8 +185,7 @@ class Broadcasts:
             raise UnknownBroadcastError
         return broadcast
 
-    def _estimate(self, broadcast: Broadcast, messages: int) -> pace.Estimate | None:
-        spec = self._files.spec(broadcast)
+    def _estimate(self, broadcast: Broadcast, spec: BroadcastSpec, messages: int) -> pace.Estimate | None:
         now = self._services.now()
         window = pace.Window.of(spec)
         opening = pace.next_opening(

@@ -24,7 +24,7 @@ from wechat_notify.core.broadcasts.report import CheckReport
 from wechat_notify.core.broadcasts.retries import rows_to_retry
 from wechat_notify.core.broadcasts.source import rows_of
 from wechat_notify.core.broadcasts.spec import BroadcastSpec
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 MAX_ROWS = 100_000
 """Rows that one step checks at most: their identities are kept until its end, 20 MB."""
@@ -84,6 +84,8 @@ class Checker:
         ids: list[tuple[str, int]] = []
         by_id, last = state.by_id, state.next_row + MAX_ROWS
         only = self._files.selection(broadcast.selection, state.next_row, last)
+        # Only here: what is released was written down before, and must not depend on what is known by then.
+        known = self._services.templates(broadcast.account)
         stop_at = self._services.now() + STEP_SECONDS
         for row in rows_of(self._services, broadcast, state):
             if row.number >= last or (not row.number % _ROWS_A_LOOK and self._services.now() > stop_at):
@@ -91,7 +93,7 @@ class Checker:
             state.offset, state.next_row = row.end, row.number + 1
             if broadcast.selection and row.number not in only:
                 continue
-            checked = check_row(template, row, broadcast.id, by_id=by_id)
+            checked = check_row(template, row, broadcast.id, by_id=by_id, known=known)
             state.report.add(row, checked)
             if isinstance(checked, BadRow):
                 continue

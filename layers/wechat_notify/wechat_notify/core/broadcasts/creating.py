@@ -9,7 +9,7 @@ from wechat_notify.core.broadcasts import pace
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.engine import wake
 from wechat_notify.core.broadcasts.files import Files
-from wechat_notify.core.broadcasts.ports import Services
+from wechat_notify.core.broadcasts.ports import ObjectHead, Services
 from wechat_notify.core.broadcasts.spec import BroadcastSpec
 from wechat_notify.core.errors import (
     BroadcastIdReusedError,
@@ -58,16 +58,17 @@ class NewBroadcasts:
         BroadcastIdReusedError
             The id belongs to another request.
         """
-        fingerprint = _fingerprint(spec.model_dump_json())
+        fingerprint = _fingerprint(f"{spec.model_dump_json()} {dry_run}")
         existing = self._services.store.read(account, broadcast_id)
         if existing is not None:
             return self._same(existing, fingerprint)
+        source = _upload_key(account, spec.upload) if spec.upload is not None else ""
+        head = self._head(source) if source else None
         new = self._new(account, broadcast_id, spec, fingerprint)._replace(dry_run=dry_run)
-        if spec.upload is None:
+        if head is None:
             source = self._files.write(new, "recipients.jsonl", spec.recipients_file())
-        else:
-            source = _upload_key(account, spec.upload)
-        return self._store(self._with_source(new, source))
+            head = self._head(source)
+        return self._store(new._replace(source=source, etag=head.etag, size=head.size))
 
     def retry(
         self,
@@ -99,7 +100,7 @@ class NewBroadcasts:
             raise UnknownBroadcastError
         if original.failures is None:
             raise BroadcastStateError(original.state.value)
-        fingerprint = _fingerprint(f"{original.id} {include_unknown}")
+        fingerprint = _fingerprint(f"{original.id} {include_unknown} {dry_run}")
         existing = self._services.store.read(account, new_id)
         if existing is not None:
             return self._same(existing, fingerprint)
@@ -107,16 +108,19 @@ class NewBroadcasts:
             spec = self._files.spec(original)
         except ObjectChangedError:
             raise UnknownUploadError from None
+        head = self._head(original.source)
+        if head.etag != original.etag:
+            raise UnknownUploadError
         spec = spec.model_copy(update={"starts_at": None, "expires_at": None, "on_invalid": "skip"})
         new = self._new(account, new_id, spec, fingerprint)._replace(
             dry_run=dry_run,
             retry_of=original.id,
             retried=original.failures,
             include_unknown=include_unknown,
+            source=original.source,
+            etag=head.etag,
+            size=head.size,
         )
-        new = self._with_source(new, original.source)
-        if new.etag != original.etag:
-            raise UnknownUploadError
         return self._store(new)
 
     def _new(self, account: str, broadcast_id: str, spec: BroadcastSpec, fingerprint: str) -> Broadcast:
@@ -135,15 +139,15 @@ class NewBroadcasts:
         )
         return new._replace(spec=self._files.write(new, "request.json", spec.to_json().encode()))
 
-    def _with_source(self, new: Broadcast, source: str) -> Broadcast:
+    def _head(self, source: str) -> ObjectHead:
         head = self._services.objects.head(source)
         if head is None:
             raise UnknownUploadError
-        return new._replace(source=source, etag=head.etag, size=head.size)
+        return head
 
     def _store(self, new: Broadcast) -> Broadcast:
         existing = self._services.store.put(new)
-        if existing is not None and existing.writer != new.writer:
+        if existing is not None:
             return self._same(existing, new.fingerprint)
         wake(self._services, new)
         return new

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wechat_notify.core.broadcasts.broadcast import Broadcast
 from wechat_notify.core.broadcasts.counts import Counts
-from wechat_notify.core.outcomes import DomainEvent, iso_time, without_none
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.texts import iso_time, without_none
 
 
 def broadcast_event(detail_type: str, broadcast: Broadcast, counts: Counts) -> DomainEvent:

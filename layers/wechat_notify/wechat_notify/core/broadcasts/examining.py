@@ -20,7 +20,8 @@ from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.results import Result
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.errors import ObjectChangedError
-from wechat_notify.core.outcomes import Status, iso_time
+from wechat_notify.core.outcomes import Status
+from wechat_notify.core.texts import iso_time
 
 MAX_CHUNKS = 3
 """Chunks that one step looks at."""
@@ -111,7 +112,7 @@ class Examiner:
         rows = [_judge(line, entries, is_over=is_over) for line in lines]
         found = chunk._replace(counts=_counts(rows), looked_at=now)
         if found.counts.waiting:
-            look_at = pace.next_look(chunk.ends_at, now)
+            look_at = pace.next_look(chunk.ends_at, chunk.messages, now)
             if broadcast.state is State.CANCELLED and self._cancel(chunk.account, rows):
                 look_at = pace.first_look(now)
             return self._put(found._replace(look_at=look_at))

@@ -15,7 +15,7 @@ from wechat_notify.core.broadcasts.recipients import (
     column_name,
     read_rows,
 )
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 HEAD_BYTES = 64 * 1024
 """Bytes of a file's beginning by which its format is recognised; its header must end within them."""

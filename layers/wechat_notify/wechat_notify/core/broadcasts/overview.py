@@ -9,20 +9,21 @@ from wechat_notify.core.broadcasts.broadcast import Broadcast
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.pace import Estimate
 from wechat_notify.core.delivery.circuit import Circuit
-from wechat_notify.core.outcomes import iso_time, without_none
+from wechat_notify.core.texts import iso_time, without_none
 
 
 class Overview(NamedTuple):
     """A broadcast with its counts.
 
-    ``report`` is what the check has found so far, with openids in its rendered messages. ``estimate`` is
-    when its last message is released, None where that is over or cannot be said. ``holds`` are the circuits
-    that its account's messages wait for.
+    ``report`` is what the check has found so far, with openids in its rendered messages. ``kind`` is that of
+    its messages, and ``estimate`` when the last one is released; None where that is over or cannot be said.
+    ``holds`` are the circuits that its account's messages wait for.
     """
 
     broadcast: Broadcast
     counts: Counts
     report: Mapping[str, Any] | None = None
+    kind: str | None = None
     estimate: Estimate | None = None
     holds: tuple[Circuit, ...] = ()
 

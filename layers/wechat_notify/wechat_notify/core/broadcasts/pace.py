@@ -26,7 +26,10 @@ _LEASE_GRACE = 120.0
 """Seconds for which a broadcast that did not come back still counts as running."""
 _LITTLE = 0.1
 """A part of an account's rate with which no chunk is begun: it waits for more."""
-_FIRST_LOOK, _MIN_LOOK, _MAX_LOOK = 5.0, 30.0, 900.0
+_FIRST_LOOK, _MIN_LOOK, _MAX_LOOK = 3.0, 5.0, 900.0
+"""Seconds: most messages are at their end a second after they were due."""
+_LOOKED_UP_PER_SECOND = 400
+"""Messages of a chunk for each of which it is looked at a second later: a large one takes time and money."""
 _MAX_WINDOWS = 1000
 
 
@@ -160,9 +163,13 @@ def first_look(ends_at: float) -> float:
     return ends_at + _FIRST_LOOK
 
 
-def next_look(ends_at: float, now: float) -> float:
-    """Return when a chunk's messages are looked up again: the longer they take, the less often."""
-    return now + min(max((now - ends_at) / 2, _MIN_LOOK), _MAX_LOOK)
+def next_look(ends_at: float, messages: int, now: float) -> float:
+    """Return when a chunk's messages are looked up again.
+
+    The more they are and the longer they take, the later.
+    """
+    least = _MIN_LOOK + messages / _LOOKED_UP_PER_SECOND
+    return now + min(max((now - ends_at) / 2, least), _MAX_LOOK)
 
 
 class Estimate(NamedTuple):

@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.outcomes import DelayedMessage, DomainEvent
+from wechat_notify.core.outcomes import DomainEvent
+from wechat_notify.core.queue_messages import DelayedMessage
+from wechat_notify.core.templates.template import AccountTemplates
 
 
 class Page(NamedTuple):
@@ -21,8 +23,8 @@ class Page(NamedTuple):
 class BroadcastStore(Protocol):
     """Storage of broadcasts. Reads are strongly consistent, ``list_page`` excepted.
 
-    A put stores a value as the successor of the version before it, or as version 1 as the first; otherwise
-    it returns the existing value of another version.
+    A put stores a value as the successor of the version before it, or as version 1 as the first, and returns
+    None; otherwise it returns the existing value, which another call has written.
     """
 
     def put(self, broadcast: Broadcast) -> Broadcast | None:
@@ -125,6 +127,7 @@ class Events(Protocol):
 class Services(NamedTuple):
     """All that broadcasts stand on.
 
+    ``templates`` returns an account's templates as far as they are known (``TemplateRegistry.of``).
     ``cancel_message`` keeps a message (account, id) that waits from being sent; ``Ledger.cancel`` is one.
     ``now`` returns seconds since the epoch, ``new_id`` a new name for a write, an object or a broadcast.
     ``ceiling`` is the rate that an account's broadcasts have together, in messages per second.
@@ -137,6 +140,7 @@ class Services(NamedTuple):
     entries: Entries
     holds: HoldReader
     events: Events
+    templates: Callable[[str], AccountTemplates | None]
     cancel_message: Callable[[str, str], object]
     now: Callable[[], float]
     new_id: Callable[[], str]

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 from wechat_notify.core.broadcasts.lines import MAX_RECORD, MAX_SKIPPED, CsvLines, TooLongError, read_lines
 from wechat_notify.core.errors import MalformedBodyError, WeChatNotifyError
 from wechat_notify.core.messages.strict_json import parse_json, written_out
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _MAX_PATH = 120

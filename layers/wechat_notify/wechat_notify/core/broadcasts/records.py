@@ -43,7 +43,7 @@ class Records:
                 writer=self._services.new_id(), now=self._services.now(), state=state, **fields
             )
             existing = self._services.store.put(wanted)
-            if existing is None or (existing.version, existing.writer) == (wanted.version, wanted.writer):
+            if existing is None:
                 return wanted
             if not merge or not existing.has_progress_of(broadcast):
                 break

@@ -21,7 +21,8 @@ from wechat_notify.core.broadcasts.shares import Shares
 from wechat_notify.core.broadcasts.source import Batch, Source
 from wechat_notify.core.broadcasts.spec import BroadcastSpec
 from wechat_notify.core.errors import ObjectChangedError
-from wechat_notify.core.outcomes import DelayedMessage, Status
+from wechat_notify.core.outcomes import Status
+from wechat_notify.core.queue_messages import DelayedMessage
 
 UNRELEASED = "unreleased"
 UPLOAD_CHANGED = "upload_changed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -18,7 +19,9 @@ from wechat_notify.core.messages.keywords import MAX_PATH
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import written_out
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.templates.check import check_template
+from wechat_notify.core.templates.template import AccountTemplates
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
@@ -74,7 +77,7 @@ class MessageTemplate:
     def __init__(self, message: Mapping[str, Any]) -> None:
         self._columns: set[str] = set()
         self._paths: set[str] = set()
-        self._uses = 0
+        self._uses: Counter[str] = Counter()
         self._violations: list[Violation] = []
         self.message = {**message, "touser": message.get("touser", "{{openid}}")}
         """The message with its placeholders."""
@@ -96,11 +99,18 @@ class MessageTemplate:
         message: dict[str, Any] = self._render(fields)
         return message
 
-    def too_large(self, fields: _Fields, message: Mapping[str, Any]) -> bool:
-        """Return whether a row's message is larger than one may be: it might not fit on the queue."""
-        # Nearly every message is far from it, which is seen without writing it.
-        growth = self._uses * _MAX_BYTES * sum(map(len, fields.values()))
-        return self._size + growth > MAX_BODY_BYTES and len(_json(message)) > MAX_BODY_BYTES
+    def too_large(self, fields: _Fields) -> bool:
+        """Return whether a row's message is larger than one may be: it might not fit on the queue.
+
+        The row must have all columns.
+        """
+        # Nearly every message is far from it, which is seen without making it; and one that is far beyond it
+        # may be gigabytes.
+        growth = sum(uses * len(fields[name]) for name, uses in self._uses.items())
+        return growth > MAX_BODY_BYTES or (
+            self._size + _MAX_BYTES * growth > MAX_BODY_BYTES
+            and len(_json(self.render(fields))) > MAX_BODY_BYTES
+        )
 
     def _compile(self, value: object, path: str) -> _Render | None:
         """Return the function that renders a value, None where it has no placeholder."""
@@ -143,7 +153,7 @@ class MessageTemplate:
             return None
         self._columns.update(names)
         self._paths.add(path[:MAX_PATH])
-        self._uses += len(names)
+        self._uses.update(names)
         column = itemgetter(*names)
         if pairs == ["", pairs[1]] and not last:
             return column
@@ -151,7 +161,14 @@ class MessageTemplate:
         return lambda fields: form % column(fields)
 
 
-def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: bool) -> CheckedRow | BadRow:
+def check_row(  # noqa: PLR0911 - one for each reason
+    template: MessageTemplate,
+    row: Row,
+    broadcast_id: str,
+    *,
+    by_id: bool,
+    known: AccountTemplates | None = None,
+) -> CheckedRow | BadRow:
     """Render a row's message and check it.
 
     Parameters
@@ -164,6 +181,8 @@ def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: 
         The message's id begins with it.
     by_id : bool
         The file has an ``id`` column. It ends the message's id then, otherwise the row's number does.
+    known : AccountTemplates, optional
+        The account's templates at WeChat, which messages are checked against.
     """
     fields = row.fields
     if fields is None:
@@ -172,16 +191,21 @@ def check_row(template: MessageTemplate, row: Row, broadcast_id: str, *, by_id: 
     if own_id == "":
         return BadRow(row.number, [_required("id")])
     message_id = _message_id(broadcast_id, own_id or str(row.number))
-    try:
-        body = template.render(fields)
-    except KeyError:
-        return BadRow(row.number, [_required(name) for name in sorted(template.columns - fields.keys())])
-    if template.too_large(fields, body):
+    missing = template.columns - fields.keys()
+    if missing:
+        return BadRow(row.number, [_required(name) for name in sorted(missing)])
+    if template.too_large(fields):
         return BadRow(row.number, [_TOO_LARGE])
+    body = template.render(fields)
     try:
         message, warnings = parse_message(body, message_id)
     except InvalidMessageError as error:
         return BadRow(row.number, error.violations)
+    if known is not None:
+        by_template = check_template(message, known)
+        if by_template.violations:
+            return BadRow(row.number, by_template.violations)
+        warnings += by_template.warnings
     return CheckedRow(row.number, message_id, message.touser, own_id, message, body, warnings)
 
 

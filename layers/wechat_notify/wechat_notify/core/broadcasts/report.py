@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from wechat_notify.core.broadcasts.recipients import FileFormat, Row
 from wechat_notify.core.broadcasts.rendering import BadRow, CheckedRow, MessageTemplate
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 MAX_EXAMPLES = 20

@@ -28,7 +28,7 @@ from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_e
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json, written_out
 from wechat_notify.core.messages.validation import MAX_VIOLATIONS, NOT_AN_OBJECT, broken_rule, violations
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 MAX_RECIPIENTS = 1000
@@ -36,6 +36,8 @@ MAX_RECIPIENTS = 1000
 MIN_RATE, MAX_RATE = 0.001, 10_000
 """Messages per second."""
 _MAX_NAME = 64
+_LAST_YEAR = 2199
+"""Far from the end of the calendar, beyond which the next day's window would be looked for."""
 _MAX_PERCENT = 100
 _UPLOAD = r"[A-Za-z0-9_-]{1,64}"
 _CLOCK = r"([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -167,6 +169,13 @@ class BroadcastSpec(BaseModel):
     starts_at: Expiry | None = None
     expires_at: Expiry | None = None
     max_failures_percent: Annotated[int, PlainValidator(_percent)] = 20
+
+    @field_validator("starts_at")
+    @classmethod
+    def _is_near(cls, value: datetime | None) -> datetime | None:
+        if value and value.year > _LAST_YEAR:
+            raise rule_error("range", f"must lie before {_LAST_YEAR + 1}", f"必须早于 {_LAST_YEAR + 1} 年")
+        return value
 
     @field_validator("expires_at")
     @classmethod

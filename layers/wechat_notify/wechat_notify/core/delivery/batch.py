@@ -24,7 +24,8 @@ from wechat_notify.core.errors import (
 )
 from wechat_notify.core.messages.envelope import SendRequest, parse_queue_body
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _WORKER_THREADS = 20

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery.entry import CLOCK_SKEW
-from wechat_notify.core.outcomes import Bilingual, ErrorClass
+from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.texts import Bilingual
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class CircuitStore(Protocol):
         """The newest versions, by account; accounts without any are left out."""
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:
-        """Store after the version before; return the existing ones of another version, or None."""
+        """Store after the version before; return None, or the existing ones that another call has written."""
 
 
 class Admission(NamedTuple):

@@ -13,14 +13,8 @@ from dataclasses import replace
 from wechat_notify.core.delivery.circuit import AccountCircuits, Admission, Circuit, CircuitStore, QuotaReset
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import (
-    DomainEvent,
-    ErrorClass,
-    Holds,
-    Outcome,
-    iso_time,
-    without_none,
-)
+from wechat_notify.core.outcomes import DomainEvent, ErrorClass, HoldScope, Outcome
+from wechat_notify.core.texts import iso_time, without_none
 
 _READ_AGAIN_AFTER = 1.0
 """Seconds after which what the store said is read again: so long others may go on in ignorance."""
@@ -206,17 +200,15 @@ class Circuits:
         """Store the circuits; False where others came first, whose circuits are known afterwards."""
         wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=circuits)
         existing = self._store.put_circuits(wanted)
-        if existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer):
-            existing = None  # this very write, repeated because its answer was lost
         self._known[known.account] = (self._now(), existing or wanted)
         return existing is None
 
 
-def _scopes(message: Message) -> dict[Holds, str]:
+def _scopes(message: Message) -> dict[HoldScope, str]:
     return {
-        Holds.ACCOUNT: "account",
-        Holds.KIND: f"kind:{message.kind}",
-        Holds.TEMPLATE: f"template:{message.template_id}",
+        HoldScope.ACCOUNT: "account",
+        HoldScope.KIND: f"kind:{message.kind}",
+        HoldScope.TEMPLATE: f"template:{message.template_id}",
     }
 
 

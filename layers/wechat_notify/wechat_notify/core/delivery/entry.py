@@ -14,7 +14,8 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from wechat_notify.core.errors import IllegalTransitionError
-from wechat_notify.core.outcomes import Outcome, Status, without_none
+from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.texts import without_none
 
 CLOCK_SKEW = 120.0
 """Seconds by which the clocks of two functions may differ: a minute each."""

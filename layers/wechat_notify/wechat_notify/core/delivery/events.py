@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.outcomes import DomainEvent, Status, iso_time
+from wechat_notify.core.outcomes import DomainEvent, Status
+from wechat_notify.core.texts import iso_time
 
 _DETAIL_TYPES = {Status.FAILED: "message.failed", Status.UNKNOWN: "message.unknown"}
 

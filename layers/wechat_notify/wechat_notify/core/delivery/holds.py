@@ -54,8 +54,7 @@ class OpenHolds:
                 raise UnknownHoldError
             others = tuple(circuit for circuit in known.circuits if circuit is not ended)
             wanted = replace(known, version=known.version + 1, writer=self._writer(), circuits=others)
-            existing = self._store.put_circuits(wanted)
-            if existing is None or (existing.version, existing.writer) == (wanted.version, wanted.writer):
+            if self._store.put_circuits(wanted) is None:
                 return ended
         raise StorageError("end the hold", "Contended")
 

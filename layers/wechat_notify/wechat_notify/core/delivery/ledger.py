@@ -44,7 +44,8 @@ class LedgerStore(Protocol):
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it, or as the first.
 
-        Returns None where it was stored, otherwise the existing entry of another version.
+        Returns None where it was stored (also by an earlier put of the same version and writer, whose answer
+        was lost), otherwise the existing entry.
         ``patient`` is for what must not be lost.
         """
 
@@ -129,7 +130,7 @@ class Ledger:
             if existing is not None and existing.writer == writer:
                 # Its release may have been stored already, with an answer that was lost as well.
                 if existing.status is Status.SENDING:
-                    self._put(unconfirmed.released(existing, now=self._now()), patient=False)
+                    self._store.put(unconfirmed.released(existing, now=self._now()), patient=False)
             elif (existing is None or existing.version < claim.version) and not is_abandoned(
                 claim, self._now()
             ):
@@ -159,7 +160,7 @@ class Ledger:
             return judged
         if judged.status is Status.SENDING:
             return None
-        other = self._put(judged, patient=False)
+        other = self._store.put(judged, patient=False)
         return Written(judged) if other is None else self._transitions.not_ours(other)
 
     def set_status(
@@ -187,7 +188,7 @@ class Ledger:
         """
         wanted = entry.moved(status, writer=entry.writer, now=self._now(), **fields)
         for _ in range(_MAX_WRITES):
-            existing = self._put(wanted, patient=True)
+            existing = self._store.put(wanted, patient=True)
             if existing is None:
                 return wanted
             # The claim was given up while its holder was still alive: the answer counts all the same,
@@ -207,7 +208,7 @@ class Ledger:
             # An earlier copy whose answer was lost cannot be called back.
             status = Status.CANCELLED if existing.lost_at is None else Status.UNKNOWN
             wanted = existing.moved(status, writer=self._writer(), now=self._now(), reason=CANCELLED)
-            existing = self._put(wanted, patient=False)
+            existing = self._store.put(wanted, patient=False)
             if existing is None:
                 return Written(wanted)
         return self._transitions.not_ours(existing) if existing else None
@@ -230,7 +231,7 @@ class Ledger:
                 **doubt_of(existing),
                 reason=NOT_RECORDED,
             )
-            other = self._put(wanted, patient=False)
+            other = self._store.put(wanted, patient=False)
             return Written(wanted) if other is None else self._transitions.not_ours(other)
         return self._transitions.not_ours(existing)
 
@@ -265,7 +266,7 @@ class Ledger:
         existing: Entry | None = None
         for _ in range(_MAX_WRITES):
             try:
-                existing = self._put(wanted, patient=patient)
+                existing = self._store.put(wanted, patient=patient)
             except StorageError:
                 if wanted.status is Status.SENDING:
                     due = existing.next_attempt_at if existing else None
@@ -291,9 +292,3 @@ class Ledger:
         writer = unconfirmed.claim.writer
         self._unconfirmed[writer] = unconfirmed
         self._release(writer)
-
-    def _put(self, wanted: Entry, *, patient: bool) -> Entry | None:
-        """As the store does; this call's own write, repeated because its answer was lost, is a success."""
-        existing = self._store.put(wanted, patient=patient)
-        own = existing is not None and (existing.version, existing.writer) == (wanted.version, wanted.writer)
-        return None if own else existing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery.entry import Entry
@@ -11,6 +11,8 @@ from wechat_notify.core.outcomes import Status
 
 _MAX_LOOKED_AT = 2_000
 """Messages that one page looks at where it is to find those of one broadcast."""
+_PAGE_OF_MANY = 100
+"""Messages that are read at a time then."""
 
 
 class Position(NamedTuple):
@@ -71,11 +73,17 @@ class MessageList:
         """Return the next messages after a position; raises ``StorageError``."""
         prefix = f"{wanted.broadcast}:" if wanted.broadcast else ""
         positions = self._index.newest(
-            account, wanted.statuses, since=wanted.since, before=before, page=limit + 1
+            account,
+            wanted.statuses,
+            since=wanted.since,
+            before=before,
+            page=max(limit + 1, _PAGE_OF_MANY) if prefix else limit + 1,
         )
         found: list[Position] = []
         last: Position | None = None
-        for looked_at, position in enumerate(islice(positions, _MAX_LOOKED_AT + 1)):
+        # One that changed its state meanwhile comes twice.
+        places = (position for position, _ in groupby(positions))
+        for looked_at, position in enumerate(islice(places, _MAX_LOOKED_AT + 1)):
             if len(found) == limit or looked_at == _MAX_LOOKED_AT:
                 break
             last = position

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.retry_policy import Decision
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status, iso_time
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual, iso_time
 
 TOO_LATE = Outcome(
     Status.FAILED,

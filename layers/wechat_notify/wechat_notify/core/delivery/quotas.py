@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.delivery.circuit import Circuit, QuotaReset
@@ -30,6 +31,12 @@ class Quota(NamedTuple):
     remain: int
     rate_limit: int | None = None
     rate_seconds: int | None = None
+
+    def days_for(self, messages: int) -> int | None:
+        """Return over how many days so many messages spread; None where WeChat names no daily limit."""
+        if not self.daily_limit:
+            return None
+        return 1 + max(0, -(-(messages - self.remain) // self.daily_limit))
 
 
 class KindQuota(NamedTuple):
@@ -107,14 +114,21 @@ class Quotas:
         since = self._reset.next(self._now()) - _DAY
         sent = self._index.count_sent(account, since, _MAX_COUNTED) if self._lists_sent else None
         holds = {circuit.scope: circuit for circuit in self._holds.of(account)}
+        # At once: from a WeChat that is slow each answer takes ten seconds.
+        with ThreadPoolExecutor(len(MODELS)) as threads:
+            answers = list(threads.map(fetch, [model.endpoint for model in MODELS.values()]))
         kinds = []
-        for kind, model in MODELS.items():
-            answer = fetch(model.endpoint)
+        for (kind, model), answer in zip(MODELS.items(), answers, strict=True):
             quota, refusal = (answer, None) if isinstance(answer, Quota) else (None, answer)
             count = None if sent is None else sent.get(kind, 0)
             hold = holds.get("account") or holds.get(f"kind:{kind}")
             kinds.append(KindQuota(kind, model.endpoint, quota, refusal, count, hold))
         return AccountQuotas(kinds, since, sent is None or sum(sent.values()) < _MAX_COUNTED)
+
+    def of_kind(self, account: str, kind: str) -> Quota | None:
+        """Return the quota of one kind, None where WeChat does not tell it; raises as ``of`` does."""
+        answer = self._fetcher(account)(MODELS[kind].endpoint)
+        return answer if isinstance(answer, Quota) else None
 
     def _fetcher(self, account: str) -> Callable[[str], Quota | Outcome]:
         """Return what asks for an endpoint's quota; without a token it always answers why."""

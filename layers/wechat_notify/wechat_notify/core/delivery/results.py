@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.delivery.sender import Delivery
+from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
 
 
@@ -28,13 +28,13 @@ class Result:
 
     entry: Entry | None = None
     outcome: Outcome | None = None
-    delivery: Delivery | None = None
+    exchange: Exchange | None = None
     events: Sequence[DomainEvent] = ()
 
     @property
     def attempted(self) -> bool:
         """Return whether this call sent a request to WeChat."""
-        return self.delivery is not None and self.delivery.attempts > 0
+        return self.exchange is not None and self.exchange.posts > 0
 
     @property
     def status(self) -> Status | None:

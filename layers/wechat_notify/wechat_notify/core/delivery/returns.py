@@ -18,7 +18,7 @@ from wechat_notify.core.delivery.records import (
 from wechat_notify.core.delivery.results import Held
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import queue_body
-from wechat_notify.core.outcomes import DelayedMessage
+from wechat_notify.core.queue_messages import DelayedMessage
 
 _STORE_WAIT = 300.0
 """Seconds at most between attempts while the ledger does not answer."""

@@ -39,7 +39,7 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.delivery.retry_policy import Decision, RetryPolicy, is_expired
-from wechat_notify.core.delivery.sender import Delivery, Sender
+from wechat_notify.core.delivery.sender import Exchange, Sender
 from wechat_notify.core.delivery.time_budgets import TIME_FOR_A_CLAIM, TIME_FOR_AN_ATTEMPT
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
 from wechat_notify.core.messages.envelope import SendRequest
@@ -145,7 +145,7 @@ class Attempt(ABC):
             outcome = error.outcome._replace(unjudged=True)
             circuit, events = self._record_answer(outcome, admission)
             result = self._without_token(outcome, circuit if outcome.holds else None)
-            return with_call(result, Delivery(outcome, 0, 0.0), events)
+            return with_call(result, Exchange(outcome, 0, 0.0), events)
         if self._seconds_left() < TIME_FOR_A_CLAIM:
             return self._without_time()
         if self._is_expired():  # while it waited for the token
@@ -158,20 +158,20 @@ class Attempt(ABC):
         # The table took its time: neither the POST nor the record of its answer must be cut off. What expired
         # meanwhile becomes so by the policy.
         if self._seconds_left() < TIME_FOR_AN_ATTEMPT or self._is_expired():
-            return self._finish(found.entry, Delivery(own_outcomes.TOO_LATE, 0, 0.0), admission)
+            return self._finish(found.entry, Exchange(own_outcomes.TOO_LATE, 0, 0.0), admission)
         return self._finish(found.entry, self._post(token), admission)
 
-    def _post(self, token: AccessToken) -> Delivery:
+    def _post(self, token: AccessToken) -> Exchange:
         return self._sender.send(
             self._request.account, self._message, token, self._seconds_left, self._is_expired
         )
 
-    def _finish(self, claimed: Entry, delivery: Delivery, admission: Admission) -> Result:
-        outcome = delivery.outcome
+    def _finish(self, claimed: Entry, exchange: Exchange, admission: Admission) -> Result:
+        outcome = exchange.outcome
         decision = self.policy.decide(self._request, self._message, claimed, outcome, self._now())
         if outcome.status is Status.UNKNOWN:
             outcome = own_outcomes.with_consequence(outcome, decision)
-            delivery = delivery._replace(outcome=outcome)
+            exchange = exchange._replace(outcome=outcome)
         wait = self._wait(outcome, decision, claimed.tries)
         try:
             entry: Entry | None = self._ledger.finish(
@@ -188,7 +188,7 @@ class Attempt(ABC):
             entry = None
         circuit, events = self._record_answer(outcome, admission)
         result = self._finished(claimed, entry, outcome, circuit if outcome.holds else None)
-        return with_call(result, delivery, events)
+        return with_call(result, exchange, events)
 
     def _finished(
         self, claimed: Entry, entry: Entry | None, outcome: Outcome, circuit: Circuit | None
@@ -249,6 +249,6 @@ def is_queued(found: Written | NotOurs) -> bool:
     return found.status is Status.QUEUED and not isinstance(found, IdReused)
 
 
-def with_call(result: Result, delivery: Delivery | None, events: Sequence[DomainEvent]) -> Result:
+def with_call(result: Result, exchange: Exchange | None, events: Sequence[DomainEvent]) -> Result:
     """Return a result with this call's attempt, and with what else is to be published."""
-    return replace(result, delivery=delivery, events=[*events, *result.events])
+    return replace(result, exchange=exchange, events=[*events, *result.events])

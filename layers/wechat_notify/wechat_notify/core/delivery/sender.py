@@ -21,7 +21,7 @@ from wechat_notify.core.tokens.token import AccessToken
 REJECTED_TOKEN = frozenset({40001, 40014, 42001, 48012})
 """The errcodes that mean "this access_token", as against the other codes of the token class."""
 
-_MAX_ATTEMPTS = 3
+_MAX_POSTS = 3
 """With the token at hand, with the one in the store, with a new one."""
 
 
@@ -32,11 +32,11 @@ class MessageApi(Protocol):
         """Make one attempt; never raises for anything that WeChat or the network does."""
 
 
-class Delivery(NamedTuple):
-    """One delivery: the outcome, the attempts at WeChat and the seconds spent waiting for it."""
+class Exchange(NamedTuple):
+    """The calls to WeChat that one attempt made: the last outcome, the number of POSTs and their seconds."""
 
     outcome: Outcome
-    attempts: int
+    posts: int
     seconds: float
 
 
@@ -79,7 +79,7 @@ class Sender:
         token: AccessToken,
         seconds_left: SecondsLeft,
         expired: Callable[[], bool] = lambda: False,
-    ) -> Delivery:
+    ) -> Exchange:
         """Send the message now; a rejected token is replaced and the message repeated once.
 
         Once, that is, with a token that is newer than this call. What the store holds when a token is
@@ -98,15 +98,15 @@ class Sender:
         expired : Callable
             Whether the message is not to be sent any more: asked again when a token was waited for.
         """
-        attempts, seconds, began = 0, 0.0, self._now()
+        posts, seconds, began = 0, 0.0, self._now()
         while True:
             started = self._clock()
             outcome = self._wechat.send(message, token.value)
-            attempts += 1
+            posts += 1
             seconds += self._clock() - started
             if outcome.errcode not in REJECTED_TOKEN:
                 break
-            if attempts >= _MAX_ATTEMPTS or (attempts > 1 and token.obtained_at >= began):
+            if posts >= _MAX_POSTS or (posts > 1 and token.obtained_at >= began):
                 break
             # The account is not to blame for what was rejected so far: its token may just be old.
             outcome = outcome._replace(holds=None)
@@ -123,7 +123,7 @@ class Sender:
                 break
             if seconds_left() < TIME_FOR_AN_ATTEMPT or expired():
                 break
-        return Delivery(outcome, attempts, seconds)
+        return Exchange(outcome, posts, seconds)
 
 
 def _token_wait(seconds_left: SecondsLeft, reserve: float) -> float:

@@ -20,7 +20,7 @@ from wechat_notify.core.messages.identifiers import AccountName, is_account_name
 from wechat_notify.core.messages.kinds import DeliveryOption, Message
 from wechat_notify.core.messages.strict_json import parse_json, written_out
 from wechat_notify.core.messages.validation import violations
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainValidator
 
 from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 # Patterns that few messages need are plain texts, which re compiles on their first use and keeps.
 # U+FFFD is what a decoder leaves of bytes in another encoding: nobody means to send it.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 
 class Finding(NamedTuple):

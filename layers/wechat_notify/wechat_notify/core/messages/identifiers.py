@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from wechat_notify.core.messages.findings import Finding, pydantic_error
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")

@@ -14,12 +14,12 @@ import unicodedata
 from collections.abc import Callable
 
 from wechat_notify.core.messages.findings import Finding
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 # Patterns that few messages need are plain texts, which re compiles on their first use and keeps: the one
 # set of Chinese characters takes 2 ms. Only what most messages need is compiled at once.
-_CHINESE = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_A_CHINESE_CHARACTER = f"[{_CHINESE}]"
+CHINESE = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_A_CHINESE_CHARACTER = f"[{CHINESE}]"
 _LINE_BREAK = r"[\t\n\r\u2028\u2029]"
 _EMOJI = re.compile("[\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]")
 
@@ -35,8 +35,8 @@ _MOMENT = re.compile(rf"(?:{_DAY})(?:\s?{_CLOCK})?|{_CLOCK}".replace(r"\d", "[0-
 
 _NUMBER = r"(?P<sign>[+-]?)\d+(?:\.\d+)?"
 _AMOUNT = re.compile(r"(\D?)[0-9]{1,10}(?:\.[0-9]+)?(元?)")
-_CAR = rf"[{_CHINESE}A-Za-z0-9](?:[A-Za-z0-9]*[{_CHINESE}A-Za-z0-9])?"
-_PHRASE = f"[{_CHINESE}]*"
+_CAR = rf"[{CHINESE}A-Za-z0-9](?:[A-Za-z0-9]*[{CHINESE}A-Za-z0-9])?"
+_PHRASE = f"[{CHINESE}]*"
 
 LEGACY_LENGTH = 20
 """Since 2023-05-04 an official account's keywordN is cut here without an error."""

@@ -19,7 +19,7 @@ from wechat_notify.core.messages.field_types import (
 )
 from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_error
 from wechat_notify.core.messages.keyword_rules import check_keyword
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 Data = dict[str, dict[str, str]]

@@ -28,7 +28,7 @@ from wechat_notify.core.messages.validation import (
     shape,
     violations,
 )
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 

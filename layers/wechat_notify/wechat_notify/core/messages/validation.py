@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from wechat_notify.core.messages.field_types import NOT_A_FIELD, NOT_A_TIME, REQUIRED
 from wechat_notify.core.messages.findings import Finding
 from wechat_notify.core.messages.keywords import ENTRY_FIELDS, MAX_KEY, MAX_PATH
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 SERVICE_FIELDS = {"kind", "expires_at", "delivery"}

@@ -19,8 +19,8 @@ from wechat_notify.core.messages.findings import Finding, pydantic_error, rule_e
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
 from wechat_notify.core.messages.validation import NOT_AN_OBJECT, broken_rule, violations
-from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.schedules import timing
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _MAX_NAME = 64
@@ -31,6 +31,8 @@ _FIRING = "<aws.scheduler.scheduled-time>"
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
 """
+_ESCAPED = r"\u003c"
+"""A ``<`` in JSON."""
 _TIMINGS = ("at", "cron", "rate")
 
 
@@ -110,7 +112,12 @@ def _boolean(value: object) -> bool:
     return value
 
 
-class _ScheduleSpec(BaseModel):
+class ScheduleSpec(BaseModel):
+    """A schedule as it is asked for; exactly one of ``at``, ``cron`` and ``rate`` is set.
+
+    It sends a ``message`` or a ``broadcast``.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     message: Annotated[dict[str, Any] | None, PlainValidator(_object)] = None
@@ -133,15 +140,15 @@ def parse_schedule(account: str, name: str, asked: object, now: float) -> Schedu
     if not isinstance(asked, dict):
         raise InvalidFieldsError([broken_rule(NOT_AN_OBJECT, "", asked)])
     broken = list(_name_violations(account, name))
-    fields = _ScheduleSpec.model_fields
+    fields = ScheduleSpec.model_fields
     given = {key: value for key, value in asked.items() if value is not None or key not in fields}
     broken += _one_of(given, _TIMINGS, _NO_TIMING, _TWO_TIMINGS)
     broken += _one_of(given, tuple(Content), _NO_CONTENT, _TWO_CONTENTS)
     try:
-        spec = _ScheduleSpec.model_validate(given)
+        spec = ScheduleSpec.model_validate(given)
     except ValidationError as error:
         spec = None
-        broken += violations(error, _ScheduleSpec, _UNKNOWN_FIELD)
+        broken += violations(error, ScheduleSpec, _UNKNOWN_FIELD)
     expression = ""
     if spec is not None:
         broken += _content_violations(spec, now)
@@ -153,7 +160,7 @@ def parse_schedule(account: str, name: str, asked: object, now: float) -> Schedu
         raise InvalidFieldsError(broken)
     time_zone = "UTC" if expression.startswith("at(") else spec.time_zone
     content = Content.BROADCAST if spec.message is None else Content.MESSAGE
-    body = _body(account, f"{name}-{_FIRING}", spec)
+    body = _body(account, name, spec)
     return Schedule(account, name, expression, time_zone, spec.enabled, content, body)
 
 
@@ -173,7 +180,7 @@ def timing_refused(schedule: Schedule) -> InvalidFieldsError:
     return InvalidFieldsError([Violation(kind, kind, _REFUSED)])
 
 
-def _expression(spec: _ScheduleSpec, now: float) -> str:
+def _expression(spec: ScheduleSpec, now: float) -> str:
     if spec.cron is not None:
         return timing.cron(spec.cron)
     if spec.rate is not None:
@@ -205,7 +212,7 @@ def _one_of(
     return [Violation(name, "exclusive", several) for name in found[1:]]
 
 
-def _content_violations(spec: _ScheduleSpec, now: float) -> Sequence[Violation]:
+def _content_violations(spec: ScheduleSpec, now: float) -> Sequence[Violation]:
     """The rules that the message or the broadcast breaks."""
     broken: Sequence[Violation] = ()
     try:
@@ -221,10 +228,15 @@ def _content_violations(spec: _ScheduleSpec, now: float) -> Sequence[Violation]:
     return [each._replace(path=f"{prefix}.{each.path}".rstrip(".")) for each in broken]
 
 
-def _body(account: str, firing: str, spec: _ScheduleSpec) -> str:
+def _body(account: str, name: str, spec: ScheduleSpec) -> str:
+    """The body for the queue; of Scheduler's keywords it has the one in the id, and none of its caller's."""
+    firing = f"{name}-{_FIRING}"
     if spec.message is not None:
-        return queue_body(SendRequest(firing, account, spec.message))
-    return creation_body(account, firing, spec.broadcast)
+        body = queue_body(SendRequest(firing, account, spec.message))
+    else:
+        body = creation_body(account, firing, spec.broadcast)
+    # The same JSON, whose texts are not Scheduler's keywords. The id comes first.
+    return body.replace("<", _ESCAPED).replace(_FIRING.replace("<", _ESCAPED), _FIRING, 1)
 
 
 def _violation(error: PydanticCustomError, path: str) -> Violation:

@@ -18,8 +18,8 @@ from wechat_notify.core.messages.field_types import NOT_A_FIELD
 from wechat_notify.core.messages.keywords import MAX_PATH
 from wechat_notify.core.messages.kinds import Message, MiniProgramTemplate, OneTimeSubscription
 from wechat_notify.core.messages.validation import MAX_VIOLATIONS, nearest
-from wechat_notify.core.outcomes import Bilingual
 from wechat_notify.core.templates.template import FAMILY_OF_KIND, AccountTemplates, Family, Template
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.violations import Violation
 
 _MAX_TOLD = 30

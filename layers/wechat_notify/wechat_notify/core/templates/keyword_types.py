@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from wechat_notify.core.messages.keyword_rules import LEGACY_LENGTH
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 
 class KeywordType(NamedTuple):

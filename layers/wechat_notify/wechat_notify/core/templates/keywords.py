@@ -6,9 +6,9 @@ import re
 from typing import Any, NamedTuple
 
 from wechat_notify.core.messages.keyword_rules import check_keyword, field_type
-from wechat_notify.core.outcomes import Bilingual, without_none
 from wechat_notify.core.templates.keyword_types import ENUMERATION, FREE_TEXT, KEYWORD_TYPES
 from wechat_notify.core.templates.template import FAMILY_OF_KIND, PLACEHOLDER, Family, Template
+from wechat_notify.core.texts import Bilingual, without_none
 
 _OPENID = "OPENID"
 _LINE = rf"(?P<label>[^:：{{}}]*)[:：]\s*{PLACEHOLDER}\s*"

@@ -8,7 +8,6 @@ from typing import Any
 
 from wechat_notify.core.messages.keyword_rules import LEGACY_LENGTH, field_type
 from wechat_notify.core.messages.kinds import Message, OneTimeSubscription
-from wechat_notify.core.outcomes import without_none
 from wechat_notify.core.templates.template import (
     FAMILY_OF_KIND,
     PLACEHOLDER,
@@ -16,6 +15,7 @@ from wechat_notify.core.templates.template import (
     Family,
     Template,
 )
+from wechat_notify.core.texts import without_none
 
 _NOT_SHOWN = frozenset({"first", "remark"})
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, TemplatesUnavailableError, UnknownAccountError
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.templates.template import (
     AccountTemplates,
     Family,
@@ -16,6 +16,7 @@ from wechat_notify.core.templates.template import (
     TemplateLists,
     TemplateStore,
 )
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import TokenReader
 
 MAX_BYTES = 300 * 1024

@@ -98,7 +98,7 @@ class TemplateStore(Protocol):
         """The newest version, None where there is none."""
 
     def put_templates(self, templates: AccountTemplates) -> AccountTemplates | None:
-        """Store after the version before; return the existing ones of another version, or None."""
+        """Store after the version before; return None, or the existing ones that another call has written."""
 
 
 class TemplateLists(Protocol):

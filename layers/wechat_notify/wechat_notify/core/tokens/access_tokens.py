@@ -21,7 +21,8 @@ from wechat_notify.core.errors import (
     TokenUnavailableError,
     UnknownAccountError,
 )
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Refresher, TokenReader
 
 _MAX_AGE = 60.0
@@ -234,7 +235,7 @@ def unavailable(
     retry_after: float | None = None,
     *,
     retryable: bool = True,
-    holds: Holds | None = None,
+    holds: HoldScope | None = None,
 ) -> Outcome:
     """Return the outcome where there is no token; ``retry_after`` in seconds."""
     hint = Bilingual(en, zh)

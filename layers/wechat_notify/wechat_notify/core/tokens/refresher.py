@@ -10,7 +10,8 @@ from typing import Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, TokenUnavailableError
-from wechat_notify.core.outcomes import Bilingual, ErrorClass, Holds, Outcome
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
+from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
 from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
@@ -200,7 +201,7 @@ def _unusable_credentials(problem: Bilingual | None) -> Outcome:
         f"The account's credentials parameter cannot be used: {problem.en}.",
         f"该账号的凭证参数无法使用：{problem.zh}。",
         retryable=False,
-        holds=Holds.ACCOUNT,
+        holds=HoldScope.ACCOUNT,
     )
 
 
@@ -231,14 +232,14 @@ _NOT_REPLACED = unavailable(
     "WeChat hands out the token that it rejects, even after a forced refresh.",
     "强制刷新后微信仍返回被拒绝的 access_token。",
     FORCED_APART,
-    holds=Holds.ACCOUNT,
+    holds=HoldScope.ACCOUNT,
 )
 _FORCED_USED_UP = unavailable(
     ErrorClass.TOKEN,
     "WeChat rejects the account's token and today's 20 forced refreshes are used up.",
     "微信拒绝了该账号的 access_token，且今天的 20 次强制刷新已用完。",
     600.0,
-    holds=Holds.ACCOUNT,
+    holds=HoldScope.ACCOUNT,
 )
 _FORCED_NOT_COUNTED = unavailable(
     ErrorClass.TRANSIENT,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from wechat_notify.core.outcomes import Bilingual
+from wechat_notify.core.texts import Bilingual
 
 _EXPIRY_MARGIN = 10.0
 """Seconds before its expiry from which a token is not used for a new message."""

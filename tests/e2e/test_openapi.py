@@ -1,0 +1,84 @@
+"""The examples of the OpenAPI document, played against the stack: each on an account of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from local.client import call_api
+from openapi.document import OPERATIONS
+from openapi.operation import ACCOUNT, VOLATILE, Call, Operation
+from tests.e2e.conftest import Service, eventually
+from tests.unit.functions import contract
+
+
+def _account(operation: Operation) -> str:
+    return f"{ACCOUNT}-{operation.id.lower()}"
+
+
+@pytest.fixture(scope="module")
+def shops(service: Service) -> Service:
+    """The accounts, each with a token and its templates."""
+    for operation in OPERATIONS.values():
+        service.add_account(_account(operation))
+    client, names = service.client("lambda"), service.stack.deployment.outputs
+    for function in (service.state.token_refresh_function, names["TemplateSyncFunctionName"]):
+        client.invoke(FunctionName=function, Payload=b"{}")
+    return service
+
+
+def play(service: Service, call: Call, account: str) -> Any:
+    values = {name: quote(value, safe="") for name, value in {**call.path, "account": account}.items()}
+    path = (
+        call.route.partition(" ")[2].format_map(values) + ("?" if call.query else "") + urlencode(call.query)
+    )
+    body = None if call.body is None else json.dumps(call.body).encode()
+    headers = {**({} if body is None else {"Content-Type": "application/json"}), **call.headers}
+    return call_api(service.state, call.method, path, body, headers)
+
+
+def stable(value: Any, volatile: frozenset[str]) -> Any:
+    """An answer with types in place of values that no example can know."""
+    if isinstance(value, dict):
+        return {
+            name: _shape(each) if name in volatile else stable(each, volatile) for name, each in value.items()
+        }
+    return [stable(each, volatile) for each in value] if isinstance(value, list) else value
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shape(each) for name, each in value.items()}
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.id)
+def test_example_does_what_it_says(shops: Service, operation: Operation) -> None:
+    account, example = _account(operation), operation.example
+    for call in example.before:
+        status = play(shops, call, account).status_code
+        assert status in OPERATIONS[call.route].answers or status in (
+            422,
+            429,
+        )  # what WeChat refuses on purpose
+
+    def answered() -> Any:
+        answer = play(shops, example.call, account)
+        return answer if answer.status_code == example.status else None
+
+    answer = eventually(answered) if example.eventually else play(shops, example.call, account)
+    assert answer is not None
+    assert answer.status_code == example.status, answer.text
+    told = json.loads(answer.text.replace(account, ACCOUNT))
+    volatile = VOLATILE | example.volatile
+    assert stable(told, volatile) == stable(operation.example_answer, volatile)
+    contract.validate(_schema(operation), told)
+
+
+def _schema(operation: Operation) -> dict[str, Any]:
+    content = contract.responses(operation.example.call.route)[str(operation.example.status)]["content"]
+    schema: dict[str, Any] = content["application/json"]["schema"]
+    return schema
