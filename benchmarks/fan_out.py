@@ -166,18 +166,21 @@ class Product:
         from wechat_notify.core.broadcasts.spec import parse_spec  # noqa: PLC0415 - the same
 
         clock = [time.time()]
-        objects, store, quiet = _Disk(folder), _Records(), _Quiet()
-        write_file(objects.path(f"{_ACCOUNT}/uploads/file"), rows)
+        disk = _Disk(folder)
+        objects: Any = disk  # these have no more than is used here
+        store: Any = _Records()
+        quiet: Any = _Quiet()
+        write_file(disk.path(f"{_ACCOUNT}/uploads/file"), rows)
         ids = iter(range(10**9))
-        make: Any = Services  # of parts that have no more than is used here
-        services = make(
+        services = Services(
             store,
             objects,
             self._rows,
-            quiet,
-            quiet,
-            quiet,
-            quiet,
+            steps=quiet,
+            entries=quiet,
+            holds=quiet,
+            events=quiet,
+            templates=lambda _: None,
             cancel_message=lambda *_: None,
             now=lambda: clock[0],
             new_id=lambda: str(next(ids)),
