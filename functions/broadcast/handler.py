@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts
-from wechat_notify.core.broadcasts.creation import is_creation, scheduled_id
+from wechat_notify.core.broadcasts.broadcast import is_broadcast_id
+from wechat_notify.core.broadcasts.scheduled import is_creation, scheduled_id
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.errors import (
     BroadcastIdReusedError,
@@ -16,13 +17,15 @@ from wechat_notify.core.errors import (
     StorageError,
     UnknownUploadError,
 )
+from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.messages.strict_json import parse_json
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-_AGAIN_AFTER = 10.0
-"""Seconds after which a step that failed is done again."""
+_AGAIN_AFTER, _MAX_AGAIN_AFTER = 10.0, 900.0
+"""Seconds after which a step that failed is done again, times its failures, and at most: SQS gives a message
+up after a thousand, which take nine days then."""
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
@@ -35,8 +38,10 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             except StorageError as error:
                 line.update(reason=error.reason, detail=str(error))
                 failed.append(record["messageId"])
+                failures = int(record["attributes"]["ApproximateReceiveCount"])
+                wait = min(failures * _AGAIN_AFTER, _MAX_AGAIN_AFTER)
                 with suppress(StorageError):  # it comes back later then, after the queue's own timeout
-                    broadcasts.step_queue().change_visibility(record["receiptHandle"], _AGAIN_AFTER)
+                    broadcasts.step_queue().change_visibility(record["receiptHandle"], wait)
         line.update(returned=len(failed))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -49,10 +54,11 @@ def _run(record: dict[str, Any]) -> dict[str, Any]:
         creates = is_creation(body)
         account = body["account"]
         name, content = (body[each] for each in (("id", "broadcast") if creates else ("broadcast", "step")))
-    if isinstance(account, str) and isinstance(name, str):
+    # Neither a key of the table nor one of the bucket is made of what nobody can have given.
+    if isinstance(account, str) and is_account_name(account) and isinstance(name, str):
         if creates:
             return _create(account, name, content)
-        if isinstance(content, int):
+        if is_broadcast_id(name) and isinstance(content, int):
             broadcasts.engine().run(account, name, content)
             return {"account": account, "broadcast": name, "step": content}
     bootstrap.telemetry().refused("malformed_body", correlation_id=record["messageId"])

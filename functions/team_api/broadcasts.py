@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from pydantic import Field
 from functions.team_api.accounts import known_account
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts, teams
-from wechat_notify.core.broadcasts.broadcast import Broadcast, State
+from wechat_notify.core.broadcasts.broadcast import Broadcast, State, is_broadcast_id
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.overview import Overview, summary
 from wechat_notify.core.broadcasts.spec import parse_spec
@@ -34,7 +33,6 @@ from wechat_notify.http.router import Route
 
 _MAX_BODY_BYTES = 1024 * 1024
 """A thousand recipients with a kilobyte each."""
-_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _MAX_STEPS = 5
 _TIME_FOR_A_STEP = 8.0
 """Seconds that a step of a check takes at most, for recipients that came in the request."""
@@ -133,7 +131,7 @@ resume_broadcast, cancel_broadcast = _change("resume"), _change("cancel")
 def _path_id(http: HttpEvent) -> str:
     """The broadcast in the path; raises ``UnknownBroadcastError`` for what is no id of any."""
     broadcast_id: str = http["pathParameters"]["id"]
-    if not _ID.fullmatch(broadcast_id):
+    if not is_broadcast_id(broadcast_id):
         raise UnknownBroadcastError
     return broadcast_id
 
@@ -142,7 +140,7 @@ def _new_id(http: HttpEvent) -> str:
     given = requests.headers(http).get("idempotency-key")
     if given is None:
         return bootstrap.id_factory()()
-    if not _ID.fullmatch(given):
+    if not is_broadcast_id(given):
         raise InvalidFieldsError([Violation("Idempotency-Key", "format", _KEY_RULE, 32)])
     return given
 
@@ -178,7 +176,7 @@ def _as_dict(found: Overview) -> dict[str, Any]:
         quota = None
         with suppress(StorageError, UnknownAccountError):  # the broadcast is told without it
             quota = teams.quotas().of_kind(found.broadcast.account, found.kind)
-        if quota and quota.daily_limit:
+        if quota:
             days = quota.days_for(found.counts.unreleased)
             told = without_none(daily_limit=quota.daily_limit, remain=quota.remain, days=days)
             content["estimate"]["quota"] = told

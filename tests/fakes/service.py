@@ -28,9 +28,9 @@ from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts, teams, template_sync
-from wechat_notify.core.broadcasts.broadcasts import Broadcasts
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.operations import Broadcasts
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender

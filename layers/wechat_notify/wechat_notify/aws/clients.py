@@ -274,6 +274,9 @@ def client_config(service: Service) -> Config:
         "signature_version": "s3v4",
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
+        # Otherwise URLs are signed for the global endpoint, which redirects for a new bucket, and knows none
+        # of the newer regions. https://github.com/boto/boto3/issues/3015
+        "s3": {"addressing_style": "virtual"},
     }
     return Config(
         **(of_s3 if service == "s3" else {}),

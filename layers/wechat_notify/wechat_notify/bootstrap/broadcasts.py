@@ -12,9 +12,9 @@ from wechat_notify.aws.broadcast_table import BroadcastTable
 from wechat_notify.aws.objects import Bucket
 from wechat_notify.aws.queue import Queue
 from wechat_notify.bootstrap import teams
-from wechat_notify.core.broadcasts.broadcasts import Broadcasts
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.operations import Broadcasts
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.outcomes import DomainEvent
 

@@ -1,4 +1,4 @@
-"""What a request brings, as API Gateway hands it over (HTTP API, payload format 2.0)."""
+"""Read headers, path, query and body of a request in API Gateway's payload format 2.0."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.messages.bodies import quick
-from wechat_notify.core.broadcasts.duplicates import Selection, combine, merge, run_of
+from wechat_notify.core.broadcasts.duplicates import Selection, merge, run_of
 
 numbers = st.sets(st.integers(1, 300))
 
@@ -34,9 +34,6 @@ def expected(identities: list[str]) -> list[int]:
 def test_repeated_rows_are_found(identities: list[str], size: int) -> None:
     found = runs(identities, size)
     assert list(merge(map(blocks, found))) == expected(identities)
-    half = len(found) // 2
-    passes = [combine(map(blocks, part)) for part in (found[:half], found[half:])]
-    assert list(merge(passes)) == expected(identities)
 
 
 def test_rows_left_out_count_as_absent() -> None:
@@ -50,13 +47,6 @@ def test_rows_left_out_count_as_absent() -> None:
 def test_order_of_runs_is_free() -> None:
     late, early = run_of([("a", 300), ("b", 301)]), run_of([("a", 7), ("c", 8)])
     assert list(merge([[late], [early]])) == [300]
-
-
-def test_many_rows_are_one_block_apiece() -> None:
-    whole = b"".join(runs(map(str, range(5000)), 5000))
-    parts = list(combine([[whole]]))
-    assert b"".join(parts) == whole
-    assert [len(part) for part in parts] == [49_152, 49_152, 21_696]
 
 
 def test_memory_is_flat() -> None:

@@ -157,6 +157,22 @@ def test_rows_whose_list_has_expired() -> None:
     assert (world.record().state, world.counts().sent, world.counts().failed) == ("finished", 9, 1)
 
 
+def test_request_has_expired_between_two_chunks() -> None:
+    """A look at the first chunk finds the request gone; the release of the third one ends the broadcast."""
+    world = World()
+    world.create(csv_file([openid(number) for number in range(900)]), messages_per_second=5)
+    world.run(61.0)
+    world.objects.objects = {key: it for key, it in world.objects.objects.items() if "/request" not in key}
+    world.run()
+    record, counts = world.record(), world.counts()
+    assert (record.state, record.reason, counts.sent, counts.unreleased) == (
+        "failed",
+        "upload_changed",
+        600,
+        300,
+    )
+
+
 def test_late_answers_are_counted() -> None:
     world = World()
     world.answer = lambda _: Status.QUEUED

@@ -27,10 +27,10 @@ from tests.fakes import (
 )
 from tests.fakes.step_queue import Step
 from wechat_notify.core.broadcasts.broadcast import Broadcast
-from wechat_notify.core.broadcasts.broadcasts import Broadcasts
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
+from wechat_notify.core.broadcasts.operations import Broadcasts
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.delivery.entry import Entry

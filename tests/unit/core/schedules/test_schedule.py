@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import START, body
-from wechat_notify.core.broadcasts.creation import is_creation, scheduled_id
+from wechat_notify.core.broadcasts.scheduled import is_creation, scheduled_id
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.schedules.schedule import Content, parse_schedule

@@ -8,7 +8,7 @@ from tests.fakes import START, Service, answer
 from tests.fakes.templates import MEETING, PRIZE, account_templates
 from wechat_notify.core.templates import sync
 from wechat_notify.core.templates.sync import Synced
-from wechat_notify.core.templates.template import Family
+from wechat_notify.core.templates.template import Enumeration, Family
 
 SUBSCRIPTION, TEMPLATE = ("wx-shop", Family.SUBSCRIPTION), ("wx-shop", Family.TEMPLATE)
 
@@ -67,6 +67,12 @@ def test_large_lists_are_cut(listed: Service) -> None:
     listed.wechat.lists[SUBSCRIPTION] = [large, MEETING]
     assert listed.template_sync.sync("shop") == Synced("shop", 2, dropped=1)
     assert listed.ledger_store.templates["shop"].templates == (MEETING, PRIZE)
+
+
+def test_small_enumerations_count_in_full(listed: Service) -> None:
+    """DynamoDB counts the names of their attributes: these have 500 KB, and texts of 50 KB."""
+    listed.wechat.lists[SUBSCRIPTION] = [MEETING._replace(enumerations=(Enumeration("a", ("b",)),) * 25_000)]
+    assert listed.template_sync.sync("shop") == Synced("shop", 1, dropped=1)
 
 
 def test_one_account_stops_no_other(listed: Service) -> None:

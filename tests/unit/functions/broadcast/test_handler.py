@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import OPENID, OTHER_OPENID, Service, answer
-from tests.unit.functions.broadcast.steps import body_of, handle, run
+from functions.broadcast.handler import lambda_handler
+from tests.fakes import OPENID, OTHER_OPENID, FakeContext, Service, answer
+from tests.unit.functions.broadcast.steps import body_of, event, handle, run
 from tests.unit.functions.send_queue.events import Capture, totals
 from tests.unit.functions.team_api.broadcasts import BODY, ONE, create, results, upload
-from wechat_notify.core.broadcasts.creation import creation_body, scheduled_id
+from wechat_notify.core.broadcasts.scheduled import creation_body, scheduled_id
 
 FIRING = "weekly-2026-03-01T07:00:00Z"
 
@@ -42,6 +43,10 @@ def test_step_is_done(service: Service) -> None:
         '{"account": "shop", "step": 1}',
         '{"account": 7, "broadcast": "b", "step": 1}',
         '{"account": "shop", "id": ["b"], "broadcast": {}}',
+        '{"account": "../shop", "id": "b", "broadcast": {}}',
+        '{"account": "Shop", "broadcast": "b", "step": 1}',
+        '{"account": "shop", "broadcast": "a#b", "step": 1}',
+        f'{{"account": "shop", "broadcast": "{"b" * 3000}", "step": 1}}',
         "\ud800",
     ],
 )
@@ -82,6 +87,16 @@ def test_failed_step_comes_again(service: Service, visibility: str | None) -> No
     service.rows.failing = None
     assert handle(step) == []
     assert service.rows.taken == 2
+
+
+@pytest.mark.parametrize(("received", "seconds"), [("1", 10), ("3", 30), ("90", 900), ("1000", 900)])
+def test_failures_are_further_and_further_apart(service: Service, received: str, seconds: int) -> None:
+    """SQS gives a message up after a thousand, and the broadcast would stand still."""
+    asked = event(started(service))
+    asked["Records"][0]["attributes"] |= {"ApproximateReceiveCount": received}
+    service.rows.failing = "AccessDenied"
+    lambda_handler(asked, FakeContext())
+    assert list(service.step_queue.handed_out_again.values()) == [seconds]
 
 
 def test_failed_step_stops_no_other(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import OPENID, OTHER_OPENID, Service, answer
+from tests.fakes import OPENID, OTHER_OPENID, Service
 from tests.unit.functions.broadcast.steps import run
 from tests.unit.functions.team_api.broadcasts import (
     BODY,
@@ -256,18 +256,6 @@ def test_wrong_query(service: Service, route: str, query: dict[str, str]) -> Non
     refused = call(route, BODY if route == POST else None, query, id="b")
     assert (refused.status, refused.problem) == (422, "invalid-fields")
     assert service.objects.objects == {}
-
-
-def test_retry_of_what_can_pass(service: Service) -> None:
-    service.wechat.plan.extend([answer(0), answer(48001)])
-    create(BODY, key="b")
-    run(service)
-    retried = call(RETRY, headers={"Idempotency-Key": "again"}, id="b")
-    assert (retried.status, retried.content["state"], retried.content["retry_of"]) == (202, "checking", "b")
-    assert call(RETRY, headers={"Idempotency-Key": "again"}, id="b").content["id"] == "again"
-    assert call(RETRY, headers={"Idempotency-Key": "b"}, id="b").problem == "broadcast-id-reused"
-    run(service)
-    assert [row["openid"] for row in results(service, "again")] == [OTHER_OPENID]
 
 
 def test_checked_one_tells_its_quota(service: Service) -> None:

@@ -11,12 +11,20 @@ A paused one whose last rows were released meanwhile becomes ``finishing``.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.errors import IllegalBroadcastStateError
 from wechat_notify.core.texts import Bilingual
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+def is_broadcast_id(given: str) -> bool:
+    """Return whether a broadcast may have this id: 1 to 32 of ``A-Z``, ``a-z``, ``0-9``, ``-`` and ``_``."""
+    return _ID.fullmatch(given) is not None
 
 
 class State(StrEnum):

@@ -1,4 +1,4 @@
-"""What a broadcast's check has found so far, as it is stored from step to step."""
+"""State of a broadcast's check, stored from step to step."""
 
 from __future__ import annotations
 

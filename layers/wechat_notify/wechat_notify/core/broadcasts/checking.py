@@ -15,7 +15,7 @@ from wechat_notify.core.broadcasts.check_state import CheckState
 from wechat_notify.core.broadcasts.duplicates import Selection, merge, run_of
 from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
-from wechat_notify.core.broadcasts.pace import Window, next_opening, timestamp
+from wechat_notify.core.broadcasts.pace import opening_for
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.broadcasts.recipients import UnreadableFileError
 from wechat_notify.core.broadcasts.records import Records
@@ -158,9 +158,7 @@ class Checker:
             return "invalid_rows", _INVALID_ROWS
         if not report.valid:
             return "no_valid_rows", _NO_VALID_ROWS
-        window = Window.of(spec)
-        starts_at, expires_at = timestamp(spec.starts_at), timestamp(spec.expires_at)
-        if next_opening(self._services.now(), window=window, starts_at=starts_at, expires_at=expires_at):
+        if opening_for(spec, self._services.now()):
             return None
         return "expires_too_early", _EXPIRES_TOO_EARLY
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
-_STATES_OF_MESSAGES = 8
-
 
 class ErrcodeCount(NamedTuple):
     """Rows that ended with one errcode other than 0."""
@@ -48,11 +46,6 @@ class Counts(NamedTuple):
         return sum(count for _, count in self._numbers())
 
     @property
-    def messages(self) -> int:
-        """The rows that were released, and those that expired before."""
-        return sum(self.by_status().values())
-
-    @property
     def judged(self) -> int:
         """The rows whose message was sent or failed."""
         return self.sent + self.delivered + self.failures
@@ -66,10 +59,6 @@ class Counts(NamedTuple):
     def leading_errcode(self) -> int | None:
         """The most frequent errcode, None where there is none."""
         return self.errcodes[0].errcode if self.errcodes else None
-
-    def by_status(self) -> dict[str, int]:
-        """The counts of message states, by their names."""
-        return dict(self._numbers()[:_STATES_OF_MESSAGES])
 
     def as_dict(self) -> dict[str, Any]:
         """The counts as JSON has them."""

@@ -17,8 +17,6 @@ from hashlib import blake2b
 
 _DIGEST = 16
 _RECORD = _DIGEST + 8
-_BLOCK = _RECORD * 2048
-"""About 48 KiB."""
 
 
 class Selection:
@@ -82,18 +80,6 @@ def run_of(rows: Iterable[tuple[str, int]]) -> bytes:
     )
 
 
-def combine(runs: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
-    """Merge runs, each given in blocks, into one in blocks; where there are many this is done in passes."""
-    block = bytearray()
-    for record in _merged(runs):
-        block += record
-        if len(block) >= _BLOCK:
-            yield bytes(block)
-            block.clear()
-    if block:
-        yield bytes(block)
-
-
 def merge(runs: Iterable[Iterable[bytes]], *, without: Selection | None = None) -> Selection:
     """Find the rows whose identity an earlier row has.
 
@@ -106,7 +92,8 @@ def merge(runs: Iterable[Iterable[bytes]], *, without: Selection | None = None) 
     """
     repeated = Selection()
     last = b""
-    for record in _merged(runs):
+    # Records of one identity come in the order of their rows.
+    for record in heapq.merge(*map(_records, runs)):
         identity, row = record[:_DIGEST], int.from_bytes(record[_DIGEST:], "big")
         if without is not None and row in without:
             continue
@@ -114,11 +101,6 @@ def merge(runs: Iterable[Iterable[bytes]], *, without: Selection | None = None) 
             repeated.add(row)
         last = identity
     return repeated
-
-
-def _merged(runs: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
-    """The records of all runs; those of one identity come by their rows' numbers."""
-    return heapq.merge(*map(_records, runs))
 
 
 def _records(blocks: Iterable[bytes]) -> Iterator[bytes]:

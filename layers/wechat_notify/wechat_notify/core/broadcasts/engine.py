@@ -1,8 +1,12 @@
-"""A broadcast, step by step: each message of the steps' queue is one step, which sends the next one.
+"""The steps of a broadcast: each message of the steps' queue is one step, which sends the next one.
 
-A step reads the record, does what is due, stores that, and hands over. What was done twice, because a
-function ended early or SQS handed a message out twice, is found out by the record's version; a chain that is
-not the record's any more ends.
+A step reads the record, does what is due, stores it, and sends the next step. A function may end anywhere,
+and SQS may deliver a step twice:
+
+* before the record is stored: the step is delivered again and repeats the same rows under the same ids;
+* after it, before the next step is sent: the repeated step has the number before the record's, and sends
+  the next one when it is overdue (``_watch``);
+* two functions do one step: the loser of a conditional write reads the record again (``SupersededError``).
 """
 
 from __future__ import annotations
@@ -12,11 +16,10 @@ import math
 from wechat_notify.core.broadcasts import pace
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
 from wechat_notify.core.broadcasts.checking import Checker
-from wechat_notify.core.broadcasts.counting import counts_of
-from wechat_notify.core.broadcasts.events import broadcast_event
-from wechat_notify.core.broadcasts.examining import Examiner
+from wechat_notify.core.broadcasts.examining import Examiner, counts_of
 from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.finishing import Finisher
+from wechat_notify.core.broadcasts.overview import broadcast_event
 from wechat_notify.core.broadcasts.ports import Services
 from wechat_notify.core.broadcasts.records import Records, SupersededError
 from wechat_notify.core.broadcasts.releasing import UPLOAD_CHANGED, Releaser, leaves_rows
@@ -62,7 +65,7 @@ class Engine:
         raise StorageError("do the broadcast's step", "Contended")
 
     def _watch(self, broadcast: Broadcast) -> None:
-        """See to it that the step after this one comes: its sender may have ended before it was sent."""
+        """Send the next step again where it is overdue: its sender may have ended before it was sent."""
         wait = math.ceil((broadcast.next_step_at or 0.0) + OVERDUE - self._services.now())
         if wait <= 0:
             wake(self._services, broadcast)
@@ -110,7 +113,7 @@ class Engine:
                 return now
             case State.RUNNING:
                 due = broadcast.next_release_at or now
-                return pace.due_first([due - (pace.lead(broadcast.rate) if broadcast.rate else 0), look_at])
+                return pace.due_first([due - pace.lead(broadcast.rate), look_at])
             case State.PAUSED:
                 return look_at
         if broadcast.state not in _UNSETTLED or broadcast.has_ended:

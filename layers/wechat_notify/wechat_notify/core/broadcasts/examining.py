@@ -1,7 +1,8 @@
-"""The messages of a broadcast's chunks, looked up in the ledger until all are at their end.
+"""The counts of a broadcast: its chunks' messages are looked up in the ledger until all are at their end.
 
-The ledger is the only record of what became of a row. A chunk's counts become part of the broadcast's once,
-when they change no more.
+The ledger is the only record of what became of a row; nothing is counted beside it. The counts of a chunk
+become part of the broadcast's totals once, when they change no more (``settled``). Until then they are those
+of the last look, and a broadcast's counts are its totals and those of its open chunks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from wechat_notify.core.broadcasts.broadcast import Broadcast, Chunk, State
 from wechat_notify.core.broadcasts.counts import Counts, errcode_counts
 from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.manifest import Line
-from wechat_notify.core.broadcasts.ports import Services
+from wechat_notify.core.broadcasts.ports import BroadcastStore, Services
 from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.results import Result
 from wechat_notify.core.delivery.entry import Entry
@@ -93,7 +94,11 @@ class Examiner:
         failures = counts.failures - broadcast.failures_before
         if judged < MIN_JUDGED:
             return broadcast
-        if failures * 100 <= self._files.spec(broadcast).max_failures_percent * judged:
+        try:
+            most = self._files.spec(broadcast).max_failures_percent
+        except ObjectChangedError:  # it has expired, which ends the broadcast when its next rows are due
+            return broadcast
+        if failures * 100 <= most * judged:
             return broadcast
         return self._records.write(
             broadcast, state=State.PAUSED, reason=TOO_MANY_FAILURES, announcement=PAUSED_EVENT
@@ -143,6 +148,32 @@ class Examiner:
         existing = self._services.store.put_chunk(wanted)
         # What another call has found meanwhile counts: it may be a part of the totals already.
         return wanted if existing is None else existing
+
+
+def examined_counts(store: BroadcastStore, broadcast: Broadcast) -> Counts:
+    """Return the counts of the rows that are released; raises ``StorageError``."""
+    counts = broadcast.totals
+    for chunk in store.read_chunks(broadcast.account, broadcast.id, broadcast.open_chunks):
+        # Of one that nobody has looked at yet, the other rows are part of what the check has counted.
+        counts = counts.plus(chunk.counts if chunk.looked_at else Counts(waiting=chunk.messages))
+    return counts
+
+
+def counts_of(store: BroadcastStore, broadcast: Broadcast) -> Counts:
+    """Return the counts of all rows, those to come included; raises ``StorageError``.
+
+    The sum is the number of rows, as soon as that is known.
+    """
+    counts = examined_counts(store, broadcast)
+    if broadcast.rows is None or broadcast.state is State.REFUSED:
+        return counts
+    # Those that the check has found, released or not.
+    counts = counts._replace(
+        invalid=max(counts.invalid, broadcast.invalid),
+        duplicate=max(counts.duplicate, broadcast.duplicates),
+        unreleased=0,
+    )
+    return counts._replace(unreleased=max(0, broadcast.rows - counts.rows))
 
 
 def _due(broadcast: Broadcast, chunk: Chunk) -> float:

@@ -1,4 +1,4 @@
-"""A broadcast's own files. Each is written once, under a new name that the record or another file holds.
+"""Read and write a broadcast's own files. Each is written once, under a new name that the record holds.
 
 So a step that is done twice cannot mix two states of one file.
 """

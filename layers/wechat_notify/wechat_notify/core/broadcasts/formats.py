@@ -1,4 +1,7 @@
-"""Recognition of a recipients' file by its head: CSV or JSON Lines, UTF-8 or GB18030, and its columns."""
+"""Recognise the format of a recipients' file by its head: CSV or JSON Lines, UTF-8 or GB18030, its columns.
+
+``recipients.read_rows`` reads what is recognised here.
+"""
 
 from __future__ import annotations
 

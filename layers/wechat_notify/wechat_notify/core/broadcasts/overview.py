@@ -1,4 +1,4 @@
-"""A broadcast as people and their programs see it."""
+"""A broadcast as the API and the events show it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from wechat_notify.core.broadcasts.broadcast import Broadcast
 from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.pace import Estimate
 from wechat_notify.core.delivery.circuit import Circuit
+from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.texts import iso_time, without_none
 
 
@@ -64,6 +65,21 @@ def summary(broadcast: Broadcast) -> dict[str, Any]:
         finished_at=_time(broadcast.finished_at),
         expires_at=_time(broadcast.expires_at),
     )
+
+
+def broadcast_event(detail_type: str, broadcast: Broadcast, counts: Counts) -> DomainEvent:
+    """Return an event about a broadcast, with its counts so far."""
+    detail = without_none(
+        account=broadcast.account,
+        id=broadcast.id,
+        name=broadcast.name,
+        state=broadcast.state.value,
+        reason=broadcast.reason,
+        errcode=counts.leading_errcode,
+        counts=counts.as_dict(),
+        at=iso_time(broadcast.updated_at),
+    )
+    return DomainEvent(detail_type, detail)
 
 
 def _hold(circuit: Circuit) -> dict[str, Any]:

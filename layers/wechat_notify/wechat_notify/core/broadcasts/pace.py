@@ -1,4 +1,6 @@
-"""A broadcast's pace: its window, the size of its chunks, their times, and its part of an account's rate.
+"""Decide a broadcast's pace: its window, the size of its chunks, their times, its part of an account's rate.
+
+Without storage: ``releasing`` asks, and ``shares`` stores the leases that ``allot`` works with.
 
 All times are seconds since the epoch, all rates messages per second.
 """
@@ -89,6 +91,16 @@ def next_opening(
     return Opening(at, until, waits_for) if at < until else None
 
 
+def opening_for(spec: BroadcastSpec, now: float) -> Opening | None:
+    """Return the time from ``now`` on at which a request lets rows be released; None where none is left."""
+    return next_opening(
+        now,
+        window=Window.of(spec),
+        starts_at=timestamp(spec.starts_at),
+        expires_at=timestamp(spec.expires_at),
+    )
+
+
 def timestamp(moment: datetime | None) -> float | None:
     """Return a moment in seconds since the epoch."""
     return moment.timestamp() if moment else None
@@ -112,13 +124,15 @@ def chunk_span(rate: float) -> float:
     return chunk_messages(rate, 0.0, math.inf) / rate
 
 
-def lead(rate: float) -> float:
+def lead(rate: float | None) -> float:
     """Return the seconds by which a chunk is put on the queue before its first message is due.
+
+    The first chunk of a broadcast, which has no ``rate`` yet, has no lead.
 
     The chunks of a high rate are shorter than a minute; together they are as far ahead as the one of a low
     rate, so that a step that takes longer than its chunk does not slow the broadcast down.
     """
-    return max(0.0, CHUNK_SECONDS - MAX_CHUNK_MESSAGES / rate)
+    return max(0.0, CHUNK_SECONDS - MAX_CHUNK_MESSAGES / rate) if rate else 0.0
 
 
 def delay(due: float, now: float) -> int:

@@ -1,4 +1,8 @@
-"""The rows of a recipients' file: CSV with a header, or JSON Lines."""
+"""Read the rows of a recipients' file: CSV with a header, or JSON Lines.
+
+``formats.detect`` recognises the format. A new one is a ``kind`` of ``FileFormat``, a branch there, and a
+branch of ``read_rows``.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _MAX_WRITES = 8
 
 
 class SupersededError(WeChatNotifyError):
-    """Somebody else wrote the record meanwhile: it has to be read again."""
+    """The record was written by another call meanwhile and has to be read again."""
 
     reason = "superseded"
 

@@ -79,17 +79,12 @@ class Releaser:
             return self._all_released(broadcast, released=True)
         now = self._services.now()
         due = broadcast.next_release_at or now
-        if due > now + pace.EARLY + (pace.lead(broadcast.rate) if broadcast.rate else 0.0):
+        if due > now + pace.EARLY + pace.lead(broadcast.rate):
             return broadcast
         source = Source(self._services, self._files, broadcast)
         spec = source.spec
         start = pace.chunk_start(due, now)
-        opening = pace.next_opening(
-            start,
-            window=pace.Window.of(spec),
-            starts_at=pace.timestamp(spec.starts_at),
-            expires_at=pace.timestamp(spec.expires_at),
-        )
+        opening = pace.opening_for(spec, start)
         if opening is None:  # it expires before anything more could be sent
             return self._all_released(broadcast, released=False)
         turn = self._turn(broadcast, spec, opening, start)

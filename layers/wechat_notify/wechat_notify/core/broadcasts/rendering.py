@@ -1,4 +1,4 @@
-"""A broadcast's message with placeholders, and what it becomes for a row."""
+"""Render a broadcast's message for a row, and check the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a check: what a broadcast's file holds, before anything is sent."""
+"""Report of a broadcast's check: counts, bad rows, columns and the first messages."""
 
 from __future__ import annotations
 

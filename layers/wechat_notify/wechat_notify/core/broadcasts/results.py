@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _COLUMNS = ("row", "id", "openid", "status", "errcode", "reason", "time")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 HEADER = "\ufeff".encode() + (",".join(_COLUMNS) + "\r\n").encode()
 """With a byte order mark, without which Excel takes UTF-8 for another encoding."""
 
 
 class Result(NamedTuple):
-    """What became of one row."""
+    """A line of the results: one row and its message's last status."""
 
     row: int
     id: str

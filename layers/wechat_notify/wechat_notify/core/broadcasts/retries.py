@@ -1,4 +1,4 @@
-"""Which failed messages a retry sends again, and the list that keeps their rows."""
+"""Choose the failed messages that a retry sends again, and store the list of their rows."""
 
 from __future__ import annotations
 

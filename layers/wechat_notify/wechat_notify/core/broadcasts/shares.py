@@ -1,4 +1,4 @@
-"""The part of an account's rate that each of its running broadcasts has."""
+"""Store leases: the parts of an account's rate that its running broadcasts use (``pace.allot``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of a broadcast's recipients, from one of them on."""
+"""Read a broadcast's rows from the recipients' file, and turn those that are sent into queue bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see of an account's circuits, and how they end one before its time."""
+"""List an account's holds for people, and end one before its time."""
 
 from __future__ import annotations
 

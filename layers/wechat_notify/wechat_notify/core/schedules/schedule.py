@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from wechat_notify.core.broadcasts.creation import creation_body
+from wechat_notify.core.broadcasts.scheduled import creation_body
 from wechat_notify.core.broadcasts.spec import parse_spec
 from wechat_notify.core.errors import InvalidFieldsError, InvalidMessageError
 from wechat_notify.core.messages.envelope import SendRequest, queue_body

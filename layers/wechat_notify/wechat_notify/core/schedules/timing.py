@@ -1,4 +1,4 @@
-"""When a schedule fires: a time, a cron expression or a rate, in EventBridge Scheduler's terms.
+"""Times of schedules: a time, a cron expression or a rate, in EventBridge Scheduler's terms.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 """

@@ -1,13 +1,13 @@
-"""A message against the template that it names: what WeChat would refuse for certain, and what it may.
+"""Check a message against the template that it names.
 
-Certain is what WeChat documents, or what every report agrees on:
+Violations are what WeChat documents as refused, or what every report agrees on; the rest are warnings:
 
 * a value outside a keyword's enumeration (documented);
 * a keyword of a subscription that is missing (47003 ``data.… is empty``);
 * a template of the other family (43101, 40037 or -1).
 
-A template of template messages shows a keyword that is missing as nothing, with errcode 0. What WeChat
-makes of a key too many nobody has told: it is an error beside a missing one, whose misspelling it may be.
+A template of template messages shows a keyword that is missing as nothing, with errcode 0. WeChat's answer
+to a key too many is not known: it is a violation only beside a missing one, whose misspelling it may be.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _check_family(message: Message, template: Template) -> Checked:
     found = Violation(
         "template_id", "template_family", _OF_SUBSCRIPTIONS if is_subscription else _OF_TEMPLATES
     )
-    # Nobody has told if the one template of one-time messages is among the private templates.
+    # Not documented: the one template of one-time messages may be among the private templates.
     if isinstance(message, OneTimeSubscription) and not is_subscription:
         return Checked([], [found])
     return Checked([found], [])

@@ -1,4 +1,4 @@
-"""A message as its reader would see it, as far as the template is known."""
+"""Preview a message as its reader would see it, as far as the template is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The templates that messages are checked against: read now and then, and never in the way of a message."""
+"""Check requests against their accounts' templates, of which each process keeps a copy for 5 minutes.
+
+A store that does not answer stops no message: it is checked against the copy, or against none.
+"""
 
 from __future__ import annotations
 

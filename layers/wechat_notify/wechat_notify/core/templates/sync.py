@@ -163,7 +163,7 @@ def _size(template: Template) -> int:
     texts = [template.id, template.title, template.content, template.example]
     texts += [text for each in values for text in each]
     # DynamoDB counts up to 4 bytes for each element of a list or a map, and the names of attributes.
-    return sum(len(text.encode()) + 4 for text in texts) + 100
+    return sum(len(text.encode()) + 4 for text in texts) + 20 * len(values) + 100
 
 
 _TOKEN_EXPIRED = Outcome(

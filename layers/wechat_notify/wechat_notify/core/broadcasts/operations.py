@@ -1,4 +1,4 @@
-"""The operations on broadcasts that exist."""
+"""Operations on broadcasts that exist: start, pause, resume, cancel, look up, list, results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from wechat_notify.core.broadcasts import pace
 from wechat_notify.core.broadcasts.broadcast import Broadcast, State
-from wechat_notify.core.broadcasts.counting import counts_of, examined_counts
 from wechat_notify.core.broadcasts.engine import wake
+from wechat_notify.core.broadcasts.examining import counts_of, examined_counts
 from wechat_notify.core.broadcasts.files import Files
 from wechat_notify.core.broadcasts.overview import Overview
 from wechat_notify.core.broadcasts.ports import Page, Services
@@ -188,12 +188,7 @@ class Broadcasts:
     def _estimate(self, broadcast: Broadcast, spec: BroadcastSpec, messages: int) -> pace.Estimate | None:
         now = self._services.now()
         window = pace.Window.of(spec)
-        opening = pace.next_opening(
-            max(now, broadcast.next_release_at or now),
-            window=window,
-            starts_at=pace.timestamp(spec.starts_at),
-            expires_at=pace.timestamp(spec.expires_at),
-        )
+        opening = pace.opening_for(spec, max(now, broadcast.next_release_at or now))
         if opening is None:
             return None
         rate = broadcast.rate or pace.chunk_rate(spec.messages_per_second, self._services.ceiling, 1)

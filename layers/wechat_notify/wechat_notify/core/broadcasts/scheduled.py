@@ -1,4 +1,4 @@
-"""A broadcast that a schedule creates: the message on the steps' queue, and the broadcast's id.
+"""Broadcasts that schedules create: their message on the steps' queue, and the broadcast's id.
 
 A firing that comes late or twice has the same name, and so the same broadcast.
 """
