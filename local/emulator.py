@@ -20,8 +20,10 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
+from local.docs import with_docs
 from local.worker_faults import with_kills
 
 VERSION: Final = "1.5.33"
@@ -299,7 +301,8 @@ def main() -> None:
         _expect(condition=False, what=str(error))
 
     try:
-        application = with_kills(behind_tls(app.app), lambda_runtime)
+        application = with_docs(behind_tls(app.app), Path(arguments.temp))
+        application = with_kills(application, lambda_runtime)
         asyncio.run(_serve(application, arguments.fd))
     finally:
         lambda_runtime.reset()

@@ -36,6 +36,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from local import docs
 from local.processes import ROOT, Child, LocalStackError, worker_python
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ class Stack:
             access_key_id=keys["AccessKeyId"],
             secret_access_key=keys["SecretAccessKey"],
         )
+        docs.publish(self.state.api_url, self._temp)
         if self._state_file is not None:
             started.callback(self._state_file.unlink, missing_ok=True)
             self.state.write(self._state_file)
@@ -232,11 +234,12 @@ class Stack:
     def _start_emulator(self, started: contextlib.ExitStack, listener: socket.socket, python: Path) -> Child:
         port = listener.getsockname()[1]
         self._endpoint = f"http://{HOST}:{port}"
-        # The emulator's temporary files, its workers' among them. It removes the folder itself, too, for
-        # the case that this process cannot.
+        # The emulator's temporary files, its workers' among them, and the document that it serves. It
+        # removes the folder itself, too, for the case that this process cannot.
         temp = Path(tempfile.gettempdir(), f"wechat-notify-{secrets.token_hex(4)}")
         started.callback(shutil.rmtree, temp, ignore_errors=True)
         temp.mkdir(mode=0o700)
+        self._temp = temp
         environment = {
             # All of it: the functions inherit the emulator's environment.
             "PATH": os.defpath,
@@ -438,6 +441,7 @@ def summary(state: State, state_file: Path, seconds: float) -> str:
         wechat += "   (simulator; open it in a browser to see the messages arrive)"
     rows = {
         "HTTP API": state.api_url,
+        "Its page": f"{state.aws_endpoint_url}/docs",
         "Account": state.account,
         "Send queue": state.send_queue_url,
         "Event bus": state.event_bus_name,

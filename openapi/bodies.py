@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -14,8 +15,7 @@ from wechat_notify.core.messages.kinds import MODELS, MiniProgramTemplate
 from wechat_notify.core.messages.validation import shape, spellings
 from wechat_notify.core.schedules import schedule
 
-_BLANK: Json = {"enum": ["", None]}
-_BLANK_OBJECT: Json = {"type": "object", "additionalProperties": _BLANK}
+_BLANK_OBJECT: Json = {"type": "object", "additionalProperties": {"enum": ["", None]}}
 _TEXTS = {
     "kind": "The kind of the message.",
     "touser": "The receiver's openid.",
@@ -96,16 +96,22 @@ def _let_be_empty(model: type[BaseModel], schema: Json) -> None:
     """What is optional may be given empty: the service takes it for absent, as WeChat does."""
     optional, nested = shape(model)
     for name, field in schema["properties"].items():
-        if name not in optional or "anyOf" not in field:  # a colour may be anything
+        if name not in optional:
             continue
-        choices = [each for each in field["anyOf"] if each != {"type": "null"}]
         field.pop("default", None)
-        empty = [{"enum": ["", None, []]}, _BLANK_OBJECT] if name in nested else [_BLANK]
-        field["anyOf"] = [*choices, *empty]
+        if "enum" in field:
+            field["enum"].append("")
+        elif name in nested:
+            field["anyOf"] += [{"enum": ["", []]}, _BLANK_OBJECT]
+        elif "anyOf" in field:
+            field["anyOf"].append({"const": ""})
+        elif "minLength" in field:
+            schema["properties"][name] = {"anyOf": [field, {"const": ""}]}
 
 
 def _spell(model: type[BaseModel], schema: Json) -> None:
     """A message may come in the Cloud Call spelling, each field once."""
+    required = []
     for name, field in model.model_fields.items():
         other = next((each for each in spellings(name, field) if each != name), None)
         if other is None:
@@ -116,7 +122,8 @@ def _spell(model: type[BaseModel], schema: Json) -> None:
         }
         if name in schema["required"]:
             schema["required"].remove(name)
-            schema.setdefault("allOf", []).append({"oneOf": [{"required": [name]}, {"required": [other]}]})
+            required.append((name, other))
+    schema |= _exactly_one(*required)
 
 
 def _schedule() -> Json:
@@ -132,10 +139,7 @@ def _schedule() -> Json:
     schema["properties"]["message"] = {"$ref": f"{PREFIX}Message"}
     schema["properties"]["broadcast"] = {"allOf": [{"$ref": f"{PREFIX}BroadcastRequest"}, without_start]}
     _let_be_null(schema)
-    schema["allOf"] = [
-        {"oneOf": [_given(name) for name in forms]},
-        {"oneOf": [_given("message"), _given("broadcast")]},
-    ]
+    schema |= _exactly_one(tuple(forms), ("message", "broadcast"))
     schema["description"] = (
         "When to send what: exactly one of `at`, `cron` and `rate`, and one of `message` and `broadcast`."
     )
@@ -146,10 +150,19 @@ def _schedule() -> Json:
 def _broadcast() -> Json:
     schema, _ = schemas.of(spec.BroadcastSpec)
     _let_be_null(schema)
-    schema["oneOf"] = [_given("recipients"), _given("upload")]
+    schema |= _exactly_one(("recipients", "upload"))
     schema["description"] = "A message and who gets it: exactly one of `recipients` and `upload`."
     _describe(schema)
     return schema
+
+
+def _exactly_one(*choices: Sequence[str]) -> Json:
+    """Of each choice exactly one field. Said by ``not``: pages show a ``oneOf`` in the place of the fields."""
+    wrong: list[Json] = []
+    for names in choices:
+        wrong.append({"not": {"anyOf": [_given(name) for name in names]}})
+        wrong += [{"allOf": list(map(_given, pair))} for pair in itertools.combinations(names, 2)]
+    return {"not": {"anyOf": wrong}}
 
 
 def _given(name: str) -> Json:
@@ -159,10 +172,10 @@ def _given(name: str) -> Json:
 def _let_be_null(schema: Json) -> None:
     """What is optional may be null: it counts as absent."""
     for name, field in schema["properties"].items():
-        if name in schema.get("required", ()) or {"type": "null"} in field.get("anyOf", []):
-            continue
-        default = {"default": field.pop("default")} if "default" in field else {}
-        schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **default}
+        may_be_null = None in field.get("enum", ()) or "null" in field.get("type", ())
+        if name not in schema.get("required", ()) and not may_be_null:
+            default = {"default": field.pop("default")} if "default" in field else {}
+            schema["properties"][name] = {**schemas.or_null(field), **default}
 
 
 _RECIPIENTS: Json = {

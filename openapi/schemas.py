@@ -155,4 +155,22 @@ def _plain(value: Any) -> Any:
     }
     if isinstance(found.get("description"), str):
         found["description"] = found["description"].replace("``", "`")
+    if "default" in found and found["default"] is None:
+        del found["default"]
+    choices = [each for each in found.get("anyOf", []) if each != NULL]
+    if len(choices) == 1 and NULL in found["anyOf"]:
+        del found["anyOf"]
+        found = {**or_null(choices[0]), **found}
     return found
+
+
+NULL: Json = {"type": "null"}
+
+
+def or_null(schema: Json) -> Json:
+    """The schema of what may be null as well, without a choice of schemas where that can be said."""
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, NULL]}

@@ -96,7 +96,7 @@ class Settings:
 
     @property
     def list_sent_messages(self) -> bool:
-        """Whether messages that were sent are listed too, at the price of a write for each."""
+        """Messages that were sent are listed too, at the price of a write for each."""
         value = self._required("LIST_SENT_MESSAGES")
         if value not in {"true", "false"}:
             raise MalformedSettingError("LIST_SENT_MESSAGES must be true or false")

@@ -46,7 +46,7 @@ _TITLES = {
     504: "WeChat's answer was lost: whether the message was sent is not known",
 }
 TYPES = "/docs/problems.md#"
-"""What the types of problem documents begin with: a page of this project, with a section for each name.
+"""Prefix of the types of problem documents: a page of this project, with a section for each name.
 
 Relative, as RFC 9457 (3.1.1) allows: the project has no public host. The laptop stack serves the page there.
 """

@@ -95,9 +95,12 @@ class Broadcast(NamedTuple):
     whose answer was lost is known again. ``fingerprint`` is the digest of its request.
 
     ``source`` is the key of its recipients' object, ``etag`` the object's version, ``size`` its bytes.
-    ``spec`` and ``check`` are the keys of its request and of what its check has found so far. The rows whose
-    numbers the object ``selection`` lists are left out (mode ``skip``) or are the only ones (``only``).
-    ``retry_of`` is the broadcast whose failed rows it repeats.
+    ``spec`` and ``check`` are the keys of its request and of what its check has found so far,
+    ``repeated_ids`` and ``repeated_openids`` those of the rows that are left out, each a ``Selection``.
+
+    ``retry_of`` is the broadcast whose failed rows it repeats, ``retried`` the key of their list, and
+    ``selection`` that of the rows themselves: then they are the only ones. ``include_unknown``: so are rows
+    whose message may have been sent.
 
     ``step`` is the number of the next step, due at ``next_step_at``: None where nothing is left to do, or
     before a person decides. ``announcement`` is an event that is to be published.
@@ -127,7 +130,7 @@ class Broadcast(NamedTuple):
     spec: str = ""
     check: str | None = None
     repeated_ids: str | None = None
-    duplicates_at: str | None = None
+    repeated_openids: str | None = None
     selection: str | None = None
     retry_of: str | None = None
     retried: str | None = None

@@ -129,11 +129,12 @@ class Checker:
         once = spec.duplicates == "once"
         now = self._services.now()
         runs = not broadcast.dry_run
+        left_out = self._files.write(broadcast, "repeated-openids", duplicates.to_bytes()) if once else None
         return self._records.write(
             broadcast,
             state=State.RUNNING if runs else State.CHECKED,
             check=self._files.write(broadcast, "check.json", state.to_bytes()),
-            duplicates_at=self._files.write(broadcast, "duplicates", duplicates.to_bytes()) if once else None,
+            repeated_openids=left_out,
             rows=report.rows,
             invalid=report.invalid,
             duplicates=len(duplicates) if once else 0,

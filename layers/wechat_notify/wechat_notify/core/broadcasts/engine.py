@@ -48,7 +48,7 @@ class Engine:
         Raises
         ------
         StorageError
-            The step is to be handed out again.
+            The step has to be repeated.
         """
         for _ in range(_MAX_TRIES):
             broadcast = self._services.store.read(account, broadcast_id)

@@ -154,7 +154,7 @@ def examined_counts(store: BroadcastStore, broadcast: Broadcast) -> Counts:
     """Return the counts of the rows that are released; raises ``StorageError``."""
     counts = broadcast.totals
     for chunk in store.read_chunks(broadcast.account, broadcast.id, broadcast.open_chunks):
-        # Of one that nobody has looked at yet, the other rows are part of what the check has counted.
+        # Before the first look, a chunk's rows without a message are among those that the check has counted.
         counts = counts.plus(chunk.counts if chunk.looked_at else Counts(waiting=chunk.messages))
     return counts
 
@@ -183,7 +183,7 @@ def _due(broadcast: Broadcast, chunk: Chunk) -> float:
 
 
 def _given_up(chunk: Chunk) -> Chunk:
-    """Return a chunk whose list of rows has expired, as it was seen last; nobody can look it up any more."""
+    """Settle a chunk whose manifest has expired: with its last counts, and what waited counts as failed."""
     counts = chunk.counts
     rest = chunk.rows - counts.rows
     lost = counts.failed + counts.waiting + rest

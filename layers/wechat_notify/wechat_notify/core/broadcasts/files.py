@@ -34,7 +34,7 @@ class Files:
         return stored_spec(self.read(broadcast.spec).decode())
 
     def check_state(self, broadcast: Broadcast) -> CheckState | None:
-        """What its check has found so far; None where it has not begun."""
+        """The stored state of its check; None where it has not begun."""
         return CheckState.from_bytes(self.read(broadcast.check)) if broadcast.check else None
 
     def selection(self, key: str | None, first_row: int, last_row: int) -> Selection:

@@ -32,7 +32,7 @@ _HOLD_LOOK = 60.0
 
 
 class _Turn(NamedTuple):
-    """When the next chunk may be released, what it waits for until then, and its rate."""
+    """The time at which the next chunk may be released, what it waits for until then, and its rate."""
 
     at: float
     waits_for: WaitsFor | None

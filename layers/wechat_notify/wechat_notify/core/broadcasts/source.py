@@ -115,7 +115,7 @@ class _Judge:
         self._by_id = state.by_id
         self._only = files.selection(broadcast.selection, *rows) if broadcast.selection else None
         self._repeated_ids = files.selection(broadcast.repeated_ids, *rows)
-        self._duplicates = files.selection(broadcast.duplicates_at, *rows)
+        self._duplicates = files.selection(broadcast.repeated_openids, *rows)
         self._unsent = unsent
 
     def judge(self, row: Row) -> tuple[Line | None, str | None]:

@@ -1,4 +1,4 @@
-"""What would become of a message if it were sent now: everything is read, nothing is written or sent."""
+"""Foresee the result of sending a message now: everything is read, nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wechat_notify.core.outcomes import Status
 
 
 class Would(StrEnum):
-    """What a message would meet."""
+    """Results that a message would have."""
 
     SEND = "send"
     """It would be sent."""
@@ -27,7 +27,7 @@ class Would(StrEnum):
 
 
 class Foreseen(NamedTuple):
-    """What would become of a message: ``status`` is that of its id, ``hold`` is what it would wait for."""
+    """The result that a message would have: ``status`` is its id's, ``hold`` is what it would wait for."""
 
     would: Would
     status: Status | None = None

@@ -36,7 +36,7 @@ class OpenHolds:
         return sorted(waiting, key=lambda circuit: circuit.held_until, reverse=True)
 
     def end(self, account: str, hold: str) -> Circuit:
-        """End a hold now: the next message is sent, and may open it anew.
+        """End a hold: within a second the next message is sent, and may open it anew.
 
         What waits on the queue is sent when its own delay is over, 15 minutes later at most.
 

@@ -37,7 +37,7 @@ _TIMINGS = ("at", "cron", "rate")
 
 
 class Content(StrEnum):
-    """What a schedule sends: the name of its field."""
+    """The field of a schedule that holds what it sends."""
 
     MESSAGE = "message"
     BROADCAST = "broadcast"

@@ -27,7 +27,7 @@ class _CronField(NamedTuple):
     most: int
     words: tuple[str, ...] = ()
     special: re.Pattern[str] | None = None
-    """What only this field may hold."""
+    """Texts that only this field may hold."""
 
     def allows(self, text: str) -> bool:
         """Return whether the field may hold this text."""

@@ -69,7 +69,7 @@ def _filled(content: str, values: Mapping[str, str]) -> str:
 
 
 def _opens(message: Message) -> dict[str, Any] | None:
-    """What a tap opens: WeChat prefers the mini program to the page and the URL."""
+    """Return the target of a tap: WeChat prefers the mini program to the page and the URL."""
     miniprogram = getattr(message, "miniprogram", None)
     if miniprogram:
         return {"miniprogram": miniprogram.model_dump(exclude_none=True)}

@@ -79,7 +79,7 @@ class AccountTemplates(NamedTuple):
     templates: tuple[Template, ...] = ()
 
     def synced_at(self, family: Family) -> float | None:
-        """When a family was last read."""
+        """The time at which a family was last read."""
         return self.subscription_at if family is Family.SUBSCRIPTION else self.template_at
 
     def of(self, family: Family) -> list[Template]:
