@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import cold_start, cost_page, figures, handlers, libraries, report, sizes
+from benchmarks import cold_start, cost_page, fan_out, figures, handlers, libraries, report, sizes
 from benchmarks.figures import Comparison, Results
 from benchmarks.processes import ROOT, serving
 
@@ -17,6 +17,7 @@ _SECTIONS = {
     "sizes": sizes.measure,
     "libraries": libraries.measure,
     "handlers": handlers.measure,
+    "fan-out": fan_out.measure,
     "cold-start": cold_start.measure,
 }
 _ROUNDS = 5

@@ -29,6 +29,7 @@ def write(results: Results) -> None:
         "targets": _targets(results),
         "parts": _parts(results),
         "handlers": _section(results, "handlers"),
+        "fan_out": _section(results, "fan-out"),
         "starts": _section(results, "cold start"),
         "libraries": _section(results, "libraries"),
     }

@@ -132,6 +132,10 @@ _AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "Parameters": [_parameter(name) for name in request["Names"]],
         "InvalidParameters": [],
     },
+    "SendMessageBatch": lambda request: {
+        "Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry in request["Entries"]],
+        "Failed": [],
+    },
     "PutEvents": lambda request: {
         "FailedEntryCount": 0,
         "Entries": [{"EventId": "e"} for _ in request["Entries"]],

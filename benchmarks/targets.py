@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from benchmarks import cold_start, handlers, libraries
+from benchmarks import cold_start, fan_out, handlers, libraries
 from benchmarks.figures import Results, number
 
 
@@ -54,6 +54,11 @@ TARGETS = (
         scale=1 / handlers.MOST,
         most=False,
     ),
+    *(
+        Target(f"broadcasts: {case}", fan_out.SECTION, case, 5000.0, unit="rows/s", most=False)
+        for case in (fan_out.CHECK_CASE, fan_out.RELEASE_CASE)
+    ),
+    Target(f"broadcasts: {fan_out.memory_case()}", fan_out.SECTION, fan_out.memory_case(), 128.0, unit="MB"),
     *(
         Target(f"{case}, CPU", libraries.SECTION, case, 3.0, unit="ms")
         for case in libraries.CONNECTION_CASES.values()

@@ -9,7 +9,7 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import UnknownTemplateError
 from wechat_notify.core.templates.keywords import filled_messages, keywords_of
 from wechat_notify.core.templates.template import AccountTemplates, Family, Template
-from wechat_notify.core.texts import iso_time, without_none
+from wechat_notify.core.texts import iso_time_if_any, without_none
 from wechat_notify.http import requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
@@ -21,7 +21,7 @@ def list_templates(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     known = _known(account)
     body = {
         "account": account,
-        "synced_at": {family.value: _time(known.synced_at(family)) for family in Family},
+        "synced_at": {family.value: iso_time_if_any(known.synced_at(family)) for family in Family},
         "templates": [_listed(template, known) for template in known.templates],
     }
     return ApiResponse(200, body)
@@ -53,9 +53,5 @@ def _listed(template: Template, known: AccountTemplates) -> dict[str, Any]:
         "title": template.title,
         **without_none(long_term=template.long_term),
         "keywords": [keyword.as_dict() for keyword in keywords_of(template)],
-        "synced_at": _time(known.synced_at(template.family)),
+        "synced_at": iso_time_if_any(known.synced_at(template.family)),
     }
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else iso_time(at)

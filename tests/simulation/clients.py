@@ -44,6 +44,7 @@ _RETRIED_FOR: dict[str, frozenset[float]] = {
     "send_message_batch": frozenset({1.5}),
     "change_message_visibility": frozenset({1.5}),
     "put_events": frozenset({1.0}),
+    **dict.fromkeys(("head_object", "get_object", "put_object"), frozenset({5.0})),
     "invoke": frozenset({0.0}),
 }
 """Seconds in which an operation is repeated that AWS refuses for the moment: what the service promises, once
@@ -55,20 +56,31 @@ _MAX_ATTEMPTS = 14
 _MIN_PAUSE = 0.01
 _URL = "https://aws.example/CANARY"
 _STATUS = {
+    "InternalError": 500,
     "InternalException": 500,
     "InternalServerError": 500,
+    "PreconditionFailed": 412,
     "ServiceException": 500,
     "ServiceUnavailable": 503,
+    "SlowDown": 503,
     "TooManyRequestsException": 429,
 }
 """Of other errors it is 400."""
 _WITHOUT_SECRETS = frozenset({"dynamodb", "events", "lambda"})
 """Services that are told none; SSM keeps the tokens, and SQS the messages as they came."""
-_LATENCY: dict[Service, float] = {"dynamodb": 0.006, "events": 0.02, "lambda": 0.02, "sqs": 0.01, "ssm": 0.02}
+_LATENCY: dict[Service, float] = {
+    "dynamodb": 0.006,
+    "events": 0.02,
+    "lambda": 0.02,
+    "s3": 0.03,
+    "sqs": 0.01,
+    "ssm": 0.02,
+}
 _OVERLOADED: dict[Service, tuple[str, ...]] = {
     "dynamodb": ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"),
     "events": ("ThrottlingException", "InternalException"),
     "lambda": ("ServiceException", "TooManyRequestsException"),
+    "s3": ("SlowDown", "InternalError"),
     "sqs": ("ServiceUnavailable", "RequestThrottled"),
     "ssm": ("ThrottlingException", "InternalServerError"),
 }
@@ -198,6 +210,8 @@ def _lost(kind: type[BotoCoreError]) -> BotoCoreError:
 
 
 def _subject(request: dict[str, Any]) -> str:
+    if "Bucket" in request:
+        return str(request["Key"])
     item = request.get("Item") or request.get("Key")
     if item:
         return f"{item['pk']['S']} v{item.get('version', {}).get('N', '')}"
@@ -276,7 +290,7 @@ class WatchedClients(Clients):
         *before, in_vain = call.in_vain
         said = f"{operation} {len(call.began)} times"
         spent = _GROUP if operation == "put_item" else 0.0
-        of_templates = call.request.get("Key", {}).get("pk", {}).get("S", "").startswith("templates#")
+        of_templates = _subject(call.request).startswith("templates#")
         kind = f"{operation} of templates" if of_templates else operation
         promised = _RETRIED_FOR.get(kind, {retry_for})
         pauses = [began - ended for began, ended in zip(call.began[1:], call.ended, strict=False)]

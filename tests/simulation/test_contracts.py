@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from tests.fakes.aws import Refusal
 from tests.fakes.aws.dynamodb import FakeDynamoDb
 from tests.fakes.aws.event_bus import EventsApi
 from tests.fakes.aws.functions import LambdaApi
+from tests.fakes.aws.s3 import FakeS3
 from tests.fakes.aws.sqs import MAX_RECEIVES, VISIBILITY_TIMEOUT, FakeSqs, SqsApi, Stored
 from tests.fakes.aws.ssm import FakeParameters
 from tests.integration.conftest import PATH
@@ -43,6 +45,12 @@ from tests.integration.contracts.test_aws_failures import *  # noqa: F403 - the 
 from tests.integration.contracts.test_aws_failures import Down
 from tests.integration.contracts.test_event_bus import *  # noqa: F403
 from tests.integration.contracts.test_ledger_store import *  # noqa: F403
+from tests.integration.contracts.test_objects import (  # noqa: F401 - but those of signed URLs, which boto3 makes
+    test_composed,
+    test_etag_is_the_version,
+    test_nothing_under_a_key,
+    test_written_and_read,
+)
 from tests.integration.contracts.test_parameter_store import *  # noqa: F403
 from tests.integration.contracts.test_queue import *  # noqa: F403
 from tests.integration.contracts.test_refresher import *  # noqa: F403
@@ -52,8 +60,10 @@ from tests.simulation.wechat import TEMPLATE, FakeWeChat
 from tests.simulation.world.setting import START, TIMEOUTS, loops_allowed
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.objects import Bucket
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.core.broadcasts.ports import Objects
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.tokens.token import Refresher
@@ -99,6 +109,20 @@ def store(lend: Lend) -> Store:
         parameters.values[f"{PATH}/{name}"] = value
 
     return SsmStore(lend(ssm=parameters), put)
+
+
+@pytest.fixture
+def objects(lend: Lend) -> Objects:
+    return Bucket(lend(s3=FakeS3(time.time)), "files")
+
+
+def test_large_object_is_composed_of_parts(lend: Lend) -> None:
+    bucket, parts = FakeS3(time.time), [bytes([number]) * 5_000_000 for number in range(4)]
+    objects = Bucket(lend(s3=bucket), "files")
+    for number, part in enumerate(parts):
+        objects.write(f"parts/{number}", part)
+    objects.compose("whole", [f"parts/{number}" for number in range(4)])
+    assert (bucket.objects["whole"], bucket.uploads) == (b"".join(parts), {})
 
 
 class _QueueAt:

@@ -67,6 +67,7 @@ class FakeSqs:
         dead_letters: FakeSqs | None = None,
         receives_most: int = MAX_RECEIVES,
         copies_after: Sequence[float] = _COPIES_AFTER,
+        visibility_timeout: float = VISIBILITY_TIMEOUT,
     ) -> None:
         self.received = 0
         self.doubled: list[str] = []
@@ -78,6 +79,7 @@ class FakeSqs:
         self._now = now
         self._lock = threading.Lock()
         self._copies_after = copies_after
+        self._visibility_timeout = visibility_timeout
         self._name = name
         self._dead_letters = dead_letters
         self._receives_most = receives_most
@@ -209,7 +211,7 @@ class FakeSqs:
         self._in_flight[stored.group] += 1
         self.received += 1
         self.handed_out[str(number)].append(self._now())
-        heappush(self._hidden, (self._now() + VISIBILITY_TIMEOUT, number, stored.generation))
+        heappush(self._hidden, (self._now() + self._visibility_timeout, number, stored.generation))
         return stored
 
     def _copy(self, stored: Stored, after: float) -> None:

@@ -77,7 +77,7 @@ class Lender:
             threading: threads,
             ThreadPoolExecutor: lambda max_workers: Pool(self._world.scheduler, max_workers),
         }
-        for function in (world.send_queue, world.send_api, world.token_refresh):
+        for function in world.functions:
             importlib.import_module(function._handler)
         for module_name, module in sorted(sys.modules.items()):
             if module_name.partition(".")[0] not in {"wechat_notify", "functions"}:
@@ -86,15 +86,20 @@ class Lender:
                 for real, stand_in in lent.items():
                     if value is real:
                         put(module, name, stand_in)
-        for name, part in list(vars(bootstrap).items()):
-            if hasattr(part, "cache_info"):
-                put(bootstrap, name, lambda name=name, make=part.__wrapped__: self._part(name, make))
+        for module_name in sorted(name for name in sys.modules if name.startswith(bootstrap.__name__)):
+            module = sys.modules[module_name]
+            for name, part in list(vars(module).items()):
+                if hasattr(part, "cache_info"):
+                    full = f"{module_name}.{name}".removeprefix(f"{bootstrap.__name__}.")
+                    put(module, name, lambda name=full, make=part.__wrapped__: self._part(name, make))
         put(bootstrap, "_random", self._jitter)
         put(
             VersionedItems.__init__,
             "__kwdefaults__",
             {"now": self.now, "clock": self._monotonic, "sleep": self._world.scheduler.sleep},
         )
+        for owner, name, value in world.lent:
+            put(owner, name, value)
         wire = Wire(
             world.wechat,
             world.chance,
@@ -150,7 +155,11 @@ class Lender:
                     # Replaced by and by, so that two functions may have different ones.
                     number = int(running().sandbox.born - self._world.start) // 10
                     parts[name] = Settings(
-                        {**ENVIRONMENT, "OPENID_HASH_KEY": f"key {number} for simulations"}
+                        {
+                            **ENVIRONMENT,
+                            **self._world.environment_of(running()),
+                            "OPENID_HASH_KEY": f"key {number} for simulations",
+                        }
                     )
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())

@@ -50,11 +50,11 @@ def template() -> str:
 
 
 @cache
-def loops_allowed(text: str) -> bool:
-    """Whether the function that sends may put messages on its own queue for as long as it takes.
+def loops_allowed(text: str, name: str = "SendQueueFunction") -> bool:
+    """Whether a function may put messages on its own queue for as long as it takes.
 
     Read as text: a parser of CloudFormation takes longer to load than a world takes.
     """
-    function = re.search(r"^  SendQueueFunction:\n((?: {4}.*\n|\n)+)", text, re.MULTILINE)
+    function = re.search(rf"^  {name}:\n((?: {{4}}.*\n|\n)+)", text, re.MULTILINE)
     assert function
     return re.search(r"^ {6}RecursiveLoop:.*\bAllow\b", function[1], re.MULTILINE) is not None

@@ -99,18 +99,23 @@ class World:
             self, "token-refresh", "functions.token_refresh.handler", TIMEOUTS["TokenRefreshFunction"], 1
         )
         self.token_refresh.points_most = 12
-        self.mapping = Mapping(self, self.send_queue)
+        self.lent: list[tuple[Any, str, Any]] = []
+        """What else of the service's has another value while this world stands: owner, name and value."""
+        self.functions = [self.send_queue, self.send_api, self.token_refresh]
+        self.mapping = Mapping(self, self.send_queue, self.queue, loops_allowed=self.loops_allowed)
         self.queue.on_arrival = self.mapping.kick
         self.writes = Writes(self)
         self.table.on_write = self.writes.judge
         self.ending: Invocation | None = None
         self.refreshes = Refreshes(self)
         self._lender = Lender(self, thorough=thorough)
+        self.queues = {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters}
+        """By their URLs."""
         sqs = SqsApi(
-            {SEND_QUEUE: self.queue, DEAD_LETTERS: self.dead_letters},
+            self.queues,
             self.chance,
             self._parks_refused,
-            lambda: running().chain if SEND_QUEUE_FUNCTION in running().name else 0,
+            lambda: running().chain if running().batch else 0,
             self.writes.note_put,
         )
         apis = {
@@ -136,6 +141,10 @@ class World:
         """Lend the service this world's time, chance, threads and transports."""
         with self._lender.standing():
             yield self
+
+    def environment_of(self, _invocation: Invocation) -> dict[str, str]:
+        """What a function's environment has that is not the same for all."""
+        return {}
 
     def keep_tokens_fresh(self, wanted: Callable[[], bool]) -> None:
         """What the schedule does, for as long as it is wanted."""

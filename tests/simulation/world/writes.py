@@ -36,9 +36,10 @@ class Writes:
 
     def judge(self, key: str, existing: dict[str, Any] | None, item: dict[str, Any] | None) -> None:
         """Hold a write against the rules of the ledger, which are written down here once more."""
-        if not key.startswith("message#"):
+        if key.startswith("circuits#"):
             assert item is not None
             self.circuits_stored.append((self._world.scheduler.now, item))
+        if not key.startswith("message#"):
             return
         if item is None:
             self.illegal.append(f"{key} was deleted")

@@ -32,3 +32,8 @@ def iso_time(seconds: float) -> str:
     """Seconds since the epoch as people and other programs read them: RFC 3339, UTC, milliseconds."""
     seconds = min(max(seconds, _YEAR_1), _YEAR_9999)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def iso_time_if_any(seconds: float | None) -> str | None:
+    """The same of a time that may not be known: None stays None."""
+    return None if seconds is None else iso_time(seconds)

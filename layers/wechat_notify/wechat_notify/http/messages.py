@@ -7,7 +7,7 @@ from typing import Any
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.outcomes import Outcome, Status
-from wechat_notify.core.texts import iso_time, without_none
+from wechat_notify.core.texts import iso_time, iso_time_if_any, without_none
 
 
 def message(entry: Entry) -> dict[str, Any]:
@@ -15,8 +15,8 @@ def message(entry: Entry) -> dict[str, Any]:
     times = without_none(
         created_at=iso_time(entry.created_at),
         updated_at=iso_time(entry.updated_at),
-        expires_at=_time(entry.expires_at),
-        next_attempt_at=_time(entry.next_attempt_at),
+        expires_at=iso_time_if_any(entry.expires_at),
+        next_attempt_at=iso_time_if_any(entry.next_attempt_at),
     )
     outcome = entry.final_outcome
     return {**entry.as_dict(), **times, **(_last(outcome, entry) if outcome else {})}
@@ -48,7 +48,3 @@ def _last(outcome: Outcome, entry: Entry) -> Mapping[str, Any]:
             "hint": outcome.hint.as_dict(),
         }
     return last
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else iso_time(at)

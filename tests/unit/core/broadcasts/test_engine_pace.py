@@ -86,6 +86,18 @@ def test_paused_broadcast_gives_its_share_back() -> None:
     assert by_period(world, 60, "second:") == [600]
 
 
+def test_cancelled_broadcast_has_its_share_until_its_chunk_ends() -> None:
+    """What it has put on the queue goes out at its rate, so that the others do not have that yet."""
+    world = World(ceiling=10.0)
+    world.create(csv_file(OPENIDS[:1500]), "first", messages_per_second=6)
+    world.run(10.0)
+    world.broadcasts.cancel("shop", "first")
+    world.run(10.0)
+    world.create(csv_file(OPENIDS[:900]), "second")
+    world.run()
+    assert by_period(world, 60, "second:")[0] == pytest.approx(240, rel=0.05)
+
+
 def test_nothing_is_released_outside_the_window() -> None:
     world = World()  # 15:04:05 in Beijing
     world.create(csv_file(OPENIDS[:300]), messages_per_second=2, send_window="09:00-15:05")

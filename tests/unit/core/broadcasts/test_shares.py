@@ -22,6 +22,9 @@ def test_shares_are_taken_and_given_back() -> None:
     assert shares.take(ACCOUNT, "first", None, START + 60.0) == (5.0, START + 60.0)
     assert shares.take(ACCOUNT, "second", None, START + 60.0) == (5.0, START + 60.0)
     shares.give_back(ACCOUNT, "first")
+    shares.give_back(ACCOUNT, "first", START + 90.0)
+    assert leases(world) == {"first": 5.0, "second": 5.0}
+    world.clock.advance(90.0)
     shares.give_back(ACCOUNT, "first")
     assert leases(world) == {"second": 5.0}
 

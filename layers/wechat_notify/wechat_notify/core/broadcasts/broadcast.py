@@ -213,11 +213,15 @@ class Chunk(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The part of an account's rate that a broadcast uses: messages per second, until a time."""
+    """The part of an account's rate that a broadcast uses: messages per second, until a time.
+
+    ``over``: it releases nothing any more; what it has released is on the queue until then.
+    """
 
     broadcast_id: str
     rate: float
     until: float
+    over: bool = False
 
 
 class AccountPace(NamedTuple):

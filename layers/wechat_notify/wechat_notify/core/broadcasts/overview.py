@@ -10,7 +10,7 @@ from wechat_notify.core.broadcasts.counts import Counts
 from wechat_notify.core.broadcasts.pace import Estimate
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.outcomes import DomainEvent
-from wechat_notify.core.texts import iso_time, without_none
+from wechat_notify.core.texts import iso_time, iso_time_if_any, without_none
 
 
 class Overview(NamedTuple):
@@ -35,7 +35,7 @@ class Overview(NamedTuple):
             **summary(broadcast),
             counts=self.counts.as_dict(),
             messages_per_second=broadcast.rate,
-            next_release_at=_time(broadcast.next_release_at),
+            next_release_at=iso_time_if_any(broadcast.next_release_at),
             waits_for=broadcast.waits_for.value if broadcast.waits_for else None,
             held=[_hold(circuit) for circuit in self.holds] or None,
             estimate=self._estimate(),
@@ -61,9 +61,9 @@ def summary(broadcast: Broadcast) -> dict[str, Any]:
         retry_of=broadcast.retry_of,
         rows=broadcast.rows,
         created_at=iso_time(broadcast.created_at),
-        started_at=_time(broadcast.started_at),
-        finished_at=_time(broadcast.finished_at),
-        expires_at=_time(broadcast.expires_at),
+        started_at=iso_time_if_any(broadcast.started_at),
+        finished_at=iso_time_if_any(broadcast.finished_at),
+        expires_at=iso_time_if_any(broadcast.expires_at),
     )
 
 
@@ -84,7 +84,3 @@ def broadcast_event(detail_type: str, broadcast: Broadcast, counts: Counts) -> D
 
 def _hold(circuit: Circuit) -> dict[str, Any]:
     return without_none(hold=circuit.scope, until=iso_time(circuit.held_until), errcode=circuit.errcode)
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else iso_time(seconds)

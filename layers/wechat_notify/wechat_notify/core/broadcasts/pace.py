@@ -26,6 +26,8 @@ _MAX_LATENESS = 2.0
 """Seconds of lateness that a chunk makes up for; one that is later starts a new schedule."""
 _LEASE_GRACE = 120.0
 """Seconds for which a broadcast that did not come back still counts as running."""
+_LITTLE = 0.1
+"""A part of an account's rate with which no chunk is begun: it waits for more."""
 _FIRST_LOOK, _MIN_LOOK, _MAX_LOOK = 3.0, 5.0, 900.0
 """Seconds: most messages are at their end a second after they were due."""
 _LOOKED_UP_PER_SECOND = 400
@@ -153,7 +155,9 @@ def allot(
     next ones they count it in.
     """
     others = [each for each in current(leases, now) if each.broadcast_id != broadcast_id]
-    rate = chunk_rate(own, ceiling, len(others) + 1)
+    running = sum(not each.over for each in others)
+    left = ceiling - sum(each.rate for each in others if each.over)
+    rate = chunk_rate(own, left if left > ceiling * _LITTLE else ceiling, running + 1)
     busy = sorted((each for each in others if each.until > now), key=lambda lease: lease.until)
     used, at = sum(each.rate for each in busy), now
     for each in busy:
@@ -164,8 +168,8 @@ def allot(
 
 
 def current(leases: Iterable[Lease], now: float) -> tuple[Lease, ...]:
-    """The leases of broadcasts that are running."""
-    return tuple(lease for lease in leases if lease.until + _LEASE_GRACE > now)
+    """The leases of broadcasts that are running, or have messages on the queue."""
+    return tuple(lease for lease in leases if lease.until + (0 if lease.over else _LEASE_GRACE) > now)
 
 
 def first_look(ends_at: float) -> float:

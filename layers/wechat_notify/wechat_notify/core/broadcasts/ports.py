@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Broadcast, Chunk
 from wechat_notify.core.delivery.circuit import Circuit
-from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.listing import EntryReader
 from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.templates.template import AccountTemplates
@@ -103,13 +103,6 @@ class StepQueue(Protocol):
         """Put a step on the queue that is hidden for so many seconds, 900 at most."""
 
 
-class Entries(Protocol):
-    """The ledger's entries."""
-
-    def read_many(self, account: str, message_ids: Iterable[str]) -> Mapping[str, Entry]:
-        """The entries of these ids, by id; what is not stored is left out."""
-
-
 class HoldReader(Protocol):
     """The account's holds; ``OpenHolds`` is one."""
 
@@ -137,7 +130,7 @@ class Services(NamedTuple):
     objects: Objects
     rows: RowQueue
     steps: StepQueue
-    entries: Entries
+    entries: EntryReader
     holds: HoldReader
     events: Events
     templates: Callable[[str], AccountTemplates | None]

@@ -200,6 +200,8 @@ class Releaser:
             next_release_at=next_due,
         )
         if broadcast.offset >= broadcast.size:
+            if release.messages:
+                self._shares.give_back(broadcast.account, broadcast.id, next_due)
             return self._all_released(broadcast, released=True)
         return broadcast
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wechat_notify.core.broadcasts import pace
 from wechat_notify.core.broadcasts.broadcast import AccountPace, Lease
 from wechat_notify.core.broadcasts.ports import Services
@@ -32,13 +34,20 @@ class Shares:
                 return rate, at
         raise StorageError("share the account's rate", "Contended")
 
-    def give_back(self, account: str, broadcast_id: str) -> None:
-        """Let the others have the rate of a broadcast that releases nothing any more."""
+    def give_back(self, account: str, broadcast_id: str, until: float = math.inf) -> None:
+        """Let the others have the rate of a broadcast that releases nothing any more.
+
+        They have it when its last chunk, which is on the queue, is over: at ``until``, where that is known.
+        """
         for _ in range(_MAX_WRITES):
             stored = self._services.store.read_pace(account)
-            if all(lease.broadcast_id != broadcast_id for lease in stored.leases):
+            lease = next((each for each in stored.leases if each.broadcast_id == broadcast_id), None)
+            if lease is None:
                 return
-            if self._put(stored, broadcast_id, None):
+            last: Lease | None = lease._replace(until=min(lease.until, until), over=True)
+            if not lease.rate or min(lease.until, until) <= self._services.now():
+                last = None
+            if last == lease or self._put(stored, broadcast_id, last):
                 return
         raise StorageError("share the account's rate", "Contended")
 
