@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-parse: Any = re._parser.parse  # type: ignore[attr-defined]  # sre_parse, of which typeshed knows nothing
+parse: Any = importlib.import_module("re._parser").parse
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
