@@ -5,6 +5,7 @@ The rules are stricter than needed: a pattern that breaks one is written in anot
 
 import ast
 import importlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
