@@ -56,7 +56,6 @@ _MAX_ATTEMPTS = 14
 _MIN_PAUSE = 0.01
 _URL = "https://aws.example/CANARY"
 _STATUS = {
-    "InternalError": 500,
     "InternalException": 500,
     "InternalServerError": 500,
     "PreconditionFailed": 412,
@@ -80,7 +79,7 @@ _OVERLOADED: dict[Service, tuple[str, ...]] = {
     "dynamodb": ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError"),
     "events": ("ThrottlingException", "InternalException"),
     "lambda": ("ServiceException", "TooManyRequestsException"),
-    "s3": ("SlowDown", "InternalError"),
+    "s3": ("SlowDown", "ServiceUnavailable"),
     "sqs": ("ServiceUnavailable", "RequestThrottled"),
     "ssm": ("ThrottlingException", "InternalServerError"),
 }

@@ -143,7 +143,8 @@ def _xml(text: str, *headers: str, status: str = "200 OK") -> bytes:
 
 def refused(code: str, status: str = "400 Bad Request") -> bytes:
     text = f"<Code>{code}</Code><Message>{KEY}</Message><Key>{KEY}</Key>"
-    return _xml(f"<Error>{text}</Error>", status=status)
+    # Otherwise the next request may meet the server's goodbye.
+    return _xml(f"<Error>{text}</Error>", "Connection: close", status=status)
 
 
 def test_broken_read_is_repeated(clients_at: ClientsAt, slept: list[float]) -> None:
