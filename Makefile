@@ -49,8 +49,12 @@ architecture: setup
 template: setup
 	@$(BIN)/cfn-lint template.yaml
 
+# Two at a time; the tests of one file stay together, for they share what is dear to make.
+PYTEST := -m pytest -q -n 2 --dist loadfile
+
 test: setup ## the tests, with this Python
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python $(PYTEST) --ignore tests/e2e
+	@$(BIN)/python $(PYTEST) tests/e2e
 
 # The service's own code on the Python of the Lambda runtime; the end-to-end tests use it for their workers anyway.
 test-runtime: setup
@@ -59,7 +63,7 @@ ifneq ($(RUNTIME_PYTHON),)
 		"$(RUNTIME_PYTHON)" -m venv --clear .venv-runtime && \
 		.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
 		touch .venv-runtime/.done; }
-	@.venv-runtime/bin/python -m pytest -q -n auto tests/unit tests/integration
+	@.venv-runtime/bin/python $(PYTEST) tests/unit tests/integration
 else
 	@echo "Python 3.13 is not installed: its test run is left out"
 endif
