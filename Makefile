@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-runtime simulate chaos mutants bench cost openapi \
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi \
 	lock clean
 
 help: ## list the commands
@@ -54,7 +54,14 @@ PYTEST := -m pytest -q -n 2 --dist loadfile
 
 test: setup ## the tests, with this Python
 	@$(BIN)/python $(PYTEST) --ignore tests/e2e
-	@$(BIN)/python $(PYTEST) tests/e2e
+	@$(MAKE) --no-print-directory -j 2 -O test-stacks test-service
+
+# Side by side, since both wait a lot; not by xdist, to which all routes that are fuzzed have one name.
+test-stacks:
+	@$(BIN)/python -m pytest -q tests/e2e/test_stack.py
+
+test-service:
+	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
 # The service's own code on the Python of the Lambda runtime; the end-to-end tests use it for their workers anyway.
 test-runtime: setup
