@@ -47,7 +47,7 @@ def post_message(
 
 
 def get_json(url: str) -> Any:
-    """What the simulator's control API answers."""
+    """The answer of the simulator's control API."""
     return http("GET", url).json()
 
 

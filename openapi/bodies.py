@@ -93,7 +93,7 @@ def _inner_models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _let_be_empty(model: type[BaseModel], schema: Json) -> None:
-    """What is optional may be given empty: the service takes it for absent, as WeChat does."""
+    """Allow optional fields to be given empty: the service takes them for absent, as WeChat does."""
     optional, nested = shape(model)
     for name, field in schema["properties"].items():
         if name not in optional:
@@ -170,7 +170,7 @@ def _given(name: str) -> Json:
 
 
 def _let_be_null(schema: Json) -> None:
-    """What is optional may be null: it counts as absent."""
+    """Allow optional fields to be null: they count as absent."""
     for name, field in schema["properties"].items():
         may_be_null = None in field.get("enum", ()) or "null" in field.get("type", ())
         if name not in schema.get("required", ()) and not may_be_null:

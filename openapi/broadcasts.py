@@ -60,7 +60,7 @@ class BroadcastCounts(TypedDict):
 
 
 class BroadcastHold(TypedDict):
-    """What the broadcast's messages wait for."""
+    """The holds that the broadcast's messages wait for."""
 
     hold: str
     until: Time
@@ -68,7 +68,7 @@ class BroadcastHold(TypedDict):
 
 
 class EstimatedQuota(TypedDict):
-    """How far WeChat's quota of the kind reaches."""
+    """The reach of WeChat's quota of the kind."""
 
     daily_limit: int
     remain: int
@@ -76,7 +76,7 @@ class EstimatedQuota(TypedDict):
 
 
 class Estimate(TypedDict):
-    """When the last row is released."""
+    """The time at which the last row is released."""
 
     seconds: int
     finishes_at: Time
@@ -136,7 +136,7 @@ class CountedWarning(BrokenRule):
 
 
 class CheckReport(TypedDict):
-    """What the check of the rows has found so far."""
+    """The findings of the check of the rows so far."""
 
     rows: int
     valid: int

@@ -12,7 +12,7 @@ from openapi.values import Account, Hold
 
 
 class Holds(TypedDict):
-    """What is held, the hold that ends last first."""
+    """The account's holds, the one that ends last first."""
 
     account: Account
     holds: list[Hold]

@@ -33,7 +33,7 @@ _PATTERNS = {
     "phrase": f"^[{_CHINESE}]+$",
 }
 _LIMITS = {"number": 34}
-"""Where the limit is not one of characters: 32 digits, with a sign and a point."""
+"""Limits that do not count characters: 32 digits, with a sign and a point."""
 
 
 def schema(*, official_account_template: bool) -> Json:

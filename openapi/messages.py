@@ -58,7 +58,7 @@ class DryRunHold(TypedDict):
 
 
 class Opened(TypedDict):
-    """What a tap opens."""
+    """The target of a tap."""
 
     miniprogram: NotRequired[dict[str, str]]
     page: NotRequired[str]
@@ -83,7 +83,7 @@ class Preview(TypedDict):
 
 
 class DryRun(TypedDict):
-    """What would become of the message. Nothing was sent or written."""
+    """The fate that the message would have. Nothing was sent or written."""
 
     id: MessageId
     account: Account

@@ -98,6 +98,6 @@ class Operation:
 
     @property
     def example_answer(self) -> Json:
-        """What the example is answered."""
+        """The answer to the example."""
         answer: Json = json.loads((ANSWERS / f"{self.id}.json").read_text("utf-8"))
         return answer

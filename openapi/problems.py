@@ -17,7 +17,7 @@ from wechat_notify.http.problems import TYPES
 
 
 class Problem(TypedDict):
-    """What every refusal has (RFC 9457)."""
+    """The fields of every refusal (RFC 9457)."""
 
     type: str
     title: str

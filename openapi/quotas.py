@@ -24,7 +24,7 @@ class Quota(TypedDict):
 
 
 class QuotaRefusal(TypedDict):
-    """Why WeChat did not tell the numbers."""
+    """The reason why WeChat did not tell the numbers."""
 
     error_class: Class
     errcode: NotRequired[int]

@@ -45,7 +45,7 @@ class FullTemplate(ListedTemplate):
 
 
 class SyncedAt(TypedDict):
-    """When each family was read last; null where it never was."""
+    """The time at which each family was read last; null where it never was."""
 
     subscription: Time | None
     template: Time | None

@@ -1,4 +1,4 @@
-"""What several answers have in common."""
+"""Values that several answers have in common."""
 
 from __future__ import annotations
 

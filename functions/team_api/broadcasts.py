@@ -94,7 +94,9 @@ def retry_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
 def get_broadcast(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
     """``GET …/broadcasts/{id}``: its state, counts, rate and end."""
     found = broadcasts.broadcasts().look_up(requests.account(http), _path_id(http))
-    return ApiResponse(200, _as_dict(found))
+    # WeChat is asked before the start alone, and not by everybody who looks how it goes.
+    waits = found.broadcast.state is State.CHECKED
+    return ApiResponse(200, _with_quota(found) if waits else found.as_dict())
 
 
 def list_broadcasts(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
@@ -166,13 +168,13 @@ def _created(created: Broadcast) -> ApiResponse:
         found = Overview(created, Counts())
     location = f"/v1/accounts/{created.account}/broadcasts/{created.id}"
     status = 202 if found.broadcast.state is State.CHECKING else 201
-    return ApiResponse(status, _as_dict(found), {"Location": location})
+    return ApiResponse(status, _with_quota(found), {"Location": location})
 
 
-def _as_dict(found: Overview) -> dict[str, Any]:
-    """Return a broadcast; one that waits for its start also with how far the account's quota reaches."""
+def _with_quota(found: Overview) -> dict[str, Any]:
+    """Return a broadcast; where it has an estimate, also how far the account's quota at WeChat reaches."""
     content = found.as_dict()
-    if found.broadcast.state is State.CHECKED and found.estimate and found.kind:
+    if found.estimate and found.kind:
         quota = None
         with suppress(StorageError, UnknownAccountError):  # the broadcast is told without it
             quota = teams.quotas().of_kind(found.broadcast.account, found.kind)

@@ -43,7 +43,7 @@ def run(console: Console, stack: Stack, began: float) -> bool:
 
 
 def dead_letters(stack: Stack) -> int:
-    """How many messages are in the dead letter queue."""
+    """The count of messages in the dead letter queue."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     sqs = stack.client("sqs", stack.state.access_key_id, stack.state.secret_access_key)
     answer = sqs.get_queue_attributes(QueueUrl=stack.state.dead_letter_queue_url, AttributeNames=names)

@@ -194,7 +194,7 @@ class Broadcast:
         return answered
 
     def _arrived(self) -> int:
-        """How many of its messages WeChat has accepted."""
+        """The count of its messages that WeChat has accepted."""
         return sum(openid.startswith(PREFIX) for openid in accepted(self._state, _SEND_PATH))
 
     def _on_queue(self) -> int:

@@ -1,4 +1,4 @@
-"""What the demo prints at its end, and what was wrong."""
+"""The tables at the end of the demo, and what was wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.demo.doors import Row
 
 
 def differences(expected: Iterable[str], accepted: Iterable[str], dead_letters: int) -> list[str]:
-    """What is wrong with the messages that were accepted, by their receivers; nothing if all is well."""
+    """The faults of the messages that were accepted, by their receivers; nothing if all is well."""
     wanted, got = Counter(expected), Counter(accepted)
     found = []
     for what, touser in (("missing", wanted - got), ("twice or unexpected", got - wanted)):
@@ -27,7 +27,7 @@ def differences(expected: Iterable[str], accepted: Iterable[str], dead_letters: 
 
 
 def doors_table(rows: Sequence[Row]) -> Table:
-    """What went through each door."""
+    """The table of what went through each door."""
     table = Table(title="What went where", title_justify="left")
     table.add_column("Door")
     for name in ("Messages", "Sent", "Refused", "Seconds"):
@@ -40,7 +40,7 @@ def doors_table(rows: Sequence[Row]) -> Table:
 
 
 def broadcast_table(columns: Mapping[str, Mapping[str, int]]) -> Table:
-    """What became of a broadcast's rows, by each who counts them."""
+    """The table of a broadcast's rows, by each who counts them."""
     table = Table(title=f"A broadcast of {ROWS:,} rows, by who counts them", title_justify="left")
     table.add_column("Rows")
     for name in columns:
@@ -61,7 +61,7 @@ def broadcast_table(columns: Mapping[str, Mapping[str, int]]) -> Table:
 
 
 def summary(stats: Mapping[str, Any]) -> str:
-    """What WeChat saw, in one line."""
+    """One line about what WeChat saw."""
     calls = Counter[str]()
     for app in stats["by_app"].values():
         calls.update(app["token_calls"])

@@ -258,10 +258,15 @@ def test_wrong_query(service: Service, route: str, query: dict[str, str]) -> Non
     assert service.objects.objects == {}
 
 
-def test_checked_one_tells_its_quota(service: Service) -> None:
+@pytest.mark.parametrize(("query", "later"), [(DRY, True), (None, False)], ids=["dry run", "running"])
+def test_quota_is_told_before_the_start(
+    service: Service, query: dict[str, str] | None, *, later: bool
+) -> None:
+    """A new one is always told of it; later only one that waits for its start, since WeChat is asked."""
     service.wechat.quotas[MODELS["subscription"].endpoint] = Quota(1000, 999, 1)
-    content = create(BODY, query=DRY).content
-    assert content["estimate"]["quota"] == {"daily_limit": 1000, "remain": 1, "days": 2}
+    created = create(BODY, key="b", query=query).content
+    assert created["estimate"]["quota"] == {"daily_limit": 1000, "remain": 1, "days": 2}
+    assert ("quota" in look().content["estimate"]) is later
 
 
 def test_checked_one_without_its_account(service: Service) -> None:
