@@ -10,8 +10,9 @@ import pytest
 
 from tests.fakes import START
 from tests.integration.aws.samples import SENT
-from tests.integration.conftest import RETENTION
+from tests.integration.conftest import RETENTION, ClientsAt
 from tests.integration.contracts.samples import Aws
+from tests.integration.raw_server import RawServer, always, json_answer
 from wechat_notify.aws import message_index
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_items import SHARDS
@@ -19,6 +20,7 @@ from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.listing import Position
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import Status
 
 PROBLEMS = (Status.FAILED, Status.UNKNOWN)
@@ -114,3 +116,10 @@ def test_sent_by_kind(index: MessageIndex, monkeypatch: pytest.MonkeyPatch) -> N
     assert index.count_sent("nobody", START, 100) == {}
     monkeypatch.setattr(message_index, "SHARDS", 0)
     assert index.count_sent("shop", START, 100) == {}
+
+
+def test_unreadable_answer_is_an_error(clients_at: ClientsAt) -> None:
+    with RawServer(always(json_answer(Unknown=1))) as server:
+        index = MessageIndex(clients_at(server.url), "ledger")
+        with pytest.raises(StorageError):
+            list(index.newest("shop", PROBLEMS, page=5))

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -100,20 +99,23 @@ class MessageIndex:
             condition += " AND created_at <= :until"
         bounds = {":since": since, ":until": until}
         values |= {name: to_attribute(float(at)) for name, at in bounds.items() if at is not None}
-        more: dict[str, Any] = {"Limit": page} if page else {}
+        request: dict[str, Any] = {
+            "TableName": self._table_name,
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": False,
+            **({"Limit": page} if page else {}),
+        }
+
+        # What the answer holds is read within the call, which makes one error of all that is wrong with it.
+        def query() -> tuple[Sequence[dict[str, Any]], object]:
+            answer = self._aws.dynamodb.query(**request)
+            return answer["Items"], answer.get("LastEvaluatedKey")
+
         while True:
-            request: Any = {
-                "TableName": self._table_name,
-                "IndexName": INDEX,
-                "KeyConditionExpression": condition,
-                "ExpressionAttributeValues": values,
-                "ScanIndexForward": False,
-                **more,
-            }
-            answer = self._aws.call(
-                "list messages", partial(self._aws.dynamodb.query, **request), retry_for=RETRY_FOR
-            )
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
+            items, last = self._aws.call("list messages", query, retry_for=RETRY_FOR)
+            yield from items
+            if not last:
                 return
-            more["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request["ExclusiveStartKey"] = last
