@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -41,13 +40,6 @@ def _caught(name: str) -> int | None:
         if any(line.startswith(f"{BUGS[name].broken}: ") for line in broken):
             return seed
     return None
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[ProcessPoolExecutor]:
-    """Not by xdist: ``make check`` runs on one process, and these are most of its time."""
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")

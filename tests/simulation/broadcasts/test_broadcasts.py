@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -37,12 +34,6 @@ def _caught(name: str) -> str | None:
             if any(line.startswith(promise) for line in report.broken):
                 return where
     return None
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[ProcessPoolExecutor]:
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")
