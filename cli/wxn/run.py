@@ -108,6 +108,11 @@ class Run:
         return stacks.find(self._options, os.environ, Path.cwd())
 
     @property
+    def named_account(self) -> str | None:
+        """The account that the person named; None if they named none."""
+        return self._account
+
+    @property
     def account(self) -> str:
         """The WeChat account to work on; CommandError if none was named."""
         laptop = self.stack.laptop
