@@ -72,6 +72,11 @@ class FakeLedgerStore:
             found = {each: self.entries.get((account, each)) for each in message_ids}
             return {message_id: entry for message_id, entry in found.items() if entry}
 
+    def by_msgid(self, account: str, msgid: int) -> str | None:
+        self._fail("by_msgid", "find the message of a receipt")
+        found = (e for e in self.entries.values() if e.account == account and e.outcome)
+        return next((e.id for e in found if e.outcome and e.outcome.msgid == msgid), None)
+
     def newest(
         self,
         account: str,
