@@ -215,7 +215,7 @@ PROBLEMS: Mapping[str, Named] = {
         "WeChat refused the message, or it could not be attempted. `errcode` is WeChat's.",
         "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds, with the same key.",
         OfAttempt,
-        retries=(429, 502, 503),
+        retries=(422, 429, 502, 503),
     ),
     "outcome-unknown": Named(
         (504,),
