@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from error_pages.classes import CLASSES
-from error_pages.field_reports import NO_REPORT, REPORTS, Certainty, Report
+from error_pages.field_reports import NO_REPORT, REPORTS, Certainty, Place, Report
 from error_pages.handling import KIND, Handling, of_send, of_token
-from error_pages.places import PLACES, Place
+from error_pages.places import PLACES
 from error_pages.symptoms import SYMPTOMS
 from wechat_notify.core.outcomes import ErrorClass
 from wechat_notify.core.texts import Bilingual
