@@ -84,13 +84,13 @@ SYMPTOMS: Final = (
         ),
     ),
     Symptom(
-        Bilingual("It fails in bursts or at noon, and works later", "高峰或批量发送时失败，稍后恢复"),
+        Bilingual("It fails in bursts, and works later", "高峰或批量发送时失败，稍后恢复"),
         (45011, 43108, 43117, 45501, -1),
         Bilingual("Too many calls a minute, or to one user.", "每分钟调用过多，或对同一用户发送过于频繁。"),
     ),
     Symptom(
         Bilingual("It fails until the next day", "当天一直失败，次日恢复"),
-        (45009, 45040, 45093),
+        (45009,),
         Bilingual(
             "The quota is used up. [`GET …/quota`]({quota}) shows how much WeChat counts.",
             "额度已用完，可通过 [`GET …/quota`]({quota}) 查看微信的计数。",
