@@ -238,7 +238,8 @@ _WAITS: Final = Bilingual(
 )
 _OTHERS_GO_ON: Final = Bilingual("Other messages go on.", "其他消息不受影响。")
 _NO_TOKEN: Final = Bilingual(
-    "WeChat gives no token, so no message is judged.", "微信未返回 access_token，消息不会被判定为失败。"
+    "Messages go on with the stored token until that expires. After that none has failed yet: they wait for a token.",
+    "已存储的 access_token 到期前，消息照常发送；到期后消息不会直接失败，而是等待新的 access_token。",
 )
 _GIVEN_UP: Final = Bilingual(
     f"The queue gives a message up after {_GIVE_UP.en}.", f"队列中的消息等待超过 {_GIVE_UP.zh}后判定为失败。"

@@ -270,5 +270,5 @@ _HEAD = """\
 # Problems
 
 Every refusal is a problem document; [api.md](api.md#problem-documents) describes its fields. Its `type` is
-`/docs/problems.md#` and one of these names.
+`/docs/problems.md#` and one of these names. [error-codes.md](error-codes.md) explains WeChat's `errcode`.
 """

@@ -27,7 +27,9 @@ def sections(text: str) -> dict[int, tuple[str, str]]:
 
 def shape(text: str) -> list[str]:
     """The parts of a text: headings, links, code and list marks, which no translation changes."""
-    return sorted(re.findall(r"^#+ -?\d+ \w+|^\d+\.|^- `[^`]*`$|^-|\]\(#[^)]+\)|^\*\*|^\|", text, re.MULTILINE))
+    return sorted(
+        re.findall(r"^#+ -?\d+ \w+|^\d+\.|^- `[^`]*`$|^-|\]\(#[^)]+\)|^\*\*|^\|", text, re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
