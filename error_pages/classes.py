@@ -29,12 +29,14 @@ CLASSES: Final[Mapping[ErrorClass, ClassText]] = {
             "The account's settings or credentials keep the service from calling WeChat.",
             "账号的设置或凭证有问题，服务无法正常调用微信接口。",
         ),
-        Bilingual("The operator or the account's administrator.", "由运维人员或账号管理员处理。"),
+        Bilingual(
+            "The operator or the account's administrator corrects them.", "由运维人员或账号管理员处理。"
+        ),
     ),
     ErrorClass.PERMISSION: ClassText(
         Bilingual("The account may not use this API.", "账号没有该接口的权限。"),
         Bilingual(
-            "The account's administrator: certification, an application for the API, or another kind of account.",
+            "The account's administrator has it certified or applies for the API, or the operator takes an account of another kind.",
             "由账号管理员处理：完成认证、申请接口权限，或改用具备该权限的账号类型。",
         ),
     ),
@@ -44,27 +46,27 @@ CLASSES: Final[Mapping[ErrorClass, ClassText]] = {
             "账号、账号的某项能力或某个模板已被微信封禁。",
         ),
         Bilingual(
-            "The account's administrator: the notice is in the account's back end (mp.weixin.qq.com).",
+            "The account's administrator reads the notice in its back end (mp.weixin.qq.com).",
             "由账号管理员处理：违规通知在账号后台（mp.weixin.qq.com）。",
         ),
     ),
     ErrorClass.DEPRECATED: ClassText(
         Bilingual("WeChat has switched the API off.", "接口已被微信下线。"),
-        Bilingual("The developer: send another kind of message.", "由开发者处理：改用其他类型的消息。"),
+        Bilingual("The developer sends another kind of message.", "由开发者处理：改用其他类型的消息。"),
     ),
     ErrorClass.PLATFORM: ClassText(
         Bilingual(
             "The credentials of a third-party platform are void or expired.", "第三方平台的凭证无效或已过期。"
         ),
         Bilingual(
-            "The operator of the platform: a new ticket, a new token or a new authorization.",
+            "The operator of the platform needs a new ticket, a new token or a new authorization.",
             "由第三方平台的运维人员处理：等待新的 ticket、刷新 token 或重新授权。",
         ),
     ),
     ErrorClass.RECIPIENT: ClassText(
         Bilingual("This user cannot get this message.", "该用户无法接收此消息。"),
         Bilingual(
-            "The user, by subscribing or following; where the openid is wrong, the developer.",
+            "The user has to subscribe or follow; where the openid is wrong, the developer corrects it.",
             "由用户处理（订阅或关注）；openid 有误时由开发者处理。",
         ),
     ),
@@ -73,13 +75,13 @@ CLASSES: Final[Mapping[ErrorClass, ClassText]] = {
             "The template_id does not fit the account or the message.", "template_id 与账号或消息类型不符。"
         ),
         Bilingual(
-            "The developer: a template_id from the account's own list.",
+            "The developer takes a template_id from the account's own list.",
             "由开发者处理：使用该账号模板列表中的 template_id。",
         ),
     ),
     ErrorClass.REQUEST: ClassText(
         Bilingual("The request itself is wrong.", "请求本身有误。"),
-        Bilingual("The developer: correct what errmsg names.", "由开发者处理：按 errmsg 的提示修改请求。"),
+        Bilingual("The developer corrects what errmsg names.", "由开发者处理：按 errmsg 的提示修改请求。"),
     ),
     ErrorClass.QUOTA: ClassText(
         Bilingual(
@@ -87,7 +89,7 @@ CLASSES: Final[Mapping[ErrorClass, ClassText]] = {
             "额度或数量已达上限，短时间内不会恢复。",
         ),
         Bilingual(
-            "Time, or the account's administrator: a reset of the count, a higher quota, fewer templates.",
+            "Wait, or have the account's administrator reset the count, get a higher quota or delete templates.",
             "等待额度恢复，或由账号管理员处理：清零、提升额度、删除多余的模板。",
         ),
     ),
@@ -101,16 +103,18 @@ CLASSES: Final[Mapping[ErrorClass, ClassText]] = {
     ),
     ErrorClass.DUPLICATE: ClassText(
         Bilingual("It exists already: the message or the template.", "消息或模板已经存在。"),
-        Bilingual("Nobody; a duplicate of a message counts as sent.", "无需处理；重复的消息视为已发送。"),
+        Bilingual(
+            "Nothing to do: a duplicate of a message counts as sent.", "无需处理；重复的消息视为已发送。"
+        ),
     ),
     ErrorClass.SUCCESS: ClassText(
         Bilingual("WeChat accepted the call.", "微信已受理。"),
-        Bilingual("Nobody.", "无需处理。"),
+        Bilingual("Nothing to do.", "无需处理。"),
     ),
     ErrorClass.OTHER: ClassText(
         Bilingual("The code is not in the table.", "错误码不在表中。"),
         Bilingual(
-            "The developer: read errmsg and WeChat's documentation.",
+            "The developer reads errmsg and WeChat's documentation.",
             "由开发者处理：查看 errmsg 和微信官方文档。",
         ),
     ),

@@ -55,8 +55,8 @@ def of_send(errcode: int) -> Handling:
         text = _joined(
             text,
             Bilingual(
-                f"For the kind `one_time_subscription`, after {attempts} attempts.",
-                f"其中 `one_time_subscription` 为 {attempts} 次尝试。",
+                f"A message of the kind `one_time_subscription` has failed after {attempts} attempts already.",
+                f"`one_time_subscription` 类消息 {attempts} 次尝试后即判定为失败。",
             ),
         )
     return Handling(text, _http_status(outcome), retryable)

@@ -196,7 +196,7 @@ go by the code.
     ),
     "classes": Bilingual(
         "## Classes\n\nThe class of a code decides what the service does. It is `class` in answers, log lines, metrics and events.\n\n"
-        "| class | what is wrong | who can do something | HTTP status |\n|---|---|---|---|",
+        "| class | what is wrong | what helps | HTTP status |\n|---|---|---|---|",
         "## 分类\n\n服务按错误码的分类决定如何处理。应答、日志、指标和事件中的 `class` 即此分类。\n\n"
         "| class | 问题 | 由谁处理 | HTTP 状态码 |\n|---|---|---|---|",
     ),

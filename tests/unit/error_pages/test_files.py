@@ -15,6 +15,7 @@ from error_pages.page import anchor, page
 from wechat_notify.wechat.error_codes import ERROR_CODES
 
 SECTION = re.compile(r"^### (-?\d+) (\w+)\n\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
+PART = re.compile(r"^#+ -?\d+ \w+|^\d+\.|^- `[^`]*`$|^-|\]\(#[^)]+\)|^\*\*|^\|", re.MULTILINE)
 DATA = next(path for path in FILES if path.suffix == ".json")
 LARGEST = 300_000
 """Bytes of the data: the command line reads it at each call."""
