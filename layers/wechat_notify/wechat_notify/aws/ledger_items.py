@@ -41,6 +41,11 @@ SHARDS = 10
 account may send 10,000 messages a second."""
 
 
+def receipt_key(account: str, msgid: int) -> str:
+    """The key under which the index of receipts has a message."""
+    return f"{account}#{msgid}"
+
+
 def circuits_key(account: str) -> str:
     """The key of an account's circuits."""
     return f"circuits#{quote(account, safe='')}"
@@ -53,7 +58,12 @@ def templates_key(account: str) -> str:
 
 _OF_ENTRIES = {"hint": Bilingual, "outcome": Outcome, "timeline": Change}
 ENTRIES = ItemType(
-    Entry, lambda entry: message_key(entry.account, entry.id), "the message's entry", _OF_ENTRIES, "listed"
+    Entry,
+    lambda entry: message_key(entry.account, entry.id),
+    "the message's entry",
+    _OF_ENTRIES,
+    "listed",
+    "receipt_key",
 )
 CIRCUITS = ItemType(
     AccountCircuits,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wechat_notify.core.callbacks.events import (
     AuthorizationChange,
+    CallbackBodyError,
     CallbackEvent,
     ConsentChange,
     OtherEvent,
@@ -16,7 +17,8 @@ from wechat_notify.core.callbacks.events import (
     Receipt,
     Ticket,
 )
-from wechat_notify.wechat.callbacks.bodies import MAX_BYTES, CallbackBodyError, events_of, parse_fields
+from wechat_notify.wechat.callbacks.bodies import MAX_BYTES, parse_fields
+from wechat_notify.wechat.callbacks.events import events_of
 
 HEAD = (
     "<ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o-1]]></FromUserName>"

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class CallbackBodyError(ValueError):
+    """The body is no callback: its message says why, without a part of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The fate of one message that WeChat had taken.
