@@ -68,7 +68,7 @@ def patch_context_attributes(eventbridge: Any) -> None:
 
 
 def patch_log_targets(eventbridge: Any, cloudwatch_logs: Any) -> None:
-    """Write events into log groups, each as it is; ministack delivers none to a rule's target of that kind."""
+    """Write events into log groups, each as it is; ministack takes no log group for a rule's target."""
     original = eventbridge._invoke_target  # noqa: SLF001
     view_of = eventbridge._pattern_event_view  # noqa: SLF001
     group_of = cloudwatch_logs._log_group_name_from_identifier_arn  # noqa: SLF001
