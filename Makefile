@@ -114,7 +114,7 @@ endif
 cost: setup ## renew docs/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json and docs/problems.md
+openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 lock: setup ## renew the locked requirements

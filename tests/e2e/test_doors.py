@@ -12,6 +12,7 @@ import requests
 
 from local.client import post_message
 from local.examples import Message, addressed, examples
+from tests import event_contract
 from tests.e2e.conftest import Service, eventually, listening
 
 PATHS = {
@@ -174,7 +175,9 @@ def heard(service: Service, touser: str) -> Iterator[Callable[[], list[str]]]:
     with listening(service, touser, {"source": ["wechat-notify"], "detail": {"account": [touser]}}) as hear:
 
         def so_far() -> list[str]:
-            told.extend(event["detail-type"] for event in hear())
+            for event in hear():
+                event_contract.check(event)
+                told.append(event["detail-type"])
             return told
 
         yield so_far
@@ -235,5 +238,6 @@ def test_events_are_logged_and_requests_not(service: Service, touser: str) -> No
 
     assert eventually(logged)
     (event,) = logged()
+    event_contract.check(event)
     assert (event["source"], event["detail-type"]) == ("wechat-notify", "message.failed")
     assert (event["detail"]["id"], event["detail"]["errcode"]) == (touser, 43101)
