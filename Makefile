@@ -49,7 +49,7 @@ architecture: setup
 		{ cat .venv/architecture.txt; exit 1; }
 
 template: setup
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --regions us-east-1 cn-north-1 -- template.yaml events/examples/*.yaml
 
 # Two at a time; the tests of one file stay together, for they share what is dear to make.
 PYTEST := -m pytest -q -n 2 --dist loadfile
