@@ -161,6 +161,9 @@ _ENVELOPE: Json = {
     "resources": {"type": "array", "items": _TEXT, "description": "ARNs of resources; empty."},
 }
 """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html"""
+_REPLAYED: Json = {
+    "replay-name": {**_TEXT, "description": "The name of the replay, of an event that comes from an archive."}
+}
 
 
 def published(detail_type: str) -> Json:
@@ -193,7 +196,7 @@ def _document(
         "description": detail["description"],
         **known_by,
         "required": list(properties),
-        "properties": properties,
+        "properties": {**properties, **_REPLAYED},
     }
     known = {"AWSEvent": event, name: detail, **components}
     used = {each: openapi_30(known[each]) for each in _referred_to("AWSEvent", known)}

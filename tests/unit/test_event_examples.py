@@ -1,4 +1,4 @@
-"""The templates of events/examples: what they let out of the stack, and what they do with what is not taken."""
+"""The templates of events/examples: what they let out of the stack, and what they do with what is refused."""
 
 import json
 from pathlib import Path
