@@ -154,7 +154,7 @@ _ENVELOPE: Json = {
         "description": "The event's id, the same each time that it is delivered: drop doubles by it.",
     },
     "detail-type": {**_TEXT, "description": "The kind of the event."},
-    "source": {**_TEXT, "description": "Who published it."},
+    "source": {**_TEXT, "description": "The publisher."},
     "account": {**_TEXT, "description": "The number of the AWS account, 12 digits."},
     "time": {**_TEXT, "format": "date-time", "description": "When it was published: RFC 3339, UTC, seconds."},
     "region": {**_TEXT, "description": "The AWS region."},

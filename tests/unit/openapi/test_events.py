@@ -76,7 +76,7 @@ def test_every_field_is_described(detail_type: str) -> None:
 
 
 @pytest.mark.parametrize("detail_type", events.PUBLISHED)
-def test_times_and_counts_have_units(detail_type: str) -> None:
+def test_times_have_units(detail_type: str) -> None:
     components = event_contract.schema(detail_type)["components"]["schemas"]
     detail = components[events.PUBLISHED[detail_type].__name__]["properties"]
     times = [field for field in detail.values() if field.get("format") == "date-time"]
@@ -85,14 +85,14 @@ def test_times_and_counts_have_units(detail_type: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["send_queue/event_bus", "send_queue/event_bus_with_id"])
-def test_requests_of_the_examples_are_valid(name: str) -> None:
+def test_example_requests_are_valid(name: str) -> None:
     (record,) = load_event(name)["Records"]
     event_contract.check(json.loads(record["body"]))
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.stem)
 @pytest.mark.parametrize("more", [{}, {"id": "order-1", "expires_at": None, "delivery": "at_least_once"}])
-def test_request_of_each_kind_is_valid(body: Path, more: Json) -> None:
+def test_every_kind_of_request_validates(body: Path, more: Json) -> None:
     event = json.loads(load_event("send_queue/event_bus")["Records"][0]["body"])
     message = json.loads(body.read_text("utf-8"))
     event_contract.check({**event, "detail": {"account": "shop", "message": message, **more}})
