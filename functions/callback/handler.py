@@ -23,7 +23,7 @@ _SUCCESS = "success"
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of WeChat (HTTP API, payload format 2.0).
 
-    Where its events cannot be stored the invocation fails, and API Gateway answers 500: WeChat pushes it again.
+    Where its events cannot be stored the invocation fails, API Gateway answers 500, and WeChat repeats it.
     """
     telemetry = bootstrap.telemetry()
     request_id = event.get("requestContext", {}).get("requestId")
