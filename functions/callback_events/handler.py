@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 _THREADS: Final = 10
-PAUSES: Final = (10, 60, 300)
-"""Seconds after which a receipt without a message comes again. An answer is in the ledger within seconds, or
+PAUSES: Final = (2, 10, 60, 300)
+"""Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
 the send was cut off and its lease runs out; after the last pause a lost answer is looked for."""
 
 
@@ -83,8 +83,8 @@ def _settle(record: _Record) -> list[Settled] | None:
             pause = PAUSES[record.receive_count - 1]
             callback_events.queue().change_visibility(record.receipt_handle, pause)
     except (StorageError, CallbackBodyError):
-        # It comes again after the queue's own visibility timeout. What cannot be read, a callback that an older
-        # version has queued, goes to the dead letter queue in the end.
+        # It comes again after the queue's own visibility timeout. What cannot be read, since another version
+        # has queued it, goes to the dead letter queue in the end.
         return None
     return settled
 
