@@ -33,8 +33,8 @@ def key(service: Service) -> CallbackKey:
 
 
 @pytest.fixture
-def shop(service: Service, key: CallbackKey) -> Service:
-    assert key
+@pytest.mark.usefixtures("key")
+def shop(service: Service) -> Service:
     return service
 
 

@@ -148,6 +148,7 @@ class Service(Core):
             templates=self.template_registry.of,
             events=self.bus,
             cancel_message=self.ledger.cancel,
+            has_receipts=lambda _: False,
             now=self.clock.now,
             new_id=writer,
             ceiling=100.0,
