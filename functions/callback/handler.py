@@ -46,7 +46,7 @@ def _take(account: str, request: CallbackRequest, line: dict[str, Any]) -> str:
     door, metrics = callbacks.door(), bootstrap.telemetry().metrics
     try:
         fields = door.open(account, request)
-        events = events_of(fields) if fields else []
+        events = events_of(fields) if fields is not None else []
     except CallbackBodyError as error:
         line.update(result="unreadable", detail=str(error))
         metrics.count("CallbacksUnreadable", account=account)

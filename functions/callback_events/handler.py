@@ -74,8 +74,8 @@ def _record(record: dict[str, Any]) -> _Record:
 
 def _settle(record: _Record) -> list[Settled] | None:
     """What the receipts of a callback met; None where the ledger did not answer."""
-    receipts = [event for event in events_of(record.fields) if isinstance(event, Receipt)]
     try:
+        receipts = [event for event in events_of(record.fields) if isinstance(event, Receipt)]
         settled = [
             callback_events.receipts().settle(record.account, receipt, is_last=record.is_last)
             for receipt in receipts
