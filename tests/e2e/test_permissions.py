@@ -37,7 +37,7 @@ MAY = {
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "CallbackRole": {"read callback keys", "tell"},
-    "CallbackEventsRole": {"publish", "list messages", "find receipt", *LEDGER},
+    "CallbackEventsRole": {"publish", "find receipt", *LEDGER},
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},

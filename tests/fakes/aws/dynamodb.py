@@ -142,7 +142,7 @@ class FakeDynamoDb:
         assert ExclusiveStartKey is None
         partition, *bounds = KeyConditionExpression.split(" AND ", 1)
         attribute, _, name = partition.partition(" = ")
-        assert attribute in {"listed", "receipt_key"}
+        assert attribute == {"listed": "listed", "receipts": "receipt_key"}[IndexName]
         assert not bounds or bounds == ["created_at >= :since"], bounds
         since = float(ExpressionAttributeValues[":since"]["N"]) if bounds else 0.0
         found = [
@@ -152,7 +152,7 @@ class FakeDynamoDb:
             and float(item["created_at"]["N"]) >= since
         ]
         found.sort(key=lambda item: float(item["created_at"]["N"]), reverse=not ScanIndexForward)
-        assert Limit is None or len(found) <= Limit or attribute == "receipt_key"
+        assert Limit is None or len(found) <= Limit
         return {"Items": found[:Limit]}
 
     def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:

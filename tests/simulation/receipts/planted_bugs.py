@@ -9,16 +9,19 @@ from functions.callback import handler as callback
 from functions.callback_events import handler as callback_events
 from tests.simulation.planted_bugs.bug import Bug, Patches, bug, in_place_of
 from tests.simulation.receipts.oracle import NONE_LOST, ONCE, RIGHT_ONE
-from wechat_notify.aws import ledger_table, receipt_index
+from wechat_notify.aws import ledger_items, receipt_index
+from wechat_notify.bootstrap import callbacks
 from wechat_notify.core.delivery import receipts
+from wechat_notify.core.delivery.entry import awaits_receipt
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.outcomes import Status
 
 
 @in_place_of(callback, "_take", breaks=NONE_LOST)
 def remembered_before_queued(right: Any, account: str, request: Any, line: Any) -> Any:
     """A callback is known again before it is on the queue: its repeat is answered, and nobody has it."""
-    door = callback.callbacks.door()
+    door = callbacks.door()
     if door.open(account, request) is None:
         return "success"
     door.remember(account, request)
@@ -34,9 +37,9 @@ def written_without_condition(_right: Any, self: Ledger, account: str, message_i
     """Whatever another invocation has written meanwhile, a receipt is taken for recorded."""
     found = self.look_up(account, message_id)
     existing = found.entry if found else None
-    if existing is None or not receipts.awaits_receipt(existing):
+    if existing is None or not awaits_receipt(existing):
         return existing
-    status = receipts.Status.DELIVERED if told["delivered"] else receipts.Status.UNDELIVERED
+    status = Status.DELIVERED if told["delivered"] else Status.UNDELIVERED
     outcome = existing.outcome and existing.outcome._replace(msgid=told["msgid"])
     named = {"writer": self._writer(), "now": self._now(), "reason": told["reason"], "outcome": outcome}
     wanted = existing.moved(status, **named)
@@ -49,7 +52,7 @@ def accounts_not_told_apart() -> Patches:
     """A receipt belongs to the first message of that number, whosoever it is."""
 
     def key(_account: str, msgid: int) -> str:
-        return str(msgid)
+        return f"#msgid#{msgid}"
 
     right = receipts.Receipts.settle
 
@@ -61,8 +64,8 @@ def accounts_not_told_apart() -> Patches:
         return right(self, account, receipt, is_last=is_last)
 
     return [
-        (ledger_table, "receipt_key", key),
-        (receipt_index, "receipt_key", key),
+        (ledger_items, "msgid_key", key),
+        (receipt_index, "msgid_key", key),
         (receipts.Receipts, "settle", settle),
     ]
 

@@ -84,14 +84,21 @@ class ReceiptWorld(World):
         app = self.wechat.add(account, secret)
         token, key = f"token-{CANARY}-{account}", f"{CANARY}{account.replace('-', '')}".ljust(43, "A")
         callback = self._keys[account] = Callback(f"https://api/v1/callbacks/{account}", token, key)
-        stored = {"app_id": app.app_id, "keys": [{"token": token, "encoding_aes_key": callback.encoding_aes_key}]}
+        stored = {
+            "app_id": app.app_id,
+            "keys": [{"token": token, "encoding_aes_key": callback.encoding_aes_key}],
+        }
         credentials = {"type": "app", "app_id": app.app_id, "app_secret": secret}
         self.parameters.values[f"{PATH}/{account}/credentials"] = json.dumps(credentials)
         self.parameters.values[f"{PATH}/{account}/callback"] = json.dumps(stored)
 
     def environment_of(self, _invocation: Invocation) -> dict[str, str]:
-        """All functions know of receipts."""
-        return {"RECEIPTS": "true", "CALLBACK_QUEUE_URL": CALLBACKS}
+        """All functions know of receipts, and hash receivers under one key, as deployed ones do."""
+        return {
+            "RECEIPTS": "true",
+            "CALLBACK_QUEUE_URL": CALLBACKS,
+            "OPENID_HASH_KEY": "a key for simulations",
+        }
 
     @property
     def at_rest(self) -> bool:

@@ -110,7 +110,7 @@ def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str
 def test_indexes_that_roles_read(stack: Stack) -> None:
     assert stack.resources_for("dynamodb:Query") == {
         "TeamApiRole": ["<Ledger.Arn>/index/listed"],
-        "CallbackEventsRole": ["<Ledger.Arn>/index/listed", "<Ledger.Arn>/index/receipts"],
+        "CallbackEventsRole": ["<Ledger.Arn>/index/receipts"],
     }
 
 
