@@ -108,6 +108,11 @@ class Run:
         return stacks.find(self._options, os.environ, Path.cwd())
 
     @property
+    def named_account(self) -> str | None:
+        """The WeChat account that was named; None if the command is about all of them."""
+        return self._account
+
+    @property
     def account(self) -> str:
         """The WeChat account to work on; CommandError if none was named."""
         laptop = self.stack.laptop

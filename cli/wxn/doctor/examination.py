@@ -1,0 +1,172 @@
+"""Runs the checks: side by side, each in its time, so that none stops another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from wxn.api import ApiError
+from wxn.aws_errors import translate
+from wxn.doctor.advice import Severity
+from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, STACK_CHECKS, AccountCheck, Check
+from wxn.doctor.context import Context, DeniedError
+from wxn.doctor.findings import Finding
+from wxn.errors import CommandError
+from wxn.language import text
+
+THREADS: Final = 16
+STAGE_SECONDS: Final = 75.0
+"""For the checks that run side by side; a refresh takes a minute at worst."""
+
+
+class Report(NamedTuple):
+    """The findings of one check; ``findings`` is None where the check was not made."""
+
+    check: Check | AccountCheck
+    findings: Sequence[Finding] | None
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``problem`` or ``skipped``."""
+        if self.findings is None:
+            return "skipped"
+        return "problem" if self.findings else "ok"
+
+
+def examine(context: Context, seconds: float = STAGE_SECONDS) -> list[Report]:
+    """Make all checks; in the order of `checks`, and no finding is told twice.
+
+    Parameters
+    ----------
+    context
+        The stack.
+    seconds
+        The longest time for the checks that run side by side.
+    """
+    reports: list[Report] = []
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        for check in FIRST:
+            reports += _side_by_side(pool, context, [check], seconds)
+            if _stops(reports[-1]):
+                return _complete(reports)
+        reports += _side_by_side(pool, context, STACK_CHECKS, seconds)
+        accounts: Sequence[str] = ()
+        with suppress(Exception):  # the check of the stored tokens has told why
+            accounts = context.accounts
+        reports += _of_accounts(pool, context, accounts, seconds)
+    finally:
+        # What hangs ends by its own time limit.
+        pool.shutdown(wait=False, cancel_futures=True)
+    return _complete(reports)
+
+
+def findings(reports: Iterable[Report]) -> list[Finding]:
+    """All findings, the most severe first."""
+    told: dict[tuple[str, str | None, str | None], Finding] = {}
+    for report in reports:
+        for finding in report.findings or ():
+            told.setdefault(finding.key, finding)
+    return sorted(told.values(), key=lambda finding: finding.severity)
+
+
+def _stops(report: Report) -> bool:
+    """Nothing can be looked at without what the first checks need."""
+    kinds = {finding.name for finding in report.findings or ()}
+    return any(
+        finding.severity is Severity.CRITICAL for finding in report.findings or ()
+    ) or not kinds.isdisjoint({"missing-permission", "check-failed", "check-timed-out"})
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, context: Context, checks: Sequence[Check], seconds: float
+) -> Iterator[Report]:
+    jobs = [
+        pool.submit(_made, context, check.name, None, lambda check=check: check.examine(context))  # type: ignore[misc]
+        for check in checks
+    ]
+    for check, found in zip(checks, _ended(jobs, [check.name for check in checks], seconds), strict=True):
+        yield Report(check, found)
+
+
+def _of_accounts(
+    pool: ThreadPoolExecutor, context: Context, accounts: Sequence[str], seconds: float
+) -> Iterator[Report]:
+    if not accounts:
+        return
+    asked = [(check, account) for check in ACCOUNT_CHECKS for account in accounts]
+    jobs = [
+        pool.submit(_made, context, check.name, account, lambda c=check, a=account: c.examine(context, a))  # type: ignore[misc]
+        for check, account in asked
+    ]
+    ended = _ended(jobs, [check.name for check, _ in asked], seconds)
+    by_check: dict[str, list[Finding]] = {check.name: [] for check in ACCOUNT_CHECKS}
+    for (check, _), found in zip(asked, ended, strict=True):
+        by_check[check.name] += found
+    for check in ACCOUNT_CHECKS:
+        yield Report(check, by_check[check.name])
+
+
+def _ended(
+    jobs: Sequence[Future[list[Finding]]], names: Sequence[str], seconds: float
+) -> list[list[Finding]]:
+    done, _ = wait(jobs, timeout=seconds)
+    return [
+        job.result() if job in done else [_timed_out(name, seconds)]
+        for job, name in zip(jobs, names, strict=True)
+    ]
+
+
+def _timed_out(name: str, seconds: float) -> Finding:
+    seen = text(
+        f"The check {name} had no answer after {seconds:.0f} s.",
+        f"检查 {name} 在 {seconds:.0f} 秒内没有结果。",
+    )
+    return Finding("check-timed-out", seen, subject=name)
+
+
+def _made(
+    context: Context, name: str, account: str | None, examine: Callable[[], Iterable[Finding]]
+) -> list[Finding]:
+    """What a check finds; an error is one more finding."""
+    found: list[Finding] = []
+    try:
+        found.extend(examine())
+    except DeniedError as error:
+        found.append(_denied(error.action, account))
+    except ApiError as error:
+        found.append(_api_refused(context, error, account))
+    except CommandError as error:
+        found.append(_api_fails(context, error.message, account))
+    except Exception as error:  # noqa: BLE001 - the other checks go on
+        known = translate(error)
+        seen = f"{name}: {known.message if known else type(error).__name__}"
+        found.append(Finding("check-failed", seen, account, name))
+    return found
+
+
+def _denied(action: str, account: str | None) -> Finding:
+    return Finding(
+        "missing-permission", text(f"AWS denies {action}.", f"AWS 拒绝执行 {action}。"), account, action
+    )
+
+
+def _api_refused(context: Context, error: ApiError, account: str | None) -> Finding:
+    if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return _denied("execute-api:Invoke", account)
+    if error.status == HTTPStatus.NOT_FOUND:
+        return Finding("credentials-missing", error.message, account, facts={"path": context.parameter_path})
+    return _api_fails(context, error.message, account)
+
+
+def _api_fails(context: Context, seen: str, account: str | None) -> Finding:
+    return Finding("api-fails", seen, account, facts={"log_group": context.log_group("TeamApiFunction")})
+
+
+def _complete(reports: Sequence[Report]) -> list[Report]:
+    """The reports, and those of the checks that were not made."""
+    made = {report.check.name: report for report in reports}
+    return [made.get(check.name, Report(check, None)) for check in (*FIRST, *STACK_CHECKS, *ACCOUNT_CHECKS)]
