@@ -42,7 +42,7 @@ def doctor(run: Run) -> None:
 
     _ = run.stack.region  # an error of its own, before anything is asked
     with run.output.progress(text("Examining", "检查中")):
-        reports = examine(Context(run.stack, run.named_account))
+        reports = examine(Context(run.stack, run.named_account, api=run.api_of))
     found = findings(reports)
     result = {
         "findings": [finding.as_dict() for finding in found],

@@ -151,9 +151,10 @@ def _failed(context: Context, account: str, message: Mapping[str, Any], seen: st
         return Finding("unknown-template", seen, account, template)
     if error_class == "permission":
         return _not_permitted(context, account, kind, errcode, seen)
-    subject = str(message.get("reason") or message.get("class") if errcode is None else errcode)
+    if errcode is None:
+        return Finding("messages-failing", seen, account, message.get("reason") or error_class)
     names = {"other": "unknown-errcode", "recipient": "recipients-refused"}
-    return Finding(names.get(str(error_class), "messages-failing"), seen, account, subject)
+    return Finding(names.get(str(error_class), "messages-failing"), seen, account, str(errcode))
 
 
 def _not_permitted(context: Context, account: str, kind: str, errcode: int | None, seen: str) -> Finding:

@@ -102,7 +102,7 @@ class Context:
         stack: Stack,
         account: str | None,
         *,
-        api: Callable[[Stack, str], Api] = Api,
+        api: Callable[[str], Api],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -213,7 +213,7 @@ class Context:
         """What the API says about an account."""
         with self._lock:
             if account not in self._accounts:
-                self._accounts[account] = AccountFacts(self._api(self.stack, account), self.now())
+                self._accounts[account] = AccountFacts(self._api(account), self.now())
             return self._accounts[account]
 
     def _stored(self) -> Iterator[StoredAccount]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -97,6 +98,8 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
 
 def refresh(context: Context) -> Iterator[Finding]:
     """Run token_refresh once, as the schedule does: WeChat's answer tells what is wrong with an account."""
+    with suppress(Exception):  # read before a refresh changes it; stored_tokens tells the error
+        context.stored()
     try:
         answer = _run_refresher(context)
     except RefresherBusyError:

@@ -1,0 +1,64 @@
+"""docs/doctor.md has every finding and every permission, and advice leads to pages that are there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.unit.wxn.doctor.world import World, resources
+from wxn.doctor.advice import ADVICE
+from wxn.doctor.examination import examine
+from wxn.doctor.queues import MAPPINGS
+
+DOCS = Path(__file__).parents[4] / "docs"
+PAGE = (DOCS / "doctor.md").read_text("utf-8")
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_finding_is_documented() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", PAGE, re.MULTILINE)
+
+    assert dict(rows) == {name: advice.severity.name.lower() for name, advice in ADVICE.items()}
+    assert len(rows) == len(ADVICE)
+
+
+@pytest.mark.parametrize("docs", sorted({advice.docs for advice in ADVICE.values()}))
+def test_advice_leads_to_a_section(docs: str) -> None:
+    path, anchor = docs.split("#")
+
+    assert anchor in anchors((DOCS.parent / path).read_text("utf-8"))
+
+
+def test_policy_is_what_checks_need() -> None:
+    world = World()
+    examine(world.context())
+    (policy,) = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
+    granted = {
+        action
+        for statement in json.loads(policy)["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+
+    asked = world.actions - {"sts:GetCallerIdentity", "lambda:Invoke"}
+    assert granted == asked | {"lambda:InvokeFunction", "execute-api:Invoke"}
+
+
+def test_resources_are_in_the_template() -> None:
+    template = yaml_parse((DOCS.parent / "template.yaml").read_text("utf-8"))["Resources"]
+    # SAM names a mapping after its function and its event.
+    mappings = {
+        f"{name}{event}"
+        for name, resource in template.items()
+        for event, source in resource["Properties"].get("Events", {}).items()
+        if source["Type"] == "SQS"
+    }
+
+    assert mappings == MAPPINGS.keys()
+    assert {resource["LogicalResourceId"] for resource in resources()} <= template.keys() | mappings
