@@ -226,7 +226,7 @@ def resources() -> list[dict[str, Any]]:
         "ResourceStatus": "CREATE_COMPLETE",
     }
     return [
-        {"LogicalResourceId": name, "PhysicalResourceId": found, **common} for name, found in physical.items()
+        {"LogicalResourceId": name, "PhysicalResourceId": id_, **common} for name, id_ in physical.items()
     ]
 
 
