@@ -1,0 +1,172 @@
+"""``wxn doctor`` against the stack: troubles planted side by side, and told in one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.client import call_api
+from tests.e2e.conftest import CommandLine, Deployed, Service
+from wxn.stacks import STATE_FILE
+
+SUBSCRIPTION_TEMPLATE = "9Aw5ZV1j9xdWTFEkqCpZ7mIBbSC34khK55OtzUPl0rU"
+TEMPLATE_SEND = "/cgi-bin/message/template/send"
+TEMPLATE = {"kind": "template", "template_id": "TEMPLATE_ID", "data": {"thing1": {"value": "巧克力"}}}
+ACCOUNTS = (
+    "well",
+    "secret",
+    "frozen",
+    "address",
+    "json",
+    "gone",
+    "tokenless",
+    "kind",
+    "right",
+    "template",
+    "quota",
+)
+TOLD = {
+    ("doctor-secret", "wrong-secret"),
+    ("doctor-frozen", "frozen-secret"),
+    ("doctor-address", "ip-not-whitelisted"),
+    ("doctor-json", "malformed-credentials"),
+    ("doctor-gone", "credentials-missing"),
+    ("doctor-tokenless", "token-not-stored"),
+    ("doctor-kind", "wrong-account-kind"),
+    ("doctor-right", "api-not-permitted"),
+    ("doctor-template", "unknown-template"),
+    ("doctor-template", "template-of-other-family"),
+    ("doctor-quota", "quota-used-up"),
+    ("doctor-quota", "hold-open"),
+    ("doctor-quota", "schedule-disabled"),
+    (None, "refresher-disabled"),
+    (None, "template-sync-disabled"),
+    (None, "queue-mapping-disabled"),
+    (None, "dead-letters"),
+}
+
+
+@contextmanager
+def disabled(deployed: Deployed) -> Iterator[None]:
+    """The stack's schedules do not fire, and nobody takes steps of broadcasts off their queue."""
+    scheduler, functions = deployed.client("scheduler"), deployed.client("lambda")
+    physical = deployed.deployment.physical_ids
+
+    def switch(*, on: bool) -> None:
+        for name in (physical["RefreshSchedule"], physical["TemplateSyncSchedule"]):
+            given = scheduler.get_schedule(Name=name)
+            kept = {key: given[key] for key in ("ScheduleExpression", "FlexibleTimeWindow", "Target")}
+            scheduler.update_schedule(Name=name, State="ENABLED" if on else "DISABLED", **kept)
+        functions.update_event_source_mapping(UUID=physical["BroadcastFunctionStep"], Enabled=on)
+
+    switch(on=False)
+    yield
+    switch(on=True)
+
+
+def plant(service: Service, deployed: Deployed) -> None:
+    """Give each account its trouble."""
+    ssm, path = service.client("ssm"), deployed.deployment.outputs["ParameterPath"]
+    for name in ACCOUNTS:
+        service.add_account(f"doctor-{name}")
+    ssm.delete_parameter(Name=f"{path}/doctor-gone/credentials")
+    for name, part, value in (("json", "credentials", "app_secret=1"), ("gone", "access-token", "{}")):
+        parameter = {"Name": f"{path}/doctor-{name}/{part}", "Value": value, "Type": "SecureString"}
+        ssm.put_parameter(**parameter, Overwrite=True)
+    service.tell("apps", app_id="wxdoctor-secret", secret="another")
+    service.tell("apps", app_id="wxdoctor-frozen", secret_frozen=True)
+    service.tell("apps", app_id="wxdoctor-address", ip_whitelist=["10.0.0.0/8"])
+    service.tell("apps", app_id="wxdoctor-kind", without=[TEMPLATE_SEND])
+    service.tell("quotas", app_id="wxdoctor-quota", path=TEMPLATE_SEND, daily=1)
+
+    def send(account: str, **fields: Any) -> int:
+        message = {**TEMPLATE, "touser": f"openid-{account}", **fields}
+        return int(service.post(message, account=f"doctor-{account}").status_code)
+
+    other_family = {"template_id": SUBSCRIPTION_TEMPLATE}
+    assert [send("well"), send("quota")] == [200, 200]
+    assert [send("kind"), send("right", touser="errcode-48001")] == [502, 502]
+    assert [send("template", touser="errcode-40037"), send("template", **other_family)] == [422, 422]
+    assert send("quota", touser="openid-second") == 429
+    sync = deployed.deployment.outputs["TemplateSyncFunctionName"]
+    service.client("lambda").invoke(FunctionName=sync, Payload=b'{"account": "doctor-template"}')
+    schedule = {"rate": "7 days", "enabled": False, "message": {**TEMPLATE, "touser": "openid-quota"}}
+    route = "/v1/accounts/doctor-quota/schedules/old"
+    json_type = {"Content-Type": "application/json"}
+    assert call_api(service.state, "PUT", route, json.dumps(schedule).encode(), json_type).status_code == 201
+    letter = {"QueueUrl": service.state.dead_letter_queue_url, "MessageBody": "unreadable"}
+    service.client("sqs").send_message(**letter)
+
+
+def forget(service: Service, deployed: Deployed) -> None:
+    """Leave nothing of it to other tests."""
+    path = deployed.deployment.outputs["ParameterPath"]
+    names = [f"{path}/doctor-{n}/{part}" for n in ACCOUNTS for part in ("credentials", "access-token")]
+    for start in range(0, len(names), 10):
+        service.client("ssm").delete_parameters(Names=names[start : start + 10])
+    call_api(service.state, "DELETE", "/v1/accounts/doctor-quota/schedules/old")
+    service.taken_from(service.state.dead_letter_queue_url)
+
+
+@pytest.fixture(scope="module")
+def findings(service: Service, deployed: Deployed, wxn: CommandLine) -> Iterator[list[dict[str, Any]]]:
+    with ExitStack() as planted:
+        planted.enter_context(disabled(deployed))
+        planted.callback(forget, service, deployed)
+        plant(service, deployed)
+        result = wxn("doctor", "--json")
+        assert result.exit_code == 1, result.stderr
+        found: list[dict[str, Any]] = json.loads(result.stdout)["findings"]
+    yield found
+
+
+def test_each_trouble_is_told(findings: list[dict[str, Any]]) -> None:
+    assert {(finding.get("account"), finding["name"]) for finding in findings} >= TOLD
+
+
+def test_address_is_told(findings: list[dict[str, Any]]) -> None:
+    (told,) = [finding["next"] for finding in findings if finding["name"] == "ip-not-whitelisted"]
+    assert told.startswith("Put 127.0.0.1 on the IP whitelist of doctor-address")
+
+
+def test_healthy_account_has_none(findings: list[dict[str, Any]]) -> None:
+    assert [finding for finding in findings if finding.get("account") == "doctor-well"] == []
+
+
+def as_another(service: Service, folder: Path, **changes: str) -> CommandLine:
+    """``wxn`` beside a file that names the stack or its keys otherwise."""
+    service.state.write(folder / STATE_FILE)
+    (folder / STATE_FILE).write_text(json.dumps(json.loads((folder / STATE_FILE).read_text()) | changes))
+    return CommandLine(folder)
+
+
+def test_denied_action_is_told(service: Service, tmp_path: Path) -> None:
+    iam = service.client("iam")
+    iam.create_user(UserName="doctor")
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": ["dynamodb:DescribeTable", "sqs:GetQueueAttributes"], "Resource": "*"},
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="doctor", PolicyName="doctor", PolicyDocument=policy)
+    keys = iam.create_access_key(UserName="doctor")["AccessKey"]
+    wxn = as_another(
+        service, tmp_path, access_key_id=keys["AccessKeyId"], secret_access_key=keys["SecretAccessKey"]
+    )
+
+    found = json.loads(wxn("doctor", "--account", service.state.account, "--json").stdout)["findings"]
+
+    denied = {finding["subject"] for finding in found if finding["name"] == "missing-permission"}
+    assert denied == {"dynamodb:DescribeTable", "sqs:GetQueueAttributes"}
+
+
+def test_stack_that_is_not_there(service: Service, tmp_path: Path) -> None:
+    result = as_another(service, tmp_path, stack_name="elsewhere")("doctor")
+
+    assert result.exit_code == 1
+    assert "critical stack-not-found\n  There is no stack elsewhere in us-east-1." in result.stdout
