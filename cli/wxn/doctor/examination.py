@@ -17,7 +17,9 @@ from wxn.doctor.findings import Finding
 from wxn.errors import CommandError
 from wxn.language import text
 
-THREADS: Final = 16
+_THREADS: Final = 16
+_LAPTOP_THREADS: Final = 3
+"""On this machine each request that runs beside another starts a process."""
 STAGE_SECONDS: Final = 75.0
 """For the checks that run side by side; a refresh takes a minute at worst."""
 
@@ -47,7 +49,7 @@ def examine(context: Context, seconds: float = STAGE_SECONDS) -> list[Report]:
         The longest time for the checks that run side by side.
     """
     reports: list[Report] = []
-    pool = ThreadPoolExecutor(THREADS)
+    pool = ThreadPoolExecutor(_THREADS if context.stack.laptop is None else _LAPTOP_THREADS)
     try:
         for check in FIRST:
             reports += _side_by_side(pool, context, [check], seconds)
