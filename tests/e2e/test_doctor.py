@@ -114,7 +114,7 @@ def forget(service: Service, deployed: Deployed) -> None:
 
 
 @pytest.fixture(scope="module")
-def findings(service: Service, deployed: Deployed, wxn: CommandLine) -> Iterator[list[dict[str, Any]]]:
+def findings(service: Service, deployed: Deployed, wxn: CommandLine) -> list[dict[str, Any]]:
     with ExitStack() as planted:
         planted.enter_context(disabled(deployed))
         planted.callback(forget, service, deployed)
@@ -122,7 +122,7 @@ def findings(service: Service, deployed: Deployed, wxn: CommandLine) -> Iterator
         result = wxn("doctor", "--json")
         assert result.exit_code == 1, result.stderr
         found: list[dict[str, Any]] = json.loads(result.stdout)["findings"]
-    yield found
+    return found
 
 
 def test_each_trouble_is_told(findings: list[dict[str, Any]]) -> None:

@@ -32,7 +32,7 @@ app = typer.Typer()
 def doctor(run: Run) -> None:
     """Examine the stack and its accounts.
 
-    ``--json``: ``{"findings": [{"name", "severity", "account"?, "subject"?, "seen", "next", "docs"}],
+    ``--json``: ``{"findings": [{"name", "severity", "account"?, "subject"?, "errcode"?, "seen", "next", "docs"}],
     "checks": [{"name", "status"}]}``. ``severity`` is ``critical``, ``problem`` or ``note``; ``status`` is ``ok``,
     ``problem`` or ``skipped``. The exit code is 1 where there is more than notes.
     """
@@ -92,4 +92,4 @@ def _print_finding(console: Console, finding: Finding) -> None:
     console.print(f" ({finding.account})" if finding.account else "", markup=False)
     console.print(f"  {printable(finding.seen)}", markup=False)
     console.print(f"  → {printable(finding.next_step)}", markup=False, soft_wrap=True)
-    console.print(f"  {finding.as_dict()['docs']}", style="dim", markup=False)
+    console.print(f"  {finding.docs}", style="dim", markup=False)

@@ -52,20 +52,21 @@ def quota(context: Context, account: str) -> Iterator[Finding]:
 def holds(context: Context, account: str) -> Iterator[Finding]:
     """Tell what is held."""
     for hold in context.of(account).holds():
-        cause = (hold.get("hint") or {}).get(LANGUAGE, "")
-        errcode = hold.get("errcode", hold["class"])
+        hint = (hold.get("hint") or {}).get(LANGUAGE, "")
+        cause = hold.get("errcode", hold["class"])
         yield Finding(
             "hold-open",
             text(
-                f"{hold['id']} is held until {hold['held_until']} because of {errcode}. {cause}".rstrip(),
-                f"{hold['id']} 已暂停发送，至 {hold['held_until']}，原因：{errcode}。{cause}",
+                f"{hold['id']} is held until {hold['held_until']} because of {cause}. {hint}".rstrip(),
+                f"{hold['id']} 已暂停发送，至 {hold['held_until']}，原因：{cause}。{hint}",
             ),
             account,
             hold["id"],
+            errcode=hold.get("errcode"),
         )
         if hold["class"] == "quota" and hold.get("kind"):
-            seen = text(f"WeChat answered {errcode}.", f"微信返回 {errcode}。")
-            yield Finding("quota-used-up", seen, account, hold["kind"])
+            seen = text(f"WeChat answered {cause}.", f"微信返回 {cause}。")
+            yield Finding("quota-used-up", seen, account, hold["kind"], errcode=hold.get("errcode"))
 
 
 def messages(context: Context, account: str) -> Iterator[Finding]:
@@ -141,20 +142,20 @@ def _cause(message: Mapping[str, Any]) -> tuple[str, ...]:
 def _failed(context: Context, account: str, message: Mapping[str, Any], seen: str) -> Finding:
     errcode, kind = (message.get("wechat") or {}).get("errcode"), message["kind"]
     error_class = message.get("class")
-    template = str(message.get("template_id"))
-    family = _listed_family(context, account, template) if error_class != "permission" else None
-    if family and family != _FAMILY_OF.get(kind, family):
-        right = " / ".join(_KINDS_OF[family])
-        told = text(f"It is a template for {right}.", f"该模板适用于 {right}。")
-        return Finding("template-of-other-family", f"{seen} {told}", account, template, {"right_kind": right})
-    if errcode == _UNKNOWN_TEMPLATE:
-        return Finding("unknown-template", seen, account, template)
     if error_class == "permission":
         return _not_permitted(context, account, kind, errcode, seen)
+    template = str(message.get("template_id"))
+    if right_kinds := _other_kinds(context, account, template, kind):
+        told = text(f"It is a template for {right_kinds}.", f"该模板适用于 {right_kinds}。")
+        facts = {"right_kinds": right_kinds}
+        return Finding("template-of-other-family", f"{seen} {told}", account, template, facts, errcode)
+    if errcode == _UNKNOWN_TEMPLATE:
+        return Finding("unknown-template", seen, account, template, errcode=errcode)
     if errcode is None:
         return Finding("messages-failing", seen, account, message.get("reason") or error_class)
     names = {"other": "unknown-errcode", "recipient": "recipients-refused"}
-    return Finding(names.get(str(error_class), "messages-failing"), seen, account, str(errcode))
+    name = names.get(str(error_class), "messages-failing")
+    return Finding(name, seen, account, str(errcode), errcode=errcode)
 
 
 def _not_permitted(context: Context, account: str, kind: str, errcode: int | None, seen: str) -> Finding:
@@ -163,14 +164,17 @@ def _not_permitted(context: Context, account: str, kind: str, errcode: int | Non
     refused = (quotas.get(kind, {}).get("refused") or {}).get("errcode")
     if not _OTHER_KIND_OF_ACCOUNT.isdisjoint({errcode, refused}):
         told = text("The endpoint belongs to another kind of account.", "该接口属于其他类型的账号。")
-        return Finding("wrong-account-kind", f"{seen} {told}", account, kind)
-    return Finding("api-not-permitted", seen, account, kind)
+        return Finding("wrong-account-kind", f"{seen} {told}", account, kind, errcode=errcode)
+    return Finding("api-not-permitted", seen, account, kind, errcode=errcode)
 
 
-def _listed_family(context: Context, account: str, template: str) -> str | None:
-    """The family of a template that the account has; None where it is not listed."""
+def _other_kinds(context: Context, account: str, template: str, kind: str) -> str:
+    """The kinds of message that a template is for; empty where it is for this one, or is not listed."""
     listed = context.of(account).templates()["templates"]
-    return next((each["family"] for each in listed if each["id"] == template), None)
+    families = {each["family"] for each in listed if each["id"] == template}
+    if _FAMILY_OF.get(kind) in {None, *families}:
+        return ""
+    return " / ".join(right for family in sorted(families) for right in _KINDS_OF[family])
 
 
 def _seen(message: Mapping[str, Any], count: int) -> str:
@@ -179,8 +183,8 @@ def _seen(message: Mapping[str, Any], count: int) -> str:
     hint = (message.get("hint") or {}).get(LANGUAGE, "")
     at, kind, template = message["created_at"], message["kind"], message.get("template_id")
     return text(
-        f"{count} {kind} messages with {template}: {what}, the last at {at}. {hint}",
-        f"{count} 条 {kind} 消息（模板 {template}）：{what}，最近一条在 {at}。{hint}",
+        f"{what}: {kind} with {template}, {count} × in 24 hours, the last at {at}. {hint}",
+        f"{what}：{kind} 消息（模板 {template}），24 小时内 {count} 条，最近一条在 {at}。{hint}",
     ).rstrip()
 
 

@@ -344,8 +344,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "template-of-other-family": Advice(
         _PROBLEM,
         text(
-            "Send it as {right_kind}, or take a template of the kind that is sent.",
-            "请改用 {right_kind} 类型发送，或换成与所发类型一致的模板。",
+            "Send it as {right_kinds}, or take a template of the kind that is sent.",
+            "请改用 {right_kinds} 类型发送，或换成与所发类型一致的模板。",
         ),
         "docs/teams-api.md#templates",
     ),

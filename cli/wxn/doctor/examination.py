@@ -14,6 +14,7 @@ from wxn.doctor.advice import Severity
 from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, STACK_CHECKS, AccountCheck, Check
 from wxn.doctor.context import Context, DeniedError
 from wxn.doctor.findings import Finding
+from wxn.doctor.tokens import NO_TOKEN
 from wxn.errors import CommandError
 from wxn.language import text
 
@@ -22,6 +23,10 @@ _LAPTOP_THREADS: Final = 3
 """On this machine each request that runs beside another starts a process."""
 STAGE_SECONDS: Final = 75.0
 """For the checks that run side by side; a refresh takes a minute at worst."""
+
+
+_CONSEQUENCES: Final = frozenset({"token-not-stored", "token-old"})
+"""Nothing new of an account whose token WeChat refuses."""
 
 
 class Report(NamedTuple):
@@ -67,12 +72,14 @@ def examine(context: Context, seconds: float = STAGE_SECONDS) -> list[Report]:
 
 
 def findings(reports: Iterable[Report]) -> list[Finding]:
-    """All findings, the most severe first."""
+    """All findings: the most severe first, and of these the stack's before those of accounts."""
     told: dict[tuple[str, str | None, str | None], Finding] = {}
     for report in reports:
         for finding in report.findings or ():
             told.setdefault(finding.key, finding)
-    return sorted(told.values(), key=lambda finding: finding.severity)
+    without = {finding.account for finding in told.values() if finding.name in NO_TOKEN}
+    causes = [f for f in told.values() if f.name not in _CONSEQUENCES or f.account not in without]
+    return sorted(causes, key=lambda finding: (finding.severity, finding.account is not None))
 
 
 def _stops(report: Report) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from wxn.doctor.advice import ADVICE, Severity
+from wxn.language import LANGUAGE
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Finding:
         account and subject one is told.
     facts
         Values of the placeholders in the advice, beside ``account`` and ``subject``.
+    errcode
+        The code that WeChat answered; None where there is none.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Finding:
     account: str | None = None
     subject: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    errcode: int | None = None
 
     @property
     def severity(self) -> Severity:
@@ -50,16 +57,32 @@ class Finding:
         given = {"account": self.account, "subject": self.subject, **self.facts}
         return ADVICE[self.name].next_step.format_map({k: v for k, v in given.items() if v is not None})
 
+    @property
+    def docs(self) -> str:
+        """The section that says more: of the code that WeChat answered, otherwise of this finding."""
+        known = _error_codes().get(str(self.errcode))
+        if known is None:
+            return ADVICE[self.name].docs
+        return f"docs/{'zh/' if LANGUAGE == 'zh' else ''}error-codes.md#{known['anchor']}"
+
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON has it; what it does not have is left out."""
-        advice = ADVICE[self.name]
         parts = {
             "name": self.name,
-            "severity": advice.severity.name.lower(),
+            "severity": self.severity.name.lower(),
             "account": self.account,
             "subject": self.subject,
+            "errcode": self.errcode,
             "seen": self.seen,
             "next": self.next_step,
-            "docs": advice.docs,
+            "docs": self.docs,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+
+@cache
+def _error_codes() -> Mapping[str, Any]:
+    codes: Mapping[str, Any] = json.loads(
+        resources.files("wxn.data").joinpath("error_codes.json").read_text("utf-8")
+    )["codes"]
+    return codes

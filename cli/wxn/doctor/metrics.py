@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from wxn.doctor.context import Context
 
-PERIOD: Final = 300
+_PERIOD: Final = 300
 """Seconds that one value stands for."""
 _WINDOW: Final = timedelta(hours=1)
 
@@ -25,18 +25,19 @@ class Metric(NamedTuple):
 
 
 class Series:
-    """Values by part and metric, the newest first; none where CloudWatch has none."""
+    """Values by part and metric, the newest first, with the time at which their period began."""
 
-    def __init__(self, values: Mapping[tuple[str, str], Sequence[float]]) -> None:
+    def __init__(self, values: Mapping[tuple[str, str], Sequence[tuple[datetime, float]]]) -> None:
         self._values = values
 
-    def total(self, part: str, name: str, periods: int | None = None) -> float:
-        """The sum of the newest values, or of all."""
-        return sum(self._values.get((part, name), ())[:periods])
+    def total(self, part: str, name: str, since: datetime | None = None) -> float:
+        """The sum of the values, or of those since a time; 0 where CloudWatch has none."""
+        values = self._values.get((part, name), ())
+        return sum(value for at, value in values if since is None or at >= since)
 
     def newest(self, part: str, name: str) -> float:
         """The newest value; 0 where there is none."""
-        return next(iter(self._values.get((part, name), ())), 0)
+        return next((value for _, value in self._values.get((part, name), ())), 0)
 
 
 def series(context: Context, metrics: Iterable[Metric]) -> Series:
@@ -54,7 +55,7 @@ def series(context: Context, metrics: Iterable[Metric]) -> Series:
                         {"Name": name, "Value": value} for name, value in metric.dimensions.items()
                     ],
                 },
-                "Period": PERIOD,
+                "Period": _PERIOD,
                 "Stat": metric.statistic,
             },
         }
@@ -68,7 +69,9 @@ def series(context: Context, metrics: Iterable[Metric]) -> Series:
         EndTime=now,
         ScanBy="TimestampDescending",
     )
-    found = {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
+    found = {
+        r["Id"]: list(zip(r["Timestamps"], r["Values"], strict=True)) for r in answer["MetricDataResults"]
+    }
     return Series(
-        {(metric.part, metric.name): found.get(f"m{number}", ()) for number, metric in enumerate(asked)}
+        {(metric.part, metric.name): found.get(f"m{number}", []) for number, metric in enumerate(asked)}
     )

@@ -15,8 +15,8 @@ from wxn.language import LANGUAGE, text
 
 _MAX_AGE: Final = timedelta(hours=2, minutes=10)
 """WeChat's tokens live for two hours."""
-_RECENT_PERIODS: Final = 3
-"""A quarter of an hour: three runs of the schedule."""
+_RECENT: Final = timedelta(minutes=15)
+"""Three runs of the schedule."""
 _PAUSES: Final = (1.0, 2.0, 4.0)
 """Seconds after an invocation that was throttled: another refresh may run."""
 _BY_ERRCODE: Final[Mapping[int, str]] = {
@@ -28,6 +28,8 @@ _BY_ERRCODE: Final[Mapping[int, str]] = {
     50007: "account-frozen",
 }
 """What an errcode of WeChat's token endpoint means."""
+NO_TOKEN: Final = frozenset({*_BY_ERRCODE.values(), "malformed-credentials", "token-refresh-failed"})
+"""The findings about an account for which WeChat gives no token."""
 _NO_CREDENTIALS: Final = text("There is no parameter with its credentials.", "没有存储该账号凭证的参数。")
 _ADDRESS: Final = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]+")
 
@@ -56,9 +58,9 @@ def refresher(context: Context) -> Iterator[Finding]:
 
 def refresher_throttles(context: Context) -> Iterator[Finding]:
     """Look for a refresher that is called and never runs."""
-    series = context.metrics()
-    throttled = round(series.total(REFRESHER, "Throttles", _RECENT_PERIODS))
-    if throttled and not series.total(REFRESHER, "Invocations", _RECENT_PERIODS):
+    series, since = context.metrics(), context.now() - _RECENT
+    throttled = round(series.total(REFRESHER, "Throttles", since))
+    if throttled and not series.total(REFRESHER, "Invocations", since):
         yield _throttled(
             context,
             text(
@@ -155,7 +157,9 @@ def refused_token(context: Context, account: str, failure: Mapping[str, Any]) ->
     if errcode is None and failure["class"] == "config":
         return Finding("malformed-credentials", seen, account, facts=facts)
     name = _BY_ERRCODE.get(errcode or 0, "token-refresh-failed")
-    return Finding(name, seen if name != "token-refresh-failed" else f"{seen} {hint}", account, facts=facts)
+    if name == "token-refresh-failed" and errcode is not None:
+        seen = f"{seen}. {hint}"
+    return Finding(name, seen, account, facts=facts, errcode=errcode)
 
 
 def _throttled(context: Context, seen: str) -> Finding:

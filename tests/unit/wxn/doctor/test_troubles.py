@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.wxn.doctor.troubles import TROUBLES, Trouble, failure
+from tests.unit.wxn.doctor.troubles import TROUBLES, Trouble, failure, starved_refresher
 from tests.unit.wxn.doctor.world import RefusedError, World, hours_ago, quota, schedule
 from wxn.doctor.advice import ADVICE
 from wxn.doctor.examination import STAGE_SECONDS, examine, findings
@@ -87,6 +87,37 @@ def test_one_trouble_is_told_once(world: World) -> None:
     }
 
     assert [(finding.name, finding.account) for finding in told(world)] == [("wrong-secret", "shop")]
+
+
+def test_consequence_is_not_told(world: World) -> None:
+    """Of an account whose secret is wrong nothing new is said by its missing token."""
+    failure(40125)(world)
+    del world.stored["shop"]["access-token"]
+
+    assert [finding.name for finding in told(world)] == ["wrong-secret"]
+
+
+def test_errcode_leads_to_its_section(world: World) -> None:
+    failure(40125)(world)
+
+    (finding,) = told(world)
+
+    assert finding.docs.startswith("docs/error-codes.md#40125")
+
+
+def test_refresher_that_runs_may_be_throttled(world: World) -> None:
+    """Of 200 senders that ask for a token together one is answered at once."""
+    starved_refresher(world)
+    world.metrics["id-TokenRefreshFunction", "Invocations"] = [1.0]
+
+    assert told(world) == []
+
+
+def test_stack_comes_before_accounts(world: World) -> None:
+    failure(40125)(world)
+    world.stack_schedules["RefreshSchedule"] = "DISABLED"
+
+    assert [finding.name for finding in told(world)] == ["refresher-disabled", "wrong-secret"]
 
 
 def test_most_severe_first(world: World) -> None:

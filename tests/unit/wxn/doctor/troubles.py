@@ -89,6 +89,12 @@ def metric(part: str, name: str, *values: float) -> Plant:
     return lambda world: world.metrics.update({(part, name): list(values)})
 
 
+def starved_refresher(world: World) -> None:
+    """It ran 20 minutes ago, and has been throttled since."""
+    world.metrics["id-TokenRefreshFunction", "Invocations"] = [0.0, 0.0, 0.0, 3.0]
+    world.metrics["id-TokenRefreshFunction", "Throttles"] = [3.0, 1.0]
+
+
 def other_kind_of_account(world: World) -> None:
     judged(48001, "permission")(world)
     refused = {"kind": "template", "refused": {"class": "permission", "errcode": 76022, "hint": {}}}
@@ -198,7 +204,7 @@ TROUBLES = (
     Trouble("token-refresh-failed", failure(89503), "89503"),
     Trouble("wrong-account-kind", other_kind_of_account, "Send template with"),
     Trouble("wrong-account-kind", judged(40200, "permission")),
-    Trouble("api-not-permitted", judged(48001, "permission"), "2 template messages with T-template: 48001"),
+    Trouble("api-not-permitted", judged(48001, "permission"), "48001: template with T-template, 2 ×"),
     Trouble("unknown-template", judged(40037, "template", template_id="T-gone"), "T-gone"),
     Trouble(
         "template-of-other-family",
@@ -234,7 +240,7 @@ TROUBLES = (
         "--name id-RefreshSchedule --state ENABLED --schedule-expression 'rate(5 minutes)'",
     ),
     Trouble("refresher-disabled", lambda world: world.stack_schedules.pop("RefreshSchedule"), "is gone"),
-    Trouble("refresher-throttled", metric("id-TokenRefreshFunction", "Throttles", 4.0), "throttled 4 times"),
+    Trouble("refresher-throttled", starved_refresher, "throttled 4 times"),
     Trouble("refresher-throttled", answer("lambda:Invoke", RefusedError("TooManyRequestsException"))),
     Trouble("refresher-lock-missing", lambda world: world.concurrency.clear()),
     Trouble("refresher-fails", function_error),

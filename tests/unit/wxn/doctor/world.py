@@ -110,7 +110,7 @@ class World(Stack):
             "GET broadcasts": {"broadcasts": []},
         }
 
-    def client(self, service: str, **_limits: int) -> Any:
+    def client_within(self, service: str, **_limits: int) -> Any:
         return _client(service)
 
     @property
@@ -154,7 +154,8 @@ class World(Stack):
         for query in asked["MetricDataQueries"]:
             metric = query["MetricStat"]["Metric"]
             values = self.metrics.get((metric["Dimensions"][-1]["Value"], metric["MetricName"]), [])
-            results.append({"Id": query["Id"], "Values": values, "StatusCode": "Complete"})
+            times = [hours_ago((number + 1) / 12) for number in range(len(values))]
+            results.append({"Id": query["Id"], "Timestamps": times, "Values": values})
         return {"MetricDataResults": results}
 
     def _queue(self, asked: Asked) -> dict[str, Any]:
@@ -215,10 +216,8 @@ def quota(kind: str, *, used: int = 10) -> dict[str, Any]:
 
 def resources() -> list[dict[str, Any]]:
     queues = {name: f"https://sqs.eu-west-1.amazonaws.com/123456789012/{name}" for name in QUEUES}
-    others = [
-        "Ledger", "ScheduleGroup", "RefreshSchedule", "TemplateSyncSchedule", *ALARMS,
-        *(f"{function}Function" for function in FUNCTIONS), *(f"{function}LogGroup" for function in FUNCTIONS),
-    ]  # fmt: skip
+    others = ["Ledger", "ScheduleGroup", "RefreshSchedule", "TemplateSyncSchedule", *ALARMS]
+    others += [f"{function}{part}" for function in FUNCTIONS for part in ("Function", "LogGroup")]
     physical = queues | {name: uuid for uuid, name in UUIDS.items()} | {name: f"id-{name}" for name in others}
     common = {
         "ResourceType": "AWS::Any::Thing",
