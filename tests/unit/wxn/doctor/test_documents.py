@@ -2,24 +2,17 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.unit.test_docs import DOCS, ROOT, anchors
 from tests.unit.wxn.doctor.world import World, resources
 from wxn.doctor.advice import ADVICE
 from wxn.doctor.examination import examine
 from wxn.doctor.queues import MAPPINGS
 
-DOCS = Path(__file__).parents[4] / "docs"
 PAGE = (DOCS / "doctor.md").read_text("utf-8")
-
-
-def anchors(page: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_finding_is_documented() -> None:
@@ -33,7 +26,7 @@ def test_every_finding_is_documented() -> None:
 def test_advice_leads_to_a_section(docs: str) -> None:
     path, anchor = docs.split("#")
 
-    assert anchor in anchors((DOCS.parent / path).read_text("utf-8"))
+    assert anchor in anchors(ROOT / path)
 
 
 def test_policy_is_what_checks_need() -> None:
@@ -51,7 +44,7 @@ def test_policy_is_what_checks_need() -> None:
 
 
 def test_resources_are_in_the_template() -> None:
-    template = yaml_parse((DOCS.parent / "template.yaml").read_text("utf-8"))["Resources"]
+    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))["Resources"]
     # SAM names a mapping after its function and its event.
     mappings = {
         f"{name}{event}"
