@@ -31,8 +31,11 @@ class ApiError(CommandError):
         told = hint.get(LANGUAGE) or problem.get("detail") or problem.get("message") or ""
         title = problem.get("title") or HTTPStatus(status).phrase
         broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
-        message = "\n  ".join([f"{title} ({status}). {told}".rstrip(), *broken])
-        super().__init__(message, _next_step(status, problem), _exit_code(status), problem)
+        errcode = errcode_of(problem)
+        codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
+        message = "\n  ".join([f"{title} ({codes}). {told}".rstrip(), *broken])
+        code = ExitCode.USAGE if broken else _exit_code(status)
+        super().__init__(message, _next_step(status, problem), code, problem)
 
 
 def _exit_code(status: int) -> ExitCode:
@@ -44,7 +47,8 @@ def _exit_code(status: int) -> ExitCode:
 
 
 def _next_step(status: int, problem: Mapping[str, Any]) -> str:
-    if errcode := problem.get("errcode"):
+    errcode = errcode_of(problem)
+    if errcode is not None:
         return text(f"Read more: wxn explain {errcode}", f"了解详情：wxn explain {errcode}")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return text(
@@ -56,6 +60,12 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
             "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
         )
     return text("Correct it and repeat the command.", "请修正后重新执行。")
+
+
+def errcode_of(problem: Mapping[str, Any]) -> int | None:
+    """WeChat's errcode in a problem document, in either spelling; None where there is none."""
+    errcode: int | None = problem.get("errcode", problem.get("errCode"))
+    return errcode
 
 
 class Api:
