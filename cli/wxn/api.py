@@ -49,7 +49,7 @@ def _exit_code(status: int) -> ExitCode:
 def _next_step(status: int, problem: Mapping[str, Any]) -> str:
     errcode = errcode_of(problem)
     if errcode is not None:
-        return text(f"Read more: wxn explain {errcode}", f"了解详情：wxn explain {errcode}")
+        return text(f"Read more: {explain(errcode)}", f"了解详情：{explain(errcode)}")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return text(
             "Ask for execute-api:Invoke on this account's routes (docs/deploy.md), or choose another --profile.",
@@ -66,6 +66,11 @@ def errcode_of(problem: Mapping[str, Any]) -> int | None:
     """WeChat's errcode in a problem document, in either spelling; None where there is none."""
     errcode: int | None = problem.get("errcode", problem.get("errCode"))
     return errcode
+
+
+def explain(errcode: int) -> str:
+    """The command that explains an errcode; a negative one would be read as an option."""
+    return f"wxn explain {'-- ' if errcode < 0 else ''}{errcode}"
 
 
 class Api:

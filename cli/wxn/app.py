@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wxn.commands import holds, quota, send
+from wxn.commands import holds, messages, quota, send
 from wxn.language import text
 
 app = typer.Typer(
@@ -44,5 +44,5 @@ def _main(
     """Options before the command."""
 
 
-for module in (send, quota, holds):
+for module in (send, messages, quota, holds):
     app.add_typer(module.app)

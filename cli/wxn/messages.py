@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -13,6 +12,7 @@ import typer
 from wxn.errors import CommandError
 from wxn.json_files import Document, read_objects
 from wxn.language import text
+from wxn.suggestions import did_you_mean
 
 Message = dict[str, Any]
 
@@ -166,11 +166,6 @@ def read_message(file: str | None, options: MessageOptions) -> Message:
     return first.value
 
 
-def nearest(name: str, names: Sequence[str]) -> str | None:
-    """The one of several names that is most like a name; None if none is like it."""
-    return next(iter(difflib.get_close_matches(name.lower().replace("-", "_"), names, 1)), None)
-
-
 def _check_kind(message: Message, line: int | None) -> None:
     kind = message.get("kind")
     if kind in KINDS:
@@ -181,12 +176,9 @@ def _check_kind(message: Message, line: int | None) -> None:
             place + text('the message has no "kind".', "消息没有 kind 字段。"),
             text(f"Give --kind: one of {', '.join(KINDS)}.", f"请用 --kind 指定：{'、'.join(KINDS)}。"),
         )
-    meant = nearest(str(kind), KINDS)
     raise CommandError(
         place + text(f"{kind} is no kind of message.", f"{kind} 不是消息类型。"),
-        text(f"Did you mean {meant}?", f"是否指 {meant}？")
-        if meant
-        else text(f"The kinds are {', '.join(KINDS)}.", f"可用类型：{'、'.join(KINDS)}。"),
+        did_you_mean(str(kind), KINDS),
     )
 
 

@@ -85,7 +85,7 @@ def test_template_in_cloud_call_spelling(tmp_path: Path) -> None:
         ({"to": "oA"}, 'the message has no "kind".', "one_time_subscription"),
         ({"kind": "subscribtion"}, "subscribtion is no kind of message.", "Did you mean subscription?"),
         ({"kind": "Mini-Program-Template"}, "is no kind", "Did you mean mini_program_template?"),
-        ({"kind": "sms"}, "sms is no kind of message.", "The kinds are"),
+        ({"kind": "sms"}, "sms is no kind of message.", "Use one of"),
         ({"kind": "template", "data": ["thing1"]}, "--data thing1 has no value.", "name=value"),
         ({"kind": "template", "fields": ["=x"]}, "--set =x has no value.", "name=value"),
         ({"kind": "template", "url": "u", "fields": ["url.a=x"]}, "url of the message is no object.", "docs"),
