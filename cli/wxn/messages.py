@@ -40,7 +40,7 @@ Kind = Annotated[
     str | None,
     typer.Option(
         "--kind",
-        help=text(f"One of {', '.join(KINDS)}.", f"{'、'.join(KINDS)} 之一。"),
+        help=text(f"One of {', '.join(KINDS)}.", f"可选：{'、 '.join(KINDS)}。"),
         rich_help_panel=_PANEL,
     ),
 ]
@@ -89,8 +89,8 @@ Fields = Annotated[
         "--set",
         metavar="FIELD=VALUE",
         help=text(
-            "Another field, such as scene=1000 or miniprogram.appid=wx…; repeat it for more.",
-            "其他字段，如 scene=1000 或 miniprogram.appid=wx…，可重复。",
+            "Another field, such as scene=1000 or miniprogram.appid=wx1; repeat it for more.",
+            "其他字段，如 scene=1000 或 miniprogram.appid=wx1，可重复。",
         ),
         rich_help_panel=_PANEL,
     ),

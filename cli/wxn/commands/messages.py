@@ -40,7 +40,7 @@ def list_messages(
             "--status",
             metavar="NAMES",
             help=text(
-                f"Some of {', '.join(STATUSES)}, with commas.", f"状态，用逗号分隔：{'、'.join(STATUSES)}。"
+                f"Some of {', '.join(STATUSES)}, with commas.", f"状态，用逗号分隔：{'、 '.join(STATUSES)}。"
             ),
         ),
     ] = None,

@@ -43,8 +43,8 @@ def send(
             "--id",
             metavar="ID",
             help=text(
-                "The message's id: what is sent again under it is sent once. Several get ID:1, ID:2, …",
-                "消息 id：同一 id 重复发送也只发一次。多条消息依次为 ID:1、ID:2……",
+                "The message's id: what is sent again under it is sent once. Several get ID:1, ID:2 and so on, by line.",
+                "消息 id：同一 id 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
             ),
             rich_help_panel=_PANEL,
         ),
