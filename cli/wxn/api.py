@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
@@ -46,7 +47,21 @@ def _exit_code(status: int) -> ExitCode:
     return ExitCode.FAILED
 
 
+_LISTS: Final = {
+    "unknown-account": "wxn account list",
+    "unknown-broadcast": "wxn broadcast list",
+    "unknown-hold": "wxn holds list",
+    "unknown-message": "wxn messages",
+    "unknown-schedule": "wxn schedule list",
+    "unknown-template": "wxn templates list",
+}
+"""The commands that list what there is, by the problem's name."""
+
+
 def _next_step(status: int, problem: Mapping[str, Any]) -> str:
+    name = re.split("[#/]", problem.get("type", ""))[-1]
+    if name in _LISTS:
+        return text(f"See what there is: {_LISTS[name]}", f"查看已有的：{_LISTS[name]}")
     errcode = errcode_of(problem)
     if errcode is not None:
         return text(f"Read more: {explain(errcode)}", f"了解详情：{explain(errcode)}")

@@ -145,11 +145,6 @@ def status(run: Run, message_id: _MessageId) -> None:
                     f"查看其中的消息：wxn messages --broadcast {message_id}；查看群发：wxn broadcast --help",
                 ),
             ) from None
-        if error.status == HTTPStatus.NOT_FOUND:
-            error.next_step = text(
-                "Check the id and --account; wxn messages lists ids.",
-                "请检查 id 和 --account；wxn messages 可列出消息 id。",
-            )
         raise
     run.output.show(message, lambda console: _render(console, message))
 

@@ -26,7 +26,7 @@ MESSAGE = {
         {"status": "failed", "at": "2026-03-01T07:06:10.180Z", "errcode": 43101, "reason": "try_again"},
     ],
 }
-MISSING = ApiError(404, {"title": "Not found"})
+MISSING = ApiError(404, {"title": "Not found", "type": "/docs/problems.md#unknown-message"})
 
 
 @pytest.fixture(autouse=True)
