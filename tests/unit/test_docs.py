@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from openapi import events
+from tests.fakes import load_event
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
 from wxn import triggers
@@ -109,6 +111,18 @@ def test_fields_of_a_kind_are_documented(kind: str) -> None:
     tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
     fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
     assert sorted(fields) == sorted(type(message).model_fields)
+
+
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
+def test_event_is_documented(detail_type: str) -> None:
+    """By its detail, and with links to its files."""
+    page, name = (DOCS / "events.md").read_text("utf-8"), detail_type.replace(".", "_")
+    told = page.partition(f"\n### {detail_type}\n")[2].partition("\n###")[0]
+    found = re.search(r"```json\n(.*?)```", told, re.DOTALL)
+    assert found
+    assert json.loads(found[1]) == load_event(f"published/{name}")["detail"]
+    for folder in ("schemas", "published"):
+        assert f"(../events/{folder}/{name}.json)" in page
 
 
 @pytest.mark.parametrize(
