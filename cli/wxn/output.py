@@ -98,6 +98,13 @@ def print_table(
         console.print()
 
 
+def print_outcome(console: Console, outcome: str, name: str, colour: str = "green") -> None:
+    """Print what became of something, and its name."""
+    from rich.text import Text  # noqa: PLC0415
+
+    console.print(Text.assemble((outcome, colour), "  ", printable(name)))
+
+
 def print_fields(console: Console, fields: Iterable[tuple[str, object]]) -> None:
     """Print names with their values, a line for each; None and an empty text are left out."""
     from rich.table import Table  # noqa: PLC0415

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from wxn.api import Api, ApiError
+from wxn.api import Api, ApiError, errcode_of
 from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
 from wxn.messages import Message
-from wxn.output import print_fields, printable
+from wxn.output import print_fields, print_outcome, printable
 from wxn.shown_times import local_time
 
 if TYPE_CHECKING:
@@ -87,9 +87,12 @@ def render_answer(console: Console, answer: dict[str, Any]) -> None:
         return
     queued = answer["status"] == "queued"
     told = text("queued", "已排队") if queued else text("sent", "已发送")
-    console.print(f"[{'yellow' if queued else 'green'}]{told}[/]  {printable(answer['id'])}")
+    print_outcome(console, told, answer["id"], "yellow" if queued else "green")
     wechat = answer.get("wechat") or {}
     fields = [(text("Kind", "类型"), answer.get("kind")), *wechat.items()]
+    if errcode_of(wechat):
+        told = text("WeChat had this very message already.", "微信此前已收到同一消息。")
+        fields.append((text("Cause", "说明"), told))
     print_fields(console, fields)
     _render_warnings(console, answer)
     console.print(f"→ wxn status {printable(answer['id'])}", markup=False)

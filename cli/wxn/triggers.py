@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from importlib import resources
 from typing import Any, Final, NamedTuple
 
 from wxn.language import text
@@ -91,6 +90,8 @@ def find(name: str) -> Trigger | None:
 
 def example(name: str) -> Message:
     """The example of a kind, or ``cloud_call``."""
+    from importlib import resources  # noqa: PLC0415 - --help starts without it
+
     data = resources.files("wxn.data").joinpath("examples.json").read_text("utf-8")
     found: Message = json.loads(data)[name]
     return found

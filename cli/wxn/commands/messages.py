@@ -12,7 +12,7 @@ import typer
 from wxn.api import ApiError, explain, part
 from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
-from wxn.output import print_fields, print_table, printable
+from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
 from wxn.shown_times import duration, local_time, seconds_between
 from wxn.suggestions import did_you_mean
@@ -177,7 +177,7 @@ def cancel(run: Run, message_id: _MessageId) -> None:
 
 def _render(console: Console, message: dict[str, Any]) -> None:
     state = message["status"]
-    console.print(f"[{_COLOURS.get(state, 'red')}]{state}[/]  {printable(message['id'])}")
+    print_outcome(console, state, message["id"], _COLOURS.get(state, "red"))
     wechat = message.get("wechat") or {}
     times = {
         name: local_time(message[name])

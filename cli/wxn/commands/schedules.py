@@ -7,7 +7,6 @@ import re
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -18,7 +17,7 @@ from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
 from wxn.messages import MessageOptions
-from wxn.output import print_fields, print_table, printable
+from wxn.output import print_fields, print_outcome, print_table, printable
 from wxn.run import Run, command
 from wxn.shown_times import local_time
 
@@ -198,7 +197,7 @@ def put(
     def render(console: Console) -> None:
         created = status == HTTPStatus.CREATED
         told = text("created", "已创建") if created else text("replaced", "已替换")
-        console.print(f"[green]{told}[/]  {name}")
+        print_outcome(console, told, name)
         _render(console, schedule)
 
     run.output.show(schedule, render)
@@ -210,7 +209,7 @@ def delete(run: Run, name: _Name) -> None:
     answer: dict[str, Any] = run.api.call("DELETE", _path(name))
 
     def render(console: Console) -> None:
-        console.print(f"[green]{text('deleted', '已删除')}[/]  {name}")
+        print_outcome(console, text("deleted", "已删除"), name)
 
     run.output.show(answer, render)
 
@@ -265,6 +264,8 @@ def _next(schedule: dict[str, Any]) -> str | None:
     """The next times of a cron expression, in its zone."""
     if "cron" not in schedule:
         return None
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - --help starts without it
+
     try:
         now = datetime.now(ZoneInfo(schedule["time_zone"]))
     except (KeyError, ValueError):  # this machine does not have the zone's rules; Scheduler does

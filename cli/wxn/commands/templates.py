@@ -43,8 +43,12 @@ def list_templates(run: Run) -> None:
         else:
             console.print(text("No templates are known.", "没有已知的模板。"))
         for family, synced_at in answer["synced_at"].items():
-            told = text("never", "从未") if synced_at is None else local_time(synced_at)
-            console.print(text(f"{family}: read {told}", f"{family}：{told}读取"), markup=False)
+            told = (
+                text("was never read", "从未读取")
+                if synced_at is None
+                else text(f"read {local_time(synced_at)}", f"读取于 {local_time(synced_at)}")
+            )
+            console.print(text(f"{family}: {told}", f"{family}：{told}"), markup=False)
 
     run.output.show(answer, render)
     if None in answer["synced_at"].values():

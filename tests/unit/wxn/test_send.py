@@ -133,6 +133,18 @@ def test_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert "wxn status order-1" in out
 
 
+def test_id_that_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    send(FakeRun({POST: {**SENT, "id": "[/]"}}), kind="template")
+
+    assert capsys.readouterr().out.startswith("sent  [/]\n")
+
+
+def test_answer_to_a_duplicate(capsys: pytest.CaptureFixture[str]) -> None:
+    send(FakeRun({POST: {**SENT, "wechat": {"errcode": 45065}}}), kind="template")
+
+    assert "WeChat had this very message already." in capsys.readouterr().out
+
+
 def test_dry_run(capsys: pytest.CaptureFixture[str]) -> None:
     run = FakeRun({POST: DRY})
 

@@ -56,7 +56,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 
     printed = capsys.readouterr()
     assert printed.out.splitlines()[2].split() == ["T", "subscription", "到货", "thing1,", "enum_string2"]
-    assert "template: read never" in printed.out
+    assert "template: was never read" in printed.out
     assert "wxn templates sync" in printed.err
 
 
