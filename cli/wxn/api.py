@@ -34,7 +34,9 @@ class ApiError(CommandError):
         broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
         errcode = errcode_of(problem)
         codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
-        message = "\n  ".join([f"{title} ({codes}). {told}".rstrip(), *broken])
+        # The title is English, the hint is not; a refusal of API Gateway has no hint.
+        summary = text(f"{title} ({codes}). {told}".rstrip(), f"{told or title}（HTTP {codes}）")
+        message = "\n  ".join([summary, *broken])
         code = ExitCode.USAGE if broken else _exit_code(status)
         super().__init__(message, _next_step(status, problem), code, problem)
 

@@ -36,6 +36,13 @@ File = Annotated[
         ),
     ),
 ]
+OneFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="FILE",
+        help=text("A message as JSON; - for standard input.", "JSON 格式的消息；- 表示标准输入。"),
+    ),
+]
 Kind = Annotated[
     str | None,
     typer.Option(

@@ -104,7 +104,7 @@ def show(run: Run, name: _Name) -> None:
 def put(
     run: Run,
     name: _Name,
-    file: messages.File = None,
+    file: messages.OneFile = None,
     *,
     at: Annotated[
         str | None,

@@ -65,7 +65,11 @@ def trigger(
     if wanted is None:
         raise CommandError(
             text(f"There is nothing to trigger by the name {target}.", f"没有名为 {target} 的示例或错误。"),
-            did_you_mean(target, [each.name for each in (*KINDS, *ERRORS)]),
+            did_you_mean(
+                target,
+                [each.name for each in (*KINDS, *ERRORS)],
+                text("wxn trigger lists all.", "wxn trigger 可列出全部。"),
+            ),
         )
     recipient = _recipient(run, wanted, to)
     message = addressed(_message(run, wanted, kind, template), recipient)

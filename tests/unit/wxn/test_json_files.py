@@ -56,6 +56,10 @@ def test_long_line_is_cut(tmp_path: Path) -> None:
     assert len(told.split("\n")[1]) < 100
 
 
+def test_objects_over_several_lines(tmp_path: Path) -> None:
+    assert "a line of its own" in refused(written(tmp_path, '{\n"a": 1}\n{\n"a": 2}')).next_step
+
+
 def test_missing_file(tmp_path: Path) -> None:
     assert "There is no file" in refused(str(tmp_path / "none.json")).message
 

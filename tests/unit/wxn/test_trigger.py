@@ -153,6 +153,16 @@ def test_wrong_use(name: str, options: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "next_step"), [("quotas", "Did you mean quota?"), ("4310x", "wxn trigger lists all.")]
+)
+def test_unknown_name(name: str, next_step: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        trigger(on_laptop({}), name)
+
+    assert caught.value.next_step == next_step
+
+
+@pytest.mark.parametrize(
     ("name", "told"), [("43101", "plays no errors"), ("template", "sends to real people")]
 )
 def test_refused_in_aws(name: str, told: str) -> None:
