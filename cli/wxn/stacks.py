@@ -89,12 +89,8 @@ class Stack:
             botocore_session=botocore.session.Session(session_vars=host),
         )
 
-    def client(self, service: str) -> Any:
-        """A boto3 client by the service's boto3 name."""
-        return self.client_within(service, read_timeout=20, attempts=5)
-
-    def client_within(self, service: str, *, read_timeout: int, attempts: int) -> Any:
-        """A boto3 client with other limits: seconds to wait for an answer, and calls in all."""
+    def client(self, service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:
+        """A boto3 client by the service's boto3 name; ``read_timeout`` is in seconds."""
         from botocore.config import Config  # noqa: PLC0415
 
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}

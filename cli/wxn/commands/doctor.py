@@ -24,13 +24,10 @@ app = typer.Typer()
 
 @command(
     app,
-    help=text(
-        "Look for the causes of troubles, and tell what to do. Without --account all accounts are examined.",
-        "排查故障原因并给出处理方法；不指定 --account 时检查所有账号。",
-    ),
+    help=text("Find out what is wrong, and what to do.", "排查故障原因，给出处理方法。"),
 )
 def doctor(run: Run) -> None:
-    """Examine the stack and its accounts.
+    """Examine the stack and the account that was named, or all accounts.
 
     ``--json``: ``{"findings": [{"name", "severity", "account"?, "subject"?, "errcode"?, "seen", "next", "docs"}],
     "checks": [{"name", "status"}]}``. ``severity`` is ``critical``, ``problem`` or ``note``; ``status`` is ``ok``,

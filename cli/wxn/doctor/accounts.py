@@ -101,7 +101,7 @@ def templates(context: Context, account: str) -> Iterator[Finding]:
             "templates-old",
             text(f"Its templates were read {hours} hours ago.", f"该账号的模板是 {hours} 小时前同步的。"),
             account,
-            facts={"log_group": context.log_group("TemplateSyncFunction")},
+            facts={"log": context.log("TemplateSyncFunction")},
         )
 
 

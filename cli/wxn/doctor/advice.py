@@ -140,8 +140,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "function-errors": Advice(
         _PROBLEM,
         text(
-            "Read its log, lines invocation failed (error, raised_at): aws logs tail {log_group} --since 1h",
-            "请查看日志中的 invocation failed 行（error、raised_at）：aws logs tail {log_group} --since 1h",
+            "Read its log, lines invocation failed (error, raised_at): {log} --since 1h",
+            "请查看日志中的 invocation failed 行（error、raised_at）：{log} --since 1h",
         ),
         "docs/operations.md#log-lines",
     ),
@@ -189,8 +189,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "refresher-throttled": Advice(
         _CRITICAL,
         text(
-            "Check the region's free concurrency (aws lambda get-account-settings), and whether one refresh hangs: aws logs tail {log_group} --since 15m",
-            "请检查该区域的可用并发（aws lambda get-account-settings），以及是否有刷新卡住：aws logs tail {log_group} --since 15m",
+            "Check the region's free concurrency (aws lambda get-account-settings), and whether one refresh hangs: {log} --since 15m",
+            "请检查该区域的可用并发（aws lambda get-account-settings），以及是否有刷新卡住：{log} --since 15m",
         ),
         _REFRESH,
     ),
@@ -205,8 +205,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "refresher-fails": Advice(
         _CRITICAL,
         text(
-            "Read its log, line invocation failed (error, raised_at): aws logs tail {log_group} --since 15m",
-            "请查看日志中的 invocation failed 行（error、raised_at）：aws logs tail {log_group} --since 15m",
+            "Read its log, line invocation failed (error, raised_at): {log} --since 15m",
+            "请查看日志中的 invocation failed 行（error、raised_at）：{log} --since 15m",
         ),
         _REFRESH,
     ),
@@ -254,8 +254,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "token-refresh-failed": Advice(
         _CRITICAL,
         text(
-            "Do what the evidence says; the log has more: aws logs tail {log_group} --since 15m",
-            "请按上面的提示处理，更多信息见日志：aws logs tail {log_group} --since 15m",
+            "Do what the evidence says; the log has more: {log} --since 15m",
+            "请按上面的提示处理，更多信息见日志：{log} --since 15m",
         ),
         _REFRESH,
     ),
@@ -280,24 +280,24 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "token-not-stored": Advice(
         _CRITICAL,
         text(
-            "See whether token_refresh runs and may write {path}/{account}/access-token (throttling of Parameter Store, its role): aws logs tail {log_group} --since 15m",
-            "请检查 token_refresh 是否在运行、能否写入 {path}/{account}/access-token（Parameter Store 限流或角色权限）：aws logs tail {log_group} --since 15m",
+            "See whether token_refresh runs and may write {path}/{account}/access-token (throttling of Parameter Store, its role): {log} --since 15m",
+            "请检查 token_refresh 是否在运行、能否写入 {path}/{account}/access-token（Parameter Store 限流或角色权限）：{log} --since 15m",
         ),
         _REFRESH,
     ),
     "token-old": Advice(
         _CRITICAL,
         text(
-            "No refresh has replaced it. See whether token_refresh runs: aws logs tail {log_group} --since 15m",
-            "access_token 一直没有更新。请检查 token_refresh 是否在运行：aws logs tail {log_group} --since 15m",
+            "No refresh has replaced it. See whether token_refresh runs: {log} --since 15m",
+            "access_token 一直没有更新。请检查 token_refresh 是否在运行：{log} --since 15m",
         ),
         _REFRESH,
     ),
     "api-fails": Advice(
         _PROBLEM,
         text(
-            "Read the log of the function, lines of that time: aws logs tail {log_group} --since 15m",
-            "请查看该时段的函数日志：aws logs tail {log_group} --since 15m",
+            "Read the log of the function, lines of that time: {log} --since 15m",
+            "请查看该时段的函数日志：{log} --since 15m",
         ),
         "docs/operations.md#log-lines",
     ),
@@ -336,8 +336,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "unknown-template": Advice(
         _PROBLEM,
         text(
-            "Take a template id of this account (GET …/templates lists them), or add the template at mp.weixin.qq.com and run template_sync.",
-            "请使用该账号自己的模板 ID（GET …/templates 可列出），或在 mp.weixin.qq.com 添加模板后运行 template_sync。",
+            "Take a template id of this account (wxn templates list --account {account}), or add the template at mp.weixin.qq.com, then wxn templates sync --account {account}",
+            "请使用该账号自己的模板 ID（wxn templates list --account {account}），或在 mp.weixin.qq.com 添加模板后执行 wxn templates sync --account {account}",
         ),
         "docs/operations.md#templates",
     ),
@@ -376,16 +376,16 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "outcome-unknown": Advice(
         _NOTE,
         text(
-            "They may have been sent: ask the receivers' side before you send again.",
-            "这些消息可能已经送达，重发前请先与接收方确认。",
+            "They may have been sent: ask the receivers' side before you send again. wxn messages --status unknown --account {account} lists them.",
+            "这些消息可能已经送达，重发前请先与接收方确认。可用 wxn messages --status unknown --account {account} 列出。",
         ),
         "docs/reliability.md#at-most-once-at-least-once",
     ),
     "templates-old": Advice(
         _NOTE,
         text(
-            "See whether template_sync runs: aws logs tail {log_group} --since 12h",
-            "请检查 template_sync 是否在运行：aws logs tail {log_group} --since 12h",
+            "See whether template_sync runs: {log} --since 12h",
+            "请检查 template_sync 是否在运行：{log} --since 12h",
         ),
         "docs/operations.md#templates",
     ),
@@ -417,8 +417,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "queue-mapping-fails": Advice(
         _PROBLEM,
         text(
-            "Lambda cannot read the queue or call the function: check the function's role and its log, {log_group}.",
-            "Lambda 无法读取队列或调用函数：请检查函数的角色和日志 {log_group}。",
+            "Lambda cannot read the queue or call the function: check the function's role, and its log: {log} --since 1h",
+            "Lambda 无法读取队列或调用函数：请检查函数的角色和日志：{log} --since 1h",
         ),
         "docs/doctor.md#queues",
     ),
@@ -466,8 +466,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "schedule-disabled": Advice(
         _NOTE,
         text(
-            "If that is not meant, put the schedule again without enabled: false.",
-            "若非有意停用，请重新提交该定时任务，不带 enabled: false。",
+            "If that is not meant, put the schedule again without enabled: false (wxn schedule show {subject} --account {account} shows it).",
+            "若非有意停用，请重新提交该定时任务，不带 enabled: false（可用 wxn schedule show {subject} --account {account} 查看）。",
         ),
         "docs/teams-api.md#schedules",
     ),

@@ -128,7 +128,7 @@ class Context:
     def refresh(self, event: Mapping[str, str]) -> Any:
         """Run token_refresh; its answer, or None where the function itself failed."""
         with self._lock:
-            client = self.stack.client_within("lambda", read_timeout=_REFRESH_SECONDS, attempts=1)
+            client = self.stack.client("lambda", read_timeout=_REFRESH_SECONDS, attempts=1)
         name, payload = self.resource("TokenRefreshFunction"), json.dumps(event)
         answer = self._allowed("lambda", lambda: client.invoke(FunctionName=name, Payload=payload))
         content = answer["Payload"].read()
@@ -149,7 +149,7 @@ class Context:
     def _client(self, service: str) -> Any:
         with self._lock:  # a session makes clients for one thread at a time
             if service not in self._clients:
-                self._clients[service] = self.stack.client_within(
+                self._clients[service] = self.stack.client(
                     service, read_timeout=_READ_SECONDS, attempts=_ATTEMPTS
                 )
             return self._clients[service]
@@ -166,9 +166,10 @@ class Context:
         """The physical id of a resource."""
         return self.stack.resources[logical_id]
 
-    def log_group(self, function: str) -> str:
-        """The log group of a function, by its logical id."""
-        return self.stack.resources.get(f"{function.removesuffix('Function')}LogGroup", function)
+    def log(self, function: str) -> str:
+        """The command that prints the log of a function, by its logical id."""
+        group = self.resource(f"{function.removesuffix('Function')}LogGroup")
+        return f"wxn tail --function {group.rpartition('/')[2]}"
 
     @property
     def functions(self) -> Sequence[str]:

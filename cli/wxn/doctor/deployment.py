@@ -71,7 +71,7 @@ def function_errors(context: Context) -> Iterator[Finding]:
                     f"{function} 最近一小时失败 {failed} 次。",
                 ),
                 subject=function,
-                facts={"log_group": context.log_group(function)},
+                facts={"log": context.log(function)},
             )
         throttled = round(series.total(function, "Throttles"))
         # Senders that ask token_refresh together are throttled by design: one runs, the others ask again.

@@ -172,7 +172,7 @@ def _api_refused(context: Context, error: ApiError, account: str | None) -> Find
 
 
 def _api_fails(context: Context, seen: str, account: str | None) -> Finding:
-    return Finding("api-fails", seen, account, facts={"log_group": context.log_group("TeamApiFunction")})
+    return Finding("api-fails", seen, account, facts={"log": context.log("TeamApiFunction")})
 
 
 def _complete(reports: Sequence[Report]) -> list[Report]:

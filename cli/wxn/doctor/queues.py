@@ -33,7 +33,7 @@ def mappings(context: Context) -> Iterator[Finding]:
             )
             yield Finding("queue-mapping-disabled", seen, subject=queue, facts={"uuid": uuid})
         elif (result := found.get("LastProcessingResult", "")).startswith("PROBLEM"):
-            facts = {"log_group": context.log_group(function)}
+            facts = {"log": context.log(function)}
             yield Finding("queue-mapping-fails", result, subject=queue, facts=facts)
 
 

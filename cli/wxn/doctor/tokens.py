@@ -167,4 +167,4 @@ def _throttled(context: Context, seen: str) -> Finding:
 
 
 def _facts(context: Context) -> dict[str, str]:
-    return {"path": context.parameter_path, "log_group": context.log_group(REFRESHER)}
+    return {"path": context.parameter_path, "log": context.log(REFRESHER)}

@@ -110,7 +110,7 @@ class World(Stack):
             "GET broadcasts": {"broadcasts": []},
         }
 
-    def client_within(self, service: str, **_limits: int) -> Any:
+    def client(self, service: str, **_limits: int) -> Any:
         return _client(service)
 
     @property
