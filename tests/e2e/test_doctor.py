@@ -75,7 +75,7 @@ def plant(service: Service, deployed: Deployed) -> None:
     for name in ACCOUNTS:
         service.add_account(f"doctor-{name}")
     ssm.delete_parameter(Name=f"{path}/doctor-gone/credentials")
-    for name, part, value in (("json", "credentials", "app_secret=1"), ("gone", "access-token", "{}")):
+    for name, part, value in (("json", "credentials", "app_secret=hunter2"), ("gone", "access-token", "{}")):
         parameter = {"Name": f"{path}/doctor-{name}/{part}", "Value": value, "Type": "SecureString"}
         ssm.put_parameter(**parameter, Overwrite=True)
     service.tell("apps", app_id="wxdoctor-secret", secret="another")
@@ -136,6 +136,13 @@ def test_address_is_told(findings: list[dict[str, Any]]) -> None:
 
 def test_healthy_account_has_none(findings: list[dict[str, Any]]) -> None:
     assert [finding for finding in findings if finding.get("account") == "doctor-well"] == []
+
+
+def test_no_secret_is_told(findings: list[dict[str, Any]]) -> None:
+    """Neither a secret nor what stands where a secret should."""
+    told = json.dumps(findings)
+    assert "s" * 32 not in told
+    assert "hunter2" not in told
 
 
 def as_another(service: Service, folder: Path, **changes: str) -> CommandLine:

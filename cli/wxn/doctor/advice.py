@@ -113,6 +113,14 @@ ADVICE: Final[Mapping[str, Advice]] = {
         ),
         "docs/doctor.md#stack",
     ),
+    "stack-outdated": Advice(
+        _PROBLEM,
+        text(
+            "{subject} was deployed from an older version: deploy this one (make deploy).",
+            "{subject} 部署的是旧版本：请用 make deploy 部署当前版本。",
+        ),
+        "docs/deploy.md#build-and-deploy",
+    ),
     "deployment-failed": Advice(
         _PROBLEM,
         text(
@@ -360,16 +368,16 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "messages-failing": Advice(
         _PROBLEM,
         text(
-            "Read what {subject} means (wxn explain, docs/api.md#message-states), correct it, and send again.",
-            "请查看 {subject} 的含义（wxn explain、docs/api.md#message-states），修正后重新发送。",
+            "Read what {subject} means, correct it, and send again. wxn messages --status failed --account {account} lists them.",
+            "请查看 {subject} 的含义，修正后重新发送。可用 wxn messages --status failed --account {account} 列出。",
         ),
         "docs/api.md#message-states",
     ),
     "recipients-refused": Advice(
         _NOTE,
         text(
-            "These users cannot be reached; leave them out until they subscribe or follow again (wxn explain {subject}).",
-            "这些用户无法接收消息，在其重新订阅或关注之前请不要再发送（wxn explain {subject}）。",
+            "These users cannot be reached; leave them out until they subscribe or follow again.",
+            "这些用户无法接收消息，在其重新订阅或关注之前请不要再发送。",
         ),
         "docs/api.md#message-states",
     ),

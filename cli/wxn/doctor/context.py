@@ -34,6 +34,14 @@ class DeniedError(Exception):
         self.action = action
 
 
+class MissingResourceError(Exception):
+    """The stack does not have a resource that the template has by now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 class Once(Generic[T]):
     """A value that the first check to ask computes; an error is everybody's."""
 
@@ -163,12 +171,14 @@ class Context:
         return description
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource."""
+        """The physical id of a resource; raises `MissingResourceError`."""
+        if logical_id not in self.stack.resources:
+            raise MissingResourceError(logical_id)
         return self.stack.resources[logical_id]
 
     def log(self, function: str) -> str:
         """The command that prints the log of a function, by its logical id."""
-        group = self.resource(f"{function.removesuffix('Function')}LogGroup")
+        group = self.stack.resources.get(f"{function.removesuffix('Function')}LogGroup", function)
         return f"wxn tail --function {group.rpartition('/')[2]}"
 
     @property

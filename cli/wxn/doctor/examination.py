@@ -12,7 +12,7 @@ from wxn.api import ApiError
 from wxn.aws_errors import translate
 from wxn.doctor.advice import Severity
 from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, STACK_CHECKS, AccountCheck, Check
-from wxn.doctor.context import Context, DeniedError
+from wxn.doctor.context import Context, DeniedError, MissingResourceError
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import NO_TOKEN
 from wxn.errors import CommandError
@@ -144,6 +144,9 @@ def _made(
     found: list[Finding] = []
     try:
         found.extend(examine())
+    except MissingResourceError as error:
+        seen = text(f"It has no {error.name}.", f"其中没有 {error.name}。")
+        found.append(Finding("stack-outdated", seen, subject=context.stack.name))
     except DeniedError as error:
         found.append(_denied(error.action, account))
     except ApiError as error:

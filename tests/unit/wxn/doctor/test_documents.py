@@ -2,12 +2,16 @@
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
+from typer.main import get_command
 
 from tests.unit.test_docs import DOCS, ROOT, anchors
 from tests.unit.wxn.doctor.world import World, resources
+from wxn.app import app
 from wxn.doctor.advice import ADVICE
 from wxn.doctor.examination import examine
 from wxn.doctor.queues import MAPPINGS
@@ -55,3 +59,21 @@ def test_resources_are_in_the_template() -> None:
 
     assert mappings == MAPPINGS.keys()
     assert {resource["LogicalResourceId"] for resource in resources()} <= template.keys() | mappings
+
+
+def test_advice_names_commands_that_exist() -> None:
+    known: dict[str, Any] = dict(vars(get_command(app))["commands"])
+    for group in [command for command in known.values() if hasattr(command, "commands")]:
+        known |= {f"{group.name} {name}": command for name, command in group.commands.items()}
+    told = " ".join(advice.next_step for advice in ADVICE.values())
+
+    named = re.findall(r"wxn ([a-z]+(?: [a-z]+)?)", told)
+
+    assert named
+    assert [words for words in named if not _is_command(words.split(), known)] == []
+
+
+def _is_command(words: list[str], known: Mapping[str, Any]) -> bool:
+    """The first word is a command that has no others, or the first two are one."""
+    command = known.get(words[0])
+    return command is not None and (not hasattr(command, "commands") or " ".join(words[:2]) in known)

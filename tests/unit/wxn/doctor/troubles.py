@@ -296,6 +296,9 @@ TROUBLES = (
         "eu-west-1",
     ),
     Trouble("other-stack", other_stack),
+    Trouble(
+        "stack-outdated", lambda world: world.missing.add("TemplateSyncSchedule"), "TemplateSyncSchedule"
+    ),
     Trouble("deployment-failed", lambda world: setattr(world, "stack_status", "UPDATE_ROLLBACK_FAILED")),
     Trouble(
         "deployment-rolled-back", lambda world: setattr(world, "stack_status", "UPDATE_ROLLBACK_COMPLETE")

@@ -76,6 +76,7 @@ class World(Stack):
         self.alarms = {name: alarm(name) for name in ALARMS}
         self.subscriptions = [subscription(f"{TOPIC}:1")]
         self.stack_status = "CREATE_COMPLETE"
+        self.missing: set[str] = set()
         self.stack_parameters = {"Stage": "prod", "AlarmTopicArn": TOPIC}
         self.table_status = "ACTIVE"
         self.released = threading.Event()
@@ -83,7 +84,11 @@ class World(Stack):
         self.answers: dict[str, Answer | Callable[[Asked], Answer]] = {
             "sts:GetCallerIdentity": {"Account": "123456789012"},
             "cloudformation:DescribeStacks": self._described,
-            "cloudformation:ListStackResources": lambda _: {"StackResourceSummaries": resources()},
+            "cloudformation:ListStackResources": lambda _: {
+                "StackResourceSummaries": [
+                    r for r in resources() if r["LogicalResourceId"] not in self.missing
+                ]
+            },
             "lambda:GetFunctionConcurrency": self._concurrency,
             "lambda:GetEventSourceMapping": lambda asked: self.mappings[UUIDS[asked["UUID"]]],
             "lambda:Invoke": lambda _: {"StatusCode": 200, "Payload": payload(self.refreshed)},
