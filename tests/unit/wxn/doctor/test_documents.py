@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from typer.main import get_command
 
 from tests.unit.test_docs import DOCS, ROOT, anchors
 from tests.unit.wxn.doctor.world import World, resources
+from wxn import language
 from wxn.app import app
+from wxn.doctor import advice
 from wxn.doctor.advice import ADVICE
 from wxn.doctor.examination import examine
 from wxn.doctor.queues import MAPPINGS
@@ -31,6 +34,22 @@ def test_advice_leads_to_a_section(docs: str) -> None:
     path, anchor = docs.split("#")
 
     assert anchor in anchors(ROOT / path)
+
+
+def test_both_languages_advise_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have the same placeholders and options, and the Chinese is Chinese."""
+    monkeypatch.setattr(language, "LANGUAGE", "zh")
+    chinese = runpy.run_path(advice.__file__)["ADVICE"]
+
+    def named(step: str) -> set[str]:
+        return set(re.findall(r"{\w+}|--[a-z-]+", step))
+
+    assert {name: named(known.next_step) for name, known in chinese.items()} == {
+        name: named(known.next_step) for name, known in ADVICE.items()
+    }
+    assert [
+        name for name, known in chinese.items() if not re.search(r"[\u4e00-\u9fff]", known.next_step)
+    ] == []
 
 
 def test_policy_is_what_checks_need() -> None:
