@@ -12,6 +12,7 @@ from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import refused_token
 from wxn.language import LANGUAGE, text
+from wxn.shown_times import local_time
 
 _OTHER_KIND_OF_ACCOUNT: Final = frozenset({40200, 76022})
 """WeChat's answers to the token of an account whose kind does not have the API."""
@@ -53,12 +54,12 @@ def holds(context: Context, account: str) -> Iterator[Finding]:
     """Tell what is held."""
     for hold in context.of(account).holds():
         hint = (hold.get("hint") or {}).get(LANGUAGE, "")
-        cause = hold.get("errcode", hold["class"])
+        cause, until = hold.get("errcode", hold["class"]), local_time(hold["held_until"])
         yield Finding(
             "hold-open",
             text(
-                f"{hold['id']} is held until {hold['held_until']} because of {cause}. {hint}".rstrip(),
-                f"{hold['id']} 已暂停发送，至 {hold['held_until']}，原因：{cause}。{hint}",
+                f"{hold['id']} is held until {until} because of {cause}. {hint}".rstrip(),
+                f"{hold['id']} 已暂停发送，至 {until}，原因：{cause}。{hint}",
             ),
             account,
             hold["id"],
@@ -117,9 +118,9 @@ def broadcasts(context: Context, account: str) -> Iterator[Finding]:
             )
             yield Finding("broadcast-paused", seen, account, name)
         elif broadcast["state"] == "checking" and now - _time(broadcast["created_at"]) > _MAX_CHECKING:
+            since = local_time(broadcast["created_at"])
             seen = text(
-                f"{name} has been checked since {broadcast['created_at']}.",
-                f"群发 {name} 自 {broadcast['created_at']} 起一直处于检查中。",
+                f"{name} has been checked since {since}.", f"群发 {name} 自 {since} 起一直处于检查中。"
             )
             yield Finding("broadcast-stalled", seen, account, name)
         elif broadcast["state"] == "running":
@@ -127,7 +128,8 @@ def broadcasts(context: Context, account: str) -> Iterator[Finding]:
             due = details.get("next_release_at")
             if due and not details.get("waits_for") and now - _time(due) > _MAX_LATE:
                 seen = text(
-                    f"{name} should have released messages at {due}.", f"群发 {name} 本应在 {due} 继续发送。"
+                    f"{name} should have released messages at {local_time(due)}.",
+                    f"群发 {name} 本应在 {local_time(due)} 继续发送。",
                 )
                 yield Finding("broadcast-stalled", seen, account, name)
 
@@ -181,7 +183,7 @@ def _seen(message: Mapping[str, Any], count: int) -> str:
     answer = message.get("wechat") or {}
     what = answer.get("errcode", message.get("reason", message.get("class")))
     hint = (message.get("hint") or {}).get(LANGUAGE, "")
-    at, kind, template = message["created_at"], message["kind"], message.get("template_id")
+    at, kind, template = local_time(message["created_at"]), message["kind"], message.get("template_id")
     return text(
         f"{what}: {kind} with {template}, {count} × in 24 hours, the last at {at}. {hint}",
         f"{what}：{kind} 消息（模板 {template}），24 小时内 {count} 条，最近一条在 {at}。{hint}",

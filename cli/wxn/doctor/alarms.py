@@ -8,6 +8,7 @@ from typing import Any
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
+from wxn.shown_times import local_time
 
 
 def raised(context: Context) -> Iterator[Finding]:
@@ -15,7 +16,7 @@ def raised(context: Context) -> Iterator[Finding]:
     alarms = _alarms(context)
     for name, alarm in alarms.items():
         if alarm["StateValue"] == "ALARM":
-            since = alarm["StateUpdatedTimestamp"].isoformat(timespec="seconds")
+            since = local_time(alarm["StateUpdatedTimestamp"].isoformat())
             seen = text(
                 f"{alarm['AlarmDescription']}; since {since}.",
                 f"{alarm['AlarmDescription']}；自 {since} 起。",
