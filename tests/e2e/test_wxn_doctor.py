@@ -18,7 +18,18 @@ from wxn.stacks import STATE_FILE
 OF_TEMPLATE_MESSAGES = "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY"
 SCHEDULE = "/v1/accounts/doctor-busy/schedules/old"
 EXAMPLES = {message["kind"]: message for message in examples()}
-ACCOUNTS = ("well", "secret", "frozen", "address", "json", "gone", "tokenless", "busy")
+SECRET = "s" * 32
+APPS: dict[str, dict[str, Any]] = {
+    "well": {},
+    "secret": {"secret": "another"},
+    "frozen": {"secret_frozen": True},
+    "address": {"ip_whitelist": ["10.0.0.0/8"]},
+    "tokenless": {},
+    "busy": {"without": ["/cgi-bin/message/template/send"]},
+}
+"""The apps at WeChat of the accounts ``doctor-<name>``."""
+UNUSABLE = {"json": ("credentials", "app_secret=hunter2"), "gone": ("access-token", "{}")}
+"""Accounts with nothing but this parameter."""
 TOLD = {
     ("doctor-secret", "wrong-secret"),
     ("doctor-frozen", "frozen-secret"),
@@ -61,15 +72,14 @@ def disabled(deployed: Deployed) -> Iterator[None]:
 def plant(service: Service, deployed: Deployed) -> None:
     """Give each account its trouble."""
     ssm, path = service.client("ssm"), deployed.deployment.outputs["ParameterPath"]
-    for name in ACCOUNTS:
-        service.add_account(f"doctor-{name}")
-    ssm.delete_parameter(Name=f"{path}/doctor-gone/credentials")
-    for name, part, value in (("json", "credentials", "app_secret=hunter2"), ("gone", "access-token", "{}")):
-        parameter = {"Name": f"{path}/doctor-{name}/{part}", "Value": value, "Type": "SecureString"}
-        ssm.put_parameter(**parameter, Overwrite=True)
-    service.tell("apps", app_id="wxdoctor-secret", secret="another")
-    service.tell("apps", app_id="wxdoctor-frozen", secret_frozen=True)
-    service.tell("apps", app_id="wxdoctor-address", ip_whitelist=["10.0.0.0/8"])
+    credentials = {"type": "app", "app_secret": SECRET}
+    parameters = {
+        name: ("credentials", json.dumps(credentials | {"app_id": f"wxdoctor-{name}"})) for name in APPS
+    }
+    for name, (part, value) in (parameters | UNUSABLE).items():
+        ssm.put_parameter(Name=f"{path}/doctor-{name}/{part}", Value=value, Type="SecureString")
+    for name, fields in APPS.items():
+        service.tell("apps", **{"app_id": f"wxdoctor-{name}", "secret": SECRET, **fields})
     send_all_that_fails(service)
     sync = deployed.deployment.outputs["TemplateSyncFunctionName"]
     service.client("lambda").invoke(FunctionName=sync, Payload=b'{"account": "doctor-busy"}')
@@ -89,7 +99,6 @@ def send_all_that_fails(service: Service) -> None:
         return int(service.post(message, account=f"doctor-{account}").status_code)
 
     assert send("template", account="well") == 200
-    service.tell("apps", app_id="wxdoctor-busy", without=["/cgi-bin/message/template/send"])
     assert send("template") == 502
     assert send("one_time_subscription", touser="errcode-48001") == 502
     # Refused by WeChat: the service does not know the account's templates yet.
@@ -101,10 +110,12 @@ def send_all_that_fails(service: Service) -> None:
 
 def forget(service: Service, deployed: Deployed) -> None:
     """Leave nothing of it to other tests."""
-    path = deployed.deployment.outputs["ParameterPath"]
-    names = [f"{path}/doctor-{n}/{part}" for n in ACCOUNTS for part in ("credentials", "access-token")]
+    ssm, path = service.client("ssm"), deployed.deployment.outputs["ParameterPath"]
+    names = [
+        f"{path}/doctor-{n}/{part}" for n in (APPS | UNUSABLE) for part in ("credentials", "access-token")
+    ]
     for start in range(0, len(names), 10):
-        service.client("ssm").delete_parameters(Names=names[start : start + 10])
+        ssm.delete_parameters(Names=names[start : start + 10])
     call_api(service.state, "DELETE", SCHEDULE)
     service.taken_from(service.state.dead_letter_queue_url)
 
@@ -137,7 +148,7 @@ def test_healthy_account_has_none(findings: list[dict[str, Any]]) -> None:
 def test_no_secret_is_told(findings: list[dict[str, Any]]) -> None:
     """Neither a secret nor what stands where a secret should."""
     told = json.dumps(findings)
-    assert "s" * 32 not in told
+    assert SECRET not in told
     assert "hunter2" not in told
 
 
