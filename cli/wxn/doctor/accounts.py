@@ -77,7 +77,7 @@ def messages(context: Context, account: str) -> Iterator[Finding]:
     newest: dict[tuple[str, ...], dict[str, Any]] = {}
     for message in unsent:  # the newest come first
         newest.setdefault(_cause(message), message)
-    for cause, count in causes.items():
+    for cause, count in causes.most_common():
         message = newest[cause]
         seen = _seen(message, count)
         if message["status"] == "unknown":

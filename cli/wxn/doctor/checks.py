@@ -62,7 +62,6 @@ STACK_CHECKS: Final = (
         tokens.refresher_throttles,
     ),
     Check("stored-tokens", _TOKENS, text("stored tokens", "已存储的 token"), tokens.stored_tokens),
-    Check("refresh", _TOKENS, text("a refresh now", "立即刷新一次"), tokens.refresh),
     Check("mappings", _QUEUES, text("queues are read", "队列有消费者"), queues.mappings),
     Check("dead-letters", _QUEUES, text("dead letters", "死信"), queues.dead_letters),
     Check("backlogs", _QUEUES, text("messages in flight", "处理中的消息"), queues.backlogs),
@@ -74,6 +73,9 @@ STACK_CHECKS: Final = (
     Check("alarms", _ALARMS, text("alarms", "告警状态"), alarms.raised),
     Check("alarm-topic", _ALARMS, text("their subscribers", "告警订阅"), alarms.topic),
 )
+
+REFRESH: Final = Check("refresh", _TOKENS, text("a refresh now", "立即刷新一次"), tokens.refresh)
+"""Made when the stored tokens were looked at: it may replace them."""
 
 ACCOUNT_CHECKS: Final = (
     AccountCheck("quota", _TOKENS, text("quotas", "配额"), accounts.quota),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from wxn.api import ApiError
 from wxn.aws_errors import translate
 from wxn.doctor.advice import Severity
-from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, STACK_CHECKS, AccountCheck, Check
+from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, REFRESH, STACK_CHECKS, AccountCheck, Check
 from wxn.doctor.context import Context, DeniedError, MissingResourceError
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import NO_TOKEN
@@ -23,7 +23,6 @@ _LAPTOP_THREADS: Final = 3
 """On this machine each request that runs beside another starts a process."""
 STAGE_SECONDS: Final = 75.0
 """For the checks that run side by side; a refresh takes a minute at worst."""
-
 
 _CONSEQUENCES: Final = frozenset({"token-not-stored", "token-old"})
 """Nothing new of an account whose token WeChat refuses."""
@@ -60,11 +59,9 @@ def examine(context: Context, seconds: float = STAGE_SECONDS) -> list[Report]:
             reports += _side_by_side(pool, context, [check], seconds)
             if _stops(reports[-1]):
                 return _complete(reports)
-        reports += _side_by_side(pool, context, STACK_CHECKS, seconds)
-        accounts: Sequence[str] = ()
-        with suppress(Exception):  # the check of the stored tokens has told why
-            accounts = context.accounts
-        reports += _of_accounts(pool, context, accounts, seconds)
+        for checks in (STACK_CHECKS, [REFRESH]):
+            reports += _side_by_side(pool, context, checks, seconds)
+        reports += _of_accounts(pool, context, _accounts(context), seconds)
     finally:
         # What hangs ends by its own time limit.
         pool.shutdown(wait=False, cancel_futures=True)
@@ -77,9 +74,7 @@ def findings(reports: Iterable[Report]) -> list[Finding]:
     for report in reports:
         for finding in report.findings or ():
             told.setdefault(finding.key, finding)
-    without = {finding.account for finding in told.values() if finding.name in NO_TOKEN}
-    causes = [f for f in told.values() if f.name not in _CONSEQUENCES or f.account not in without]
-    return sorted(causes, key=lambda finding: (finding.severity, finding.account is not None))
+    return sorted(told.values(), key=lambda finding: (finding.severity, finding.account is not None))
 
 
 def _stops(report: Report) -> bool:
@@ -94,8 +89,7 @@ def _side_by_side(
     pool: ThreadPoolExecutor, context: Context, checks: Sequence[Check], seconds: float
 ) -> Iterator[Report]:
     jobs = [
-        pool.submit(_made, context, check.name, None, lambda check=check: check.examine(context))  # type: ignore[misc]
-        for check in checks
+        pool.submit(_made, context, check.name, None, partial(check.examine, context)) for check in checks
     ]
     for check, found in zip(checks, _ended(jobs, [check.name for check in checks], seconds), strict=True):
         yield Report(check, found)
@@ -108,7 +102,7 @@ def _of_accounts(
         return
     asked = [(check, account) for check in ACCOUNT_CHECKS for account in accounts]
     jobs = [
-        pool.submit(_made, context, check.name, account, lambda c=check, a=account: c.examine(context, a))  # type: ignore[misc]
+        pool.submit(_made, context, check.name, account, partial(check.examine, context, account))
         for check, account in asked
     ]
     ended = _ended(jobs, [check.name for check, _ in asked], seconds)
@@ -145,8 +139,7 @@ def _made(
     try:
         found.extend(examine())
     except MissingResourceError as error:
-        seen = text(f"It has no {error.name}.", f"其中没有 {error.name}。")
-        found.append(Finding("stack-outdated", seen, subject=context.stack.name))
+        found.append(_outdated(context, error.name))
     except DeniedError as error:
         found.append(_denied(error.action, account))
     except ApiError as error:
@@ -160,6 +153,11 @@ def _made(
     return found
 
 
+def _outdated(context: Context, missing: str) -> Finding:
+    seen = text(f"It does not have {missing}.", f"其中没有 {missing}。")
+    return Finding("stack-outdated", seen, subject=context.stack.name)
+
+
 def _denied(action: str, account: str | None) -> Finding:
     return Finding(
         "missing-permission", text(f"AWS denies {action}.", f"AWS 拒绝执行 {action}。"), account, action
@@ -169,8 +167,10 @@ def _denied(action: str, account: str | None) -> Finding:
 def _api_refused(context: Context, error: ApiError, account: str | None) -> Finding:
     if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return _denied("execute-api:Invoke", account)
-    if error.status == HTTPStatus.NOT_FOUND:
+    if error.problem.get("type", "").endswith("#unknown-account"):
         return Finding("credentials-missing", error.message, account, facts={"path": context.parameter_path})
+    if error.status == HTTPStatus.NOT_FOUND:  # API Gateway has no such route
+        return _outdated(context, text("one of the routes", "某个路由"))
     return _api_fails(context, error.message, account)
 
 
@@ -178,7 +178,25 @@ def _api_fails(context: Context, seen: str, account: str | None) -> Finding:
     return Finding("api-fails", seen, account, facts={"log": context.log("TeamApiFunction")})
 
 
+def _accounts(context: Context) -> Sequence[str]:
+    """The accounts; none where they cannot be listed, which the check of the stored tokens tells."""
+    try:
+        return context.accounts
+    except Exception:  # noqa: BLE001 - as that check met it
+        return ()
+
+
 def _complete(reports: Sequence[Report]) -> list[Report]:
-    """The reports, and those of the checks that were not made."""
-    made = {report.check.name: report for report in reports}
-    return [made.get(check.name, Report(check, None)) for check in (*FIRST, *STACK_CHECKS, *ACCOUNT_CHECKS)]
+    """The reports without consequences, and those of the checks that were not made."""
+    found = [finding for report in reports for finding in report.findings or ()]
+    without_token = {finding.account for finding in found if finding.name in NO_TOKEN}
+    made = {
+        report.check.name: [
+            finding
+            for finding in report.findings or ()
+            if finding.name not in _CONSEQUENCES or finding.account not in without_token
+        ]
+        for report in reports
+    }
+    checks = (*FIRST, *STACK_CHECKS, REFRESH, *ACCOUNT_CHECKS)
+    return [Report(check, made.get(check.name)) for check in checks]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -81,8 +80,7 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
         account = stored.get(name)
         facts = _facts(context)
         if account is None or account.credentials is None:
-            seen = _NO_CREDENTIALS
-            yield Finding("credentials-missing", seen, name, facts=facts)
+            yield Finding("credentials-missing", _NO_CREDENTIALS, name, facts=facts)
         elif account.token is None:
             seen = text(
                 "It has credentials, and no token was stored before this run.",
@@ -100,8 +98,6 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
 
 def refresh(context: Context) -> Iterator[Finding]:
     """Run token_refresh once, as the schedule does: WeChat's answer tells what is wrong with an account."""
-    with suppress(Exception):  # read before a refresh changes it; stored_tokens tells the error
-        context.stored()
     try:
         answer = _run_refresher(context)
     except RefresherBusyError:

@@ -179,8 +179,8 @@ def other_stack(world: World) -> None:
     world.answers["cloudformation:ListStackResources"] = {"StackResourceSummaries": []}
 
 
-def api_problem(status: int, path: str = "GET quota") -> Plant:
-    return lambda world: world.api.update({path: ApiError(status, {})})
+def api_problem(status: int, **problem: str) -> Plant:
+    return lambda world: world.api.update({"GET quota": ApiError(status, problem)})
 
 
 TROUBLES = (
@@ -289,7 +289,8 @@ TROUBLES = (
     Trouble("check-failed", answer("dynamodb:DescribeTable", RefusedError("InternalServerError")), "table"),
     Trouble("check-timed-out", hanging, "table"),
     Trouble("api-fails", api_problem(500)),
-    Trouble("credentials-missing", api_problem(404)),
+    Trouble("credentials-missing", api_problem(404, type="/docs/problems.md#unknown-account")),
+    Trouble("stack-outdated", api_problem(404, message="Not Found"), "one of the routes"),
     Trouble(
         "stack-not-found",
         answer("cloudformation:DescribeStacks", RefusedError("ValidationError")),
