@@ -167,9 +167,9 @@ def _denied(action: str, account: str | None) -> Finding:
 def _api_refused(context: Context, error: ApiError, account: str | None) -> Finding:
     if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return _denied("execute-api:Invoke", account)
-    if error.problem.get("type", "").endswith("#unknown-account"):
+    if error.status == HTTPStatus.NOT_FOUND and "type" in error.problem:  # the service's own
         return Finding("credentials-missing", error.message, account, facts={"path": context.parameter_path})
-    if error.status == HTTPStatus.NOT_FOUND:  # API Gateway has no such route
+    if error.status == HTTPStatus.NOT_FOUND:
         return _outdated(context, text("one of the routes", "某个路由"))
     return _api_fails(context, error.message, account)
 

@@ -290,6 +290,7 @@ TROUBLES = (
     Trouble("check-timed-out", hanging, "table"),
     Trouble("api-fails", api_problem(500)),
     Trouble("credentials-missing", api_problem(404, type="/docs/problems.md#unknown-account")),
+    Trouble("credentials-missing", api_problem(404, type="/docs/problems.md#account-name")),
     Trouble("stack-outdated", api_problem(404, message="Not Found"), "one of the routes"),
     Trouble(
         "stack-not-found",
