@@ -152,15 +152,10 @@ class Api:
 
     @cached_property
     def _http(self) -> requests.Session:
-        import requests  # noqa: PLC0415
         from requests.adapters import HTTPAdapter  # noqa: PLC0415
         from urllib3 import Retry  # noqa: PLC0415
 
-        session = requests.Session()
-        # .netrc must not replace the signature; proxies count in AWS alone.
-        session.trust_env = False
-        if self._stack.laptop is None:
-            session.proxies = requests.utils.get_environ_proxies(self._stack.api_url)
+        session = http_session(self._stack)
         # What did not reach the service is repeated; what may have reached it, only where that is harmless.
         retry = Retry(
             3,
@@ -172,6 +167,18 @@ class Api:
         session.mount("https://", HTTPAdapter(max_retries=retry))
         session.mount("http://", HTTPAdapter(max_retries=retry))
         return session
+
+
+def http_session(stack: Stack) -> requests.Session:
+    """A session for requests to a stack and its bucket; it repeats nothing."""
+    import requests  # noqa: PLC0415 - --help starts without it
+
+    session = requests.Session()
+    # .netrc must not replace the signature; proxies count in AWS alone.
+    session.trust_env = False
+    if stack.laptop is None:
+        session.proxies = requests.utils.get_environ_proxies(stack.api_url)
+    return session
 
 
 def part(name: str) -> str:

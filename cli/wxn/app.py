@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wxn.commands import holds, quota
+from wxn.commands import broadcast, holds, quota
 from wxn.language import text
 
 app = typer.Typer(
@@ -44,5 +44,5 @@ def _main(
     """Options before the command."""
 
 
-for module in (holds, quota):
+for module in (broadcast, holds, quota):
     app.add_typer(module.app)

@@ -1,0 +1,471 @@
+"""A broadcast is brought to its start, and followed to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final
+
+import typer
+
+from wxn.api import ApiError, part
+from wxn.broadcasts import creating, reports, words
+from wxn.broadcasts.following import ENDED, Broadcast, Silence, looks
+from wxn.broadcasts.progress import Progress, ProgressView
+from wxn.errors import CommandError, ExitCode
+from wxn.language import LANGUAGE, text
+from wxn.questions import can_ask, confirmed
+from wxn.run import Run
+from wxn.shown_times import duration, local_time
+
+_RETRIED: Final = frozenset({"transient", "token", "quota", "rate_limit", "config", "permission", "platform"})
+"""Classes of failures that a retry repeats (docs/teams-api.md)."""
+
+
+class _Choice(Enum):
+    """The answer of a person who has pressed Ctrl-C."""
+
+    PAUSE = auto()
+    LEAVE = auto()
+    CANCEL = auto()
+    FOLLOW = auto()
+
+
+@contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Tell of an interruption before the start that nothing was sent."""
+    try:
+        yield
+    except (KeyboardInterrupt, typer.Abort):
+        raise CommandError(
+            text("Stopped. Nothing was sent.", "已中断，没有发送任何消息。"),
+            text("The same command begins again.", "重新执行同一命令即可。"),
+            ExitCode.INTERRUPTED,
+        ) from None
+
+
+class Session:
+    """One broadcast, as a person watches it.
+
+    Parameters
+    ----------
+    run
+        The run of the command.
+    yes
+        Questions are answered beforehand.
+    detach
+        It is not followed.
+    """
+
+    def __init__(self, run: Run, *, yes: bool = False, detach: bool = False) -> None:
+        self._run = run
+        self._yes = yes
+        self._detach = detach
+        self._printed: Broadcast | None = None
+        self._causes: dict[int, str] = {}
+        self._can_retry = False
+        self._asked_for: frozenset[str] = frozenset()
+
+    # ------------------------------------------------------------------------------------ calls
+
+    def look(self, broadcast_id: str) -> Broadcast:
+        """The broadcast as it is now; raises ``CommandError``."""
+        found: Broadcast = self._run.api.call("GET", f"broadcasts/{part(broadcast_id)}")
+        return found
+
+    def control(self, verb: str, broadcast_id: str) -> Broadcast:
+        """Pause, resume, cancel or start a broadcast.
+
+        Raises
+        ------
+        CommandError
+            If its state does not allow that, which is then told.
+        """
+        try:
+            changed: Broadcast = self._run.api.call("POST", f"broadcasts/{part(broadcast_id)}/{verb}")
+        except ApiError as error:
+            raise self.not_now(error, verb, broadcast_id) from None
+        return changed
+
+    def not_now(self, error: ApiError, verb: str, broadcast_id: str) -> CommandError:
+        """The error to raise for a refusal: it tells the state that does not allow what was asked for."""
+        if error.status != HTTPStatus.CONFLICT:
+            return error
+        state = words.STATES.get(str(error.problem.get("state")), "?")
+        verbs = {
+            "start": text("cannot be started", "不能开始"),
+            "pause": text("cannot be paused", "不能暂停"),
+            "resume": text("cannot be resumed", "不能继续"),
+            "cancel": text("cannot be cancelled", "不能取消"),
+            "retry": text("cannot be retried", "不能重试"),
+            "results": text("has no results", "没有结果"),
+        }
+        return CommandError(
+            text(f"{broadcast_id} {verbs[verb]}: {state}.", f"{broadcast_id} {verbs[verb]}：{state}。"),
+            text(
+                f"Look at it: wxn broadcast --follow {broadcast_id}",
+                f"查看进度：wxn broadcast --follow {broadcast_id}",
+            ),
+            ExitCode.FAILED,
+            error.problem,
+        )
+
+    # ------------------------------------------------------------------------------------ before the start
+
+    def await_check(self, broadcast: Broadcast) -> Broadcast:
+        """Wait until its rows are checked, and print the check.
+
+        Raises
+        ------
+        CommandError
+            If it is refused.
+        """
+        broadcast_id = broadcast["id"]
+        if "report" not in broadcast or broadcast["state"] == "checking":
+            broadcast = self._watch_check(broadcast)
+        self._line(broadcast)
+        if not self._run.output.as_json and broadcast["state"] in {"checked", "refused"}:
+            reports.print_check(self._run.output.console, broadcast)
+        if broadcast["state"] == "refused":
+            raise self._refusal(broadcast_id, broadcast)
+        return broadcast
+
+    def _watch_check(self, broadcast: Broadcast) -> Broadcast:
+        broadcast_id = broadcast["id"]
+        with ProgressView(self._run.output) as view:
+            for found in looks(lambda: self.look(broadcast_id), broadcast_id):
+                if isinstance(found, Silence):
+                    view.show(_silent(found))
+                    continue
+                if found["state"] != "checking":
+                    return found
+                rows = (found.get("report") or {}).get("rows", 0)
+                told = [text(f"{rows:,} rows", f"{rows:,} 行")] if rows else []
+                view.show(Progress(text("Checking the rows", "正在检查每一行"), details=told))
+        raise AssertionError  # looks has no end
+
+    def _refusal(self, broadcast_id: str, broadcast: Broadcast) -> CommandError:
+        problem = broadcast.get("problem") or {}
+        missing = (broadcast.get("report") or {}).get("columns", {}).get("missing")
+        told = problem.get(LANGUAGE) or words.reason(broadcast) or broadcast["state"]
+        if missing:
+            names = ", ".join(missing)
+            told = text(f"The file has no column {names}.", f"文件中没有列 {names}。")
+        return CommandError(
+            text(f"{broadcast_id} is refused: {told}", f"{broadcast_id} 被拒绝：{told}"),
+            text(
+                "Nothing was sent. Correct the file or the message, and repeat the command (docs/recipients.md).",
+                "没有发送任何消息。请修正文件或消息后重新执行（见 docs/recipients.md）。",
+            ),
+            ExitCode.FAILED,
+            {"reason": broadcast.get("reason"), "problem": problem},
+        )
+
+    def is_wanted(self, broadcast: Broadcast) -> bool:
+        """Ask whether a checked broadcast is to be sent; raises ``CommandError`` if nobody can be asked."""
+        before = creating.sent_before(self._run, broadcast)
+        if before:
+            at = local_time(before["started_at"])
+            self._run.output.note(
+                text(
+                    f"The same file and message were sent on {at} already ({before['id']}): all recipients would "
+                    "get it once more.",
+                    f"同一文件和消息已在 {at} 发送过（{before['id']}）：所有接收者会再收到一次。",
+                )
+            )
+        messages, account, where = broadcast["counts"]["unreleased"], self._run.account, self._run.stack.title
+        question = text(
+            f"Send {messages:,} messages with the account {account} of {where}?",
+            f"确定用{where}的账号 {account} 发送 {messages:,} 条消息吗？",
+        )
+        wanted = confirmed(question, yes=self._yes)
+        if not wanted:
+            self._run.output.note(
+                text(
+                    f"Nothing was sent. To send it later: wxn broadcast --resume {broadcast['id']}",
+                    f"没有发送任何消息。稍后发送：wxn broadcast --resume {broadcast['id']}",
+                )
+            )
+        return wanted
+
+    # ------------------------------------------------------------------------------------ after the start
+
+    def go_on(self, broadcast: Broadcast) -> None:
+        """Bring a new broadcast to its start and its end; one that the same command made before goes on.
+
+        Raises
+        ------
+        CommandError
+            If it is refused, or has not come to a good end, or waits for a person.
+        """
+        with nothing_sent():
+            broadcast = self.await_check(broadcast)
+            is_wanted = broadcast["state"] == "checked" and self.is_wanted(broadcast)
+        if broadcast["state"] == "checked" and not is_wanted:
+            raise typer.Exit(ExitCode.FAILED)
+        if broadcast["state"] in ENDED:
+            self._run.output.note(
+                text(
+                    "This file was sent with this message before; nothing is sent now. Another --id sends it to "
+                    "everybody again.",
+                    "该文件和消息此前已发送，本次没有发送。如需全部重发，请用 --id 指定新的 id。",
+                )
+            )
+        if broadcast["state"] == "paused":
+            self._end(broadcast)
+        self.follow(broadcast["id"], start=is_wanted)
+
+    def resume(self, broadcast_id: str) -> None:
+        """Let a paused broadcast go on, or a checked one start; follow it. Raises as `go_on` does."""
+        broadcast = self.look(broadcast_id)
+        if broadcast["state"] in {"checking", "checked"}:
+            self.go_on(broadcast)
+            return
+        if broadcast["state"] not in ENDED | {"finishing"}:
+            self.control("resume", broadcast_id)
+        self.follow(broadcast_id)
+
+    def follow(self, broadcast_id: str, *, start: bool = False) -> None:
+        """Follow a broadcast to its end, after its start where that is wanted.
+
+        Raises
+        ------
+        CommandError
+            If it was cancelled, has failed, or has paused because too much failed; or the service does not
+            answer.
+        typer.Exit
+            If a person has interrupted it.
+        """
+        if start:
+            self._start(broadcast_id)
+        if self._detach:
+            self._detached(self.look(broadcast_id))
+            return
+        ended = None
+        while ended is None:
+            try:
+                ended = self._watch(broadcast_id)
+            except KeyboardInterrupt:
+                self._interrupted(broadcast_id)
+        self._end(ended)
+
+    def _start(self, broadcast_id: str) -> None:
+        try:
+            self.control("start", broadcast_id)
+        except KeyboardInterrupt:
+            raise CommandError(
+                text(f"{broadcast_id} may have been started.", f"{broadcast_id} 可能已经开始。"),
+                text(
+                    f"Look at it: wxn broadcast --follow {broadcast_id}",
+                    f"查看进度：wxn broadcast --follow {broadcast_id}",
+                ),
+                ExitCode.INTERRUPTED,
+            ) from None
+
+    def _detached(self, broadcast: Broadcast) -> None:
+        broadcast_id = broadcast["id"]
+        self._line(broadcast)
+        if not self._run.output.as_json:
+            told = text(
+                f"{broadcast_id}: {words.state(broadcast, {})}. Follow it: wxn broadcast --follow {broadcast_id}",
+                f"{broadcast_id}：{words.state(broadcast, {})}。查看进度：wxn broadcast --follow {broadcast_id}",
+            )
+            self._run.output.console.print(told, markup=False)
+
+    def _watch(self, broadcast_id: str) -> Broadcast:
+        """Show a broadcast until nothing of it changes any more, or it waits for a person."""
+        with ProgressView(self._run.output) as view:
+            for found in looks(lambda: self.look(broadcast_id), broadcast_id):
+                if isinstance(found, Silence):
+                    view.show(_silent(found))
+                    continue
+                self._line(found)
+                self._learn_holds(found)
+                view.show(self._progress(found))
+                if found["state"] in ENDED and "finished_at" in found:
+                    return found
+                if found["state"] == "paused" and "reason" in found:
+                    return found
+        raise AssertionError  # looks has no end
+
+    def _progress(self, broadcast: Broadcast) -> Progress:
+        counts, broadcast_id = broadcast["counts"], broadcast["id"]
+        told = words.state(broadcast, self._causes)
+        details = [" · ".join(words.counts(counts))]
+        if counts["errcodes"]:
+            errcodes = " · ".join(f"{errcode} ×{count:,}" for errcode, count in counts["errcodes"].items())
+            details.append(text(f"errcodes {errcodes}", f"错误码 {errcodes}"))
+        pace = []
+        if broadcast["state"] == "running" and broadcast.get("messages_per_second"):
+            rate = f"{broadcast['messages_per_second']:,.3g}"
+            pace.append(text(f"{rate} per second", f"每秒 {rate} 条"))
+        estimate = broadcast.get("estimate")
+        if estimate and broadcast["state"] == "running":
+            left, at = duration(max(1, estimate["seconds"])), local_time(estimate["finishes_at"])
+            pace.append(text(f"{left} left, until {at}", f"剩余 {left}，至 {at}"))
+        if pace:
+            details.append(" · ".join(pace))
+        if broadcast["state"] == "paused":
+            details.append(
+                text(
+                    f"To go on: wxn broadcast --resume {broadcast_id}",
+                    f"继续：wxn broadcast --resume {broadcast_id}",
+                )
+            )
+        return Progress(
+            f"{broadcast_id}: {told}" if LANGUAGE == "en" else f"{broadcast_id}：{told}",
+            *words.progress(counts),
+            details,
+        )
+
+    # ------------------------------------------------------------------------------------ the end
+
+    def _end(self, broadcast: Broadcast) -> None:
+        """Print the summary and what to do next; raises ``CommandError`` where the end is no good one."""
+        broadcast_id, state = broadcast["id"], broadcast["state"]
+        self._line(broadcast)
+        if not self._run.output.as_json:
+            self._learn_failures(broadcast)
+            reports.print_summary(self._run.output.console, broadcast, self._causes)
+            self._print_next(broadcast)
+        if state == "finished":
+            return
+        resume = text(
+            f"To go on: wxn broadcast --resume {broadcast_id}", f"继续：wxn broadcast --resume {broadcast_id}"
+        )
+        look = text(
+            f"Each row's result: wxn broadcast --results {broadcast_id}",
+            f"查看每一行的结果：wxn broadcast --results {broadcast_id}",
+        )
+        raise CommandError(
+            f"{broadcast_id}: {words.state(broadcast, self._causes)}",
+            resume if state == "paused" else look,
+            ExitCode.FAILED,
+            {"state": state, "reason": broadcast.get("reason")},
+        )
+
+    def _print_next(self, broadcast: Broadcast) -> None:
+        console, broadcast_id = self._run.output.console, broadcast["id"]
+        lines = []
+        if broadcast["has_results"]:
+            lines.append(
+                (
+                    f"wxn broadcast --results {broadcast_id}",
+                    text("each row's result, as CSV", "每一行的结果（CSV）"),
+                )
+            )
+        if broadcast["has_results"] and self._can_retry:
+            told = text("sends again what failed and can pass", "重新发送可以恢复的失败消息")
+            lines.append((f"wxn broadcast --retry {broadcast_id}", told))
+        if broadcast["has_results"] and broadcast["counts"]["unknown"]:
+            told = text("also what may have been sent", "同时重发结果未知的消息")
+            lines.append((f"wxn broadcast --retry {broadcast_id} --include-unknown", told))
+        if lines:
+            console.print()
+        for command, told in lines:
+            console.print(f"{command}  {told}", markup=False)
+
+    def _learn_failures(self, broadcast: Broadcast) -> None:
+        """Read the meanings of errcodes from some failed messages; the summary is good without them too."""
+        if not broadcast["counts"]["errcodes"]:
+            return
+        query = {"broadcast": broadcast["id"], "status": "failed,undelivered,unknown,expired", "limit": 100}
+        try:
+            messages = self._run.api.call("GET", "messages", query=query)["messages"]
+        except CommandError as error:
+            self._run.output.note(error.message)
+            return
+        for message in messages:
+            self._can_retry |= message.get("class") in _RETRIED
+            self._learn((message.get("wechat") or {}).get("errcode"), message)
+
+    def _learn_holds(self, broadcast: Broadcast) -> None:
+        """Read the causes of holds where a broadcast waits for new ones."""
+        held = frozenset(hold["hold"] for hold in broadcast.get("held", ()))
+        if broadcast.get("waits_for") != "hold" or held <= self._asked_for:
+            return
+        self._asked_for |= held
+        try:
+            holds = self._run.api.call("GET", "holds")["holds"]
+        except CommandError:
+            return  # the hold is shown with its errcode
+        for hold in holds:
+            self._learn(hold.get("errcode"), hold)
+
+    def _learn(self, errcode: int | None, source: Mapping[str, Any]) -> None:
+        if errcode and (hint := (source.get("hint") or {}).get(LANGUAGE)):
+            self._causes.setdefault(errcode, hint)
+
+    # ------------------------------------------------------------------------------------ Ctrl-C
+
+    def _interrupted(self, broadcast_id: str) -> None:
+        """Do what the person wants who has pressed Ctrl-C; return where it is to be followed further."""
+        try:
+            choice = self._ask() if can_ask() else _Choice.LEAVE
+            if choice is _Choice.PAUSE:
+                self._paused(self.control("pause", broadcast_id))
+                raise typer.Exit(ExitCode.INTERRUPTED)
+            if choice is _Choice.CANCEL:
+                self.control("cancel", broadcast_id)
+        except CommandError as error:  # such as a pause after its end: what it is now is shown next
+            self._run.output.note(error.message)
+            return
+        except KeyboardInterrupt:
+            choice = _Choice.LEAVE
+        if choice is _Choice.LEAVE:
+            self._run.output.note(
+                text(
+                    f"It goes on by itself. Follow it: wxn broadcast --follow {broadcast_id}",
+                    f"群发会自行继续。查看进度：wxn broadcast --follow {broadcast_id}",
+                )
+            )
+            raise typer.Exit(ExitCode.INTERRUPTED)
+
+    def _ask(self) -> _Choice:
+        errors = self._run.output.errors
+        errors.print()
+        errors.print(
+            text(
+                "It goes on without this command. p: pause it, l: leave it running, c: cancel it for good, "
+                "Enter: follow it",
+                "群发不依赖本命令。p：暂停，l：继续运行并退出，c：彻底取消，回车：继续查看",
+            ),
+            markup=False,
+        )
+        try:
+            answer = errors.input("> ").strip().lower()[:1]
+        except EOFError:
+            return _Choice.LEAVE
+        choices = {"p": _Choice.PAUSE, "l": _Choice.LEAVE, "c": _Choice.CANCEL}
+        return choices.get(answer, _Choice.FOLLOW)
+
+    def _paused(self, broadcast: Broadcast) -> None:
+        broadcast_id = broadcast["id"]
+        self._line(broadcast)
+        self._run.output.note(
+            text(
+                f"Paused. What was released, up to a minute's messages, is still sent. To go on: "
+                f"wxn broadcast --resume {broadcast_id}",
+                f"已暂停。已放出的消息（最多一分钟的量）仍会发送。继续：wxn broadcast --resume {broadcast_id}",
+            )
+        )
+
+    def _line(self, broadcast: Broadcast) -> None:
+        """With ``--json``, print a broadcast where it has changed."""
+        if not self._run.output.as_json:
+            return
+        # The time that is left changes with every look.
+        seen = {name: value for name, value in broadcast.items() if name != "estimate"}
+        if seen != self._printed:
+            self._run.output.line(broadcast)
+            self._printed = seen
+
+
+def _silent(silence: Silence) -> Progress:
+    seconds = duration(max(1, round(silence.seconds)))
+    return Progress(
+        text("No answer; trying again", "没有响应，正在重试"),
+        details=[text(f"for {seconds}: {silence.reason}", f"已持续 {seconds}：{silence.reason}")],
+    )

@@ -1,0 +1,101 @@
+"""States, reasons and counts of a broadcast in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from wxn.language import text
+from wxn.shown_times import local_time
+
+STATES: Final = {
+    "checking": text("checking its rows", "正在检查"),
+    "checked": text("checked, not started", "已检查，尚未开始"),
+    "refused": text("refused", "已拒绝"),
+    "running": text("running", "发送中"),
+    "paused": text("paused", "已暂停"),
+    "finishing": text("finishing: the last messages are on their way", "即将完成，最后一批消息发送中"),
+    "finished": text("finished", "已完成"),
+    "cancelled": text("cancelled", "已取消"),
+    "failed": text("failed", "失败"),
+}
+COUNTS: Final = {
+    "sent": text("sent", "已发送"),
+    "delivered": text("delivered", "已送达"),
+    "undelivered": text("undelivered", "未送达"),
+    "failed": text("failed", "失败"),
+    "expired": text("expired", "已过期"),
+    "cancelled": text("cancelled", "已取消"),
+    "unknown": text("unknown", "结果未知"),
+    "invalid": text("invalid", "无效"),
+    "duplicate": text("duplicate", "重复"),
+    "waiting": text("waiting", "等待中"),
+    "unreleased": text("to come", "待发送"),
+}
+"""In the order in which they are shown."""
+_REASONS: Final = {
+    "too_many_failures": text("too many messages failed", "失败比例过高"),
+    "upload_changed": text(
+        "its file was replaced, or has expired in the bucket", "收件人文件被替换，或已过期删除"
+    ),
+}
+
+
+def reason(broadcast: Mapping[str, Any]) -> str | None:
+    """The reason of its state, in words where there are some."""
+    named = broadcast.get("reason")
+    return _REASONS.get(named, named) if named else None
+
+
+def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
+    """The state in a sentence, with its reason or what it waits for.
+
+    ``causes`` are meanings by errcode.
+    """
+    if broadcast["state"] == "running" and (waits := _waits(broadcast, causes)):
+        return waits
+    told = STATES.get(broadcast["state"], broadcast["state"])
+    named = reason(broadcast)
+    return text(f"{told}: {named}", f"{told}：{named}") if named else told
+
+
+def _waits(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str | None:
+    until = broadcast.get("next_release_at")
+    when = local_time(until) if until else "?"
+    match broadcast.get("waits_for"):
+        case "start":
+            return text(f"waits for its start at {when}", f"等待在 {when} 开始")
+        case "window":
+            return text(f"outside its window; goes on at {when}", f"不在发送时段内，{when} 继续")
+        case "ceiling":
+            return text(
+                "waits: other broadcasts of the account use its whole rate",
+                "等待：该账号的其他群发已占满速率",
+            )
+        case "hold":
+            holds = [_hold(each, causes) for each in broadcast.get("held", ())]
+            return text("held: ", "被暂停：") + ("; ".join(holds) or "?")
+        case _:
+            return None
+
+
+def _hold(hold: Mapping[str, Any], causes: Mapping[int, str]) -> str:
+    until = local_time(hold["until"])
+    errcode = hold.get("errcode")
+    told = text(f"{hold['hold']} until {until}", f"{hold['hold']}，至 {until}")
+    if errcode is None:
+        return told
+    cause = f"{errcode}: {causes[errcode]}" if errcode in causes else str(errcode)
+    return f"{told} ({cause})"
+
+
+def progress(numbers: Mapping[str, Any]) -> tuple[int, int]:
+    """The messages that have come to their end, and all of them."""
+    left_out = {"invalid", "duplicate"}
+    messages = sum(numbers.get(name, 0) for name in COUNTS if name not in left_out)
+    return messages - numbers["waiting"] - numbers["unreleased"], messages
+
+
+def counts(numbers: Mapping[str, Any]) -> list[str]:
+    """Each count that is not 0, with its name."""
+    return [f"{name} {numbers[key]:,}" for key, name in COUNTS.items() if numbers.get(key)]
