@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -13,6 +14,7 @@ from wxn.output import Output, printable
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
+    from rich.spinner import Spinner
 
 _LINE_SECONDS: Final = 60.0
 """Seconds between two lines where nothing but the numbers has changed."""
@@ -42,6 +44,12 @@ class ProgressView:
         self._live: Live | None = None
         self._title_told = ""
         self._told_at = 0.0
+
+    @cached_property
+    def _spinner(self) -> Spinner:
+        from rich.spinner import Spinner  # noqa: PLC0415 - --help starts without it
+
+        return Spinner("line")
 
     def __enter__(self) -> Self:
         if not self._output.as_json and sys.stderr.isatty() and not self._output.errors.is_dumb_terminal:
@@ -83,7 +91,9 @@ class ProgressView:
         progress = self._progress
         if progress is None:
             return Group()
-        rows: list[Text | Table] = [Text(printable(progress.title), style="bold")]
+        # Numbers stand still for a minute: something has to move.
+        self._spinner.update(text=Text(printable(progress.title), style="bold"))
+        rows: list[Text | Table | Spinner] = [self._spinner]
         if progress.total:
             room = self._output.errors.width - _PERCENT_WIDTH
             bar = Table.grid(padding=(0, 1))

@@ -41,7 +41,8 @@ def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
         console.print()
         row = rendered["row"]
         console.print(text(f"Message of row {row}:", f"第 {row} 行的消息："))
-        for path, value in _fields(rendered["message"]):
+        message = dict(rendered["message"])
+        for path, value in _fields({"touser": message.pop("touser", None), **message}):
             console.print(f"  {path}: {printable(value)}", markup=False)
     if report["messages"]:
         console.print()
@@ -55,6 +56,7 @@ def print_summary(console: Console, broadcast: Mapping[str, Any], causes: Mappin
         took = duration(seconds_between(broadcast["started_at"], broadcast["finished_at"]))
         told = text(f"{told} after {took}", f"{told}，用时 {took}")
     console.print(told, markup=False)
+    console.print()
     counts = broadcast["counts"]
     number = text("Rows", "行数")
     by_status = [(f"{counts[key]:,}", name) for key, name in words.COUNTS.items() if counts.get(key)]

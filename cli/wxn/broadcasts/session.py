@@ -307,6 +307,8 @@ class Session:
             pace.append(text(f"{left} left, until {at}", f"剩余 {left}，至 {at}"))
         if pace:
             details.append(" · ".join(pace))
+        if counts["waiting"]:
+            details.append(text("Counts are up to a minute old.", "计数最多滞后一分钟。"))
         if broadcast["state"] == "paused":
             details.append(
                 text(
@@ -426,14 +428,14 @@ class Session:
     def _ask(self) -> _Choice:
         errors = self._run.output.errors
         errors.print()
-        errors.print(
-            text(
-                "It goes on without this command. p: pause it, l: leave it running, c: cancel it for good, "
-                "Enter: follow it",
-                "群发不依赖本命令。p：暂停，l：继续运行并退出，c：彻底取消，回车：继续查看",
-            ),
-            markup=False,
-        )
+        errors.print(text("It goes on without this command.", "退出本命令不影响群发。"))
+        for key, told in (
+            ("p", text("pause it", "暂停")),
+            ("l", text("leave it running", "退出，群发继续")),
+            ("c", text("cancel it for good", "彻底取消")),
+            ("Enter", text("follow it further", "继续查看")),
+        ):
+            errors.print(f"{key:>7}  {told}", markup=False)
         try:
             answer = errors.input("> ").strip().lower()[:1]
         except EOFError:
