@@ -87,7 +87,7 @@ def print_list(console: Console, broadcasts: list[dict[str, Any]], account: str)
             each["id"],
             local_time(each["created_at"]),
             f"{each['rows']:,}" if "rows" in each else None,
-            words.state(each, {}),
+            words.STATES.get(each["state"], each["state"]),
             each.get("name"),
         )
         for each in broadcasts

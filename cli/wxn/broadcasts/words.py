@@ -14,7 +14,7 @@ STATES: Final = {
     "refused": text("refused", "已拒绝"),
     "running": text("running", "发送中"),
     "paused": text("paused", "已暂停"),
-    "finishing": text("finishing: the last messages are on their way", "即将完成，最后一批消息发送中"),
+    "finishing": text("finishing", "收尾中"),
     "finished": text("finished", "已完成"),
     "cancelled": text("cancelled", "已取消"),
     "failed": text("failed", "失败"),
@@ -52,10 +52,12 @@ def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
 
     ``causes`` are meanings by errcode.
     """
-    if broadcast["state"] == "running" and (waits := _waits(broadcast, causes)):
-        return waits
-    told = STATES.get(broadcast["state"], broadcast["state"])
     named = reason(broadcast)
+    if broadcast["state"] == "running":
+        named = _waits(broadcast, causes)
+    elif broadcast["state"] == "finishing":
+        named = text("the last messages are on their way", "最后一批消息发送中")
+    told = STATES.get(broadcast["state"], broadcast["state"])
     return text(f"{told}: {named}", f"{told}：{named}") if named else told
 
 
