@@ -34,6 +34,10 @@ class ApiError(CommandError):
         message = "\n  ".join([f"{title} ({status}). {told}".rstrip(), *broken])
         super().__init__(message, _next_step(status, problem), _exit_code(status), problem)
 
+    def is_about(self, problem: str) -> bool:
+        """Return whether it is the problem of this name, such as ``unknown-upload`` (docs/problems.md)."""
+        return str(self.problem.get("type")).rpartition("/")[2].rpartition("#")[2] == problem
+
 
 def _exit_code(status: int) -> ExitCode:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

@@ -42,7 +42,7 @@ def create(run: Run, path: Path, request: Mapping[str, Any], broadcast_id: str |
 
     file = RecipientsFile.at(path)
     upload = run.api.call("POST", "uploads")
-    _refuse_early(run, {**request, "upload": upload["id"]})
+    _refuse_early(run, {**request, "upload": upload["id"]}, broadcast_id)
     with ProgressView(run.output) as view:
 
         def moved(sent: int) -> None:
@@ -111,17 +111,18 @@ def sent_before(run: Run, broadcast: Mapping[str, Any]) -> dict[str, Any] | None
     return None
 
 
-def _refuse_early(run: Run, body: Mapping[str, Any]) -> None:
+def _refuse_early(run: Run, body: Mapping[str, Any], broadcast_id: str | None) -> None:
     """Raise what is wrong with a request before its file is uploaded: without it, it is refused in any case."""
     try:
-        run.api.call("POST", "broadcasts", body, query=_DRY_RUN)
+        headers = {"Idempotency-Key": broadcast_id} if broadcast_id else {}
+        run.api.call("POST", "broadcasts", body, query=_DRY_RUN, headers=headers)
     except ApiError as error:
-        if not _is(error, "unknown-upload"):
+        if not error.is_about("unknown-upload"):
             raise
 
 
 def _reused(error: ApiError, key: str) -> CommandError:
-    if not _is(error, "broadcast-id-reused"):
+    if not error.is_about("broadcast-id-reused"):
         return error
     return CommandError(
         text(
@@ -135,10 +136,6 @@ def _reused(error: ApiError, key: str) -> CommandError:
         ExitCode.FAILED,
         error.problem,
     )
-
-
-def _is(error: ApiError, problem: str) -> bool:
-    return str(error.problem.get("type")).endswith(problem)
 
 
 def _canonical(value: object) -> str:

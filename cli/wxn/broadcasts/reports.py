@@ -24,9 +24,10 @@ _FOUND: Final = {
 def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
     """Print the report of a check: rows, bad rows, columns, three messages, time and quota."""
     report = broadcast.get("report")
-    if report is None:
+    if report is None or not (report["rows"] or report["columns"]["missing"]):
         return
-    _line(console, text("Rows", "行数"), f"{report['rows']:,}")
+    if report["rows"]:  # a missing column ends the check before the first one
+        _line(console, text("Rows", "行数"), f"{report['rows']:,}")
     for name, rows in (
         ("invalid", [row["row"] for row in report["invalid"]["first"]]),
         ("duplicates", report["duplicates"]["first_rows"]),

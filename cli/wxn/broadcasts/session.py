@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Any, Final
 
 import typer
@@ -22,6 +21,16 @@ from wxn.shown_times import duration, local_time
 
 _RETRIED: Final = frozenset({"transient", "token", "quota", "rate_limit", "config", "permission", "platform"})
 """Classes of failures that a retry repeats (docs/teams-api.md)."""
+
+
+_NOT_NOW: Final = {
+    "start": text("cannot be started", "不能开始"),
+    "pause": text("cannot be paused", "不能暂停"),
+    "resume": text("cannot be resumed", "不能继续"),
+    "cancel": text("cannot be cancelled", "不能取消"),
+    "retry": text("cannot be retried", "不能重试"),
+    "results": text("has no results", "没有结果"),
+}
 
 
 class _Choice(Enum):
@@ -44,6 +53,30 @@ def nothing_sent() -> Iterator[None]:
             text("The same command begins again.", "重新执行同一命令即可。"),
             ExitCode.INTERRUPTED,
         ) from None
+
+
+def explained(error: ApiError, verb: str, broadcast_id: str) -> CommandError:
+    """The error to raise for a refusal: there is no such broadcast, or its state does not allow the verb."""
+    if error.is_about("unknown-broadcast"):
+        return CommandError(
+            text(f"There is no broadcast {broadcast_id}.", f"没有群发 {broadcast_id}。"),
+            text("wxn broadcast --list shows what there is.", "wxn broadcast --list 可列出已有的群发。"),
+            ExitCode.FAILED,
+            error.problem,
+        )
+    if not error.is_about("broadcast-state"):
+        return error
+    state = words.STATES.get(str(error.problem.get("state")), "?")
+    told = _NOT_NOW[verb]
+    return CommandError(
+        text(f"{broadcast_id} {told}: {state}.", f"{broadcast_id} {told}：{state}。"),
+        text(
+            f"Look at it: wxn broadcast --follow {broadcast_id}",
+            f"查看进度：wxn broadcast --follow {broadcast_id}",
+        ),
+        ExitCode.FAILED,
+        error.problem,
+    )
 
 
 class Session:
@@ -72,7 +105,10 @@ class Session:
 
     def look(self, broadcast_id: str) -> Broadcast:
         """The broadcast as it is now; raises ``CommandError``."""
-        found: Broadcast = self._run.api.call("GET", f"broadcasts/{part(broadcast_id)}")
+        try:
+            found: Broadcast = self._run.api.call("GET", f"broadcasts/{part(broadcast_id)}")
+        except ApiError as error:
+            raise explained(error, "", broadcast_id) from None
         return found
 
     def control(self, verb: str, broadcast_id: str) -> Broadcast:
@@ -86,31 +122,8 @@ class Session:
         try:
             changed: Broadcast = self._run.api.call("POST", f"broadcasts/{part(broadcast_id)}/{verb}")
         except ApiError as error:
-            raise self.not_now(error, verb, broadcast_id) from None
+            raise explained(error, verb, broadcast_id) from None
         return changed
-
-    def not_now(self, error: ApiError, verb: str, broadcast_id: str) -> CommandError:
-        """The error to raise for a refusal: it tells the state that does not allow what was asked for."""
-        if error.status != HTTPStatus.CONFLICT:
-            return error
-        state = words.STATES.get(str(error.problem.get("state")), "?")
-        verbs = {
-            "start": text("cannot be started", "不能开始"),
-            "pause": text("cannot be paused", "不能暂停"),
-            "resume": text("cannot be resumed", "不能继续"),
-            "cancel": text("cannot be cancelled", "不能取消"),
-            "retry": text("cannot be retried", "不能重试"),
-            "results": text("has no results", "没有结果"),
-        }
-        return CommandError(
-            text(f"{broadcast_id} {verbs[verb]}: {state}.", f"{broadcast_id} {verbs[verb]}：{state}。"),
-            text(
-                f"Look at it: wxn broadcast --follow {broadcast_id}",
-                f"查看进度：wxn broadcast --follow {broadcast_id}",
-            ),
-            ExitCode.FAILED,
-            error.problem,
-        )
 
     # ------------------------------------------------------------------------------------ before the start
 
@@ -123,9 +136,10 @@ class Session:
             If it is refused.
         """
         broadcast_id = broadcast["id"]
-        if "report" not in broadcast or broadcast["state"] == "checking":
-            broadcast = self._watch_check(broadcast)
         self._line(broadcast)
+        if broadcast["state"] == "checking":
+            broadcast = self._watch_check(broadcast)
+            self._line(broadcast)
         if not self._run.output.as_json and broadcast["state"] in {"checked", "refused"}:
             reports.print_check(self._run.output.console, broadcast)
         if broadcast["state"] == "refused":
@@ -147,6 +161,19 @@ class Session:
         raise AssertionError  # looks has no end
 
     def _refusal(self, broadcast_id: str, broadcast: Broadcast) -> CommandError:
+        original = broadcast.get("retry_of")
+        if original and broadcast.get("reason") == "no_valid_rows":
+            return CommandError(
+                text(
+                    f"Nothing that failed in {original} can pass by being sent again.",
+                    f"{original} 中没有可以通过重发恢复的失败消息。",
+                ),
+                text(
+                    f"See why: wxn broadcast --results {original}",
+                    f"查看原因：wxn broadcast --results {original}",
+                ),
+                ExitCode.FAILED,
+            )
         problem = broadcast.get("problem") or {}
         missing = (broadcast.get("report") or {}).get("columns", {}).get("missing")
         told = problem.get(LANGUAGE) or words.reason(broadcast) or broadcast["state"]
@@ -206,13 +233,7 @@ class Session:
         if broadcast["state"] == "checked" and not is_wanted:
             raise typer.Exit(ExitCode.FAILED)
         if broadcast["state"] in ENDED:
-            self._run.output.note(
-                text(
-                    "This file was sent with this message before; nothing is sent now. Another --id sends it to "
-                    "everybody again.",
-                    "该文件和消息此前已发送，本次没有发送。如需全部重发，请用 --id 指定新的 id。",
-                )
-            )
+            self._run.output.note(_sent_already(broadcast))
         if broadcast["state"] == "paused":
             self._end(broadcast)
         self.follow(broadcast["id"], start=is_wanted)
@@ -282,12 +303,11 @@ class Session:
                     view.show(_silent(found))
                     continue
                 self._line(found)
+                has_ended = found["state"] in ENDED and "finished_at" in found
+                if has_ended or (found["state"] == "paused" and "reason" in found):
+                    return found
                 self._learn_holds(found)
                 view.show(self._progress(found))
-                if found["state"] in ENDED and "finished_at" in found:
-                    return found
-                if found["state"] == "paused" and "reason" in found:
-                    return found
         raise AssertionError  # looks has no end
 
     def _progress(self, broadcast: Broadcast) -> Progress:
@@ -463,6 +483,20 @@ class Session:
         if seen != self._printed:
             self._run.output.line(broadcast)
             self._printed = seen
+
+
+def _sent_already(broadcast: Broadcast) -> str:
+    if original := broadcast.get("retry_of"):
+        broadcast_id = broadcast["id"]
+        return text(
+            f"The failures of {original} were sent again before; nothing is sent now. What failed again: "
+            f"wxn broadcast --retry {broadcast_id}",
+            f"{original} 的失败消息此前已重发，本次没有发送。再次失败的：wxn broadcast --retry {broadcast_id}",
+        )
+    return text(
+        "This file was sent with this message before; nothing is sent now. Another --id sends it to everybody again.",
+        "该文件和消息此前已发送，本次没有发送。如需全部重发，请用 --id 指定新的编号。",
+    )
 
 
 def _silent(silence: Silence) -> Progress:

@@ -21,8 +21,9 @@ import typer
 
 from wxn.api import ApiError, part
 from wxn.broadcasts import creating, reports, transfers
-from wxn.broadcasts.session import Session, nothing_sent
-from wxn.errors import CommandError
+from wxn.broadcasts.following import ENDED
+from wxn.broadcasts.session import Session, explained, nothing_sent
+from wxn.errors import CommandError, ExitCode
 from wxn.json_files import read_object
 from wxn.language import text
 from wxn.questions import confirmed, require_answer
@@ -118,7 +119,7 @@ def broadcast(
             "--on-invalid",
             None,
             "Leave out bad rows (skip), or send nothing (abort).",
-            "跳过无效的行（skip，默认）或全部不发（abort）。",
+            "无效的行：skip 跳过（默认），abort 全部不发。",
         ),
     ] = None,
     duplicates: Annotated[
@@ -127,7 +128,7 @@ def broadcast(
             "--duplicates",
             None,
             "Send to a recipient once, or for each row (send).",
-            "重复的接收者只发一次（once，默认）或每行都发（send）。",
+            "重复的接收者：once 只发一次（默认），send 每行都发。",
         ),
     ] = None,
     max_failures_percent: Annotated[
@@ -136,7 +137,7 @@ def broadcast(
             "--max-failures-percent",
             "1-100",
             "Pause when more than this share fails; 20 without it.",
-            "失败比例超过此值时自动暂停，默认 20。",
+            "失败比例 超过此值时 自动暂停，默认 20。",
         ),
     ] = None,
     broadcast_id: Annotated[
@@ -145,7 +146,7 @@ def broadcast(
             "--id",
             "ID",
             "Its id; derived from file, message and options without it.",
-            "群发 id，默认由文件、消息和选项得出。",
+            "群发编号，默认由文件、 消息和选项得出。",
         ),
     ] = None,
     check: Annotated[
@@ -238,7 +239,7 @@ def broadcast(
     elif retry is not None:
         if not check:
             require_answer(yes=yes)
-        created = _new_retry(run, session, retry, broadcast_id, include_unknown=include_unknown)
+        created = _new_retry(run, retry, broadcast_id, include_unknown=include_unknown)
         _begin(run, session, created, check=check)
     elif follow is not None:
         session.follow(follow)
@@ -249,7 +250,7 @@ def broadcast(
     elif cancel is not None:
         _cancel(run, session, cancel, yes=yes)
     elif results is not None:
-        _download(run, session, results, output, force=force)
+        _download(run, results, output, force=force)
     else:
         _list(run)
 
@@ -282,14 +283,12 @@ def _require_no_stray(file: Path | None, message: str | None, request: dict[str,
         )
 
 
-def _new_retry(
-    run: Run, session: Session, original: str, broadcast_id: str | None, *, include_unknown: bool
-) -> dict[str, Any]:
+def _new_retry(run: Run, original: str, broadcast_id: str | None, *, include_unknown: bool) -> dict[str, Any]:
     with nothing_sent():
         try:
             return creating.create_retry(run, original, broadcast_id, include_unknown=include_unknown)
         except ApiError as error:
-            raise session.not_now(error, "retry", original) from None
+            raise explained(error, "retry", original) from None
 
 
 def _begin(run: Run, session: Session, created: dict[str, Any], *, check: bool) -> None:
@@ -316,25 +315,26 @@ def _tell(run: Run, changed: dict[str, Any], told: str, next_option: str) -> Non
 
 
 def _cancel(run: Run, session: Session, broadcast_id: str, *, yes: bool) -> None:
-    left = session.look(broadcast_id)["counts"]["unreleased"]
+    found = session.look(broadcast_id)
+    left = found["counts"]["unreleased"]
     question = text(
         f"Cancel {broadcast_id} for good? {left:,} messages would not be sent.",
         f"确定彻底取消 {broadcast_id} 吗？{left:,} 条消息将不再发送。",
     )
-    if not confirmed(question, yes=yes):
+    if found["state"] not in ENDED and not confirmed(question, yes=yes):
         run.output.note(text("It goes on.", "群发继续。"))
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
     changed = session.control("cancel", broadcast_id)
     _tell(run, changed, text("Cancelled.", "已取消。"), f"--follow {broadcast_id}")
 
 
-def _download(run: Run, session: Session, broadcast_id: str, output: Path | None, *, force: bool) -> None:
+def _download(run: Run, broadcast_id: str, output: Path | None, *, force: bool) -> None:
     target = output or Path(f"{broadcast_id}.csv")
     transfers.refuse_to_overwrite(target, force=force)
     try:
         url = run.api.call("GET", f"broadcasts/{part(broadcast_id)}/results")["url"]
     except ApiError as error:
-        raise session.not_now(error, "results", broadcast_id) from None
+        raise explained(error, "results", broadcast_id) from None
     size = transfers.fetch(run.stack, url, target)
     answer = {"id": broadcast_id, "file": str(target), "bytes": size}
     run.output.show(answer, lambda console: console.print(str(target), markup=False))
