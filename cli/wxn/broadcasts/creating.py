@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from wxn.api import ApiError, part
+from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import transfers
 from wxn.broadcasts.progress import Progress, ProgressView
 from wxn.broadcasts.transfers import RecipientsFile
@@ -51,7 +51,7 @@ def create(run: Run, path: Path, request: Mapping[str, Any], broadcast_id: str |
                 Progress(text(f"Uploading {path.name}", f"正在上传 {path.name}"), sent, file.size, details)
             )
 
-        digest = transfers.put(run.stack, upload["url"], file, moved)
+        digest = transfers.put(http_session(run.stack), upload["url"], file, moved)
     key = broadcast_id or derived_id(digest, request)
     body = {**request, "upload": upload["id"]}
     try:

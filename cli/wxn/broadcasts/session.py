@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any, Final
@@ -90,12 +91,22 @@ class Session:
         Questions are answered beforehand.
     detach
         It is not followed.
+    sleep
+        Waits for so many seconds between two looks.
     """
 
-    def __init__(self, run: Run, *, yes: bool = False, detach: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        yes: bool = False,
+        detach: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._run = run
         self._yes = yes
         self._detach = detach
+        self._sleep = sleep
         self._printed: Broadcast | None = None
         self._causes: dict[int, str] = {}
         self._can_retry = False
@@ -149,7 +160,7 @@ class Session:
     def _watch_check(self, broadcast: Broadcast) -> Broadcast:
         broadcast_id = broadcast["id"]
         with ProgressView(self._run.output) as view:
-            for found in looks(lambda: self.look(broadcast_id), broadcast_id):
+            for found in looks(lambda: self.look(broadcast_id), broadcast_id, sleep=self._sleep):
                 if isinstance(found, Silence):
                     view.show(_silent(found))
                     continue
@@ -298,7 +309,7 @@ class Session:
     def _watch(self, broadcast_id: str) -> Broadcast:
         """Show a broadcast until nothing of it changes any more, or it waits for a person."""
         with ProgressView(self._run.output) as view:
-            for found in looks(lambda: self.look(broadcast_id), broadcast_id):
+            for found in looks(lambda: self.look(broadcast_id), broadcast_id, sleep=self._sleep):
                 if isinstance(found, Silence):
                     view.show(_silent(found))
                     continue

@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from wxn.api import http_session
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.stacks import Stack
+
+if TYPE_CHECKING:
+    import requests
 
 MAX_BYTES: Final = 5 * 1024**3
 """Of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
@@ -96,7 +97,7 @@ class _Reader:
         return block
 
 
-def put(stack: Stack, url: str, file: RecipientsFile, moved: Callable[[int], None]) -> str:
+def put(http: requests.Session, url: str, file: RecipientsFile, moved: Callable[[int], None]) -> str:
     """PUT a file to a presigned URL; the answer is the SHA-256 of its content, in hexadecimal digits.
 
     ``moved`` is told the bytes that are sent; they begin at 0 again where an attempt failed.
@@ -110,7 +111,7 @@ def put(stack: Stack, url: str, file: RecipientsFile, moved: Callable[[int], Non
 
     reason = ""
     for _ in range(_ATTEMPTS):
-        with file.path.open("rb") as content, http_session(stack) as http:
+        with file.path.open("rb") as content:
             reader = _Reader(content, file.size, moved)
             try:
                 answer = http.put(url, data=reader, timeout=_TIMEOUT)
@@ -149,7 +150,7 @@ def refuse_to_overwrite(target: Path, *, force: bool) -> None:
         )
 
 
-def fetch(stack: Stack, url: str, target: Path) -> int:
+def fetch(http: requests.Session, url: str, target: Path) -> int:
     """Download a presigned URL into a file that its owner alone can read; the answer is its size in bytes.
 
     Raises
@@ -162,7 +163,7 @@ def fetch(stack: Stack, url: str, target: Path) -> int:
     # A download that ends early leaves no file that looks whole.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with http_session(stack) as http, http.get(url, stream=True, timeout=_TIMEOUT) as answer:
+        with http.get(url, stream=True, timeout=_TIMEOUT) as answer:
             answer.raise_for_status()
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 for block in answer.iter_content(_BLOCK):

@@ -52,10 +52,10 @@ def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
 
     ``causes`` are meanings by errcode.
     """
+    if broadcast["state"] == "running" and (waits := _waits(broadcast, causes)):
+        return waits
     named = reason(broadcast)
-    if broadcast["state"] == "running":
-        named = _waits(broadcast, causes)
-    elif broadcast["state"] == "finishing":
+    if broadcast["state"] == "finishing":
         named = text("the last messages are on their way", "最后一批消息发送中")
     told = STATES.get(broadcast["state"], broadcast["state"])
     return text(f"{told}: {named}", f"{told}：{named}") if named else told

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from wxn.api import ApiError, part
+from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import creating, reports, transfers
 from wxn.broadcasts.following import ENDED
 from wxn.broadcasts.session import Session, explained, nothing_sent
@@ -335,7 +335,7 @@ def _download(run: Run, broadcast_id: str, output: Path | None, *, force: bool) 
         url = run.api.call("GET", f"broadcasts/{part(broadcast_id)}/results")["url"]
     except ApiError as error:
         raise explained(error, "results", broadcast_id) from None
-    size = transfers.fetch(run.stack, url, target)
+    size = transfers.fetch(http_session(run.stack), url, target)
     answer = {"id": broadcast_id, "file": str(target), "bytes": size}
     run.output.show(answer, lambda console: console.print(str(target), markup=False))
 
