@@ -161,7 +161,11 @@ def _broken(error: json.JSONDecodeError, name: str, line: int) -> CommandError:
         f"{name} is not JSON: {what}, line {number}, column {column}",
         f"{name} 不是合法的 JSON：第 {number} 行第 {column} 列（{what}）",
     )
-    return CommandError(f"{told}\n  {shown}\n  {caret}", _CORRECT)
+    several = text(
+        "Several objects: write each into a line of its own.", "若有多个对象，请将每个单独写成一行。"
+    )
+    next_step = several if what == "Extra data" else _CORRECT
+    return CommandError(f"{told}\n  {shown}\n  {caret}", next_step)
 
 
 def _object(value: Any, name: str) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from datetime import datetime
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def local_time(time: str, *, milliseconds: bool = False) -> str:
-    """An ISO 8601 time in the zone of this machine, such as ``2026-03-01 15:04:05``."""
-    local = datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
-    return local.isoformat(" ", "milliseconds" if milliseconds else "seconds")
+def local_time(time: str, *, milliseconds: bool = False, offset: bool = False) -> str:
+    """An ISO 8601 time in the zone of this machine, such as ``2026-03-01 15:04:05``.
+
+    ``offset`` adds that of the zone, where the times of another zone stand beside it.
+    """
+    local = datetime.fromisoformat(time).astimezone()
+    shown = local.replace(tzinfo=None).isoformat(" ", "milliseconds" if milliseconds else "seconds")
+    return f"{shown} {local.strftime('%z')}" if offset else shown
 
 
 def seconds_between(first: str, second: str) -> float:

@@ -137,7 +137,7 @@ def test_pipe_has_no_control_sequences(wxn: CommandLine, paused: str) -> None:
         )
         shown += ended.stdout + ended.stderr
     assert paused.encode() in shown
-    assert b"error: There is no broadcast unknown" in shown
+    assert b"error: Not found (404)." in shown
     assert b"\x1b" not in shown
 
 

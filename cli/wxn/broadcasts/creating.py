@@ -117,12 +117,12 @@ def _refuse_early(run: Run, body: Mapping[str, Any], broadcast_id: str | None) -
         headers = {"Idempotency-Key": broadcast_id} if broadcast_id else {}
         run.api.call("POST", "broadcasts", body, query=_DRY_RUN, headers=headers)
     except ApiError as error:
-        if not error.is_about("unknown-upload"):
+        if error.name != "unknown-upload":
             raise
 
 
 def _reused(error: ApiError, key: str) -> CommandError:
-    if not error.is_about("broadcast-id-reused"):
+    if error.name != "broadcast-id-reused":
         return error
     return CommandError(
         text(

@@ -57,15 +57,8 @@ def nothing_sent() -> Iterator[None]:
 
 
 def explained(error: ApiError, verb: str, broadcast_id: str) -> CommandError:
-    """The error to raise for a refusal: there is no such broadcast, or its state does not allow the verb."""
-    if error.is_about("unknown-broadcast"):
-        return CommandError(
-            text(f"There is no broadcast {broadcast_id}.", f"没有群发 {broadcast_id}。"),
-            text("wxn broadcast --list shows what there is.", "wxn broadcast --list 可列出已有的群发。"),
-            ExitCode.FAILED,
-            error.problem,
-        )
-    if not error.is_about("broadcast-state"):
+    """The error to raise for a refusal: one that is about the state tells the state."""
+    if error.name != "broadcast-state":
         return error
     state = words.STATES.get(str(error.problem.get("state")), "?")
     told = _NOT_NOW[verb]
@@ -116,10 +109,7 @@ class Session:
 
     def look(self, broadcast_id: str) -> Broadcast:
         """The broadcast as it is now; raises ``CommandError``."""
-        try:
-            found: Broadcast = self._run.api.call("GET", f"broadcasts/{part(broadcast_id)}")
-        except ApiError as error:
-            raise explained(error, "", broadcast_id) from None
+        found: Broadcast = self._run.api.call("GET", f"broadcasts/{part(broadcast_id)}")
         return found
 
     def control(self, verb: str, broadcast_id: str) -> Broadcast:

@@ -34,7 +34,7 @@ def test_wrong_options(options: dict[str, Any], told: str) -> None:
         broadcast(run, **options)
 
     assert (error.value.message, error.value.exit_code) == (told, ExitCode.USAGE)
-    assert run.api.calls == []
+    assert run.calls == []
 
 
 def test_list_tells_that_there_are_more(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,14 +8,9 @@ from wxn.output import Output
 
 def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """One where the title changes, and one a minute."""
-    seconds = 0.0
-    with ProgressView(Output(as_json=False), now=lambda: seconds) as view:
-        for seconds, title, done in (
-            (0, "running", 0),
-            (30, "running", 1),
-            (61, "running", 2),
-            (62, "finishing", 3),
-        ):
+    seconds = iter((0.0, 30.0, 61.0, 62.0))
+    with ProgressView(Output(as_json=False), now=lambda: next(seconds)) as view:
+        for title, done in (("running", 0), ("running", 1), ("running", 2), ("finishing", 3)):
             view.show(Progress(title, done, 4, ["sent"]))
 
     assert capsys.readouterr().err.splitlines() == [

@@ -82,7 +82,7 @@ def test_checked_broadcast_starts_and_ends(capsys: Capture) -> None:
     run = FakeRun({f"POST broadcasts/{ID}/start": {}, LOOK: [broadcast("running"), finished]})
     session(run).go_on(CHECKED)
 
-    assert [call[:2] for call in run.api.calls][0] == ("POST", f"broadcasts/{ID}/start")
+    assert run.calls[0][:2] == ("POST", f"broadcasts/{ID}/start")
     assert "spring: finished after 3 min 20 s" in capsys.readouterr().out
 
 
@@ -91,7 +91,7 @@ def test_finished_broadcast_is_not_sent_again(capsys: Capture) -> None:
     run = FakeRun({LOOK: finished})
     session(run).go_on(finished)
 
-    assert {call[0] for call in run.api.calls} == {"GET"}
+    assert {call[0] for call in run.calls} == {"GET"}
     assert "nothing is sent now" in capsys.readouterr().err
 
 
@@ -174,7 +174,7 @@ def test_detached_is_looked_at_once(capsys: Capture) -> None:
     run = FakeRun({LOOK: broadcast("running")})
     Session(run, detach=True).follow(ID)
 
-    assert len(run.api.calls) == 1
+    assert len(run.calls) == 1
     assert "wxn broadcast --follow spring" in capsys.readouterr().out
 
 
@@ -195,16 +195,14 @@ def test_resume_by_state(state: str, calls: list[str]) -> None:
     )
     session(run).resume(ID)
 
-    assert [
-        f"{method} {path.partition(ID)[2].strip('/')}".strip() for method, path, *_ in run.api.calls
-    ] == calls
+    assert [f"{method} {path.partition(ID)[2].strip('/')}".strip() for method, path, *_ in run.calls] == calls
 
 
 @pytest.mark.parametrize(
     ("refusal", "told"),
     [
         (problem("broadcast-state", state="finished"), "spring cannot be paused: finished."),
-        (problem("unknown-broadcast", 404), "There is no broadcast spring."),
+        (problem("unknown-broadcast", 404), "Refused (404)."),
     ],
 )
 def test_refused_change(refusal: ApiError, told: str) -> None:

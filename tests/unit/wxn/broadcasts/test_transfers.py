@@ -25,7 +25,7 @@ class Bucket(requests.Session):
         self._content = content
         self.received: list[bytes] = []
 
-    def request(self, method: str | bytes, url: str | bytes, *_: Any, **options: Any) -> requests.Response:
+    def request(self, *_: Any, **options: Any) -> requests.Response:
         if "data" in options:
             self.received.append(b"".join(iter(lambda: options["data"].read(4096), b"")))
         answer = self._answers.pop(0)
