@@ -81,7 +81,7 @@ def test_killed_command_continues(terminal: Start, service: Service, recipients:
 
     second = terminal(*command[:-1])
     second.until("waits for its start")
-    assert second.shows("to come 11")
+    second.until("to come 11")
     assert any(line.endswith(" 0%") for line in second.lines)
     assert not second.shows("[y/N]")
     second.press_ctrl_c()

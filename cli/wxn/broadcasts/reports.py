@@ -148,8 +148,8 @@ def _print_estimate(console: Console, broadcast: Mapping[str, Any]) -> None:
     estimate = broadcast.get("estimate")
     if estimate is None:
         return
-    takes, end = duration(max(1, estimate["seconds"])), local_time(estimate["finishes_at"])
-    _line(console, text("Sending takes", "预计用时"), text(f"{takes}, until {end}", f"{takes}，至 {end}"))
+    left, end = duration(max(1, estimate["seconds"])), local_time(estimate["finishes_at"])
+    _line(console, text("Sent by", "预计发完"), text(f"{end}, in {left}", f"{end}（{left} 后）"))
     quota = estimate.get("quota")
     if quota and quota["daily_limit"]:
         told = text(
