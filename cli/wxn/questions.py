@@ -22,9 +22,15 @@ def confirmed(question: str, *, yes: bool) -> bool:
     ------
     CommandError
         If nobody can be asked, and the option is not given.
+    typer.Abort
+        If the person presses Ctrl-C.
     """
     require_answer(yes=yes)
-    return yes or typer.confirm(question, err=True)
+    try:
+        return yes or typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)  # the cursor stands behind ^C
+        raise
 
 
 def require_answer(*, yes: bool) -> None:

@@ -52,7 +52,7 @@ def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
 
 def print_summary(console: Console, broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> None:
     """Print the state, the counts, and the errcodes with their meanings."""
-    told = f"{broadcast['id']}: {words.state(broadcast, causes)}"
+    told = words.headline(broadcast, causes)
     if "started_at" in broadcast and "finished_at" in broadcast:
         took = duration(seconds_between(broadcast["started_at"], broadcast["finished_at"]))
         told = text(f"{told} after {took}", f"{told}，用时 {took}")

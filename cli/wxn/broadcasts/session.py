@@ -290,11 +290,12 @@ class Session:
         broadcast_id = broadcast["id"]
         self._line(broadcast)
         if not self._run.output.as_json:
-            told = text(
-                f"{broadcast_id}: {words.state(broadcast, {})}. Follow it: wxn broadcast --follow {broadcast_id}",
-                f"{broadcast_id}：{words.state(broadcast, {})}。查看进度：wxn broadcast --follow {broadcast_id}",
+            told = words.headline(broadcast, {})
+            follow = text(
+                f". Follow it: wxn broadcast --follow {broadcast_id}",
+                f"。查看进度：wxn broadcast --follow {broadcast_id}",
             )
-            self._run.output.console.print(told, markup=False)
+            self._run.output.console.print(told + follow, markup=False)
 
     def _watch(self, broadcast_id: str) -> Broadcast:
         """Show a broadcast until nothing of it changes any more, or it waits for a person."""
@@ -313,7 +314,6 @@ class Session:
 
     def _progress(self, broadcast: Broadcast) -> Progress:
         counts, broadcast_id = broadcast["counts"], broadcast["id"]
-        told = words.state(broadcast, self._causes)
         details = [" · ".join(words.counts(counts))]
         if counts["errcodes"]:
             errcodes = " · ".join(f"{errcode} ×{count:,}" for errcode, count in counts["errcodes"].items())
@@ -338,7 +338,7 @@ class Session:
                 )
             )
         return Progress(
-            f"{broadcast_id}: {told}" if LANGUAGE == "en" else f"{broadcast_id}：{told}",
+            words.headline(broadcast, self._causes),
             *words.progress(counts),
             details,
         )
@@ -363,7 +363,7 @@ class Session:
             f"查看每一行的结果：wxn broadcast --results {broadcast_id}",
         )
         raise CommandError(
-            f"{broadcast_id}: {words.state(broadcast, self._causes)}",
+            words.headline(broadcast, self._causes),
             resume if state == "paused" else look,
             ExitCode.FAILED,
             {"state": state, "reason": broadcast.get("reason")},
@@ -436,6 +436,7 @@ class Session:
             self._run.output.note(error.message)
             return
         except KeyboardInterrupt:
+            self._run.output.errors.print()  # the cursor stands behind ^C
             choice = _Choice.LEAVE
         if choice is _Choice.LEAVE:
             self._run.output.note(

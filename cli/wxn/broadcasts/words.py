@@ -61,6 +61,12 @@ def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
     return text(f"{told}: {named}", f"{told}：{named}") if named else told
 
 
+def headline(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
+    """The broadcast's id and its state in a sentence."""
+    broadcast_id, told = broadcast["id"], state(broadcast, causes)
+    return text(f"{broadcast_id}: {told}", f"{broadcast_id}：{told}")
+
+
 def _waits(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str | None:
     until = broadcast.get("next_release_at")
     when = local_time(until) if until else "?"
