@@ -50,9 +50,9 @@ def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
     _print_estimate(console, broadcast)
 
 
-def print_summary(console: Console, broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> None:
+def print_summary(console: Console, broadcast: Mapping[str, Any]) -> None:
     """Print the state, the counts, and the errcodes with their meanings."""
-    told = words.headline(broadcast, causes)
+    told = words.headline(broadcast)
     if "started_at" in broadcast and "finished_at" in broadcast:
         took = duration(seconds_between(broadcast["started_at"], broadcast["finished_at"]))
         told = text(f"{told} after {took}", f"{told}，用时 {took}")
@@ -66,7 +66,8 @@ def print_summary(console: Console, broadcast: Mapping[str, Any], causes: Mappin
         console.print()
         columns = number, text("Errcode", "错误码"), text("Meaning", "含义")
         rows = [
-            (f"{count:,}", errcode, causes.get(int(errcode))) for errcode, count in counts["errcodes"].items()
+            (f"{count:,}", errcode, words.meaning(int(errcode)))
+            for errcode, count in counts["errcodes"].items()
         ]
         print_table(console, columns, rows, right=(number,))
 

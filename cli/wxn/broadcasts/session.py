@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 import typer
 
@@ -19,10 +19,6 @@ from wxn.language import LANGUAGE, text
 from wxn.questions import can_ask, confirmed
 from wxn.run import Run
 from wxn.shown_times import duration, local_time
-
-_RETRIED: Final = frozenset({"transient", "token", "quota", "rate_limit", "config", "permission", "platform"})
-"""Classes of failures that a retry repeats (docs/teams-api.md)."""
-
 
 _NOT_NOW: Final = {
     "start": text("cannot be started", "不能开始"),
@@ -101,9 +97,6 @@ class Session:
         self._detach = detach
         self._sleep = sleep
         self._printed: Broadcast | None = None
-        self._causes: dict[int, str] = {}
-        self._can_retry = False
-        self._asked_for: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -290,7 +283,7 @@ class Session:
         broadcast_id = broadcast["id"]
         self._line(broadcast)
         if not self._run.output.as_json:
-            told = words.headline(broadcast, {})
+            told = words.headline(broadcast)
             follow = text(
                 f". Follow it: wxn broadcast --follow {broadcast_id}",
                 f"。查看进度：wxn broadcast --follow {broadcast_id}",
@@ -308,7 +301,6 @@ class Session:
                 has_ended = found["state"] in ENDED and "finished_at" in found
                 if has_ended or (found["state"] == "paused" and "reason" in found):
                     return found
-                self._learn_holds(found)
                 view.show(self._progress(found))
         raise AssertionError  # looks has no end
 
@@ -338,7 +330,7 @@ class Session:
                 )
             )
         return Progress(
-            words.headline(broadcast, self._causes),
+            words.headline(broadcast),
             *words.progress(counts),
             details,
         )
@@ -350,8 +342,7 @@ class Session:
         broadcast_id, state = broadcast["id"], broadcast["state"]
         self._line(broadcast)
         if not self._run.output.as_json:
-            self._learn_failures(broadcast)
-            reports.print_summary(self._run.output.console, broadcast, self._causes)
+            reports.print_summary(self._run.output.console, broadcast)
             self._print_next(broadcast)
         if state == "finished":
             return
@@ -363,63 +354,26 @@ class Session:
             f"查看每一行的结果：wxn broadcast --results {broadcast_id}",
         )
         raise CommandError(
-            words.headline(broadcast, self._causes),
+            words.headline(broadcast),
             resume if state == "paused" else look,
             ExitCode.FAILED,
             {"state": state, "reason": broadcast.get("reason")},
         )
 
     def _print_next(self, broadcast: Broadcast) -> None:
-        console, broadcast_id = self._run.output.console, broadcast["id"]
-        lines = []
-        if broadcast["has_results"]:
-            lines.append(
-                (
-                    f"wxn broadcast --results {broadcast_id}",
-                    text("each row's result, as CSV", "每一行的结果（CSV）"),
-                )
-            )
-        if broadcast["has_results"] and self._can_retry:
-            told = text("sends again what failed and can pass", "重新发送可以恢复的失败消息")
-            lines.append((f"wxn broadcast --retry {broadcast_id}", told))
-        if broadcast["has_results"] and broadcast["counts"]["unknown"]:
-            told = text("also what may have been sent", "同时重发结果未知的消息")
-            lines.append((f"wxn broadcast --retry {broadcast_id} --include-unknown", told))
-        if lines:
-            console.print()
-        for command, told in lines:
-            console.print(f"{command}  {told}", markup=False)
-
-    def _learn_failures(self, broadcast: Broadcast) -> None:
-        """Read the meanings of errcodes from some failed messages; the summary is good without them too."""
-        if not broadcast["counts"]["errcodes"]:
+        if not broadcast["has_results"]:
             return
-        query = {"broadcast": broadcast["id"], "status": "failed,undelivered,unknown,expired", "limit": 100}
-        try:
-            messages = self._run.api.call("GET", "messages", query=query)["messages"]
-        except CommandError as error:
-            self._run.output.note(error.message)
-            return
-        for message in messages:
-            self._can_retry |= message.get("class") in _RETRIED
-            self._learn((message.get("wechat") or {}).get("errcode"), message)
-
-    def _learn_holds(self, broadcast: Broadcast) -> None:
-        """Read the causes of holds where a broadcast waits for new ones."""
-        held = frozenset(hold["hold"] for hold in broadcast.get("held", ()))
-        if broadcast.get("waits_for") != "hold" or held <= self._asked_for:
-            return
-        self._asked_for |= held
-        try:
-            holds = self._run.api.call("GET", "holds")["holds"]
-        except CommandError:
-            return  # the hold is shown with its errcode
-        for hold in holds:
-            self._learn(hold.get("errcode"), hold)
-
-    def _learn(self, errcode: int | None, source: Mapping[str, Any]) -> None:
-        if errcode and (hint := (source.get("hint") or {}).get(LANGUAGE)):
-            self._causes.setdefault(errcode, hint)
+        console, broadcast_id, counts = self._run.output.console, broadcast["id"], broadcast["counts"]
+        told = [(f"--results {broadcast_id}", text("each row's result, as CSV", "每一行的结果（CSV）"))]
+        if words.can_pass(counts):
+            again = text("sends again what failed and can pass", "重新发送可以恢复的失败消息")
+            told.append((f"--retry {broadcast_id}", again))
+        if counts["unknown"]:
+            unknown = text("also what may have been sent", "同时重发结果未知的消息")
+            told.append((f"--retry {broadcast_id} --include-unknown", unknown))
+        console.print()
+        for options, purpose in told:
+            console.print(f"wxn broadcast {options}  {purpose}", markup=False)
 
     # ------------------------------------------------------------------------------------ Ctrl-C
 

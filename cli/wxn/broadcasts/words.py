@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wxn.language import text
+from wxn.explanations import by_code
+from wxn.language import LANGUAGE, text
 from wxn.shown_times import local_time
 
 STATES: Final = {
@@ -33,6 +34,8 @@ COUNTS: Final = {
     "unreleased": text("to come", "待发送"),
 }
 """In the order in which they are shown."""
+_RETRIED: Final = frozenset({"transient", "token", "quota", "rate_limit", "config", "permission", "platform"})
+"""Classes of failures that a retry repeats (docs/teams-api.md)."""
 _REASONS: Final = {
     "too_many_failures": text("too many messages failed", "失败比例过高"),
     "upload_changed": text(
@@ -47,12 +50,25 @@ def reason(broadcast: Mapping[str, Any]) -> str | None:
     return _REASONS.get(named, named) if named else None
 
 
-def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
-    """The state in a sentence, with its reason or what it waits for.
+def meaning(errcode: int) -> str | None:
+    """What one of WeChat's codes means, and what to do; None for a code that is not in the table."""
+    known = by_code(errcode)
+    if known is None:
+        return None
+    separator = text(" ", "")
+    return separator.join((known.fields["meaning"][LANGUAGE], known.fields["advice"][LANGUAGE]))
 
-    ``causes`` are meanings by errcode.
-    """
-    if broadcast["state"] == "running" and (waits := _waits(broadcast, causes)):
+
+def can_pass(counts: Mapping[str, Any]) -> bool:
+    """Return whether something failed for a reason that can pass, or has not reached WeChat."""
+    known = [by_code(int(errcode)) for errcode in counts["errcodes"]]
+    without_errcode = counts["failed"] > sum(counts["errcodes"].values())
+    return without_errcode or any(each and each.fields["class"] in _RETRIED for each in known)
+
+
+def state(broadcast: Mapping[str, Any]) -> str:
+    """The state in a sentence, with its reason or what it waits for."""
+    if broadcast["state"] == "running" and (waits := _waits(broadcast)):
         return waits
     named = reason(broadcast)
     if broadcast["state"] == "finishing":
@@ -61,13 +77,13 @@ def state(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
     return text(f"{told}: {named}", f"{told}：{named}") if named else told
 
 
-def headline(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str:
+def headline(broadcast: Mapping[str, Any]) -> str:
     """The broadcast's id and its state in a sentence."""
-    broadcast_id, told = broadcast["id"], state(broadcast, causes)
+    broadcast_id, told = broadcast["id"], state(broadcast)
     return text(f"{broadcast_id}: {told}", f"{broadcast_id}：{told}")
 
 
-def _waits(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str | None:
+def _waits(broadcast: Mapping[str, Any]) -> str | None:
     until = broadcast.get("next_release_at")
     when = local_time(until) if until else "?"
     match broadcast.get("waits_for"):
@@ -81,20 +97,20 @@ def _waits(broadcast: Mapping[str, Any], causes: Mapping[int, str]) -> str | Non
                 "等待：该账号的其他群发已占满速率",
             )
         case "hold":
-            holds = [_hold(each, causes) for each in broadcast.get("held", ())]
+            holds = [_hold(each) for each in broadcast.get("held", ())]
             return text("held: ", "被暂停：") + ("; ".join(holds) or "?")
         case _:
             return None
 
 
-def _hold(hold: Mapping[str, Any], causes: Mapping[int, str]) -> str:
+def _hold(hold: Mapping[str, Any]) -> str:
     until = local_time(hold["until"])
     errcode = hold.get("errcode")
     told = text(f"{hold['hold']} until {until}", f"{hold['hold']}，至 {until}")
     if errcode is None:
         return told
-    cause = f"{errcode}: {causes[errcode]}" if errcode in causes else str(errcode)
-    return f"{told} ({cause})"
+    cause = meaning(errcode)
+    return f"{told} ({errcode}: {cause})" if cause else f"{told} ({errcode})"
 
 
 def progress(numbers: Mapping[str, Any]) -> tuple[int, int]:
