@@ -8,6 +8,7 @@ import typer
 
 from wxn.errors import CommandError
 from wxn.language import text
+from wxn.output import Output
 
 
 def can_ask() -> bool:
@@ -15,7 +16,7 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirmed(question: str, *, yes: bool) -> bool:
+def confirmed(output: Output, question: str, *, yes: bool) -> bool:
     """The answer of the person; ``yes`` is the option that answers beforehand.
 
     Raises
@@ -26,11 +27,15 @@ def confirmed(question: str, *, yes: bool) -> bool:
         If the person presses Ctrl-C.
     """
     require_answer(yes=yes)
+    if yes:
+        return True
+    output.errors.print(question, markup=False)
     try:
-        return yes or typer.confirm(question, err=True)
-    except typer.Abort:
-        typer.echo(err=True)  # the cursor stands behind ^C
-        raise
+        answer = output.errors.input("[y/N] ", markup=False)
+    except (KeyboardInterrupt, EOFError):
+        output.errors.print()  # the cursor stands behind ^C
+        raise typer.Abort from None
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def require_answer(*, yes: bool) -> None:

@@ -129,15 +129,15 @@ class Session:
         CommandError
             If it is refused.
         """
-        broadcast_id = broadcast["id"]
         self._line(broadcast)
+        was_refused = broadcast["state"] == "refused"
         if broadcast["state"] == "checking":
             broadcast = self._watch_check(broadcast)
             self._line(broadcast)
         if not self._run.output.as_json and broadcast["state"] in {"checked", "refused"}:
             reports.print_check(self._run.output.console, broadcast)
         if broadcast["state"] == "refused":
-            raise self._refusal(broadcast_id, broadcast)
+            raise _refusal(broadcast, repeated=was_refused)
         return broadcast
 
     def _watch_check(self, broadcast: Broadcast) -> Broadcast:
@@ -153,36 +153,6 @@ class Session:
                 told = [text(f"{rows:,} rows", f"{rows:,} 行")] if rows else []
                 view.show(Progress(text("Checking the rows", "正在检查每一行"), details=told))
         raise AssertionError  # looks has no end
-
-    def _refusal(self, broadcast_id: str, broadcast: Broadcast) -> CommandError:
-        original = broadcast.get("retry_of")
-        if original and broadcast.get("reason") == "no_valid_rows":
-            return CommandError(
-                text(
-                    f"Nothing that failed in {original} can pass by being sent again.",
-                    f"{original} 中没有可以通过重发恢复的失败消息。",
-                ),
-                text(
-                    f"See why: wxn broadcast --results {original}",
-                    f"查看原因：wxn broadcast --results {original}",
-                ),
-                ExitCode.FAILED,
-            )
-        problem = broadcast.get("problem") or {}
-        missing = (broadcast.get("report") or {}).get("columns", {}).get("missing")
-        told = problem.get(LANGUAGE) or words.reason(broadcast) or broadcast["state"]
-        if missing:
-            names = ", ".join(missing)
-            told = text(f"The file has no column {names}.", f"文件中没有列 {names}。")
-        return CommandError(
-            text(f"{broadcast_id} is refused: {told}", f"{broadcast_id} 被拒绝：{told}"),
-            text(
-                "Nothing was sent. Correct the file or the message, and repeat the command (docs/recipients.md).",
-                "没有发送任何消息。请修正文件或消息后重新执行（见 docs/recipients.md）。",
-            ),
-            ExitCode.FAILED,
-            {"reason": broadcast.get("reason"), "problem": problem},
-        )
 
     def is_wanted(self, broadcast: Broadcast) -> bool:
         """Ask whether a checked broadcast is to be sent; raises ``CommandError`` if nobody can be asked."""
@@ -201,7 +171,7 @@ class Session:
             f"Send {messages:,} messages with the account {account} of {where}?",
             f"确定用{where}的账号 {account} 发送 {messages:,} 条消息吗？",
         )
-        wanted = confirmed(question, yes=self._yes)
+        wanted = confirmed(self._run.output, question, yes=self._yes)
         if not wanted:
             self._run.output.note(
                 text(
@@ -298,8 +268,7 @@ class Session:
                     view.show(_silent(found))
                     continue
                 self._line(found)
-                has_ended = found["state"] in ENDED and "finished_at" in found
-                if has_ended or (found["state"] == "paused" and "reason" in found):
+                if _is_over(found):
                     return found
                 view.show(self._progress(found))
         raise AssertionError  # looks has no end
@@ -312,7 +281,7 @@ class Session:
             details.append(text(f"errcodes {errcodes}", f"错误码 {errcodes}"))
         pace = []
         if broadcast["state"] == "running" and broadcast.get("messages_per_second"):
-            rate = f"{broadcast['messages_per_second']:,.3g}"
+            rate = f"{round(broadcast['messages_per_second'], 3):,g}"
             pace.append(text(f"{rate} per second", f"每秒 {rate} 条"))
         estimate = broadcast.get("estimate")
         if estimate and broadcast["state"] == "running":
@@ -341,21 +310,27 @@ class Session:
         """Print the summary and what to do next; raises ``CommandError`` where the end is no good one."""
         broadcast_id, state = broadcast["id"], broadcast["state"]
         self._line(broadcast)
+        if state == "refused":
+            raise _refusal(broadcast, repeated=True)
         if not self._run.output.as_json:
             reports.print_summary(self._run.output.console, broadcast)
             self._print_next(broadcast)
         if state == "finished":
             return
-        resume = text(
-            f"To go on: wxn broadcast --resume {broadcast_id}", f"继续：wxn broadcast --resume {broadcast_id}"
-        )
-        look = text(
-            f"Each row's result: wxn broadcast --results {broadcast_id}",
-            f"查看每一行的结果：wxn broadcast --results {broadcast_id}",
-        )
+        next_step = text("Another --id begins a new one.", "如需重新群发，请用 --id 指定新的编号。")
+        if state in {"checked", "paused"}:
+            next_step = text(
+                f"To go on: wxn broadcast --resume {broadcast_id}",
+                f"继续：wxn broadcast --resume {broadcast_id}",
+            )
+        elif broadcast["has_results"]:
+            next_step = text(
+                f"Each row's result: wxn broadcast --results {broadcast_id}",
+                f"查看每一行的结果：wxn broadcast --results {broadcast_id}",
+            )
         raise CommandError(
             words.headline(broadcast),
-            resume if state == "paused" else look,
+            next_step,
             ExitCode.FAILED,
             {"state": state, "reason": broadcast.get("reason")},
         )
@@ -441,6 +416,49 @@ class Session:
             self._printed = seen
 
 
+def _is_over(broadcast: Broadcast) -> bool:
+    """Return whether nothing of it changes any more, or it waits for a person."""
+    if broadcast["state"] == "paused":
+        return "reason" in broadcast  # a person who has paused it may be about to let it go on
+    return broadcast["state"] == "checked" or (broadcast["state"] in ENDED and "finished_at" in broadcast)
+
+
+def _refusal(broadcast: Broadcast, *, repeated: bool) -> CommandError:
+    """The error of a refused check; ``repeated`` is one that an earlier run of the command has brought."""
+    original = broadcast.get("retry_of")
+    if original and broadcast.get("reason") == "no_valid_rows":
+        return CommandError(
+            text(
+                f"Nothing that failed in {original} can pass by being sent again.",
+                f"{original} 中没有可以通过重发恢复的失败消息。",
+            ),
+            text(
+                f"See why: wxn broadcast --results {original}",
+                f"查看原因：wxn broadcast --results {original}",
+            ),
+            ExitCode.FAILED,
+        )
+    broadcast_id, problem = broadcast["id"], broadcast.get("problem") or {}
+    told = problem.get(LANGUAGE) or words.reason(broadcast) or ""
+    if missing := broadcast.get("report", {}).get("columns", {}).get("missing"):
+        names = ", ".join(missing)
+        told = text(f"The file has no column {names}.", f"文件中没有列 {names}。")
+    correct = text(
+        "Nothing was sent. Correct the file or the message, and repeat the command (docs/recipients.md).",
+        "没有发送任何消息。请修正文件或消息后重新执行（见 docs/recipients.md）。",
+    )
+    check_again = text(
+        "This command has run before. Correct the file or the message; another --id checks the same ones again.",
+        "该命令此前已执行。请修正文件或消息；如需重新检查，请用 --id 指定新的编号。",
+    )
+    return CommandError(
+        text(f"{broadcast_id} is refused: {told}", f"{broadcast_id} 被拒绝：{told}"),
+        check_again if repeated else correct,
+        ExitCode.FAILED,
+        {"reason": broadcast.get("reason"), "problem": problem},
+    )
+
+
 def _sent_already(broadcast: Broadcast) -> str:
     if original := broadcast.get("retry_of"):
         broadcast_id = broadcast["id"]
@@ -450,8 +468,8 @@ def _sent_already(broadcast: Broadcast) -> str:
             f"{original} 的失败消息此前已重发，本次没有发送。再次失败的：wxn broadcast --retry {broadcast_id}",
         )
     return text(
-        "This file was sent with this message before; nothing is sent now. Another --id sends it to everybody again.",
-        "该文件和消息此前已发送，本次没有发送。如需全部重发，请用 --id 指定新的编号。",
+        "This command has run before, and its broadcast has ended; nothing is sent now. Another --id begins a new one.",
+        "该命令此前已执行，对应的群发已结束，本次没有发送。如需重新群发，请用 --id 指定新的编号。",
     )
 
 

@@ -321,7 +321,7 @@ def _cancel(run: Run, session: Session, broadcast_id: str, *, yes: bool) -> None
         f"Cancel {broadcast_id} for good? {left:,} messages would not be sent.",
         f"确定彻底取消 {broadcast_id} 吗？{left:,} 条消息将不再发送。",
     )
-    if found["state"] not in ENDED and not confirmed(question, yes=yes):
+    if found["state"] not in ENDED and not confirmed(run.output, question, yes=yes):
         run.output.note(text("It goes on.", "群发继续。"))
         raise typer.Exit(ExitCode.FAILED)
     changed = session.control("cancel", broadcast_id)

@@ -76,6 +76,19 @@ def test_refused_check(fields: dict[str, Any], told: str) -> None:
     assert (error.value.message, error.value.exit_code) == (told, ExitCode.FAILED)
 
 
+@pytest.mark.parametrize(
+    ("first", "told"), [("checking", "Nothing was sent."), ("refused", "This command has run before.")]
+)
+def test_refusal_of_an_earlier_run(first: str, told: str) -> None:
+    refused = broadcast("refused", reason="expires_too_early")
+    with pytest.raises(CommandError) as error:
+        session(FakeRun({LOOK: refused})).await_check(
+            broadcast("checking") if first == "checking" else refused
+        )
+
+    assert error.value.next_step.startswith(told)
+
+
 def test_checked_broadcast_starts_and_ends(capsys: Capture) -> None:
     finished = broadcast("finished", {"sent": 2, "invalid": 1, "duplicate": 1})
     run = FakeRun({f"POST broadcasts/{ID}/start": {}, LOOK: [broadcast("running"), finished]})
@@ -109,6 +122,8 @@ def test_same_file_with_other_options_is_told(capsys: Capture) -> None:
         (broadcast("cancelled", {"sent": 1, "unreleased": 3}), "spring: cancelled"),
         (broadcast("failed", reason="upload_changed"), "spring: failed: its file was replaced"),
         (broadcast("paused", reason="too_many_failures"), "spring: paused: too many messages failed"),
+        (broadcast("refused", reason="invalid_rows"), "spring is refused: invalid_rows"),
+        (CHECKED, "spring: checked, not started"),
     ],
 )
 def test_end_that_is_no_good_one(found: dict[str, Any], told: str) -> None:
