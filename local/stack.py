@@ -91,6 +91,7 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
 class State:
     """The content of stack.json: all that a client needs."""
 
+    stack_name: str
     api_url: str
     aws_endpoint_url: str
     region: str
@@ -210,6 +211,7 @@ class Stack:
         outputs = self.deployment.outputs
         (api, _), *_rest = self.deployment.resources("AWS::ApiGatewayV2::Api")
         self.state = State(
+            stack_name=self.deployment.stack_name,
             # Without the stage: the API has $default only, which AWS does not put into the URL either.
             api_url=f"{self._endpoint}/_aws/execute-api/{self.deployment.physical_ids[api]}",
             aws_endpoint_url=self._endpoint,
