@@ -189,10 +189,9 @@ class Stack:
         with contextlib.ExitStack() as probing:  # taken ports are told of before anything is started
             if settings.wechat_api_base is None:
                 probing.enter_context(_listen(settings.simulator_port, "SIMULATOR_PORT"))
-        self._report("Preparing the functions' interpreter")
-        python = worker_python(STATE_FOLDER)
+        python = worker_python(STATE_FOLDER, self._report)
 
-        self._report("Starting")
+        self._report("Starting the emulator of AWS and the simulator of WeChat (2 s)")
         app_secret = settings.app_secret or secrets.token_hex(16)
         emulator = self._start_emulator(started, listener, python)
         simulator = self._start_simulator(started, app_secret) if settings.wechat_api_base is None else None
@@ -202,7 +201,7 @@ class Stack:
         wechat_api_base = simulator_url or settings.wechat_api_base
         assert wechat_api_base is not None  # noqa: S101 - one of the two was chosen above
 
-        self._report("Deploying template.yaml")
+        self._report("Deploying template.yaml (3 s)")
         self._deploy(wechat_api_base)
         keys = self._create_user()
         self._seed_account(app_secret)
