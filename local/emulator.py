@@ -23,8 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from local import kept_state, worker_faults
 from local.docs import with_docs
-from local.worker_faults import with_kills
+from local.orders import Order, with_orders
 
 VERSION: Final = "1.5.33"
 API_CONCURRENCY: Final = 16
@@ -273,19 +274,29 @@ async def _serve(application: _Application, descriptor: int) -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, then end the workers and remove everything from the temp folder."""
+    """Serve until SIGTERM or SIGINT, then end the workers, keep the data and remove the temp folder."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--worker-python", required=True, help="the interpreter for the functions")
     parser.add_argument("--temp", required=True, help="folder for temporary files, removed at the end")
+    parser.add_argument("--keep", type=Path, help="file that keeps the stack's data while it is down")
     arguments = parser.parse_args()
 
     tempfile.tempdir = arguments.temp
     version = importlib.metadata.version("ministack")
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
-    from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import apigateway, eventbridge, scheduler, sqs  # noqa: PLC0415
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence  # noqa: PLC0415
+    from ministack.services import (  # noqa: PLC0415
+        apigateway,
+        cloudformation,
+        dynamodb,
+        eventbridge,
+        s3,
+        scheduler,
+        sqs,
+        ssm,
+    )
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
@@ -300,12 +311,23 @@ def main() -> None:
     except AttributeError as error:
         _expect(condition=False, what=str(error))
 
+    orders: dict[str, Order] = {
+        worker_faults.PATH: lambda order: {
+            "killed": worker_faults.kill_running(lambda_runtime, order["function"])
+        },
+    }
+    kept = None
+    if arguments.keep is not None:
+        services = kept_state.Services(cloudformation, dynamodb, persistence, s3, scheduler, sqs, ssm)
+        kept = kept_state.KeptState(arguments.keep, VERSION, services)
+        orders[kept_state.PATH] = lambda _: kept.restore()
     try:
         application = with_docs(behind_tls(app.app), Path(arguments.temp))
-        application = with_kills(application, lambda_runtime)
-        asyncio.run(_serve(application, arguments.fd))
+        asyncio.run(_serve(with_orders(application, orders), arguments.fd))
     finally:
         lambda_runtime.reset()
+        if kept is not None:
+            kept.save()
         # ministack leaves its workers' folders behind.
         shutil.rmtree(arguments.temp, ignore_errors=True)
 

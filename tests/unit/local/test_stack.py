@@ -2,6 +2,7 @@ import json
 import stat
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,8 @@ def test_wrong_address_is_told(value: str) -> None:
         Settings.from_environment({"WECHAT_API_BASE": value})
 
 
-STATE = State(**{field.name: f"<{field.name}>" for field in fields(State)})
+FIELDS: dict[str, Any] = {field.name: f"<{field.name}>" for field in fields(State)}
+STATE = State(**FIELDS)
 
 
 def test_state_file_is_its_owners(tmp_path: Path) -> None:
