@@ -1,0 +1,33 @@
+"""The entry point: ``wxn``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer.exceptions
+
+from wxn.app import app
+from wxn.errors import ExitCode
+from wxn.language import text
+from wxn.output import Output, reconfigure_streams
+from wxn.usage import usage_error
+
+
+def main() -> None:
+    """Run the command line of this process; it ends with one of the exit codes."""
+    reconfigure_streams()
+    output = Output(as_json="--json" in sys.argv)
+    try:
+        code = app(prog_name="wxn", standalone_mode=False)
+    except typer.exceptions.Abort:
+        output.note(text("Stopped.", "已取消。"))
+        code = ExitCode.INTERRUPTED
+    except typer.exceptions.TyperException as error:
+        if told := usage_error(error):
+            output.fail(told)
+        code = ExitCode.USAGE
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()
