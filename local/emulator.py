@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import importlib.metadata
 import json
 import re
@@ -29,6 +30,10 @@ from local.orders import Order, with_orders
 
 VERSION: Final = "1.5.33"
 API_CONCURRENCY: Final = 16
+LOG_STREAMS: Final = 1_000
+"""Invocations of a function whose log lines are kept: some 15 MB where each sends ten messages."""
+MAX_FILTERED_EVENTS: Final = 10_000
+"""Of a page of FilterLogEvents, as in AWS."""
 
 _Scope = dict[str, Any]
 _Application = Callable[[_Scope, Any, Any], Awaitable[None]]
@@ -223,6 +228,56 @@ def _limit(sqs: Any, name: str, parameter: str, most: int) -> None:
     handlers.update({action: limited for action, handler in handlers.items() if handler is original})
 
 
+def patch_log_streams(lambda_svc: Any, cloudwatch_logs: Any) -> None:
+    """Keep the log lines of the last invocations of each function.
+
+    Lambda writes to a log stream for each of its processes, and CloudWatch removes old lines. ministack has
+    a stream for each invocation and removes none, so that a stack that is up for days grows and slows down.
+    """
+    original = lambda_svc._emit_lambda_logs  # noqa: SLF001
+
+    def emit_lambda_logs(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        for group in list(cloudwatch_logs._log_groups.values()):  # noqa: SLF001
+            streams = group["streams"]
+            if len(streams) > LOG_STREAMS:
+                for name in list(streams)[:-LOG_STREAMS]:
+                    streams.pop(name, None)
+
+    lambda_svc._emit_lambda_logs = emit_lambda_logs  # noqa: SLF001
+
+
+def patch_filtered_events(cloudwatch_logs: Any) -> None:
+    """Give FilterLogEvents its pages and its events their ids.
+
+    ministack takes no token and gives none: what is beyond the first 10,000 events cannot be read.
+    """
+    original = cloudwatch_logs._filter_log_events  # noqa: SLF001
+
+    def filter_log_events(data: Mapping[str, Any]) -> Any:
+        # A page begins at the time at which the last one ended, behind the events that were in it.
+        start, skipped = (
+            int(part) for part in data.get("nextToken", f"{data.get('startTime', 0)}-0").split("-")
+        )
+        wanted = min(int(data.get("limit", MAX_FILTERED_EVENTS)), MAX_FILTERED_EVENTS)
+        status, headers, body = original({**data, "startTime": start, "limit": wanted + skipped})
+        content = json.loads(body)
+        if "events" not in content:
+            return status, headers, body
+        events = content["events"][skipped:]
+        for event in events:
+            told = f"{event['logStreamName']}{event['timestamp']}{event['message']}"
+            event["eventId"] = hashlib.sha256(told.encode()).hexdigest()
+        content["events"] = events
+        if events and skipped + len(events) == min(wanted + skipped, MAX_FILTERED_EVENTS):
+            last = events[-1]["timestamp"]
+            behind = sum(event["timestamp"] == last for event in events) + (skipped if last == start else 0)
+            content["nextToken"] = f"{last}-{behind}"
+        return status, headers, json.dumps(content).encode()
+
+    cloudwatch_logs._filter_log_events = filter_log_events  # noqa: SLF001
+
+
 def behind_tls(application: _Application) -> _Application:
     """Tell the emulator that requests came over TLS, as every request to AWS does.
 
@@ -290,8 +345,10 @@ def main() -> None:
     from ministack.services import (  # noqa: PLC0415
         apigateway,
         cloudformation,
+        cloudwatch_logs,
         dynamodb,
         eventbridge,
+        lambda_svc,
         s3,
         scheduler,
         sqs,
@@ -307,6 +364,8 @@ def main() -> None:
         patch_batch_actions(iam_actions)
         patch_event_sources(iam_actions)
         patch_queue_times(sqs)
+        patch_log_streams(lambda_svc, cloudwatch_logs)
+        patch_filtered_events(cloudwatch_logs)
         patch_api_concurrency(apigateway)
     except AttributeError as error:
         _expect(condition=False, what=str(error))

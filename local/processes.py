@@ -51,12 +51,26 @@ class Child:
         Module and arguments, as after ``python -m``.
     environment
         All of the environment: nothing of the host's is passed on.
+    folder
+        Where it runs.
+    shows
+        Its output goes where this process's goes, and is not kept.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        folder: Path = ROOT,
+        shows: bool = False,
+    ) -> None:
         self.name = name
         self._command = [sys.executable, "-m", "local.processes", *command]
         self._environment = dict(environment)
+        self._folder = folder
+        self._shows = shows
         self._process: subprocess.Popen[bytes] | None = None
         # A file without a name: nothing reads too slowly, and nothing is left.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
@@ -65,11 +79,11 @@ class Child:
         """Start the process; its own session keeps the terminal's Ctrl-C away from it."""
         self._process = subprocess.Popen(
             self._command,
-            cwd=ROOT,
+            cwd=self._folder,
             env=self._environment,
             stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
+            stdout=None if self._shows else self._output,
+            stderr=None if self._shows else subprocess.STDOUT,
             start_new_session=True,
             pass_fds=pass_fds,
         )

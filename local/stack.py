@@ -342,6 +342,8 @@ class Stack:
                 # Every concurrent execution is a process; a laptop has few cores for them.
                 "MaximumConcurrency": "2",
                 "BroadcastConcurrency": "2",
+                # A line for each message of the queue.
+                "LogLevel": "DEBUG",
             },
         )
 
@@ -500,9 +502,26 @@ def up(state_file: Path) -> None:
     kept_file = state_file.with_name("kept.json")
     with ending_on_signals(), Stack(settings, state_file, kept_file, say) as stack:
         print(summary(stack.state, state_file, time.monotonic() - began), flush=True)
-        while True:
-            stack.check()
-            time.sleep(0.5)
+        with tail(state_file):
+            while True:
+                stack.check()
+                time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def tail(state_file: Path) -> Iterator[None]:
+    """Show what happens in the stack, a line for each request, message and event (``wxn tail``)."""
+    # It speaks the terminal's language, and follows this stack whatever else its variables name.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WXN_")}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+    # It looks for .local/stack.json from where it runs.
+    folder = state_file.resolve().parent.parent
+    child = Child("wxn tail", ["wxn", "tail"], environment | {"PYTHONPATH": path}, folder=folder, shows=True)
+    child.start()
+    try:
+        yield
+    finally:
+        child.stop()
 
 
 def summary(state: State, state_file: Path, seconds: float) -> str:
@@ -520,6 +539,7 @@ def summary(state: State, state_file: Path, seconds: float) -> str:
         "AWS": f"{state.aws_endpoint_url}   (region {state.region})",
         "Keys": f"{state.access_key_id}  {state.secret_access_key}",
         "WeChat": wechat,
+        "Logs": f"CloudWatch log groups /aws/lambda/{state.stack_name}/…; below as they come (wxn tail)",
         "In a file": os.path.relpath(state_file),
     }
     message = {
