@@ -351,6 +351,7 @@ def main() -> None:
         lambda_svc,
         s3,
         scheduler,
+        secretsmanager,
         sqs,
         ssm,
     )
@@ -377,7 +378,9 @@ def main() -> None:
     }
     kept = None
     if arguments.keep is not None:
-        services = kept_state.Services(cloudformation, dynamodb, persistence, s3, scheduler, sqs, ssm)
+        services = kept_state.Services(
+            cloudformation, dynamodb, lambda_svc, persistence, s3, scheduler, secretsmanager, sqs, ssm
+        )
         kept = kept_state.KeptState(arguments.keep, VERSION, services)
         orders[kept_state.PATH] = lambda _: kept.restore()
     try:
@@ -385,10 +388,12 @@ def main() -> None:
         asyncio.run(_serve(with_orders(application, orders), arguments.fd))
     finally:
         lambda_runtime.reset()
-        if kept is not None:
-            kept.save()
-        # ministack leaves its workers' folders behind.
-        shutil.rmtree(arguments.temp, ignore_errors=True)
+        try:
+            if kept is not None:
+                kept.save()
+        finally:
+            # ministack leaves its workers' folders behind.
+            shutil.rmtree(arguments.temp, ignore_errors=True)
 
 
 if __name__ == "__main__":

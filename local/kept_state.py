@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,9 +33,11 @@ class Services:
 
     cloudformation: Any
     dynamodb: Any
+    lambda_svc: Any
     persistence: Any
     s3: Any
     scheduler: Any
+    secretsmanager: Any
     sqs: Any
     ssm: Any
 
@@ -92,7 +95,8 @@ class KeptState:
         descriptor, name = tempfile.mkstemp(prefix=self._path.name, dir=self._path.parent)  # mode 0600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, default=self._services.persistence._json_default)
+                # In one piece, which is ten times as fast as in parts.
+                file.write(json.dumps(content, default=self._services.persistence._json_default))
             Path(name).replace(self._path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -133,6 +137,7 @@ def _content(services: Services) -> Content:
         "tables": {name: {"keys": _keys(table), "items": table["items"]} for name, table in tables.items()},
         "buckets": {name: bucket["objects"] for name, bucket in buckets.items()},
         "queues": {name: queue["messages"] for name, queue in queues.items()},
+        "secrets": {name: _value(secret)["SecretString"] for name, secret in _secrets(services).items()},
         "parameters": {
             name: {"record": record, "history": ssm._parameter_history.get(name, [])}
             for name, record in ssm._parameters.items()
@@ -171,6 +176,7 @@ def _fill(services: Services, content: Content) -> tuple[dict[str, int], list[st
             continue
         queues[name]["messages"].extend(waiting)
         messages += len(waiting)
+    _fill_secrets(services, content["secrets"])
     for name, kept in content["parameters"].items():
         services.ssm._parameters[name] = kept["record"]
         services.ssm._parameter_history[name] = kept["history"]
@@ -182,6 +188,29 @@ def _fill(services: Services, content: Content) -> tuple[dict[str, int], list[st
         "schedules": _fill_schedules(services.scheduler, content["schedules"], left_out),
     }
     return counts, left_out
+
+
+def _fill_secrets(services: Services, kept: Mapping[str, str]) -> None:
+    """Give the stack its former generated secrets: openids in the ledger are hashed under one of them."""
+    functions = list(services.lambda_svc._functions.values())
+    for name, secret in _secrets(services).items():
+        version = _value(secret)
+        former = kept.get(name, version["SecretString"])
+        # A template resolves a secret into a function's variables when it is deployed.
+        for function in functions:
+            variables = function["config"].get("Environment", {}).get("Variables", {})
+            variables.update({k: former for k, v in variables.items() if v == version["SecretString"]})
+        version["SecretString"] = former
+
+
+def _secrets(services: Services) -> dict[str, Any]:
+    """The secrets that the template generates, by logical ids."""
+    own = _own(services, "AWS::SecretsManager::Secret")
+    return {name: services.secretsmanager._secrets[physical] for name, physical in own.items()}
+
+
+def _value(secret: Any) -> Any:
+    return next(version for version in secret["Versions"].values() if "AWSCURRENT" in version["Stages"])
 
 
 def _fill_schedules(scheduler: Any, kept: Content, left_out: list[str]) -> int:

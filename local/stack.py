@@ -460,7 +460,7 @@ def _post_json(url: str, content: object) -> Any:
     request = urllib.request.Request(  # noqa: S310 - an address of this stack
         url, json.dumps(content).encode(), {"Content-Type": "application/json"}
     )
-    with _OPENER.open(request, timeout=30) as answer:
+    with _OPENER.open(request, timeout=60) as answer:
         return json.loads(answer.read() or b"null")
 
 
