@@ -21,6 +21,7 @@ PATH: Final = "/_local/restore"
 
 # Of the file's own format.
 _FORMAT: Final = 1
+_PARTS: Final = {"tables", "buckets", "queues", "secrets", "parameters", "schedules"}
 # The WeChat simulator begins anew, and knows no token of its former self.
 _ACCESS_TOKEN: Final = "/access-token"
 
@@ -106,10 +107,13 @@ class KeptState:
         if not self._path.exists():
             return None
         hook = self._services.persistence._json_object_hook
-        content: Content = json.loads(self._path.read_text("utf-8"), object_hook=hook)
+        content: Any = json.loads(self._path.read_text("utf-8"), object_hook=hook)
+        if not isinstance(content, dict) or not content.keys() >= _PARTS:
+            raise ValueError("it is not whole")
         if (content.get("format"), content.get("emulator")) != (_FORMAT, self._version):
             raise ValueError("it was written by another version")
-        return content
+        found: Content = content
+        return found
 
 
 def _own(services: Services, kind: str) -> dict[str, str]:

@@ -29,8 +29,8 @@ from local.install import InstallError, install
 ROOT: Final = Path(__file__).resolve().parent.parent
 LAYER_REQUIREMENTS: Final = ROOT / "layers/wechat_notify/requirements.txt"
 
-# Seconds that a child gets to tidy up before it is killed. The emulator writes what it keeps: 2 s for a ledger of
-# 100,000 messages.
+# Seconds that a child gets to tidy up before it is killed. The emulator writes what it keeps: 2 s for a
+# ledger of 100,000 messages.
 _GRACE: Final = 30.0
 
 
