@@ -23,7 +23,7 @@ help: ## list the commands
 demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 5,000 rows, and tables at the end (90 s)
 	@$(BIN)/python -m local.demo --began $(BEGAN)
 
-up: $(VENV)/.local ## the whole service on this machine until Ctrl-C; addresses in .local/stack.json
+up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
 	@$(BIN)/python -m local.stack up
 
 check: setup ## everything that CI checks
@@ -37,12 +37,13 @@ $(VENV)/.local: requirements/local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=... " >&2; exit 1; }
 	@$(PYTHON) -m local.install $(VENV) requirements/local.txt
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m wxn "$$@"\n' '$(CURDIR)/cli' '$(CURDIR)/$(BIN)/python' > $(BIN)/wxn
+	@chmod +x $(BIN)/wxn
 	@touch $@
 
 $(VENV)/.done: requirements/dev.txt $(VENV)/.local
-	@# A newer lock may name fewer packages than there are.
-	@$(PYTHON) -m local.install $(if $(wildcard $(VENV)/.done),,--add) $(VENV) requirements/dev.txt
-	@touch $(VENV)/.local $@
+	@$(PYTHON) -m local.install --add $(VENV) requirements/dev.txt
+	@touch $@
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -269,7 +269,7 @@ def patch_filtered_events(cloudwatch_logs: Any) -> None:
             told = f"{event['logStreamName']}{event['timestamp']}{event['message']}"
             event["eventId"] = hashlib.sha256(told.encode()).hexdigest()
         content["events"] = events
-        if events and skipped + len(events) == min(wanted + skipped, MAX_FILTERED_EVENTS):
+        if events and skipped + len(events) >= min(wanted + skipped, MAX_FILTERED_EVENTS):
             last = events[-1]["timestamp"]
             behind = sum(event["timestamp"] == last for event in events) + (skipped if last == start else 0)
             content["nextToken"] = f"{last}-{behind}"

@@ -23,8 +23,9 @@ from local.stack import Settings, Stack, ending_on_signals
 _SETTLE_SECONDS = 0.5
 _NEXT = """
 Next:
-  make up        the same stack until Ctrl-C, to send messages of your own
-  README.md      "Send a message" and "Read on\"
+  make up                  the same stack until Ctrl-C; it prints a first message, and a line for each that comes
+  .venv/bin/wxn quota      in a second terminal: what this account sent today (wxn --help has the rest)
+  README.md                "Send a message", and "Read on" for everything else
 """
 
 
