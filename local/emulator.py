@@ -334,6 +334,7 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--worker-python", required=True, help="the interpreter for the functions")
     parser.add_argument("--temp", required=True, help="folder for temporary files, removed at the end")
+    parser.add_argument("--state-file", type=Path, help="file with the stack's addresses, removed at the end")
     parser.add_argument("--keep", type=Path, help="file that keeps the stack's data while it is down")
     arguments = parser.parse_args()
 
@@ -392,6 +393,9 @@ def main() -> None:
             if kept is not None:
                 kept.save()
         finally:
+            if arguments.state_file is not None:
+                # Of a parent that was killed; no other stack starts before this process has ended.
+                arguments.state_file.unlink(missing_ok=True)
             # ministack leaves its workers' folders behind.
             shutil.rmtree(arguments.temp, ignore_errors=True)
 

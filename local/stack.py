@@ -284,6 +284,8 @@ class Stack:
         }
         command = ["local.emulator", "--fd", str(listener.fileno()), "--worker-python", str(python)]
         command += ["--temp", str(temp)]
+        if self._state_file is not None:
+            command += ["--state-file", str(self._state_file.resolve())]
         if self._kept_file is not None:
             command += ["--keep", str(self._kept_file.resolve())]
         child = self._child(started, "emulator", command, environment)

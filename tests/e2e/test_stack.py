@@ -191,6 +191,7 @@ def test_children_follow_a_killed_parent(up: Start, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert_nothing_is_left(groups, tmp_path)
+    assert not state_of(tmp_path).exists()
 
 
 def test_messages_are_shown(up: Start, tmp_path: Path) -> None:
@@ -231,26 +232,19 @@ def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals
     assert_filled(state)
 
 
-def test_fresh_stack_begins_without(up: Start, tmp_path: Path) -> None:
-    process, state = up_in(up, tmp_path)
-    post_message(state, examples()[0], headers={"Idempotency-Key": "kept"})
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    _, state = up_in(partial(up, FRESH="1"), tmp_path)
-    assert call_api(state, "GET", "/v1/accounts/demo/messages/kept").status_code == 404
-
-
-def test_unreadable_data_are_set_aside(up: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("fresh", "told"), [("0", 1), ("1", 0)])
+def test_unreadable_data_are_set_aside(up: Start, tmp_path: Path, *, fresh: str, told: int) -> None:
+    """Unless they are not wanted anyway."""
     folder = state_of(tmp_path).parent
     folder.mkdir()
     (folder / "kept.json").write_text('{"format": 1, ')
-    process, _ = up_in(up, tmp_path)
+    process, _ = up_in(partial(up, FRESH=fresh), tmp_path)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
-    (told,) = [line for line in output.splitlines() if "cannot be read" in line]
-    (aside,) = [path for path in folder.iterdir() if path.name not in {"kept.json", "stack.json"}]
-    assert aside.name in told
-    assert aside.read_text() == '{"format": 1, '
+    lines = [line for line in output.splitlines() if "cannot be read" in line]
+    aside = [path for path in folder.iterdir() if path.name != "kept.json"]
+    assert (len(lines), len(aside)) == (told, told)
+    assert all(path.name in lines[0] and path.read_text() == '{"format": 1, ' for path in aside)
 
 
 @pytest.mark.parametrize(("command", "code"), [("up", 0), ("demo", 130)])
