@@ -354,7 +354,7 @@ class Stack:
         answer = _post_json(self._endpoint + RESTORE, {})
         counts = ", ".join(f"{count:,} {kind}" for kind, count in answer["counts"].items() if count)
         if counts:
-            self._report(f"Kept from last time: {counts} (FRESH=1 begins without)")
+            self._report(f"Kept from last time: {counts} (FRESH=1 begins without); the simulator begins anew")
         if answer["problem"] is not None:
             self._report(f"Not all was kept from last time: {answer['problem']}.")
 
@@ -365,14 +365,18 @@ class Stack:
             Path=self.deployment.outputs["ParameterPath"], Recursive=True, WithDecryption=True
         )
         for parameter in (found for page in pages for found in page["Parameters"]):
-            account, _, name = parameter["Name"].rpartition("/")
-            with contextlib.suppress(
-                ValueError, LookupError, TypeError
-            ):  # what a person wrote may be anything
+            path, _, name = parameter["Name"].rpartition("/")
+            account = path.rpartition("/")[2]
+            if name != "credentials" or account == ACCOUNT:
+                continue
+            try:
                 credentials = json.loads(parameter["Value"])
-                if name == "credentials" and not account.endswith(f"/{ACCOUNT}"):
-                    app = {"app_id": credentials["app_id"], "secret": credentials["app_secret"]}
-                    _post_json(f"{simulator_url}/_sim/apps", app)
+                app = {"app_id": credentials["app_id"], "secret": credentials["app_secret"]}
+                _post_json(f"{simulator_url}/_sim/apps", app)
+            except (ValueError, LookupError, TypeError, urllib.error.HTTPError):
+                self._report(
+                    f"The credentials of account {account} are not those of an app at the simulator."
+                )
 
     def _create_user(self) -> dict[str, Any]:
         """An administrator with keys of their own: only an IAM user's signatures are really checked."""

@@ -103,11 +103,11 @@ def output_of(state: State, key: str) -> str:
 def fill(state: State) -> None:
     """An account, a schedule, a file and a message that waits."""
     post_json(f"{state.simulator_url}/_sim/apps", app_id="wxsecond", secret="s" * 32)
-    client(state, "ssm").put_parameter(
-        Name=f"{output_of(state, 'ParameterPath')}/second/credentials",
-        Type="SecureString",
-        Value=json.dumps({"type": "app", "app_id": "wxsecond", "app_secret": "s" * 32}),
-    )
+    path = output_of(state, "ParameterPath")
+    app = {"type": "app", "app_id": "wxsecond", "app_secret": "s" * 32}
+    for account, value in {"second": json.dumps(app), "broken": "not JSON", "odd": '{"app_id": 1}'}.items():
+        name = f"{path}/{account}/credentials"
+        client(state, "ssm").put_parameter(Name=name, Type="SecureString", Value=value)
     client(state, "scheduler").create_schedule(
         Name="far-away",
         GroupName=state.schedule_group,
@@ -222,7 +222,7 @@ def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals
     process.communicate(timeout=20)
     assert_nothing_is_left(groups, tmp_path)
 
-    _, state = up_in(up, tmp_path)
+    process, state = up_in(up, tmp_path)
     assert call_api(state, "GET", "/v1/accounts/demo/messages/kept").json()["status"] == "sent"
     again = post_message(state, examples()[0], headers={"Idempotency-Key": "kept"})
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (sent, "true")
@@ -230,6 +230,10 @@ def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals
     assert len(hashes) == 1
     assert post_message(state, examples()[0], account="second").json()["status"] == "sent"
     assert_filled(state)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    for account in ("broken", "odd"):
+        assert f"The credentials of account {account} are not" in output
 
 
 @pytest.mark.parametrize(("fresh", "told"), [("0", 1), ("1", 0)])
