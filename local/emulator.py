@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,8 @@ VERSION: Final = "1.5.33"
 API_CONCURRENCY: Final = 16
 LOG_STREAMS: Final = 1_000
 """Invocations of a function whose log lines are kept: some 15 MB where each sends ten messages."""
+LOG_EVENTS: Final = 10_000
+"""Lines of another log, such as that of the events, that are kept."""
 MAX_FILTERED_EVENTS: Final = 10_000
 """Of a page of FilterLogEvents, as in AWS."""
 
@@ -68,6 +71,31 @@ def patch_context_attributes(eventbridge: Any) -> None:
             attributes = context_attributes(rule, event["Time"])
             target = {**target, "Input": fill_in(target["Input"], attributes)}
         original(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_target  # noqa: SLF001
+
+
+def patch_log_targets(eventbridge: Any, cloudwatch_logs: Any) -> None:
+    """Write events into log groups, each as it is; ministack takes no log group for a rule's target."""
+    original = eventbridge._invoke_target  # noqa: SLF001
+    view_of = eventbridge._pattern_event_view  # noqa: SLF001
+    group_of = cloudwatch_logs._log_group_name_from_identifier_arn  # noqa: SLF001
+    create_stream = cloudwatch_logs._create_log_stream  # noqa: SLF001
+    put_events = cloudwatch_logs._put_log_events  # noqa: SLF001
+    creating = threading.Lock()
+
+    def invoke_target(
+        target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], view: Any = None
+    ) -> None:
+        group = group_of(target["Arn"])
+        if group is None:
+            original(target, event, rule, view)
+            return
+        stream = {"logGroupName": group, "logStreamName": rule["Name"]}
+        with creating:
+            create_stream(stream)  # refused where it exists
+        message = json.dumps((view or view_of(event)).event_with_detail())
+        put_events({**stream, "logEvents": [{"message": message}]})
 
     eventbridge._invoke_target = invoke_target  # noqa: SLF001
 
@@ -228,23 +256,37 @@ def _limit(sqs: Any, name: str, parameter: str, most: int) -> None:
     handlers.update({action: limited for action, handler in handlers.items() if handler is original})
 
 
-def patch_log_streams(lambda_svc: Any, cloudwatch_logs: Any) -> None:
-    """Keep the log lines of the last invocations of each function.
+def patch_log_retention(lambda_svc: Any, cloudwatch_logs: Any) -> None:
+    """Keep the log lines of each function's last invocations, and the last lines of each other log.
 
-    Lambda writes to a log stream for each of its processes, and CloudWatch removes old lines. ministack has
-    a stream for each invocation and removes none, so that a stack that is up for days grows and slows down.
+    CloudWatch removes lines when their time is over. ministack removes none, and has a stream for each
+    invocation, so that a stack that is up for days grows and slows down.
     """
-    original = lambda_svc._emit_lambda_logs  # noqa: SLF001
+    emit = lambda_svc._emit_lambda_logs  # noqa: SLF001
+    append = cloudwatch_logs._append_log_events  # noqa: SLF001
+    groups, records = cloudwatch_logs._log_groups, cloudwatch_logs._log_records._data  # noqa: SLF001
 
     def emit_lambda_logs(*args: Any, **kwargs: Any) -> None:
-        original(*args, **kwargs)
-        for group in list(cloudwatch_logs._log_groups.values()):  # noqa: SLF001
-            streams = group["streams"]
-            if len(streams) > LOG_STREAMS:
-                for name in list(streams)[:-LOG_STREAMS]:
-                    streams.pop(name, None)
+        emit(*args, **kwargs)
+        for group in list(groups.values()):
+            _drop_oldest(group["streams"], LOG_STREAMS)
+
+    def append_log_events(stream: dict[str, Any], events: Any) -> None:
+        append(stream, events)
+        with cloudwatch_logs._log_events_lock:  # noqa: SLF001
+            if len(stream["events"]) > LOG_EVENTS:
+                # Another list: a reader may go through this one.
+                stream["events"] = stream["events"][-LOG_EVENTS:]
+        _drop_oldest(records, LOG_EVENTS)
 
     lambda_svc._emit_lambda_logs = emit_lambda_logs  # noqa: SLF001
+    cloudwatch_logs._append_log_events = append_log_events  # noqa: SLF001
+
+
+def _drop_oldest(entries: dict[Any, Any], count: int) -> None:
+    """Leave the last ``count`` entries."""
+    for key in list(entries)[: max(0, len(entries) - count)]:
+        entries.pop(key, None)
 
 
 def patch_filtered_events(cloudwatch_logs: Any) -> None:
@@ -361,12 +403,13 @@ def main() -> None:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
+        patch_log_targets(eventbridge, cloudwatch_logs)
         patch_parameter_arns(iam_actions, iam_evaluator)
         patch_schedule_arns(iam_actions)
         patch_batch_actions(iam_actions)
         patch_event_sources(iam_actions)
         patch_queue_times(sqs)
-        patch_log_streams(lambda_svc, cloudwatch_logs)
+        patch_log_retention(lambda_svc, cloudwatch_logs)
         patch_filtered_events(cloudwatch_logs)
         patch_api_concurrency(apigateway)
     except AttributeError as error:

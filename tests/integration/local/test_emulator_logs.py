@@ -18,12 +18,14 @@ Page = Callable[..., dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module, name in ((cloudwatch_logs, "_filter_log_events"), (lambda_svc, "_emit_lambda_logs")):
-        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
-    emulator.patch_log_streams(lambda_svc, cloudwatch_logs)
+    for name in ("_filter_log_events", "_append_log_events"):
+        monkeypatch.setattr(cloudwatch_logs, name, getattr(cloudwatch_logs, name))  # put back at the end
+    monkeypatch.setattr(lambda_svc, "_emit_lambda_logs", lambda_svc._emit_lambda_logs)
+    emulator.patch_log_retention(lambda_svc, cloudwatch_logs)
     emulator.patch_filtered_events(cloudwatch_logs)
     yield
     cloudwatch_logs._log_groups.clear()
+    cloudwatch_logs._log_records.clear()
 
 
 def emit(number: int) -> None:
@@ -82,3 +84,15 @@ def test_old_invocations_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         emit(number)
     lines = [event["message"] for event in page()["events"] if event["message"].startswith("line")]
     assert lines == ["line 2", "line 3", "line 4"]
+
+
+def test_old_lines_of_other_logs_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "LOG_EVENTS", 3)
+    stream = {"logGroupName": GROUP, "logStreamName": "events"}
+    cloudwatch_logs._create_log_group({"logGroupName": GROUP})
+    cloudwatch_logs._create_log_stream(stream)
+    for number in range(5):
+        event = {"timestamp": number, "message": f"event {number}"}
+        cloudwatch_logs._put_log_events({**stream, "logEvents": [event]})
+    assert [event["message"] for event in page()["events"]] == ["event 2", "event 3", "event 4"]
+    assert len(cloudwatch_logs._log_records) <= 3
