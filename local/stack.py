@@ -570,6 +570,10 @@ A first message:
     --header 'Content-Type: application/json' \\
     --data '{json.dumps(message, ensure_ascii=False)}' \\
     {state.api_url}/v1/accounts/{state.account}/messages
+
+Or an example, in a second terminal:
+
+  .venv/bin/wxn trigger subscription
 """
 
 
