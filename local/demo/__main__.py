@@ -23,9 +23,9 @@ from local.stack import Settings, Stack, ending_on_signals
 _SETTLE_SECONDS = 0.5
 _NEXT = """
 Next:
-  make up                              the same stack until Ctrl-C; a line for each message that comes
-  .venv/bin/wxn trigger subscription   in a second terminal: send an example (wxn --help lists the rest)
-  README.md                            "Send a message", and "Read on" for everything else
+  make up                              the same stack, until Ctrl-C
+  .venv/bin/wxn trigger subscription   an example, from a second terminal
+  README.md                            "Send a message", and "Read on"
 """
 
 
