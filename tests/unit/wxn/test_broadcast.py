@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.wxn.broadcasts.answers import broadcast as answered
 from tests.unit.wxn.fakes import FakeRun
 from wxn.commands.broadcast import broadcast
 from wxn.errors import CommandError, ExitCode
@@ -57,3 +58,18 @@ def test_cancel_asks_where_something_is_left() -> None:
     run = FakeRun({"GET broadcasts/spring": {"state": "running", "counts": {"unreleased": 5}}})
     with pytest.raises(CommandError, match="asks before it acts"):
         broadcast(run, cancel="spring")
+
+
+def test_retry_has_one_id() -> None:
+    """Repeated, the command finds the retry that it made before."""
+    keys = set()
+    for _ in range(2):
+        again = answered("running") | {"id": "again", "retry_of": "spring"}
+        run = FakeRun({"POST broadcasts/spring/retry": again, "GET broadcasts/again": again})
+        broadcast(run, retry="spring", include_unknown=True, yes=True, detach=True)
+        (method, path, body, query, headers), *_ = run.calls
+        keys.add(headers["Idempotency-Key"])
+
+        assert (method, path, body) == ("POST", "broadcasts/spring/retry", None)
+        assert query == {"dry_run": "true", "include_unknown": "true"}
+    assert len(keys) == 1
