@@ -400,16 +400,16 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "broadcast-paused": Advice(
         _PROBLEM,
         text(
-            "Look at its errcodes (GET …/broadcasts/{subject}), mend the cause, then resume it or retry what failed.",
-            "请查看其错误码（GET …/broadcasts/{subject}），排除原因后恢复（resume）或重试失败部分（retry）。",
+            "Look at its failures (wxn messages --status failed --broadcast {subject} --account {account}), mend the cause, then wxn broadcast --resume {subject} --account {account}",
+            "请查看失败的消息（wxn messages --status failed --broadcast {subject} --account {account}），排除原因后执行 wxn broadcast --resume {subject} --account {account}",
         ),
         "docs/teams-api.md#broadcasts",
     ),
     "broadcast-stalled": Advice(
         _PROBLEM,
         text(
-            "Repeat the call that controlled it last (its creation, start, pause or resume): that sends its step anew. A step may be among the dead letters.",
-            "请重复最后一次控制调用（创建、start、pause 或 resume），以重新发出其步骤。该步骤可能已进入死信队列。",
+            "Repeat what controlled it last (its creation, start, pause or resume), such as wxn broadcast --resume {subject} --account {account}: that sends its step anew. A step may be among the dead letters.",
+            "请重复最后一次控制操作（创建、启动、暂停或恢复），如 wxn broadcast --resume {subject} --account {account}，以重新发出其步骤。该步骤可能已进入死信队列。",
         ),
         "docs/operations.md#dead-letters",
     ),

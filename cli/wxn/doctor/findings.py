@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from wxn.doctor.advice import ADVICE, Severity
+from wxn.explanations import by_code
 from wxn.language import LANGUAGE
 
 
@@ -60,10 +58,10 @@ class Finding:
     @property
     def docs(self) -> str:
         """The section that says more: of the code that WeChat answered, otherwise of this finding."""
-        known = _error_codes().get(str(self.errcode))
+        known = by_code(self.errcode) if self.errcode is not None else None
         if known is None:
             return ADVICE[self.name].docs
-        return f"docs/{'zh/' if LANGUAGE == 'zh' else ''}error-codes.md#{known['anchor']}"
+        return f"docs/{'zh/' if LANGUAGE == 'zh' else ''}error-codes.md#{known.fields['anchor']}"
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON has it; what it does not have is left out."""
@@ -78,11 +76,3 @@ class Finding:
             "docs": self.docs,
         }
         return {name: part for name, part in parts.items() if part is not None}
-
-
-@cache
-def _error_codes() -> Mapping[str, Any]:
-    codes: Mapping[str, Any] = json.loads(
-        resources.files("wxn.data").joinpath("error_codes.json").read_text("utf-8")
-    )["codes"]
-    return codes
