@@ -62,7 +62,7 @@ def test_policy_is_what_checks_need() -> None:
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
 
-    asked = world.actions - {"sts:GetCallerIdentity", "lambda:Invoke"}
+    asked = set(world.actions) - {"sts:GetCallerIdentity", "lambda:Invoke"}
     assert granted == asked | {"lambda:InvokeFunction", "execute-api:Invoke"}
 
 

@@ -145,3 +145,10 @@ def test_secrets_are_not_read(world: World) -> None:
     examine(world.context())
 
     assert {action for action in world.actions if action.startswith("ssm:")} == {"ssm:DescribeParameters"}
+
+
+def test_shared_facts_are_asked_once(world: World) -> None:
+    examine(world.context())
+
+    shared = ("cloudwatch:GetMetricData", "ssm:DescribeParameters", "cloudformation:ListStackResources")
+    assert [world.actions.count(action) for action in shared] == [1, 1, 1]

@@ -59,7 +59,7 @@ class World(Stack):
     def __init__(self) -> None:
         super().__init__("wechat-notify", region="eu-west-1")
         World.current = self
-        self.actions: set[str] = set()
+        self.actions: list[str] = []
         self.metrics: dict[tuple[str, str], list[float]] = {}
         self.stored = {"shop": {"credentials": hours_ago(1000), "access-token": hours_ago(1)}}
         self.queue_counts = {name: {"": 0, "NotVisible": 0, "Delayed": 0} for name in QUEUES}
@@ -250,7 +250,7 @@ def _client(service: str) -> Any:
 
 def _answer(service: str, model: Any, asked: Asked) -> tuple[AWSResponse, dict[str, Any]]:
     action = f"{service}:{model.name}"
-    World.current.actions.add(action)
+    World.current.actions.append(action)
     answer = World.current.answers[action]
     headers = {"date": format_datetime(World.current.now())}
     if callable(answer):
