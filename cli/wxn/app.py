@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wxn.commands import holds, quota, tail
+from wxn.commands import dlq, holds, quota, tail
 from wxn.language import text
 
 app = typer.Typer(
@@ -44,5 +44,5 @@ def _main(
     """Options before the command."""
 
 
-for module in (holds, quota, tail):
+for module in (dlq, holds, quota, tail):
     app.add_typer(module.app)
