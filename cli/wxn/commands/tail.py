@@ -123,7 +123,13 @@ def tail(
     run: Run,
     only: Annotated[
         list[Kind] | None,
-        typer.Option(help=text("Only lines of this kind (repeat it for several).", "只看此类内容，可重复。")),
+        typer.Option(
+            metavar="KIND",
+            help=text(
+                "Only lines of this kind: request, message, event, log (repeat it).",
+                "只看此类内容：request、 message、event、log，可重复。",
+            ),
+        ),
     ] = None,
     function: Annotated[
         list[str] | None,
