@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi \
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
 	lock clean
 
 help: ## list the commands
@@ -116,6 +116,9 @@ cost: setup ## renew docs/cost.md from the last results
 
 openapi: setup ## renew docs/openapi.json and docs/problems.md
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
+
+error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m error_pages
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9

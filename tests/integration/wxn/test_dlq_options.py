@@ -14,7 +14,7 @@ from wxn import __main__
     [
         (["list", "--limit", "0"], "greater than or equal to 1"),
         (["redrive", "--limit", "100001"], "less than or equal to 100000"),
-        (["redrive", "--to", "https://sqs/1/send"], "No such option"),
+        (["redrive", "--to", "https://sqs/1/send"], "There is no option --to"),
     ],
 )
 def test_wrong_usage_calls_nothing(sqs: Sqs, run: Run, arguments: list[str], said: str) -> None:
