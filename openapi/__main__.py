@@ -1,4 +1,4 @@
-"""Write docs/openapi.json and docs/problems.md."""
+"""Write docs/openapi.json, docs/problems.md and the problems of ``wxn explain``."""
 
 from __future__ import annotations
 
