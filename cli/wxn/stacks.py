@@ -14,6 +14,8 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 
 STATE_FILE: Final = Path(".local/stack.json")
+_READ_SECONDS: Final = {"lambda": 130}
+"""Seconds to wait for an answer, where 20 are too few: token_refresh takes up to 120."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class Stack:
         """A boto3 client by the service's boto3 name."""
         from botocore.config import Config  # noqa: PLC0415
 
-        standard = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
+        standard = Config(
+            connect_timeout=5,
+            read_timeout=_READ_SECONDS.get(service, 20),
+            retries={"mode": "standard", "max_attempts": 4},
+        )
         if self.laptop is None:
             _ = self.region
             return self.session.client(service, config=standard)
