@@ -1,7 +1,8 @@
 """The person's messages in the ledger: entries without a text, which name them by the keyed hash.
 
 An entry stays, and what names the person goes: the hash, and the digest of the message. It keeps a copy of the
-message that is still on the queue from being sent, and its broadcast's counts right.
+message that is still on the queue from being sent, and its broadcast's counts right. One whose id names the
+openid, which ids must not, is deleted.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Entries:
         for scanned, items in self._scanned():
             searched += scanned
             count(searched, max(total, searched))
-            yield from map(self._found, items)
+            yield from (self._found(item) for item in items if self._is_of_person(item))
 
     def erase(self, found: Sequence[Found]) -> None:
         """Cancel what waits, then take the person's hash away."""
@@ -56,7 +57,7 @@ class Entries:
             if each.data["status"]["S"] == "queued":
                 self._cancel(each.name)
             else:
-                self._take_hash(each.data)
+                self._write(each.data)
 
     def _scanned(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """The pages of all segments as they come: how many items were read, and those of the person."""
@@ -79,11 +80,15 @@ class Entries:
             Segment=segment,
             TotalSegments=_SEGMENTS,
             ProjectionExpression="pk, id, #status, updated_at, lease_until, version, openid_hash",
-            FilterExpression="account = :account AND openid_hash = :hash AND begins_with(pk, :messages)",
+            FilterExpression=(
+                "account = :account AND begins_with(pk, :messages) "
+                "AND (openid_hash = :hash OR contains(id, :openid))"
+            ),
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={
                 ":account": {"S": self._account},
                 ":hash": {"S": self._person.hash},
+                ":openid": {"S": self._person.openid},
                 ":messages": {"S": "message#"},
             },
         ):
@@ -92,6 +97,8 @@ class Entries:
     def _found(self, item: dict[str, Any]) -> Found:
         status, now = item["status"]["S"], time.time()
         does = text("remove the hash of the openid", "删除 openid 的哈希值")
+        if self._has_openid_as_id(item):
+            does = text("delete it: its id names the openid", "删除该记录：其编号中含有 openid")
         if status == "queued":
             does = text("cancel it, then remove the hash", "取消发送，并删除哈希值")
         blocked = again = ""
@@ -115,26 +122,39 @@ class Entries:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
 
-    def _take_hash(self, item: dict[str, Any]) -> None:
+    def _write(self, item: dict[str, Any]) -> None:
+        """Take away what names the person. As every write of the service, it follows one version."""
+        entry = {
+            "TableName": self._table,
+            "Key": {"pk": item["pk"]},
+            "ConditionExpression": "version = :version",
+        }
+        version = {":version": item["version"]}
         try:
+            if self._has_openid_as_id(item):
+                self._dynamodb.delete_item(**entry, ExpressionAttributeValues=version)
+                return
             self._dynamodb.update_item(
-                TableName=self._table,
-                Key={"pk": item["pk"]},
+                **entry,
                 UpdateExpression=(
                     "REMOVE openid_hash SET fingerprint = :erased, writer = :writer, version = version + :one"
                 ),
-                # As every write of the service: the successor of one version.
-                ConditionExpression="version = :version AND openid_hash = :hash",
                 ExpressionAttributeValues={
+                    **version,
                     ":erased": {"S": _ERASED},
                     ":writer": {"S": uuid.uuid4().hex},
                     ":one": {"N": "1"},
-                    ":version": item["version"],
-                    ":hash": {"S": self._person.hash},
                 },
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return  # it has changed meanwhile: the next search tells
+
+    def _is_of_person(self, item: dict[str, Any]) -> bool:
+        has_hash = item.get("openid_hash", {}).get("S") == self._person.hash
+        return has_hash or self._has_openid_as_id(item)
+
+    def _has_openid_as_id(self, item: dict[str, Any]) -> bool:
+        return self._person.is_named_in(item["id"]["S"])
 
 
 def _clock(at: float) -> str:

@@ -42,7 +42,7 @@ def test_nobodys_openid(given: str) -> None:
         (f'{{"touser":"{OPENID}"}}', True),
         (f"行{OPENID}行", True),
         (f"{OPENID}x", False),
-        (f"-{OPENID}", False),
+        (f"order-{OPENID}-1", True),
         (OPENID.replace("o", "\\u006f", 1), True),
         (OPENID.replace("U", "\\u0055"), True),
         (OPENID.lower(), False),
@@ -104,7 +104,7 @@ def test_bytes_of_others_stay() -> None:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
-@given(st.lists(st.tuples(st.sampled_from([OPENID, "oA", "oB", f"{OPENID}-"]), CELLS), max_size=8))
+@given(st.lists(st.tuples(st.sampled_from([OPENID, "oA", "oB", f"{OPENID}x"]), CELLS), max_size=8))
 def test_service_reads_the_others(rows: list[tuple[str, str]]) -> None:
     """The service's own reader finds every other row as it was."""
     file = io.StringIO(newline="")
