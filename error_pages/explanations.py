@@ -35,28 +35,31 @@ class Service(Text):
     retryable: bool
 
 
-class Explanation(TypedDict):
-    """A code. Lists are empty where nothing is known.
+Explanation = TypedDict(
+    "Explanation",
+    {
+        "code": int,
+        "name": str,
+        "class": str,
+        "retryable": bool,
+        "meaning": Text,
+        "advice": Text,
+        "steps": list[Text],
+        "causes": list[Cause],
+        "errmsg": list[str],
+        "met": list[Place],
+        "related": list[int],
+        "send": Service | None,
+        "token": Service | None,
+        "anchor": str,
+    },
+)
+"""A code. Lists are empty where nothing is known.
 
-    ``send`` is what follows where WeChat answers a message with it, ``token`` where it answers the question for
-    a token; one of them is null where it is not met there. ``advice`` is one sentence, ``steps`` are in order,
-    ``met`` names keys of ``places``, ``anchor`` is the section of docs/error-codes.md and
-    docs/zh/error-codes.md.
-    """
-
-    name: str
-    error_class: str
-    retryable: bool
-    meaning: Text
-    advice: Text
-    steps: list[Text]
-    causes: list[Cause]
-    errmsg: list[str]
-    met: list[Place]
-    related: list[int]
-    send: Service | None
-    token: Service | None
-    anchor: str
+``send`` is what follows where WeChat answers a message with it, ``token`` where it answers the question for a
+token; one of them is null where it is not met there. ``advice`` is one sentence, ``steps`` are in order, ``met``
+names keys of ``places``, ``anchor`` is the section of docs/error-codes.md and docs/zh/error-codes.md.
+"""
 
 
 class ClassExplanation(TypedDict):
@@ -103,8 +106,9 @@ def _compact(value: object) -> str:
 def _explanation(code: ErrorCode) -> Explanation:
     report = REPORTS.get(code.code, NO_REPORT)
     return {
+        "code": code.code,
         "name": code.name,
-        "error_class": code.error_class.value,
+        "class": code.error_class.value,
         "retryable": code.retryable,
         "meaning": _text(meaning(code)),
         "advice": _text(advised(code)),

@@ -177,7 +177,7 @@ def _hold(outcome: Outcome) -> Bilingual:
     if outcome.until_reset:
         return Bilingual(
             f"All messages of {scope.en} are held until the daily quota starts again (`QuotaReset`); then one goes first.",
-            f"{scope.zh}的所有消息暂停发送，直至每日额度重置（`QuotaReset`），届时先放行一条探测。",
+            f"{scope.zh}的所有消息暂停发送，直至每日额度重置（`QuotaReset`），届时先发送一条作为探测。",
         )
     opened = _opened(outcome)
     length = duration(opened.held_until)
@@ -188,11 +188,11 @@ def _hold(outcome: Outcome) -> Bilingual:
     if opened.held_until >= _HOUR:
         return Bilingual(
             f"All messages of {scope.en} are held for {length.en}; then one goes first, and the next such answer holds them again.",
-            f"{scope.zh}的所有消息暂停发送 {length.zh}，之后先放行一条探测，若仍返回此类错误则再次暂停。",
+            f"{scope.zh}的所有消息暂停发送 {length.zh}，到期后先发送一条作为探测，若仍返回此类错误则再次暂停。",
         )
     return Bilingual(
         f"All messages of {scope.en} are held, {length.en} at first; then one goes first, and each further such answer doubles the hold, up to an hour.",
-        f"{scope.zh}的所有消息暂停发送，首次 {length.zh}，之后先放行一条探测；若仍返回此类错误，暂停时间逐次加倍，最长 1 小时。",
+        f"{scope.zh}的所有消息暂停发送，首次 {length.zh}，到期后先发送一条作为探测；若仍返回此类错误，暂停时间逐次加倍，最长 1 小时。",
     )
 
 

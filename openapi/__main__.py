@@ -1,8 +1,8 @@
-"""Write docs/openapi.json, docs/problems.md and the problems of ``wxn explain``."""
+"""Write docs/openapi.json, docs/problems.md, events/schemas and the problems of ``wxn explain``."""
 
 from __future__ import annotations
 
-from openapi.document import FILES
+from openapi import document, events
 
-for path, content in FILES.items():
+for path, content in {**document.FILES, **events.FILES}.items():
     path.write_text(content(), encoding="utf-8")

@@ -22,6 +22,10 @@ _CREDENTIALS: Final = "credentials"
 _ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 
 
+_REFRESH_SECONDS: Final = 130
+"""token_refresh ends after 120 seconds at the latest."""
+
+
 class StoredAccount(NamedTuple):
     """One account. ``app_id`` is None where its credentials are missing or cannot be read.
 
@@ -216,7 +220,7 @@ class Accounts:
 
     def check(self, name: str) -> Checked:
         """Have token_refresh ask WeChat for a token; CommandError where that could not be asked."""
-        answer = self._stack.client("lambda").invoke(
+        answer = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS).invoke(
             FunctionName=self._stack.outputs["TokenRefreshFunctionName"],
             Payload=json.dumps({"account": name}).encode(),
         )

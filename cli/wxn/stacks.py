@@ -14,8 +14,6 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 
 STATE_FILE: Final = Path(".local/stack.json")
-_READ_SECONDS: Final = {"lambda": 130}
-"""Seconds to wait for an answer, where 20 are too few: token_refresh takes up to 120."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,12 @@ class Stack:
             botocore_session=botocore.session.Session(session_vars=host),
         )
 
-    def client(self, service: str) -> Any:
-        """A boto3 client by the service's boto3 name."""
+    def client(self, service: str, *, read_timeout: int = 20) -> Any:
+        """A boto3 client by the service's boto3 name; ``read_timeout`` is in seconds."""
         from botocore.config import Config  # noqa: PLC0415
 
         standard = Config(
-            connect_timeout=5,
-            read_timeout=_READ_SECONDS.get(service, 20),
-            retries={"mode": "standard", "max_attempts": 4},
+            connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4}
         )
         if self.laptop is None:
             _ = self.region

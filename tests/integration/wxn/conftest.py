@@ -156,7 +156,7 @@ class SqsStack(Stack):
             "BroadcastStepQueue": self._sqs.steps,
         }
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: Any) -> Any:
         assert service == "sqs"
         return self._sqs
 

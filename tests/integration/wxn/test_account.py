@@ -48,7 +48,7 @@ class AccountStack(Stack):
             "ScheduleGroupName": "group",
         }
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: Any) -> Any:
         return self._refresher if service == "lambda" else self._aws(service)
 
 

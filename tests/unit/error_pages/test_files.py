@@ -28,9 +28,7 @@ def sections(text: str) -> dict[int, tuple[str, str]]:
 
 def shape(text: str) -> list[str]:
     """The parts of a text: headings, links, code and list marks, which no translation changes."""
-    return sorted(
-        re.findall(r"^#+ -?\d+ \w+|^\d+\.|^- `[^`]*`$|^-|\]\(#[^)]+\)|^\*\*|^\|", text, re.MULTILINE)
-    )
+    return sorted(PART.findall(text))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -70,8 +68,9 @@ def test_data_has_its_shape() -> None:
     assert data == json.loads(text)
     assert data["codes"].keys() == {str(code) for code in ERROR_CODES}
     for code, each in data["codes"].items():
+        assert int(code) == each["code"]
         assert each["anchor"] == anchor(ERROR_CODES[int(code)])
-        assert each["error_class"] in data["classes"]
+        assert each["class"] in data["classes"]
         assert set(each["met"]) <= data["places"].keys()
         assert each["send"] or each["token"]
 
