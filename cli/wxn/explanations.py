@@ -32,8 +32,7 @@ class Explanation(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The document that ``--json`` prints; texts in both languages."""
-        known = {"name": self.name} if self.errcode is None else {"errcode": self.errcode}
-        return {**known, **self.fields}
+        return {"name": self.name, **self.fields}
 
 
 class Unknown(NamedTuple):

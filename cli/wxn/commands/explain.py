@@ -50,8 +50,8 @@ def explain(
 ) -> None:
     """Explain what is asked.
 
-    With ``--json``: ``explanations``, each with ``errcode`` or, for a problem, ``name``, and the fields of the
-    data file, with texts in both languages.
+    With ``--json``: ``explanations``, each with its ``name``, a code also with its ``code``, and the other fields
+    of the data file, with texts in both languages.
     """
     if options := [word for word in asked if word.startswith("--")]:
         raise CommandError(
@@ -110,9 +110,9 @@ def _of_problem(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _of_code(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    kind = data()["classes"][fields["error_class"]]
+    kind = data()["classes"][fields["class"]]
     yield text("Meaning", "含义"), [_told(fields["meaning"])]
-    yield text("Class", "类别"), [f"{fields['error_class']}{text(': ', '：')}{_told(kind['meaning'])}"]
+    yield text("Class", "类别"), [f"{fields['class']}{text(': ', '：')}{_told(kind['meaning'])}"]
     yield text("What to do", "处理方法"), what_to_do(fields)
     yield (
         text("Causes", "原因"),

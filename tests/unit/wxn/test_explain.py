@@ -59,7 +59,7 @@ def test_json_has_both_languages(capsys: pytest.CaptureFixture[str]) -> None:
     explain(FakeRun({}, as_json=True), ["40164", "unknown-hold"])
 
     code, problem = json.loads(capsys.readouterr().out)["explanations"]
-    assert (code["errcode"], problem["name"]) == (40164, "unknown-hold")
+    assert (code["code"], problem["name"]) == (40164, "unknown-hold")
     assert {"en", "zh"} == code["meaning"].keys() == problem["remedy"].keys()
 
 
