@@ -120,7 +120,7 @@ def redrive(
     sqs = run.stack.client("sqs")
     queue = _queue(run, sqs)
     if not dry_run:
-        confirm(run, _question(run, queue.there, ids, reason), yes=yes)
+        confirm(run, _question(run, queue.there, ids, reason, limit), yes=yes)
 
     def is_wanted(letter: DeadLetter) -> bool:
         named = not ids or letter.first_id in ids or letter.producer_id in ids
@@ -173,17 +173,18 @@ def _say(run: Run) -> Any:
     return lambda told: run.output.note(printable(told))
 
 
-def _question(run: Run, there: int, ids: set[str], reason: str | None) -> str:
+def _question(run: Run, there: int, ids: set[str], reason: str | None, limit: int) -> str:
     chosen = [*sorted(ids), *([f"“{reason}”"] if reason else [])]
     which = (
         text(f"those with {', '.join(chosen)}", f"符合 {'、'.join(chosen)} 的")
         if chosen
         else text("all", "全部")
     )
+    most = text(f", {limit} at most", f"，最多 {limit} 条") if limit < there else ""
     return printable(
         text(
-            f"{run.stack.title}: send {which} of about {there} dead letters once more?",
-            f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息？",
+            f"{run.stack.title}: send {which} of about {there} dead letters once more{most}?",
+            f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息{most}？",
         )
     )
 

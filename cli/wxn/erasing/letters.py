@@ -32,6 +32,17 @@ class Letters:
         """Read the queue; its messages are visible again afterwards."""
         with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
             letters = queue.read(MAX_READ, self._is_wanted, lambda done: count(done, None))
+        if queue.there > MAX_READ:
+            yield Found(
+                self.name,
+                self._url.rpartition("/")[2],
+                text("search the whole queue", "检索整个队列"),
+                text(
+                    f"it holds {queue.there} messages, and SQS shows {MAX_READ} of them at a time",
+                    f"队列中有 {queue.there} 条消息，SQS 一次只能读取 {MAX_READ} 条",
+                ),
+                text("when it holds fewer", "消息减少之后"),
+            )
         yield from (self._found(letter) for copies in letters for letter in copies)
 
     def erase(self, found: Sequence[Found]) -> None:
