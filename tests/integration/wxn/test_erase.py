@@ -242,7 +242,7 @@ def put_schedule(aws: Aws, name: str, body: object) -> None:
         GroupName="group",
         ScheduleExpression="rate(1 hour)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={**arns, "Input": json.dumps(body)},
+        Target=target,
     )
 
 
