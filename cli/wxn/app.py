@@ -9,6 +9,7 @@ import typer
 from wxn import __version__
 from wxn.commands import (
     account,
+    broadcast,
     dlq,
     erase,
     explain,
@@ -64,6 +65,7 @@ def _group(*, lang: Lang = None, show_help: Help = False) -> None:
 for module in (
     send,
     trigger,
+    broadcast,
     messages,
     schedules,
     templates,

@@ -1,4 +1,4 @@
-"""Questions before what cannot be taken back; without a terminal an option takes the answer's place."""
+"""Questions that a person answers in a terminal."""
 
 from __future__ import annotations
 
@@ -6,49 +6,53 @@ import sys
 
 import typer
 
-from wxn.errors import CommandError, ExitCode
+from wxn.errors import CommandError
 from wxn.language import text
-from wxn.run import Run
+from wxn.output import Output
 
 
-def confirm(run: Run, question: str, *, yes: bool) -> None:
-    """Go on if the person says so.
+def can_ask() -> bool:
+    """Standard input and standard error are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
-    Parameters
-    ----------
-    question
-        It names what will be done, and to what.
-    yes
-        ``--yes`` was given: nothing is asked.
+
+def confirmed(output: Output, question: str, *, yes: bool) -> bool:
+    """The answer of the person; ``yes`` is the option that answers beforehand.
 
     Raises
     ------
     CommandError
-        There is no terminal to ask at.
+        If nobody can be asked, and the option is not given.
     typer.Abort
-        The answer is no.
+        If the person presses Ctrl-C.
     """
-    if yes:
-        return
-    require_terminal(text("Give --yes to do it without a question.", "如需跳过确认，请加上 --yes。"))
-    run.output.errors.print(f"{question} [y/N] ", end="", markup=False)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes", "是"}:
-        raise typer.Abort
+    require_answer(yes=yes)
+    return yes or asked(output, question, "[y/N] ").lower() in {"y", "yes"}
 
 
-def confirm_name(run: Run, question: str, name: str, *, yes: bool) -> None:
-    """Go on if the person types a name; arguments and errors as of ``confirm``."""
-    if yes:
-        return
-    require_terminal(text("Give --yes to do it without a question.", "如需跳过确认，请加上 --yes。"))
-    run.output.errors.print(f"{question} ", end="", markup=False)
-    if sys.stdin.readline().strip() != name:
-        raise typer.Abort
+def typed(output: Output, question: str, name: str, *, yes: bool) -> bool:
+    """True if the person types a name; ``yes`` and the errors are those of ``confirmed``."""
+    require_answer(yes=yes)
+    return yes or asked(output, question, "> ") == name
 
 
-def require_terminal(instead: str) -> None:
-    """Raise CommandError, with this next step, where nobody can be asked."""
-    if not sys.stdin.isatty():
+def asked(output: Output, question: str, prompt: str) -> str:
+    """What the person answers, without outer blanks; typer.Abort if they press Ctrl-C."""
+    output.errors.print(question, markup=False)
+    try:
+        return output.errors.input(prompt, markup=False).strip()
+    except (KeyboardInterrupt, EOFError):
+        output.errors.print()  # the cursor stands behind ^C
+        raise typer.Abort from None
+
+
+def require_answer(*, yes: bool) -> None:
+    """Raise CommandError where a question will come that nobody can answer."""
+    if not yes and not can_ask():
         raise CommandError(
-            text("There is no terminal to ask at.", "当前不是交互式终端，无法确认。"), instead, ExitCode.USAGE
+            text(
+                "This command asks before it acts, and there is no terminal.",
+                "执行前需要确认，但当前不是终端。",
+            ),
+            text("Repeat it with --yes.", "请加上 --yes 重新执行。"),
         )

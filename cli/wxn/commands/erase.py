@@ -20,7 +20,7 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.output import print_table, printable
 from wxn.progress import Progress
-from wxn.questions import confirm
+from wxn.questions import confirmed
 from wxn.run import Run, command
 from wxn.stacks import Stack
 
@@ -65,8 +65,8 @@ def erase(
         _tell_what_stays(run, stack)
         return
     erasable = [each for each in found if not each.blocked]
-    if erasable:
-        confirm(run, _question(run, account, erasable), yes=yes)
+    if erasable and not confirmed(run.output, _question(run, account, erasable), yes=yes):
+        raise typer.Abort
     left = found
     if erasable:
         for place in places:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import PATH
-from wxn import __main__, stacks
+from wxn import __main__, questions, stacks
+from wxn.commands import account
 from wxn.stacks import Stack
 
 APP_ID, SECRET = "wx0123456789abcdef", "5ec4e7" + "0" * 26
@@ -73,9 +74,9 @@ def run(
 
     def main(*arguments: str, typed: str = "", terminal: bool = False) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["wxn", "account", *arguments])
-        stdin = io.StringIO(typed)
-        stdin.isatty = lambda: terminal  # type: ignore[method-assign]
-        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        for module in (account, questions):
+            monkeypatch.setattr(module, "can_ask", lambda: terminal)
         with pytest.raises(SystemExit) as stop:
             __main__.main()
         out, err = capsys.readouterr()
