@@ -89,6 +89,7 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     command = ("erase", person, "--account", team.account, "--json")
     before = stored(team.service)
     preview = json.loads(wxn(*command, "--dry-run").stdout)
+    assert preview["logs_until"] > datetime.now(UTC).date().isoformat()
     unchanged = stored(team.service)
     for name in (hash_of(person, deployed), f"unreadable, for {person}"):
         assert unchanged.count(name) == before.count(name) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,19 +51,20 @@ def erase(
 ) -> None:
     """Find, ask, erase, and search once more. It may be stopped and repeated at any time.
 
-    With ``--json``: ``account``, ``found`` and ``left``, each of ``place``, ``name``, ``does`` and, where it
-    has to stay for now, ``blocked`` and ``again``. The openid is not repeated.
+    With ``--json``: ``account``; ``found`` and ``left``, each of ``place``, ``name``, ``does`` and, where it has to
+    stay for now, ``blocked`` and ``again``; ``logs_until``, a date. The openid is not repeated.
     """
     stack, account = run.stack, run.account
     person = Person(openid, _hash_key(stack))
     places = _places(run, account, person)
+    logs_until = _logs_until(stack)
     found = _search(run, places)
     if not run.output.as_json:
         _print(run.output.console, account, found)
     if dry_run or not found:
         if run.output.as_json:
-            run.output.line(_document(account, found, [each for each in found if each.blocked]))
-        _tell_what_stays(run, stack)
+            run.output.line(_document(account, found, [each for each in found if each.blocked], logs_until))
+        _tell_what_stays(run, logs_until)
         return
     erasable = [each for each in found if not each.blocked]
     if erasable and not confirmed(run.output, _question(run, account, erasable), yes=yes):
@@ -72,8 +74,8 @@ def erase(
         for place in places:
             place.erase([each for each in erasable if each.place == place.name])
         left = _search(run, places)
-    _show_end(run, account, found, left)
-    _tell_what_stays(run, stack)
+    _show_end(run, _document(account, found, left, logs_until))
+    _tell_what_stays(run, logs_until)
     if left:
         raise _left(left)
 
@@ -132,19 +134,22 @@ def _print(console: Console, account: str, found: Sequence[Found]) -> None:
     print_table(console, columns, rows)
 
 
-def _show_end(run: Run, account: str, found: Sequence[Found], left: Sequence[Found]) -> None:
+def _show_end(run: Run, document: dict[str, object]) -> None:
     def render(console: Console) -> None:
-        if not left:
+        if not document["left"]:
             console.print(text("Erased; a second search found nothing.", "已删除；再次检索未发现任何数据。"))
 
-    run.output.show(_document(account, found, left), render)
+    run.output.show(document, render)
 
 
-def _document(account: str, found: Sequence[Found], left: Sequence[Found]) -> dict[str, object]:
+def _document(
+    account: str, found: Sequence[Found], left: Sequence[Found], logs_until: str
+) -> dict[str, object]:
     return {
         "account": account,
         "found": [each.as_json() for each in found],
         "left": [each.as_json() for each in left],
+        "logs_until": logs_until,
     }
 
 
@@ -159,14 +164,18 @@ def _left(left: Sequence[Found]) -> CommandError:
     )
 
 
-def _tell_what_stays(run: Run, stack: Stack) -> None:
+def _logs_until(stack: Stack) -> str:
+    """The date on which the last log line about the person goes; raises KeyError for another template."""
     (described,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
-    given = {each["ParameterKey"]: each["ParameterValue"] for each in described.get("Parameters", [])}
-    days = given.get("LogRetentionDays", "LogRetentionDays")
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in described["Parameters"]}
+    return (datetime.now(UTC) + timedelta(days=int(parameters["LogRetentionDays"]))).date().isoformat()
+
+
+def _tell_what_stays(run: Run, logs_until: str) -> None:
     run.output.note(
         text(
-            f"Log lines stay for {days} days after they were written: they hold the keyed hash only. Messages on "
-            "the queues that were never received are not found: repeat in 15 minutes if some may be.",
-            f"日志在写入后保留 {days} 天，其中只有带密钥的哈希值。队列中尚未被接收的消息无法检索，如有可能存在，请 15 分钟后重新执行。",
+            f"Log lines stay until {logs_until} at the latest: they hold the keyed hash only. Messages on the queues "
+            "that were never received are not found: repeat in 15 minutes if some may be.",
+            f"日志最迟保留至 {logs_until}，其中只有带密钥的哈希值。队列中尚未被接收的消息无法检索，如有可能存在，请 15 分钟后重新执行。",
         )
     )
