@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer()
+
+_FEW: Final = 10
+"""Names that are shown one by one; --json has all."""
 
 
 @command(
@@ -128,10 +131,25 @@ def _print(console: Console, account: str, found: Sequence[Found]) -> None:
         return
     columns = (text("Place", "位置"), text("Name", "名称"), text("Erasing", "处理"))
     rows = [
-        (each.place, each.name, f"{text('stays: ', '暂留：')}{each.blocked}" if each.blocked else each.does)
-        for each in found
+        (place, name, f"{text('stays: ', '暂留：')}{blocked}" if blocked else does)
+        for (place, blocked, does), each in _grouped(found)
+        for name in _few(each)
     ]
     print_table(console, columns, rows)
+
+
+def _grouped(found: Sequence[Found]) -> Iterable[tuple[tuple[str, str, str], list[str]]]:
+    """The names of what is in one place for one reason, in the order in which they were found."""
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for each in found:
+        groups[each.place, each.blocked, each.does].append(each.name)
+    return groups.items()
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    """The first names, and how many more there are: a broadcast has thousands of files."""
+    more = len(names) - _FEW
+    return [*names[:_FEW], *([text(f"and {more} more", f"等共 {len(names)} 项")] if more > 0 else [])]
 
 
 def _show_end(run: Run, document: dict[str, object]) -> None:
@@ -155,7 +173,10 @@ def _document(
 
 def _left(left: Sequence[Found]) -> CommandError:
     changed = text("it has changed meanwhile", "期间发生了变化")
-    lines = [f"{each.place}: {each.name}: {each.blocked or changed}" for each in left]
+    lines = [
+        f"{place}: {blocked or changed}: {', '.join(_few(names))}"
+        for (place, blocked, _), names in _grouped(left)
+    ]
     again = list(dict.fromkeys(each.again or text("at once", "立即") for each in left))
     return CommandError(
         "\n  ".join([text(f"{len(left)} are left.", f"还有 {len(left)} 项未删除。"), *map(printable, lines)]),

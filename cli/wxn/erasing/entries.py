@@ -10,17 +10,19 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from http import HTTPStatus
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wxn.api import Api, ApiError, part
 from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
 from wxn.stacks import Stack
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _SEGMENTS: Final = 4
 """Parts of the table that are read at a time."""
@@ -61,6 +63,8 @@ class Entries:
 
     def _scanned(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """The pages of all segments as they come: how many items were read, and those of the person."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # noqa: PLC0415 - --help starts without it
+
         pages: SimpleQueue[tuple[int, list[dict[str, Any]]]] = SimpleQueue()
         with ThreadPoolExecutor(_SEGMENTS) as threads:
             running: set[Future[None]] = {
