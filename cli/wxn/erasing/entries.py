@@ -7,6 +7,7 @@ openid, which ids must not, is deleted.
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _SEGMENTS: Final = 4
 """Parts of the table that are read at a time."""
+_LOOK_SECONDS: Final = 0.2
 _COPY_SECONDS: Final = 3900
 """Seconds for which the queue may hide a copy of a message: an hour at most, and clocks that differ."""
 _SENDING_SECONDS: Final = 300
@@ -66,18 +68,27 @@ class Entries:
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # noqa: PLC0415 - --help starts without it
 
         pages: SimpleQueue[tuple[int, list[dict[str, Any]]]] = SimpleQueue()
+        stopped = threading.Event()
         with ThreadPoolExecutor(_SEGMENTS) as threads:
             running: set[Future[None]] = {
-                threads.submit(self._scan, segment, pages) for segment in range(_SEGMENTS)
+                threads.submit(self._scan, segment, pages, stopped) for segment in range(_SEGMENTS)
             }
-            while running:
-                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                while not pages.empty():
-                    yield pages.get()
+            try:
+                while running:
+                    done, running = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    while not pages.empty():
+                        yield pages.get()
+            finally:  # Ctrl-C must not wait for the end of the table
+                stopped.set()
 
-    def _scan(self, segment: int, pages: SimpleQueue[tuple[int, list[dict[str, Any]]]]) -> None:
+    def _scan(
+        self,
+        segment: int,
+        pages: SimpleQueue[tuple[int, list[dict[str, Any]]]],
+        stopped: threading.Event,
+    ) -> None:
         for page in self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -97,6 +108,8 @@ class Entries:
             },
         ):
             pages.put((page["ScannedCount"], page["Items"]))
+            if stopped.is_set():
+                return
 
     def _found(self, item: dict[str, Any]) -> Found:
         status, now = item["status"]["S"], time.time()
