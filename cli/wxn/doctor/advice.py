@@ -32,7 +32,6 @@ class Advice(NamedTuple):
 
 
 _CRITICAL, _PROBLEM, _NOTE = Severity.CRITICAL, Severity.PROBLEM, Severity.NOTE
-_NEW_CREDENTIALS: Final = "aws ssm put-parameter --overwrite --type SecureString --name {path}/{account}/credentials --value file://{account}.json"
 _ACCOUNTS: Final = "docs/operations.md#accounts"
 _REFRESH: Final = "docs/operations.md#token-refresh"
 _ALARMS: Final = "docs/operations.md#alarms"
@@ -181,8 +180,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "no-accounts": Advice(
         _NOTE,
         text(
-            "Store an account's credentials under {path}/<account>/credentials.",
-            "请将账号凭证存到 {path}/<账号>/credentials。",
+            "Add one, which is then stored under {path}: wxn account add <name>",
+            "请添加账号（保存在 {path} 下）：wxn account add <账号名>",
         ),
         _ACCOUNTS,
     ),
@@ -221,9 +220,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "wrong-secret": Advice(
         _CRITICAL,
         text(
-            "Reset the AppSecret at mp.weixin.qq.com or take the present one, and store it: "
-            + _NEW_CREDENTIALS,
-            "请在 mp.weixin.qq.com 重置或获取当前的 AppSecret，并存入：" + _NEW_CREDENTIALS,
+            "Reset the AppSecret at mp.weixin.qq.com or take the present one, and store it: wxn account add {account} --replace",
+            "请在 mp.weixin.qq.com 重置或获取当前的 AppSecret，并存入：wxn account add {account} --replace",
         ),
         _ACCOUNTS,
     ),
@@ -238,8 +236,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "wrong-app-id": Advice(
         _CRITICAL,
         text(
-            "Correct app_id, and store the credentials again: " + _NEW_CREDENTIALS,
-            "请修正 app_id 并重新存入凭证：" + _NEW_CREDENTIALS,
+            "Correct the app id, and store both again: wxn account add {account} --replace --app-id <AppID>",
+            "请修正 AppID 并重新存入凭证：wxn account add {account} --replace --app-id <AppID>",
         ),
         _ACCOUNTS,
     ),
@@ -251,11 +249,11 @@ ADVICE: Final[Mapping[str, Advice]] = {
         ),
         _ACCOUNTS,
     ),
-    "account-frozen": Advice(
+    "account-blocked": Advice(
         _CRITICAL,
         text(
             "Read the notice in the account's back end (mp.weixin.qq.com); its administrator has to lift the block.",
-            "请登录账号后台（mp.weixin.qq.com）查看通知，由账号管理员解除冻结。",
+            "请登录账号后台（mp.weixin.qq.com）查看通知，由账号管理员解除限制。",
         ),
         _ACCOUNTS,
     ),
@@ -270,18 +268,16 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "malformed-credentials": Advice(
         _CRITICAL,
         text(
-            'Store JSON of the form {{"type": "app", "app_id": "wx…", "app_secret": "…"}}: '
-            + _NEW_CREDENTIALS,
-            '请存入如下格式的 JSON：{{"type": "app", "app_id": "wx…", "app_secret": "…"}}：'
-            + _NEW_CREDENTIALS,
+            "Store them again: wxn account add {account} --replace --app-id <AppID>",
+            "请重新存入凭证：wxn account add {account} --replace --app-id <AppID>",
         ),
         _ACCOUNTS,
     ),
     "credentials-missing": Advice(
         _CRITICAL,
         text(
-            "Check the account's name and the stage ({path}); store its credentials: " + _NEW_CREDENTIALS,
-            "请检查账号名和环境（{path}），并存入凭证：" + _NEW_CREDENTIALS,
+            "Check the account's name and the stage ({path}); store its credentials: wxn account add {account}",
+            "请检查账号名和环境（{path}），并存入凭证：wxn account add {account}",
         ),
         _ACCOUNTS,
     ),
@@ -433,8 +429,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "dead-letters": Advice(
         _PROBLEM,
         text(
-            "Read them, mend the cause, and redrive them: python operations/dlq.py list --queue-url {url}",
-            "请查看死信、排除原因后重新投递：python operations/dlq.py list --queue-url {url}",
+            "Read them (wxn dlq list), mend the cause, and send them again: wxn dlq redrive",
+            "请查看死信（wxn dlq list），排除原因后重新投递：wxn dlq redrive",
         ),
         "docs/operations.md#dead-letters",
     ),

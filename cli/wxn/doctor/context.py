@@ -65,11 +65,8 @@ class Once(Generic[T]):
 
 
 @dataclass(frozen=True)
-class StoredAccount:
-    """The parameters of an account, without their values; None where there is none.
-
-    Both are the times of the last change.
-    """
+class Parameters:
+    """The parameters of an account, by the times of their last change; None where there is none."""
 
     name: str
     credentials: datetime | None = None
@@ -227,7 +224,7 @@ class Context:
                 self._accounts[account] = AccountFacts(self._api(account), self.now())
             return self._accounts[account]
 
-    def _stored(self) -> Iterator[StoredAccount]:
+    def _stored(self) -> Iterator[Parameters]:
         # The values are not asked for: they are secrets, and nothing here needs them.
         within = [{"Key": "Path", "Option": "Recursive", "Values": [self.parameter_path]}]
         changed: dict[str, dict[str, datetime]] = {}
@@ -241,4 +238,4 @@ class Context:
                 break
             page = {"NextToken": answer["NextToken"]}
         for name, parts in changed.items():
-            yield StoredAccount(name, parts.get("credentials"), parts.get("access-token"))
+            yield Parameters(name, parts.get("credentials"), parts.get("access-token"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from wxn.accounts import Cause, Checked
 from wxn.doctor.context import Context
 from wxn.doctor.deployment import REFRESHER
 from wxn.doctor.findings import Finding
@@ -18,19 +19,16 @@ _RECENT: Final = timedelta(minutes=15)
 """Three runs of the schedule."""
 _PAUSES: Final = (1.0, 2.0, 4.0)
 """Seconds after an invocation that was throttled: another refresh may run."""
-_BY_ERRCODE: Final[Mapping[int, str]] = {
-    40001: "wrong-secret",
-    40013: "wrong-app-id",
-    40125: "wrong-secret",
-    40164: "ip-not-whitelisted",
-    40243: "frozen-secret",
-    50007: "account-frozen",
+_BY_CAUSE: Final[Mapping[Cause | None, str]] = {
+    Cause.WRONG_SECRET: "wrong-secret",
+    Cause.SECRET_FROZEN: "frozen-secret",
+    Cause.IP_NOT_WHITELISTED: "ip-not-whitelisted",
+    Cause.WRONG_APP_ID: "wrong-app-id",
+    Cause.NO_PERMISSION: "account-blocked",
 }
-"""What an errcode of WeChat's token endpoint means."""
-NO_TOKEN: Final = frozenset({*_BY_ERRCODE.values(), "malformed-credentials", "token-refresh-failed"})
+NO_TOKEN: Final = frozenset({*_BY_CAUSE.values(), "malformed-credentials", "token-refresh-failed"})
 """The findings about an account for which WeChat gives no token."""
 _NO_CREDENTIALS: Final = text("There is no parameter with its credentials.", "没有存储该账号凭证的参数。")
-_ADDRESS: Final = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:]+")
 
 
 class RefresherBusyError(Exception):
@@ -141,18 +139,14 @@ def _run_refresher(context: Context) -> Any:
 
 def refused_token(context: Context, account: str, failure: Mapping[str, Any]) -> Finding:
     """The cause of a token that WeChat does not give; ``failure`` has WeChat's answer, its class and a hint."""
-    errcode = failure.get("errcode")
+    checked, errcode, hint = Checked(account, failure), failure.get("errcode"), failure["hint"][LANGUAGE]
+    facts = _facts(context) | {"ip": checked.address or text("the caller's address", "调用方的地址")}
+    if errcode is None and failure["class"] == "config":
+        return Finding("malformed-credentials", hint, account, facts=facts)
+    name = _BY_CAUSE.get(checked.cause, "token-refresh-failed")
     # The rid is another one in each answer.
     told = re.sub(r"\s*rid: \S+", "", failure.get("errmsg") or "")
-    hint = failure["hint"][LANGUAGE]
     seen = f"{errcode}: {told}" if errcode is not None else hint
-    address = _ADDRESS.search(told)
-    facts = _facts(context) | {
-        "ip": address[0] if address else text("the caller's address", "调用方的地址"),
-    }
-    if errcode is None and failure["class"] == "config":
-        return Finding("malformed-credentials", seen, account, facts=facts)
-    name = _BY_ERRCODE.get(errcode or 0, "token-refresh-failed")
     if name == "token-refresh-failed" and errcode is not None:
         seen = f"{seen}. {hint}"
     return Finding(name, seen, account, facts=facts, errcode=errcode)

@@ -48,12 +48,11 @@ def test_finding_with_its_next_step(world: World, capsys: pytest.CaptureFixture[
         doctor(WorldRun(world))
 
     printed = capsys.readouterr().out
-    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/DeadLetterQueue"
     assert "  dead letters  problem: dead-letters\n" in printed
     assert printed.splitlines()[-4:] == [
         "problem dead-letters",
         "  3 messages are in DeadLetterQueue.",
-        f"  → Read them, mend the cause, and redrive them: python operations/dlq.py list --queue-url {url}",
+        "  → Read them (wxn dlq list), mend the cause, and send them again: wxn dlq redrive",
         "  docs/operations.md#dead-letters",
     ]
     assert ended.value.exit_code == 1

@@ -190,7 +190,7 @@ TROUBLES = (
     Trouble("wrong-secret", failure(40001)),
     Trouble("frozen-secret", failure(40243)),
     Trouble("wrong-app-id", failure(40013)),
-    Trouble("account-frozen", failure(50007, "banned")),
+    Trouble("account-blocked", failure(50007, "banned")),
     Trouble(
         "ip-not-whitelisted",
         failure(40164, errmsg="invalid ip 203.0.113.5 ipv6 ::ffff:203.0.113.5, not in whitelist rid: 1-2-3"),
@@ -231,7 +231,7 @@ TROUBLES = (
     Trouble("token-not-stored", not_stored),
     Trouble("token-not-stored", no_token),
     Trouble("token-old", old_token, "3.0 hours"),
-    Trouble("credentials-missing", no_credentials, "--name /wechat-notify/prod/accounts/shop/credentials"),
+    Trouble("credentials-missing", no_credentials, "wxn account add shop"),
     Trouble("no-accounts", lambda world: world.stored.clear()),
     Trouble("refresher-disabled", lambda world: world.concurrency.update(TokenRefreshFunction=0)),
     Trouble(
