@@ -22,9 +22,8 @@ LOST = Outcome(Status.UNKNOWN, ErrorClass.UNKNOWN, Bilingual("", ""), cause="Rea
 
 
 @pytest.fixture
-def table(ledger_table: LedgerTable, clients: Clients) -> LedgerTable:
+def table(ledger_table: LedgerTable, clients: Clients) -> LedgerTable:  # noqa: ARG001 - it is there now
     """The ledger's table with receipts."""
-    assert ledger_table
     return LedgerTable(clients, "ledger", RETENTION, match_receipts=True)
 
 

@@ -24,7 +24,7 @@ class Address:
         address = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+            def do_POST(self) -> None:
                 address.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 status, body = address.answers.pop(0) if address.answers else (200, b"success")
                 self.send_response(status)
