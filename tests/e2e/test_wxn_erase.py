@@ -113,7 +113,7 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     assert json.loads(wxn(*command).stdout)["found"] == []
 
     assert after.count(hash_of(other, deployed)) == before.count(hash_of(other, deployed))
-    assert after.count(f"unreadable, for {other}") == 2
+    assert after.count(f"unreadable, for {other}") == 3
     assert [row["openid"] for row in results(team, sent)] == [other]
     assert {each["name"] for each in team.call("GET", "schedules")["schedules"]} == {"both", "for-o"}
     assert team.call("GET", "schedules/both")["broadcast"]["recipients"] == [rows[1] | {"gift": "花"}]
