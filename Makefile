@@ -49,7 +49,7 @@ architecture: setup
 		{ cat .venv/architecture.txt; exit 1; }
 
 template: setup
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --regions us-east-1 cn-north-1 -- template.yaml events/examples/*.yaml
 
 # Two at a time; the tests of one file stay together, for they share what is dear to make.
 PYTEST := -m pytest -q -n 2 --dist loadfile
@@ -114,7 +114,7 @@ endif
 cost: setup ## renew docs/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json and docs/problems.md
+openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from openapi import events
+from tests.fakes import load_event
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
+from wxn import triggers
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -98,11 +101,28 @@ def test_example_of_a_kind_is_valid(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_example_of_a_kind_is_wxns(kind: str) -> None:
+    assert triggers.example(kind) == example(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_fields_of_a_kind_are_documented(kind: str) -> None:
     message, _ = parse_message(example(kind))
     tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
     fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
     assert sorted(fields) == sorted(type(message).model_fields)
+
+
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
+def test_event_is_documented(detail_type: str) -> None:
+    """By its detail, and with links to its files."""
+    page, name = (DOCS / "events.md").read_text("utf-8"), detail_type.replace(".", "_")
+    told = page.partition(f"\n### {detail_type}\n")[2].partition("\n###")[0]
+    found = re.search(r"```json\n(.*?)```", told, re.DOTALL)
+    assert found
+    assert json.loads(found[1]) == load_event(f"published/{name}")["detail"]
+    for folder in ("schemas", "published"):
+        assert f"(../events/{folder}/{name}.json)" in page
 
 
 @pytest.mark.parametrize(
