@@ -111,7 +111,7 @@ ifeq ($(QUICK),)
 endif
 	@PYTHONPATH=.:layers/wechat_notify .venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 
-cost: setup ## renew docs/cost.md from the last results
+cost: setup ## renew docs/cost.md and docs/zh/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
 openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,7 @@ def _text() -> str:
 
 FILES: Mapping[Path, Callable[[], str]] = {
     _DOCS / "openapi.json": _text,
-    _DOCS / "problems.md": problems.page,
+    _DOCS / "problems.md": partial(problems.page, "en"),
+    _DOCS / "zh/problems.md": partial(problems.page, "zh"),
 }
 """The files that are made here, with their contents."""

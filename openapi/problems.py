@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from openapi.operation import Json
+from openapi.problems_zh import PROBLEMS_ZH
 from openapi.values import Account, Class, Kind, MessageId, Text, Violation
 from wechat_notify.core.broadcasts.broadcast import State
 from wechat_notify.core.outcomes import Status
@@ -257,18 +258,34 @@ def schema(name: str, fields: Json) -> Json:
     }
 
 
-def page() -> str:
-    """docs/problems.md: a section for each name, to which its type leads."""
-    parts = [_HEAD]
+def page(language: Literal["en", "zh"]) -> str:
+    """docs/problems.md or docs/zh/problems.md: a section for each name, to which its type leads."""
+    head, section = _PAGE[language]
+    parts = [head]
     for name, problem in sorted(PROBLEMS.items()):
-        statuses = ", ".join(map(str, problem.statuses))
-        parts.append(f"## {name}\n\nStatus {statuses}. {problem.text}\n\n{problem.remedy}\n")
+        text, remedy = (problem.text, problem.remedy) if language == "en" else PROBLEMS_ZH[name]
+        statuses = section.format(", ".join(map(str, problem.statuses)))
+        parts.append(f"## {name}\n\n{statuses}{text}\n\n{remedy}\n")
     return "\n".join(parts)
 
 
-_HEAD = """\
+_PAGE = {
+    "en": (
+        """\
 # Problems
 
 Every refusal is a problem document; [api.md](api.md#problem-documents) describes its fields. Its `type` is
 `/docs/problems.md#` and one of these names. [error-codes.md](error-codes.md) explains WeChat's `errcode`.
-"""
+""",
+        "Status {}. ",
+    ),
+    "zh": (
+        """\
+# 错误类型
+
+本服务的拒绝均以[错误应答](api.md#错误应答)返回，其 `type` 是 `/docs/problems.md#` 加以下名称之一。微信的 `errcode` 见 [error-codes.md](error-codes.md)。
+""",
+        "状态码 {}。",
+    ),
+}
+"""The beginning of the page, and of each section, in each language."""
