@@ -1,0 +1,80 @@
+"""Each page for users is there in Chinese too, with the same headings, tables and code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MAINTAINERS = {"design.md", "glossary.md", "performance.md", "reliability.md", "simulator.md"}
+"""Pages that are in English only."""
+
+TRANSLATIONS = {
+    ROOT / "README.md": ROOT / "README.zh-CN.md",
+    **{page: DOCS / "zh" / page.name for page in sorted(DOCS.glob("*.md")) if page.name not in MAINTAINERS},
+}
+"""The Chinese page of each page."""
+
+_COMMENT = re.compile(r"(^|\s+)# .*", re.MULTILINE)
+
+
+def tokens(page: Path) -> Iterator[Token]:
+    for token in MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8")):
+        yield token
+        yield from token.children or []
+
+
+def structure(page: Path) -> list[str]:
+    """Headings by their level, rows of tables and fenced blocks, in their order."""
+    kinds = {"heading_open", "table_open", "tr_open", "fence"}
+    return [f"{token.tag} {token.info}".strip() for token in tokens(page) if token.type in kinds]
+
+
+def code(page: Path) -> list[str]:
+    """The fenced blocks without comments. Outputs are left out: they are in the page's language."""
+    blocks = [token for token in tokens(page) if token.type == "fence" and token.info != "text"]
+    return [_COMMENT.sub("", block.content) for block in blocks]
+
+
+def links(page: Path) -> Iterator[str]:
+    """Paths of the links to files of the project."""
+    for token in tokens(page):
+        href = str(token.attrGet("href") or "") if token.type == "link_open" else ""
+        path = href.partition("#")[0]
+        if path and "://" not in path:
+            yield path
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name)
+def test_page_is_there_in_chinese(page: Path) -> None:
+    assert TRANSLATIONS[page].exists()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "zh").glob("*.md")), ids=name)
+def test_chinese_page_has_an_english_one(page: Path) -> None:
+    assert page in TRANSLATIONS.values()
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name)
+def test_chinese_page_has_the_same_structure(page: Path) -> None:
+    assert structure(TRANSLATIONS[page]) == structure(page)
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name)
+def test_chinese_page_has_the_same_code(page: Path) -> None:
+    assert code(TRANSLATIONS[page]) == code(page)
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS.values(), ids=name)
+def test_chinese_page_leads_to_chinese_pages(page: Path) -> None:
+    """It may lead to its own page in English."""
+    targets = [(page.parent / link).resolve() for link in links(page)]
+    assert [name(target) for target in targets if TRANSLATIONS.get(target, page) != page] == []
