@@ -12,7 +12,7 @@ export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi \
-	lock clean
+	docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ up: setup ## the whole service on this machine until Ctrl-C; addresses in .local
 	@$(BIN)/python -m local.stack up
 
 check: setup ## everything that CI checks
-	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template
+	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template docs
 	@$(MAKE) --no-print-directory test test-runtime
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
@@ -117,14 +117,26 @@ cost: setup ## renew docs/cost.md from the last results
 openapi: setup ## renew docs/openapi.json and docs/problems.md
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
+# The builder of the site, and the aws command for the tests that run the documents.
+.venv-docs/.done: requirements/docs.txt
+	@echo "Installing into .venv-docs (once)"
+	@$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
+docs: .venv-docs/.done ## build the documentation's site into site/; a link or an anchor that leads nowhere fails
+	@.venv-docs/bin/zensical build --clean --strict > .venv-docs/site.txt 2>&1 || { cat .venv-docs/site.txt; exit 1; }
+	@! grep -rnE '<(script|link|img)[^>]* (src="?https?:|href="?https?:)' --include '*.html' site || \
+		{ echo "A page must load nothing from another server" >&2; exit 1; }
+
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants; do \
+		requirements/mutants requirements/docs; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .mutants .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk
