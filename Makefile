@@ -45,7 +45,7 @@ types: setup
 	@$(BIN)/mypy
 
 architecture: setup
-	@PYTHONPATH=.:layers/wechat_notify $(BIN)/lint-imports --no-logo > .venv/architecture.txt 2>&1 || \
+	@PYTHONPATH=.:cli:layers/wechat_notify $(BIN)/lint-imports --no-logo > .venv/architecture.txt 2>&1 || \
 		{ cat .venv/architecture.txt; exit 1; }
 
 template: setup

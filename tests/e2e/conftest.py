@@ -1,19 +1,24 @@
+import contextlib
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
+from typer.testing import CliRunner, Result
 
 from local.client import call_api, get_json, post_json, post_message
 from local.deployment import resolve
 from local.examples import Message, addressed, examples
 from local.stack import Settings, Stack, State
+from wxn.app import app
+from wxn.stacks import STATE_FILE
 
 WAIT_SECONDS = 15.0
 
@@ -206,3 +211,22 @@ def touser() -> str:
 @pytest.fixture(params=examples(), ids=lambda message: message["kind"])
 def message(request: pytest.FixtureRequest, touser: str) -> Message:
     return addressed(request.param, touser)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """``wxn`` in a folder below which the stack's addresses are, as beside ``make up``."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str, text: str | None = None) -> Result:
+        """Run a command in this process; ``text`` is its standard input."""
+        with contextlib.chdir(self.folder):
+            return CliRunner().invoke(app, arguments, text, prog_name="wxn")
+
+
+@pytest.fixture(scope="session")
+def wxn(service: Service, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    folder = tmp_path_factory.mktemp("wxn")
+    service.state.write(folder / STATE_FILE)
+    return CommandLine(folder)

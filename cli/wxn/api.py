@@ -1,0 +1,187 @@
+"""Signed calls to the stack's HTTP API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from wxn.errors import CommandError, ExitCode
+from wxn.language import LANGUAGE, text
+from wxn.stacks import Stack
+
+if TYPE_CHECKING:
+    import requests
+
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 35
+"""API Gateway answers after 30 seconds at the latest."""
+
+
+class ApiError(CommandError):
+    """A refusal of the service; ``details`` is its problem document, ``status`` its HTTP status."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        self.status = status
+        self.problem = problem
+        hint = problem.get("hint") or {}
+        told = hint.get(LANGUAGE) or problem.get("detail") or problem.get("message") or ""
+        title = problem.get("title") or HTTPStatus(status).phrase
+        broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
+        message = "\n  ".join([f"{title} ({status}). {told}".rstrip(), *broken])
+        super().__init__(message, _next_step(status, problem), _exit_code(status), problem)
+
+
+def _exit_code(status: int) -> ExitCode:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return ExitCode.NO_ACCESS
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ExitCode.UNAVAILABLE
+    return ExitCode.FAILED
+
+
+def _next_step(status: int, problem: Mapping[str, Any]) -> str:
+    if errcode := problem.get("errcode"):
+        return text(f"Read more: wxn explain {errcode}", f"了解详情：wxn explain {errcode}")
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return text(
+            "Ask for execute-api:Invoke on this account's routes (docs/deploy.md), or choose another --profile.",
+            "请申请该账号路由的 execute-api:Invoke 权限（见 docs/deploy.md），或用 --profile 换一个身份。",
+        )
+    if _exit_code(status) is ExitCode.UNAVAILABLE:
+        return text(
+            "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
+        )
+    return text("Correct it and repeat the command.", "请修正后重新执行。")
+
+
+class Api:
+    """The routes of one account."""
+
+    def __init__(self, stack: Stack, account: str) -> None:
+        self._stack = stack
+        self._account = account
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The JSON of the answer; None where it has no body.
+
+        Parameters
+        ----------
+        method
+            Of HTTP.
+        path
+            After ``/v1/accounts/{account}/``, its parts escaped where they need it (``part``).
+        body
+            Sent as JSON; None sends none.
+        query
+            Parameters; those that are None are left out.
+        headers
+            More headers.
+
+        Raises
+        ------
+        ApiError
+            If the service refuses.
+        CommandError
+            If it does not answer.
+        """
+        return self.respond(method, path, body, query=query, headers=headers)[1]
+
+    def respond(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """The same as ``call``, with the HTTP status before it."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        url = f"{self._stack.api_url}/v1/accounts/{part(self._account)}/{path}"
+        url += f"?{urlencode(given)}" if given else ""
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        sent = {"Content-Type": "application/json"} if data is not None else {}
+        response = self._send(method, url, data, sent | dict(headers or {}))
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            raise ApiError(response.status_code, _problem(response))
+        return response.status_code, response.json() if response.content else None
+
+    def _send(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> requests.Response:
+        import requests  # noqa: PLC0415 - --help starts without it
+        from botocore.auth import SigV4Auth  # noqa: PLC0415
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
+
+        credentials = self._stack.session.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        request = AWSRequest(method, url, data=data, headers=headers)
+        SigV4Auth(credentials, "execute-api", self._stack.region).add_auth(request)
+        try:
+            return self._http.request(
+                method,
+                url,
+                data=data,
+                headers=dict(request.headers),
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            )
+        except requests.RequestException as error:
+            raise CommandError(
+                text(
+                    f"{self._stack.title} does not answer ({type(error).__name__}).",
+                    f"{self._stack.title}没有响应（{type(error).__name__}）。",
+                ),
+                text(
+                    "Repeat the command with the same --id; on this machine: is make up running?",
+                    "请用相同的 --id 重试；若是本机环境，请确认 make up 正在运行。",
+                ),
+                ExitCode.UNAVAILABLE,
+            ) from None
+
+    @cached_property
+    def _http(self) -> requests.Session:
+        import requests  # noqa: PLC0415
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415
+        from urllib3 import Retry  # noqa: PLC0415
+
+        session = requests.Session()
+        # .netrc must not replace the signature; proxies count in AWS alone.
+        session.trust_env = False
+        if self._stack.laptop is None:
+            session.proxies = requests.utils.get_environ_proxies(self._stack.api_url)
+        # What did not reach the service is repeated; what may have reached it, only where that is harmless.
+        retry = Retry(
+            3,
+            backoff_factor=0.3,
+            status_forcelist=(502, 503),
+            raise_on_status=False,
+            respect_retry_after_header=False,
+        )
+        session.mount("https://", HTTPAdapter(max_retries=retry))
+        session.mount("http://", HTTPAdapter(max_retries=retry))
+        return session
+
+
+def part(name: str) -> str:
+    """One part of a path."""
+    return quote(name, safe="")
+
+
+def _problem(response: requests.Response) -> dict[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}

@@ -1,0 +1,127 @@
+"""The two ways to show a result: for people, and as JSON.
+
+Results go to standard output, all else to standard error, so that a pipe gets results alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from wxn.errors import CommandError
+from wxn.language import text
+
+_LAST_COLUMN: Final = 20
+"""Characters that the last column of a table needs at least."""
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+class Output:
+    """Results for people, or JSON with ``--json``."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output. Colours are left out where it is no terminal, or NO_COLOR is set."""
+        from rich.console import Console  # noqa: PLC0415 - --json and --help start without it
+
+        return Console(highlight=False, width=_width(sys.stdout))
+
+    @cached_property
+    def errors(self) -> Console:
+        """Standard error: progress, questions, errors."""
+        from rich.console import Console  # noqa: PLC0415
+
+        return Console(stderr=True, highlight=False, width=_width(sys.stderr))
+
+    def show(self, result: object, render: Callable[[Console], None]) -> None:
+        """Print a result: as JSON, or as ``render`` prints it for people."""
+        if self.as_json:
+            self.line(result)
+        else:
+            render(self.console)
+
+    def line(self, result: object) -> None:
+        """Print one JSON document in one line, at once."""
+        print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201
+
+    def note(self, message: str) -> None:
+        """Tell something beside the result; nothing with ``--json``."""
+        if not self.as_json:
+            self.errors.print(message, markup=False)
+
+    def fail(self, error: CommandError) -> None:
+        """Print the reason that ends the command: two lines, or a JSON document."""
+        if self.as_json:
+            told = {"message": error.message, "next": error.next_step, "exit_code": error.exit_code}
+            document = {"error": told | ({"problem": error.details} if error.details else {})}
+            print(json.dumps(document, ensure_ascii=False), file=sys.stderr)  # noqa: T201
+            return
+        self.errors.print(f"[red]{text('error', '错误')}:[/] ", end="")
+        self.errors.print(printable(error.message), markup=False)
+        self.errors.print(f"→ {error.next_step}", markup=False)
+
+
+def print_table(
+    console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
+) -> None:
+    """Print a table; on a terminal too narrow for it, a block of lines for each row.
+
+    Cells are plain text, None is an empty cell. ``right`` names the columns of numbers.
+    """
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    for row in cells:
+        table.add_row(*map(Text, row))
+    # Columns that are folded in the middle of words cannot be read; one column at the end may be.
+    if console.measure(table).maximum <= console.width or _last_column_folds(console, table):
+        console.print(table)
+        return
+    for row in cells:
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                console.print(f"{column}: {cell}", markup=False)
+        console.print()
+
+
+def _last_column_folds(console: Console, table: Table) -> bool:
+    from rich.measure import measure_renderables  # noqa: PLC0415
+
+    *first, _last = table.columns
+    widths = [
+        measure_renderables(console, console.options, [*column.cells, column.header]).maximum
+        for column in first
+    ]
+    return sum(widths) + 2 * len(widths) + _LAST_COLUMN <= console.width
+
+
+def _width(stream: TextIO) -> int | None:
+    """As wide as the terminal; a pipe has no width, and its lines are not wrapped."""
+    return None if stream.isatty() else 10_000
+
+
+def printable(value: str) -> str:
+    """Without what a terminal would obey: texts of messages and answers come from outside."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in value)
+
+
+def reconfigure_streams() -> None:
+    """Let a terminal that knows no Chinese show escapes instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

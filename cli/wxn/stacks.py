@@ -1,0 +1,163 @@
+"""The stack that a command works on: the one of ``make up``, or one in AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from wxn.errors import CommandError, ExitCode
+from wxn.language import text
+
+STATE_FILE: Final = Path(".local/stack.json")
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """The options and variables that choose a stack."""
+
+    stack: str | None = None
+    profile: str | None = None
+    region: str | None = None
+
+
+class Stack:
+    """A deployed stack.
+
+    Parameters
+    ----------
+    name
+        Its name in CloudFormation.
+    profile, region
+        Of the AWS configuration; None leaves them to it.
+    laptop
+        The content of ``.local/stack.json`` for the stack of ``make up``, else None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: str | None = None,
+        region: str | None = None,
+        laptop: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.laptop = laptop
+        self._profile = profile
+        self._region = region
+
+    @property
+    def region(self) -> str:
+        """Its region."""
+        region: str | None = self.session.region_name
+        if region is None:
+            raise CommandError(
+                text("No AWS region is set.", "没有设置 AWS 区域。"),
+                text("Give --region, or set AWS_REGION.", "请用 --region 指定，或设置 AWS_REGION。"),
+                ExitCode.NO_ACCESS,
+            )
+        return region
+
+    @property
+    def title(self) -> str:
+        """A name for people: where messages will go."""
+        if self.laptop is not None:
+            return text("the stack on this machine", "本机环境")
+        return f"{self.name} ({self.region})"
+
+    @cached_property
+    def session(self) -> Any:
+        """The boto3 session for this stack."""
+        import boto3  # noqa: PLC0415 - --help starts without it
+        import botocore.session  # noqa: PLC0415
+
+        if self.laptop is None:
+            # boto3 reads AWS_DEFAULT_REGION only; Lambda, CDK and the other SDKs read AWS_REGION.
+            region = self._region or os.environ.get("AWS_REGION")
+            return boto3.Session(profile_name=self._profile, region_name=region)
+        # Nothing of this machine's AWS configuration counts for the emulator.
+        absent = (None, None, os.devnull, None)
+        host = {"profile": (None, None, None, None), "config_file": absent, "credentials_file": absent}
+        return boto3.Session(
+            aws_access_key_id=self.laptop["access_key_id"],
+            aws_secret_access_key=self.laptop["secret_access_key"],
+            region_name=self.laptop["region"],
+            botocore_session=botocore.session.Session(session_vars=host),
+        )
+
+    def client(self, service: str) -> Any:
+        """A boto3 client by the service's boto3 name."""
+        from botocore.config import Config  # noqa: PLC0415
+
+        standard = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
+        if self.laptop is None:
+            _ = self.region
+            return self.session.client(service, config=standard)
+        # The host's proxies do not reach the loopback interface.
+        config = standard.merge(Config(proxies={}))
+        return self.session.client(service, config=config, endpoint_url=self.laptop["aws_endpoint_url"])
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of the stack."""
+        (described,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+    @cached_property
+    def resources(self) -> Mapping[str, str]:
+        """The physical ids of the stack's resources by their logical ids."""
+        pages = (
+            self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        )
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+            if resource.get("PhysicalResourceId")
+        }
+
+    @property
+    def api_url(self) -> str:
+        """The address of the HTTP API, without a slash at its end."""
+        return str(self.laptop["api_url"]) if self.laptop is not None else self.outputs["ApiUrl"]
+
+
+def find(options: StackOptions, environment: Mapping[str, str], folder: Path) -> Stack:
+    """The stack that ``--stack`` names, else WXN_STACK, else that of ``make up`` in this folder or above it.
+
+    Raises
+    ------
+    CommandError
+        If there is none.
+    """
+    name = options.stack or environment.get("WXN_STACK")
+    if name:
+        return Stack(name, options.profile, options.region)
+    for parent in (folder, *folder.parents):
+        state = parent / STATE_FILE
+        if state.is_file():
+            return _on_this_machine(state)
+    raise CommandError(
+        text("There is no stack to work on.", "找不到可用的环境。"),
+        text(
+            "Start one on this machine with make up, or name one in AWS with --stack.",
+            "请用 make up 在本机启动，或用 --stack 指定 AWS 上的环境。",
+        ),
+        ExitCode.NO_ACCESS,
+    )
+
+
+def _on_this_machine(state: Path) -> Stack:
+    try:
+        laptop = json.loads(state.read_text("utf-8"))
+        return Stack(laptop.get("stack_name", "wechat-notify"), laptop=laptop)
+    except (OSError, ValueError) as error:
+        raise CommandError(
+            text(f"{state} cannot be read.", f"无法读取 {state}。"),
+            text("Start the stack again: make up.", "请重新运行 make up。"),
+            ExitCode.NO_ACCESS,
+        ) from error
