@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-from wxn.commands import holds, quota
+from wxn import __version__
+from wxn.commands import holds, quota, tail
 from wxn.language import text
+from wxn.run import COMMANDS, Help, Lang
 
 app = typer.Typer(
     name="wxn",
     no_args_is_help=True,
+    add_help_option=False,
     help=text(
         "WeChat Notify: send messages, follow them, and mend what stops them.",
         "WeChat Notify 命令行：发送消息、跟踪结果、排查故障。",
@@ -22,9 +25,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - called by typer
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415
-
-        typer.echo(f"wxn {version('wechat-notify-wxn')}")
+        typer.echo(f"wxn {__version__}")
         raise typer.Exit
 
 
@@ -37,12 +38,17 @@ def _main(
             "--version", callback=_version, is_eager=True, help=text("Print the version.", "显示版本。")
         ),
     ] = False,
-    lang: Annotated[
-        str | None, typer.Option("--lang", metavar="en|zh", help=text("The language.", "语言。"))
-    ] = None,
+    lang: Lang = None,
+    show_help: Help = False,
 ) -> None:
     """Options before the command."""
 
 
-for module in (holds, quota):
-    app.add_typer(module.app)
+def _group(*, lang: Lang = None, show_help: Help = False) -> None:
+    """Options of a group of commands."""
+
+
+for module in (holds, quota, tail):
+    if module.app.registered_callback is None and module.app.info.name:
+        module.app.callback(add_help_option=False)(_group)
+    app.add_typer(module.app, rich_help_panel=COMMANDS)

@@ -20,22 +20,46 @@ from wxn.language import text
 from wxn.output import Output
 from wxn.stacks import Stack, StackOptions
 
+COMMANDS = text("Commands", "命令")
 _PANEL = text("Options of all commands", "通用选项")
+
+
+def show_help(context: typer.Context, asked: bool) -> None:  # noqa: FBT001 - called by typer
+    """Print the help of a command and end it. The parser's own has an English text alone."""
+    if asked:
+        context.get_help()  # prints it
+        raise typer.Exit
+
+
+Help = Annotated[
+    bool,
+    typer.Option(
+        "--help",
+        callback=show_help,
+        is_eager=True,
+        help=text("Show this help.", "显示帮助。"),
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+Lang = Annotated[
+    str | None,
+    typer.Option(
+        "--lang",
+        metavar="en|zh",
+        help=text("The language; that of the locale without it.", "语言，默认取自系统区域设置。"),
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 def _everywhere(
     as_json: Annotated[
         bool, typer.Option("--json", help=text("Print JSON.", "输出 JSON。"), rich_help_panel=_PANEL)
     ] = False,
-    lang: Annotated[
-        str | None,
-        typer.Option(
-            "--lang",
-            metavar="en|zh",
-            help=text("The language; that of the locale without it.", "语言，默认取自系统区域设置。"),
-            rich_help_panel=_PANEL,
-        ),
-    ] = None,
+    lang: Lang = None,
+    show_help: Help = False,
 ) -> None:
     """Name the options that every command has."""
 
@@ -108,6 +132,11 @@ class Run:
         return stacks.find(self._options, os.environ, Path.cwd())
 
     @property
+    def named_account(self) -> str | None:
+        """The account that the person named; None if they named none."""
+        return self._account
+
+    @property
     def account(self) -> str:
         """The WeChat account to work on; CommandError if none was named."""
         laptop = self.stack.laptop
@@ -164,20 +193,29 @@ def command(
         @functools.wraps(function)
         def run(**values: Any) -> None:
             as_json = values.pop("as_json")
-            del values["lang"]  # wxn.language has read it
+            del values["lang"], values["show_help"]  # wxn.language has read the one, its callback the other
             chosen = {parameter.name: values.pop(parameter.name) for parameter in shared}
             account = chosen.pop("account", None)
             attempt = Run(as_json=as_json, account=account, options=StackOptions(**chosen))
             _ended(attempt.output, functools.partial(function, attempt, **values))
 
-        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *shared, *everywhere)]
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*map(_titled, own), *shared, *everywhere)]
         del run.__wrapped__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        app.command(name, help=help)(run)
+        app.command(name, help=help, add_help_option=False, rich_help_panel=COMMANDS)(run)
         return function
 
     return register
+
+
+def _titled(parameter: inspect.Parameter) -> inspect.Parameter:
+    """The parameter of a command, under a title in the language of this process."""
+    for told in getattr(parameter.annotation, "__metadata__", ()):
+        if told.rich_help_panel is None:
+            is_argument = isinstance(told, typer.models.ArgumentInfo)
+            told.rich_help_panel = text("Arguments", "参数") if is_argument else text("Options", "选项")
+    return parameter
 
 
 def _parameters(declaration: Callable[..., None]) -> list[inspect.Parameter]:

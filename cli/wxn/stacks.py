@@ -77,7 +77,7 @@ class Stack:
 
         if self.laptop is None:
             # boto3 reads AWS_DEFAULT_REGION only; Lambda, CDK and the other SDKs read AWS_REGION.
-            region = self._region or os.environ.get("AWS_REGION")
+            region = self._region or os.environ.get("AWS_REGION") or None
             return boto3.Session(profile_name=self._profile, region_name=region)
         # Nothing of this machine's AWS configuration counts for the emulator.
         absent = (None, None, os.devnull, None)

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.e2e.conftest import CommandLine
+from local.examples import addressed, examples
+from tests.e2e.conftest import CommandLine, Service, eventually
 
 
 def test_quota(wxn: CommandLine) -> None:
@@ -25,3 +26,26 @@ def test_release_of_unknown_hold(wxn: CommandLine) -> None:
     assert result.exit_code == 1
     assert "error: Not found (404)" in result.stderr
     assert result.stdout == ""
+
+
+def test_tail_tells_a_message(wxn: CommandLine, service: Service) -> None:
+    """A message over HTTP and its request, one of the queue, all under their ids."""
+    answer = service.post(addressed(examples()[0], "tail-1")).json()
+
+    def told() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in wxn("tail", "--since", "1m", "--no-follow", "--json").stdout.splitlines():
+            document = json.loads(line)
+            found.setdefault(str(document["fields"].get("message_id")), []).append(document["kind"])
+        return found
+
+    assert eventually(lambda: answer["id"] in told())
+    assert "request" in told()[answer["id"]]
+    assert "POST messages 200" in wxn("tail", "--since", "1m", "--no-follow", "--id", answer["id"]).stdout
+
+
+def test_tail_of_unknown_function(wxn: CommandLine) -> None:
+    result = wxn("tail", "--function", "send_que")
+
+    assert result.exit_code == 2
+    assert "There is no function send_que" in result.stderr

@@ -49,7 +49,8 @@ def respond(
                 if isinstance(error, StorageError):
                     line.update(detail=str(error))
                 refused(event, error)
-            line.update(method=route.partition(" ")[0], status_code=response.status)
+            line.update(route=route, status_code=response.status)
+            line.setdefault("account", event["pathParameters"]["account"])  # each route has one
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
     return response.for_api_gateway(request_id)

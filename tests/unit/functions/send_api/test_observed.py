@@ -25,7 +25,11 @@ def test_line_and_metrics_of_a_message(service: Service, capsys: Capture) -> Non
     (line,) = service.lines()
     assert (line["message_id"], line["account"], line["status"]) == (content["id"], "shop", "sent")
     assert line["correlation_id"] == SUBSCRIPTION["requestContext"]["requestId"]
-    assert (line["level"], line["method"], line["status_code"]) == ("INFO", "POST", 200)
+    assert (line["level"], line["route"], line["status_code"]) == (
+        "INFO",
+        "POST /v1/accounts/{account}/messages",
+        200,
+    )
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"MessagesSent", "WeChatLatency"}
 
 
