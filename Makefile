@@ -62,7 +62,7 @@ test: setup ## the tests, with this Python
 test-stacks:
 	@$(BIN)/python -m pytest -q tests/e2e/test_stack.py
 
-test-service:
+test-service: .venv-docs/.done
 	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
 # The service's own code on the Python of the Lambda runtime. Its adapters meet it in the end-to-end tests, whose

@@ -47,7 +47,7 @@ _COMMENT = re.compile(r"<!-- (exit|file|example|not run:) ?(.*?) ?-->")
 
 
 class Comment(NamedTuple):
-    """What the comment before a block says: ``exit``, ``file``, ``example`` or ``not run:``, and with what."""
+    """The comment before a block: ``exit``, ``file``, ``example`` or ``not run:``, and its value."""
 
     name: str
     value: str
@@ -90,7 +90,8 @@ class Block:
 
 def blocks(text: str, place: str) -> Iterator[Block]:
     """The blocks of a document, in their order; ``place`` names it in what is told of a block."""
-    comment, before = None, None
+    comment: Comment | None = None
+    before: Block | None = None
     for token in MarkdownIt("commonmark").parse(text):
         if token.type == "html_block":
             found = _COMMENT.fullmatch(token.content.strip())
@@ -104,7 +105,7 @@ def blocks(text: str, place: str) -> Iterator[Block]:
             output_of = before if output and comment is None else None
             block = Block(where, token.info, token.content, comment, output_of)
             yield block
-            comment, before = None, block if block.runs else None
+            comment, before = None, block if block.language in RUN else None
 
 
 def page_blocks(page: Path) -> list[Block]:

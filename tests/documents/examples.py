@@ -1,6 +1,7 @@
 """JSON examples of the documents, each held against the schema that it is an example of.
 
-Its content tells which one that is. No schema allows a field that it does not name, so that a misspelt one is found.
+Its content tells which one that is. No schema allows a field that it does not name, so that a misspelt one is
+found.
 """
 
 from __future__ import annotations
@@ -24,17 +25,16 @@ from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
 
 
-
 def problems(text: str) -> Sequence[str]:
     """What is wrong with an example; empty where nothing is."""
     try:
         value = parse_json(text)
-    except MalformedBodyError as error:
-        return [f"no JSON: {error}"]
+    except MalformedBodyError as malformed:
+        return [f"no JSON: {malformed}"]
     for recognised, problems_of in _RECOGNISED.items():
         if recognised(value):
             return problems_of(value)
-    errors = [error for schema in _schemas() if (error := _error(schema, value)) is not None]
+    errors = [error for error in (_error(schema, value) for schema in _schemas()) if error is not None]
     if len(errors) < len(_schemas()):
         return []
     # The one that it resembles most is valid up to the deepest place.

@@ -25,22 +25,19 @@ def same_output(shown: str, printed: str, *, as_json: bool) -> bool:
 
 def same_json(shown: Any, printed: Any) -> bool:
     """The same for JSON values. Of fields whose value no document can know, the type is compared."""
+    if type(shown) is not type(printed):
+        return False
     if isinstance(shown, dict):
-        if not isinstance(printed, dict):
-            return False
         named = shown.keys() - {ELISION}
-        if not (named <= printed.keys() if ELISION in shown else named == printed.keys()):
-            return False
-        return all(_same_field(name, shown[name], printed[name]) for name in named)
+        all_there = named <= printed.keys() if ELISION in shown else named == printed.keys()
+        return all_there and all(_same_field(name, shown[name], printed[name]) for name in named)
     if isinstance(shown, list):
-        if not isinstance(printed, list):
-            return False
         if shown and shown[-1] == ELISION:
             shown, printed = shown[:-1], printed[: len(shown) - 1]
         return len(shown) == len(printed) and all(map(same_json, shown, printed))
-    if isinstance(shown, str) and isinstance(printed, str):
+    if isinstance(shown, str):
         return _pattern(shown).fullmatch(_plain(printed)) is not None
-    return type(shown) is type(printed) and bool(shown == printed)
+    return bool(shown == printed)
 
 
 def _same_field(name: str, shown: Any, printed: Any) -> bool:

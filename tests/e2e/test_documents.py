@@ -29,4 +29,5 @@ def test_commands_do_what_is_shown(page: Path, service: Service, tmp_path: Path)
     }
     # The documents know one account on this machine.
     names = {account: service.state.account}
-    assert session.run(page_blocks(page), tmp_path, environment, names) == []
+    differences = session.run(page_blocks(page), tmp_path, environment, names)
+    assert not differences, "\n".join(differences)

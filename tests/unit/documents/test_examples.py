@@ -45,7 +45,3 @@ def test_example_is_valid(block: Block) -> None:
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
 def test_wrong_example_is_found(text: str) -> None:
     assert problems(text) != []
-
-
-def test_every_page_is_read() -> None:
-    assert {"README.md", "docs/messages.md"} <= {block.place.partition(":")[0] for block in EXAMPLES}

@@ -11,38 +11,50 @@ from tests.documents.blocks import blocks
 
 ENVIRONMENT = {"PATH": f"{session.STAND_INS}{os.pathsep}{os.defpath}", "LC_CTYPE": "C.UTF-8"}
 
+
+def page_of(*fences: tuple[str, str]) -> str:
+    """A page of fenced blocks, each by its first line, with the comment before it, and its text."""
+    return "\n".join(f"{start}\n{text}\n```\n" for start, text in fences)
+
+
+def shown(command: str, output: str, language: str = "text") -> str:
+    return page_of(("```sh", command), (f"```{language}", output))
+
+
 RIGHT = {
-    "variables carry over": "```sh\nname=shop\n```\n\ntext\n\n```sh\necho $name\n```\n\n```text\nshop\n```\n",
-    "elision in a line": "```sh\necho sent in 5 ms\n```\n```text\nsent in … ms\n```\n",
-    "elision of lines": "```sh\nseq 5\n```\n```text\n1\n…\n5\n```\n",
-    "columns of any width": "```sh\nprintf 'a   b\\n───────\\n'\n```\n```text\na  b\n────\n```\n",
-    "exit code": "<!-- exit 3 -->\n\n```sh\necho no; (exit 3)\n```\n\n```text\nno\n```\n",
-    "file": '<!-- file rows.csv -->\n\n```csv\nopenid\n```\n\n```sh\ncat rows.csv\n```\n```text\nopenid\n```\n',
-    "left alone": "<!-- not run: no such host -->\n\n```sh\nfalse\n```\n",
-    "JSON with a volatile field": '```sh\necho \'{"msgid": 7, "a": 1}\'\n```\n```json\n{"msgid": 1, "a": 1}\n```\n',
-    "JSON with more fields": '```sh\necho \'{"a": 1, "b": 2}\'\n```\n```json\n{"a": 1, "…": "…"}\n```\n',
-    "JSON with more elements": '```sh\necho "[1, 2, 3]"\n```\n```json\n[1, "…"]\n```\n',
-    "Python": "```python\nprint(1 + 1)\n```\n```text\n2\n```\n",
-    "make target": "```sh\nmake help\n```\n",
+    "variables carry over": page_of(("```sh", "name=shop"), ("```sh", "echo $name"), ("```text", "shop")),
+    "elision in a line": shown("echo sent in 5 ms", "sent in … ms"),
+    "elision of lines": shown("seq 5", "1\n…\n5"),
+    "columns of any width": shown("printf 'a   b\\n───────\\n'", "a  b\n────"),
+    "exit code": page_of(("<!-- exit 3 -->\n```sh", "echo no; (exit 3)"), ("```text", "no")),
+    "file": page_of(
+        ("<!-- file rows.csv -->\n```csv", "openid"), ("```sh", "cat rows.csv"), ("```text", "openid")
+    ),
+    "left alone": page_of(("<!-- not run: no such host -->\n```sh", "false")),
+    "JSON with a volatile field": shown("""echo '{"msgid": 7, "a": 1}'""", '{"msgid": 1, "a": 1}', "json"),
+    "JSON with more fields": shown("""echo '{"a": 1, "b": 2}'""", '{"a": 1, "…": "…"}', "json"),
+    "JSON with more elements": shown("echo '[1, 2, 3]'", '[1, "…"]', "json"),
+    "Python": page_of(("```python", "print(1 + 1)"), ("```text", "2")),
+    "make target": page_of(("```sh", "make help")),
 }
 WRONG = {
-    "failing command": "```sh\nfalse\necho done\n```\n",
-    "failing command in a pipe": "```sh\nfalse | cat\n```\n",
-    "unknown command": "```sh\nwxnn quota\n```\n",
-    "variable that was never set": '```sh\necho "$QUEUE"\n```\n',
-    "other text": "```sh\necho held\n```\n```text\nsent\n```\n",
-    "more text": "```sh\nseq 2\n```\n```text\n1\n```\n",
-    "other value in JSON": "```sh\necho '{\"a\": 1}'\n```\n```json\n{\"a\": 2}\n```\n",
-    "other type of a volatile field": "```sh\necho '{\"msgid\": \"7\"}'\n```\n```json\n{\"msgid\": 1}\n```\n",
-    "unknown field in JSON": "```sh\necho '{\"a\": 1, \"b\": 2}'\n```\n```json\n{\"a\": 1}\n```\n",
-    "missing field in JSON": "```sh\necho '{}'\n```\n```json\n{\"a\": 1, \"…\": \"…\"}\n```\n",
-    "text in the place of JSON": "```sh\necho sent\n```\n```json\n{}\n```\n",
-    "other exit code": "<!-- exit 3 -->\n\n```sh\nfalse\n```\n",
-    "success in the place of a failure": "<!-- exit 3 -->\n\n```sh\ntrue\n```\n",
-    "failing Python": "```python\nraise SystemExit(1)\n```\n",
-    "unknown make target": "```sh\nmake demonstration\n```\n",
-    "unknown variable of make": "```sh\nmake demo ENVIRONMENT=staging\n```\n",
-    "installation from nowhere": "```sh\npipx install ./client\n```\n",
+    "failing command": page_of(("```sh", "false\necho done")),
+    "failing command in a pipe": page_of(("```sh", "false | cat")),
+    "unknown command": page_of(("```sh", "wxnn quota")),
+    "variable that was never set": page_of(("```sh", 'echo "$QUEUE"')),
+    "other text": shown("echo held", "sent"),
+    "more text": shown("seq 2", "1"),
+    "other value in JSON": shown("""echo '{"a": 1}'""", '{"a": 2}', "json"),
+    "other type of a volatile field": shown("""echo '{"msgid": "7"}'""", '{"msgid": 1}', "json"),
+    "unknown field in JSON": shown("""echo '{"a": 1, "b": 2}'""", '{"a": 1}', "json"),
+    "missing field in JSON": shown("echo '{}'", '{"a": 1, "…": "…"}', "json"),
+    "text in the place of JSON": shown("echo sent", "{}", "json"),
+    "other exit code": page_of(("<!-- exit 3 -->\n```sh", "false")),
+    "success in the place of a failure": page_of(("<!-- exit 3 -->\n```sh", "true")),
+    "failing Python": page_of(("```python", "raise SystemExit(1)")),
+    "unknown make target": page_of(("```sh", "make demonstration")),
+    "unknown variable of make": page_of(("```sh", "make demo ENVIRONMENT=staging")),
+    "installation from nowhere": page_of(("```sh", "pipx install ./client")),
 }
 
 
@@ -63,13 +75,12 @@ def test_wrong_page_is_found(page: str, tmp_path: Path) -> None:
 
 
 def test_first_failing_block_is_named(tmp_path: Path) -> None:
-    page = "```sh\ntrue\n```\n\n```sh\nfalse\n```\n\n```sh\ntrue\n```\n"
+    page = page_of(("```sh", "true"), ("```sh", "false"), ("```sh", "true"))
     assert differences(page, tmp_path) == ["page.md:5: exit code 1\n"]
 
 
 def test_commands_leave_no_process(tmp_path: Path) -> None:
-    page = "```sh\nsleep 60 & echo $!\n```\n```text\n0\n```\n"
-    (difference,) = differences(page, tmp_path)
+    (difference,) = differences(shown("sleep 60 & echo $!", "0"), tmp_path)
     command = Path("/proc", difference.split()[-1], "cmdline")
     for _ in range(500):
         if not command.exists() or not command.read_bytes():
