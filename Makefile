@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi \
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
 	docs lock clean
 
 help: ## list the commands
@@ -49,7 +49,7 @@ architecture: setup
 		{ cat .venv/architecture.txt; exit 1; }
 
 template: setup
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint --regions us-east-1 cn-north-1 -- template.yaml events/examples/*.yaml
 
 # Two at a time; the tests of one file stay together, for they share what is dear to make.
 PYTEST := -m pytest -q -n 2 --dist loadfile
@@ -114,8 +114,11 @@ endif
 cost: setup ## renew docs/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json and docs/problems.md
+openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
+
+error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m error_pages
 
 # The builder of the site, and the aws command for the tests that run the documents.
 .venv-docs/.done: requirements/docs.txt

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,31 @@ def patch_context_attributes(eventbridge: Any) -> None:
             attributes = context_attributes(rule, event["Time"])
             target = {**target, "Input": fill_in(target["Input"], attributes)}
         original(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_target  # noqa: SLF001
+
+
+def patch_log_targets(eventbridge: Any, cloudwatch_logs: Any) -> None:
+    """Write events into log groups, each as it is; ministack takes no log group for a rule's target."""
+    original = eventbridge._invoke_target  # noqa: SLF001
+    view_of = eventbridge._pattern_event_view  # noqa: SLF001
+    group_of = cloudwatch_logs._log_group_name_from_identifier_arn  # noqa: SLF001
+    create_stream = cloudwatch_logs._create_log_stream  # noqa: SLF001
+    put_events = cloudwatch_logs._put_log_events  # noqa: SLF001
+    creating = threading.Lock()
+
+    def invoke_target(
+        target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], view: Any = None
+    ) -> None:
+        group = group_of(target["Arn"])
+        if group is None:
+            original(target, event, rule, view)
+            return
+        stream = {"logGroupName": group, "logStreamName": rule["Name"]}
+        with creating:
+            create_stream(stream)  # refused where it exists
+        message = json.dumps((view or view_of(event)).event_with_detail())
+        put_events({**stream, "logEvents": [{"message": message}]})
 
     eventbridge._invoke_target = invoke_target  # noqa: SLF001
 
@@ -285,12 +311,13 @@ def main() -> None:
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import apigateway, eventbridge, scheduler, sqs  # noqa: PLC0415
+    from ministack.services import apigateway, cloudwatch_logs, eventbridge, scheduler, sqs  # noqa: PLC0415
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
+        patch_log_targets(eventbridge, cloudwatch_logs)
         patch_parameter_arns(iam_actions, iam_evaluator)
         patch_schedule_arns(iam_actions)
         patch_batch_actions(iam_actions)

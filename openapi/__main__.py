@@ -1,8 +1,8 @@
-"""Write docs/openapi.json and docs/problems.md."""
+"""Write docs/openapi.json, docs/problems.md and events/schemas."""
 
 from __future__ import annotations
 
-from openapi.document import FILES
+from openapi import document, events
 
-for path, content in FILES.items():
+for path, content in {**document.FILES, **events.FILES}.items():
     path.write_text(content(), encoding="utf-8")

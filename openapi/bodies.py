@@ -11,25 +11,34 @@ from openapi import keywords, schemas
 from openapi.operation import Json
 from openapi.schemas import PREFIX
 from wechat_notify.core.broadcasts import spec
+from wechat_notify.core.messages.envelope import Envelope
 from wechat_notify.core.messages.kinds import MODELS, MiniProgramTemplate
 from wechat_notify.core.messages.validation import shape, spellings
 from wechat_notify.core.schedules import schedule
 
 _BLANK_OBJECT: Json = {"type": "object", "additionalProperties": {"enum": ["", None]}}
 _TEXTS = {
+    "account": "The account's name.",
+    "id": "The message's id; without one, the event's or SQS's own. One that is not 1 to 64 visible ASCII characters is "
+    "replaced by a digest.",
     "kind": "The kind of the message.",
     "touser": "The receiver's openid.",
     "template_id": "WeChat's id of the template.",
     "expires_at": "Nothing is sent after this time: a date and a time with its zone.",
     "delivery": "After a lost answer: leave the message as `unknown` (at_most_once, the default), or send it again.",
+    "data": "The values of the template's keywords; of a one-time message the `content`.",
     "page": "The page that a tap opens.",
     "url": "The URL that a tap opens.",
     "miniprogram": "The mini program that a tap opens; WeChat prefers it to `page` and `url`.",
+    "appid": "The mini program's appid.",
+    "pagepath": "The page of the mini program.",
     "miniprogram_state": "The version of the mini program that a tap opens.",
     "lang": "The language of the mini program's page.",
     "client_msg_id": "WeChat's own protection against doubles. In a `template` the service fills it in.",
     "scene": "The scene of the subscription, 0 to 10000.",
     "title": "The title of the message.",
+    "content": "The text of the message, with its colour.",
+    "value": "The text.",
     "form_id": "The form or prepayment that allows the message.",
     "emphasis_keyword": "The keyword to show enlarged, such as keyword1.DATA; `data` must have it.",
     "message": "The message.",
@@ -74,10 +83,21 @@ def schemas_of_bodies() -> dict[str, Json]:
     return components
 
 
+def queue_body() -> Json:
+    """The schema of the body that SQS and the event bus carry; it refers to those of the messages."""
+    schema, _ = schemas.of(Envelope)
+    schema["properties"]["message"] = {"$ref": f"{PREFIX}Message"}
+    _let_be_null(schema)
+    schema["description"] = "A message to be sent, and its account."
+    _describe(schema)
+    return schema
+
+
 def _message(model: type[BaseModel], components: dict[str, Json]) -> Json:
     schema, nested = schemas.of(model)
     for inner in _inner_models(model):
         _let_be_empty(inner, nested[inner.__name__])
+        _describe(nested[inner.__name__])
     components |= nested
     _let_be_empty(model, schema)
     _describe(schema)

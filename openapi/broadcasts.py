@@ -46,13 +46,13 @@ class BroadcastCounts(TypedDict):
     """Rows by what became of them. Their sum is the number of rows, as soon as that is known."""
 
     waiting: Annotated[int, Field(description="on the queue, or being sent")]
-    sent: int
-    delivered: int
-    undelivered: int
-    failed: int
-    expired: int
-    cancelled: int
-    unknown: int
+    sent: Annotated[int, Field(description="accepted by WeChat")]
+    delivered: Annotated[int, Field(description="reserved for WeChat's receipts, 0")]
+    undelivered: Annotated[int, Field(description="reserved for WeChat's receipts, 0")]
+    failed: Annotated[int, Field(description="not sent, for good")]
+    expired: Annotated[int, Field(description="not sent: their time was over")]
+    cancelled: Annotated[int, Field(description="not sent: cancelled while they waited")]
+    unknown: Annotated[int, Field(description="perhaps sent: WeChat's answer was lost")]
     invalid: Annotated[int, Field(description="not sent: they break a rule")]
     duplicate: Annotated[int, Field(description="not sent: the recipient is listed before")]
     unreleased: Annotated[int, Field(description="to come; or left when the broadcast ended")]

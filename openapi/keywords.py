@@ -52,7 +52,9 @@ def schema(*, official_account_template: bool) -> Json:
         "patternProperties": {
             f"^{name}{number}$": _entry(name) for name in KEYWORD_TYPES if name not in _ADVISORY
         },
-        "additionalProperties": _with_value({"anyOf": [{"type": "string", **LINES}, _NUMBER]}),
+        "additionalProperties": _with_value(
+            {"description": "the text", "anyOf": [{"type": "string", **LINES}, _NUMBER]}
+        ),
     }
 
 

@@ -215,7 +215,7 @@ PROBLEMS: Mapping[str, Named] = {
         "WeChat refused the message, or it could not be attempted. `errcode` is WeChat's.",
         "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds, with the same key.",
         OfAttempt,
-        retries=(429, 502, 503),
+        retries=(422, 429, 502, 503),
     ),
     "outcome-unknown": Named(
         (504,),
@@ -270,5 +270,5 @@ _HEAD = """\
 # Problems
 
 Every refusal is a problem document; [api.md](api.md#problem-documents) describes its fields. Its `type` is
-`/docs/problems.md#` and one of these names.
+`/docs/problems.md#` and one of these names. [error-codes.md](error-codes.md) explains WeChat's `errcode`.
 """

@@ -81,6 +81,7 @@ RULES: dict[str, Rule] = {
     "field_types.scene_text": _is(_SCENE),
     "field_types._time_text": _adds(TIME),
     "field_types._zone": _is(ZONE),
+    "identifiers._account_name": _adds({"pattern": "^[a-z0-9-]{1,64}$"}),
     "kinds.Content._printable": _adds(LINES),
     "kinds.OneTimeSubscription._has_content": _says_no_more,
     "kinds.MiniProgramTemplate._names_a_keyword": _says_no_more,

@@ -22,8 +22,8 @@ Cursor = Annotated[str | None, Field(description="the cursor of the next page, n
 class Text(TypedDict):
     """A text for people, in English and Chinese."""
 
-    en: str
-    zh: str
+    en: Annotated[str, Field(description="in English")]
+    zh: Annotated[str, Field(description="in Chinese")]
 
 
 class Violation(TypedDict):

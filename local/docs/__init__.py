@@ -74,7 +74,7 @@ def _content(path: str, folder: Path) -> _Content | None:
             return "text/html; charset=utf-8", (_FOLDER / "page.html").read_bytes()
         case "/docs/openapi-explorer.min.js":
             return "text/javascript; charset=utf-8", (_FOLDER / "openapi-explorer.min.js").read_bytes()
-    page = re.fullmatch(r"/docs/((?:decisions/)?[\w-]+\.md)", path)
+    page = re.fullmatch(r"/docs/((?:(?:decisions|zh)/)?[\w-]+\.md)", path)
     if page and (_DOCS / page[1]).exists():
         return "text/html; charset=utf-8", _page((_DOCS / page[1]).read_text("utf-8")).encode()
     return None

@@ -9,18 +9,20 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jsonschema
 from cfnlint.api import lint
 from jsonschema.exceptions import best_match
 
+from openapi import events
 from openapi.document import OPERATIONS
-from tests.documents.blocks import ROOT
+from tests import event_contract
 from tests.unit.functions import contract
 from wechat_notify.core.errors import InvalidMessageError, InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages.envelope import parse_queue_body
-from wechat_notify.core.messages.intake import check
+from wechat_notify.core.messages.intake import check as check_message
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.messages.strict_json import parse_json
 
@@ -34,8 +36,10 @@ def problems(text: str) -> Sequence[str]:
     for recognised, problems_of in _RECOGNISED.items():
         if recognised(value):
             return problems_of(value)
-    errors = [error for error in (_error(schema, value) for schema in _schemas()) if error is not None]
-    if len(errors) < len(_schemas()):
+    checks = [partial(contract.validate, schema) for schema in _schemas()]
+    checks += [partial(event_contract.check_detail, name) for name in events.PUBLISHED]
+    errors = [error for error in (_error(check, value) for check in checks) if error is not None]
+    if len(errors) < len(checks):
         return []
     # The one that it resembles most is valid up to the deepest place.
     nearest = max(errors, key=lambda error: len(error.absolute_path))
@@ -44,6 +48,10 @@ def problems(text: str) -> Sequence[str]:
 
 def _has(*names: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and value.keys() >= set(names)
+
+
+def _is_pattern(value: Any) -> bool:
+    return _has("detail-type")(value) and isinstance(value["detail-type"], list)
 
 
 def _is_message(value: Any) -> bool:
@@ -67,27 +75,31 @@ def _message(value: Any) -> Sequence[str]:
 
 
 def _row_message(value: Any) -> Sequence[str]:
-    body = {"message": value, "recipients": ["OPENID"]}
-    error = _error(contract.request("POST /v1/accounts/{account}/broadcasts") or {}, body)
+    schema = contract.request("POST /v1/accounts/{account}/broadcasts") or {}
+    error = _error(partial(contract.validate, schema), {"message": value, "recipients": ["OPENID"]})
     return [] if error is None else [f"{error.json_path}: {error.message[:200]}"]
 
 
 def _queue_body(value: Any) -> Sequence[str]:
     try:
-        check(parse_queue_body(json.dumps(value), "an-id"))
+        check_message(parse_queue_body(json.dumps(value), "an-id"))
     except (InvalidRequestError, InvalidMessageError) as error:
         return [f"{each.path}: {each.rule}" for each in error.violations]
     return []
 
 
 def _event(value: Any) -> Sequence[str]:
-    """Against the schema that is named as its ``detail-type`` is."""
-    name = value["detail-type"].lower().replace(".", "_").replace(" ", "_")
-    file = ROOT / "events/schemas" / f"{name}.json"
-    if not file.exists():
-        return [f"there is no schema {file.name}"]
-    schema = json.loads(file.read_text("utf-8"))
-    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(value)]
+    if value["detail-type"] not in {*events.PUBLISHED, events.REQUESTED}:
+        return ["there is no such event"]
+    error = _error(event_contract.check, value)
+    return [] if error is None else [f"{error.json_path}: {error.message[:200]}"]
+
+
+def _pattern(value: Any) -> Sequence[str]:
+    """A rule's pattern: it asks for events and fields that there are."""
+    known = {name for each in events.PUBLISHED for name in event_contract.fields(each)}
+    unknown_events = set(value["detail-type"]) - set(events.PUBLISHED)
+    return sorted(unknown_events | (value.get("detail", {}).keys() - known))
 
 
 def _policy(value: Any) -> Sequence[str]:
@@ -110,9 +122,9 @@ def _schemas() -> Sequence[dict[str, Any]]:
     return found
 
 
-def _error(schema: dict[str, Any], value: Any) -> jsonschema.ValidationError | None:
+def _error(check: Callable[[Any], None], value: Any) -> jsonschema.ValidationError | None:
     try:
-        contract.validate(schema, value)
+        check(value)
     except jsonschema.ValidationError as error:
         return best_match([error])
     return None
@@ -120,6 +132,7 @@ def _error(schema: dict[str, Any], value: Any) -> jsonschema.ValidationError | N
 
 _RECOGNISED: Mapping[Callable[[Any], bool], Callable[[Any], Sequence[str]]] = {
     _has("Version", "Statement"): _policy,
+    _is_pattern: _pattern,
     _has("detail-type", "detail"): _event,
     _has("account", "message"): _queue_body,
     _is_row_message: _row_message,

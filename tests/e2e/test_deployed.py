@@ -31,6 +31,17 @@ def test_resources_with_true_conditions_exist(deployed: Deployed) -> None:
     assert {resources[name]["Type"].removeprefix("AWS::") for name in expected} == READ_BACK | HOLDING.keys()
 
 
+def test_resources_are_listed(deployed: Deployed) -> None:
+    """By their physical ids: a command line needs no more to find the stack's log groups and alarms."""
+    pages = deployed.client("cloudformation").get_paginator("list_stack_resources")
+    listed = {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=deployed.deployment.stack_name)
+        for resource in page["StackResourceSummaries"]
+    }
+    assert listed == deployed.deployment.physical_ids
+
+
 # What a service says of its resource, and the properties to compare: where none are named, all but some.
 HOLDING: dict[str, tuple[Callable[[Deployed, str, Properties], Properties], str]] = {
     "ApiGatewayV2::Stage": (
@@ -256,4 +267,8 @@ def test_rules(deployed: Deployed) -> None:
 
 def test_log_groups(deployed: Deployed) -> None:
     for name, properties in deployed("AWS::Logs::LogGroup"):
-        assert deployed.log_group(name)["retentionInDays"] == int(properties["RetentionInDays"])
+        group = deployed.log_group(name)
+        assert group["retentionInDays"] == int(properties["RetentionInDays"])
+        answer = deployed.client("logs").describe_resource_policies(resourceArn=group["arn"])
+        policies = [json.loads(policy["policyDocument"]) for policy in answer["resourcePolicies"]]
+        assert policies == ([properties["ResourcePolicyDocument"]] if name.startswith("/aws/events/") else [])

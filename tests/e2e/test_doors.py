@@ -12,6 +12,7 @@ import requests
 
 from local.client import post_message
 from local.examples import Message, addressed, examples
+from tests import event_contract
 from tests.e2e.conftest import Service, eventually, listening
 
 PATHS = {
@@ -174,7 +175,9 @@ def heard(service: Service, touser: str) -> Iterator[Callable[[], list[str]]]:
     with listening(service, touser, {"source": ["wechat-notify"], "detail": {"account": [touser]}}) as hear:
 
         def so_far() -> list[str]:
-            told.extend(event["detail-type"] for event in hear())
+            for event in hear():
+                event_contract.check(event)
+                told.append(event["detail-type"])
             return told
 
         yield so_far
@@ -213,3 +216,28 @@ def test_failed_and_unknown_are_told(service: Service, touser: str, heard: Calla
     service.becomes(f"{touser}-fault-reset-after", "unknown", account=touser)
     assert eventually(lambda: len(heard()) == 2)
     assert sorted(heard()) == ["message.failed", "message.unknown"]
+
+
+def test_events_are_logged_and_requests_not(service: Service, touser: str) -> None:
+    """Not even a request that comes in the service's own name: it holds an openid."""
+    service.add_account(touser)
+    message = addressed(examples()[0], "errcode-43101")
+    entry = {
+        "Source": "wechat-notify",
+        "DetailType": "WeChat Message Requested",
+        "Detail": service.body(message, id=touser, account=touser),
+        "EventBusName": service.state.event_bus_name,
+    }
+    service.client("events").put_events(Entries=[entry])
+
+    def logged() -> list[dict[str, Any]]:
+        found = service.client("logs").filter_log_events(
+            logGroupName=service.stack.deployment.outputs["EventLogGroupName"], filterPattern=f'"{touser}"'
+        )
+        return [json.loads(line["message"]) for line in found["events"]]
+
+    assert eventually(logged)
+    (event,) = logged()
+    event_contract.check(event)
+    assert (event["source"], event["detail-type"]) == ("wechat-notify", "message.failed")
+    assert (event["detail"]["id"], event["detail"]["errcode"]) == (touser, 43101)

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from openapi import events
 from tests.documents.blocks import PAGES as DOCUMENTS
 from tests.documents.blocks import RUN, blocks, page_blocks
+from tests.fakes import load_event
 from wechat_notify.core.messages.kinds import KINDS, MODELS
+from wxn import triggers
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -121,9 +124,9 @@ def section(page: Path, heading: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_kind_has_an_example(kind: str) -> None:
+def test_example_of_a_kind_is_wxns(kind: str) -> None:
     (block,) = [each for each in blocks(section(DOCS / "messages.md", kind), kind) if each.is_example]
-    assert json.loads(block.text)["kind"] == kind
+    assert triggers.example(kind) == json.loads(block.text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,6 +134,18 @@ def test_fields_of_a_kind_are_documented(kind: str) -> None:
     tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
     fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
     assert sorted(fields) == sorted(MODELS[kind].model_fields)
+
+
+@pytest.mark.parametrize("detail_type", events.PUBLISHED)
+def test_event_is_documented(detail_type: str) -> None:
+    """By its detail, and with links to its files."""
+    page, name = (DOCS / "events.md").read_text("utf-8"), detail_type.replace(".", "_")
+    told = page.partition(f"\n### {detail_type}\n")[2].partition("\n###")[0]
+    found = re.search(r"```json\n(.*?)```", told, re.DOTALL)
+    assert found
+    assert json.loads(found[1]) == load_event(f"published/{name}")["detail"]
+    for folder in ("schemas", "published"):
+        assert f"(../events/{folder}/{name}.json)" in page
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,24 @@ from typing import Any
 import pytest
 
 from functions.send_api.handler import lambda_handler as send_api
+from functions.send_queue.handler import lambda_handler as send_queue
 from functions.token_refresh.handler import lambda_handler as token_refresh
-from tests.fakes import FakeContext, Service, answer, load_event, lost
+from openapi import events
+from tests import event_contract
+from tests.fakes import FakeContext, Service, answer, body, load_event, lost
 from tests.unit.core.broadcasts.world import World, csv_file, openid
+from tests.unit.functions.send_api.calls import cancel
+from tests.unit.functions.send_queue.events import enqueued
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.core.outcomes import DomainEvent, Outcome
 
 ROOT = Path(__file__).parents[2]
-EVENTS = sorted(path.relative_to(ROOT / "events") for path in (ROOT / "events").rglob("*.*"))
+EVENTS = sorted(
+    path.relative_to(ROOT / "events")
+    for path in (ROOT / "events").rglob("*.*")
+    if path.parent.name not in {"schemas", "examples"}
+)
 NAMES = [path.with_suffix("").as_posix() for path in EVENTS]
 
 
@@ -122,6 +131,43 @@ PUBLISHED: dict[str, Callable[[Service], None]] = {
 }
 
 
+def refuse_message(_: Service) -> None:
+    send_queue(enqueued({"kind": "nonsense"}), FakeContext())
+
+
+def cancel_in_doubt(service: Service) -> None:
+    service.wechat.plan.append(lost())
+    send_queue(enqueued(body(delivery="at_least_once")), FakeContext())
+    cancel()
+
+
+def replace_upload(service: Service) -> None:
+    world = World(bus=service.bus)
+    created = world.create(csv_file([openid(number) for number in range(10)]))
+    world.objects.write(created.source, csv_file([openid(1)]))
+    world.run()
+
+
+OTHERWISE: dict[str, list[Callable[[Service], None]]] = {
+    "message.failed": [refuse_message],
+    "message.unknown": [cancel_in_doubt],
+    "broadcast.finished": [replace_upload],
+}
+"""What brings about the fields that the examples do not have."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_described_field_is_published(service: Service, name: str) -> None:
+    """That no other field is, the schemas tell whenever a test publishes."""
+    detail_type = load_event(name)["detail-type"]
+    for bring_about in (PUBLISHED[name], *OTHERWISE.get(detail_type, [])):
+        bring_about(service)
+    published = {
+        field for event in service.bus.events if event.detail_type == detail_type for field in event.detail
+    }
+    assert published == event_contract.fields(detail_type)
+
+
 def shape(value: object) -> object:
     """The names and the types of it."""
     if isinstance(value, dict):
@@ -133,6 +179,7 @@ def shape(value: object) -> object:
 def test_published_event_is_its_example(service: Service, name: str) -> None:
     example = load_event(name)
     assert list(example) == ENVELOPE.split()
+    event_contract.check(example)
     PUBLISHED[name](service)
     (domain_event,) = service.bus.events
     assert (domain_event.detail_type, shape(domain_event.detail)) == (
@@ -160,8 +207,9 @@ def put(domain_event: DomainEvent) -> list[dict[str, Any]]:
     return entries
 
 
-def test_every_published_kind_has_an_example() -> None:
+def test_every_published_kind_is_described() -> None:
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers/wechat_notify").rglob("*.py")]
     name = re.compile(r'"((?:message|circuit|quota|token|broadcast)\.[a-z]+)"')
     published = {found for path in sources for found in name.findall(path.read_text(encoding="utf-8"))}
     assert published == {load_event(example)["detail-type"] for example in PUBLISHED}
+    assert published == events.PUBLISHED.keys()

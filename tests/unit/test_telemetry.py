@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from tests.fakes import (
     Service,
     answer,
     break_down,
+    load_event,
     lost,
     message,
     metrics,
@@ -54,14 +56,13 @@ Counted = dict[str, dict[str, str]]
 
 KEY = b"a key for tests"
 SECRET = "57_secret"
-CIRCUIT = {"account": "shop", "scope": "account", "class": "config", "errcode": 40164}
 
 
 def texts(service: Service) -> list[str]:
     return [line["message"] for line in service.lines()]
 
 
-def part(line: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+def part(line: dict[str, Any], expected: Mapping[str, object]) -> dict[str, Any]:
     """Those fields of a line that a test expects."""
     return {name: line.get(name) for name in expected}
 
@@ -358,6 +359,11 @@ def test_refusal_that_cannot_be_logged(
 # ---------------------------------------------------------------- events
 
 
+def example(detail_type: str) -> DomainEvent:
+    event = load_event(f"published/{detail_type.replace('.', '_')}")
+    return DomainEvent(detail_type, event["detail"])
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
@@ -372,12 +378,13 @@ def test_published_events(
     service: Service, capsys: Capture, *, name: str, lines: list[tuple[str, str]]
 ) -> None:
     """Those of circuits have a line; a circuit that opens is counted."""
+    event = example(name)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.publish([DomainEvent(name, CIRCUIT)], lambda: service.bus)
-    assert [domain_event.detail_type for domain_event in service.bus.events] == [name]
+        service.telemetry.publish([event], lambda: service.bus)
+    assert service.bus.events == [event]
     *told, _ = service.lines()
     assert [(line["message"], line["level"]) for line in told] == lines
-    assert [part(line, CIRCUIT) for line in told] == [CIRCUIT] * len(lines)
+    assert [part(line, event.detail) for line in told] == [event.detail] * len(lines)
     opened = [Metric("CircuitsOpened", dimensions, 1, "Count") for dimensions in ({}, SHOP)]
     opens = name in {"circuit.opened", "quota.reached"}
     assert metrics(capsys.readouterr().out) == (opened if opens else [])
@@ -400,7 +407,7 @@ def test_events_that_are_not_published(
         owner, name = (bootstrap, "event_bus") if trouble == "made" else (service.bus, "publish")
         monkeypatch.setattr(owner, name, break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.publish([DomainEvent("message.failed", {})] * 2, bootstrap.event_bus)
+        service.telemetry.publish([example("message.failed")] * 2, bootstrap.event_bus)
     (line,) = service.lines("events not published")
     assert (line["level"], line["count"]) == ("ERROR", 2)
     assert len(service.lines("not reported")) == (trouble != "refused")
@@ -414,7 +421,7 @@ def test_event_that_cannot_be_logged(
     """It is counted and published all the same."""
     monkeypatch.setattr(service.telemetry.logger, "warning", break_down)
     with service.telemetry.invocation(FakeContext()):
-        service.telemetry.publish([DomainEvent("circuit.opened", CIRCUIT)], lambda: service.bus)
+        service.telemetry.publish([example("circuit.opened")], lambda: service.bus)
     assert len(service.bus.events) == len(service.lines("not reported")) == 1
     assert {metric.name for metric in metrics(capsys.readouterr().out)} == {"CircuitsOpened"}
 

@@ -135,7 +135,8 @@ def test_every_partition_is_served() -> None:
     lines = [line.partition("#")[0] for line in TEMPLATE.splitlines()]
     assert not [line for line in lines if re.search(r"arn:aws|\bcn-|us-east", line)]
     # Service principals are spelt alike in every partition.
-    principal = re.compile(r"(Principal: \{Service|iam:PassedToService): \w+\.amazonaws\.com\}")
+    name = r"(?:\w+\.)+amazonaws\.com"
+    principal = re.compile(rf"(Principal: \{{Service|iam:PassedToService): (\[{name}(, {name})+\]|{name})\}}")
     assert not [line for line in lines if "amazonaws" in line and not principal.search(line)]
 
 

@@ -33,6 +33,8 @@ WRONG = {
         }
     ),
     "event that is never published": '{"detail-type": "message.lost", "detail": {}}',
+    "unknown field of a detail": '{"account": "shop", "class": "token", "errcode": 40164, "why": "address"}',
+    "pattern for a field that is none": '{"detail-type": ["message.failed"], "detail": {"openid": ["O"]}}',
     "nothing that is known": '{"colour": "red"}',
 }
 

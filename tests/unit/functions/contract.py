@@ -136,14 +136,15 @@ def _closed() -> Json:
     whole: Json = json.loads(json.dumps(document()))
     for name, schema in whole["components"]["schemas"].items():
         if name != "Problem":  # it is a part of all others
-            _close(schema)
+            close(schema)
     return whole
 
 
-def _close(schema: Any) -> None:
+def close(schema: Any) -> None:
+    """Let a schema allow no field beside those that it names, in all its parts."""
     if isinstance(schema, list):
         for each in schema:
-            _close(each)
+            close(each)
     if not isinstance(schema, dict):
         return
     if "allOf" in schema and "properties" not in schema:
@@ -153,4 +154,4 @@ def _close(schema: Any) -> None:
         schema.setdefault("additionalProperties", False)
     for name, each in schema.items():
         if name not in ("const", "enum", "example"):
-            _close(each)
+            close(each)

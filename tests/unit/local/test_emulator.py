@@ -63,6 +63,30 @@ def test_only_inputs_of_schedules_are_filled() -> None:
     assert target["Input"] == "<aws.scheduler.scheduled-time>"
 
 
+def test_events_reach_log_groups() -> None:
+    """As they are; what goes to other targets is left to the emulator."""
+    elsewhere: list[str] = []
+    streams: list[dict[str, Any]] = []
+    written: list[dict[str, Any]] = []
+    eventbridge = SimpleNamespace(
+        _invoke_target=lambda target, *_: elsewhere.append(target["Arn"]),
+        _pattern_event_view=lambda event: SimpleNamespace(event_with_detail=lambda: event),
+    )
+    logs = SimpleNamespace(
+        _log_group_name_from_identifier_arn=lambda arn: "/aws/events/stack" if ":logs:" in arn else None,
+        _create_log_stream=streams.append,
+        _put_log_events=written.append,
+    )
+    emulator.patch_log_targets(eventbridge, logs)
+    event = {"detail-type": "token.failed"}
+    for arn in ("arn:aws:logs:us-east-1:1:log-group:/aws/events/stack:*", "arn:aws:sqs:us-east-1:1:queue"):
+        eventbridge._invoke_target({"Arn": arn}, event, {"Name": "rule"})
+    stream = {"logGroupName": "/aws/events/stack", "logStreamName": "rule"}
+    assert elsewhere == ["arn:aws:sqs:us-east-1:1:queue"]
+    assert streams == [stream]
+    assert written == [{**stream, "logEvents": [{"message": json.dumps(event)}]}]
+
+
 def authorised(target: str, body: object) -> list[str]:
     """The ARNs that policies are asked about."""
     asked: list[str] = []

@@ -176,6 +176,7 @@ def test_outputs() -> None:
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",
+        "EventLogGroupName": "<EventLogGroup>",
         "ScheduleGroupName": "<ScheduleGroup>",
         "ScheduleRoleArn": "<ScheduleRole.Arn>",
         "ParameterPath": "/wechat-notify/dev/accounts",

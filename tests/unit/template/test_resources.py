@@ -107,9 +107,15 @@ def test_queues_encrypt_keep_and_redrive(stack: Stack) -> None:
     ]
 
 
+RULES = {
+    "SendQueue": "<MessageRequestedRule.Arn>",
+    "EventDeadLetterQueue": ["<MessageRequestedRule.Arn>", "<EventLogRule.Arn>"],
+}
+
+
 @pytest.mark.parametrize("queue", QUEUES)
 def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
-    """Plain HTTP is denied, and from outside only the rule of this stack is admitted."""
+    """Plain HTTP is denied, and from outside only the rules of this stack are admitted."""
     policies = stack.of_type("AWS::SQS::QueuePolicy").values()
     (policy,) = (each["PolicyDocument"] for each in policies if f"<{queue}>" in each["Queues"])
     denied = {
@@ -124,10 +130,10 @@ def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": f"<{queue}.Arn>",
-        "Condition": {"ArnEquals": {"aws:SourceArn": "<MessageRequestedRule.Arn>"}},
+        "Condition": {"ArnEquals": {"aws:SourceArn": RULES.get(queue)}},
     }
     statements = [{k: v for k, v in each.items() if k != "Sid"} for each in policy["Statement"]]
-    assert statements == ([admitted, denied] if queue in {"SendQueue", "EventDeadLetterQueue"} else [denied])
+    assert statements == ([admitted, denied] if queue in RULES else [denied])
 
 
 # Events
@@ -136,19 +142,30 @@ def test_policy_of_a_queue(stack: Stack, queue: str) -> None:
 def test_event_targets_have_dead_letters(stack: Stack) -> None:
     """And say how often they retry."""
     targets = list(stack.event_targets())
-    assert len(targets) == 3
+    assert len(targets) == 4
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": "<EventDeadLetterQueue.Arn>"}
         assert target["RetryPolicy"].keys() == {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"}
 
 
-def test_bus_hands_over_whole_events(stack: Stack) -> None:
-    rule = stack.only("AWS::Events::Rule")
+@pytest.mark.parametrize(
+    ("name", "pattern", "arn"),
+    [
+        ("MessageRequestedRule", {"detail-type": ["WeChat Message Requested"]}, "<SendQueue.Arn>"),
+        (
+            "EventLogRule",
+            {"source": ["wechat-notify"], "detail-type": [{"anything-but": "WeChat Message Requested"}]},
+            "<EventLogGroup.Arn>",
+        ),
+    ],
+)
+def test_bus_hands_over_whole_events(stack: Stack, name: str, pattern: Node, arn: str) -> None:
+    rule = stack.of_type("AWS::Events::Rule")[name]
     assert rule["EventBusName"] == "<EventBus>"
-    assert rule["EventPattern"] == {"detail-type": ["WeChat Message Requested"]}
+    assert rule["EventPattern"] == pattern
     (target,) = rule["Targets"]
-    assert target["Arn"] == "<SendQueue.Arn>"
-    assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters"}
+    assert target["Arn"] == arn
+    assert not target.keys() & {"Input", "InputPath", "InputTransformer", "SqsParameters", "RoleArn"}
 
 
 @pytest.mark.parametrize(
@@ -212,9 +229,26 @@ def test_functions_have_their_own_logs(stack: Stack) -> None:
     used = [stack[function]["LoggingConfig"]["LogGroup"] for function in FUNCTIONS]
     assert used == [f"<{name.replace('Function', 'LogGroup')}>" for name in FUNCTIONS]
     groups = {f"<{name}>" for name in stack.of_type("AWS::Logs::LogGroup")}
-    assert groups == {*used, "<ApiLogGroup>"}
+    assert groups == {*used, "<ApiLogGroup>", "<EventLogGroup>"}
     kept = deployed(LogRetentionDays="90").of_type("AWS::Logs::LogGroup").values()
     assert {properties["RetentionInDays"] for properties in kept} == {"90"}
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+def test_event_log_is_written_by_bus(partition: str) -> None:
+    """By EventBridge alone, from rules of the stack's bus; it has no role, but a policy of the group."""
+    stack = Stack(partition=partition)
+    group = stack["EventLogGroup"]
+    assert group["LogGroupName"] == "/aws/events/stack"
+    arn = f"arn:{partition}:logs:eu-west-1:123456789012:log-group:/aws/events/stack:*"
+    create, write = group["ResourcePolicyDocument"]["Statement"]
+    for statement in (create, write):
+        assert statement["Effect"] == "Allow"
+        assert statement["Principal"] == {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
+        assert statement["Resource"] == arn
+    assert (create["Action"], write["Action"]) == ("logs:CreateLogStream", "logs:PutLogEvents")
+    rules = f"arn:{partition}:events:eu-west-1:123456789012:rule/<EventBus>/*"
+    assert write["Condition"] == {"ArnLike": {"aws:SourceArn": rules}}
 
 
 def test_alarms_watch_what_exists(stack: Stack) -> None:

@@ -37,7 +37,9 @@ class SendRequest(NamedTuple):
     at_least_once: bool = False
 
 
-class _Envelope(BaseModel):
+class Envelope(BaseModel):
+    """The queue body; ``message`` is checked later, by its kind."""
+
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     account: AccountName
@@ -73,9 +75,9 @@ def parse_queue_body(body: str, default_id: str) -> SendRequest:
     if not isinstance(value, dict):
         raise MalformedBodyError(Bilingual("the body is no JSON object", "请求体不是 JSON 对象"))
     try:
-        envelope = _Envelope.model_validate(value)
+        envelope = Envelope.model_validate(value)
     except ValidationError as error:
-        broken = violations(error, _Envelope)
+        broken = violations(error, Envelope)
     else:
         return SendRequest(
             id=short_id(envelope.id or default_id),
