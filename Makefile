@@ -11,7 +11,7 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
 	docs lock clean
 
 help: ## list the commands
@@ -131,6 +131,10 @@ docs: .venv-docs/.done ## build the documentation's site into site/; a link or a
 	@.venv-docs/bin/zensical build --clean --strict > .venv-docs/site.txt 2>&1 || { cat .venv-docs/site.txt; exit 1; }
 	@! grep -rnE '<(script|link|img)[^>]* (src="?https?:|href="?https?:)' --include '*.html' site || \
 		{ echo "A page must load nothing from another server" >&2; exit 1; }
+
+command-pages: setup ## renew docs/wxn.md and the same in Chinese from the commands of wxn
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang en > docs/wxn.md
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang zh > docs/zh/wxn.md
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
