@@ -11,8 +11,8 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 export RUNTIME_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
-	lock clean
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
+	docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ up: setup ## the whole service on this machine until Ctrl-C; addresses in .local
 	@$(BIN)/python -m local.stack up
 
 check: setup ## everything that CI checks
-	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template
+	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template docs
 	@$(MAKE) --no-print-directory test test-runtime
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
@@ -62,7 +62,7 @@ test: setup ## the tests, with this Python
 test-stacks:
 	@$(BIN)/python -m pytest -q tests/e2e/test_stack.py
 
-test-service:
+test-service: .venv-docs/.done
 	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
 # The service's own code on the Python of the Lambda runtime. Its adapters meet it in the end-to-end tests, whose
@@ -120,14 +120,30 @@ openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas
 error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m error_pages
 
+# The builder of the site, and the aws command for the tests that run the documents.
+.venv-docs/.done: requirements/docs.txt
+	@echo "Installing into .venv-docs (once)"
+	@$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
+docs: .venv-docs/.done ## build the documentation's site into site/; a link or an anchor that leads nowhere fails
+	@.venv-docs/bin/zensical build --clean --strict > .venv-docs/site.txt 2>&1 || { cat .venv-docs/site.txt; exit 1; }
+	@! grep -rnE '<(script|link|img)[^>]* (src="?https?:|href="?https?:)' --include '*.html' site || \
+		{ echo "A page must load nothing from another server" >&2; exit 1; }
+
+command-pages: setup ## renew docs/wxn.md and the same in Chinese from the commands of wxn
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang en > docs/wxn.md
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang zh > docs/zh/wxn.md
+
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants; do \
+		requirements/mutants requirements/docs; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .mutants .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

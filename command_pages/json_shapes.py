@@ -1,0 +1,69 @@
+"""The JSON that each command prints with ``--json``, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from wxn.language import text
+
+
+def _answer(operation: str) -> str:
+    return text(f"the answer of `{operation}`", f"`{operation}` 的应答")
+
+
+JSON: Final[Mapping[str, str]] = {
+    "send": text(
+        "the answer of `POST …/messages`; of several messages one document a line, with `line` and `id`, and the"
+        " problem document of one that is refused",
+        "`POST …/messages` 的应答；多条消息时每行一个文档，带 `line` 和 `id`，被拒绝的消息为其问题文档",
+    ),
+    "trigger": text(
+        "as `send`; of an error that is played, its problem document with `id`; of the list, `kinds` and `errors`",
+        "同 `send`；模拟错误时为问题文档加 `id`；列表为 `kinds` 和 `errors`",
+    ),
+    "messages": _answer("GET …/messages"),
+    "status": _answer("GET …/messages/{id}"),
+    "cancel": _answer("DELETE …/messages/{id}"),
+    "broadcast": text(
+        "a line each time that the broadcast changes: `GET …/broadcasts/{id}`; of `--list` `GET …/broadcasts`, of"
+        " `--results` `id`, `file` and `expires_at`",
+        "广播每次变化输出一行 `GET …/broadcasts/{id}`；`--list` 为 `GET …/broadcasts`，`--results` 为 `id`、`file` 和"
+        " `expires_at`",
+    ),
+    "schedule list": text("`account`, `schedules` (`name`)", "`account`、`schedules`（`name`）"),
+    "schedule show": _answer("GET …/schedules/{name}"),
+    "schedule put": _answer("PUT …/schedules/{name}"),
+    "schedule delete": _answer("DELETE …/schedules/{name}"),
+    "templates list": _answer("GET …/templates"),
+    "templates show": _answer("GET …/templates/{id}"),
+    "templates sync": text(
+        "`synced`, the number of templates of each account, and `failed`",
+        "`synced`（各账号的模板数）和 `failed`",
+    ),
+    "holds list": _answer("GET …/holds"),
+    "holds release": _answer("DELETE …/holds/{hold}"),
+    "quota": _answer("GET …/quota"),
+    "tail": text(
+        "a line for each: `at` (milliseconds since 1970), `source`, `kind` (`request`, `message`, `event`, `log`) and"
+        " `fields`",
+        "每条一行：`at`（1970 年以来的毫秒数）、`source`、`kind`（`request`、`message`、`event`、`log`）和 `fields`",
+    ),
+    "explain": text("`explanations`, one for each code", "`explanations`，每个错误码一项"),
+    "account list": text(
+        "`accounts`: `name`, `app_id`, `has_credentials`, `token_age` and `token_expires_in` in seconds",
+        "`accounts`：`name`、`app_id`、`has_credentials`、`token_age` 和 `token_expires_in`（秒）",
+    ),
+    "account add": text("as `account check`", "同 `account check`"),
+    "account check": text("what WeChat answered for the account", "微信对该账号的应答"),
+    "account remove": text("`account`, `deleted`, `schedules`", "`account`、`deleted`、`schedules`"),
+    "erase": text(
+        "`found` and `left`: places that hold the person's data", "`found` 和 `left`：保存该用户数据的位置"
+    ),
+    "dlq list": text("a line for each dead letter", "每条死信一行"),
+    "dlq redrive": text("a line for each message, and a summary", "每条消息一行，最后是汇总"),
+    "doctor": text(
+        "the findings by account, each with its cause and what to do", "按账号列出的发现，各有原因和处理办法"
+    ),
+}
+"""By the words of the command."""
