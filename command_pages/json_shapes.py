@@ -16,11 +16,11 @@ JSON: Final[Mapping[str, str]] = {
     "send": text(
         "the answer of `POST …/messages`; of several messages one document a line, with `line` and `id`, and the"
         " problem document of one that is refused",
-        "`POST …/messages` 的应答；多条消息时每行一个文档，带 `line` 和 `id`，被拒绝的消息为其问题文档",
+        "`POST …/messages` 的应答；多条消息时每行一个文档，带 `line` 和 `id`，被拒绝的消息为其错误应答",
     ),
     "trigger": text(
         "as `send`; of an error that is played, its problem document with `id`; of the list, `kinds` and `errors`",
-        "同 `send`；模拟错误时为问题文档加 `id`；列表为 `kinds` 和 `errors`",
+        "同 `send`；模拟错误时为错误应答加 `id`；列表为 `kinds` 和 `errors`",
     ),
     "messages": _answer("GET …/messages"),
     "status": _answer("GET …/messages/{id}"),
@@ -28,7 +28,7 @@ JSON: Final[Mapping[str, str]] = {
     "broadcast": text(
         "a line each time that the broadcast changes: `GET …/broadcasts/{id}`; of `--list` `GET …/broadcasts`, of"
         " `--results` `id`, `file` and `expires_at`",
-        "广播每次变化输出一行 `GET …/broadcasts/{id}`；`--list` 为 `GET …/broadcasts`，`--results` 为 `id`、`file` 和"
+        "群发每次变化输出一行 `GET …/broadcasts/{id}`；`--list` 为 `GET …/broadcasts`，`--results` 为 `id`、`file` 和"
         " `expires_at`",
     ),
     "schedule list": text("`account`, `schedules` (`name`)", "`account`、`schedules`（`name`）"),
@@ -63,7 +63,7 @@ JSON: Final[Mapping[str, str]] = {
     "dlq list": text("a line for each dead letter", "每条死信一行"),
     "dlq redrive": text("a line for each message, and a summary", "每条消息一行，最后是汇总"),
     "doctor": text(
-        "the findings by account, each with its cause and what to do", "按账号列出的发现，各有原因和处理办法"
+        "the findings by account, each with its cause and what to do", "按账号列出的问题，各有原因和处理方法"
     ),
 }
 """By the words of the command."""

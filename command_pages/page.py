@@ -115,7 +115,8 @@ def _shown(parameter: Any) -> str:
 
 
 def _told(parameter: Any) -> str:
-    told = (parameter.help or "").replace("|", "\\|")
+    # Terminals break lines at a blank after 、, which Chinese text does not have otherwise.
+    told = (parameter.help or "").replace("|", "\\|").replace("、 ", "、")
     if parameter.envvar:
         told += text(f" Variable: `{parameter.envvar}`.", f"环境变量：`{parameter.envvar}`。")
     if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool):
@@ -152,21 +153,18 @@ _CHINESE = """
 
 <!-- 由 `make command-pages` 根据 cli/wxn 的命令生成：请修改命令本身，或 command_pages/page.py。 -->
 
-`wxn` 用于发送消息和广播、查询消息、找出并排除阻碍发送的原因。它可以操作 AWS 上的环境，也可以操作 `make up` 启动的本机环境。
+`wxn` 用于发送消息和群发、查询消息、找出并排除导致无法发送的原因。它既可以操作 AWS 上的环境（即 CloudFormation 堆栈），也可以操作 `make up` 启动的本机环境。
 
 ```sh
 pipx install ./cli
 wxn --help
 ```
 
-**环境。** 不指定 `--stack` 和 `WXN_STACK` 时，`wxn` 使用 `make up` 在当前目录或上级目录启动的本机环境。`--stack` 为 AWS 上的
-环境（stack）名，例如 `wechat-notify-prod`；`--profile` 和 `--region` 与 AWS 命令行相同，所需权限见
-[调用方权限](../deploy.md#permissions-of-callers)。**账号**用 `--account` 或 `WXN_ACCOUNT` 指定。
+**环境。** 不指定 `--stack` 和 `WXN_STACK` 时，`wxn` 使用 `make up` 在当前目录或上级目录启动的本机环境。`--stack` 是 AWS 上的堆栈名，例如 `wechat-notify-prod`；`--profile` 和 `--region` 与 AWS 命令行相同，所需权限见[调用方的权限](deploy.md#调用方的权限)。**账号**用 `--account` 或 `WXN_ACCOUNT` 指定。
 
 **语言**取自系统区域设置（`LC_ALL`、`LC_MESSAGES`、`LANG`），支持中文和英文，也可用 `--lang` 指定。
 
-结果输出到标准输出，进度、确认和错误输出到标准错误。错误信息有两行：原因和下一步操作。设置 `NO_COLOR` 可关闭颜色。
-`wxn --install-completion` 可启用 Tab 补全。
+结果输出到标准输出，进度、确认和错误输出到标准错误。错误信息有两行：原因和下一步操作。设置 `NO_COLOR` 可关闭颜色。`wxn --install-completion` 可启用 Tab 补全。
 """
 
 _JSON_ENGLISH = """
@@ -186,8 +184,7 @@ wxn holds release account --json
 """
 
 _JSON_CHINESE = """
-加 `--json` 时，结果以不换行的 JSON 输出到标准输出，不含其他内容。凡是 HTTP API 的应答，其结构见
-[openapi.json](../openapi.json)。错误以 JSON 输出到标准错误：
+加 `--json` 时，结果以不换行的 JSON 输出到标准输出，不含其他内容。凡是 HTTP API 的应答，其结构见 [openapi.json](../openapi.json)。错误以 JSON 输出到标准错误：
 
 <!-- exit 1 -->
 ```sh
@@ -198,5 +195,5 @@ wxn holds release account --json
 {"error": {"message": "该账号没有此 id 的暂停，…", "next": "…", "exit_code": 1, "problem": {"…": "…"}}}
 ```
 
-请求被服务拒绝时，`problem` 为其[问题文档](../api.md#problem-documents)。
+请求被服务拒绝时，`problem` 为其[错误应答](api.md#错误应答)。
 """

@@ -8,8 +8,8 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+from tests.documents.blocks import DOCS, ROOT, Comment, page_blocks
+
 MAINTAINERS = {"design.md", "glossary.md", "performance.md", "reliability.md", "simulator.md"}
 """Pages that are in English only."""
 
@@ -34,10 +34,13 @@ def structure(page: Path) -> list[str]:
     return [f"{token.tag} {token.info}".strip() for token in tokens(page) if token.type in kinds]
 
 
-def code(page: Path) -> list[str]:
+def code(page: Path) -> list[tuple[Comment | None, str]]:
     """The fenced blocks without comments. Outputs are left out: they are in the page's language."""
-    blocks = [token for token in tokens(page) if token.type == "fence" and token.info != "text"]
-    return [_COMMENT.sub("", block.content) for block in blocks]
+    return [
+        (block.comment, _COMMENT.sub("", block.text))
+        for block in page_blocks(page)
+        if block.output_of is None
+    ]
 
 
 def links(page: Path) -> Iterator[str]:
