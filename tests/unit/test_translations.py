@@ -9,15 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.documents.blocks import DOCS, ROOT, Comment, page_blocks
-
-MAINTAINERS = {"design.md", "glossary.md", "performance.md", "reliability.md", "simulator.md"}
-"""Pages that are in English only."""
-
-TRANSLATIONS = {
-    ROOT / "README.md": ROOT / "README.zh-CN.md",
-    **{page: DOCS / "zh" / page.name for page in sorted(DOCS.glob("*.md")) if page.name not in MAINTAINERS},
-}
-"""The Chinese page of each page."""
+from tests.documents.translations import TRANSLATIONS
 
 _COMMENT = re.compile(r"(^|\s+)# .*", re.MULTILINE)
 
