@@ -125,9 +125,7 @@ error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the da
 
 # The builder of the site, and the aws command for the tests that run the documents.
 .venv-docs/.done: requirements/docs.txt
-	@echo "Installing into .venv-docs (once)"
-	@$(PYTHON) -m venv --clear .venv-docs
-	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@$(PYTHON) -m local.install .venv-docs requirements/docs.txt
 	@touch $@
 
 docs: .venv-docs/.done ## build the documentation's site into site/; a link or an anchor that leads nowhere fails
