@@ -61,7 +61,7 @@ def _head(commands: dict[str, Any]) -> Iterator[str]:
     yield from _table([each for each in longest.params if each.name in _SHARED])
     yield f"## {text('Exit codes', '退出码')}"
     yield ""
-    yield "| | |"
+    yield text("| code | meaning |", "| 退出码 | 含义 |")
     yield "|---|---|"
     yield from (f"| {code.value} | {_EXIT_CODES[code]} |" for code in ExitCode)
     yield ""
@@ -69,7 +69,7 @@ def _head(commands: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from text(_JSON_ENGLISH, _JSON_CHINESE).strip().splitlines()
     yield ""
-    yield "| | |"
+    yield text("| command | JSON |", "| 命令 | JSON |")
     yield "|---|---|"
     yield from (f"| `{words}` | {JSON[words]} |" for words in commands)
     yield ""
@@ -94,7 +94,7 @@ def _sections(commands: dict[str, Any]) -> Iterator[str]:
 
 def _table(parameters: list[Any]) -> list[str]:
     rows = [f"| `{_shown(each)}` | {_told(each)} |" for each in parameters]
-    return ["| | |", "|---|---|", *rows, ""]
+    return [text("| option | meaning |", "| 选项 | 含义 |"), "|---|---|", *rows, ""]
 
 
 def _is_option(parameter: Any) -> bool:
@@ -111,11 +111,11 @@ def _shown(parameter: Any) -> str:
     if not _is_option(parameter):
         return _argument(parameter)
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    return f"{parameter.opts[0]}{value}".replace("|", "\\|")
+    return f"{parameter.opts[0]}{value}".replace("|", "/")
 
 
 def _told(parameter: Any) -> str:
-    told = (parameter.help or "").replace("|", "\\|")
+    told = (parameter.help or "").replace("|", "/")
     if parameter.envvar:
         told += text(f" Variable: `{parameter.envvar}`.", f"环境变量：`{parameter.envvar}`。")
     if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool):
