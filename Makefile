@@ -130,6 +130,7 @@ error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the da
 
 docs: .venv-docs/.done ## build the documentation's site into site/; a link or an anchor that leads nowhere fails
 	@.venv-docs/bin/zensical build --clean --strict > .venv-docs/site.txt 2>&1 || { cat .venv-docs/site.txt; exit 1; }
+	@mkdir site/events && cp -R events/schemas events/published events/examples site/events  # docs/events.md links to them
 	@! grep -rnE '<(script|link|img)[^>]* (src="?https?:|href="?https?:)' --include '*.html' site || \
 		{ echo "A page must load nothing from another server" >&2; exit 1; }
 

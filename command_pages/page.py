@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from wxn.language import text
 
 _SHARED = frozenset({"account", "stack", "profile", "region", "as_json", "lang", "show_help"})
 """The options that are told once, for all commands."""
+
+_HAN = "[\u4e00-\u9fff]"
 
 _EXIT_CODES = {
     ExitCode.OK: text("done", "成功"),
@@ -61,7 +64,7 @@ def _head(commands: dict[str, Any]) -> Iterator[str]:
     yield from _table([each for each in longest.params if each.name in _SHARED])
     yield f"## {text('Exit codes', '退出码')}"
     yield ""
-    yield "| | |"
+    yield text("| code | meaning |", "| 退出码 | 含义 |")
     yield "|---|---|"
     yield from (f"| {code.value} | {_EXIT_CODES[code]} |" for code in ExitCode)
     yield ""
@@ -69,7 +72,7 @@ def _head(commands: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from text(_JSON_ENGLISH, _JSON_CHINESE).strip().splitlines()
     yield ""
-    yield "| | |"
+    yield text("| command | JSON |", "| 命令 | JSON |")
     yield "|---|---|"
     yield from (f"| `{words}` | {JSON[words]} |" for words in commands)
     yield ""
@@ -94,7 +97,7 @@ def _sections(commands: dict[str, Any]) -> Iterator[str]:
 
 def _table(parameters: list[Any]) -> list[str]:
     rows = [f"| `{_shown(each)}` | {_told(each)} |" for each in parameters]
-    return ["| | |", "|---|---|", *rows, ""]
+    return [text("| option | meaning |", "| 选项 | 含义 |"), "|---|---|", *rows, ""]
 
 
 def _is_option(parameter: Any) -> bool:
@@ -111,12 +114,12 @@ def _shown(parameter: Any) -> str:
     if not _is_option(parameter):
         return _argument(parameter)
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    return f"{parameter.opts[0]}{value}".replace("|", "\\|")
+    return f"{parameter.opts[0]}{value}".replace("|", "/")
 
 
 def _told(parameter: Any) -> str:
-    # Terminals break lines at a blank after 、, which Chinese text does not have otherwise.
-    told = (parameter.help or "").replace("|", "\\|").replace("、 ", "、")
+    # A terminal breaks lines at the blanks that Chinese texts have for that alone.
+    told = re.sub(f"(?<=、) |(?<={_HAN}) (?={_HAN})", "", (parameter.help or "").replace("|", "/"))
     if parameter.envvar:
         told += text(f" Variable: `{parameter.envvar}`.", f"环境变量：`{parameter.envvar}`。")
     if isinstance(parameter.default, str | int) and not isinstance(parameter.default, bool):

@@ -16,6 +16,7 @@ from wxn.language import text
 
 _LAST_COLUMN: Final = 20
 """Characters that the last column of a table needs at least."""
+_PIPE_WIDTH: Final = 10_000
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +89,8 @@ def print_table(
     for row in cells:
         table.add_row(*map(Text, row))
     # Columns that are folded in the middle of words cannot be read; one column at the end may be.
-    if console.measure(table).maximum <= console.width or _last_column_folds(console, table):
+    unfolded = console.measure(table, options=console.options.update(max_width=_PIPE_WIDTH))
+    if unfolded.maximum <= console.width or _last_column_folds(console, table):
         console.print(table)
         return
     for row in cells:
@@ -132,7 +134,7 @@ def _last_column_folds(console: Console, table: Table) -> bool:
 
 def _width(stream: TextIO) -> int | None:
     """As wide as the terminal; a pipe has no width, and its lines are not wrapped."""
-    return None if stream.isatty() else 10_000
+    return None if stream.isatty() else _PIPE_WIDTH
 
 
 def printable(value: str) -> str:
