@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ Differences = Mapping[Path, "Future[list[str]]"]
 def differences(
     service: Service, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Differences]:
-    """What went otherwise than the pages say: they run side by side, but a page and its translation in turn."""
+    """The differences of all pages. Pages run side by side, a page and its translation in turn."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["page"] for item in items if item.path == request.path]
+    wanted: list[Any] = [item.callspec.params["page"] for item in items if item.path == request.path]
     accounts = {page: f"page-{number}" for number, page in enumerate(wanted)}
     for name in accounts.values():
         service.add_account(name)
