@@ -66,8 +66,9 @@ class Output:
             document = {"error": told | ({"problem": error.details} if error.details else {})}
             print(json.dumps(document, ensure_ascii=False), file=sys.stderr)  # noqa: T201
             return
-        self.errors.print(f"[red]{text('error', '错误')}:[/] ", end="")
-        self.errors.print(printable(error.message), markup=False)
+        from rich.text import Text  # noqa: PLC0415
+
+        self.errors.print(Text.assemble((text("error:", "错误："), "red"), " ", printable(error.message)))
         self.errors.print(f"→ {error.next_step}", markup=False)
 
 
