@@ -1,15 +1,21 @@
 """The session of a page, with pages of which each shows something wrong."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.documents import session
-from tests.documents.blocks import blocks
+from tests.documents.blocks import ROOT, blocks
 
-ENVIRONMENT = {"PATH": f"{session.STAND_INS}{os.pathsep}{os.defpath}", "LC_CTYPE": "C.UTF-8"}
+ENVIRONMENT = {
+    "PATH": f"{session.STAND_INS}{os.pathsep}{os.defpath}",
+    "LC_CTYPE": "C.UTF-8",
+    "PYTHONPATH": str(ROOT / "cli"),
+    "DOCUMENTS_PYTHON": sys.executable,
+}
 
 
 def page_of(*fences: tuple[str, str]) -> str:
@@ -35,6 +41,8 @@ RIGHT = {
     "JSON with more fields": shown("""echo '{"a": 1, "b": 2}'""", '{"a": 1, "…": "…"}', "json"),
     "JSON with more elements": shown("echo '[1, 2, 3]'", '[1, "…"]', "json"),
     "Python": page_of(("```python", "print(1 + 1)"), ("```text", "2")),
+    "stack in AWS": page_of(("```sh", "wxn quota --stack prod")),
+    "stack in AWS by its variable": page_of(("```sh", "export WXN_STACK=prod\nwxn quota")),
     "make target": page_of(("```sh", "make help")),
 }
 WRONG = {
@@ -52,6 +60,8 @@ WRONG = {
     "other exit code": page_of(("<!-- exit 3 -->\n```sh", "false")),
     "success in the place of a failure": page_of(("<!-- exit 3 -->\n```sh", "true")),
     "failing Python": page_of(("```python", "raise SystemExit(1)")),
+    "unknown option for a stack in AWS": page_of(("```sh", "wxn quota --stack prod --everything")),
+    "unknown command for a stack in AWS": page_of(("```sh", "wxn quotas --stack prod")),
     "unknown make target": page_of(("```sh", "make demonstration")),
     "unknown variable of make": page_of(("```sh", "make demo ENVIRONMENT=staging")),
     "installation from nowhere": page_of(("```sh", "pipx install ./client")),
