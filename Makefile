@@ -117,7 +117,7 @@ endif
 cost: setup ## renew docs/cost.md and docs/zh/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json, docs/problems.md in both languages and events/schemas
+openapi: setup ## renew docs/openapi.json, docs/problems.md in both languages, events/schemas and the problems of wxn explain
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain

@@ -232,5 +232,6 @@ FILES: Mapping[Path, Callable[[], str]] = {
     _DOCS / "openapi.json": _text,
     _DOCS / "problems.md": partial(problems.page, "en"),
     _DOCS / "zh/problems.md": partial(problems.page, "zh"),
+    _DOCS.parent / "cli/wxn/data/problems.json": problems.as_json,
 }
 """The files that are made here, with their contents."""

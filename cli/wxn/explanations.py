@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 _ERRCODE: Final = re.compile(r"\berr_?code[\"']?\s*[:=]?\s*[\"']?(-?\d{1,7})", re.IGNORECASE)
@@ -15,6 +15,7 @@ _ERRCODE: Final = re.compile(r"\berr_?code[\"']?\s*[:=]?\s*[\"']?(-?\d{1,7})", r
 _NUMBER: Final = re.compile(r"(?<![\w.:-])(-\d{1,7}|\d{5,7})(?![\w.:]*\w)")
 """A number that may be an errcode: of at least five digits, or negative; not a part of an address or a date."""
 _RID: Final = re.compile(r"\b(?:rid|hints?):.*", re.IGNORECASE | re.DOTALL)
+_DATA: Final = Path(__file__).parent / "data"
 _FEW: Final = 3
 _ALIKE: Final = 0.6
 """Ratio from which a text counts as one of WeChat's: an address in it makes it another one."""
@@ -56,7 +57,7 @@ def _problems() -> Mapping[str, Any]:
 
 
 def _read(name: str) -> str:
-    return resources.files("wxn.data").joinpath(name).read_text("utf-8")
+    return (_DATA / name).read_text("utf-8")
 
 
 def by_code(errcode: int) -> Explanation | None:

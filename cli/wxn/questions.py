@@ -27,15 +27,23 @@ def confirmed(output: Output, question: str, *, yes: bool) -> bool:
         If the person presses Ctrl-C.
     """
     require_answer(yes=yes)
-    if yes:
-        return True
+    return yes or asked(output, question, "[y/N] ").lower() in {"y", "yes"}
+
+
+def typed(output: Output, question: str, name: str, *, yes: bool) -> bool:
+    """True if the person types a name; ``yes`` and the errors are those of ``confirmed``."""
+    require_answer(yes=yes)
+    return yes or asked(output, question, "> ") == name
+
+
+def asked(output: Output, question: str, prompt: str) -> str:
+    """What the person answers, without outer blanks; typer.Abort if they press Ctrl-C."""
     output.errors.print(question, markup=False)
     try:
-        answer = output.errors.input("[y/N] ", markup=False)
+        return output.errors.input(prompt, markup=False).strip()
     except (KeyboardInterrupt, EOFError):
         output.errors.print()  # the cursor stands behind ^C
         raise typer.Abort from None
-    return answer.strip().lower() in {"y", "yes"}
 
 
 def require_answer(*, yes: bool) -> None:

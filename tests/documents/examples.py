@@ -28,7 +28,7 @@ from wechat_notify.core.messages.strict_json import parse_json
 
 
 def problems(text: str) -> Sequence[str]:
-    """What is wrong with an example; empty where nothing is."""
+    """The faults of an example; none where it is valid."""
     try:
         value = parse_json(text)
     except MalformedBodyError as malformed:

@@ -14,7 +14,7 @@ element of a list any other elements."""
 
 
 def same_output(shown: str, printed: str, *, as_json: bool) -> bool:
-    """What a document shows is what was printed, but for white space and elisions."""
+    """Compare what a document shows with what was printed, but for white space and elisions."""
     if not as_json:
         return _pattern(shown).fullmatch(_plain(printed)) is not None
     try:
