@@ -119,7 +119,7 @@ def _refusal(status: int, names: list[str], operation: Operation) -> Json:
     headers = ["Retry-After"] if any(status in PROBLEMS[name].retries for name in names) else []
     if operation.replays and any(name in _REPLAYED for name in names):
         headers.append("Idempotent-Replayed")
-    text = "; ".join(f"`{name}`: {PROBLEMS[name].text}" for name in names)
+    text = "; ".join(f"`{name}`: {PROBLEMS[name].text.en}" for name in names)
     schema = choices[0] if len(choices) == 1 else {"oneOf": choices}
     return {"description": text, **_headers(headers), "content": {_PROBLEM_JSON: {"schema": schema}}}
 
