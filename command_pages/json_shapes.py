@@ -49,19 +49,35 @@ JSON: Final[Mapping[str, str]] = {
         " `fields`",
         "每条一行：`at`（1970 年以来的毫秒数）、`source`、`kind`（`request`、`message`、`event`、`log`）和 `fields`",
     ),
-    "explain": text("`explanations`, one for each code", "`explanations`，每个错误码一项"),
+    "explain": text(
+        "`explanations`, one for each code: `name`, `code`, and texts in both languages",
+        "`explanations`，每个错误码一项：`name`、`code` 和中英文说明",
+    ),
     "account list": text(
         "`accounts`: `name`, `app_id`, `has_credentials`, `token_age` and `token_expires_in` in seconds",
         "`accounts`：`name`、`app_id`、`has_credentials`、`token_age` 和 `token_expires_in`（秒）",
     ),
     "account add": text("as `account check`", "同 `account check`"),
-    "account check": text("what WeChat answered for the account", "微信对该账号的应答"),
-    "account remove": text("`account`, `deleted`, `schedules`", "`account`、`deleted`、`schedules`"),
-    "erase": text(
-        "`found` and `left`: places that hold the person's data", "`found` 和 `left`：保存该用户数据的位置"
+    "account check": text(
+        "`account`, `accepted`, `token_stored`; where WeChat refused `cause`, `address`, `class`, `errcode`, `errmsg`, `rid`, `hint` and `explanation`",
+        "`account`、`accepted`、`token_stored`；微信拒绝时为 `cause`、`address`、`class`、`errcode`、`errmsg`、`rid`、`hint` 和 `explanation`",
     ),
-    "dlq list": text("a line for each dead letter", "每条死信一行"),
-    "dlq redrive": text("a line for each message, and a summary", "每条消息一行，最后是汇总"),
+    "account remove": text(
+        "`account`, `deleted` (parameters), `schedules` (names of those that still exist)",
+        "`account`、`deleted`（参数）、`schedules`（仍存在的定时任务名）",
+    ),
+    "erase": text(
+        "`account`; `found` and `left`, each with `place`, `name` and `does`, and `blocked` and `again` where it stays for now; `logs_until`, a date",
+        "`account`；`found` 和 `left`，每项有 `place`、`name`、`does`，暂时无法处理的还有 `blocked` 和 `again`；`logs_until`，日期",
+    ),
+    "dlq list": text(
+        "a line for each: `age` (seconds), `copies`, `receives`, `size` (bytes), `digest`, `id`, `producer_id`, `target`, `reason`, and `body` with `--bodies`",
+        "每条一行：`age`（秒）、`copies`、`receives`、`size`（字节）、`digest`、`id`、`producer_id`、`target`、`reason`，加 `--bodies` 时还有 `body`",
+    ),
+    "dlq redrive": text(
+        "`sent`, `deleted`, `failed`, `not_sent` (`id`, `code`, `message`), `not_found` and `steps`; with `--dry-run` as `dlq list`",
+        "`sent`、`deleted`、`failed`、`not_sent`（`id`、`code`、`message`）、`not_found` 和 `steps`；加 `--dry-run` 时同 `dlq list`",
+    ),
     "doctor": text(
         "the findings by account, each with its cause and what to do", "按账号列出的问题，各有原因和处理方法"
     ),
