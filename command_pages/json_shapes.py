@@ -79,7 +79,10 @@ JSON: Final[Mapping[str, str]] = {
         "`sent`、`deleted`、`failed`、`not_sent`（`id`、`code`、`message`）、`not_found` 和 `steps`；加 `--dry-run` 时同 `dlq list`",
     ),
     "doctor": text(
-        "the findings by account, each with its cause and what to do", "按账号列出的问题，各有原因和处理方法"
+        "`findings`: `name`, `severity` (`critical`, `problem`, `note`), `seen`, `next`, `docs`, and `account`, `subject`, `errcode`"
+        " where they apply; `checks`: `name`, `status` (`ok`, `problem`, `skipped`)",
+        "`findings`：`name`、`severity`（`critical`、`problem`、`note`）、`seen`、`next`、`docs`，以及适用时的 `account`、`subject`、`errcode`；"
+        "`checks`：`name`、`status`（`ok`、`problem`、`skipped`）",
     ),
 }
 """By the words of the command."""

@@ -40,9 +40,14 @@ _EXIT_CODES = {
 
 def page() -> str:
     """The page in the language of this process, as Markdown."""
-    root: Any = typer.main.get_command(app)
-    commands = dict(_commands(root, ""))
+    commands = all_commands()
     return "\n".join([*_head(commands), *_sections(commands)]) + "\n"
+
+
+def all_commands() -> dict[str, Any]:
+    """The commands by their words, such as ``holds list``."""
+    root: Any = typer.main.get_command(app)
+    return dict(_commands(root, ""))
 
 
 def _commands(group: Any, before: str) -> Iterator[tuple[str, Any]]:

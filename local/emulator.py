@@ -231,6 +231,22 @@ def event_source(body: bytes) -> dict[str, str]:
     return {"events:source": " ".join(sorted(sources))}
 
 
+def patch_throttle_metrics(lambda_svc: Any, record: Callable[..., None]) -> None:
+    """Count a throttled invocation as that alone; ministack counts it twice, and as an error too.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    """
+    original = lambda_svc._emit_lambda_metrics  # noqa: SLF001
+
+    def emit(function_name: str, duration_ms: float, error: bool, throttle: bool) -> None:  # noqa: FBT001
+        if not throttle:
+            original(function_name, duration_ms, error, throttle)
+        elif not error:  # with an error it comes a second time
+            record("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": function_name})
+
+    lambda_svc._emit_lambda_metrics = emit  # noqa: SLF001
+
+
 def patch_queue_times(sqs: Any) -> None:
     """Refuse the times that SQS refuses; ministack hides a message for as long as it is told to.
 
@@ -388,6 +404,7 @@ def main() -> None:
     from ministack.services import (  # noqa: PLC0415
         apigateway,
         cloudformation,
+        cloudwatch,
         cloudwatch_logs,
         dynamodb,
         eventbridge,
@@ -408,6 +425,7 @@ def main() -> None:
         patch_schedule_arns(iam_actions)
         patch_batch_actions(iam_actions)
         patch_event_sources(iam_actions)
+        patch_throttle_metrics(lambda_svc, cloudwatch.record_metric)
         patch_queue_times(sqs)
         patch_log_retention(lambda_svc, cloudwatch_logs)
         patch_filtered_events(cloudwatch_logs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -58,6 +59,11 @@ class Output:
         """Tell something beside the result; nothing with ``--json``."""
         if not self.as_json:
             self.errors.print(message, markup=False)
+
+    def progress(self, message: str) -> AbstractContextManager[object]:
+        """Tell on a terminal that something is going on, while it is; nothing elsewhere."""
+        shown = not self.as_json and sys.stderr.isatty()
+        return self.errors.status(message) if shown else nullcontext()
 
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""

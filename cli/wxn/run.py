@@ -154,7 +154,11 @@ class Run:
     @cached_property
     def api(self) -> Api:
         """The HTTP API of the account."""
-        return Api(self.stack, self.account)
+        return self.api_of(self.account)
+
+    def api_of(self, account: str) -> Api:
+        """The HTTP API of an account."""
+        return Api(self.stack, account)
 
 
 Own = ParamSpec("Own")

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from command_pages.json_shapes import JSON
+from command_pages.page import all_commands
 from tests.unit.test_docs import DOCS, ROOT
 
 
@@ -22,3 +24,7 @@ def test_page_is_up_to_date(language: str) -> None:
     )
     folder = DOCS if language == "en" else DOCS / language
     assert page.stdout.decode() == (folder / "wxn.md").read_text("utf-8"), "make command-pages"
+
+
+def test_json_of_each_command_is_told() -> None:
+    assert sorted(JSON) == sorted(all_commands())
