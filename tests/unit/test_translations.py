@@ -1,8 +1,9 @@
-"""Each page for users is there in Chinese too, with the same headings, tables and code."""
+"""Each page for users is there in Chinese too, with the same headings, tables, code and links."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -10,7 +11,9 @@ from markdown_it.token import Token
 
 from tests.documents.blocks import DOCS, ROOT, Comment, page_blocks
 from tests.documents.translations import TRANSLATIONS
+from tests.unit.test_docs import anchors
 
+ENGLISH = {chinese: page for page, chinese in TRANSLATIONS.items()}
 _COMMENT = re.compile(r"(^|\s+)# .*", re.MULTILINE)
 
 
@@ -35,13 +38,21 @@ def code(page: Path) -> list[tuple[Comment | None, str]]:
     ]
 
 
-def links(page: Path) -> Iterator[str]:
-    """Paths of the links to files of the project."""
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    """The files of the project that a page leads to, each with the anchor."""
     for token in tokens(page):
-        href = str(token.attrGet("href") or "") if token.type == "link_open" else ""
-        path = href.partition("#")[0]
-        if path and "://" not in path:
-            yield path
+        href = unquote(str(token.attrGet("href") or "")) if token.type == "link_open" else ""
+        path, _, anchor = href.partition("#")
+        if href and "://" not in href:
+            yield (page.parent / path).resolve() if path else page, anchor
+
+
+def sections(page: Path) -> list[tuple[str, int]]:
+    """Where the links lead: the English page, and the number of the section."""
+    return sorted(
+        (name(ENGLISH.get(target, target)), list(anchors(target)).index(anchor) if anchor else -1)
+        for target, anchor in links(page)
+    )
 
 
 def name(page: Path) -> str:
@@ -71,5 +82,10 @@ def test_chinese_page_has_the_same_code(page: Path) -> None:
 @pytest.mark.parametrize("page", TRANSLATIONS.values(), ids=name)
 def test_chinese_page_leads_to_chinese_pages(page: Path) -> None:
     """It may lead to its own page in English."""
-    targets = [(page.parent / link).resolve() for link in links(page)]
+    targets = [target for target, _ in links(page)]
     assert [name(target) for target in targets if TRANSLATIONS.get(target, page) != page] == []
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=name)
+def test_chinese_page_leads_to_the_same_sections(page: Path) -> None:
+    assert sections(TRANSLATIONS[page]) == sections(page)
