@@ -12,7 +12,7 @@ from typing import Any
 
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callbacks
-from wechat_notify.core.callbacks.events import CallbackBodyError, OtherEvent
+from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
 from wechat_notify.http import requests
 from wechat_notify.wechat.callbacks.door import CallbackRequest, Refused
 from wechat_notify.wechat.callbacks.events import events_of
@@ -51,12 +51,12 @@ def _take(account: str, request: CallbackRequest, line: dict[str, Any]) -> str:
         line.update(result="unreadable", detail=str(error))
         metrics.count("CallbacksUnreadable", account=account)
         return _SUCCESS
-    needed = [event for event in events if not isinstance(event, OtherEvent)]
-    if needed:
+    is_needed = any(isinstance(event, Receipt) for event in events)
+    if is_needed:
         body = json.dumps({"account": account, "fields": fields}, default=str)
         callbacks.queue().send(body, group=account)
     door.remember(account, request)
-    line.update(result="queued" if needed else "ignored" if events else "repeated")
+    line.update(result="queued" if is_needed else "ignored" if events else "repeated")
     metrics.count("CallbacksReceived", account=account)
     return _SUCCESS
 
