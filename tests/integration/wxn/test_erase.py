@@ -280,13 +280,31 @@ def test_broadcast_goes_on_for_others(schedules: Schedules, aws: Aws) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [json.loads(message(OTHER, data=OPENID)), recipients(OPENID, OTHER, text=OPENID)]
+    "body",
+    [
+        json.loads(message(OTHER, data=OPENID)),
+        recipients(OPENID, OTHER, text=OPENID),
+        {"account": "shop", "broadcast": {"upload": "u1", "message": {"data": OPENID}}},
+    ],
 )
 def test_schedule_for_others_stays(schedules: Schedules, aws: Aws, body: Any) -> None:
     put_schedule(aws, "shop.m", body)
     (left,) = erased(schedules)
 
     assert left.blocked
+    assert json.loads(body_of(aws, "shop.m")) == body
+
+
+@pytest.mark.parametrize(
+    "body", [json.loads(message(OTHER)), json.loads(message(OTHER, data=OPENID)), recipients(OTHER)]
+)
+def test_schedule_that_changed_meanwhile(schedules: Schedules, aws: Aws, body: Any) -> None:
+    put_schedule(aws, "shop.m", json.loads(message(OPENID)))
+    before = found(schedules)
+    aws("scheduler").delete_schedule(Name="shop.m", GroupName="group")
+    put_schedule(aws, "shop.m", body)
+    schedules.erase(before)
+
     assert json.loads(body_of(aws, "shop.m")) == body
 
 
@@ -353,6 +371,17 @@ def test_file_of_new_broadcast_stays(files: Files, aws: Aws) -> None:
     (left,) = erased(files)
 
     assert "being created" in left.blocked
+
+
+def test_file_taken_into_use_meanwhile(files: Files, aws: Aws) -> None:
+    """A person may read the preview for long, and somebody else retries the broadcast."""
+    put_broadcast(aws, "b1", "finished", source="shop/uploads/u1", ended=True)
+    put_file(aws, "shop/uploads/u1")
+    before = found(files)
+    put_broadcast(aws, "b2", "checking", source="shop/uploads/u1")
+    files.erase(before)
+
+    assert OPENID.encode() in content(aws, "shop/uploads/u1")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x1f\x8b", b"o\0p\0e\0"])

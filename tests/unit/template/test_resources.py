@@ -155,7 +155,7 @@ def test_event_targets_have_dead_letters(stack: Stack) -> None:
         (
             "EventLogRule",
             {"source": ["wechat-notify"], "detail-type": [{"anything-but": "WeChat Message Requested"}]},
-            # GetAtt's ARN of a log group ends with ":*", which is no target's: it deploys, and no event arrives.
+            # With the ":*" at the end of GetAtt's ARN it deploys, and no event arrives.
             "arn:aws:logs:eu-west-1:123456789012:log-group:<EventLogGroup>",
         ),
     ],
