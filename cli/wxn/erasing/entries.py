@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -129,7 +130,21 @@ class Entries:
                 "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
             )
             again = text(f"after {_clock(gone_at)}", f"{_clock(gone_at)} 之后")
+        elif status == "cancelled" and self._holds:
+            blocked = text(
+                "its copy may still be on the queue, while the account is held",
+                "账号暂停发送期间，队列中可能仍有副本",
+            )
+            names = ", ".join(self._holds)
+            again = text(
+                f"15 minutes after the holds have ended ({names})", f"暂停（{names}）结束 15 分钟之后"
+            )
         return Found(self.name, item["id"]["S"], does, blocked, again, item)
+
+    @cached_property
+    def _holds(self) -> list[str]:
+        """What is held, by the holds' ids: copies of messages go back to the queue, whatever the ledger says."""
+        return [hold["id"] for hold in self._api.call("GET", "holds")["holds"]]
 
     def _cancel(self, message_id: str) -> None:
         try:

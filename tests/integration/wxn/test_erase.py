@@ -67,13 +67,16 @@ def erased(place: Place) -> list[Found]:
 
 
 class Cancelling(FakeApi):
-    """Cancels as the service does, or refuses."""
+    """Cancels as the service does, and tells what it holds."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__({})
         self._aws = aws
+        self.holds: list[dict[str, str]] = []
 
     def respond(self, method: str, path: str, *_: Any, **__: Any) -> tuple[int, Any]:
+        if path == "holds":
+            return 200, {"holds": self.holds}
         assert method == "DELETE"
         put_entry(self._aws, path.removeprefix("messages/"), "cancelled", version=2)
         return 200, {}
@@ -102,8 +105,13 @@ def entry(aws: Aws, name: str) -> Any:
 
 
 @pytest.fixture
-def entries(stack: AwsStack, aws: Aws) -> Entries:
-    return Entries(stack, Cancelling(aws), "shop", PERSON)
+def api(aws: Aws) -> Cancelling:
+    return Cancelling(aws)
+
+
+@pytest.fixture
+def entries(stack: AwsStack, api: Cancelling) -> Entries:
+    return Entries(stack, api, "shop", PERSON)
 
 
 @pytest.mark.parametrize("status", ["sent", "failed", "unknown", "expired", "delivered", "undelivered"])
@@ -156,6 +164,16 @@ def test_entry_in_the_middle_stays(
     (left,) = found(entries)
 
     assert (bool(left.blocked), bool(left.again)) == (is_blocked, is_blocked)
+
+
+def test_cancelled_entry_stays_while_held(entries: Entries, api: Cancelling, aws: Aws) -> None:
+    """A hold puts the copy back on the queue, without a look at the ledger, for up to three days."""
+    put_entry(aws, "m1", "cancelled", age=86400)
+    api.holds = [{"id": "kind:template"}]
+    (left,) = found(entries)
+
+    assert "its copy may still be on the queue" in left.blocked
+    assert "15 minutes after the holds have ended (kind:template)" in left.again
 
 
 def test_entry_that_changed_meanwhile(entries: Entries, aws: Aws) -> None:
@@ -212,6 +230,26 @@ class DeadLetters:
     def bodies(self) -> list[str]:
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         return [each["Body"] for each in answer["Messages"]]
+
+
+def test_letters_that_another_reader_hides(letters: Letters, aws: Aws) -> None:
+    """Such as a redrive that was stopped: nobody knows whether they name the person."""
+    aws("sqs").send_message(QueueUrl=letters._url, MessageBody=message(OPENID))
+    aws("sqs").receive_message(QueueUrl=letters._url, VisibilityTimeout=600)
+    (left,) = erased(letters)
+
+    assert "another reader hides 1 messages" in left.blocked
+
+
+def test_own_reading_hides_no_letters(letters: Letters, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQS's counts are a while behind: what the search before this one has read still counts as hidden."""
+    for _ in range(2):
+        aws("sqs").send_message(QueueUrl=letters._url, MessageBody=message(OTHER))
+    assert found(letters) == []
+    monkeypatch.setattr(dead_letters.DeadLetterQueue, "__exit__", lambda *_: None)
+    found(letters)
+
+    assert found(letters) == []
 
 
 def test_too_many_letters_to_search(letters: Letters, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
