@@ -111,6 +111,21 @@ def test_add_asks_at_a_terminal(run: Run, aws: Aws, monkeypatch: pytest.MonkeyPa
     assert stored(aws)["app_secret"] == SECRET
 
 
+@pytest.mark.parametrize("end", [EOFError, KeyboardInterrupt])
+def test_add_ends_at_the_secret(
+    run: Run, aws: Aws, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    """By Ctrl-D as by Ctrl-C."""
+
+    def getpass(_prompt: str) -> str:
+        raise end
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+
+    assert run("add", "shop", "--app-id", APP_ID, terminal=True)[0] == 130
+    assert aws("ssm").describe_parameters()["Parameters"] == []
+
+
 def test_add_refuses_to_overwrite(run: Run, aws: Aws, put: Put) -> None:
     put("shop/credentials", '{"app_id": "wxold"}')
     code, _, err = add(run)
