@@ -79,6 +79,7 @@ def rewritten(content: str | bytes, encoding: str = "utf-8") -> bytes:
         (f"openid,inviter\noA,{OPENID}\n", "openid,inviter\noA,\n"),
         (f'openid,name\noA,"x" y\noB,z\n{OPENID},z\n', 'openid,name\noA,"x" y\noB,z\n'),
         (f'openid,name\n{OPENID},"x" y\noB,z\n', 'openid,name\n,"x" y\noB,z\n'),
+        (f'openid,name\noA,"x\noB,y\n{OPENID},Wang\noC,z\n', 'openid,name\noA,"x\noB,y\noC,z\n'),
         (f"openid\n{OPENID}\n{OPENID}x\n", f"openid\n{OPENID}x\n"),
         (f"openid\n{OPENID}", "openid\n"),
         (f"1,m:1,{OPENID},sent,0,,t\r\n2,m:2,oB,sent,0,,t\r\n", "2,m:2,oB,sent,0,,t\r\n"),
