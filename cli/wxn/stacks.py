@@ -157,7 +157,8 @@ def find(options: StackOptions, environment: Mapping[str, str], folder: Path) ->
         return Stack(name, options.profile, options.region)
     for parent in (folder, *folder.parents):
         state = parent / STATE_FILE
-        if state.is_file():
+        # One of another user's, as in /tmp, could name an address that collects secrets.
+        if state.is_file() and state.stat().st_uid == os.getuid():
             return _on_this_machine(state)
     raise CommandError(
         text("There is no stack to work on.", "找不到可用的环境。"),
