@@ -125,7 +125,7 @@ class Entries:
         if status == "sending" and now < lease_until + _SENDING_SECONDS:
             blocked = text("it is being sent", "正在发送")
             again = text("in 10 minutes", "10 分钟后")
-        elif status == "cancelled" and now < gone_at:
+        elif (status == "cancelled" or self._has_openid_as_id(item)) and now < gone_at:
             blocked = text(
                 "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
             )
