@@ -154,6 +154,17 @@ def test_doubt_with_a_template(case: Case, template_id: str, match: Match) -> No
     assert case.settle(blocked(template_id=template_id), is_last=True).match is match
 
 
+def test_answer_that_comes_in_between(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index still has the message among those in doubt; the receipt is about another copy, or message."""
+    doubted = case.add(status=Status.UNKNOWN)
+    case.add(outcome=ACCEPTED._replace(msgid=MSGID + 1))
+    monkeypatch.setattr(case.store, "by_receiver", lambda *_: ["m-1"])
+    monkeypatch.setattr(case.store, "read_many", lambda *_: {"m-1": doubted})
+
+    assert case.settle(is_last=True).match is Match.OF_OTHERS
+    assert case.status() is Status.SENT
+
+
 def test_double_is_found_by_its_receiver(case: Case) -> None:
     """WeChat refused the repeat, for it had the message: its answer has no msgid."""
     double = ACCEPTED._replace(msgid=None, errcode=40241, error_class=ErrorClass.DUPLICATE)

@@ -210,8 +210,8 @@ class Ledger:
         """Record WeChat's receipt of a message.
 
         A message whose answer was lost is settled by it, also one whose claim was abandoned. The entry of one
-        that is being sent, that was never sent, or that has its receipt is returned as it stands. None where
-        there is no such message.
+        that is being sent, that was never sent, that has its receipt, or that has another msgid (its answer
+        came in between) is returned as it stands. None where there is no such message.
         """
         status = Status.DELIVERED if delivered else Status.UNDELIVERED
         for _ in range(_MAX_WRITES):
@@ -220,7 +220,9 @@ class Ledger:
             if existing is None or not awaits_receipt(existing):
                 return existing
             outcome = existing.outcome
-            if outcome is None or outcome.msgid != msgid:  # its own answer was lost
+            if outcome is not None and outcome.msgid not in {None, msgid}:
+                return existing
+            if outcome is None or outcome.msgid is None:  # its own answer was lost
                 outcome = Outcome(Status.SENT, ErrorClass.SUCCESS, _BY_RECEIPT, errcode=0, msgid=msgid)
             wanted = existing.moved(
                 status, writer=self._writer(), now=self._now(), reason=reason, outcome=outcome
