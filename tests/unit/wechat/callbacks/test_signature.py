@@ -36,3 +36,13 @@ def test_signature_of_body(sample: tuple[str, str, str], expected: str) -> None:
 @pytest.mark.parametrize("given", ["", "046e", "046E02F8204D34F8BA5FA3B1DB94908F3DF2E9B3", "签名"])
 def test_other_signatures(given: str) -> None:
     assert not is_signed(given, TOKEN, *SECURE)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_text_that_no_request_has(part: int) -> None:
+    """Half of a surrogate pair, as the event of API Gateway may have it, is refused as a signature is."""
+    parts = ["046e02f8204d34f8ba5fa3b1db94908f3df2e9b3", *SECURE]
+    parts[part] = "\ud800"
+    given, timestamp, nonce, encrypted = parts
+
+    assert not is_signed(given, TOKEN, timestamp, nonce, encrypted)

@@ -20,6 +20,9 @@ def signature(token: str, timestamp: str, nonce: str, encrypted: str | None = No
 
 
 def is_signed(given: str, token: str, timestamp: str, nonce: str, encrypted: str | None = None) -> bool:
-    """Compare in constant time; text that is not ASCII is no signature."""
-    expected = signature(token, timestamp, nonce, encrypted)
-    return hmac.compare_digest(expected.encode(), given.encode())
+    """Compare in constant time; text that is no UTF-8 (half of a surrogate pair) is not signed."""
+    try:
+        expected = signature(token, timestamp, nonce, encrypted)
+        return hmac.compare_digest(expected.encode(), given.encode())
+    except UnicodeEncodeError:
+        return False
