@@ -103,6 +103,7 @@ def test_status_moves_the_entry(index: MessageIndex, ledger_table: LedgerTable) 
 def test_sent_ones_can_stay_out(aws: Aws, ledger_table: LedgerTable, clients: Clients) -> None:
     table = LedgerTable(clients, "ledger", RETENTION, list_sent=False)
     table.put(entry("sent", Status.SENT))
+    table.put(entry("delivered", Status.DELIVERED))
     table.put(entry("failed", Status.FAILED))
     (listed,) = (item for item in aws("dynamodb").scan(TableName="ledger")["Items"] if "listed" in item)
     assert listed["id"] == {"S": "failed"}

@@ -49,7 +49,7 @@ class LedgerTable(VersionedItems):
         For how long an entry is kept after its last change and its expiry (or 14 days, where that is further
         ahead), circuits after they are over, templates after they were written.
     list_sent : bool
-        Whether messages that were sent are listed in the index, which costs a write for each.
+        Whether messages that were sent (and delivered) are listed in the index, which costs a write for each.
     match_receipts : bool
         Whether messages that were sent are in the index of receipts, which costs a write for each.
     """
@@ -71,7 +71,8 @@ class LedgerTable(VersionedItems):
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise return the existing one."""
         over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
-        listed = listed_in(entry) if self._list_sent or entry.status is not Status.SENT else None
+        went_well = entry.status in {Status.SENT, Status.DELIVERED}
+        listed = listed_in(entry) if self._list_sent or not went_well else None
         more = {} if listed is None else {"listed": to_attribute(listed)}
         if self._match_receipts and (key := receipt_key(entry)) is not None:
             more["receipt_key"] = to_attribute(key)
