@@ -36,7 +36,7 @@ MAY = {
     | {"list messages", "read schedule", "list schedules"},
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
-    "CallbackRole": {"read callback keys", "tell"},
+    "CallbackRole": {"read callback keys", "list names", "tell"},
     "CallbackEventsRole": {"publish", "find receipt", *LEDGER},
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},

@@ -105,6 +105,48 @@ def test_account_without_keys_is_asked_for_again(keys: StoredCallbackKeys, clock
     assert tokens(keys) == ["first"]
 
 
+def test_made_up_accounts_cost_no_read(clients: Clients, keys: StoredCallbackKeys, put: Put) -> None:
+    """The AWS account has few reads a second, and the senders need them for their tokens."""
+    put("shop/callback", value(KEY))
+    asked: list[str] = []
+    clients.ssm.meta.events.register("before-call.ssm", lambda model, **_: asked.append(model.name))
+    assert [keys.read(f"made-up-{number}") for number in range(20)] == [None] * 20
+    assert tokens(keys) == ["first"]
+    assert asked == ["DescribeParameters", "GetParameter"]
+
+
+def test_known_keys_outlast_an_outage(
+    clients: Clients, keys: StoredCallbackKeys, clock: Clock, put: Put
+) -> None:
+    """WeChat stops pushing for a minute after failures; and SSM is asked again every ten seconds at most."""
+    put("shop/callback", value(KEY))
+    assert tokens(keys) == ["first"]
+    asked: list[int] = []
+
+    def refuse(**_: object) -> None:
+        asked.append(1)
+        raise StorageError("read", "ServiceUnavailable")
+
+    clients.ssm.meta.events.register("before-call.ssm", refuse)
+    clock.advance(301)
+    assert [tokens(keys), tokens(keys), tokens(keys, newer=True)] == [["first"]] * 3
+    clock.advance(11)
+    assert tokens(keys) == ["first"]
+    assert len(asked) == 2
+    clients.ssm.meta.events.unregister("before-call.ssm", refuse)
+    put("shop/callback", value(NEWER))
+    clock.advance(11)
+    assert tokens(keys) == ["second"]
+
+
+def test_names_come_in_pages(clients: Clients, clock: Clock, put: Put) -> None:
+    for number in range(60):
+        put(f"shop-{number:02}/callback", value(KEY))
+    accounts = CallbackAccounts(clients, PATH, clock=clock.now)
+    assert accounts.has_keys("shop-00")
+    assert accounts.has_keys("shop-59")
+
+
 def test_accounts_with_keys(clients: Clients, clock: Clock, put: Put) -> None:
     accounts = CallbackAccounts(clients, PATH, clock=clock.now)
     put("shop/callback", value(KEY))

@@ -47,7 +47,7 @@ def test_actions_of_each_role() -> None:
             *write_groups,
             *log,
         },
-        "CallbackRole": {"ssm:GetParameter", "sqs:SendMessage"} | log,
+        "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
         "CallbackEventsRole": {"dynamodb:Query"} | take | ledger | write_groups | publish | log,
         "TokenRefreshRole": {"ssm:GetParametersByPath", "ssm:GetParameters", "ssm:PutParameter"}
         | publish

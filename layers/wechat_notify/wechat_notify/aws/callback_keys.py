@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.parameters import AccountNames
 from wechat_notify.core.errors import StorageError
 
 RETRY_FOR: Final = 1.0
@@ -20,7 +21,7 @@ _KEPT_FOR: Final = 300.0
 """Seconds for which keys are used before they are read again."""
 _ASKED_AGAIN_AFTER: Final = 10.0
 """Seconds before a signature under other keys makes them be read again: anybody can send one."""
-_MAX_ACCOUNTS: Final = 10_000
+_CALLBACK: Final = "callback"
 
 _Token = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _EncodingKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{43}$")]
@@ -51,33 +52,72 @@ class CallbackKeys(BaseModel):
         return self
 
 
+class CallbackAccounts:
+    """Tells which accounts have callback keys, without their values."""
+
+    def __init__(self, aws: Clients, path: str, *, clock: Callable[[], float]) -> None:
+        self._names = AccountNames(aws, path)
+        self._clock = clock
+        self._listed_at = float("-inf")
+        self._accounts: frozenset[str] = frozenset()
+
+    def has_keys(self, account: str, *, kept_for: float = _KEPT_FOR) -> bool:
+        """Return whether an account had keys at most so many seconds ago; raises ``StorageError``."""
+        now = self._clock()
+        if now - self._listed_at >= kept_for:
+            self._accounts = frozenset(self._names.having(_CALLBACK, retry_for=RETRY_FOR))
+            self._listed_at = now
+        return account in self._accounts
+
+
+class _Known(NamedTuple):
+    """An account's keys: when SSM was asked for them last, and when it answered."""
+
+    asked_at: float = float("-inf")
+    read_at: float = float("-inf")
+    keys: CallbackKeys | None = None
+
+
 class StoredCallbackKeys:
-    """Reads accounts' callback keys, and keeps them for some minutes."""
+    """Reads accounts' callback keys, and keeps them for some minutes.
+
+    An account whose keys are not known is looked for among the names of those that have some. Strangers can
+    name as many as they like, and the AWS account has 40 ``GetParameter`` a second for all its programs: the
+    senders, which read tokens, would go without.
+    https://docs.aws.amazon.com/general/latest/gr/ssm.html
+    """
 
     def __init__(self, aws: Clients, path: str, *, clock: Callable[[], float]) -> None:
         self._aws = aws
         self._path = path
         self._clock = clock
-        self._known: dict[str, tuple[float, CallbackKeys | None]] = {}
+        self._accounts = CallbackAccounts(aws, path, clock=clock)
+        self._known: dict[str, _Known] = {}
 
     def read(self, account: str, *, newer: bool = False) -> CallbackKeys | None:
         """The keys of an account; None where it has none, or their parameter cannot be used.
 
         ``newer`` asks for keys that were stored a moment ago, because those that are known did not fit.
-        Raises ``StorageError``.
+        Those that are known stay in use while SSM does not answer. Raises ``StorageError``.
         """
         now = self._clock()
-        read_at, keys = self._known.get(account, (float("-inf"), None))
-        if now - read_at < (_ASKED_AGAIN_AFTER if newer or keys is None else _KEPT_FOR):
-            return keys
-        keys = self._read(account)
-        if len(self._known) >= _MAX_ACCOUNTS:
-            self._known.clear()
-        self._known[account] = (now, keys)
-        return keys
+        known = self._known.get(account, _Known())
+        is_fresh = known.keys is not None and not newer and now - known.read_at < _KEPT_FOR
+        if is_fresh or now - known.asked_at < _ASKED_AGAIN_AFTER:
+            return known.keys
+        if known.keys is None and not self._accounts.has_keys(account, kept_for=_ASKED_AGAIN_AFTER):
+            return None
+        try:
+            known = _Known(now, now, self._read(account))
+        except StorageError:
+            if known.keys is None:
+                raise
+            known = known._replace(asked_at=now)
+        self._known[account] = known
+        return known.keys
 
     def _read(self, account: str) -> CallbackKeys | None:
-        name = f"{self._path}/{account}/callback"
+        name = f"{self._path}/{account}/{_CALLBACK}"
         try:
             value = self._aws.call(
                 "read the callback keys",
@@ -91,30 +131,3 @@ class StoredCallbackKeys:
             raise
         except ValidationError:
             return None
-
-
-class CallbackAccounts:
-    """Tells which accounts have callback keys, without their values."""
-
-    def __init__(self, aws: Clients, path: str, *, clock: Callable[[], float]) -> None:
-        self._aws = aws
-        self._path = path
-        self._clock = clock
-        self._known: dict[str, tuple[float, bool]] = {}
-
-    def has_keys(self, account: str) -> bool:
-        """Return whether an account had keys some minutes ago; raises ``StorageError``."""
-        now = self._clock()
-        read_at, has_keys = self._known.get(account, (float("-inf"), False))
-        if now - read_at >= _KEPT_FOR:
-            name = f"{self._path}/{account}/callback"
-            answer: Any = self._aws.call(
-                "look for the callback keys",
-                lambda: self._aws.ssm.describe_parameters(
-                    ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}]
-                ),
-                retry_for=RETRY_FOR,
-            )
-            has_keys = bool(answer["Parameters"])
-            self._known[account] = now, has_keys
-        return has_keys

@@ -74,6 +74,10 @@ class AccountNames:
 
     def with_token(self) -> list[str]:
         """The accounts that have a stored token; raises ``StorageError``."""
+        return self.having(_ACCESS_TOKEN, retry_for=PATIENT_RETRY_FOR)
+
+    def having(self, wanted: str, *, retry_for: float) -> list[str]:
+        """The accounts that have a parameter of this name; raises ``StorageError``."""
         # Not GetParametersByPath: who may call that can read the credentials as well.
         within: Any = [{"Key": "Path", "Option": "Recursive", "Values": [self._path]}]
         names: list[str] = []
@@ -82,14 +86,14 @@ class AccountNames:
             answer = self._aws.call(
                 "list the accounts",
                 lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, MaxResults=50, **page),  # noqa: B023
-                retry_for=PATIENT_RETRY_FOR,
+                retry_for=retry_for,
             )
             names += [parameter["Name"] for parameter in answer["Parameters"]]
             if not answer.get("NextToken"):
                 break
             page = {"NextToken": answer["NextToken"]}
         found = (name.removeprefix(f"{self._path}/").partition("/") for name in names)
-        return [account for account, _, name in found if name == _ACCESS_TOKEN and is_account_name(account)]
+        return [account for account, _, name in found if name == wanted and is_account_name(account)]
 
 
 class Accounts:
