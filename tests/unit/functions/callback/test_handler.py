@@ -148,6 +148,14 @@ def test_replay_is_taken_once(service: Service) -> None:
     assert [line["result"] for line in service.lines("invocation finished")] == ["queued", "repeated"]
 
 
+def test_replay_under_another_name(service: Service) -> None:
+    """Beside the signature of the body, nobody looks at the other one: whoever changes it sends a replay."""
+    event = Request().event()
+    forged = {**event["queryStringParameters"], "signature": "0" * 40}
+    assert [ask(event), ask({**event, "queryStringParameters": forged})] == [TAKEN, TAKEN]
+    assert len(queued(service)) == 1
+
+
 def test_queue_that_does_not_answer(service: Service) -> None:
     """API Gateway answers 500, WeChat repeats it, and then it is taken."""
     event = Request().event()
@@ -184,6 +192,32 @@ def test_plain_mode(service: Service) -> None:
 def test_rotation_takes_both_keys(service: Service, given: tuple[str, str]) -> None:
     service.callback_keys.store("shop", "wx-shop", (OTHER_TOKEN, OTHER_KEY), (TOKEN, KEY))
     assert ask(Request(token=given[0], key=given[1]).event()) == TAKEN
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+def test_rotation_under_one_token(service: Service, key: str) -> None:
+    """WeChat makes another EncodingAESKey, and the token stays."""
+    service.callback_keys.store("shop", "wx-shop", (TOKEN, OTHER_KEY), (TOKEN, KEY))
+    assert ask(Request(key=key).event()) == TAKEN
+    assert len(queued(service)) == 1
+
+
+def test_new_mode_is_found(service: Service) -> None:
+    """Its receipts are neither refused nor taken for events without a name, while the old mode is known."""
+    service.callback_keys.store("shop", "wx-shop", (TOKEN, KEY), mode="plain")
+    assert ask(Request(nonce="1").plain_event()) == TAKEN
+    service.callback_keys.store("shop", "wx-shop", (TOKEN, KEY))
+    assert ask(Request(nonce="2").event()) == TAKEN
+    service.callback_keys.store("shop", "wx-shop", (TOKEN, KEY), mode="plain")
+    assert ask(Request(nonce="3").plain_event()) == TAKEN
+    assert len(queued(service)) == 3
+
+
+def test_encrypted_receipt_in_plain_mode(service: Service) -> None:
+    """The parameter has another mode than WeChat: to answer ``success`` would lose each receipt unseen."""
+    service.callback_keys.store("shop", "wx-shop", (TOKEN, KEY), mode="plain")
+    assert ask(Request().event()) == REFUSED
+    assert logged(service)["reason"] == "encrypted"
 
 
 def test_new_keys_are_found(service: Service) -> None:

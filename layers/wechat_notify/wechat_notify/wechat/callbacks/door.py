@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from wechat_notify.core.callbacks.events import CallbackBodyError
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.wechat.callbacks.bodies import parse_fields
 from wechat_notify.wechat.callbacks.cipher import CallbackCipher, CipherError
 from wechat_notify.wechat.callbacks.signature import is_signed
+
+T = TypeVar("T")
 
 MAX_AGE: Final = 300.0
 """Seconds by which a callback's time may differ from ours."""
@@ -91,7 +94,7 @@ class CallbackDoor:
 
     def check(self, account: str, request: CallbackRequest) -> str:
         """The answer to WeChat's question whether the address is ours; raises `Refused`, ``StorageError``."""
-        self._signed_by(account, request, "signature", None)
+        self._first_that_fits(account, lambda keys: self._signers(keys, request, "signature", None))
         return request.parameter("echostr")
 
     def open(self, account: str, request: CallbackRequest) -> dict[str, Any] | None:
@@ -106,11 +109,7 @@ class CallbackDoor:
         StorageError
             If the keys cannot be read.
         """
-        if self._keys(account).mode == "plain":
-            self._signed_by(account, request, "signature", None)
-            fields = parse_fields(request.body)
-        else:
-            fields = self._decrypted(account, request)
+        fields = self._first_that_fits(account, lambda keys: self._fields(keys, request))
         return None if _mark(account, request) in self._seen else fields
 
     def remember(self, account: str, request: CallbackRequest) -> None:
@@ -119,7 +118,16 @@ class CallbackDoor:
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
-    def _decrypted(self, account: str, request: CallbackRequest) -> dict[str, Any]:
+    def _fields(self, keys: Keys, request: CallbackRequest) -> dict[str, Any]:
+        if keys.mode != "plain":
+            return self._decrypted(keys, request)
+        self._signers(keys, request, "signature", None)
+        fields = parse_fields(request.body)
+        if "Encrypt" in fields and not {"MsgType", "InfoType"} & fields.keys():
+            raise Refused("encrypted")
+        return fields
+
+    def _decrypted(self, keys: Keys, request: CallbackRequest) -> dict[str, Any]:
         # In compatible mode the plain fields stand beside the encrypted part, and nothing signs them.
         try:
             encrypted = parse_fields(request.body).get("Encrypt")
@@ -127,35 +135,40 @@ class CallbackDoor:
             raise Refused("body") from None
         if not isinstance(encrypted, str) or not encrypted:
             raise Refused("not_encrypted")
-        keys, key = self._signed_by(account, request, "msg_signature", encrypted)
-        assert key.encoding_aes_key is not None  # noqa: S101 - the parameter's model holds it
-        try:
-            return parse_fields(CallbackCipher(key.encoding_aes_key, keys.app_id).decrypt(encrypted))
-        except CipherError:
-            raise Refused("cipher") from None
+        # Several, where the token stayed when the EncodingAESKey was changed.
+        for key in self._signers(keys, request, "msg_signature", encrypted):
+            assert key.encoding_aes_key is not None  # noqa: S101 - the parameter's model holds it
+            with suppress(CipherError):
+                return parse_fields(CallbackCipher(key.encoding_aes_key, keys.app_id).decrypt(encrypted))
+        raise Refused("cipher")
 
-    def _signed_by(
-        self, account: str, request: CallbackRequest, name: str, encrypted: str | None
-    ) -> tuple[Keys, Key]:
-        """The key that signed the request."""
+    def _signers(
+        self, keys: Keys, request: CallbackRequest, name: str, encrypted: str | None
+    ) -> Sequence[Key]:
+        """The keys under which the request is signed, one at least."""
         timestamp, nonce, given = (request.parameter(each) for each in ("timestamp", "nonce", name))
         if not (
             timestamp.isascii() and timestamp.isdigit() and abs(int(timestamp[:15]) - self._now()) <= MAX_AGE
         ):
             raise Refused("timestamp")
-        for keys in self._known_keys(account):
-            for key in keys.keys:
-                if is_signed(given, key.token, timestamp, nonce, encrypted):
-                    return keys, key
-        raise Refused("signature")
+        signers = [key for key in keys.keys if is_signed(given, key.token, timestamp, nonce, encrypted)]
+        if not signers:
+            raise Refused("signature")
+        return signers
 
-    def _known_keys(self, account: str) -> Iterator[Keys]:
-        """The account's keys, and then those that were stored since they were read."""
+    def _first_that_fits(self, account: str, read: Callable[[Keys], T]) -> T:
+        """What is read under the account's keys, or else under those that were stored since.
+
+        Raises `Refused` where neither fits.
+        """
         keys = self._keys(account)
-        yield keys
-        newer = self._store.read(account, newer=True)
-        if newer is not None and newer != keys:
-            yield newer
+        try:
+            return read(keys)
+        except Refused:
+            newer = self._store.read(account, newer=True)
+            if newer is None or newer == keys:
+                raise
+        return read(newer)
 
     def _keys(self, account: str) -> Keys:
         keys = self._store.read(account) if is_account_name(account) else None
@@ -165,5 +178,6 @@ class CallbackDoor:
 
 
 def _mark(account: str, request: CallbackRequest) -> tuple[str, ...]:
-    names = ("timestamp", "nonce", "signature", "msg_signature")
-    return (account, *map(request.parameter, names))
+    # Not both signatures: beside the one of the body, the other is not looked at.
+    signature = request.parameter("msg_signature") or request.parameter("signature")
+    return (account, request.parameter("timestamp"), request.parameter("nonce"), signature)
