@@ -14,6 +14,7 @@ from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
+from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.callbacks.events import events_of
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
@@ -31,14 +32,26 @@ class _Record(NamedTuple):
 
     message_id: str
     receipt_handle: str
-    account: str
-    fields: dict[str, Any]
+    body: str
     receive_count: int
 
     @property
     def is_last(self) -> bool:
         """It does not come again."""
         return self.receive_count > len(PAUSES)
+
+
+class _Handled(NamedTuple):
+    """What the receipts of a callback met, and the error that kept the rest of it from being worked off."""
+
+    record: _Record
+    settled: list[Settled]
+    error: Exception | None = None
+
+    @property
+    def comes_again(self) -> bool:
+        """Another try is to follow."""
+        return self.error is not None or any(each.match is Match.TOO_EARLY for each in self.settled)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
@@ -48,12 +61,14 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         records = [_record(record) for record in event["Records"]]
         with ThreadPoolExecutor(min(_THREADS, len(records))) as threads:
             handled = list(threads.map(_settle, records))
-        returned = [record for record, settled in zip(records, handled, strict=True) if _comes_again(settled)]
-        found = [each for settled in handled for each in settled or ()]
+        returned = [each.record for each in handled if each.comes_again]
+        found = [settled for each in handled for settled in each.settled]
         for settled in found:
             telemetry.receipt(settled)
         entries = [each.entry for each in found if each.match is Match.SETTLED and each.entry]
         telemetry.publish(list(_events(entries)), bootstrap.event_bus)
+        for each in handled:
+            _report(each, telemetry)
         matches = Counter(settled.match.value for settled in found)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
@@ -65,30 +80,32 @@ def _events(entries: Iterable[Any]) -> Iterator[Any]:
 
 
 def _record(record: dict[str, Any]) -> _Record:
-    body = json.loads(record["body"])  # the function callback wrote it
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
-    return _Record(
-        record["messageId"], record["receiptHandle"], body["account"], body["fields"], receive_count
-    )
+    return _Record(record["messageId"], record["receiptHandle"], record["body"], receive_count)
 
 
-def _settle(record: _Record) -> list[Settled] | None:
-    """What the receipts of a callback met; None where the ledger did not answer."""
+def _settle(record: _Record) -> _Handled:
+    handled = _Handled(record, [])
     try:
-        receipts = [event for event in events_of(record.fields) if isinstance(event, Receipt)]
-        settled = [
-            callback_events.receipts().settle(record.account, receipt, is_last=record.is_last)
-            for receipt in receipts
-        ]
-        if _comes_again(settled):
+        body = json.loads(record.body)
+        for event in events_of(body["fields"]):
+            if isinstance(event, Receipt):
+                receipts = callback_events.receipts()
+                handled.settled.append(receipts.settle(body["account"], event, is_last=record.is_last))
+        if handled.comes_again:
             pause = PAUSES[record.receive_count - 1]
             callback_events.queue().change_visibility(record.receipt_handle, pause)
-    except (StorageError, CallbackBodyError):
-        # It comes again after the queue's own visibility timeout. What cannot be read, since another version
-        # has queued it, goes to the dead letter queue in the end.
-        return None
-    return settled
+    # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.
+    # Raised on, it would take the others of the batch along. What was settled is told all the same: the next
+    # time it is a repeat.
+    except Exception as error:  # noqa: BLE001
+        return handled._replace(error=error)
+    return handled
 
 
-def _comes_again(settled: list[Settled] | None) -> bool:
-    return settled is None or any(each.match is Match.TOO_EARLY for each in settled)
+def _report(handled: _Handled, telemetry: Telemetry) -> None:
+    error, correlation_id = handled.error, handled.record.message_id
+    if isinstance(error, StorageError | CallbackBodyError):
+        telemetry.logger.warning("callback put off", detail=str(error), correlation_id=correlation_id)
+    elif error is not None:
+        telemetry.refused("internal_error", error, counts=False, correlation_id=correlation_id)

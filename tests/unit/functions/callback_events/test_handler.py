@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from functions.callback_events.handler import PAUSES, lambda_handler
 from tests.fakes import OPENID, START, FakeContext, Service, answer, metrics
+from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.receipts import Settled
 from wechat_notify.core.outcomes import Status
 
 Capture = pytest.CaptureFixture[str]
@@ -31,14 +34,20 @@ def fields(msgid: int = MSGID, status: str = "success", **changes: Any) -> dict[
 
 def handle(*callbacks: dict[str, Any], account: str = "shop", receives: int = 1) -> list[str]:
     """Hand callbacks over as one batch; the ids of those that come again."""
+    bodies = [json.dumps({"account": account, "fields": callback}) for callback in callbacks]
+    return deliver(*bodies, receives=receives)
+
+
+def deliver(*bodies: str, receives: int = 1) -> list[str]:
+    """The same with bodies."""
     records = [
         {
             "messageId": f"r-{number}",
             "receiptHandle": f"handle-{number}",
-            "body": json.dumps({"account": account, "fields": callback}),
+            "body": body,
             "attributes": {"ApproximateReceiveCount": str(receives)},
         }
-        for number, callback in enumerate(callbacks)
+        for number, body in enumerate(bodies)
     ]
     response = lambda_handler({"Records": records}, FakeContext())
     return [str(each["itemIdentifier"]) for each in response["batchItemFailures"]]
@@ -152,9 +161,52 @@ def test_list_of_receipts(service: Service) -> None:
     assert status(service) is Status.DELIVERED
 
 
+def test_settled_ones_are_told(service: Service, capsys: Capture) -> None:
+    """Even where the rest of the callback fails: the next time they are repeats."""
+    add(service)
+    service.callback_queue.failing = "ServiceUnavailable"
+    items = [{"TemplateId": "T", "MsgID": str(MSGID + number), "ErrorCode": "0"} for number in range(2)]
+    told = fields(Event="subscribe_msg_sent_event", List=items)
+    assert handle(told) == ["r-0"]
+    assert counted(capsys) == {"MessagesDelivered": 1}
+    assert [event.detail["id"] for event in service.bus.events] == ["m-1"]
+
+
+def test_unforeseen_error_holds_up_none(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(service)
+    monkeypatch.setattr(service.receipts, "settle", planted(service.receipts.settle))
+    assert handle(fields(MSGID + 1), fields()) == ["r-0"]
+    assert status(service) is Status.DELIVERED
+    assert counted(capsys) == {"MessagesUnforeseen": 1, "MessagesDelivered": 1}
+    (line,) = service.lines("message refused")
+    assert (line["error"], line["correlation_id"]) == ("KeyError", "r-0")
+    assert str(MSGID + 1) not in service.log.getvalue()
+
+
+def planted(settle: Callable[..., Settled]) -> Callable[..., Settled]:
+    def settle_or_fail(account: str, receipt: Receipt, **options: Any) -> Settled:
+        if receipt.msgid != str(MSGID):
+            raise KeyError(receipt.msgid)
+        return settle(account, receipt, **options)
+
+    return settle_or_fail
+
+
+def test_body_of_another_kind(service: Service) -> None:
+    """An operator may put anything on the queue."""
+    add(service)
+    good = json.dumps({"account": "shop", "fields": fields()})
+    assert deliver("{", "[]", "{}", good) == ["r-0", "r-1", "r-2"]
+    assert status(service) is Status.DELIVERED
+
+
 def test_queue_that_does_not_answer(service: Service) -> None:
     service.callback_queue.failing = "ServiceUnavailable"
     assert handle(fields()) == ["r-0"]
+    (line,) = service.lines("callback put off")
+    assert "ServiceUnavailable" in line["detail"]
 
 
 def test_nothing_secret_is_seen(service: Service, capsys: Capture) -> None:
