@@ -40,6 +40,7 @@ _RETRIED_FOR: dict[str, frozenset[float]] = {
     "get_parameter": frozenset({1.0}),
     "get_parameters": frozenset({7.5}),
     "get_parameters_by_path": frozenset({7.5}),
+    "describe_parameters": frozenset({1.0}),
     "put_parameter": frozenset({7.5}),
     "send_message": frozenset({1.5}),
     "send_message_batch": frozenset({1.5}),

@@ -53,6 +53,18 @@ class FakeParameters:
         answer: dict[str, Any] = {"Parameters": [{"Name": name, "Value": self._shown(name)} for name in page]}
         return answer | ({"NextToken": str(start + 10)} if start + 10 < len(names) else {})
 
+    def describe_parameters(
+        self, *, ParameterFilters: list[dict[str, Any]], MaxResults: int, NextToken: str = "0"
+    ) -> dict[str, Any]:
+        """The names under a path, so many at a time, in order."""
+        ((key, option, (path,)),) = [(each["Key"], each["Option"], each["Values"]) for each in ParameterFilters]
+        assert (key, option, MaxResults) == ("Path", "Recursive", 50)
+        names = sorted(name for name in self.values if name.startswith(f"{path}/"))
+        start = int(NextToken)
+        end = start + MaxResults
+        answer: dict[str, Any] = {"Parameters": [{"Name": name} for name in names[start:end]]}
+        return answer | ({"NextToken": str(end)} if end < len(names) else {})
+
     def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:
         """Replace a parameter."""
         assert Type == "SecureString"
