@@ -242,7 +242,7 @@ def _ended(output: Output, call: Callable[[], None]) -> None:
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:  # the reader of the pipe has what it wanted (head, grep -q)
         discard_results()
-        raise typer.Exit(ExitCode.FAILED) from None
+        raise typer.Exit(ExitCode.OK) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -82,6 +81,8 @@ class Files:
     def erase(self, found: Sequence[Found]) -> None:
         """Rewrite the objects."""
         for each in found:
+            import tempfile  # noqa: PLC0415 - --help starts without it
+
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as rewritten:
                 try:
                     for block in self._rewritten(each.name):
