@@ -92,3 +92,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO('{"a": "巧"}'.encode())))
 
     assert read_object("-") == {"a": "巧"}
+
+
+def test_file_without_end() -> None:
+    """Such as a device: what is read of it has a limit."""
+    assert "is larger than 64 MiB" in refused("/dev/zero").message
