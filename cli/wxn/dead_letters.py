@@ -124,7 +124,7 @@ class DeadLetterQueue:
         Tells a person what happens.
     """
 
-    def __init__(self, sqs: Any, url: str, say: Say) -> None:
+    def __init__(self, sqs: Any, url: str, say: Say = lambda _: None) -> None:
         self._sqs = sqs
         self._url = url
         self._say = say

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -58,12 +57,7 @@ class Output:
     def note(self, message: str) -> None:
         """Tell something beside the result; nothing with ``--json``."""
         if not self.as_json:
-            self.errors.print(message, markup=False)
-
-    def progress(self, message: str) -> AbstractContextManager[object]:
-        """Tell on a terminal that something is going on, while it is; nothing elsewhere."""
-        shown = not self.as_json and sys.stderr.isatty()
-        return self.errors.status(message) if shown else nullcontext()
+            self.errors.print(printable(message), markup=False)
 
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""
@@ -75,7 +69,7 @@ class Output:
         from rich.text import Text  # noqa: PLC0415
 
         self.errors.print(Text.assemble((text("error:", "错误："), "red"), " ", printable(error.message)))
-        self.errors.print(f"→ {error.next_step}", markup=False)
+        self.errors.print(printable(f"→ {error.next_step}"), markup=False)
 
 
 def print_table(

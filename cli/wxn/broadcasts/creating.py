@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import transfers
-from wxn.broadcasts.progress import Progress, ProgressView
 from wxn.broadcasts.transfers import RecipientsFile
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
+from wxn.progress import Progress, ProgressView
 from wxn.run import Run
 
 _FILE_DIGITS, _OPTIONS_DIGITS = 12, 6

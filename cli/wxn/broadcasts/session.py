@@ -13,9 +13,9 @@ import typer
 from wxn.api import ApiError, part
 from wxn.broadcasts import creating, reports, words
 from wxn.broadcasts.following import ENDED, Broadcast, Silence, looks
-from wxn.broadcasts.progress import Progress, ProgressView
 from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
+from wxn.progress import Progress, ProgressView
 from wxn.questions import can_ask, confirmed
 from wxn.run import Run
 from wxn.shown_times import duration, local_time

@@ -14,7 +14,7 @@ from wxn.dead_letters import MAX_READ, Copies, DeadLetter, DeadLetterQueue, Redr
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.output import print_table, printable
-from wxn.progress import Progress
+from wxn.progress import Progress, ProgressView
 from wxn.questions import confirmed
 from wxn.run import Run, command
 
@@ -58,8 +58,8 @@ def list_letters(
     bodies are asked for.
     """
     sqs = run.stack.client("sqs")
-    with _queue(run, sqs) as queue, Progress(run.output) as progress:
-        found = queue.read(limit, lambda _: True, lambda n: progress.at(text("read", "已读取"), n))
+    with _queue(run, sqs) as queue, ProgressView(run.output) as view:
+        found = queue.read(limit, lambda _: True, lambda done: view.show(_reading(done)))
     rows = [_row(run, copies) for copies in found]
     if run.output.as_json:
         for row, copies in zip(rows, found, strict=True):
@@ -131,23 +131,21 @@ def redrive(
     steps: list[Copies] = []
     missing: list[str] = []
     try:
-        with queue, Progress(run.output) as progress:
-            found = queue.read(limit, is_wanted, lambda n: progress.at(text("read", "已读取"), n))
+        with queue, ProgressView(run.output) as view:
+            found = queue.read(limit, is_wanted, lambda done: view.show(_reading(done)))
             names = {
                 name for copies in found for each in copies for name in (each.first_id, each.producer_id)
             }
             if missing := sorted(ids - names):
-                run.output.note(
-                    printable(text(f"not found: {', '.join(missing)}", f"未找到：{'、'.join(missing)}"))
-                )
+                run.output.note(text(f"not found: {', '.join(missing)}", f"未找到：{'、'.join(missing)}"))
             steps = [copies for copies in found if copies[0].is_step]
             found = [copies for copies in found if not copies[0].is_step]
             if not dry_run:
 
-                def count(done: int) -> None:
-                    progress.at(text("sent", "已投递"), done, len(found))
+                def sent(done: int) -> None:
+                    view.show(Progress(text("Sending", "正在投递"), done, len(found)))
 
-                Redrive(queue, sqs, _targets(run), tally=tally, say=_say(run), count=count).run(found)
+                Redrive(queue, sqs, _targets(run), tally=tally, say=run.output.note, count=sent).run(found)
     finally:
         if not dry_run:
             _show_tally(run, tally, missing, steps)
@@ -167,11 +165,14 @@ def redrive(
 
 
 def _queue(run: Run, sqs: Any) -> DeadLetterQueue:
-    return DeadLetterQueue(sqs, run.stack.outputs["DeadLetterQueueUrl"], _say(run))
+    return DeadLetterQueue(sqs, run.stack.outputs["DeadLetterQueueUrl"], run.output.note)
 
 
-def _say(run: Run) -> Any:
-    return lambda told: run.output.note(printable(told))
+def _reading(done: int) -> Progress:
+    return Progress(
+        text("Reading the dead letter queue", "正在读取死信队列"),
+        details=[text(f"{done:,} messages", f"{done:,} 条消息")],
+    )
 
 
 def _question(run: Run, there: int, ids: set[str], reason: str | None, limit: int) -> str:
@@ -216,13 +217,11 @@ def _show_dry_run(run: Run, found: Sequence[Copies]) -> None:
 
 def _about_step(letter: DeadLetter) -> str:
     """What to do with a broadcast's step."""
-    return printable(
-        text(
-            f"left there: {letter.first_id}, a step of a broadcast: {letter.body}. Repeat the broadcast's last "
-            "call (start, pause, resume or cancel), which sends the step anew.",
-            f"未处理：{letter.first_id} 是群发的步骤：{letter.body}。请重复该群发的最后一次操作"
-            "（start、pause、resume 或 cancel），步骤会重新投递。",
-        )
+    return text(
+        f"left there: {letter.first_id}, a step of a broadcast: {letter.body}. Repeat the broadcast's last "
+        "call (start, pause, resume or cancel), which sends the step anew.",
+        f"未处理：{letter.first_id} 是群发的步骤：{letter.body}。请重复该群发的最后一次操作"
+        "（start、pause、resume 或 cancel），步骤会重新投递。",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -20,7 +19,7 @@ from wxn.erasing.schedules import Schedules
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.output import print_table, printable
-from wxn.progress import Progress
+from wxn.progress import Progress, ProgressView
 from wxn.questions import confirmed
 from wxn.run import Run, command
 from wxn.stacks import Stack
@@ -87,7 +86,7 @@ def _places(run: Run, account: str, person: Person) -> list[Place]:
     stack, sqs = run.stack, run.stack.client("sqs")
 
     def letters(name: str, url: str) -> Letters:
-        return Letters(name, sqs, url, account, person, lambda _: None)
+        return Letters(name, sqs, url, account, person)
 
     # First what could still send something.
     return [
@@ -106,9 +105,14 @@ def _hash_key(stack: Stack) -> bytes:
 
 def _search(run: Run, places: Sequence[Place]) -> list[Found]:
     found: list[Found] = []
-    with Progress(run.output) as progress:
+    with ProgressView(run.output) as view:
         for place in places:
-            found += place.find(partial(progress.at, place.name))
+            title = text(f"Searching: {place.name}", f"正在检索：{place.name}")
+
+            def searched(done: int, total: int | None, title: str = title) -> None:
+                view.show(Progress(title, done, total or 0, [f"{done:,}"]))
+
+            found += place.find(searched)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, Say, account_of, decoded
+from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, account_of, decoded
 from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
@@ -20,17 +20,16 @@ class Letters:
     A body that cannot be read may be of any account; it counts where it names the openid.
     """
 
-    def __init__(self, name: str, sqs: Any, url: str, account: str, person: Person, say: Say) -> None:
+    def __init__(self, name: str, sqs: Any, url: str, account: str, person: Person) -> None:
         self.name = name
         self._sqs = sqs
         self._url = url
         self._account = account
         self._person = person
-        self._say = say
 
     def find(self, count: Count) -> Iterator[Found]:
         """Read the queue; its messages are visible again afterwards."""
-        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+        with DeadLetterQueue(self._sqs, self._url) as queue:
             letters = queue.read(MAX_READ, self._is_wanted, lambda done: count(done, None))
         if queue.there > MAX_READ:
             yield Found(
@@ -50,7 +49,7 @@ class Letters:
         if not found:
             return
         names = {each.name for each in found}
-        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+        with DeadLetterQueue(self._sqs, self._url) as queue:
             letters = queue.read(MAX_READ, lambda letter: letter.message_id in names)
             queue.delete(letter for copies in letters for letter in copies)
 

@@ -99,13 +99,30 @@ class Sqs:
 
     def put(self, body: str, **attributes: str) -> str:
         """A dead letter; its SQS message id."""
-        typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        sent = self.real.send_message(QueueUrl=self.dlq, MessageBody=body, MessageAttributes=typed)
-        return str(sent["MessageId"])
+        (message_id,) = self.put_all((body, attributes))
+        return message_id
 
-    def fill(self, count: int, **attributes: str) -> list[str]:
+    def put_all(self, *letters: tuple[str, Mapping[str, str]]) -> list[str]:
+        """Dead letters by body and attributes; their SQS message ids."""
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            }
+            for number, (body, attributes) in enumerate(letters)
+        ]
+        ids: list[str] = []
+        for start in range(0, len(entries), 10):
+            sent = self.real.send_message_batch(QueueUrl=self.dlq, Entries=entries[start : start + 10])
+            ids += [each["MessageId"] for each in sent["Successful"]]
+        return ids
+
+    def fill(self, count: int) -> list[str]:
         """Dead letters that differ; their SQS message ids."""
-        return [self.put(f"body {number:02}", **attributes) for number in range(count)]
+        return self.put_all(*((f"body {number:02}", {}) for number in range(count)))
 
     def look(self, url: str) -> list[dict[str, Any]]:
         """What can be received at this moment; it can be received again afterwards."""
@@ -119,10 +136,12 @@ class Sqs:
             AttributeNames=["All"],
         ).get("Messages"):
             found += messages
-        for message in found:
-            self.real.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
+        for start in range(0, len(found), 10):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for number, message in enumerate(found[start : start + 10])
+            ]
+            self.real.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         return found
 
     def counts(self) -> tuple[int, int]:
@@ -168,6 +187,11 @@ class Ran:
     code: int
     out: str
     err: str
+
+    @property
+    def notes(self) -> list[str]:
+        """The lines on standard error but for those of the progress."""
+        return [line for line in self.err.splitlines() if " · " not in line]
 
     @property
     def rows(self) -> list[dict[str, Any]]:
