@@ -16,7 +16,7 @@ from wxn.broadcasts.following import ENDED, Broadcast, Silence, looks
 from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
 from wxn.progress import Progress, ProgressView
-from wxn.questions import can_ask, confirmed
+from wxn.questions import asked, can_ask, confirm
 from wxn.run import Run
 from wxn.shown_times import duration, local_time
 
@@ -154,8 +154,8 @@ class Session:
                 view.show(Progress(text("Checking the rows", "正在检查每一行"), details=told))
         raise AssertionError  # looks has no end
 
-    def is_wanted(self, broadcast: Broadcast) -> bool:
-        """Ask whether a checked broadcast is to be sent; raises ``CommandError`` if nobody can be asked."""
+    def confirm_start(self, broadcast: Broadcast) -> None:
+        """Ask whether a checked broadcast is to be sent; raises as `questions.confirm` does."""
         before = creating.sent_before(self._run, broadcast)
         if before:
             at = local_time(before["started_at"])
@@ -171,15 +171,11 @@ class Session:
             f"Send {messages:,} messages with the account {account} of {where}?",
             f"确定用{where}的账号 {account} 发送 {messages:,} 条消息吗？",
         )
-        wanted = confirmed(self._run.output, question, yes=self._yes)
-        if not wanted:
-            self._run.output.note(
-                text(
-                    f"Nothing was sent. To send it later: wxn broadcast --resume {broadcast['id']}",
-                    f"没有发送任何消息。稍后发送：wxn broadcast --resume {broadcast['id']}",
-                )
-            )
-        return wanted
+        declined = text(
+            f"Nothing was sent. To send it later: wxn broadcast --resume {broadcast['id']}",
+            f"没有发送任何消息。稍后发送：wxn broadcast --resume {broadcast['id']}",
+        )
+        confirm(self._run.output, question, yes=self._yes, declined=declined)
 
     # ------------------------------------------------------------------------------------ after the start
 
@@ -193,14 +189,14 @@ class Session:
         """
         with nothing_sent():
             broadcast = self.await_check(broadcast)
-            is_wanted = broadcast["state"] == "checked" and self.is_wanted(broadcast)
-        if broadcast["state"] == "checked" and not is_wanted:
-            raise typer.Exit(ExitCode.FAILED)
+            is_checked = broadcast["state"] == "checked"
+            if is_checked:
+                self.confirm_start(broadcast)
         if broadcast["state"] in ENDED:
             self._run.output.note(_sent_already(broadcast))
         if broadcast["state"] == "paused":
             self._end(broadcast)
-        self.follow(broadcast["id"], start=is_wanted)
+        self.follow(broadcast["id"], start=is_checked)
 
     def resume(self, broadcast_id: str) -> None:
         """Let a paused broadcast go on, or a checked one start; follow it. Raises as `go_on` does."""
@@ -377,19 +373,17 @@ class Session:
             raise typer.Exit(ExitCode.INTERRUPTED)
 
     def _ask(self) -> _Choice:
-        errors = self._run.output.errors
-        errors.print()
-        errors.print(text("It goes on without this command.", "退出本命令不影响群发。"))
-        for key, told in (
+        keys = (
             ("p", text("pause it", "暂停")),
             ("l", text("leave it running", "退出，群发继续")),
             ("c", text("cancel it for good", "彻底取消")),
             ("Enter", text("follow it further", "继续查看")),
-        ):
-            errors.print(f"{key:>7}  {told}", markup=False)
+        )
+        told = text("It goes on without this command.", "退出本命令不影响群发。")
+        question = "\n".join(["", told, *(f"{key:>7}  {does}" for key, does in keys)])
         try:
-            answer = errors.input("> ").strip().lower()[:1]
-        except EOFError:
+            answer = asked(self._run.output, question).lower()[:1]
+        except typer.Abort:
             return _Choice.LEAVE
         choices = {"p": _Choice.PAUSE, "l": _Choice.LEAVE, "c": _Choice.CANCEL}
         return choices.get(answer, _Choice.FOLLOW)

@@ -15,7 +15,7 @@ from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
 from wxn.language import LANGUAGE, text
 from wxn.output import print_table
-from wxn.questions import asked, can_ask, typed
+from wxn.questions import asked, asked_secretly, confirm_by_name, require_terminal
 from wxn.run import Run, command
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def add(
     if app_id is None and replace and existing is not None:
         app_id = existing.app_id
     if app_id is None:
-        _require_terminal("--app-id", "--secret-stdin")
-        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"), "> ")
+        require_terminal("--app-id", "--secret-stdin")
+        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"))
     app_id = accounts.checked_app_id(app_id)
     secret = accounts.checked_secret(_secret(read_stdin=secret_stdin))
     for part in accounts.unusual(app_id, secret):
@@ -95,19 +95,8 @@ def add(
 def _secret(*, read_stdin: bool) -> str:
     if read_stdin:
         return sys.stdin.readline()
-    _require_terminal("--secret-stdin")
-    import getpass  # noqa: PLC0415 - --help starts without it
-
-    return getpass.getpass(text("AppSecret (not shown): ", "AppSecret（不显示）："))
-
-
-def _require_terminal(*options: str) -> None:
-    """Raise CommandError where nobody can be asked; the options take the answers' place."""
-    if not can_ask():
-        raise CommandError(
-            text("There is no terminal to ask at.", "当前不是终端，无法询问。"),
-            text(f"Give {' and '.join(options)}.", f"请使用 {' 和 '.join(options)}。"),
-        )
+    require_terminal("--secret-stdin")
+    return asked_secretly(text("AppSecret (not shown): ", "AppSecret（不显示）："))
 
 
 @command(
@@ -282,8 +271,8 @@ def remove(
     question = text(
         f"Type {name} to remove it from {run.stack.title}.", f"输入 {name} 以从{run.stack.title}移除该账号。"
     )
-    if not typed(run.output, question, name, yes=yes):
-        raise typer.Abort
+    declined = text("Nothing was removed.", "没有移除。")
+    confirm_by_name(run.output, question, name, yes=yes, declined=declined)
     deleted = stored.delete(name)
 
     def render(console: Console) -> None:

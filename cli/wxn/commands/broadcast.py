@@ -23,10 +23,10 @@ from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import creating, reports, transfers
 from wxn.broadcasts.following import ENDED
 from wxn.broadcasts.session import Session, explained, nothing_sent
-from wxn.errors import CommandError, ExitCode
+from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
-from wxn.questions import confirmed, require_answer
+from wxn.questions import confirm, require_answer
 from wxn.run import Run, command
 
 app = typer.Typer()
@@ -321,9 +321,9 @@ def _cancel(run: Run, session: Session, broadcast_id: str, *, yes: bool) -> None
         f"Cancel {broadcast_id} for good? {left:,} messages would not be sent.",
         f"确定彻底取消 {broadcast_id} 吗？{left:,} 条消息将不再发送。",
     )
-    if found["state"] not in ENDED and not confirmed(run.output, question, yes=yes):
-        run.output.note(text("It goes on.", "群发继续。"))
-        raise typer.Exit(ExitCode.FAILED)
+    if found["state"] not in ENDED:
+        declined = text("It was not cancelled.", "没有取消。")
+        confirm(run.output, question, yes=yes, declined=declined)
     changed = session.control("cancel", broadcast_id)
     _tell(run, changed, text("Cancelled.", "已取消。"), f"--follow {broadcast_id}")
 

@@ -15,7 +15,7 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.output import print_table, printable
 from wxn.progress import Progress, ProgressView
-from wxn.questions import confirmed
+from wxn.questions import confirm
 from wxn.run import Run, command
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ def redrive(
     ids = set(wanted or [])
     sqs = run.stack.client("sqs")
     queue = _queue(run, sqs)
-    question = _question(run, queue.there, ids, reason, limit)
-    if not dry_run and not confirmed(run.output, question, yes=yes):
-        raise typer.Abort
+    if not dry_run:
+        question = _question(run, queue.there, ids, reason, limit)
+        confirm(run.output, question, yes=yes, declined=text("Nothing was sent.", "没有投递。"))
 
     def is_wanted(letter: DeadLetter) -> bool:
         named = not ids or letter.first_id in ids or letter.producer_id in ids

@@ -20,7 +20,7 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.output import print_table, printable
 from wxn.progress import Progress, ProgressView
-from wxn.questions import confirmed
+from wxn.questions import confirm
 from wxn.run import Run, command
 from wxn.stacks import Stack
 
@@ -69,10 +69,10 @@ def erase(
         _tell_what_stays(run, logs_until)
         return
     erasable = [each for each in found if not each.blocked]
-    if erasable and not confirmed(run.output, _question(run, account, erasable), yes=yes):
-        raise typer.Abort
     left = found
     if erasable:
+        declined = text("Nothing was erased.", "没有删除。")
+        confirm(run.output, _question(run, account, erasable), yes=yes, declined=declined)
         for place in places:
             place.erase([each for each in erasable if each.place == place.name])
         left = _search(run, places)

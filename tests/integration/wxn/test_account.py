@@ -11,7 +11,6 @@ import pytest
 
 from tests.integration.conftest import PATH
 from wxn import __main__, questions, stacks
-from wxn.commands import account
 from wxn.stacks import Stack
 
 APP_ID, SECRET = "wx0123456789abcdef", "5ec4e7" + "0" * 26
@@ -75,8 +74,7 @@ def run(
     def main(*arguments: str, typed: str = "", terminal: bool = False) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["wxn", "account", *arguments])
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        for module in (account, questions):
-            monkeypatch.setattr(module, "can_ask", lambda: terminal)
+        monkeypatch.setattr(questions, "can_ask", lambda: terminal)
         with pytest.raises(SystemExit) as stop:
             __main__.main()
         out, err = capsys.readouterr()
@@ -105,7 +103,7 @@ def test_add_stores_and_checks(run: Run, aws: Aws, refresher: Refresher) -> None
 
 
 def test_add_asks_at_a_terminal(run: Run, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getpass", lambda _prompt: SECRET)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt, stream: SECRET if stream is sys.stderr else "")
 
     assert run("add", "shop", typed=f" {APP_ID}\n", terminal=True)[0] == 0
     assert stored(aws)["app_secret"] == SECRET
@@ -136,8 +134,8 @@ def test_replace_keeps_the_app_id(run: Run, aws: Aws, put: Put) -> None:
         (["shop", "--app-id", APP_ID, "--secret-stdin"], f"{SECRET} x", "This is no AppSecret"),
         (["shop", "--app-id", APP_ID, "--secret-stdin"], "x" * 200, "This is no AppSecret"),
         (["shop", "--app-id", "wx 1", "--secret-stdin"], SECRET, "This is no AppID"),
-        (["shop", "--app-id", APP_ID], SECRET, "Give --secret-stdin"),
-        (["shop", "--secret-stdin"], SECRET, "Give --app-id"),
+        (["shop", "--app-id", APP_ID], SECRET, "Repeat it with --secret-stdin"),
+        (["shop", "--secret-stdin"], SECRET, "Repeat it with --app-id"),
     ],
 )
 def test_add_refuses_and_stores_nothing(
@@ -248,7 +246,9 @@ def test_remove_tells_what_stays(run: Run, aws: Aws, put: Put) -> None:
     assert left == {f"{PATH}/shop-2/credentials", f"{PATH}/shop-2/access-token"}
 
 
-@pytest.mark.parametrize(("typed", "terminal", "code"), [("yes\n", True, 130), ("shop\n", False, 2)])
+@pytest.mark.parametrize(
+    ("typed", "terminal", "code"), [("yes\n", True, 1), ("", True, 130), ("shop\n", False, 2)]
+)
 def test_remove_needs_the_name(run: Run, put: Put, *, typed: str, terminal: bool, code: int) -> None:
     put("shop/credentials", "{}")
 
