@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wxn.broadcasts import words
 from wxn.language import LANGUAGE, text
 from wxn.output import print_table, printable
-from wxn.shown_times import duration, local_time, seconds_between
+from wxn.times import duration, local_time, seconds_between
 
 if TYPE_CHECKING:
     from rich.console import Console

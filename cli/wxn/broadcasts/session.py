@@ -18,7 +18,7 @@ from wxn.language import LANGUAGE, text
 from wxn.progress import Progress, ProgressView
 from wxn.questions import asked, can_ask, confirm
 from wxn.run import Run
-from wxn.shown_times import duration, local_time
+from wxn.times import duration, local_time
 
 _NOT_NOW: Final = {
     "start": text("cannot be started", "不能开始"),

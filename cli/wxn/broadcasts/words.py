@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from wxn.explanations import by_code
 from wxn.language import LANGUAGE, text
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 STATES: Final = {
     "checking": text("checking its rows", "正在检查"),

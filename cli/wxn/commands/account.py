@@ -17,6 +17,7 @@ from wxn.language import LANGUAGE, text
 from wxn.output import print_table
 from wxn.questions import asked, asked_secretly, confirm_by_name, require_terminal
 from wxn.run import Run, command
+from wxn.times import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,7 +160,7 @@ def _row(account: dict[str, Any]) -> tuple[object, ...]:
         account["name"],
         app_id,
         token,
-        None if age is None else text(f"{age // 60} min", f"{age // 60} 分钟"),
+        None if age is None else duration(age),
     )
 
 

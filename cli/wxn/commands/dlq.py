@@ -17,6 +17,7 @@ from wxn.output import print_table, printable
 from wxn.progress import Progress, ProgressView
 from wxn.questions import confirm
 from wxn.run import Run, command
+from wxn.times import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -256,7 +257,7 @@ def _print(console: Console, rows: Sequence[dict[str, Any]], bodies: Sequence[st
         "target": text("Goes to", "投递到"),
         "reason": text("Reason", "原因"),
     }
-    numbers = [columns[name] for name in ("age", "copies", "receives", "size")]
+    numbers = [columns[name] for name in ("copies", "receives", "size")]
     table = [[_cell(name, row[name]) for name in columns] for row in rows]
     if rows:
         print_table(console, list(columns.values()), table, right=numbers)
@@ -266,16 +267,9 @@ def _print(console: Console, rows: Sequence[dict[str, Any]], bodies: Sequence[st
 
 def _cell(name: str, value: Any) -> str:
     if name == "age":
-        return _age(value)
+        return duration(value)
     return _one_line(str(value)) if value not in {None, ""} else "-"
 
 
 def _one_line(value: str) -> str:
     return printable(value).replace("\n", "\\n")
-
-
-def _age(seconds: int) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,9 +13,8 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
 from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
-from wxn.shown_times import duration, local_time, seconds_between
 from wxn.suggestions import did_you_mean
-from wxn.times import seconds_since_1970
+from wxn.times import duration, local_time, seconds_between, seconds_since_1970, utc
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,7 +110,7 @@ def _utc(given: str | None) -> str | None:
     if given is None:
         return None
     since = max(0.0, seconds_since_1970(given, now=time.time()))
-    return datetime.fromtimestamp(since, UTC).isoformat()
+    return utc(since)
 
 
 def _row(message: dict[str, Any]) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from wxn.language import text
 from wxn.messages import MessageOptions
 from wxn.output import print_fields, print_outcome, print_table, printable
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,7 +16,7 @@ from wxn.language import LANGUAGE, text
 from wxn.log_lines import LogLine, LogLines, follow, log_groups
 from wxn.output import printable
 from wxn.run import Run, command
-from wxn.times import seconds_since_1970
+from wxn.times import local_clock, seconds_since_1970, utc
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -191,8 +190,9 @@ def tail(
 
 def _print(run: Run, line: LogLine) -> None:
     if run.output.as_json:
-        at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        run.output.line({"at": at, "source": line.source, "kind": kind_of(line), "fields": dict(line.fields)})
+        run.output.line(
+            {"at": utc(line.at), "source": line.source, "kind": kind_of(line), "fields": dict(line.fields)}
+        )
     else:
         run.output.console.print(rendered(line), soft_wrap=True)
 
@@ -207,8 +207,7 @@ def rendered(line: LogLine) -> Text:
     """One line for a terminal: time, source, what happened, and the fields that say more."""
     from rich.text import Text  # noqa: PLC0415
 
-    at = datetime.fromtimestamp(line.at).astimezone().strftime("%H:%M:%S")
-    shown = Text.assemble((at, "dim"), " ", (f"{line.source:<14}", "bold"), " ")
+    shown = Text.assemble((local_clock(line.at), "dim"), " ", (f"{line.source:<14}", "bold"), " ")
     for words, style in _words(line):
         shown.append(printable(words), style)
     return shown

@@ -12,7 +12,7 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import LANGUAGE, text
 from wxn.output import print_fields, print_table, printable
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,7 +12,7 @@ from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import refused_token
 from wxn.language import LANGUAGE, text
-from wxn.shown_times import local_time
+from wxn.times import duration, local_time
 
 _OTHER_KIND_OF_ACCOUNT: Final = frozenset({40200, 76022})
 """WeChat's answers to the token of an account whose kind does not have the API."""
@@ -97,10 +97,10 @@ def templates(context: Context, account: str) -> Iterator[Finding]:
     """Look for templates that have not been read for long."""
     times = [_time(at) for at in context.of(account).templates()["synced_at"].values() if at]
     if times and (age := context.now() - max(times)) > _MAX_TEMPLATE_AGE:
-        hours = round(age.total_seconds() / 3600)
+        shown = duration(age.total_seconds())
         yield Finding(
             "templates-old",
-            text(f"Its templates were read {hours} hours ago.", f"该账号的模板是 {hours} 小时前同步的。"),
+            text(f"Its templates were read {shown} ago.", f"该账号的模板是 {shown}前同步的。"),
             account,
             facts={"log": context.log("TemplateSyncFunction")},
         )

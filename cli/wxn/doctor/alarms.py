@@ -8,7 +8,7 @@ from typing import Any
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 
 def raised(context: Context) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from wxn.doctor.context import Context
 from wxn.doctor.deployment import REFRESHER
 from wxn.doctor.findings import Finding
 from wxn.language import LANGUAGE, text
+from wxn.times import duration
 
 _MAX_AGE: Final = timedelta(hours=2, minutes=10)
 """WeChat's tokens live for two hours."""
@@ -86,10 +87,10 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
             )
             yield Finding("token-not-stored", seen, name, facts=facts)
         elif (age := context.now() - account.token) > _MAX_AGE:
-            hours = age.total_seconds() / 3600
+            shown = duration(age.total_seconds())
             seen = text(
-                f"Its token was written {hours:.1f} hours ago.",
-                f"该账号的 access_token 是 {hours:.1f} 小时前写入的。",
+                f"Its token was written {shown} ago.",
+                f"该账号的 access_token 是 {shown}前写入的。",
             )
             yield Finding("token-old", seen, name, facts=facts)
 

@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,7 @@ from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
 from wxn.stacks import Stack
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -128,7 +128,7 @@ class Entries:
             blocked = text(
                 "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
             )
-            again = text(f"after {_clock(gone_at)}", f"{_clock(gone_at)} 之后")
+            again = text(f"after {local_time(gone_at)}", f"{local_time(gone_at)} 之后")
         return Found(self.name, item["id"]["S"], does, blocked, again, item)
 
     def _cancel(self, message_id: str) -> None:
@@ -172,7 +172,3 @@ class Entries:
 
     def _has_openid_as_id(self, item: dict[str, Any]) -> bool:
         return self._person.is_named_in(item["id"]["S"])
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")

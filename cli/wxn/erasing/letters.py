@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, account_of, decoded
 from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
+from wxn.times import local_time
 
 _RETENTION_SECONDS: Final = 14 * 86400
 
@@ -60,7 +60,7 @@ class Letters:
     def _found(self, letter: DeadLetter) -> Found:
         blocked = again = ""
         if self._is_of_others(letter.body):
-            gone = datetime.fromtimestamp(letter.sent_at + _RETENTION_SECONDS).astimezone().date().isoformat()
+            gone = local_time(letter.sent_at + _RETENTION_SECONDS)
             blocked = text(
                 f"it is for other recipients too; SQS deletes it on {gone}",
                 f"其中还有其他收件人；SQS 将于 {gone} 删除",
