@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text, translated
 from wxn.stacks import Stack
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 35
 """API Gateway answers after 30 seconds at the latest."""
+_MAX_PAGE: Final = 100
+"""Items that the API lists at a time."""
 
 
 class ApiError(CommandError):
@@ -28,10 +30,9 @@ class ApiError(CommandError):
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
         self.problem = problem
-        hint = problem.get("hint") or {}
-        told = hint.get(LANGUAGE) or problem.get("detail") or problem.get("message") or ""
+        told = hint_of(problem) or problem.get("detail") or problem.get("message") or ""
         title = problem.get("title") or HTTPStatus(status).phrase
-        broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
+        broken = violations(problem.get("errors"))
         errcode = errcode_of(problem)
         codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
         # The title is English, the hint is not; a refusal of API Gateway has no hint.
@@ -94,6 +95,16 @@ def errcode_of(problem: Mapping[str, Any]) -> int | None:
     return errcode
 
 
+def hint_of(answer: Mapping[str, Any]) -> str | None:
+    """The hint of an answer, in the language of this process; None where it has none."""
+    return translated(answer.get("hint"))
+
+
+def violations(found: Iterable[Mapping[str, str]] | None) -> list[str]:
+    """The errors or warnings of an answer, each with the path of its field."""
+    return [f"{each.get('path')}: {translated(each)}" for each in found or ()]
+
+
 def explain(errcode: int) -> str:
     """The command that explains an errcode; a negative one would be read as an option."""
     return f"wxn explain {'-- ' if errcode < 0 else ''}{errcode}"
@@ -138,6 +149,37 @@ class Api:
             If it does not answer.
         """
         return self.respond(method, path, body, query=query, headers=headers)[1]
+
+    def listed(
+        self, path: str, name: str, *, limit: int, query: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """The answer of a list, with the items of as many pages as are needed; raises as `call` does.
+
+        Parameters
+        ----------
+        path
+            Of the list.
+        name
+            The field of the answer that has the items.
+        limit
+            Maximum number of items.
+        query
+            More parameters.
+
+        Returns
+        -------
+        dict
+            The last page with all items under ``name``; its ``next`` is None, or there are more.
+        """
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            wanted = min(limit - len(items), _MAX_PAGE)
+            page = self.call("GET", path, query={**(query or {}), "limit": wanted, "cursor": cursor})
+            items += page[name]
+            cursor = page["next"]
+            if cursor is None or len(items) >= limit:
+                return {**page, name: items}
 
     def respond(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -58,6 +58,11 @@ class Output:
         """Tell something beside the result; nothing with ``--json``."""
         if not self.as_json:
             self.errors.print(printable(message), markup=False)
+
+    def note_more(self, answer: Mapping[str, Any]) -> None:
+        """Tell of a list that the API has more than was asked for."""
+        if answer["next"] is not None:
+            self.note(text("There are more: give a greater --limit.", "还有更多，可增大 --limit。"))
 
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""

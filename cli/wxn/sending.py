@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from wxn.api import Api, ApiError, errcode_of
+from wxn.api import Api, ApiError, errcode_of, hint_of, violations
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import Message
 from wxn.output import print_fields, print_outcome, printable
 from wxn.times import local_time
@@ -137,7 +137,7 @@ def _render_dry_run(console: Console, answer: dict[str, Any]) -> None:
         (text("Held", "暂停"), hold.get("id")),
         (text("Until", "截止"), local_time(hold["held_until"]) if hold else None),
         (text("Errcode", "错误码"), hold.get("errcode")),
-        (text("Cause", "原因"), (hold.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "原因"), hint_of(hold)),
     ]
     print_fields(console, fields)
     if not preview["template_known"]:
@@ -157,6 +157,6 @@ def _opened(opens: dict[str, Any]) -> str:
 
 
 def _render_warnings(console: Console, answer: dict[str, Any]) -> None:
-    for warning in answer.get("warnings") or []:
-        console.print(f"[yellow]{text('warning', '警告')}:[/] ", end="")
-        console.print(printable(f"{warning['path']}: {warning[LANGUAGE]}"), markup=False)
+    for warning in violations(answer.get("warnings")):
+        console.print(text("[yellow]warning:[/] ", "[yellow]警告：[/]"), end="")
+        console.print(printable(warning), markup=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wxn.broadcasts import words
-from wxn.language import LANGUAGE, text
+from wxn.language import text, translated
 from wxn.output import print_table, printable
 from wxn.times import duration, local_time, seconds_between
 
@@ -123,7 +123,7 @@ def _print_invalid(console: Console, invalid: Mapping[str, Any]) -> None:
         text("This row cannot be sent", "无法发送的原因"),
     )
     rows = [
-        (row["row"], error["field"], error["rule"], error[LANGUAGE])
+        (row["row"], error["field"], error["rule"], translated(error))
         for row in invalid["first"]
         for error in row["errors"]
     ]
@@ -138,7 +138,7 @@ def _print_warnings(console: Console, warnings: list[dict[str, Any]]) -> None:
         return
     console.print()
     columns = text("Rows", "行数"), text("Field", "字段"), text("Warning", "警告")
-    rows = [(f"{each['count']:,}", each["field"], each[LANGUAGE]) for each in warnings]
+    rows = [(f"{each['count']:,}", each["field"], translated(each)) for each in warnings]
     print_table(console, columns, rows, right=columns[:1])
 
 

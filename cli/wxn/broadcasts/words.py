@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.times import local_time
 
 STATES: Final = {
@@ -56,7 +56,7 @@ def meaning(errcode: int) -> str | None:
     if known is None:
         return None
     separator = text(" ", "")
-    return separator.join((known.fields["meaning"][LANGUAGE], known.fields["advice"][LANGUAGE]))
+    return separator.join((known.text("meaning"), known.text("advice")))
 
 
 def can_pass(counts: Mapping[str, Any]) -> bool:

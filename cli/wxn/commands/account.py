@@ -10,10 +10,11 @@ import typer
 
 from wxn import accounts
 from wxn.accounts import Accounts, Cause, Checked, StoredAccount
-from wxn.commands.explain import what_to_do
+from wxn.api import hint_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.options import Yes
 from wxn.output import print_table
 from wxn.questions import asked, asked_secretly, confirm_by_name, require_terminal
 from wxn.run import Run, command
@@ -234,8 +235,8 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
             )
         )
     if explanation:
-        lines += what_to_do(explanation.fields)
-    elif hint := (failure.get("hint") or {}).get(LANGUAGE):
+        lines += explanation.what_to_do
+    elif hint := hint_of(failure):
         lines.append(hint)
     again = text(
         f"then wxn account check {checked.account}", f"处理后执行 wxn account check {checked.account}"
@@ -256,7 +257,7 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
 def remove(
     run: Run,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove an account.
 

@@ -26,6 +26,7 @@ from wxn.broadcasts.session import Session, explained, nothing_sent
 from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
+from wxn.options import Yes
 from wxn.questions import confirm, require_answer
 from wxn.run import Run, command
 
@@ -33,7 +34,6 @@ app = typer.Typer()
 
 _NEW = text("A new broadcast", "新建群发")
 _EXISTING = text("Broadcasts that exist", "已有的群发")
-_LIST_LIMIT = 50
 
 
 def _id_option(name: str, en: str, zh: str) -> Any:
@@ -182,6 +182,16 @@ def broadcast(
             rich_help_panel=_EXISTING,
         ),
     ] = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            help=text("With --list: at most so many.", "用于 --list：最多列出的条数。"),
+            rich_help_panel=_EXISTING,
+        ),
+    ] = 50,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -205,7 +215,7 @@ def broadcast(
             rich_help_panel=_EXISTING,
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Do not ask.", "不再询问。"))] = False,
+    yes: Yes = False,
     detach: Annotated[
         bool, typer.Option("--detach", help=text("Start it and do not follow it.", "开始后不跟踪进度。"))
     ] = False,
@@ -252,7 +262,7 @@ def broadcast(
     elif results is not None:
         _download(run, results, output, force=force)
     else:
-        _list(run)
+        _list(run, limit)
 
 
 def _require_one(given: dict[str, Any]) -> None:
@@ -340,8 +350,7 @@ def _download(run: Run, broadcast_id: str, output: Path | None, *, force: bool) 
     run.output.show(answer, lambda console: console.print(str(target), markup=False))
 
 
-def _list(run: Run) -> None:
-    answer = run.api.call("GET", "broadcasts", query={"limit": _LIST_LIMIT})
+def _list(run: Run, limit: int) -> None:
+    answer = run.api.listed("broadcasts", "broadcasts", limit=limit)
     run.output.show(answer, lambda console: reports.print_list(console, answer["broadcasts"], run.account))
-    if answer["next"]:
-        run.output.note(text(f"The newest {_LIST_LIMIT} are shown.", f"只显示最新的 {_LIST_LIMIT} 个。"))
+    run.output.note_more(answer)

@@ -13,6 +13,7 @@ import typer
 from wxn.dead_letters import MAX_READ, Copies, DeadLetter, DeadLetterQueue, Redrive, Tally, Target, target_of
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
+from wxn.options import DryRun, Yes
 from wxn.output import print_table, printable
 from wxn.progress import Progress, ProgressView
 from wxn.questions import confirm
@@ -102,13 +103,8 @@ def redrive(
         ),
     ] = None,
     limit: Limit = MAX_READ,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help=text("Show what would be sent, and change nothing.", "只显示将要投递的内容。")
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Send once more what is there and asked for.
 

@@ -18,6 +18,7 @@ from wxn.erasing.place import Found, Place
 from wxn.erasing.schedules import Schedules
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
+from wxn.options import DryRun, Yes
 from wxn.output import print_table, printable
 from wxn.progress import Progress, ProgressView
 from wxn.questions import confirm
@@ -45,11 +46,8 @@ def erase(
     openid: Annotated[
         str, typer.Argument(metavar="OPENID", help=text("The person's openid.", "用户的 openid。"))
     ],
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help=text("Show what is found, and change nothing.", "只显示找到的内容。")),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Find, ask, erase, and search once more. It may be stopped and repeated at any time.
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn.api import part
-from wxn.language import LANGUAGE, text
+from wxn.api import hint_of, part
+from wxn.language import text
 from wxn.output import print_table
 from wxn.run import Run, command
 from wxn.times import local_time
@@ -38,10 +38,7 @@ def list_holds(run: Run) -> None:
             text("Errcode", "错误码"),
             text("Cause", "原因"),
         )
-        rows = [
-            (h["id"], local_time(h["held_until"]), h.get("errcode"), (h.get("hint") or {}).get(LANGUAGE))
-            for h in holds
-        ]
+        rows = [(h["id"], local_time(h["held_until"]), h.get("errcode"), hint_of(h)) for h in holds]
         print_table(console, columns, rows)
 
     run.output.show(answer, render)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn.api import ApiError, explain, part
+from wxn.api import ApiError, explain, hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.options import Limit, Since
 from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
 from wxn.suggestions import did_you_mean
@@ -23,7 +24,6 @@ app = typer.Typer()
 
 STATUSES: Final = ("queued", "sent", "delivered", "undelivered", "failed", "expired", "cancelled", "unknown")
 """The states that a list can have; ``sending`` is found by its id alone."""
-_MAX_PAGE: Final = 100
 _COLOURS: Final = {"sent": "green", "delivered": "green", "queued": "yellow", "sending": "yellow"}
 _MessageId = Annotated[str, typer.Argument(metavar="ID", help=text("The message's id.", "消息 id。"))]
 
@@ -42,21 +42,12 @@ def list_messages(
             ),
         ),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help=text("10m, 2h or 3d ago, or a time.", "多久以内（10m、2h、3d），或起始时间。"),
-        ),
-    ] = None,
+    since: Since = None,
     broadcast: Annotated[
         str | None,
         typer.Option("--broadcast", metavar="ID", help=text("Those of a broadcast.", "某次群发的消息。")),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help=text("At most so many.", "最多列出的条数。"))
-    ] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List the messages of an account.
 
@@ -64,15 +55,8 @@ def list_messages(
     cursor of the page behind them.
     """
     query: dict[str, object] = {"status": _statuses(status), "since": _utc(since), "broadcast": broadcast}
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        wanted = min(limit - len(found), _MAX_PAGE)
-        page = run.api.call("GET", "messages", query={**query, "limit": wanted, "cursor": cursor})
-        found += page["messages"]
-        cursor = page["next"]
-        if cursor is None or len(found) >= limit:
-            break
+    answer = run.api.listed("messages", "messages", limit=limit, query=query)
+    found = answer["messages"]
 
     def render(console: Console) -> None:
         if not found:
@@ -88,9 +72,8 @@ def list_messages(
         )
         print_table(console, columns, [_row(message) for message in found])
 
-    run.output.show({**page, "messages": found}, render)
-    if cursor is not None:
-        run.output.note(text("There are more: give a greater --limit.", "还有更多消息，可增大 --limit。"))
+    run.output.show(answer, render)
+    run.output.note_more(answer)
 
 
 def _statuses(given: str | None) -> str | None:
@@ -193,7 +176,7 @@ def _render(console: Console, message: dict[str, Any]) -> None:
         (text("Reason", "原因"), message.get("reason")),
         (text("Class", "错误类别"), message.get("class")),
         *wechat.items(),
-        (text("Cause", "说明"), (message.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "说明"), hint_of(message)),
     ]
     print_fields(console, fields)
     if timeline := message.get("timeline"):

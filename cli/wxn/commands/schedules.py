@@ -17,6 +17,7 @@ from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
 from wxn.messages import MessageOptions
+from wxn.options import Limit
 from wxn.output import print_fields, print_outcome, print_table, printable
 from wxn.run import Run, command
 from wxn.times import local_time
@@ -31,7 +32,6 @@ app = typer.Typer(
 )
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MAX_PAGE: Final = 100
 _SHOWN_TIMES: Final = 3
 _Name = Annotated[
     str,
@@ -47,23 +47,14 @@ _PANEL = text("The time", "时间")
 def list_schedules(
     run: Run,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help=text("At most so many.", "最多列出的条数。"))
-    ] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List the account's schedules.
 
     ``--json`` prints the API's answer, which has the names alone, with those of all pages that were read.
     """
-    names: list[str] = []
-    cursor: str | None = None
-    while True:
-        wanted = min(limit - len(names), _MAX_PAGE)
-        page = run.api.call("GET", "schedules", query={"limit": wanted, "cursor": cursor})
-        names += [schedule["name"] for schedule in page["schedules"]]
-        cursor = page["next"]
-        if cursor is None or len(names) >= limit:
-            break
+    answer = run.api.listed("schedules", "schedules", limit=limit)
+    names = [schedule["name"] for schedule in answer["schedules"]]
 
     def render(console: Console) -> None:
         if not names:
@@ -82,9 +73,8 @@ def list_schedules(
         ]
         print_table(console, columns, rows)
 
-    run.output.show({**page, "schedules": [{"name": name} for name in names]}, render)
-    if cursor is not None:
-        run.output.note(text("There are more: give a greater --limit.", "还有更多，可增大 --limit。"))
+    run.output.show(answer, render)
+    run.output.note_more(answer)
 
 
 @command(app, help=text("Show a schedule, and when it fires next.", "查看定时任务及下次触发时间。"))

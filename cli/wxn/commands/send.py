@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wxn import messages
-from wxn.api import ApiError, errcode_of
+from wxn.api import ApiError, errcode_of, hint_of, violations
 from wxn.errors import ExitCode
 from wxn.json_files import Document
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import MessageOptions
+from wxn.options import DryRun
 from wxn.output import printable
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
@@ -49,14 +50,7 @@ def send(
             rich_help_panel=_PANEL,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help=text("Show what would happen, and send nothing.", "只显示结果，不发送。"),
-            rich_help_panel=_PANEL,
-        ),
-    ] = False,
+    dry_run: DryRun = False,
     respond_async: Annotated[
         bool,
         typer.Option(
@@ -148,10 +142,10 @@ def _line(line: int, message_id: str, answer: dict[str, Any]) -> Callable[[Conso
             outcome, told = answer["status"], ""
         else:
             outcome = text("refused", "被拒绝") if errcode is None else f"errcode {errcode}"
-            broken = [f"{error['path']}: {error[LANGUAGE]}" for error in answer.get("errors", [])]
-            told = "; ".join(broken) or (answer.get("hint") or {}).get(LANGUAGE) or answer.get("detail", "")
+            broken = violations(answer.get("errors"))
+            told = "; ".join(broken) or hint_of(answer) or answer.get("detail", "")
         console.print(printable(f"{line}  {outcome}  {message_id}  {told}").rstrip(), markup=False)
-        for warning in answer.get("warnings") or []:
-            console.print(printable(f"   {warning['path']}: {warning[LANGUAGE]}"), markup=False)
+        for warning in violations(answer.get("warnings")):
+            console.print(printable(f"   {warning}"), markup=False)
 
     return render

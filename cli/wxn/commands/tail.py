@@ -14,6 +14,7 @@ import typer
 from wxn.errors import CommandError
 from wxn.language import LANGUAGE, text
 from wxn.log_lines import LogLine, LogLines, follow, log_groups
+from wxn.options import Since
 from wxn.output import printable
 from wxn.run import Run, command
 from wxn.times import local_clock, seconds_since_1970, utc
@@ -149,13 +150,7 @@ def tail(
             "--problems", help=text("Only warnings, errors and refusals.", "只看警告、错误和被拒绝的请求。")
         ),
     ] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help=text("Begin in the past: 10m, 2h, or a time.", "从过去的时间开始，如 10m、2h 或具体时间。"),
-        ),
-    ] = None,
+    since: Since = None,
     no_follow: Annotated[
         bool, typer.Option("--no-follow", help=text("Print what is there, and end.", "输出已有内容后结束。"))
     ] = False,

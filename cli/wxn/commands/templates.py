@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn.api import part
+from wxn.api import hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text, translated
 from wxn.output import print_fields, print_table, printable
 from wxn.run import Run, command
 from wxn.times import local_time
@@ -98,7 +98,7 @@ def _lasts(long_term: bool | None) -> str | None:  # noqa: FBT001 - a field of t
 
 def _row(keyword: dict[str, Any]) -> tuple[object, ...]:
     values = ", ".join(keyword.get("values") or [])
-    return keyword["key"], keyword["rule"][LANGUAGE], keyword.get("max_length"), values
+    return keyword["key"], translated(keyword["rule"]), keyword.get("max_length"), values
 
 
 @command(app, help=text("Read the templates from WeChat now.", "立即从微信读取模板。"))
@@ -145,6 +145,6 @@ def _failure(failure: dict[str, Any]) -> str:
         failure.get("family"),
         failure.get("error"),
         failure.get("errcode") and f"errcode {failure['errcode']}",
-        (failure.get("hint") or {}).get(LANGUAGE),
+        hint_of(failure),
     ]
     return text("failed", "失败") + ": " + ", ".join(str(each) for each in parts if each)

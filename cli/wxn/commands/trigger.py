@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wxn import messages
-from wxn.api import ApiError, errcode_of, explain, part
+from wxn.api import ApiError, errcode_of, explain, hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import Message
+from wxn.options import DryRun
 from wxn.output import print_fields, print_table, printable
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
@@ -43,12 +44,7 @@ def trigger(
     to: messages.To = None,
     template: messages.Template = None,
     kind: messages.Kind = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help=text("Show what would happen, and send nothing.", "只显示结果，不发送。")
-        ),
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Send the example of a kind, or a message that is answered with an error.
 
@@ -165,7 +161,7 @@ def _render_problem(console: Console, error: ApiError, message_id: str) -> None:
         ("HTTP", error.status),
         (text("Class", "错误类别"), problem.get("class")),
         ("errmsg", problem.get("errmsg", problem.get("errMsg"))),
-        (text("Cause", "说明"), (problem.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "说明"), hint_of(problem)),
     ]
     print_fields(console, fields)
     console.print(f"→ {f'wxn status {message_id}' if errcode is None else explain(errcode)}", markup=False)

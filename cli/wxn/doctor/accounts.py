@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wxn.api import part
+from wxn.api import hint_of, part
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import refused_token
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.times import duration, local_time
 
 _OTHER_KIND_OF_ACCOUNT: Final = frozenset({40200, 76022})
@@ -53,7 +53,7 @@ def quota(context: Context, account: str) -> Iterator[Finding]:
 def holds(context: Context, account: str) -> Iterator[Finding]:
     """Tell what is held."""
     for hold in context.of(account).holds():
-        hint = (hold.get("hint") or {}).get(LANGUAGE, "")
+        hint = hint_of(hold) or ""
         cause, until = hold.get("errcode", hold["class"]), local_time(hold["held_until"])
         yield Finding(
             "hold-open",
@@ -182,7 +182,7 @@ def _other_kinds(context: Context, account: str, template: str, kind: str) -> st
 def _seen(message: Mapping[str, Any], count: int) -> str:
     answer = message.get("wechat") or {}
     what = answer.get("errcode", message.get("reason", message.get("class")))
-    hint = (message.get("hint") or {}).get(LANGUAGE, "")
+    hint = hint_of(message) or ""
     at, kind, template = local_time(message["created_at"]), message["kind"], message.get("template_id")
     return text(
         f"{what}: {kind} with {template}, {count} × in 24 hours, the last at {at}. {hint}",

@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wxn.accounts import Cause, Checked
+from wxn.api import hint_of
 from wxn.doctor.context import Context
 from wxn.doctor.deployment import REFRESHER
 from wxn.doctor.findings import Finding
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.times import duration
 
 _MAX_AGE: Final = timedelta(hours=2, minutes=10)
@@ -140,7 +141,7 @@ def _run_refresher(context: Context) -> Any:
 
 def refused_token(context: Context, account: str, failure: Mapping[str, Any]) -> Finding:
     """The cause of a token that WeChat does not give; ``failure`` has WeChat's answer, its class and a hint."""
-    checked, errcode, hint = Checked(account, failure), failure.get("errcode"), failure["hint"][LANGUAGE]
+    checked, errcode, hint = Checked(account, failure), failure.get("errcode"), hint_of(failure) or ""
     facts = _facts(context) | {"ip": checked.address or text("the caller's address", "调用方的地址")}
     if errcode is None and failure["class"] == "config":
         return Finding("malformed-credentials", hint, account, facts=facts)

@@ -51,7 +51,7 @@ def test_list_tells_that_there_are_more(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr()
     row = shown.out.splitlines()[-1].split()
     assert (row[0], row[-3:]) == ("spring", ["1,200", "finished", "春"])
-    assert "The newest 50 are shown." in shown.err
+    assert "There are more: give a greater --limit." in shown.err
 
 
 def test_cancel_asks_where_something_is_left() -> None:
