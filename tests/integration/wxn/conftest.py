@@ -1,7 +1,6 @@
 """An SQS in this process, whose answers a test may bend, and ``wxn dlq`` on its queues."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from wxn import __main__, dead_letters, stacks
+from tests.unit.wxn import command_line
+from tests.unit.wxn.command_line import Ran, Wxn
+from wxn import dead_letters, stacks
 from wxn.stacks import Stack
 
 WAIT_SECONDS = dead_letters._WAIT_SECONDS
@@ -180,27 +181,6 @@ class SqsStack(Stack):
         return self._sqs
 
 
-@dataclass
-class Ran:
-    """How the command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def notes(self) -> list[str]:
-        """The lines on standard error but for those of the progress."""
-        return [line for line in self.err.splitlines() if " · " not in line]
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def sqs(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Sqs:
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
@@ -208,18 +188,15 @@ def sqs(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Sqs:
 
 
 @pytest.fixture
-def run(sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Wxn:
     """Runs ``wxn dlq`` on the queues; a redrive asks nothing."""
     monkeypatch.setattr(stacks, "find", lambda *_: SqsStack(sqs))
 
-    def main(command: str, *arguments: str) -> Ran:
+    def run(command: str, *arguments: str) -> Ran:
         unasked = ["--yes"] if command == "redrive" else []
-        monkeypatch.setattr(sys, "argv", ["wxn", "dlq", command, *unasked, *arguments])
-        with pytest.raises(SystemExit) as stop:
-            __main__.main()
-        return Ran(int(stop.value.code or 0), *capsys.readouterr())
+        return command_line.run(monkeypatch, capsys, "dlq", command, *unasked, *arguments)
 
-    return main
+    return run
 
 
 def totals(sent: int, deleted: int, failed: int = 0) -> str:

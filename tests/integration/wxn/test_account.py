@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import PATH
-from wxn import __main__, questions, stacks
+from tests.unit.wxn import command_line
+from wxn import questions, stacks
 from wxn.stacks import Stack
 
 APP_ID, SECRET = "wx0123456789abcdef", "5ec4e7" + "0" * 26
@@ -72,14 +73,10 @@ def run(
     aws("scheduler").create_schedule_group(Name="group")
 
     def main(*arguments: str, typed: str = "", terminal: bool = False) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["wxn", "account", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         monkeypatch.setattr(questions, "can_ask", lambda: terminal)
-        with pytest.raises(SystemExit) as stop:
-            __main__.main()
-        out, err = capsys.readouterr()
-        assert SECRET not in out + err
-        return int(stop.value.code or 0), out, err
+        ran = command_line.run(monkeypatch, capsys, "account", *arguments, typed=typed)
+        assert SECRET not in ran.out + ran.err
+        return ran.code, ran.out, ran.err
 
     return main
 

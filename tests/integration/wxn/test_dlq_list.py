@@ -12,17 +12,17 @@ from tests.integration.wxn.conftest import (
     UNREADABLE,
     WAIT_SECONDS,
     Call,
-    Run,
     Sqs,
     aws_error,
     readable,
     redrive_policy,
     totals,
 )
+from tests.unit.wxn.command_line import Wxn
 from wxn import dead_letters
 
 
-def test_table_shows_no_body(sqs: Sqs, run: Run) -> None:
+def test_table_shows_no_body(sqs: Sqs, run: Wxn) -> None:
     sqs.put(UNREADABLE, reason="the body is not JSON: 行", message_id="first-1", id="order-1")
     second = sqs.put(readable(1))
     ran = run("list")
@@ -39,7 +39,7 @@ def test_table_shows_no_body(sqs: Sqs, run: Run) -> None:
     assert not [private for private in ("no JSON", "深圳", "openid") if private in ran.out + ran.err]
 
 
-def test_terminal_obeys_no_body(sqs: Sqs, run: Run) -> None:
+def test_terminal_obeys_no_body(sqs: Sqs, run: Wxn) -> None:
     nasty = "a\x1b[2J\nb\tc\x9b\u202e\r\x7f\x00"
     sqs.put(nasty, reason=nasty, message_id="x\x1by")
     ran = run("list", "--bodies")
@@ -50,13 +50,13 @@ def test_terminal_obeys_no_body(sqs: Sqs, run: Run) -> None:
     assert (row["body"], row["reason"], row["id"]) == (nasty, nasty, "x\x1by")
 
 
-def test_half_a_surrogate_pair(sqs: Sqs, run: Run) -> None:
+def test_half_a_surrogate_pair(sqs: Sqs, run: Wxn) -> None:
     sqs.put("a")
     sqs.bend_messages(lambda message: message.update(Body="\ud800"))
     assert ": \\ud800\n" in run("list", "--bodies").out
 
 
-def test_json_lines(sqs: Sqs, run: Run) -> None:
+def test_json_lines(sqs: Sqs, run: Wxn) -> None:
     """No body is in them unless it is asked for, and copies are one line."""
     first = sqs.put(UNREADABLE)
     sqs.put(UNREADABLE, message_id=first, reason="why", id="order-1")
@@ -71,7 +71,7 @@ def test_json_lines(sqs: Sqs, run: Run) -> None:
     assert ran.err == ""
 
 
-def test_oldest_comes_first(sqs: Sqs, run: Run) -> None:
+def test_oldest_comes_first(sqs: Sqs, run: Wxn) -> None:
     ages = {"a": 59, "b": 90_000 * 3, "c": 3_600, "d": 61}
     for body in ages:
         sqs.put(body)
@@ -86,7 +86,7 @@ def test_oldest_comes_first(sqs: Sqs, run: Run) -> None:
     assert [row.rpartition(" ")[2] for row in rows[4:]] == ["b", "c", "d", "a"]
 
 
-def test_message_moved_by_sqs(sqs: Sqs, run: Run) -> None:
+def test_message_moved_by_sqs(sqs: Sqs, run: Wxn) -> None:
     """It says so, and keeps its id."""
     sqs.real.set_queue_attributes(QueueUrl=sqs.target, Attributes=redrive_policy(sqs.dlq))
     body = readable(1)
@@ -104,7 +104,7 @@ def test_message_moved_by_sqs(sqs: Sqs, run: Run) -> None:
 # Reading
 
 
-def test_many_are_hidden_for_longer(sqs: Sqs, run: Run) -> None:
+def test_many_are_hidden_for_longer(sqs: Sqs, run: Wxn) -> None:
     assert run("list").err.startswith("about 0 messages there\n")
     sqs.fill(30)
     run("list")
@@ -112,7 +112,7 @@ def test_many_are_hidden_for_longer(sqs: Sqs, run: Run) -> None:
     assert (timeouts[0], timeouts[-1]) == (60, 63)
 
 
-def test_all_servers_are_asked(sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_servers_are_asked(sqs: Sqs, run: Wxn, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait above 0 asks all of them, and one empty answer is no end."""
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", WAIT_SECONDS)
     sqs.bent["receive_message"] = lambda _real, _request: {}
@@ -122,7 +122,7 @@ def test_all_servers_are_asked(sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("error", "code", "said"), STOPS)
 def test_reading_stops_and_hides_nothing(
-    sqs: Sqs, run: Run, error: BaseException, code: int, said: str
+    sqs: Sqs, run: Wxn, error: BaseException, code: int, said: str
 ) -> None:
     sqs.fill(25)
     sqs.fails("receive_message", 3, error)
@@ -134,7 +134,7 @@ def test_reading_stops_and_hides_nothing(
 
 
 @pytest.mark.parametrize("how", ["throttled", "unnamed"])
-def test_what_stays_hidden_is_said(sqs: Sqs, run: Run, how: str) -> None:
+def test_what_stays_hidden_is_said(sqs: Sqs, run: Wxn, how: str) -> None:
     sqs.put("a")
     sqs.omits("change_message_visibility_batch", "0", named=False)
     if how == "throttled":
@@ -145,7 +145,7 @@ def test_what_stays_hidden_is_said(sqs: Sqs, run: Run, how: str) -> None:
     assert "1 messages are visible again only in 60 s at the latest" in ran.err
 
 
-def test_messages_hidden_by_others_are_counted(sqs: Sqs, run: Run) -> None:
+def test_messages_hidden_by_others_are_counted(sqs: Sqs, run: Wxn) -> None:
     sqs.fill(2)
     sqs.real.receive_message(QueueUrl=sqs.dlq, VisibilityTimeout=60)
     ran = run("list")
@@ -153,7 +153,7 @@ def test_messages_hidden_by_others_are_counted(sqs: Sqs, run: Run) -> None:
     assert "1 messages read" in ran.err
 
 
-def test_grudging_sqs_is_read_out(sqs: Sqs, run: Run) -> None:
+def test_grudging_sqs_is_read_out(sqs: Sqs, run: Wxn) -> None:
     """It hands out fewer than were asked for, and at times nothing, but not three times in a row."""
     grants = cycle([0, 3, 0, 0, 10, 1])
 
@@ -172,7 +172,7 @@ def test_grudging_sqs_is_read_out(sqs: Sqs, run: Run) -> None:
 
 
 @pytest.mark.parametrize(("command", "left"), [("list", 30), ("redrive", 17)])
-def test_limit_hides_no_more(sqs: Sqs, run: Run, command: str, left: int) -> None:
+def test_limit_hides_no_more(sqs: Sqs, run: Wxn, command: str, left: int) -> None:
     sqs.fill(30)
     assert run(command, "--limit", "13").code == 0
     asked = [request["MaxNumberOfMessages"] for request in sqs.requests("receive_message")]
@@ -180,7 +180,7 @@ def test_limit_hides_no_more(sqs: Sqs, run: Run, command: str, left: int) -> Non
     assert len(sqs.look(sqs.dlq)) == left
 
 
-def test_reading_ends_while_more_come(sqs: Sqs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_ends_while_more_come(sqs: Sqs, run: Wxn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead_letters, "MAX_READ", 50)
 
     def more(real: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def test_reading_ends_while_more_come(sqs: Sqs, run: Run, monkeypatch: pytest.Mo
     assert len(sqs.requests("receive_message")) == 10
 
 
-def test_same_message_again_and_again(sqs: Sqs, run: Run) -> None:
+def test_same_message_again_and_again(sqs: Sqs, run: Wxn) -> None:
     """Reading ends, and the newest handle counts: an older one may delete nothing."""
     sqs.put("a")
     handles: list[str] = []

@@ -14,17 +14,17 @@ from tests.integration.wxn.conftest import (
     STOPS,
     UNREADABLE,
     Call,
-    Run,
     Sqs,
     default_id,
     readable,
     totals,
 )
+from tests.unit.wxn.command_line import Wxn
 from wechat_notify.core.errors import MalformedBodyError
 from wechat_notify.core.messages.envelope import parse_queue_body
 
 
-def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:
+def test_message_keeps_its_first_id(sqs: Sqs, run: Wxn) -> None:
     moved = sqs.put(readable(1))
     sqs.put(readable(2), reason="no time", message_id="first-2", other="x")
     number = {"message_id": {"DataType": "Number", "StringValue": "7"}}  # the service's is a string
@@ -60,7 +60,7 @@ def test_message_keeps_its_first_id(sqs: Sqs, run: Run) -> None:
         (" \t\r\n\x7f\x85\ufffd\u2028😀\\u0000", None),
     ],
 )
-def test_body_stays_group_is_account(sqs: Sqs, run: Run, body: str, group: str | None) -> None:
+def test_body_stays_group_is_account(sqs: Sqs, run: Wxn, body: str, group: str | None) -> None:
     sqs.put(body, message_id="first")
     assert run("redrive").code == 0
     (message,) = sqs.look(sqs.target)
@@ -71,7 +71,7 @@ def test_body_stays_group_is_account(sqs: Sqs, run: Run, body: str, group: str |
 # Batches
 
 
-def test_ten_are_sent_then_deleted(sqs: Sqs, run: Run) -> None:
+def test_ten_are_sent_then_deleted(sqs: Sqs, run: Wxn) -> None:
     sqs.put_all(*((readable(number), {}) for number in range(25)))
     ran = run("redrive")
     assert (ran.code, ran.out) == (0, totals(25, 25))
@@ -83,7 +83,7 @@ def test_ten_are_sent_then_deleted(sqs: Sqs, run: Run) -> None:
     assert sqs.look(sqs.dlq) == []
 
 
-def test_requests_fit_into_256_kib(sqs: Sqs, run: Run) -> None:
+def test_requests_fit_into_256_kib(sqs: Sqs, run: Wxn) -> None:
     """With the attribute, whose name, type and value count too."""
     half = 128 * 1024 - len("message_idStringm")
     for number, size in enumerate([half, half, 2 * half, 1, half, half]):
@@ -96,7 +96,7 @@ def test_requests_fit_into_256_kib(sqs: Sqs, run: Run) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_unsent_messages_stay(sqs: Sqs, run: Run, *, named: bool) -> None:
+def test_unsent_messages_stay(sqs: Sqs, run: Wxn, *, named: bool) -> None:
     """What SQS does not name as sent was not sent."""
     ids = sqs.fill(13)
     sqs.omits("send_message_batch", "1", "2", named=named)
@@ -107,7 +107,7 @@ def test_unsent_messages_stay(sqs: Sqs, run: Run, *, named: bool) -> None:
     assert (f"not sent: {ids[1]}: InternalError: \\x1b[2Jno\n" in ran.err) is named
 
 
-def test_refused_body_holds_up_none(sqs: Sqs, run: Run) -> None:
+def test_refused_body_holds_up_none(sqs: Sqs, run: Wxn) -> None:
     sqs.real.set_queue_attributes(QueueUrl=sqs.target, Attributes={"MaximumMessageSize": "1024"})
     for number in range(12):
         sqs.put("x" * 2000 if number == 3 else f"body {number}", message_id=str(number))
@@ -120,7 +120,7 @@ def test_refused_body_holds_up_none(sqs: Sqs, run: Run) -> None:
 
 @pytest.mark.parametrize(("error", "code", "said"), STOPS)
 def test_sending_stops_and_hides_nothing(
-    sqs: Sqs, run: Run, error: BaseException, code: int, said: str
+    sqs: Sqs, run: Wxn, error: BaseException, code: int, said: str
 ) -> None:
     sqs.fill(25)
     sqs.fails("send_message_batch", 2, error)
@@ -149,7 +149,7 @@ def _ctrl_c_is_heard() -> Iterator[None]:
     ],
 )
 def test_ctrl_c_waits(
-    sqs: Sqs, run: Run, *, command: str, method: str, out: str, left: tuple[int, int]
+    sqs: Sqs, run: Wxn, *, command: str, method: str, out: str, left: tuple[int, int]
 ) -> None:
     """Until what was sent is deleted, what was read is known, and all are visible again."""
     sqs.fill(25)
@@ -169,7 +169,7 @@ def test_ctrl_c_waits(
 
 
 @pytest.mark.usefixtures("_ctrl_c_is_heard")
-def test_second_ctrl_c_does_not_wait(sqs: Sqs, run: Run) -> None:
+def test_second_ctrl_c_does_not_wait(sqs: Sqs, run: Wxn) -> None:
     sqs.fill(25)
 
     def interrupted(real: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_second_ctrl_c_does_not_wait(sqs: Sqs, run: Run) -> None:
     assert sqs.counts() == (25, 0)
 
 
-def test_undeleted_messages_are_counted(sqs: Sqs, run: Run) -> None:
+def test_undeleted_messages_are_counted(sqs: Sqs, run: Wxn) -> None:
     sqs.fill(3)
     sqs.omits("delete_message_batch", "1", named=False)
     ran = run("redrive")
@@ -196,7 +196,7 @@ def test_undeleted_messages_are_counted(sqs: Sqs, run: Run) -> None:
 # Copies, and what is asked for
 
 
-def test_copies_are_sent_once(sqs: Sqs, run: Run) -> None:
+def test_copies_are_sent_once(sqs: Sqs, run: Wxn) -> None:
     """And all of them are deleted, or none where that one is not sent."""
     first = sqs.put("a")
     sqs.put_all(*[("a", {"message_id": first, "reason": "why"})] * 24)
@@ -211,7 +211,7 @@ def test_copies_are_sent_once(sqs: Sqs, run: Run) -> None:
     assert sqs.look(sqs.dlq) == []
 
 
-def test_only_what_is_asked_for(sqs: Sqs, run: Run) -> None:
+def test_only_what_is_asked_for(sqs: Sqs, run: Wxn) -> None:
     moved = sqs.put("moved")
     for number, reason in enumerate(["not JSON: x", "not JSON: y", "given up"]):
         sqs.put(f"body {number}", message_id=f"first-{number}", reason=reason)
@@ -226,7 +226,7 @@ def test_only_what_is_asked_for(sqs: Sqs, run: Run) -> None:
 
 
 @pytest.mark.parametrize("asked", [["order-1"], ["first-1", "order-1", "order-2"]])
-def test_producers_ids_are_taken_too(sqs: Sqs, run: Run, asked: list[str]) -> None:
+def test_producers_ids_are_taken_too(sqs: Sqs, run: Wxn, asked: list[str]) -> None:
     """One copy that names the id is enough where the first id is asked for as well."""
     sqs.put(readable(2), message_id="first-2", id="order-3")
     sqs.put(readable(1), message_id="first-1")
@@ -236,14 +236,14 @@ def test_producers_ids_are_taken_too(sqs: Sqs, run: Run, asked: list[str]) -> No
     assert ran.notes[1:] == ["not found: order-2"] * ("order-2" in asked)
 
 
-def test_limit_counts_what_is_asked(sqs: Sqs, run: Run) -> None:
+def test_limit_counts_what_is_asked(sqs: Sqs, run: Wxn) -> None:
     sqs.put_all(*((f"body {number}", {"reason": "odd" if number % 2 else "even"}) for number in range(40)))
     assert run("redrive", "--reason", "odd", "--limit", "15").out.startswith("15 sent, 15 deleted")
     left = Counter(message["MessageAttributes"]["reason"]["StringValue"] for message in sqs.look(sqs.dlq))
     assert left == {"odd": 5, "even": 20}
 
 
-def test_dry_run_changes_nothing(sqs: Sqs, run: Run) -> None:
+def test_dry_run_changes_nothing(sqs: Sqs, run: Wxn) -> None:
     first = sqs.put("secret")
     sqs.put("secret", message_id=first)
     sqs.put("other", reason="why")
@@ -260,7 +260,7 @@ def test_dry_run_changes_nothing(sqs: Sqs, run: Run) -> None:
 # Queues of broadcasts
 
 
-def test_each_goes_where_it_was(sqs: Sqs, run: Run) -> None:
+def test_each_goes_where_it_was(sqs: Sqs, run: Wxn) -> None:
     """By the queue that SQS moved it from, which moto leaves out."""
     for name in ("send", "broadcast", "steps", "other"):
         sqs.put(f"from {name}")
@@ -275,7 +275,7 @@ def test_each_goes_where_it_was(sqs: Sqs, run: Run) -> None:
     assert (sqs.bodies(sqs.broadcasts), sqs.bodies(sqs.steps)) == (["from broadcast"], ["from steps"])
 
 
-def test_steps_stay(sqs: Sqs, run: Run) -> None:
+def test_steps_stay(sqs: Sqs, run: Wxn) -> None:
     """They are nobody's message; what to do is said."""
     step = json.dumps({"account": "shop", "broadcast": "b1", "step": 7})
     first = sqs.put(step)
@@ -336,7 +336,7 @@ def service(sqs: Sqs) -> Service:
 @pytest.mark.parametrize("method", ["send_message_batch", "delete_message_batch"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_killed_anywhere_and_run_again(
-    sqs: Sqs, run: Run, service: Service, *, batch: int, method: str, done: bool
+    sqs: Sqs, run: Wxn, service: Service, *, batch: int, method: str, done: bool
 ) -> None:
     sqs.fails(method, batch, KeyboardInterrupt(), done=done)
     assert run("redrive").code == 130
@@ -350,7 +350,7 @@ def test_killed_anywhere_and_run_again(
     assert set(service.sent) == service.readable
 
 
-def test_what_returns_meanwhile_stays(sqs: Sqs, run: Run, service: Service) -> None:
+def test_what_returns_meanwhile_stays(sqs: Sqs, run: Wxn, service: Service) -> None:
     """It is neither sent again nor deleted."""
 
     def at_work(real: Call, request: dict[str, Any]) -> dict[str, Any]:
