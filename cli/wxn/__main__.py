@@ -9,7 +9,8 @@ import typer.exceptions
 from wxn.app import app
 from wxn.errors import ExitCode
 from wxn.language import text
-from wxn.output import Output, reconfigure_streams
+from wxn.output import Output, discard, reconfigure_streams
+from wxn.system_errors import translate
 from wxn.usage import usage_error
 
 
@@ -26,6 +27,11 @@ def main() -> None:
         if told := usage_error(error):
             output.fail(told)
         code = ExitCode.USAGE
+    except OSError as error:  # of a help text: commands tell theirs
+        discard(sys.stdout)
+        if told := translate(error):
+            output.fail(told)
+        code = ExitCode.FAILED
     sys.exit(code or 0)
 
 

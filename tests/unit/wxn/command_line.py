@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,16 @@ import pytest
 from wxn import __main__
 
 Wxn = Callable[..., "Ran"]
+
+
+def write_state(folder: Path) -> None:
+    """Name a stack that nobody runs: nothing listens at its address."""
+    addresses = {"api_url": "http://127.0.0.1:9", "aws_endpoint_url": "http://127.0.0.1:9"}
+    keys = {"access_key_id": "a", "secret_access_key": "hidden-key"}
+    (folder / ".local").mkdir()
+    (folder / ".local/stack.json").write_text(
+        json.dumps({**addresses, **keys, "region": "us-east-1", "account": "demo"})
+    )
 
 
 @dataclass

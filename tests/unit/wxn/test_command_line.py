@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.wxn import command_line
-from tests.unit.wxn.command_line import Ran, Wxn
+from tests.unit.wxn.command_line import Ran, Wxn, write_state
 from wxn.language import choose
 
 CLI = Path(__file__).parents[3] / "cli"
@@ -55,6 +55,7 @@ def in_a_process(folder: Path, *command: str, **environment: str) -> subprocess.
         (["tail", "--since"], "--since needs a value."),
         (["tail", "--only", "x"], "--only x: it is one of request, message, event, log."),
         (["quota", "more"], "unexpected extra argument"),
+        (["quota", "--lang", "fr"], "--lang fr: it is one of en, zh."),
     ],
 )
 def test_wrong_usage(wxn: Wxn, arguments: list[str], told: str) -> None:
@@ -118,13 +119,50 @@ def test_aws_not_configured(wxn: Wxn, environment: dict[str, str], told: str) ->
     assert done.code == 3
 
 
-def test_unreadable_state_file(wxn: Wxn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", '{"api_url": "http://127.0.0.1:9"}'])
+def test_unreadable_state_file(wxn: Wxn, tmp_path: Path, content: str) -> None:
     (tmp_path / ".local").mkdir()
-    (tmp_path / ".local/stack.json").write_text("{")
+    (tmp_path / ".local/stack.json").write_text(content)
     done = wxn("quota")
 
     assert "cannot be read" in done.err
     assert done.code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "code"),
+    [
+        ("trigger", ">/dev/full", 1),
+        ("trigger --json", ">/dev/full", 1),
+        ("--help", ">/dev/full", 1),
+        ("trigger --json", "| true", 1),
+        ("quotta", "2>/dev/full", 2),
+        ("quotta --json", "2>/dev/full", 2),
+        ("quotta", "2>&-", 2),
+        ("trigger", ">&-", 0),
+        ("send -", "<&-", 2),
+    ],
+)
+def test_stream_that_does_not_work(tmp_path: Path, arguments: str, redirection: str, code: int) -> None:
+    done = in_a_process(
+        tmp_path,
+        "/bin/bash",
+        "-c",
+        f"{sys.executable} -m wxn {arguments} {redirection}; exit ${{PIPESTATUS[0]}}",
+    )
+
+    assert done.returncode == code
+    assert "Unforeseen" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_argument_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes of another character set than the terminal's."""
+    write_state(tmp_path)
+    done = in_a_process(tmp_path, "/bin/bash", "-c", f"{sys.executable} -m wxn status $'\\xff'")
+
+    assert "Use UTF-8" in done.stderr
+    assert done.returncode == 2
 
 
 ALL_HELP = """
@@ -151,8 +189,7 @@ def test_help_is_not_cut(tmp_path: Path) -> None:
 
 
 def test_pipe_that_closes(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m wxn --help | true"
-    done = in_a_process(tmp_path, "/bin/bash", "-c", command)
+    done = in_a_process(tmp_path, "/bin/bash", "-c", f"{sys.executable} -m wxn --help | true")
 
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr

@@ -32,6 +32,7 @@ def refused(path: str) -> CommandError:
         ('{"a": NaN}', "NaN is not JSON"),
         ('{"a": "\\ud800"}', "half of a surrogate pair"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"a": 1e999}', "1e999 is too large a number"),
         ('{"a": ' + "1" * 5000 + "}", "a number of too many digits"),
         ('{"a": 1}\n{"a": }', "line 2, column 7"),
         ('{"a": 1}\n{"a": NaN}', "line 2: NaN is not JSON"),
