@@ -11,7 +11,6 @@ comes back under the same id.
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from wxn.accounts import is_name
 from wxn.language import text
 
 BATCH: Final = 10
@@ -34,7 +34,6 @@ _WAIT_SECONDS: Final = 1
 
 _CONTENT_ERRORS: Final = ("BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue")
 """SQS's errors about one body; any other error concerns all messages."""
-_ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 Say = Callable[[str], None]
 """Tells a person something beside the result."""
@@ -355,4 +354,4 @@ def account_of(body: str) -> str | None:
     value = decoded(body)
     envelope = value.get("detail", value) if isinstance(value, dict) else None
     account = envelope.get("account") if isinstance(envelope, dict) else None
-    return account if isinstance(account, str) and _ACCOUNT.fullmatch(account) else None
+    return account if isinstance(account, str) and is_name(account) else None

@@ -189,9 +189,8 @@ def _left(left: Sequence[Found]) -> CommandError:
 
 def _logs_until(stack: Stack) -> str:
     """The date on which the last log line about the person goes; raises KeyError for another template."""
-    (described,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
-    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in described["Parameters"]}
-    return (datetime.now(UTC) + timedelta(days=int(parameters["LogRetentionDays"]))).date().isoformat()
+    days = int(stack.parameters["LogRetentionDays"])
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def _tell_what_stays(run: Run, logs_until: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from wxn.api import hint_of, part
 from wxn.errors import CommandError, ExitCode
+from wxn.functions import invoke
 from wxn.language import text, translated
 from wxn.output import print_fields, print_table, printable
 from wxn.run import Run, command
@@ -111,23 +112,9 @@ def sync(
 ) -> None:
     """Invoke the function that reads templates; ``--json`` prints its answer."""
     request = {} if every_account else {"account": run.account}
-    invoked = run.stack.client("lambda", read_timeout=_SYNC_SECONDS).invoke(
-        FunctionName=run.stack.outputs["TemplateSyncFunctionName"], Payload=json.dumps(request)
-    )
-    answer: dict[str, Any] = json.loads(invoked["Payload"].read())
-    if invoked.get("FunctionError"):
-        raise CommandError(
-            text(
-                f"The function ended with an error: {answer.get('errorType')}.",
-                f"函数执行出错：{answer.get('errorType')}。",
-            ),
-            text(
-                "wxn tail --function template_sync shows its log.",
-                "可用 wxn tail --function template_sync 查看日志。",
-            ),
-            ExitCode.FAILED,
-        )
-
+    client = run.stack.client("lambda", read_timeout=_SYNC_SECONDS)
+    name = run.stack.outputs["TemplateSyncFunctionName"]
+    answer: dict[str, Any] = invoke(client, name, request, function="template_sync")
     if "synced" not in answer:
         raise CommandError(
             text(f"No account can be called {run.account}.", f"{run.account} 不是合法的账号名。"),
