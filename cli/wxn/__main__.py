@@ -11,7 +11,7 @@ from wxn.errors import ExitCode
 from wxn.language import text
 from wxn.output import Output, discard, reconfigure_streams
 from wxn.system_errors import translate
-from wxn.usage import usage_error
+from wxn.usage_errors import usage_error
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ def render_answer(console: Console, answer: dict[str, Any]) -> None:
         fields.append((text("Cause", "说明"), told))
     print_fields(console, fields)
     _render_warnings(console, answer)
-    console.print(f"→ wxn status {printable(answer['id'])}", markup=False)
+    console.print(f"→ wxn status {answer['id']}", markup=False)
 
 
 _WOULD = {
@@ -159,4 +159,4 @@ def _opened(opens: dict[str, Any]) -> str:
 def _render_warnings(console: Console, answer: dict[str, Any]) -> None:
     for warning in violations(answer.get("warnings")):
         console.print(text("[yellow]warning:[/] ", "[yellow]警告：[/]"), end="")
-        console.print(printable(warning), markup=False)
+        console.print(warning, markup=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wxn.broadcasts import words
 from wxn.language import text, translated
-from wxn.output import print_table, printable
+from wxn.output import print_table
 from wxn.times import duration, local_time, seconds_between
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
         console.print(text(f"Message of row {row}:", f"第 {row} 行的消息："))
         message = dict(rendered["message"])
         for path, value in _fields({"touser": message.pop("touser", None), **message}):
-            console.print(f"  {path}: {printable(value)}", markup=False)
+            console.print(f"  {path}: {value}", markup=False)
     if report["messages"]:
         console.print()
     _print_estimate(console, broadcast)
@@ -98,7 +98,7 @@ def print_list(console: Console, broadcasts: list[dict[str, Any]], account: str)
 
 
 def _line(console: Console, name: str, value: str) -> None:
-    console.print(text(f"{name}: {printable(value)}", f"{name}：{printable(value)}"), markup=False)
+    console.print(text(f"{name}: {value}", f"{name}：{value}"), markup=False)
 
 
 def _print_columns(console: Console, columns: Mapping[str, list[str]]) -> None:

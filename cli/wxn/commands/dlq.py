@@ -14,7 +14,7 @@ from wxn.dead_letters import MAX_READ, Copies, DeadLetter, DeadLetterQueue, Redr
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.options import DryRun, Yes
-from wxn.output import print_table, printable
+from wxn.output import print_table
 from wxn.progress import Progress, ProgressView
 from wxn.questions import confirm
 from wxn.run import Run, command
@@ -180,11 +180,9 @@ def _question(run: Run, there: int, ids: set[str], reason: str | None, limit: in
         else text("all", "全部")
     )
     most = text(f", {limit} at most", f"，最多 {limit} 条") if limit < there else ""
-    return printable(
-        text(
-            f"{run.stack.title}: send {which} of about {there} dead letters once more{most}?",
-            f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息{most}？",
-        )
+    return text(
+        f"{run.stack.title}: send {which} of about {there} dead letters once more{most}?",
+        f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息{most}？",
     )
 
 
@@ -258,7 +256,7 @@ def _print(console: Console, rows: Sequence[dict[str, Any]], bodies: Sequence[st
     if rows:
         print_table(console, list(columns.values()), table, right=numbers)
     for row, body in zip(rows, bodies or [], strict=False):
-        console.print(f"{printable(row['id'])}: {_one_line(body)}", markup=False, soft_wrap=True)
+        console.print(f"{row['id']}: {_one_line(body)}", markup=False, soft_wrap=True)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -268,4 +266,4 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _one_line(value: str) -> str:
-    return printable(value).replace("\n", "\\n")
+    return value.replace("\n", "\\n")

@@ -10,7 +10,6 @@ import typer
 
 from wxn.errors import ExitCode
 from wxn.language import text
-from wxn.output import printable
 from wxn.progress import Progress, ProgressView
 from wxn.run import Run, command
 
@@ -89,6 +88,6 @@ def _print_finding(console: Console, finding: Finding) -> None:
     }
     console.print(f"{severities[finding.severity]} [bold]{finding.name}[/]", end="")
     console.print(f" ({finding.account})" if finding.account else "", markup=False)
-    console.print(f"  {printable(finding.seen)}", markup=False)
-    console.print(f"  → {printable(finding.next_step)}", markup=False, soft_wrap=True)
+    console.print(f"  {finding.seen}", markup=False)
+    console.print(f"  → {finding.next_step}", markup=False, soft_wrap=True)
     console.print(f"  {finding.docs}", style="dim", markup=False)

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from wxn.api import Api
-from wxn.erasing.entries import Entries
-from wxn.erasing.files import Files
-from wxn.erasing.letters import Letters
 from wxn.erasing.person import Person
 from wxn.erasing.place import Found, Place
-from wxn.erasing.schedules import Schedules
+from wxn.erasing.places import all_places
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.options import DryRun, Yes
-from wxn.output import print_table, printable
+from wxn.output import print_table
 from wxn.progress import Progress, ProgressView
 from wxn.questions import confirm
 from wxn.run import Run, command
@@ -55,8 +51,8 @@ def erase(
     stay for now, ``blocked`` and ``again``; ``logs_until``, a date. The openid is not repeated.
     """
     stack, account = run.stack, run.account
-    person = Person(openid, _hash_key(stack))
-    places = _places(run, account, person)
+    person = Person.of(openid, stack)
+    places = all_places(stack, account, person)
     logs_until = _logs_until(stack)
     found = _search(run, places)
     if not run.output.as_json:
@@ -78,27 +74,6 @@ def erase(
     _tell_what_stays(run, logs_until)
     if left:
         raise _left(left)
-
-
-def _places(run: Run, account: str, person: Person) -> list[Place]:
-    stack, sqs = run.stack, run.stack.client("sqs")
-
-    def letters(name: str, url: str) -> Letters:
-        return Letters(name, sqs, url, account, person)
-
-    # First what could still send something.
-    return [
-        Schedules(stack, account, person),
-        Entries(stack, Api(stack, account), account, person),
-        letters(text("dead letters", "死信"), stack.resources["DeadLetterQueue"]),
-        letters(text("undelivered firings", "未投递的定时触发"), stack.resources["EventDeadLetterQueue"]),
-        Files(stack, account, person),
-    ]
-
-
-def _hash_key(stack: Stack) -> bytes:
-    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.resources["OpenidHashKey"])
-    return str(secret["SecretString"]).encode()
 
 
 def _search(run: Run, places: Sequence[Place]) -> list[Found]:
@@ -181,7 +156,7 @@ def _left(left: Sequence[Found]) -> CommandError:
     ]
     again = list(dict.fromkeys(each.again or text("at once", "立即") for each in left))
     return CommandError(
-        "\n  ".join([text(f"{len(left)} are left.", f"还有 {len(left)} 项未删除。"), *map(printable, lines)]),
+        "\n  ".join([text(f"{len(left)} are left.", f"还有 {len(left)} 项未删除。"), *lines]),
         text(f"Repeat the command {'; '.join(again)}.", f"请在以下时间重新执行：{'；'.join(again)}。"),
         ExitCode.FAILED,
     )

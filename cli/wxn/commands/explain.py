@@ -10,7 +10,6 @@ import typer
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import Explanation, Unknown, data, find
 from wxn.language import text, translated
-from wxn.output import printable
 from wxn.run import Run, command
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def explain(
 
 
 def _not_found(unknown: Sequence[Unknown]) -> CommandError:
-    names = ", ".join(printable(each.asked) for each in unknown)
+    names = ", ".join(each.asked for each in unknown)
     nearest = list(dict.fromkeys(name for each in unknown for name in each.nearest))
     return CommandError(
         text(f"Nothing is known of {names}.", f"没有关于 {names} 的说明。"),

@@ -18,7 +18,7 @@ from wxn.json_files import read_object
 from wxn.language import text
 from wxn.messages import MessageOptions
 from wxn.options import Limit
-from wxn.output import print_fields, print_outcome, print_table, printable
+from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
 from wxn.times import local_time
 
@@ -85,7 +85,7 @@ def show(run: Run, name: _Name) -> None:
     def render(console: Console) -> None:
         _render(console, schedule)
         content = schedule.get("message") or schedule["broadcast"]
-        console.print(printable(json.dumps(content, ensure_ascii=False, indent=2)), markup=False)
+        console.print(json.dumps(content, ensure_ascii=False, indent=2), markup=False)
 
     run.output.show(schedule, render)
 

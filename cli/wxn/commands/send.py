@@ -15,7 +15,6 @@ from wxn.json_files import Document
 from wxn.language import text
 from wxn.messages import MessageOptions
 from wxn.options import DryRun
-from wxn.output import printable
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
 
@@ -144,8 +143,8 @@ def _line(line: int, message_id: str, answer: dict[str, Any]) -> Callable[[Conso
             outcome = text("refused", "被拒绝") if errcode is None else f"errcode {errcode}"
             broken = violations(answer.get("errors"))
             told = "; ".join(broken) or hint_of(answer) or answer.get("detail", "")
-        console.print(printable(f"{line}  {outcome}  {message_id}  {told}").rstrip(), markup=False)
+        console.print(f"{line}  {outcome}  {message_id}  {told}".rstrip(), markup=False)
         for warning in violations(answer.get("warnings")):
-            console.print(printable(f"   {warning}"), markup=False)
+            console.print(f"   {warning}", markup=False)
 
     return render

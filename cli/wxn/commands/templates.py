@@ -11,7 +11,7 @@ from wxn.api import hint_of, part
 from wxn.errors import CommandError, ExitCode
 from wxn.functions import invoke
 from wxn.language import text, translated
-from wxn.output import print_fields, print_table, printable
+from wxn.output import print_fields, print_table
 from wxn.run import Run, command
 from wxn.times import local_time
 
@@ -86,7 +86,7 @@ def show(
         print_table(console, columns, [_row(keyword) for keyword in answer["keywords"]])
         for message in answer["messages"]:
             console.print()
-            console.print(printable(json.dumps(message, ensure_ascii=False, indent=2)), markup=False)
+            console.print(json.dumps(message, ensure_ascii=False, indent=2), markup=False)
 
     run.output.show(answer, render)
 
@@ -125,7 +125,7 @@ def sync(
         for account, count in answer["synced"].items():
             console.print(text(f"{account}: {count} templates", f"{account}：{count} 个模板"), markup=False)
         for failure in answer["failed"]:
-            console.print(printable(_failure(failure)), markup=False)
+            console.print(_failure(failure), markup=False)
 
     run.output.show(answer, render)
     if answer["failed"]:

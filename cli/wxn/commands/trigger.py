@@ -13,11 +13,11 @@ from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.messages import Message
 from wxn.options import DryRun
-from wxn.output import print_fields, print_table, printable
+from wxn.output import print_fields, print_table
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
 from wxn.suggestions import did_you_mean
-from wxn.triggers import ERRORS, KINDS, Trigger, addressed, example, find
+from wxn.triggers import ERRORS, EXAMPLES, Trigger, addressed, example, find
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def trigger(
             text(f"There is nothing to trigger by the name {target}.", f"没有名为 {target} 的示例或错误。"),
             did_you_mean(
                 target,
-                [each.name for each in (*KINDS, *ERRORS)],
+                [each.name for each in (*EXAMPLES, *ERRORS)],
                 text("wxn trigger lists all.", "wxn trigger 可列出全部。"),
             ),
         )
@@ -129,11 +129,11 @@ def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) 
             text(f"{wanted.name} is a kind already.", f"{wanted.name} 已是消息类型。"),
             text("Leave out --kind.", "请去掉 --kind。"),
         )
-    name = kind or (wanted.name if wanted.recipient is None else KINDS[0].name)
-    if name not in {each.name for each in KINDS}:
+    name = kind or (wanted.name if wanted.recipient is None else EXAMPLES[0].name)
+    if name not in {each.name for each in EXAMPLES}:
         raise CommandError(
             text(f"{name} is no kind of message.", f"{name} 不是消息类型。"),
-            did_you_mean(name, [each.name for each in KINDS]),
+            did_you_mean(name, [each.name for each in EXAMPLES]),
         )
     if template is None:
         return example(name)
@@ -156,7 +156,7 @@ def _is_played(wanted: Trigger, problem: dict[str, Any]) -> bool:
 def _render_problem(console: Console, error: ApiError, message_id: str) -> None:
     problem, errcode = error.problem, errcode_of(error.problem)
     outcome = problem.get("title", "") if errcode is None else f"errcode {errcode}"
-    console.print(printable(f"{outcome}  {message_id}"), markup=False)
+    console.print(f"{outcome}  {message_id}", markup=False)
     fields = [
         ("HTTP", error.status),
         (text("Class", "错误类别"), problem.get("class")),
@@ -179,12 +179,12 @@ def _tell_holds(run: Run) -> None:
 
 def _list(run: Run) -> None:
     listed = {
-        "kinds": [{"name": each.name, "meaning": each.meaning} for each in KINDS],
+        "kinds": [{"name": each.name, "meaning": each.meaning} for each in EXAMPLES],
         "errors": [{"name": each.name, "errcode": each.errcode, "meaning": each.meaning} for each in ERRORS],
     }
 
     def render(console: Console) -> None:
-        print_table(console, (text("Kind", "类型"), ""), [(each.name, each.meaning) for each in KINDS])
+        print_table(console, (text("Kind", "类型"), ""), [(each.name, each.meaning) for each in EXAMPLES])
         console.print()
         title = text("Error, on this machine alone", "错误（仅限本机环境）")
         print_table(console, (title, ""), [(each.name, each.meaning) for each in ERRORS])
