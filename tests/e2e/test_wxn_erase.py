@@ -49,7 +49,7 @@ def stored(service: Service) -> str:
 
 
 def hash_of(openid: str, deployed: Deployed) -> str:
-    ((key, _),) = deployed("AWS::SecretsManager::Secret")
+    key = deployed.deployment.physical_ids["OpenidHashKey"]
     secret = deployed.client("secretsmanager").get_secret_value(SecretId=key)["SecretString"]
     return hash_openid(openid, secret.encode())
 
@@ -145,7 +145,7 @@ def test_waiting_message_is_cancelled_first(wxn: CommandLine, team: Team, deploy
 
 def an_hour_later(deployed: Deployed, key: str) -> None:
     """As if it had been changed before."""
-    ((table, _),) = deployed("AWS::DynamoDB::Table")
+    table = deployed.deployment.physical_ids["Ledger"]
     deployed.client("dynamodb").update_item(
         TableName=table,
         Key={"pk": {"S": key}},
