@@ -259,8 +259,8 @@ def unknown(name: str) -> CommandError:
     return CommandError(
         text(f"There is no account {name}.", f"没有名为 {name} 的账号。"),
         text(
-            f"wxn account list shows what there is; wxn account add {name} adds it.",
-            f"wxn account list 可列出已有账号；wxn account add {name} 可添加。",
+            f"See what there is: wxn account list; to add it: wxn account add {name}",
+            f"查看已有的：wxn account list；添加：wxn account add {name}",
         ),
         ExitCode.FAILED,
     )

@@ -95,7 +95,8 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
         )
     if _exit_code(status) is ExitCode.UNAVAILABLE:
         return text(
-            "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
+            "Repeat the command in a minute; look for the cause: wxn doctor",
+            "请稍后重试；排查原因：wxn doctor",
         )
     return text("Correct it and repeat the command.", "请修正后重新执行。")
 
@@ -322,7 +323,7 @@ def part(name: str) -> str:
     if name in {"", ".", ".."}:
         raise CommandError(
             text(f'"{name}" is no name or id.', f"“{name}” 不能用作名称或 id。"),
-            text("Give the name or id of one thing.", "请给出一个有效的名称或 id。"),
+            text("Give the name or id of one thing.", "请给出一个有效的名称或 ID。"),
         )
     return quote(name, safe="")
 

@@ -267,7 +267,7 @@ class Redrive:
             self._say(
                 text(
                     f"sent, but not deleted: {undeleted}; they are still there, under the same ids",
-                    f"已发送但未能删除：{undeleted} 条，仍在队列中，编号不变",
+                    f"已发送但未能删除：{undeleted} 条，仍在队列中，ID 不变",
                 )
             )
         self._count(tally.sent)

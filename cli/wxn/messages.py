@@ -72,7 +72,7 @@ Data = Annotated[
         "--data",
         metavar="KEY=VALUE",
         help=text(
-            "A keyword of the template, such as thing1=Chocolate; repeat it for more.",
+            "A keyword of the template, such as thing1=Chocolate; may be repeated.",
             "模板关键词，如 thing1=巧克力，可重复。",
         ),
         rich_help_panel=_PANEL,
@@ -96,7 +96,7 @@ Fields = Annotated[
         "--set",
         metavar="FIELD=VALUE",
         help=text(
-            "Another field, such as scene=1000 or miniprogram.appid=wx1; repeat it for more.",
+            "Another field, such as scene=1000 or miniprogram.appid=wx1; may be repeated.",
             "其他字段，如 scene=1000 或 miniprogram.appid=wx1，可重复。",
         ),
         rich_help_panel=_PANEL,

@@ -145,8 +145,8 @@ class Run:
             raise CommandError(
                 text("No WeChat account is named.", "没有指定微信账号。"),
                 text(
-                    "Give --account, or set WXN_ACCOUNT; wxn account list shows what there is.",
-                    "请用 --account 指定，或设置 WXN_ACCOUNT；wxn account list 可列出已有账号。",
+                    "Give --account, or set WXN_ACCOUNT; see what there is: wxn account list",
+                    "请用 --account 指定，或设置 WXN_ACCOUNT；查看已有的：wxn account list",
                 ),
             )
         return str(account)

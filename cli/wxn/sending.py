@@ -102,10 +102,10 @@ _WOULD = {
     "send": text("It would be sent.", "将会发送。"),
     "hold": text("It would wait: it is held.", "将会等待：已被暂停。"),
     "replay": text(
-        "Its id has a result, which would be the answer again.", "该 id 已有结果，将直接返回该结果。"
+        "Its id has a result, which would be the answer again.", "该 ID 已有结果，将直接返回该结果。"
     ),
-    "in_flight": text("Another request with its id is in progress.", "相同 id 的请求正在处理。"),
-    "conflict": text("Its id belongs to another message.", "该 id 已用于另一条消息。"),
+    "in_flight": text("Another request with its id is in progress.", "相同 ID 的请求正在处理。"),
+    "conflict": text("Its id belongs to another message.", "该 ID 已用于另一条消息。"),
     "expire": text("It has expired, and would not be sent.", "消息已过期，不会发送。"),
 }
 

@@ -127,7 +127,7 @@ def _reused(error: ApiError, key: str) -> CommandError:
     return CommandError(
         text(
             f"The id {key} belongs to a broadcast of another file, message or options.",
-            f"id {key} 已用于另一个群发（文件、消息或选项不同）。",
+            f"ID {key} 已用于另一个群发（文件、消息或选项不同）。",
         ),
         text(
             f"Give another --id, or look at that one: wxn broadcast --follow {key}",

@@ -313,7 +313,7 @@ class Session:
             self._print_next(broadcast)
         if state == "finished":
             return
-        next_step = text("Another --id begins a new one.", "如需重新群发，请用 --id 指定新的编号。")
+        next_step = text("Another --id begins a new one.", "如需重新群发，请用 --id 指定新的 ID。")
         if state in {"checked", "paused"}:
             next_step = text(
                 f"To go on: wxn broadcast --resume {broadcast_id}",
@@ -443,7 +443,7 @@ def _refusal(broadcast: Broadcast, *, repeated: bool) -> CommandError:
     )
     check_again = text(
         "This command has run before. Correct the file or the message; another --id checks the same ones again.",
-        "该命令此前已执行。请修正文件或消息；如需重新检查，请用 --id 指定新的编号。",
+        "该命令此前已执行。请修正文件或消息；如需重新检查，请用 --id 指定新的 ID。",
     )
     return CommandError(
         text(f"{broadcast_id} is refused: {told}", f"{broadcast_id} 被拒绝：{told}"),
@@ -463,7 +463,7 @@ def _sent_already(broadcast: Broadcast) -> str:
         )
     return text(
         "This command has run before, and its broadcast has ended; nothing is sent now. Another --id begins a new one.",
-        "该命令此前已执行，对应的群发已结束，本次没有发送。如需重新群发，请用 --id 指定新的编号。",
+        "该命令此前已执行，对应的群发已结束，本次没有发送。如需重新群发，请用 --id 指定新的 ID。",
     )
 
 

@@ -47,7 +47,7 @@ def add(
         typer.Option(
             metavar="ID",
             help=text(
-                "The app id; asked for without it. With --replace: the stored one.",
+                "The app id; asked for by default, with --replace the stored one.",
                 "AppID，不填则提示输入；与 --replace 一起使用时默认沿用已保存的。",
             ),
         ),

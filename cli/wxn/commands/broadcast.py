@@ -91,7 +91,7 @@ def broadcast(
         _new_option(
             "--time-zone",
             "ZONE",
-            "The zone of the window; Asia/Shanghai without it.",
+            "The zone of the window; Asia/Shanghai by default.",
             "时段所用时区，默认 Asia/Shanghai。",
         ),
     ] = None,
@@ -100,8 +100,8 @@ def broadcast(
         _new_option(
             "--starts-at",
             "TIME",
-            "Not before this time, such as 2026-12-01T09:00:00+08:00.",
-            "最早开始时间，如 2026-12-01T09:00:00+08:00。",
+            "Not to be sent before this time, such as 2026-12-01T09:00:00+08:00.",
+            "此时间之前不发送，如 2026-12-01T09:00:00+08:00。",
         ),
     ] = None,
     expires_at: Annotated[
@@ -109,16 +109,16 @@ def broadcast(
         _new_option(
             "--expires-at",
             "TIME",
-            "What is not sent by this time is not sent.",
-            "到此时间仍未发送的不再发送。",
+            "Not to be sent after this time, such as 2026-12-01T21:00:00+08:00.",
+            "此时间之后不再发送，如 2026-12-01T21:00:00+08:00。",
         ),
     ] = None,
     on_invalid: Annotated[
         Literal["skip", "abort"] | None,
         _new_option(
             "--on-invalid",
-            None,
-            "Leave out bad rows (skip), or send nothing (abort).",
+            "skip|abort",
+            "Bad rows: leave them out (skip, the default), or send nothing (abort).",
             "无效的行：skip 跳过（默认），abort 全部不发。",
         ),
     ] = None,
@@ -126,8 +126,8 @@ def broadcast(
         Literal["once", "send"] | None,
         _new_option(
             "--duplicates",
-            None,
-            "Send to a recipient once, or for each row (send).",
+            "once|send",
+            "Recipients listed twice: send once (the default), or for each row (send).",
             "重复的接收者：once 只发一次（默认），send 每行都发。",
         ),
     ] = None,
@@ -136,7 +136,7 @@ def broadcast(
         _new_option(
             "--max-failures-percent",
             "1-100",
-            "Pause when more than this share fails; 20 without it.",
+            "Pause when more than this share fails; 20 by default.",
             "失败比例 超过此值时 自动暂停，默认 20。",
         ),
     ] = None,
@@ -145,8 +145,8 @@ def broadcast(
         _new_option(
             "--id",
             "ID",
-            "Its id; derived from file, message and options without it.",
-            "群发编号，默认由文件、 消息和选项得出。",
+            "The broadcast's id; by default one made of file, message and options.",
+            "群发 ID，默认由文件、 消息和选项得出。",
         ),
     ] = None,
     check: Annotated[
@@ -197,7 +197,7 @@ def broadcast(
         typer.Option(
             "--output",
             metavar="FILE",
-            help=text("The file of --results; ID.csv without it.", "--results 的保存位置，默认 ID.csv。"),
+            help=text("The file of --results; ID.csv by default.", "--results 的保存位置，默认 ID.csv。"),
             rich_help_panel=_EXISTING,
         ),
     ] = None,

@@ -32,7 +32,7 @@ app = typer.Typer(
 Limit = Annotated[
     int,
     typer.Option(
-        min=1, max=MAX_READ, metavar="N", help=text("At most so many messages.", "最多处理的消息条数。")
+        min=1, max=MAX_READ, metavar="N", help=text("At most so many messages.", "最多读取的消息条数。")
     ),
 ]
 
@@ -91,7 +91,7 @@ def redrive(
             metavar="ID",
             help=text(
                 "Only this one, by either id that list shows; may be repeated.",
-                "只处理该编号（list 显示的任一编号），可重复指定。",
+                "只处理此消息：list 显示的任一 ID，可重复。",
             ),
         ),
     ] = None,
@@ -99,7 +99,7 @@ def redrive(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help=text("Only those whose reason holds this text.", "只处理原因中包含该文字的死信。"),
+            help=text("Only those whose reason has this text in it.", "只处理原因中包含该文字的死信。"),
         ),
     ] = None,
     limit: Limit = MAX_READ,
@@ -246,8 +246,8 @@ def _print(console: Console, rows: Sequence[dict[str, Any]], bodies: Sequence[st
         "receives": text("Receives", "接收次数"),
         "size": text("Size", "字节"),
         "digest": text("Digest", "摘要"),
-        "id": text("Id", "编号"),
-        "producer_id": text("Own id", "自带编号"),
+        "id": "ID",
+        "producer_id": text("Own ID", "自带 ID"),
         "target": text("Goes to", "投递到"),
         "reason": text("Reason", "原因"),
     }

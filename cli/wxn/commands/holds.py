@@ -33,7 +33,7 @@ def list_holds(run: Run) -> None:
             console.print(text(f"Nothing of {run.account} is held.", f"{run.account} 没有被暂停的消息。"))
             return
         columns = (
-            text("Hold", "暂停"),
+            "ID",
             text("Until", "截止"),
             text("Errcode", "错误码"),
             text("Cause", "原因"),
@@ -47,7 +47,10 @@ def list_holds(run: Run) -> None:
 @command(app, help=text("End a hold now, after its cause was mended.", "原因排除后，立即解除暂停。"))
 def release(
     run: Run,
-    hold: Annotated[str, typer.Argument(help=text("Its id, as list shows it.", "list 显示的暂停编号。"))],
+    hold: Annotated[
+        str,
+        typer.Argument(metavar="ID", help=text("The hold's id, as list shows it.", "暂停的 ID，见 list。")),
+    ],
 ) -> None:
     """End one hold."""
     answer: dict[str, Any] = run.api.call("DELETE", f"holds/{part(hold)}")

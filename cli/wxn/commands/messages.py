@@ -25,7 +25,7 @@ app = typer.Typer()
 STATUSES: Final = ("queued", "sent", "delivered", "undelivered", "failed", "expired", "cancelled", "unknown")
 """The states that a list can have; ``sending`` is found by its id alone."""
 _COLOURS: Final = {"sent": "green", "delivered": "green", "queued": "yellow", "sending": "yellow"}
-_MessageId = Annotated[str, typer.Argument(metavar="ID", help=text("The message's id.", "消息 id。"))]
+_MessageId = Annotated[str, typer.Argument(metavar="ID", help=text("The message's id.", "消息 ID。"))]
 
 
 @command(app, "messages", help=text("List messages, the newest first.", "列出消息，最新的在前。"))
@@ -38,14 +38,17 @@ def list_messages(
             "--status",
             metavar="NAMES",
             help=text(
-                f"Some of {', '.join(STATUSES)}, with commas.", f"状态，用逗号分隔：{'、 '.join(STATUSES)}。"
+                f"Only these states, with commas: {', '.join(STATUSES)}.",
+                f"状态，用逗号分隔：{'、 '.join(STATUSES)}。",
             ),
         ),
     ] = None,
     since: Since = None,
     broadcast: Annotated[
         str | None,
-        typer.Option("--broadcast", metavar="ID", help=text("Those of a broadcast.", "某次群发的消息。")),
+        typer.Option(
+            "--broadcast", metavar="ID", help=text("Only those of this broadcast.", "只看此群发的消息。")
+        ),
     ] = None,
     limit: Limit = 50,
 ) -> None:
@@ -64,7 +67,7 @@ def list_messages(
             return
         columns = (
             text("Time", "时间"),
-            text("Id", "消息 id"),
+            "ID",
             text("Kind", "类型"),
             text("Status", "状态"),
             text("Errcode", "错误码"),

@@ -131,7 +131,10 @@ def put(
         typer.Option(
             "--time-zone",
             metavar="ZONE",
-            help=text("Of --at and --cron; Asia/Shanghai without it.", "时区，默认 Asia/Shanghai。"),
+            help=text(
+                "The zone of --at and --cron; Asia/Shanghai by default.",
+                "--at 和 --cron 的时区，默认 Asia/Shanghai。",
+            ),
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -139,7 +142,7 @@ def put(
         bool,
         typer.Option(
             "--disabled",
-            help=text("It is kept, and does not fire.", "只保存，不触发。"),
+            help=text("Keep it, and do not let it fire.", "只保存，不触发。"),
             rich_help_panel=_PANEL,
         ),
     ] = False,

@@ -44,7 +44,7 @@ def send(
             metavar="ID",
             help=text(
                 "The message's id: what is sent again under it is sent once. Several get ID:1, ID:2 and so on, by line.",
-                "消息 id：同一 id 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
+                "消息 ID：同一 ID 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
             ),
             rich_help_panel=_PANEL,
         ),
@@ -64,8 +64,8 @@ def send(
             "--expires-at",
             metavar="TIME",
             help=text(
-                "Not to be sent later, such as 2026-11-21T18:00:00+08:00.",
-                "过期时间，如 2026-11-21T18:00:00+08:00。",
+                "Not to be sent after this time, such as 2026-11-21T18:00:00+08:00.",
+                "此时间之后不再发送，如 2026-11-21T18:00:00+08:00。",
             ),
             rich_help_panel=_PANEL,
         ),
@@ -109,7 +109,7 @@ _NO_ACCESS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 def _send_several(run: Run, documents: Sequence[Document], way: Sending, prefix: str) -> None:
     note = text(
         f"The ids are {prefix}:<line>; to repeat, --id {prefix}",
-        f"消息 id 为 {prefix}:<行号>；重试请用 --id {prefix}",
+        f"消息 ID 为 {prefix}:<行号>；重试请用 --id {prefix}",
     )
     run.output.note(note)
     codes = set[ExitCode]()

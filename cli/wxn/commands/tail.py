@@ -53,7 +53,7 @@ def tail(
         typer.Option(
             metavar="KIND",
             help=text(
-                "Only lines of this kind: request, message, event, log (repeat it).",
+                "Only lines of this kind: request, message, event, log; may be repeated.",
                 "只看此类内容：request、 message、event、log，可重复。",
             ),
         ),
@@ -63,7 +63,7 @@ def tail(
         typer.Option(
             metavar="NAME",
             help=text(
-                "Only this function, such as send_queue, or events (repeat it).",
+                "Only this function, such as send_queue, or events; may be repeated.",
                 "只看此函数（如 send_queue）或 events，可重复。",
             ),
         ),

@@ -107,7 +107,7 @@ def sync(
     run: Run,
     *,
     every_account: Annotated[
-        bool, typer.Option("--all", help=text("Those of all accounts.", "读取所有账号的模板。"))
+        bool, typer.Option("--all", help=text("Read those of all accounts.", "读取所有账号的模板。"))
     ] = False,
 ) -> None:
     """Invoke the function that reads templates; ``--json`` prints its answer."""
@@ -118,7 +118,7 @@ def sync(
     if "synced" not in answer:
         raise CommandError(
             text(f"No account can be called {run.account}.", f"{run.account} 不是合法的账号名。"),
-            text("wxn account list shows what there is.", "wxn account list 可列出已有账号。"),
+            text("See what there is: wxn account list", "查看已有的：wxn account list"),
         )
 
     def render(console: Console) -> None:

@@ -64,7 +64,7 @@ def trigger(
             did_you_mean(
                 target,
                 [each.name for each in (*EXAMPLES, *ERRORS)],
-                text("wxn trigger lists all.", "wxn trigger 可列出全部。"),
+                text("See what there is: wxn trigger", "查看已有的：wxn trigger"),
             ),
         )
     recipient = _recipient(run, wanted, to)
@@ -144,7 +144,7 @@ def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) 
     kinds = ", ".join(message["kind"] for message in filled)
     raise CommandError(
         text(f"The template is for {kinds}, not for {name}.", f"该模板用于 {kinds}，而不是 {name}。"),
-        text("wxn templates list shows the templates.", "wxn templates list 可列出模板。"),
+        text("See what there is: wxn templates list", "查看已有的：wxn templates list"),
     )
 
 

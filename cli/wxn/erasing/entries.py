@@ -115,7 +115,7 @@ class Entries:
         status, now = item["status"]["S"], time.time()
         does = text("remove the hash of the openid", "删除 openid 的哈希值")
         if self._has_openid_as_id(item):
-            does = text("delete it: its id names the openid", "删除该记录：其编号中含有 openid")
+            does = text("delete it: its id names the openid", "删除该记录：其 ID 中含有 openid")
         if status == "queued":
             does = text("cancel it, then remove the hash", "取消发送，并删除哈希值")
         blocked = again = ""

@@ -28,7 +28,7 @@ def test_table_shows_no_body(sqs: Sqs, run: Wxn) -> None:
     ran = run("list")
     assert ran.code == 0
     header, _rule, *rows = ran.out.splitlines()
-    columns = ["Age", "Copies", "Receives", "Size", "Digest", "Id", "Own", "id", "Goes", "to", "Reason"]
+    columns = ["Age", "Copies", "Receives", "Size", "Digest", "ID", "Own", "ID", "Goes", "to", "Reason"]
     assert header.split() == columns
     assert re.fullmatch(
         r"\d s +1 +1 +15 +[0-9a-f]{12} +first-1 +order-1 +SendQueue +the body is not JSON: 行 *", rows[0]

@@ -50,7 +50,7 @@ def in_a_process(folder: Path, *command: str, **environment: str) -> subprocess.
     [
         (["quotta"], "There is no command quotta. Did you mean quota?\n→ Read wxn --help."),
         (["holds", "releas"], "There is no command releas. Did you mean release?\n→ Read wxn holds --help."),
-        (["holds", "release"], "hold is missing.\n→ Read wxn holds release --help."),
+        (["holds", "release"], "ID is missing.\n→ Read wxn holds release --help."),
         (["quota", "--jsn"], "There is no option --jsn. Did you mean --json?"),
         (["tail", "--since"], "--since needs a value."),
         (["tail", "--only", "x"], "--only x: it is one of request, message, event, log."),

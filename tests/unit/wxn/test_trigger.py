@@ -153,7 +153,7 @@ def test_wrong_use(name: str, options: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "next_step"), [("quotas", "Did you mean quota?"), ("4310x", "wxn trigger lists all.")]
+    ("name", "next_step"), [("quotas", "Did you mean quota?"), ("4310x", "See what there is: wxn trigger")]
 )
 def test_unknown_name(name: str, next_step: str) -> None:
     with pytest.raises(CommandError) as caught:
