@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -21,8 +22,12 @@ _USUAL_SECRET: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_LENGTH: Final = 128
 CREDENTIALS: Final = "credentials"
 ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
+_UNKNOWN: Final = "unknown_account"
 _REFRESH_SECONDS: Final = 130
 """token_refresh ends after 120 seconds at the latest."""
+_PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds before token_refresh is asked again for an account that was stored just now: Parameter Store may not
+show it yet."""
 
 
 class StoredAccount(NamedTuple):
@@ -222,15 +227,24 @@ class Accounts:
         )
         return [each["Name"].removeprefix(f"{name}.") for page in pages for each in page["Schedules"]]
 
-    def check(self, name: str) -> Checked:
+    def check(self, name: str, *, is_new: bool = False) -> Checked:
         """Have token_refresh ask WeChat for a token; CommandError where that could not be asked."""
-        client = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS)
-        function = self._stack.outputs["TokenRefreshFunctionName"]
-        payload = invoke(client, function, {"account": name}, function="token_refresh")
-        if payload.get("result") == "unknown_account":
+        payload = self._refresh(name)
+        for pause in _PAUSES if is_new else ():
+            if payload.get("result") != _UNKNOWN:
+                break
+            time.sleep(pause)
+            payload = self._refresh(name)
+        if payload.get("result") == _UNKNOWN:
             raise unknown(name)
         failures = payload["failed"]
         return Checked(name, failures[0] if failures else None, name not in payload["not_stored"])
+
+    def _refresh(self, name: str) -> dict[str, Any]:
+        client = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS)
+        function = self._stack.outputs["TokenRefreshFunctionName"]
+        payload: dict[str, Any] = invoke(client, function, {"account": name}, function="token_refresh")
+        return payload
 
     def _parameter(self, name: str, part: str) -> str:
         return f"{self._stack.outputs['ParameterPath']}/{name}/{part}"

@@ -309,6 +309,7 @@ def http_session(stack: Stack) -> requests.Session:
     session.trust_env = False
     if stack.laptop is None:
         session.proxies = requests.utils.get_environ_proxies(stack.api_url)
+        session.verify = stack.ca_bundle
     return session
 
 

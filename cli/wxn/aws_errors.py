@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from wxn.errors import CommandError, ExitCode
@@ -24,12 +23,17 @@ DENIED = {
 CREDENTIALS = {
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
     "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "AuthFailure",
+    "InvalidAccessKeyId", "InvalidToken",
 }  # fmt: skip
 """Error codes of a caller whose keys or signature AWS does not accept."""
 _SKEWED: Final = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 _TIME_OF_SIGNATURE: Final = re.compile("Signature (expired|not yet current)")
 _USER_INFO: Final = re.compile(r"//[^\s\"]*@")
 """Name and password of a proxy; botocore leaves them in the URLs that it cannot read."""
+_BUSY = {429, 500, 502, 503, 504}
+"""HTTP statuses of what can pass by itself."""
+_BUSY_CODE = re.compile(r"Throttl|^RequestLimitExceeded|^ProvisionedThroughputExceeded")
+"""Error codes of the same that come with another status."""
 
 
 def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one for each kind of error
@@ -149,11 +153,7 @@ def _refused(error: ClientError, sign_in: str) -> CommandError:
             ),
             ExitCode.NO_ACCESS,
         )
-    busy = (
-        status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        or status == HTTPStatus.TOO_MANY_REQUESTS
-        or "Throttl" in code
-    )
+    busy = status in _BUSY or _BUSY_CODE.search(code)
     return CommandError(
         f"{operation}: {code}" + (f": {told}" if told else ""),
         text("Repeat the command in a minute.", "请稍后重试。")

@@ -91,7 +91,7 @@ def add(
     run.output.note(
         text(f"Stored for {name}. WeChat is asked for a token.", f"已保存 {name} 的凭证，正在向微信验证。")
     )
-    _tell(run, stored.check(name))
+    _tell(run, stored.check(name, is_new=True))
 
 
 def _secret(*, read_stdin: bool) -> str:
