@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer.exceptions
@@ -14,9 +15,17 @@ from wxn.system_errors import translate
 from wxn.usage_errors import usage_error
 
 
+def _end(number: int, _frame: object) -> None:
+    """End by an exception: the cursor comes back, and no half of a file stays."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line of this process; it ends with one of the exit codes."""
     reconfigure_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+            signal.signal(number, _end)
     output = Output(as_json="--json" in sys.argv)
     try:
         code = app(prog_name="wxn", standalone_mode=False)

@@ -95,6 +95,11 @@ def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one f
     return None
 
 
+def code_of(error: ClientError) -> str:
+    """AWS's code of an error; empty where a proxy has answered in its place."""
+    return error.response.get("Error", {}).get("Code") or ""
+
+
 def configuration_error(error: Exception) -> CommandError:
     """The error to raise where the AWS configuration of this machine cannot be used."""
     return CommandError(
@@ -121,9 +126,8 @@ def clock_error() -> CommandError:
 
 def _refused(error: ClientError, sign_in: str) -> CommandError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    # A proxy that answers in the place of AWS has neither code nor message.
-    code = error.response["Error"].get("Code") or f"HTTP {status}"
-    told = error.response["Error"].get("Message") or ""
+    code = code_of(error) or f"HTTP {status}"
+    told = error.response.get("Error", {}).get("Message") or ""
     operation = error.operation_name
     if code in DENIED:
         named = re.search(r"perform: ([\w-]+:\w+)", told)

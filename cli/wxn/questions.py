@@ -87,6 +87,6 @@ def asked_secretly(prompt: str) -> str:
     import getpass  # noqa: PLC0415 - --help starts without it
 
     try:
-        return getpass.getpass(prompt, stream=sys.stderr)
+        return getpass.getpass(prompt)
     except (KeyboardInterrupt, EOFError):
         raise typer.Abort from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -47,7 +48,7 @@ def topic(context: Context) -> Iterator[Finding]:
                 return
             pending += len(arns)
     except ClientError as error:
-        if error.response["Error"].get("Code") != "NotFound":
+        if code_of(error) != "NotFound":
             raise
         yield Finding(
             "alarm-topic-unsubscribed", text("The topic does not exist.", "该主题不存在。"), subject=arn

@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -103,7 +102,7 @@ def test_add_stores_and_checks(run: Run, aws: Aws, refresher: Refresher) -> None
 
 
 def test_add_asks_at_a_terminal(run: Run, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getpass", lambda _prompt, stream: SECRET if stream is sys.stderr else "")
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: SECRET)
 
     assert run("add", "shop", typed=f" {APP_ID}\n", terminal=True)[0] == 0
     assert stored(aws)["app_secret"] == SECRET

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 
 from wxn.api import Api
 from wxn.aws_errors import translate
@@ -37,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET  # noqa: N815 - http.server's name
+    do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
     def log_message(self, *_: Any) -> None:
         """Keep the test's output clean."""
@@ -117,15 +118,15 @@ def test_clock_that_is_wrong(api: Api) -> None:
 
 def test_query_as_it_is_signed(api: Api) -> None:
     """AWS signs a blank as %20 alone."""
-    api.call("GET", "messages", query={"broadcast": "a b/中"})
+    api.call("GET", "messages", query={"broadcast": "a b+c/中"})
 
-    assert Handler.paths == ["/v1/accounts/shop/messages?broadcast=a%20b%2F%E4%B8%AD"]
+    assert Handler.paths == ["/v1/accounts/shop/messages?broadcast=a%20b%2Bc%2F%E4%B8%AD"]
 
 
 @pytest.mark.parametrize("headers", [HTML, JSON])
 def test_proxy_in_place_of_aws(stack: Stack, headers: dict[str, str]) -> None:
     Handler.answer = 403, headers, b"<html>Forbidden by the proxy</html>"
-    with pytest.raises(Exception, match="403") as caught:
+    with pytest.raises(ClientError) as caught:
         stack.client("cloudformation", attempts=1).get_template(StackName="x")
     error = translate(caught.value)
 
