@@ -202,7 +202,7 @@ class Api:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """The same as ``call``, with the HTTP status before it."""
+        """The HTTP status and the JSON of the answer; otherwise as `call`."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self._stack.api_url}/v1/accounts/{part(self._account)}/{path}"
         # A plus sign for a blank would break the signature.

@@ -274,7 +274,7 @@ class Redrive:
         self._count(tally.sent)
 
     def _send(self, url: str, batch: Sequence[Copies]) -> list[Copies]:
-        """Those of which SQS says that it has taken them."""
+        """Send one batch; return the messages that SQS says it has taken."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
         entries = [copies[0].entry(str(number)) for number, copies in enumerate(batch)]
@@ -302,7 +302,7 @@ def target_of(letter: DeadLetter, targets: Mapping[Target, str]) -> Target:
 
 
 def _batches(found: Iterable[Copies]) -> Iterator[list[Copies]]:
-    """As many as one request takes, of messages and of bytes."""
+    """Batches that fit into one request, by their number of messages and of bytes."""
     batch: list[Copies] = []
     size = 0
     for copies in found:

@@ -24,7 +24,7 @@ _ALIKE: Final = 0.6
 
 
 class Explanation(NamedTuple):
-    """What is known of a code, or of a problem document.
+    """An entry of the tables: a code, or a problem document.
 
     ``errcode`` is None for a problem; ``fields`` are those of the data file.
     """
@@ -84,7 +84,7 @@ def by_code(errcode: int) -> Explanation | None:
 
 
 def find(words: Sequence[str]) -> list[Explanation | Unknown]:
-    """What the words ask for, each once, in their order.
+    """The explanations that the words ask for, each once, in their order.
 
     Each word is a code, a code's name or a problem's type; or all of them are one text that holds a code, such
     as a line of a log, or that WeChat sends as ``errmsg``.
@@ -155,5 +155,5 @@ def _unknown(word: str) -> Unknown:
 
 
 def _same_digits(code: str, word: str) -> int:
-    """How many digits two codes have in common at the same places."""
+    """The number of digits that two codes have in common at the same places."""
     return sum(one == other for one, other in zip(code, word, strict=False)) - abs(len(code) - len(word))

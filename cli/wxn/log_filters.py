@@ -17,7 +17,7 @@ _REMEMBERED: Final = 10_000
 
 
 class Kind(StrEnum):
-    """What a line is about."""
+    """Kinds of lines, by their subject."""
 
     REQUEST = "request"
     MESSAGE = "message"

@@ -107,7 +107,7 @@ def _of_stacks(
 
 
 class Run:
-    """What a command works with.
+    """The stack, the account, the API and the output that a command works with.
 
     Parameters
     ----------

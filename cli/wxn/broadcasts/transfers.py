@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import requests
 
 MAX_BYTES: Final = 5 * 1024**3
-"""Of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
+"""Maximum size of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
 _ATTEMPTS: Final = 3
 _TIMEOUT: Final = (30, 60)
 """Seconds to connect, which also limit the sending of a block, and to wait for the answer."""
@@ -61,7 +61,7 @@ class RecipientsFile:
         return cls(path, found.st_size, found.st_mtime_ns)
 
     def has_changed(self) -> bool:
-        """It has another size or time than before."""
+        """True where it has another size or time than before, or is gone."""
         with suppress(OSError):
             found = self.path.stat()
             return (found.st_size, found.st_mtime_ns) != (self.size, self.modified)

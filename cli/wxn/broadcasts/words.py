@@ -51,7 +51,7 @@ def reason(broadcast: Mapping[str, Any]) -> str | None:
 
 
 def meaning(errcode: int) -> str | None:
-    """What one of WeChat's codes means, and what to do; None for a code that is not in the table."""
+    """The meaning of one of WeChat's codes, and the thing to do; None for a code that is not in the table."""
     known = by_code(errcode)
     if known is None:
         return None

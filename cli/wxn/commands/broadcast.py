@@ -22,7 +22,8 @@ import typer
 from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import creating, reports, transfers
 from wxn.broadcasts.following import ENDED
-from wxn.broadcasts.session import Session, explained, nothing_sent
+from wxn.broadcasts.refusals import explained, nothing_sent
+from wxn.broadcasts.session import Session
 from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text

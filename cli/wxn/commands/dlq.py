@@ -211,7 +211,7 @@ def _show_dry_run(run: Run, found: Sequence[Copies]) -> None:
 
 
 def _about_step(letter: DeadLetter) -> str:
-    """What to do with a broadcast's step."""
+    """The thing to do with a broadcast's step."""
     return text(
         f"left there: {letter.first_id}, a step of a broadcast: {letter.body}. Repeat the broadcast's last "
         "call (start, pause, resume or cancel), which sends the step anew.",

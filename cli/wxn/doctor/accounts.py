@@ -135,7 +135,7 @@ def broadcasts(context: Context, account: str) -> Iterator[Finding]:
 
 
 def _cause(message: Mapping[str, Any]) -> tuple[str, ...]:
-    """The same for messages that failed for the same reason."""
+    """The cause of a failure: equal for messages that failed for one reason."""
     errcode = (message.get("wechat") or {}).get("errcode")
     fields = (message["status"], message["kind"], message.get("template_id"), errcode, message.get("reason"))
     return tuple(map(str, fields))

@@ -24,7 +24,7 @@ class Severity(IntEnum):
 
 
 class Advice(NamedTuple):
-    """What to do about a finding; ``next_step`` has placeholders for the finding's facts."""
+    """The thing to do about a finding; ``next_step`` has placeholders for the finding's facts."""
 
     severity: Severity
     next_step: str

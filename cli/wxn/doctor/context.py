@@ -1,4 +1,4 @@
-"""What the checks of one run share: the stack, its clients, and facts that several checks need."""
+"""The things that the checks of one run share: the stack, its clients, and facts that several checks need."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class Context:
         return sorted(name for name, account in self.stored().items() if account.credentials)
 
     def of(self, account: str) -> AccountFacts:
-        """What the API says about an account."""
+        """The answers of the API about an account."""
         with self._lock:
             if account not in self._accounts:
                 self._accounts[account] = AccountFacts(self._api(account), self.now())

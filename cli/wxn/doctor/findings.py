@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str | None, str | None]:
-        """The same for two findings about one trouble."""
+        """Name, account and subject: equal for two findings about one trouble."""
         return self.name, self.account, self.subject
 
     @property

@@ -143,7 +143,7 @@ class Entries:
 
     @cached_property
     def _holds(self) -> list[str]:
-        """What is held, by the holds' ids: copies of messages go back to the queue, whatever the ledger says."""
+        """Ids of the account's holds: while one lasts, copies of messages go back to the queue, whatever the ledger says."""
         return [hold["id"] for hold in self._api.call("GET", "holds")["holds"]]
 
     def _cancel(self, message_id: str) -> None:
