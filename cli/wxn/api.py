@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +57,10 @@ def _name(problem: Mapping[str, Any]) -> str:
 
 def _phrase(status: int) -> str:
     """The name of an HTTP status; proxies answer with some that have none."""
-    return http.client.responses.get(status, "HTTP")
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "HTTP"
 
 
 def _exit_code(status: int) -> ExitCode:
@@ -274,6 +275,8 @@ class Api:
 
     def _refuse_skew(self, response: requests.Response) -> None:
         """Raise CommandError where the clock of this machine is the reason of a refusal: API Gateway has none."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - --help starts without it
+
         try:
             ahead = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
         except ValueError:

@@ -48,7 +48,7 @@ Lang = Annotated[
     typer.Option(
         "--lang",
         metavar="en|zh",
-        help=text("The language; that of the locale without it.", "语言，默认取自系统区域设置。"),
+        help=text("The language; that of the locale by default.", "语言，默认取自系统区域设置。"),
         rich_help_panel=_PANEL,
     ),
 ]
@@ -82,7 +82,7 @@ def _of_stacks(
             metavar="NAME",
             envvar="WXN_STACK",
             help=text(
-                "A stack in AWS; without it, the one on this machine.", "AWS 上的环境名，默认使用本机环境。"
+                "A stack in AWS; the one on this machine by default.", "AWS 上的环境名，默认使用本机环境。"
             ),
             rich_help_panel=_PANEL,
         ),
@@ -242,7 +242,7 @@ def _ended(output: Output, call: Callable[[], None]) -> None:
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:  # the reader of the pipe has what it wanted (head, grep -q)
         discard(sys.stdout)
-        raise typer.Exit(ExitCode.FAILED) from None
+        raise typer.Exit(ExitCode.OK) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
