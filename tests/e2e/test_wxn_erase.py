@@ -85,6 +85,7 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     puts_everywhere(team, deployed, person, other)
     assert eventually(lambda: len(team.call("GET", "messages?status=sent")["messages"]) == 5)
     becomes(team, waiting, "running")
+    an_hour_later(deployed, f"message#{team.account}#id-{person}")
 
     command = ("erase", person, "--account", team.account, "--json")
     before = stored(team.service)
