@@ -26,6 +26,8 @@ CREDENTIALS = {
     "InvalidAccessKeyId", "InvalidToken",
 }  # fmt: skip
 """Error codes of a caller whose keys or signature AWS does not accept."""
+MAX_SILENCE: Final = 600.0
+"""Seconds without an answer after which a command that follows something ends."""
 _SKEWED: Final = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 _TIME_OF_SIGNATURE: Final = re.compile("Signature (expired|not yet current)")
 _USER_INFO: Final = re.compile(r"//[^\s\"]*@")
@@ -86,13 +88,22 @@ def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one f
         return CommandError(
             text(f"AWS does not answer: {told}", f"AWS 没有响应：{told}"),
             text(
-                "Check the network and --region, and repeat the command.", "请检查网络和 --region，然后重试。"
+                "Check the network and --region, and repeat the command; on this machine: is make up running?",
+                "请检查网络和 --region，然后重试；若是本机环境，请确认 make up 正在运行。",
             ),
             ExitCode.UNAVAILABLE,
         )
     if isinstance(error, aws.BotoCoreError):
         return configuration_error(error)
     return None
+
+
+def reason_to_wait(error: Exception) -> str:
+    """The reason of an error that can pass; raises any other one again."""
+    known = error if isinstance(error, CommandError) else translate(error)
+    if known is None or known.exit_code is not ExitCode.UNAVAILABLE:
+        raise error
+    return known.message
 
 
 def code_of(error: ClientError) -> str:

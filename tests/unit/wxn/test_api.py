@@ -1,11 +1,40 @@
 """Requests to the service as they leave this machine."""
 
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
-from wxn.api import http_session
+from wxn.api import Api, http_session, part
+from wxn.errors import CommandError
 from wxn.stacks import Stack
 
 LAPTOP = {"access_key_id": "AKIA", "secret_access_key": "s", "region": "eu-west-1", "api_url": "http://api"}
+
+
+class SentApi(Api):
+    """Keeps the URLs of its requests."""
+
+    def __init__(self) -> None:
+        super().__init__(Stack("fake", laptop=LAPTOP), "shop")
+        self.urls: list[str] = []
+        self._http: Any = SimpleNamespace(request=self._request)
+
+    def _request(self, _method: str, url: str, **_: Any) -> Any:
+        self.urls.append(url)
+        return SimpleNamespace(status_code=200, json=dict)
+
+
+def test_blanks_in_queries_can_be_signed() -> None:
+    """SigV4 wants %20: AWS signs a + as %20, and refuses the signature of what was sent."""
+    api = SentApi()
+    api.call("GET", f"messages/{part('a b')}", query={"broadcast": "a b+c", "since": None})
+
+    (url,) = api.urls
+    assert "+" not in url
+    assert urlsplit(url).path == "/v1/accounts/shop/messages/a%20b"
+    assert parse_qs(urlsplit(url).query) == {"broadcast": ["a b+c"]}
 
 
 @pytest.mark.parametrize(
@@ -24,3 +53,10 @@ def test_certificates_are_those_of_boto3(
     stack.outputs = {"ApiUrl": "https://api"}
 
     assert http_session(stack).verify == verify
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_names_that_change_the_path(name: str) -> None:
+    """Such as a variable of a shell that is empty: DELETE must not reach another route."""
+    with pytest.raises(CommandError, match="is no name or id"):
+        part(name)

@@ -54,6 +54,7 @@ def in_a_process(folder: Path, *command: str, **environment: str) -> subprocess.
         (["quota", "--jsn"], "There is no option --jsn. Did you mean --json?"),
         (["tail", "--since"], "--since needs a value."),
         (["tail", "--only", "x"], "--only x: it is one of request, message, event, log."),
+        (["trigger", "-1"], "Write -- before a negative number."),
         (["quota", "more"], "unexpected extra argument"),
         (["broadcast", "--rate", "nan"], "--rate nan: it is a number."),
         (["quota", "--lang", "fr"], "--lang fr: it is one of en, zh."),
