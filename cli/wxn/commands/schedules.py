@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn import messages
+from wxn import message_options, messages
 from wxn.api import ApiError
 from wxn.cron_times import next_times
 from wxn.errors import CommandError
@@ -94,7 +94,7 @@ def show(run: Run, name: _Name) -> None:
 def put(
     run: Run,
     name: _Name,
-    file: messages.OneFile = None,
+    file: message_options.OneFile = None,
     *,
     at: Annotated[
         str | None,
@@ -154,13 +154,13 @@ def put(
             help=text("A broadcast as JSON, in the place of a message.", "JSON 格式的群发，代替消息。"),
         ),
     ] = None,
-    kind: messages.Kind = None,
-    to: messages.To = None,
-    template: messages.Template = None,
-    data: messages.Data = None,
-    page: messages.Page = None,
-    url: messages.Url = None,
-    fields: messages.Fields = None,
+    kind: message_options.Kind = None,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    data: message_options.Data = None,
+    page: message_options.Page = None,
+    url: message_options.Url = None,
+    fields: message_options.Fields = None,
 ) -> None:
     """Put a schedule of a message, given as for ``wxn send``, or of a broadcast."""
     options = MessageOptions(kind, to, template, page, url, data, fields)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn import messages
+from wxn import message_options, messages
 from wxn.api import ApiError, errcode_of, hint_of, violations
 from wxn.errors import CommandError, ExitCode
 from wxn.json_files import Document
@@ -30,15 +30,15 @@ _PANEL = text("The way it is sent", "发送方式")
 @command(app, help=text("Send a message.", "发送消息。"))
 def send(
     run: Run,
-    file: messages.File = None,
+    file: message_options.File = None,
     *,
-    kind: messages.Kind = None,
-    to: messages.To = None,
-    template: messages.Template = None,
-    data: messages.Data = None,
-    page: messages.Page = None,
-    url: messages.Url = None,
-    fields: messages.Fields = None,
+    kind: message_options.Kind = None,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    data: message_options.Data = None,
+    page: message_options.Page = None,
+    url: message_options.Url = None,
+    fields: message_options.Fields = None,
     message_id: Annotated[
         str | None,
         typer.Option(

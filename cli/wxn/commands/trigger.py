@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn import messages
+from wxn import message_options
 from wxn.api import ApiError, errcode_of, explain, hint_of, part
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
@@ -41,9 +41,9 @@ def trigger(
         ),
     ] = None,
     *,
-    to: messages.To = None,
-    template: messages.Template = None,
-    kind: messages.Kind = None,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    kind: message_options.Kind = None,
     dry_run: DryRun = False,
 ) -> None:
     """Send the example of a kind, or a message that is answered with an error.
