@@ -20,7 +20,7 @@ BEGAN := $(shell date +%s)
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 5,000 rows, and tables at the end (90 s)
+demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (90 s)
 	@$(BIN)/python -m local.demo --began $(BEGAN)
 
 up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
@@ -144,7 +144,7 @@ command-pages: setup ## renew docs/wxn.md and the same in Chinese from the comma
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
+	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
 		requirements/mutants requirements/docs; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done

@@ -27,7 +27,7 @@ from typing import Final
 from local.install import InstallError, install
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LAYER_REQUIREMENTS: Final = ROOT / "layers/wechat_notify/requirements.txt"
+LAYER_LOCKS: Final = tuple(ROOT / f"layers/{name}/requirements.txt" for name in ("wechat_notify", "callback"))
 
 # Seconds that a child gets to tidy up before it is killed. The emulator writes what it keeps: 2 s for a
 # ledger of 100,000 messages.
@@ -139,10 +139,11 @@ def follow_parent() -> None:
 
 
 def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
-    """The interpreter for the Lambda workers: the layer's libraries and the runtime's boto3, no more.
+    """The interpreter for the Lambda workers: the layers' libraries and the runtime's boto3, no more.
 
     The emulator would run functions with its own interpreter, where a library that is missing from the
-    layer is found all the same. Built once for each lock file and interpreter, in the folder ``cache``.
+    layers is found all the same. All have the libraries of both layers: an import contract holds who needs
+    which. Built once for the lock files and the interpreter, in the folder ``cache``.
 
     Raises
     ------
@@ -154,8 +155,9 @@ def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
         [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    lock, boto3 = LAYER_REQUIREMENTS.read_text(), importlib.metadata.version("boto3")
-    key = hashlib.sha256(f"{version}\n{lock}\n{boto3}".encode()).hexdigest()[:16]
+    locks = "\n".join(lock.read_text() for lock in LAYER_LOCKS)
+    boto3 = importlib.metadata.version("boto3")
+    key = hashlib.sha256(f"{version}\n{locks}\n{boto3}".encode()).hexdigest()[:16]
     target = cache / f"runtime-{version.split()[0]}-{key}"
     interpreter = target / "bin/python"
     if interpreter.exists():
@@ -167,7 +169,8 @@ def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
     try:
         subprocess.run([python, "-m", "venv", "--without-pip", str(building)], check=True)
         pip = [sys.executable, "-m", "pip", "--python", str(building / "bin/python")]
-        install(pip, LAYER_REQUIREMENTS, name="the functions' interpreter")
+        for lock in LAYER_LOCKS:
+            install(pip, lock, name="the functions' interpreter")
         (packages,) = building.glob("lib/python*/site-packages")
         _link_boto3(packages)
         with contextlib.suppress(OSError):  # another stack built the same one meanwhile

@@ -1,4 +1,4 @@
-"""The stored accounts: two parameters each, and the question to WeChat whether their credentials are good."""
+"""The stored accounts: up to three parameters each, and the question to WeChat whether their credentials are good."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ _MAX_LENGTH: Final = 128
 CREDENTIALS: Final = "credentials"
 ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _UNKNOWN: Final = "unknown_account"
+_CALLBACK: Final = "callback"
 _REFRESH_SECONDS: Final = 130
 """token_refresh ends after 120 seconds at the latest."""
 _PAUSES: Final = (1.0, 2.0, 4.0)
@@ -188,7 +189,7 @@ class Accounts:
 
     def one(self, name: str) -> StoredAccount | None:
         """One account; None where there is none."""
-        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN)]
+        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN, _CALLBACK)]
         found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         return _account(name, values) if values else None
@@ -215,7 +216,7 @@ class Accounts:
 
     def delete(self, name: str) -> list[str]:
         """Delete an account's parameters; the names of those that there were."""
-        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN)]
+        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN, _CALLBACK)]
         deleted: list[str] = self._ssm.delete_parameters(Names=names)["DeletedParameters"]
         return sorted(deleted)
 

@@ -22,6 +22,8 @@ from wxn.app import app
 from wxn.stacks import STATE_FILE
 
 WAIT_SECONDS = 15.0
+ACCEPTED = ("sent", "delivered")
+"""States of a message that WeChat has accepted; where the account has receipts, they come a moment later."""
 
 
 def eventually(answer: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
@@ -200,7 +202,8 @@ class Deployed:
         return self.client("events").describe_rule(Name=name, EventBusName=self.service.state.event_bus_name)
 
     def log_group(self, name: str) -> Any:
-        (group,) = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        groups = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        (group,) = (each for each in groups if each["logGroupName"] == name)
         return group
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from wechat_notify.aws.items import Versioned
+from wechat_notify.aws.ledger_items import msgid_key, receipt_key, receiver_key
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.listing import Position
@@ -72,6 +73,17 @@ class FakeLedgerStore:
             found = {each: self.entries.get((account, each)) for each in message_ids}
             return {message_id: entry for message_id, entry in found.items() if entry}
 
+    def by_msgid(self, account: str, msgid: int) -> str | None:
+        self._fail("by_msgid", "find the message of a receipt")
+        return next(iter(self._by_receipt_key(msgid_key(account, msgid))), None)
+
+    def by_receiver(self, account: str, openid_hash: str) -> Sequence[str]:
+        self._fail("by_receiver", "find the message of a receipt")
+        return self._by_receipt_key(receiver_key(account, openid_hash))
+
+    def _by_receipt_key(self, key: str) -> list[str]:
+        return [entry.id for entry in self.entries.values() if receipt_key(entry) == key]
+
     def newest(
         self,
         account: str,
@@ -92,7 +104,8 @@ class FakeLedgerStore:
 
     def count_sent(self, account: str, since: float, limit: int) -> Counter[str]:
         self._fail("count_sent", "list messages")
-        positions = self.newest(account, [Status.SENT], since=since, before=None, page=limit)
+        accepted = [Status.SENT, Status.DELIVERED, Status.UNDELIVERED]
+        positions = self.newest(account, accepted, since=since, before=None, page=limit)
         return Counter(str(self.entries[account, each.id].kind) for each in islice(positions, limit))
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:

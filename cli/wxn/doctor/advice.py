@@ -442,6 +442,14 @@ ADVICE: Final[Mapping[str, Advice]] = {
         ),
         _ALARMS,
     ),
+    "callback-dead-letters": Advice(
+        _PROBLEM,
+        text(
+            "See the log of callback_events, mend the cause, and move them back: aws sqs start-message-move-task --source-arn <ARN of the queue>",
+            "请查看 callback_events 的日志，排除原因后移回：aws sqs start-message-move-task --source-arn <队列的 ARN>",
+        ),
+        text("docs/callbacks.md#what-can-go-wrong", "docs/zh/callbacks.md#可能的问题"),
+    ),
     "queue-lags": Advice(
         _PROBLEM,
         text(

@@ -16,11 +16,14 @@ from wxn.stacks import Stack
 def all_places(stack: Stack, account: str, person: Person) -> list[Place]:
     """The places of an account, in the order in which they are erased: first what could still send something."""
     sqs = stack.client("sqs")
-    dead, undelivered = text("dead letters", "死信"), text("undelivered firings", "未投递的定时触发")
+    queues = {
+        "DeadLetterQueue": text("dead letters", "死信"),
+        "EventDeadLetterQueue": text("undelivered firings", "未投递的定时触发"),
+        "CallbackDeadLetterQueue": text("undelivered callbacks", "未处理的回调"),
+    }
     return [
         Schedules(stack, account, person),
         Entries(stack, Api(stack, account), account, person),
-        Letters(dead, sqs, stack.resources["DeadLetterQueue"], account, person),
-        Letters(undelivered, sqs, stack.resources["EventDeadLetterQueue"], account, person),
+        *(Letters(name, sqs, stack.resources[queue], account, person) for queue, name in queues.items()),
         Files(stack, account, person),
     ]

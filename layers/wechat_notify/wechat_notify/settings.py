@@ -77,6 +77,11 @@ class Settings:
         return self._required("DEAD_LETTER_QUEUE_URL")
 
     @property
+    def callback_queue_url(self) -> str:
+        """The queue of what WeChat has told."""
+        return self._required("CALLBACK_QUEUE_URL")
+
+    @property
     def openid_hash_key(self) -> bytes:
         """The key under which openids are hashed for logs."""
         return self._required("OPENID_HASH_KEY").encode()
@@ -97,9 +102,17 @@ class Settings:
     @property
     def list_sent_messages(self) -> bool:
         """Messages that were sent are listed too, at the price of a write for each."""
-        value = self._required("LIST_SENT_MESSAGES")
+        return self._flag("LIST_SENT_MESSAGES")
+
+    @property
+    def receipts(self) -> bool:
+        """Messages that were sent are found by WeChat's receipts, at the price of a write for each."""
+        return self._flag("RECEIPTS")
+
+    def _flag(self, name: str) -> bool:
+        value = self._required(name)
         if value not in {"true", "false"}:
-            raise MalformedSettingError("LIST_SENT_MESSAGES must be true or false")
+            raise MalformedSettingError(f"{name} must be true or false")
         return value == "true"
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from aws_lambda_powertools import Logger
 
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.delivery.results import (
     Held,
     InFlight,
@@ -226,6 +227,26 @@ class Telemetry:
         """A dry run: the invocation's line says so, and nothing is counted."""
         with self._guarded:
             self._line.update(dry_run=True, account=account, kind=message.kind, would=would)
+
+    def receipt(self, settled: Settled) -> None:
+        """Count a receipt, and log one that tells of a message that did not arrive."""
+        entry, metrics = settled.entry, self.metrics
+        with self._guarded:
+            if settled.match is Match.OF_OTHERS:
+                metrics.count("ReceiptsOfOthers")
+            elif settled.match is Match.SETTLED and entry and entry.status is Status.DELIVERED:
+                metrics.count("MessagesDelivered", account=entry.account, kind=str(entry.kind))
+            elif settled.match is Match.SETTLED and entry:
+                metrics.count("MessagesUndelivered", account=entry.account, kind=str(entry.kind))
+                self.logger.warning(
+                    "message undelivered",
+                    account=entry.account,
+                    message_id=entry.id,
+                    kind=entry.kind,
+                    status=entry.status.value,
+                    reason=entry.reason,
+                    openid_hash=entry.openid_hash,
+                )
 
     def synced(self, results: Iterable[Synced]) -> None:
         """Report what came of reading the accounts' templates, account by account."""

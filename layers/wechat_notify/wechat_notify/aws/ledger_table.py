@@ -7,7 +7,8 @@
 ``templates#<account>``
     A ``core.templates.template.AccountTemplates``.
 
-``listed`` is an entry's partition of the index by account and status (``aws.message_index``).
+``listed`` is an entry's partition of the index by account and status (``aws.message_index``), ``receipt_key``
+its key in the index of receipts (``aws.receipt_index``).
 
 Times are seconds since the epoch, to the millisecond. ``ttl`` is when DynamoDB may delete the item.
 """
@@ -26,6 +27,7 @@ from wechat_notify.aws.ledger_items import (
     circuits_key,
     listed_in,
     message_key,
+    receipt_key,
     templates_key,
 )
 from wechat_notify.aws.versioned_items import VersionedItems
@@ -48,6 +50,8 @@ class LedgerTable(VersionedItems):
         ahead), circuits after they are over, templates after they were written.
     list_sent : bool
         Whether messages that were sent are listed in the index, which costs a write for each.
+    match_receipts : bool
+        Whether messages that were sent are in the index of receipts, which costs a write for each.
     """
 
     def __init__(
@@ -57,16 +61,20 @@ class LedgerTable(VersionedItems):
         retention_seconds: float,
         *,
         list_sent: bool = True,
+        match_receipts: bool = False,
         **clocks: Any,
     ) -> None:
         super().__init__(aws, table_name, retention_seconds, **clocks)
         self._list_sent = list_sent
+        self._match_receipts = match_receipts
 
     def put(self, entry: Entry, *, patient: bool = False) -> Entry | None:
         """Store an entry as the successor of the version before it; otherwise return the existing one."""
         over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
         listed = listed_in(entry) if self._list_sent or entry.status is not Status.SENT else None
         more = {} if listed is None else {"listed": to_attribute(listed)}
+        if self._match_receipts and (key := receipt_key(entry)) is not None:
+            more["receipt_key"] = to_attribute(key)
         return self.put_item(ENTRIES, entry, over, more, patient=patient)
 
     def read(self, account: str, message_id: str) -> Entry | None:

@@ -77,7 +77,11 @@ def aws() -> Clients:
 def ledger_table() -> LedgerTable:
     """The table of messages, circuits and templates."""
     return LedgerTable(
-        aws(), settings().ledger_table, retention_seconds(), list_sent=settings().list_sent_messages
+        aws(),
+        settings().ledger_table,
+        retention_seconds(),
+        list_sent=settings().list_sent_messages,
+        match_receipts=settings().receipts,
     )
 
 

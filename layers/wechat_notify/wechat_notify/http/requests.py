@@ -60,13 +60,16 @@ def json_body(event: HttpEvent, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """
     if not _is_json(headers(event).get("content-type", "application/json")):
         raise MediaTypeError
-    body = event.get("body") or ""
-    # Bytes, for what is no UTF-8 is refused where the JSON is read.
-    encoded = event.get("isBase64Encoded")
-    content = base64.b64decode(body) if encoded else body.encode("utf-8", "surrogatepass")
+    content = raw_body(event)
     if len(content) > max_bytes:
         raise BodyTooLargeError(max_bytes)
     return content
+
+
+def raw_body(event: HttpEvent) -> bytes:
+    """The body as it came; what is no UTF-8 is refused where it is read."""
+    body = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
 
 
 def _is_json(content_type: str) -> bool:

@@ -245,11 +245,11 @@ def test_fingerprint_needs_no_key(case: LedgerCase) -> None:
 # ---- any sequence of calls
 
 LEGAL = {
-    "queued": "queued sending failed expired cancelled unknown",
+    "queued": "queued sending failed expired cancelled unknown delivered undelivered",
     "sending": "sending queued sent failed expired unknown",
     "sent": "delivered undelivered",
     "failed": "sending queued failed expired",
-    "unknown": "sending queued sent failed",
+    "unknown": "sending queued sent failed delivered undelivered",
 }
 """Written down a second time, from the design's picture."""
 steps = st.lists(

@@ -258,6 +258,9 @@ TROUBLES = (
         "dead-letters", lambda world: world.queue_counts["DeadLetterQueue"].update({"": 3}), "3 messages"
     ),
     Trouble("undelivered-events", lambda world: world.queue_counts["EventDeadLetterQueue"].update({"": 1})),
+    Trouble(
+        "callback-dead-letters", lambda world: world.queue_counts["CallbackDeadLetterQueue"].update({"": 1})
+    ),
     Trouble("queue-lags", metric("SendQueue", "ApproximateAgeOfOldestMessage", 2400.0, 1.0), "40 min old"),
     Trouble(
         "queue-in-flight-limit",

@@ -2,10 +2,12 @@
 
 ::
 
-    (new) ─► queued ─► sending ─► sent ─► delivered | undelivered
+    (new) ─► queued ─► sending ─► sent ─► delivered | undelivered     (by WeChat's receipt)
                │ ▲       │ ├───► failed    (a repeat may follow where nothing was sent)
                │ └───────┘ └───► unknown   (a repeat may follow where it cannot do harm)
                └─► cancelled | expired | failed
+
+A receipt also settles what is ``unknown``, or waits for a repeat after a lost answer: it was sent.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
             Status.EXPIRED,
             Status.CANCELLED,
             Status.UNKNOWN,
+            Status.DELIVERED,  # a copy whose answer was lost: its receipt says that it was sent
+            Status.UNDELIVERED,
         }
     ),
     Status.SENDING: frozenset(
@@ -51,7 +55,16 @@ _NEXT: dict[Status | None, frozenset[Status]] = {
     # From failed only where nothing was sent; from unknown only where a repeat does no harm, or because
     # the holder of a claim that was given up comes back with the answer.
     Status.FAILED: frozenset({Status.SENDING, Status.QUEUED, Status.FAILED, Status.EXPIRED}),
-    Status.UNKNOWN: frozenset({Status.SENDING, Status.QUEUED, Status.SENT, Status.FAILED}),
+    Status.UNKNOWN: frozenset(
+        {
+            Status.SENDING,
+            Status.QUEUED,
+            Status.SENT,
+            Status.FAILED,
+            Status.DELIVERED,
+            Status.UNDELIVERED,
+        }
+    ),
 }
 FIRST_STATES = _NEXT[None]
 CANCELLED = "cancelled"
@@ -178,3 +191,14 @@ class Entry(NamedTuple):
     def retrying_since(self) -> float:
         """Time since which it has been retried without a long break: hours later a caller begins anew."""
         return self.resumed_at or self.created_at
+
+
+RECEIPT_KINDS = frozenset({"template", "subscription", "mini_program_subscription"})
+"""The kinds whose messages WeChat tells the fate of."""
+
+
+def awaits_receipt(entry: Entry) -> bool:
+    """Return whether a receipt settles the message: it was sent, or may have been."""
+    if entry.status is Status.QUEUED:
+        return entry.lost_at is not None  # a copy went out whose answer was lost
+    return entry.status in {Status.SENT, Status.UNKNOWN}

@@ -17,6 +17,7 @@ from wechat_notify.core.delivery.entry import (
     NOT_RECORDED,
     TRY_AGAIN,
     Entry,
+    awaits_receipt,
 )
 from wechat_notify.core.delivery.results import IdReused, NotOurs
 from wechat_notify.core.delivery.transitions import (
@@ -29,8 +30,12 @@ from wechat_notify.core.delivery.transitions import (
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
+from wechat_notify.core.texts import Bilingual
 
+_BY_RECEIPT = Bilingual(
+    "Nothing to do: WeChat's receipt says that it was sent.", "无需处理，微信回执表明消息已发送。"
+)
 _MAX_UNCONFIRMED = 1000
 _MAX_RELEASES = 10
 """Unconfirmed claims that one call looks after: a message that is to be sent waits for them."""
@@ -198,6 +203,31 @@ class Ledger:
                 return existing
             wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
+
+    def record_receipt(
+        self, account: str, message_id: str, *, delivered: bool, reason: str | None, msgid: int
+    ) -> Written | Entry | None:
+        """Record WeChat's receipt of a message.
+
+        A message whose answer was lost is settled by it, also one whose claim was abandoned. The entry of one
+        that is being sent, that was never sent, or that has its receipt is returned as it stands. None where
+        there is no such message.
+        """
+        status = Status.DELIVERED if delivered else Status.UNDELIVERED
+        for _ in range(_MAX_WRITES):
+            found = self.look_up(account, message_id)
+            existing = found.entry if found else None
+            if existing is None or not awaits_receipt(existing):
+                return existing
+            outcome = existing.outcome
+            if outcome is None or outcome.msgid != msgid:  # its own answer was lost
+                outcome = Outcome(Status.SENT, ErrorClass.SUCCESS, _BY_RECEIPT, errcode=0, msgid=msgid)
+            wanted = existing.moved(
+                status, writer=self._writer(), now=self._now(), reason=reason, outcome=outcome
+            )
+            if self._store.put(wanted, patient=True) is None:
+                return Written(wanted)
+        raise StorageError("record the receipt of the message", "Contended")
 
     def cancel(self, account: str, message_id: str) -> Written | NotOurs | None:
         """Keep a message that waits from being sent; None where there is no such message."""

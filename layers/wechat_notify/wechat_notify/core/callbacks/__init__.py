@@ -1,0 +1,1 @@
+"""What WeChat tells back: receipts, consents, tickets and authorizations."""

@@ -1,0 +1,169 @@
+"""The checks that a callback passes before its fields are believed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from wechat_notify.core.callbacks.events import CallbackBodyError
+from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.wechat.callbacks.bodies import parse_fields
+from wechat_notify.wechat.callbacks.cipher import CallbackCipher, CipherError
+from wechat_notify.wechat.callbacks.signature import is_signed
+
+MAX_AGE: Final = 300.0
+"""Seconds by which a callback's time may differ from ours."""
+_REMEMBERED: Final = 20_000
+"""Callbacks that are known again. One that another process has seen is put on the queue a second time, and
+changes nothing there."""
+
+
+class Key(Protocol):
+    """One pair of keys."""
+
+    @property
+    def token(self) -> str:
+        """The token that signs."""
+
+    @property
+    def encoding_aes_key(self) -> str | None:
+        """The key that encrypts; None in plain mode."""
+
+
+class Keys(Protocol):
+    """The keys of an account, the newest first."""
+
+    @property
+    def app_id(self) -> str:
+        """The appid that stands in what is encrypted."""
+
+    @property
+    def mode(self) -> str:
+        """``plain``, ``compatible`` or ``secure``."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The pairs that are accepted."""
+
+
+class KeyStore(Protocol):
+    """Reads keys; raises ``StorageError``."""
+
+    def read(self, account: str, *, newer: bool = False) -> Keys | None:
+        """The keys of an account; ``newer`` asks for what was stored a moment ago."""
+
+
+class Refused(Exception):  # noqa: N818 - the answer to a stranger, no failure
+    """The request is not WeChat's, as far as can be told; ``reason`` is for the log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CallbackRequest(NamedTuple):
+    """One request: the parameters of its query, and its body."""
+
+    query: Mapping[str, str]
+    body: bytes = b""
+
+    def parameter(self, name: str) -> str:
+        """A parameter; empty where it is absent."""
+        return self.query.get(name, "")
+
+
+class CallbackDoor:
+    """Lets WeChat's callbacks in.
+
+    Parameters
+    ----------
+    store
+        The accounts' keys.
+    now
+        Seconds since 1970.
+    """
+
+    def __init__(self, store: KeyStore, *, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._seen: OrderedDict[tuple[str, ...], None] = OrderedDict()
+
+    def check(self, account: str, request: CallbackRequest) -> str:
+        """The answer to WeChat's question whether the address is ours; raises `Refused`, ``StorageError``."""
+        self._signed_by(account, request, "signature", None)
+        return request.parameter("echostr")
+
+    def open(self, account: str, request: CallbackRequest) -> dict[str, Any] | None:
+        """The fields of a callback; None of one that was remembered.
+
+        Raises
+        ------
+        Refused
+            If it is not signed by one of the account's keys, is too old, or is encrypted for somebody else.
+        CallbackBodyError
+            If it is WeChat's, and no event can be read from it.
+        StorageError
+            If the keys cannot be read.
+        """
+        if self._keys(account).mode == "plain":
+            self._signed_by(account, request, "signature", None)
+            fields = parse_fields(request.body)
+        else:
+            fields = self._decrypted(account, request)
+        return None if _mark(account, request) in self._seen else fields
+
+    def remember(self, account: str, request: CallbackRequest) -> None:
+        """Know a callback again, now that its events are safe."""
+        self._seen[_mark(account, request)] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _decrypted(self, account: str, request: CallbackRequest) -> dict[str, Any]:
+        # In compatible mode the plain fields stand beside the encrypted part, and nothing signs them.
+        try:
+            encrypted = parse_fields(request.body).get("Encrypt")
+        except CallbackBodyError:
+            raise Refused("body") from None
+        if not isinstance(encrypted, str) or not encrypted:
+            raise Refused("not_encrypted")
+        keys, key = self._signed_by(account, request, "msg_signature", encrypted)
+        assert key.encoding_aes_key is not None  # noqa: S101 - the parameter's model holds it
+        try:
+            return parse_fields(CallbackCipher(key.encoding_aes_key, keys.app_id).decrypt(encrypted))
+        except CipherError:
+            raise Refused("cipher") from None
+
+    def _signed_by(
+        self, account: str, request: CallbackRequest, name: str, encrypted: str | None
+    ) -> tuple[Keys, Key]:
+        """The key that signed the request."""
+        timestamp, nonce, given = (request.parameter(each) for each in ("timestamp", "nonce", name))
+        if not (
+            timestamp.isascii() and timestamp.isdigit() and abs(int(timestamp[:15]) - self._now()) <= MAX_AGE
+        ):
+            raise Refused("timestamp")
+        for keys in self._known_keys(account):
+            for key in keys.keys:
+                if is_signed(given, key.token, timestamp, nonce, encrypted):
+                    return keys, key
+        raise Refused("signature")
+
+    def _known_keys(self, account: str) -> Iterator[Keys]:
+        """The account's keys, and then those that were stored since they were read."""
+        keys = self._keys(account)
+        yield keys
+        newer = self._store.read(account, newer=True)
+        if newer is not None and newer != keys:
+            yield newer
+
+    def _keys(self, account: str) -> Keys:
+        keys = self._store.read(account) if is_account_name(account) else None
+        if keys is None:
+            raise Refused("unknown_account")
+        return keys
+
+
+def _mark(account: str, request: CallbackRequest) -> tuple[str, ...]:
+    names = ("timestamp", "nonce", "signature", "msg_signature")
+    return (account, *map(request.parameter, names))
