@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Final
 
 import typer.exceptions
 
@@ -14,17 +15,20 @@ from wxn.output import Output, discard, reconfigure_streams
 from wxn.system_errors import translate
 from wxn.usage_errors import usage_error
 
+_SIGNALS: Final = {"SIGHUP": ExitCode.HUNG_UP, "SIGTERM": ExitCode.TERMINATED}
+
 
 def _end(number: int, _frame: object) -> None:
     """End by an exception: the cursor comes back, and no half of a file stays."""
-    sys.exit(128 + number)
+    sys.exit(_SIGNALS[signal.Signals(number).name])
 
 
 def main() -> None:
     """Run the command line of this process; it ends with one of the exit codes."""
     reconfigure_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores it
             signal.signal(number, _end)
     output = Output(as_json="--json" in sys.argv)
     try:
