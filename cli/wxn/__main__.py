@@ -11,9 +11,9 @@ import typer.exceptions
 from wxn.app import app
 from wxn.errors import ExitCode
 from wxn.language import text
-from wxn.output import Output, discard_results, reconfigure_streams
+from wxn.output import Output, discard, reconfigure_streams
 from wxn.system_errors import translate
-from wxn.usage import usage_error
+from wxn.usage_errors import usage_error
 
 _SIGNALS: Final = {"SIGHUP": ExitCode.HUNG_UP, "SIGTERM": ExitCode.TERMINATED}
 
@@ -41,7 +41,7 @@ def main() -> None:
             output.fail(told)
         code = ExitCode.USAGE
     except OSError as error:  # of a help text: commands tell theirs
-        discard_results()
+        discard(sys.stdout)
         if told := translate(error):
             output.fail(told)
         code = ExitCode.FAILED

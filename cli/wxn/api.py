@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from wxn.aws_errors import clock_error
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text, translated
 from wxn.stacks import Stack
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 35
 """API Gateway answers after 30 seconds at the latest."""
+_MAX_PAGE: Final = 100
+"""Items that the API lists at a time."""
 _MAX_SKEW_SECONDS: Final = 240
 """AWS refuses signatures that are 5 minutes off."""
 
@@ -32,10 +34,9 @@ class ApiError(CommandError):
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
         self.problem = problem
-        hint = problem.get("hint") or {}
-        told = hint.get(LANGUAGE) or problem.get("detail") or ""
+        told = hint_of(problem) or problem.get("detail") or ""
         title = problem.get("title") or _phrase(status)
-        broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
+        broken = violations(problem.get("errors"))
         errcode = errcode_of(problem)
         codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
         # The title is English, the hint is not; a refusal of API Gateway has no hint.
@@ -95,7 +96,8 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
         )
     if _exit_code(status) is ExitCode.UNAVAILABLE:
         return text(
-            "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
+            "Repeat the command in a minute; look for the cause: wxn doctor",
+            "请稍后重试；排查原因：wxn doctor",
         )
     return text("Correct it and repeat the command.", "请修正后重新执行。")
 
@@ -104,6 +106,16 @@ def errcode_of(problem: Mapping[str, Any]) -> int | None:
     """WeChat's errcode in a problem document, in either spelling; None where there is none."""
     errcode: int | None = problem.get("errcode", problem.get("errCode"))
     return errcode
+
+
+def hint_of(answer: Mapping[str, Any]) -> str | None:
+    """The hint of an answer, in the language of this process; None where it has none."""
+    return translated(answer.get("hint"))
+
+
+def violations(found: Iterable[Mapping[str, str]] | None) -> list[str]:
+    """The errors or warnings of an answer, each with the path of its field."""
+    return [f"{each.get('path')}: {translated(each)}" for each in found or ()]
 
 
 def explain(errcode: int) -> str:
@@ -151,6 +163,37 @@ class Api:
         """
         return self.respond(method, path, body, query=query, headers=headers)[1]
 
+    def listed(
+        self, path: str, name: str, *, limit: int, query: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """The answer of a list, with the items of as many pages as are needed; raises as `call` does.
+
+        Parameters
+        ----------
+        path
+            Of the list.
+        name
+            The field of the answer that has the items.
+        limit
+            Maximum number of items.
+        query
+            More parameters.
+
+        Returns
+        -------
+        dict
+            The last page with all items under ``name``; its ``next`` is None, or there are more.
+        """
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            wanted = min(limit - len(items), _MAX_PAGE)
+            page = self.call("GET", path, query={**(query or {}), "limit": wanted, "cursor": cursor})
+            items += page[name]
+            cursor = page["next"]
+            if cursor is None or len(items) >= limit:
+                return {**page, name: items}
+
     def respond(
         self,
         method: str,
@@ -160,7 +203,7 @@ class Api:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """The same as ``call``, with the HTTP status before it."""
+        """The HTTP status and the JSON of the answer; otherwise as `call`."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self._stack.api_url}/v1/accounts/{part(self._account)}/{path}"
         # A plus sign for a blank would break the signature.
@@ -284,7 +327,7 @@ def part(name: str) -> str:
     if name in {"", ".", ".."}:
         raise CommandError(
             text(f'"{name}" is no name or id.', f"“{name}” 不能用作名称或 id。"),
-            text("Give the name or id of one thing.", "请给出一个有效的名称或 id。"),
+            text("Give the name or id of one thing.", "请给出一个有效的名称或 ID。"),
         )
     return quote(name, safe="")
 

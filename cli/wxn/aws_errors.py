@@ -53,8 +53,8 @@ def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one f
         return CommandError(
             str(error),
             text(
-                "aws configure list-profiles shows what there is.",
-                "可用 aws configure list-profiles 查看已有的配置。",
+                "See what there is: aws configure list-profiles",
+                "查看已有的：aws configure list-profiles",
             ),
             ExitCode.NO_ACCESS,
         )
@@ -163,8 +163,8 @@ def _refused(error: ClientError, sign_in: str) -> CommandError:
         return CommandError(
             text(f"{told}.", f"环境不存在：{told}"),
             text(
-                "Check --stack, --region and --profile; aws cloudformation list-stacks shows what there is.",
-                "请检查 --stack、--region 和 --profile；aws cloudformation list-stacks 可列出已有环境。",
+                "Check --stack, --region and --profile; see what there is: aws cloudformation list-stacks",
+                "请检查 --stack、--region 和 --profile；查看已有的：aws cloudformation list-stacks",
             ),
             ExitCode.NO_ACCESS,
         )
@@ -173,6 +173,6 @@ def _refused(error: ClientError, sign_in: str) -> CommandError:
         f"{operation}: {code}" + (f": {told}" if told else ""),
         text("Repeat the command in a minute.", "请稍后重试。")
         if busy
-        else text("wxn doctor looks for the cause.", "wxn doctor 可以排查原因。"),
+        else text("Look for the cause: wxn doctor", "排查原因：wxn doctor"),
         ExitCode.UNAVAILABLE if busy else ExitCode.FAILED,
     )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from wxn.errors import CommandError
 from wxn.language import text
+from wxn.system_errors import unreadable
 
 STANDARD_INPUT: Final = "-"
 _LINES: Final = {".jsonl", ".ndjson"}
@@ -63,22 +64,12 @@ def _read(path: str) -> str:
     try:
         with sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise CommandError(
-            text(f"There is no file {path}.", f"文件 {path} 不存在。"),
-            text("Check the path; - reads standard input.", "请检查路径；- 表示从标准输入读取。"),
-        ) from None
-    except IsADirectoryError:
-        raise CommandError(
-            text(f"{path} is a directory.", f"{path} 是目录。"),
-            text("Name a file in it.", "请指定其中的文件。"),
-        ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CommandError(
-            text(f"{path} cannot be read: {reason}.", f"无法读取 {path}：{reason}。"),
-            text("Check the path and its permissions.", "请检查路径和权限。"),
-        ) from None
+        next_step = text(
+            "Check the path and its permissions; - reads standard input.",
+            "请检查路径和权限；- 表示从标准输入读取。",
+        )
+        raise unreadable(path, error, next_step) from None
     if len(content) > _MAX_BYTES:
         raise CommandError(
             text(f"{name} is larger than 64 MiB.", f"{name} 超过 64 MiB。"),

@@ -9,8 +9,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -60,18 +59,23 @@ class Output:
     def note(self, message: str) -> None:
         """Tell something beside the result; nothing with ``--json``."""
         if not self.as_json:
-            with suppress(OSError):  # nobody reads it: no reason to stop
+            try:
                 self.errors.print(message, markup=False)
+            except OSError:  # nobody reads it: no reason to stop
+                discard(sys.stderr)
 
-    def progress(self, message: str) -> AbstractContextManager[object]:
-        """Tell on a terminal that something is going on, while it is; nothing elsewhere."""
-        shown = not self.as_json and sys.stderr.isatty()
-        return self.errors.status(message) if shown else nullcontext()
+    def note_more(self, answer: Mapping[str, Any]) -> None:
+        """Tell of a list that the API has more than was asked for."""
+        if answer["next"] is not None:
+            self.note(text("There are more: give a greater --limit.", "还有更多，可增大 --limit。"))
 
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""
-        with suppress(OSError):  # nobody reads it: the exit code tells the rest
+        try:
             self._fail(error)
+            sys.stderr.flush()
+        except OSError:  # nobody reads it: the exit code tells the rest
+            discard(sys.stderr)
 
     def _fail(self, error: CommandError) -> None:
         if self.as_json:
@@ -169,9 +173,9 @@ def _json(document: object) -> str:
     return json.dumps(document, ensure_ascii=False).translate(_CONTROLS)
 
 
-def discard_results() -> None:
-    """Write nothing more to standard output, where it does not take it: Python would try again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard(stream: TextIO) -> None:
+    """Write nothing more to a stream that takes nothing: Python would try again at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def reconfigure_streams() -> None:

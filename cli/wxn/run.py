@@ -17,7 +17,7 @@ from wxn import aws_errors, stacks, system_errors
 from wxn.api import Api
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.output import Output, discard_results
+from wxn.output import Output, discard
 from wxn.stacks import Stack, StackOptions
 
 COMMANDS = text("Commands", "命令")
@@ -48,7 +48,7 @@ Lang = Annotated[
     typer.Option(
         "--lang",
         metavar="en|zh",
-        help=text("The language; that of the locale without it.", "语言，默认取自系统区域设置。"),
+        help=text("The language; that of the locale by default.", "语言，默认取自系统区域设置。"),
         rich_help_panel=_PANEL,
     ),
 ]
@@ -82,7 +82,7 @@ def _of_stacks(
             metavar="NAME",
             envvar="WXN_STACK",
             help=text(
-                "A stack in AWS; without it, the one on this machine.", "AWS 上的环境名，默认使用本机环境。"
+                "A stack in AWS; the one on this machine by default.", "AWS 上的环境名，默认使用本机环境。"
             ),
             rich_help_panel=_PANEL,
         ),
@@ -107,7 +107,7 @@ def _of_stacks(
 
 
 class Run:
-    """What a command works with.
+    """The stack, the account, the API and the output that a command works with.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class Run:
             raise CommandError(
                 text("No WeChat account is named.", "没有指定微信账号。"),
                 text(
-                    "Give --account, or set WXN_ACCOUNT; wxn account list shows what there is.",
-                    "请用 --account 指定，或设置 WXN_ACCOUNT；wxn account list 可列出已有账号。",
+                    "Give --account, or set WXN_ACCOUNT; see what there is: wxn account list",
+                    "请用 --account 指定，或设置 WXN_ACCOUNT；查看已有的：wxn account list",
                 ),
             )
         return str(account)
@@ -241,14 +241,14 @@ def _ended(output: Output, call: Callable[[], None]) -> None:
         output.fail(error)
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:  # the reader of the pipe has what it wanted (head, grep -q)
-        discard_results()
+        discard(sys.stdout)
         raise typer.Exit(ExitCode.OK) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
         known = aws_errors.translate(error) or system_errors.translate(error)
         if isinstance(error, OSError):
-            discard_results()
+            discard(sys.stdout)
         if known is None and "WXN_TRACEBACK" in os.environ:
             raise
         # Its text may quote what was sent.

@@ -165,9 +165,7 @@ class _Parts(dict[str, str]):
                 "failed.",
                 f"环境 {self._stack} 中没有 {name}：它不是本服务、版本较旧，或部署失败。",
             ),
-            text(
-                "Check --stack; wxn doctor looks for the cause.", "请检查 --stack；wxn doctor 可以排查原因。"
-            ),
+            text("Check --stack; look for the cause: wxn doctor", "请检查 --stack；排查原因：wxn doctor"),
             ExitCode.NO_ACCESS,
         )
 

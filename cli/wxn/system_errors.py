@@ -26,3 +26,13 @@ def translate(error: Exception) -> CommandError | None:
             ExitCode.FAILED,
         )
     return None
+
+
+def unreadable(path: object, error: OSError | ValueError, next_step: str) -> CommandError:
+    """The error to raise where a file that a person named cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return CommandError(text(f"There is no file {path}.", f"文件 {path} 不存在。"), next_step)
+    if isinstance(error, IsADirectoryError):
+        return CommandError(text(f"{path} is a directory.", f"{path} 是目录。"), next_step)
+    reason = getattr(error, "strerror", None) or str(error)
+    return CommandError(text(f"{path} cannot be read: {reason}.", f"无法读取 {path}：{reason}。"), next_step)

@@ -10,13 +10,15 @@ import typer
 
 from wxn import accounts
 from wxn.accounts import Accounts, Cause, Checked, StoredAccount
-from wxn.commands.explain import what_to_do
+from wxn.api import hint_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.options import Yes
 from wxn.output import print_table
-from wxn.questions import asked, can_ask, typed
+from wxn.questions import asked, asked_secretly, confirm_by_name, require_terminal
 from wxn.run import Run, command
+from wxn.times import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,7 @@ def add(
         typer.Option(
             metavar="ID",
             help=text(
-                "The app id; asked for without it. With --replace: the stored one.",
+                "The app id; asked for by default, with --replace the stored one.",
                 "AppID，不填则提示输入；与 --replace 一起使用时默认沿用已保存的。",
             ),
         ),
@@ -74,8 +76,8 @@ def add(
     if app_id is None and replace and existing is not None:
         app_id = existing.app_id
     if app_id is None:
-        _require_terminal("--app-id", "--secret-stdin")
-        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"), "> ")
+        require_terminal("--app-id", "--secret-stdin")
+        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"))
     app_id = accounts.checked_app_id(app_id)
     secret = accounts.checked_secret(_secret(read_stdin=secret_stdin))
     for part in accounts.unusual(app_id, secret):
@@ -95,22 +97,8 @@ def add(
 def _secret(*, read_stdin: bool) -> str:
     if read_stdin:
         return sys.stdin.readline()
-    _require_terminal("--secret-stdin")
-    import getpass  # noqa: PLC0415 - --help starts without it
-
-    try:
-        return getpass.getpass(text("AppSecret (not shown): ", "AppSecret（不显示）："))
-    except EOFError:  # Ctrl-D
-        raise typer.Abort from None
-
-
-def _require_terminal(*options: str) -> None:
-    """Raise CommandError where nobody can be asked; the options take the answers' place."""
-    if not can_ask():
-        raise CommandError(
-            text("There is no terminal to ask at.", "当前不是终端，无法询问。"),
-            text(f"Give {' and '.join(options)}.", f"请使用 {' 和 '.join(options)}。"),
-        )
+    require_terminal("--secret-stdin")
+    return asked_secretly(text("AppSecret (not shown): ", "AppSecret（不显示）："))
 
 
 @command(
@@ -173,7 +161,7 @@ def _row(account: dict[str, Any]) -> tuple[object, ...]:
         account["name"],
         app_id,
         token,
-        None if age is None else text(f"{age // 60} min", f"{age // 60} 分钟"),
+        None if age is None else duration(age),
     )
 
 
@@ -247,8 +235,8 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
             )
         )
     if explanation:
-        lines += what_to_do(explanation.fields)
-    elif hint := (failure.get("hint") or {}).get(LANGUAGE):
+        lines += explanation.what_to_do
+    elif hint := hint_of(failure):
         lines.append(hint)
     again = text(
         f"then wxn account check {checked.account}", f"处理后执行 wxn account check {checked.account}"
@@ -275,7 +263,7 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
 def remove(
     run: Run,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove an account.
 
@@ -291,8 +279,8 @@ def remove(
     question = text(
         f"Type {name} to remove it from {run.stack.title}.", f"输入 {name} 以从{run.stack.title}移除该账号。"
     )
-    if not typed(run.output, question, name, yes=yes):
-        raise typer.Abort
+    declined = text("Nothing was removed.", "没有移除。")
+    confirm_by_name(run.output, question, name, yes=yes, declined=declined)
     deleted = stored.delete(name)
 
     def render(console: Console) -> None:

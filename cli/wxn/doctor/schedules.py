@@ -44,19 +44,14 @@ def of_stack(context: Context) -> Iterator[Finding]:
 
 def of_accounts(context: Context) -> Iterator[Finding]:
     """Tell the accounts' schedules that do not fire."""
-    page: dict[str, str] = {}
     prefix = {} if context.account is None else {"NamePrefix": f"{context.account}."}
     group = context.resource("ScheduleGroup")
-    while True:
-        answer = context.call("scheduler", "list_schedules", GroupName=group, **prefix, **page)
-        for schedule in answer["Schedules"]:
+    for page in context.pages("scheduler", "list_schedules", GroupName=group, **prefix):
+        for schedule in page["Schedules"]:
             if schedule["State"] != "ENABLED":
                 account, _, name = schedule["Name"].partition(".")
                 seen = text(f"The schedule {name} does not fire.", f"定时任务 {name} 已停用。")
                 yield Finding("schedule-disabled", seen, account, name)
-        if not answer.get("NextToken"):
-            return
-        page = {"NextToken": answer["NextToken"]}
 
 
 def _enable(name: str, schedule: Mapping[str, Any]) -> str:

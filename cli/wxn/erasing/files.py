@@ -37,7 +37,7 @@ _NO_TEXT: Final = (
 
 
 class _Broadcast(NamedTuple):
-    """What is known of a broadcast's record. ``source`` is the key of its recipients' file."""
+    """A broadcast's record, as far as files depend on it. ``source`` is the key of its recipients' file."""
 
     id: str
     state: str
@@ -109,7 +109,7 @@ class Files:
             return True, False
 
     def _may_name(self, key: str) -> bool:
-        """Whether an object can name the person: most do not, which their bytes tell quickly."""
+        """False where an object cannot name the person: most do not, which their bytes tell quickly."""
         end = b""
         for block in self._read(key):
             if self._person.may_be_in(end + block):

@@ -255,7 +255,7 @@ def test_several_messages_without_reader(tmp_path: Path, monkeypatch: pytest.Mon
     """The reader of a pipe ends it behind the first line."""
     run = FakeRun({POST: SENT})
     monkeypatch.setattr(run.output, "show", lambda *_: throw(BrokenPipeError()))
-    monkeypatch.setattr("wxn.commands.send.discard_results", lambda: None)
+    monkeypatch.setattr("wxn.commands.send.discard", lambda _: None)
 
     with pytest.raises(CommandError, match="behind line 1 was not sent") as caught:
         send(run, lines_file(tmp_path), message_id="batch")

@@ -78,7 +78,7 @@ def test_file_that_changes_meanwhile(file: RecipientsFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("missing.csv", "does not exist"), ("", "is a directory"), ("empty.csv", "is empty")]
+    ("name", "told"), [("missing.csv", "There is no file"), ("", "is a directory"), ("empty.csv", "is empty")]
 )
 def test_unusable_file(tmp_path: Path, name: str, told: str) -> None:
     (tmp_path / "empty.csv").touch()
