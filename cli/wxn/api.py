@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
@@ -31,8 +32,13 @@ class ApiError(CommandError):
         told = hint.get(LANGUAGE) or problem.get("detail") or problem.get("message") or ""
         title = problem.get("title") or HTTPStatus(status).phrase
         broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
-        message = "\n  ".join([f"{title} ({status}). {told}".rstrip(), *broken])
-        super().__init__(message, _next_step(status, problem), _exit_code(status), problem)
+        errcode = errcode_of(problem)
+        codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
+        # The title is English, the hint is not; a refusal of API Gateway has no hint.
+        summary = text(f"{title} ({codes}). {told}".rstrip(), f"{told or title}（HTTP {codes}）")
+        message = "\n  ".join([summary, *broken])
+        code = ExitCode.USAGE if broken else _exit_code(status)
+        super().__init__(message, _next_step(status, problem), code, problem)
 
 
 def _exit_code(status: int) -> ExitCode:
@@ -43,9 +49,24 @@ def _exit_code(status: int) -> ExitCode:
     return ExitCode.FAILED
 
 
+_LISTS: Final = {
+    "unknown-account": "wxn account list",
+    "unknown-broadcast": "wxn broadcast list",
+    "unknown-hold": "wxn holds list",
+    "unknown-message": "wxn messages",
+    "unknown-schedule": "wxn schedule list",
+    "unknown-template": "wxn templates list",
+}
+"""The commands that list what there is, by the problem's name."""
+
+
 def _next_step(status: int, problem: Mapping[str, Any]) -> str:
-    if errcode := problem.get("errcode"):
-        return text(f"Read more: wxn explain {errcode}", f"了解详情：wxn explain {errcode}")
+    name = re.split("[#/]", problem.get("type", ""))[-1]
+    if name in _LISTS:
+        return text(f"See what there is: {_LISTS[name]}", f"查看已有的：{_LISTS[name]}")
+    errcode = errcode_of(problem)
+    if errcode is not None:
+        return text(f"Read more: {explain(errcode)}", f"了解详情：{explain(errcode)}")
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return text(
             "Ask for execute-api:Invoke on this account's routes (docs/deploy.md), or choose another --profile.",
@@ -56,6 +77,17 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
             "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
         )
     return text("Correct it and repeat the command.", "请修正后重新执行。")
+
+
+def errcode_of(problem: Mapping[str, Any]) -> int | None:
+    """WeChat's errcode in a problem document, in either spelling; None where there is none."""
+    errcode: int | None = problem.get("errcode", problem.get("errCode"))
+    return errcode
+
+
+def explain(errcode: int) -> str:
+    """The command that explains an errcode; a negative one would be read as an option."""
+    return f"wxn explain {'-- ' if errcode < 0 else ''}{errcode}"
 
 
 class Api:

@@ -98,6 +98,27 @@ def print_table(
         console.print()
 
 
+def print_outcome(console: Console, outcome: str, name: str, colour: str = "green") -> None:
+    """Print what became of something, and its name."""
+    from rich.text import Text  # noqa: PLC0415
+
+    console.print(Text.assemble((outcome, colour), "  ", printable(name)))
+
+
+def print_fields(console: Console, fields: Iterable[tuple[str, object]]) -> None:
+    """Print names with their values, a line for each; None and an empty text are left out."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in fields:
+        if value is not None and value != "":
+            grid.add_row(name, Text(printable(str(value))))
+    console.print(grid)
+
+
 def _last_column_folds(console: Console, table: Table) -> bool:
     from rich.measure import measure_renderables  # noqa: PLC0415
 

@@ -89,11 +89,13 @@ class Stack:
             botocore_session=botocore.session.Session(session_vars=host),
         )
 
-    def client(self, service: str) -> Any:
-        """A boto3 client by the service's boto3 name."""
+    def client(self, service: str, *, read_timeout: int = 20) -> Any:
+        """A boto3 client by the service's boto3 name; ``read_timeout`` is in seconds."""
         from botocore.config import Config  # noqa: PLC0415
 
-        standard = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 4})
+        standard = Config(
+            connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4}
+        )
         if self.laptop is None:
             _ = self.region
             return self.session.client(service, config=standard)

@@ -13,6 +13,7 @@ from openapi import events
 from tests.fakes import load_event
 from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.messages.parser import parse_message
+from wxn import triggers
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -97,6 +98,11 @@ def example(kind: str) -> Any:
 def test_example_of_a_kind_is_valid(kind: str) -> None:
     message, _ = parse_message(example(kind))
     assert message.kind == kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_example_of_a_kind_is_wxns(kind: str) -> None:
+    assert triggers.example(kind) == example(kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)

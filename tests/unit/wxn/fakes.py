@@ -41,4 +41,5 @@ class FakeRun(Run):
     def __init__(self, answers: Mapping[str, Any], *, as_json: bool = False) -> None:
         super().__init__(as_json=as_json, account="shop")
         self.stack = Stack("fake", region="eu-west-1")
-        self.api = FakeApi(answers)
+        self.api = api = FakeApi(answers)
+        self.calls = api.calls

@@ -51,7 +51,7 @@ class FakeStack(Stack):
         self.logs = logs
         self.resources = GROUPS
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **_: Any) -> Any:
         assert service == "logs"
         return self.logs
 

@@ -1,0 +1,157 @@
+"""``wxn send``: send messages from a file, or one from options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wxn import messages
+from wxn.api import ApiError, errcode_of
+from wxn.errors import ExitCode
+from wxn.json_files import Document
+from wxn.language import LANGUAGE, text
+from wxn.messages import MessageOptions
+from wxn.output import printable
+from wxn.run import Run, command
+from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer()
+_PANEL = text("The way it is sent", "发送方式")
+
+
+@command(app, help=text("Send a message.", "发送消息。"))
+def send(
+    run: Run,
+    file: messages.File = None,
+    *,
+    kind: messages.Kind = None,
+    to: messages.To = None,
+    template: messages.Template = None,
+    data: messages.Data = None,
+    page: messages.Page = None,
+    url: messages.Url = None,
+    fields: messages.Fields = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="ID",
+            help=text(
+                "The message's id: what is sent again under it is sent once. Several get ID:1, ID:2 and so on, by line.",
+                "消息 id：同一 id 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
+            ),
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help=text("Show what would happen, and send nothing.", "只显示结果，不发送。"),
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    respond_async: Annotated[
+        bool,
+        typer.Option(
+            "--async",
+            help=text("Put it on the queue, which repeats it.", "放入队列，由队列负责重试。"),
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    expires_at: Annotated[
+        str | None,
+        typer.Option(
+            "--expires-at",
+            metavar="TIME",
+            help=text(
+                "Not to be sent later, such as 2026-11-21T18:00:00+08:00.",
+                "过期时间，如 2026-11-21T18:00:00+08:00。",
+            ),
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    at_least_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-least-once",
+            help=text(
+                "Send it again after a lost answer: it may arrive twice.",
+                "应答丢失时重发，可能收到两次。",
+            ),
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+) -> None:
+    """Send a message, or each message of a file.
+
+    With ``--json`` one message prints the API's answer. Several print JSON Lines: each the API's answer, or
+    its problem document, with the file's ``line``.
+    """
+    options = MessageOptions(kind, to, template, page, url, data, fields)
+    documents = messages.read_messages(file, options)
+    for _, message in documents:
+        message.update({"expires_at": expires_at} if expires_at else {})
+        message.update({"delivery": "at_least_once"} if at_least_once else {})
+    way = Sending(dry_run=dry_run, respond_async=respond_async)
+    if len(documents) > 1:
+        _send_several(run, documents, way, message_id or new_message_id())
+        return
+    answer = way.send(run.api, documents[0].value, message_id or new_message_id())
+    run.output.show(answer, lambda console: render_answer(console, answer))
+    if would_be_refused(answer):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+_NO_ACCESS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+"""Every other message would be answered the same."""
+
+
+def _send_several(run: Run, documents: Sequence[Document], way: Sending, prefix: str) -> None:
+    note = text(
+        f"The ids are {prefix}:<line>; to repeat, --id {prefix}",
+        f"消息 id 为 {prefix}:<行号>；重试请用 --id {prefix}",
+    )
+    run.output.note(note)
+    codes = set[ExitCode]()
+    for line, message in documents:
+        message_id = f"{prefix}:{line}"
+        try:
+            answer = way.send(run.api, message, message_id, id_option=prefix)
+        except ApiError as error:
+            if error.status in _NO_ACCESS:
+                raise
+            answer = error.problem
+            codes.add(error.exit_code)
+        run.output.show({"line": line, "id": message_id, **answer}, _line(line, message_id, answer))
+        if would_be_refused(answer):
+            codes.add(ExitCode.FAILED)
+    if codes:
+        # A line that cannot work outweighs one that can work later.
+        raise typer.Exit(min(codes))
+
+
+def _line(line: int, message_id: str, answer: dict[str, Any]) -> Callable[[Console], None]:
+    """The result of one of several messages, in one line of the terminal."""
+
+    def render(console: Console) -> None:
+        errcode = errcode_of(answer)
+        if answer.get("dry_run"):
+            outcome, told = answer["would"], ""
+        elif isinstance(answer.get("status"), str):
+            outcome, told = answer["status"], ""
+        else:
+            outcome = text("refused", "被拒绝") if errcode is None else f"errcode {errcode}"
+            broken = [f"{error['path']}: {error[LANGUAGE]}" for error in answer.get("errors", [])]
+            told = "; ".join(broken) or (answer.get("hint") or {}).get(LANGUAGE) or answer.get("detail", "")
+        console.print(printable(f"{line}  {outcome}  {message_id}  {told}").rstrip(), markup=False)
+        for warning in answer.get("warnings") or []:
+            console.print(printable(f"   {warning['path']}: {warning[LANGUAGE]}"), markup=False)
+
+    return render
