@@ -54,7 +54,7 @@ class FakeParameterStore:
             self._fail("with_token", "list the accounts")
             return list(self.tokens)
 
-    def save(self, account: str, token: AccessToken) -> None:
+    def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         with self._lock:
             self._fail("save", "store the access token")
             self.saves.append((account, token))

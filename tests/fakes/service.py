@@ -27,7 +27,7 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts, teams, template_sync
+from wechat_notify.bootstrap import broadcasts, teams, template_sync, token_refresh
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
 from wechat_notify.core.broadcasts.operations import Broadcasts
@@ -181,7 +181,6 @@ class Service(Core):
             "ledger": self.ledger,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
-            "token_refresher": self.token_refresher,
             "access_tokens": self.tokens,
             "template_registry": self.template_registry,
         }
@@ -214,6 +213,7 @@ class Service(Core):
         }
         for name, part in of_broadcasts.items():
             monkeypatch.setattr(broadcasts, name, lambda part=part: part)
+        monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)

@@ -17,7 +17,7 @@ from wechat_notify.core.errors import (
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import outcome_from_dict
-from wechat_notify.core.tokens.token import AccessToken
+from wechat_notify.core.tokens.token import AccessToken, token_from_dict
 
 _ACTION = "ask for a token"
 _BUSY = frozenset({"TooManyRequestsException", "ReadTimeoutError"})
@@ -69,4 +69,4 @@ def _token(account: str, result: dict[str, Any]) -> AccessToken:
         raise UnknownAccountError(account)
     if result["result"] == "failed":
         raise TokenUnavailableError(outcome_from_dict(result["failure"]))
-    return AccessToken(**result["token"])
+    return token_from_dict(result["token"])

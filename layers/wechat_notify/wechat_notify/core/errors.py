@@ -73,6 +73,12 @@ class UnknownAccountError(WeChatNotifyError):
     reason = "unknown_account"
 
 
+class AccountTakenError(WeChatNotifyError):
+    """An account of this name exists, and belongs to somebody else than the merchant that comes by an event."""
+
+    reason = "account_taken"
+
+
 class InvalidRequestError(WeChatNotifyError):
     """A body is JSON but no send request; ``violations`` names every wrong field of its envelope.
 
