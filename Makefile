@@ -122,7 +122,7 @@ error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the da
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements requirements/dev requirements/benchmarks requirements/build \
+	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/dev requirements/benchmarks requirements/build \
 		requirements/mutants; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done

@@ -8,9 +8,10 @@ SNAPSTART ?= off
 
 build deploy: export PATH := $(CURDIR)/.venv-sam/bin:$(PATH)
 build deploy: export SAM_CLI_TELEMETRY := 0
-# Read by the layer's Makefile.
+# Read by the layers' Makefiles.
 build deploy: export PYTHON := $(PYTHON)
 build deploy: export RUNTIME_PYTHON := $(RUNTIME_PYTHON)
+build deploy: export CHECK_WHEELS := $(CURDIR)/layers/wechat_notify/check_wheels.py
 
 .venv-sam/.done: requirements/build.txt
 	@echo "Setting up .venv-sam (once)"
@@ -20,7 +21,7 @@ build deploy: export RUNTIME_PYTHON := $(RUNTIME_PYTHON)
 	@touch $@
 
 .PHONY: build
-build: .venv-sam/.done ## build the functions and the layer, for both architectures, into .aws-sam
+build: .venv-sam/.done ## build the functions and the layers, for both architectures, into .aws-sam
 	@$(SAM) build
 	@# A ParentPackages setting that SAM does not understand is ignored in silence: look at the result.
 	@for handler in functions/*/handler.py; do \

@@ -89,6 +89,7 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "LEDGER_TABLE": "ledger",
         "LEDGER_RETENTION_DAYS": "30",
         "LIST_SENT_MESSAGES": "true",
+        "RECEIPTS": "false",
         "EVENT_BUS_NAME": "bus",
         "QUOTA_RESET": "00:00+08:00",
     }

@@ -258,7 +258,7 @@ def _route(
 
 def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> str:
     names = [name for requirement in operation.get("security", []) for name in requirement]
-    if not names:
+    if names in ([], ["NONE"]):
         return "NONE"
     kinds = {schemes.get(name, {}).get("x-amazon-apigateway-authtype") for name in names}
     if kinds == {"awsSigv4"}:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LAYER_REQUIREMENTS: Final = ROOT / "layers/wechat_notify/requirements.txt"
+LAYERS: Final = ("wechat_notify", "callback")
 DEVELOPMENT_LOCK: Final = ROOT / "requirements/dev.txt"
 
 # Seconds that a child gets to tidy up before it is killed.
@@ -123,10 +123,11 @@ def follow_parent() -> None:
 
 
 def worker_python(cache: Path) -> Path:
-    """The interpreter for the Lambda workers: the layer's libraries and the runtime's boto3, no more.
+    """The interpreter for the Lambda workers: the layers' libraries and the runtime's boto3, no more.
 
     The emulator would run functions with its own interpreter, where a library that is missing from the
-    layer is found all the same. Built once for each lock file and interpreter, in the folder ``cache``.
+    layers is found all the same. All have the libraries of both layers: an import contract holds who needs
+    which. Built once for the lock files and the interpreter, in the folder ``cache``.
 
     Raises
     ------
@@ -175,8 +176,12 @@ def _runtime_python() -> str:
 
 
 def _runtime_requirements() -> list[str]:
-    """The layer's lock, and boto3 with its dependencies from the development lock."""
-    layer = dict(locked_requirements(LAYER_REQUIREMENTS.read_text()))
+    """The layers' locks, and boto3 with its dependencies from the development lock."""
+    layer = {
+        name: entry
+        for each in LAYERS
+        for name, entry in locked_requirements((ROOT / f"layers/{each}/requirements.txt").read_text())
+    }
     development = dict(locked_requirements(DEVELOPMENT_LOCK.read_text()))
     # A library of the layer goes before the runtime's copy of it, in Lambda as well.
     for name in _closure("boto3"):

@@ -21,9 +21,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 _ROOT: Final = Path(__file__).parents[1]
-_LAYER: Final = _ROOT / "layers" / "wechat_notify"
+_LOCKS: Final = tuple(_ROOT / "layers" / name / "requirements.txt" for name in ("wechat_notify", "callback"))
 _PLATFORMS: Final = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
-"""Those that the layer's Makefile builds for."""
+"""Those that the layers' Makefiles build for."""
 _MIN_UNRESERVED: Final = 100
 """Executions that Lambda keeps unreserved in every region.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
@@ -135,10 +135,10 @@ def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
 
 
 def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
-    """Check that the lock has a wheel of every library for both of Lambda's platforms.
+    """Check that the locks have a wheel of every library for both of Lambda's platforms.
 
     They are installed into a folder that is thrown away, in about a second, and the build finds them in
-    uv's cache. A dry run does not compare the files with the hashes of the lock.
+    uv's cache. A dry run does not compare the files with the hashes of the locks.
     """
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     with tempfile.TemporaryDirectory() as target:
@@ -146,12 +146,8 @@ def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
             command = [
                 *(uv, "pip", "install", "--quiet", "--no-config", "--python-version", "3.13"),
                 *("--python-platform", platform, "--only-binary", ":all:", "--require-hashes"),
-                *(
-                    "--requirements",
-                    str(_LAYER / "requirements.txt"),
-                    "--target",
-                    str(Path(target, platform)),
-                ),
+                *(option for lock in _LOCKS for option in ("--requirements", str(lock))),
+                *("--target", str(Path(target, platform))),
             ]
             try:
                 done = run(command, capture_output=True, text=True, check=False)
@@ -160,7 +156,7 @@ def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
             if done.returncode:
                 why = " ".join(done.stderr.split())[-500:]
                 raise PreflightError(
-                    f"The layer's libraries cannot be had for {platform}: check the way to the package index "
+                    f"The layers' libraries cannot be had for {platform}: check the way to the package index "
                     f"or choose versions with wheels and lock them anew (make lock). uv says: {why}"
                 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
-from wechat_notify.core.callbacks.events import Receipt
+from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
 _THREADS: Final = 10
-_PAUSES: Final = (10, 60, 300)
+PAUSES: Final = (10, 60, 300)
 """Seconds after which a receipt without a message comes again. An answer is in the ledger within seconds, or
 the send was cut off and its lease runs out; after the last pause a lost answer is looked for."""
 
@@ -37,7 +37,7 @@ class _Record(NamedTuple):
     @property
     def is_last(self) -> bool:
         """It does not come again."""
-        return self.receive_count > len(_PAUSES)
+        return self.receive_count > len(PAUSES)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
@@ -80,10 +80,12 @@ def _settle(record: _Record) -> list[Settled] | None:
             for receipt in receipts
         ]
         if _comes_again(settled):
-            pause = _PAUSES[record.receive_count - 1]
+            pause = PAUSES[record.receive_count - 1]
             callback_events.queue().change_visibility(record.receipt_handle, pause)
-    except StorageError:
-        return None  # after the queue's own visibility timeout
+    except (StorageError, CallbackBodyError):
+        # It comes again after the queue's own visibility timeout. What cannot be read, a callback that an older
+        # version has queued, goes to the dead letter queue in the end.
+        return None
     return settled
 
 

@@ -4,12 +4,14 @@ A wheel for the wrong platform installs without a word and fails at the first im
 every installed wheel's ``Tag:`` and the header of every ELF file are compared with the platform that the
 layer is for, and boto3 is refused: the runtime has it, and it would triple the layer.
 
-``python3 check_wheels.py FOLDER PLATFORM``, the platform as in ``aarch64-manylinux_2_28``.
+``python3 check_wheels.py FOLDER PLATFORM [PACKAGE ...]``, the platform as in ``aarch64-manylinux_2_28``, the
+packages those of this project that the layer is to hold.
 """
 
 import re
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # e_machine of the ELF header: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
@@ -39,7 +41,7 @@ def elf_machine(path: Path) -> int | None:
     return int(struct.unpack_from("<H", head, 18)[0])
 
 
-def problems(folder: Path, platform: str) -> list[str]:
+def problems(folder: Path, platform: str, packages: Sequence[str] = ()) -> list[str]:
     """What keeps the folder from being a layer for the platform, one sentence each."""
     machine, _, manylinux = platform.partition("-")
     _, major, minor = manylinux.split("_")
@@ -57,22 +59,21 @@ def problems(folder: Path, platform: str) -> list[str]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     elves = {path: number for path in files if (number := elf_machine(path)) is not None}
     if not elves:
-        found.append("no compiled module found, and pydantic has one")
+        found.append("no compiled module found, and each layer has one")
     found += [
         f"{path.relative_to(folder)} is for ELF machine {number}"
         for path, number in elves.items()
         if number != ELF_MACHINES[machine]
     ]
 
-    if not (folder / "wechat_notify" / "__init__.py").is_file():
-        found.append("the wechat_notify package is missing")
-    return found
+    missing = [name for name in packages if not (folder / name / "__init__.py").is_file()]
+    return found + [f"the {name} package is missing" for name in missing]
 
 
 def main() -> int:
     """Say what was found; the exit status is 1 where the layer must not be deployed."""
-    folder, platform = Path(sys.argv[1]), sys.argv[2]
-    found = problems(folder, platform)
+    folder, platform, *packages = Path(sys.argv[1]), *sys.argv[2:]
+    found = problems(folder, platform, packages)
     for problem in found:
         sys.stderr.write(f"{platform}: {problem}\n")
     if not found:

@@ -121,8 +121,8 @@ def test_routes(deployed: Deployed) -> None:
     assert set(routes) == set(operations)
     integrations = {i["IntegrationId"]: i for i in gateway.get_integrations(ApiId=api_id)["Items"]}
     for key, operation in operations.items():
-        assert operation["security"] == [{"AWS_IAM": []}]
-        assert routes[key]["AuthorizationType"] == "AWS_IAM"
+        ((authorizer, _),) = operation["security"][0].items()
+        assert routes[key]["AuthorizationType"] == authorizer
         integration = integrations[routes[key]["Target"].removeprefix("integrations/")]
         wanted = operation["x-amazon-apigateway-integration"]
         uri = resolve(wanted["uri"], deployed.deployment, deployed.get_att)
@@ -221,8 +221,10 @@ def test_table(deployed: Deployed) -> None:
     assert_holds(table, properties, "KeySchema AttributeDefinitions")
     assert table["BillingModeSummary"]["BillingMode"] == properties["BillingMode"]
     assert not {"LocalSecondaryIndexes", "StreamSpecification"} & set(table)
-    (index,), (wanted,) = table["GlobalSecondaryIndexes"], properties["GlobalSecondaryIndexes"]
-    assert_holds(index, wanted, "IndexName KeySchema Projection")
+    indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+    assert len(indexes) == len(properties["GlobalSecondaryIndexes"])
+    for wanted in properties["GlobalSecondaryIndexes"]:
+        assert_holds(indexes[wanted["IndexName"]], wanted, "KeySchema Projection")
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     assert ttl == {"AttributeName": "ttl", "TimeToLiveStatus": "ENABLED"}
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]

@@ -36,6 +36,8 @@ MAY = {
     | {"list messages", "read schedule", "list schedules"},
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
+    "CallbackRole": {"read callback keys", "tell"},
+    "CallbackEventsRole": {"publish", "list messages", "find receipt", *LEDGER},
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
@@ -85,10 +87,23 @@ def calls(deployed: Deployed) -> Calls:
         ]
         return "events", "put_events", {"Entries": entries}
 
+    def query(index: str, name: str) -> Call:
+        return (
+            "dynamodb",
+            "query",
+            {
+                "TableName": table,
+                "IndexName": index,
+                "KeyConditionExpression": f"{name} = :key",
+                "ExpressionAttributeValues": {":key": key["pk"]},
+            },
+        )
+
     own = ("wechat-notify", bus)
     return {
         "read token": ("ssm", "get_parameter", {"Name": TOKEN}),
         "read credentials": ("ssm", "get_parameter", {"Name": CREDENTIALS}),
+        "read callback keys": ("ssm", "get_parameter", {"Name": f"{ACCOUNTS}/demo/callback"}),
         "read account": ("ssm", "get_parameters", {"Names": [TOKEN, CREDENTIALS]}),
         "list accounts": ("ssm", "get_parameters_by_path", {"Path": ACCOUNTS, "Recursive": True}),
         "list names": ("ssm", "describe_parameters", {}),
@@ -104,6 +119,7 @@ def calls(deployed: Deployed) -> Calls:
             {"QueueUrl": physical["SendQueue"], "Entries": [{"Id": "0", **late}]},
         ),
         "release": send("BroadcastQueue"),
+        "tell": send("CallbackQueue"),
         "begin step": send("BroadcastStepQueue"),
         "put aside": send("DeadLetterQueue"),
         "put event aside": send("EventDeadLetterQueue"),
@@ -114,16 +130,8 @@ def calls(deployed: Deployed) -> Calls:
         "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
         "scan": ("dynamodb", "scan", {"TableName": table}),
-        "list messages": (
-            "dynamodb",
-            "query",
-            {
-                "TableName": table,
-                "IndexName": "listed",
-                "KeyConditionExpression": "listed = :listed",
-                "ExpressionAttributeValues": {":listed": key["pk"]},
-            },
-        ),
+        "list messages": query("listed", "listed"),
+        "find receipt": query("receipts", "receipt_key"),
         "read file": ("s3", "get_object", {**files, "Key": "probe"}),
         "read file elsewhere": ("s3", "get_object", {"Bucket": "another", "Key": "probe"}),
         "write file": ("s3", "put_object", {**files, "Key": "probe", "Body": "x"}),

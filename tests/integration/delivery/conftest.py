@@ -135,6 +135,7 @@ def service(
             "LEDGER_TABLE": "ledger",
             "LEDGER_RETENTION_DAYS": "30",
             "LIST_SENT_MESSAGES": "true",
+            "RECEIPTS": "false",
             "QUOTA_RESET": "00:00+08:00",
             "OPENID_HASH_KEY": "a key for tests",
             "SEND_QUEUE_URL": aws("sqs").create_queue(QueueName="send")["QueueUrl"],

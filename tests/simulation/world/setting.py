@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "LEDGER_TABLE": TABLE,
     "LEDGER_RETENTION_DAYS": "30",
     "LIST_SENT_MESSAGES": "true",
+    "RECEIPTS": "false",
     "EVENT_BUS_NAME": "default",
     "QUOTA_RESET": "00:00+08:00",
 }

@@ -43,6 +43,14 @@ def test_openapi_body_becomes_routes() -> None:
     assert (integration["IntegrationType"], integration["IntegrationUri"]) == ("AWS_PROXY", URI)
 
 
+def test_route_without_authorizer_is_public() -> None:
+    template = template_with()
+    body = template["Resources"]["Api"]["Properties"]["Body"]
+    body["paths"]["/v1/{account}/messages"]["post"]["security"] = [{"NONE": []}]
+    resources = deployment.expand_http_apis(template)["Resources"]
+    assert resources["ApiPostV1AccountMessagesRoute"]["Properties"]["AuthorizationType"] == "NONE"
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [

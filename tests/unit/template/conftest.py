@@ -22,6 +22,8 @@ FUNCTIONS = (
     "BroadcastFunction",
     "TeamApiFunction",
     "TemplateSyncFunction",
+    "CallbackFunction",
+    "CallbackEventsFunction",
     "TokenRefreshFunction",
 )
 SENDERS = FUNCTIONS[:3]

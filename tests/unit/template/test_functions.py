@@ -33,16 +33,20 @@ from wechat_notify.settings import Settings
 def test_one_architecture_throughout(name: str, architecture: str, platform: str) -> None:
     """The layer is built for it."""
     stack = deployed(Architecture=architecture)
-    ((layer, properties),) = stack.of_type("AWS::Lambda::LayerVersion").items()
-    assert layer.startswith(name)
-    assert properties["CompatibleArchitectures"] == [architecture]
+    layers = stack.of_type("AWS::Lambda::LayerVersion")
+    callback, everywhere = sorted(layers)
+    assert (callback.startswith(f"Callback{name}"), everywhere.startswith(name)) == (True, True)
     for function in FUNCTIONS:
         assert stack[function]["Architectures"] == [architecture]
-        assert stack[function]["Layers"] == [f"<{layer}>"]
-    built = {"BuildMethod": "makefile", "BuildArchitecture": architecture}
-    assert SOURCE["Resources"][name]["Metadata"] == built
-    makefile = (ROOT / "layers/wechat_notify/Makefile").read_text("utf-8")
-    assert f"build-{name}: PLATFORM := {platform}\n" in makefile
+        own = [f"<{callback}>"] if function == "CallbackFunction" else []
+        assert stack[function]["Layers"] == [f"<{everywhere}>", *own]
+    for layer, folder in ((name, "wechat_notify"), (f"Callback{name}", "callback")):
+        source = SOURCE["Resources"][layer]
+        assert source["Properties"]["ContentUri"] == f"layers/{folder}"
+        assert source["Properties"]["CompatibleArchitectures"] == [architecture]
+        assert source["Metadata"] == {"BuildMethod": "makefile", "BuildArchitecture": architecture}
+        makefile = (ROOT / f"layers/{folder}/Makefile").read_text("utf-8")
+        assert f"build-{layer}: PLATFORM := {platform}\n" in makefile
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -73,6 +77,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
+    table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
     hashing: Node = {"OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}"}
     tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
@@ -91,6 +96,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "BROADCAST_STEP_QUEUE_ARN": "<BroadcastStepQueue.Arn>",
         "EVENT_DEAD_LETTER_QUEUE_ARN": "<EventDeadLetterQueue.Arn>",
     }
+    told: Node = {"CALLBACK_QUEUE_URL": "<CallbackQueue>"}
     own = {
         "SendApiFunction": sending | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
@@ -98,6 +104,8 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "BroadcastFunction": table | bus | hashing | broadcasts,
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
+        "CallbackFunction": told,
+        "CallbackEventsFunction": table | bus | hashing | told,
         "TokenRefreshFunction": bus,
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
@@ -117,6 +125,7 @@ def test_settings_read_the_environment(function: str) -> None:
 def test_nobody_waits_for_too_long(stack: Stack) -> None:
     """An HTTP API gives up after 30 s; refreshes that others have overtaken are dropped."""
     assert stack["SendApiFunction"]["Timeout"] < 30
+    assert stack["CallbackFunction"]["Timeout"] <= 10  # WeChat gives up after 5 s
     invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
     assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
@@ -168,6 +177,7 @@ def test_batches_fit_into_the_function(stack: Stack) -> None:
 def test_outputs() -> None:
     assert {name: output["Value"] for name, output in deployed().outputs.items()} == {
         "ApiUrl": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com",
+        "CallbackUrl": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com/v1/callbacks/",
         "SendQueueUrl": "<SendQueue>",
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",

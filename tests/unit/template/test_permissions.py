@@ -47,6 +47,8 @@ def test_actions_of_each_role() -> None:
             *write_groups,
             *log,
         },
+        "CallbackRole": {"ssm:GetParameter", "sqs:SendMessage"} | log,
+        "CallbackEventsRole": {"dynamodb:Query"} | take | ledger | write_groups | publish | log,
         "TokenRefreshRole": {"ssm:GetParametersByPath", "ssm:GetParameters", "ssm:PutParameter"}
         | publish
         | log,
@@ -62,7 +64,7 @@ WITHOUT_RESOURCES = ("xray:", "ec2:", "ssm:DescribeParameters", "scheduler:ListS
 
 def test_no_patterns_and_no_everything(stack: Stack) -> None:
     group = "arn:aws:scheduler:eu-west-1:123456789012:schedule/<ScheduleGroup>"
-    own = re.compile(rf"<\w+\.Arn>(/\*|/index/listed)?|{ACCOUNTS}(/.+)?|{group}/\*")
+    own = re.compile(rf"<\w+\.Arn>(/\*|/index/listed|/index/receipts)?|{ACCOUNTS}(/.+)?|{group}/\*")
     for statement in (each for role in stack.roles for each in stack.statements(role)):
         assert statement["Effect"] == "Allow"
         assert not {"NotAction", "NotResource"} & statement.keys()
@@ -90,17 +92,30 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
     ("actions", "reached"),
     [
         ("ssm:[!GD]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
-        ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole"}, "<Ledger.Arn>")),
-        ("dynamodb:Query", {"TeamApiRole": "<Ledger.Arn>/index/listed"}),
+        ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
-        ("events:PutEvents", dict.fromkeys(set(ROLES) - {"TemplateSyncRole"}, "<EventBus.Arn>")),
+        ("events:PutEvents", dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole"}, "<EventBus.Arn>")),
         ("logs:PutLogEvents", LOGS),
     ],
 )
 def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str, str]) -> None:
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
+
+
+def test_indexes_that_roles_read(stack: Stack) -> None:
+    assert stack.resources_for("dynamodb:Query") == {
+        "TeamApiRole": ["<Ledger.Arn>/index/listed"],
+        "CallbackEventsRole": ["<Ledger.Arn>/index/listed", "<Ledger.Arn>/index/receipts"],
+    }
+
+
+def test_door_reads_callback_keys_alone(stack: Stack) -> None:
+    """It answers strangers."""
+    assert stack.resources_for("ssm:GetParameter")["CallbackRole"] == [f"{ACCOUNTS}/*/callback"]
+    for name in ("credentials", "access-token"):
+        assert not stack.allows("CallbackFunction", "ssm:GetParameter", f"{ACCOUNTS}/shop/{name}")
 
 
 @pytest.mark.parametrize("sender", [*SENDERS, "TeamApiFunction", "TemplateSyncFunction"])
@@ -118,12 +133,15 @@ def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
         ("BroadcastQueue", {"SendBroadcastRole", "BroadcastRole"}),
         ("BroadcastStepQueue", {"BroadcastRole", "TeamApiRole", "ScheduleRole"}),
         ("DeadLetterQueue", {"SendQueueRole", "SendBroadcastRole"}),
+        ("CallbackQueue", {"CallbackRole", "CallbackEventsRole"}),
+        ("CallbackDeadLetterQueue", set()),
         ("EventDeadLetterQueue", {"RefreshScheduleRole", "TemplateSyncScheduleRole", "ScheduleRole"}),
     ],
 )
 def test_queues_are_reached_by_their_roles(stack: Stack, queue: str, roles: set[str]) -> None:
     assert {role for role in stack.roles if f"<{queue}.Arn>" in json.dumps(stack.statements(role))} == roles
     assert not stack.allows("SendApiFunction", "sqs:ReceiveMessage", "<SendQueue.Arn>")
+    assert not stack.allows("CallbackFunction", "sqs:ReceiveMessage", "<CallbackQueue.Arn>")
 
 
 def test_templates_have_keys_of_their_own(stack: Stack) -> None:
@@ -131,7 +149,7 @@ def test_templates_have_keys_of_their_own(stack: Stack) -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
 
 
-@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "TemplateSyncFunction"])
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"TemplateSyncFunction", "CallbackFunction"}))
 def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
     assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}

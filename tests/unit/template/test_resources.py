@@ -5,13 +5,15 @@ import re
 
 import pytest
 
+from functions.callback_events import handler as callback_events
 from functions.send_api import handler as send_api
 from functions.team_api import handler as team_api
 from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, SENDERS, Node, Stack, deployed
 
 MESSAGES = ("SendQueue", "BroadcastQueue")
 TAKEN = (*MESSAGES, "BroadcastStepQueue")
-QUEUES = (*TAKEN, "DeadLetterQueue", "EventDeadLetterQueue")
+PUT_ASIDE = ("DeadLetterQueue", "EventDeadLetterQueue", "CallbackDeadLetterQueue")
+QUEUES = (*TAKEN, "CallbackQueue", *PUT_ASIDE)
 
 
 def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
@@ -22,6 +24,7 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
+            {"AttributeName": "receipt_key", "AttributeType": "S"},
         ],
         "GlobalSecondaryIndexes": [
             {
@@ -31,7 +34,12 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
                     {"AttributeName": "created_at", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["kind"]},
-            }
+            },
+            {
+                "IndexName": "receipts",
+                "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
@@ -47,6 +55,11 @@ def test_visibility_covers_retries_and_window(stack: Stack) -> None:
     window = PARAMETERS["BatchWindow"]["MaxValue"]
     for function, queue in zip(SENDERS[1:], MESSAGES, strict=True):
         assert stack[queue]["VisibilityTimeout"] >= 6 * stack[function]["Timeout"] + window
+
+
+def test_callbacks_are_not_taken_twice(stack: Stack) -> None:
+    function, queue = stack["CallbackEventsFunction"], stack["CallbackQueue"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + 1
 
 
 def test_step_comes_again_soon(stack: Stack) -> None:
@@ -75,6 +88,7 @@ def test_failed_messages_return_one_by_one(stack: Stack) -> None:
     mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
     returning = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
     sending = returning | {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0}
+    receipts = returning | {"BatchSize": 100, "MaximumBatchingWindowInSeconds": 1}
     assert sorted(mappings, key=lambda mapping: str(mapping["FunctionName"])) == [
         {
             "EventSourceArn": f"<{queue}.Arn>",
@@ -84,6 +98,7 @@ def test_failed_messages_return_one_by_one(stack: Stack) -> None:
         }
         for function, queue, concurrency, options in (
             ("BroadcastFunction", "BroadcastStepQueue", 10, returning | {"BatchSize": 1}),
+            ("CallbackEventsFunction", "CallbackQueue", 10, receipts),
             ("SendBroadcastFunction", "BroadcastQueue", 5, sending),
             ("SendQueueFunction", "SendQueue", 10, sending),
         )
@@ -94,16 +109,27 @@ def test_queues_encrypt_keep_and_redrive(stack: Stack) -> None:
     assert stack.of_type("AWS::SQS::Queue").keys() == set(QUEUES)
     for queue in QUEUES:
         assert stack[queue]["SqsManagedSseEnabled"] is True
-        assert stack[queue]["MessageRetentionPeriod"] == 14 * 24 * 3600
+        days = 4 if queue == "CallbackQueue" else 14  # it holds openids
+        assert stack[queue]["MessageRetentionPeriod"] == days * 24 * 3600
     for queue in TAKEN:
         assert stack[queue]["RedrivePolicy"] == {
             "deadLetterTargetArn": "<DeadLetterQueue.Arn>",
             "maxReceiveCount": 1000,  # the most: giving up is the ledger's part
         }
-    sources = [f"arn:aws:sqs:eu-west-1:123456789012:{stack[queue]['QueueName']}" for queue in TAKEN]
-    assert [stack[queue]["RedriveAllowPolicy"] for queue in QUEUES[len(TAKEN) :]] == [
-        {"redrivePermission": "byQueue", "sourceQueueArns": sources},
+    assert stack["CallbackQueue"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": "<CallbackDeadLetterQueue.Arn>",
+        "maxReceiveCount": 10,
+    }
+    assert len(callback_events.PAUSES) + 1 < 10  # a receipt comes again by itself, too
+
+    def by(*queues: str) -> Node:
+        arns = [f"arn:aws:sqs:eu-west-1:123456789012:{stack[queue]['QueueName']}" for queue in queues]
+        return {"redrivePermission": "byQueue", "sourceQueueArns": arns}
+
+    assert [stack[queue]["RedriveAllowPolicy"] for queue in PUT_ASIDE] == [
+        by(*TAKEN),
         {"redrivePermission": "denyAll"},
+        by("CallbackQueue"),
     ]
 
 
@@ -187,15 +213,25 @@ def test_own_schedules_are_outside_teams(stack: Stack, name: str, rate: str, fun
 # HTTP API
 
 
-def test_every_route_asks_for_iam(stack: Stack) -> None:
+PUBLIC = ("GET /v1/callbacks/{account}", "POST /v1/callbacks/{account}")
+
+
+def test_routes_ask_for_iam(stack: Stack) -> None:
+    """All but WeChat's."""
     body = stack["HttpApi"]["Body"]
-    routes = {(method, path): node for path, item in body["paths"].items() for method, node in item.items()}
-    found = {f"{method.upper()} {path}": _target(node) for (method, path), node in routes.items()}
-    assert found == {
+    named = {
+        f"{method.upper()} {path}": node
+        for path, item in body["paths"].items()
+        for method, node in item.items()
+    }
+    assert {route: _target(node) for route, node in named.items()} == {
         **dict.fromkeys(send_api.ROUTES, "SendApiFunction"),
         **dict.fromkeys(team_api.ROUTES, "TeamApiFunction"),
+        **dict.fromkeys(PUBLIC, "CallbackFunction"),
     }
-    assert all(route["security"] == [{"AWS_IAM": []}] for route in routes.values())
+    open_routes = [route for route, node in named.items() if node["security"] == [{"NONE": []}]]
+    assert sorted(open_routes) == list(PUBLIC)
+    assert all(node["security"] == [{"AWS_IAM": []}] for route, node in named.items() if route not in PUBLIC)
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]
     assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
     assert "x-amazon-apigateway-cors" not in body
@@ -264,6 +300,7 @@ def test_alarms_watch_what_exists(stack: Stack) -> None:
     } == {
         "DeadLetterAlarm": (*waiting, "<DeadLetterQueue.QueueName>"),
         "EventDeadLetterAlarm": (*waiting, "<EventDeadLetterQueue.QueueName>"),
+        "CallbackDeadLetterAlarm": (*waiting, "<CallbackDeadLetterQueue.QueueName>"),
         "OldestMessageAlarm": (*oldest, "<SendQueue.QueueName>"),
         "TokenRefreshAlarm": ("WeChatNotify", "TokenRefreshFailed", "service", service),
         "TokenRefreshErrorAlarm": ("AWS/Lambda", "Errors", "FunctionName", "<TokenRefreshFunction>"),

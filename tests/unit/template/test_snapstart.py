@@ -33,10 +33,11 @@ def test_only_senders_have_snapshots() -> None:
         "<SendQueueFunctionAliaslive>",
         "<SendBroadcastFunctionAliaslive>",
         "<BroadcastFunction>",
+        "<CallbackEventsFunction>",
     }
     uris = re.findall(r"functions/([^/]+)/invocations", json.dumps(stack["HttpApi"]["Body"]))
     assert uris.count("<SendApiFunctionAliaslive>") == len(ROUTES)
-    assert set(uris) == {"<SendApiFunctionAliaslive>", "<TeamApiFunction.Arn>"}
+    assert set(uris) == {"<SendApiFunctionAliaslive>", "<TeamApiFunction.Arn>", "<CallbackFunction.Arn>"}
 
 
 def test_each_deployment_has_its_versions() -> None:
