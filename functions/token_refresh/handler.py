@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from functions.token_refresh import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import token_refresh
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
@@ -29,10 +30,17 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     ``{"account": "shop", "rejected": "<SHA-256 of the token that failed>" | null}``
         a sender asks; the answer carries the token.
 
+    ``{"component": "platform", "request": …}``
+        a request for a third-party platform, see ``functions.token_refresh.platform``.
+
     Anything else is refused: ``bad_request``, or ``account_name`` where no account can have the name.
     """
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
+        if isinstance(event, dict) and "component" in event and "detail-type" not in event:
+            answer = platform.answer(event, line)
+            line.update(result=answer["result"])
+            return answer
         problem = _problem(event)
         if problem:
             line.update(result=problem["result"])

@@ -96,7 +96,10 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
-        ("events:PutEvents", dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole"}, "<EventBus.Arn>")),
+        (
+            "events:PutEvents",
+            dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole"}, "<EventBus.Arn>"),
+        ),
         ("logs:PutLogEvents", LOGS),
     ],
 )

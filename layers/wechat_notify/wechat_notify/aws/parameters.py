@@ -65,8 +65,8 @@ class ComponentCredentials(BaseModel):
 class AuthorizerCredentials(BaseModel):
     """The credentials of a merchant; what grants it is its refresh token, in a parameter of its own.
 
-    ``func_info`` are the ids of the permission sets. Where an operator wrote the credentials it is absent, and
-    nothing is refused by it.
+    ``func_info`` are the ids of the permission sets. Where an operator wrote the credentials it is absent,
+    and nothing is refused by it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
@@ -235,7 +235,9 @@ class Accounts:
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
         if not is_account_name(account):
-            wrong_name = Bilingual(f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}")
+            wrong_name = Bilingual(
+                f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}"
+            )
             return Account(account, None, _stored(values, _ACCESS_TOKEN), wrong_name)
         try:
             credentials = read_credentials(values[_CREDENTIALS])
@@ -263,7 +265,11 @@ def _problem(error: ValidationError) -> Bilingual:
         forms, wrong = list(_FORMS.values()), {"JSON"}
     else:
         kind = str(found[0]["loc"][0])
-        models = {"app": AppCredentials, "component": ComponentCredentials, "authorizer": AuthorizerCredentials}
+        models: dict[str, type[BaseModel]] = {
+            "app": AppCredentials,
+            "component": ComponentCredentials,
+            "authorizer": AuthorizerCredentials,
+        }
         named = {str(details["loc"][1]) for details in found if len(details["loc"]) > 1}
         forms, wrong = [_FORMS[kind]], named & {*models[kind].model_fields}
     fields = ", ".join(sorted(wrong))

@@ -1,7 +1,8 @@
 """The parameters of third-party platforms and their merchants, beside those of any account.
 
 ``<path>/<component>/ticket``
-    SecureString, JSON ``{"ticket", "at"}``: the newest ``component_verify_ticket``, written by callback_events.
+    SecureString, JSON ``{"app_id", "ticket", "at"}``: the newest ``component_verify_ticket``, written by
+    callback_events.
 ``<path>/<component>/ticket-request``
     String: when WeChat was last asked to push tickets, in seconds since 1970.
 ``<path>/<merchant>/refresh-token``
@@ -46,7 +47,9 @@ class _Parameters:
         try:
             return self._aws.call(
                 f"read the {name}",
-                lambda: self._aws.ssm.get_parameter(Name=full_name, WithDecryption=True)["Parameter"]["Value"],
+                lambda: self._aws.ssm.get_parameter(Name=full_name, WithDecryption=True)["Parameter"][
+                    "Value"
+                ],
                 retry_for=PATIENT_RETRY_FOR,
             )
         except StorageError as error:

@@ -101,11 +101,17 @@ def ledger() -> Ledger:
 
 
 @cache
+def refresh_function() -> RefreshFunction:
+    """The function token_refresh."""
+    return RefreshFunction(aws(), settings().token_refresh_function)
+
+
+@cache
 def access_tokens() -> AccessTokens:
     """The accounts' tokens, as a sender has them."""
     return AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
-        RefreshFunction(aws(), settings().token_refresh_function),
+        refresh_function(),
         now=time.time,
         sleep=time.sleep,
         jitter=_random.uniform,

@@ -69,6 +69,4 @@ def token_refresher() -> TokenRefresher:
 @cache
 def authorizations() -> Authorizations:
     """The authorizations of third-party platforms."""
-    return Authorizations(
-        _platform_store(), _accounts(), _platform_api(), _component_calls(), now=time.time
-    )
+    return Authorizations(_platform_store(), _accounts(), _platform_api(), _component_calls(), now=time.time)

@@ -74,7 +74,7 @@ class UnknownAccountError(WeChatNotifyError):
 
 
 class AccountTakenError(WeChatNotifyError):
-    """An account of this name exists, and belongs to somebody else than the merchant that comes by an event."""
+    """An account of this name exists, and is another one than the merchant of an event."""
 
     reason = "account_taken"
 

@@ -119,7 +119,10 @@ class WeChatClient:
 
 
 def body_by_status(status: int, content: bytes) -> bytes | NoAnswer:
-    """The answer's body, or why there is none: an answer is read whatever its status says, if it is WeChat's JSON; otherwise the status decides."""
+    """The answer's body, or why there is none.
+
+    It is read whatever its status says, if it is WeChat's JSON; otherwise the status decides.
+    """
     if status == _OK:
         return content
     try:

@@ -146,7 +146,10 @@ def _says_ok(body: bytes) -> bool:
 
 
 def _authorizer_grant(fields: Mapping[str, object]) -> AuthorizerGrant | None:
-    grant, refresh_token = read_grant(fields, "authorizer_access_token"), fields.get("authorizer_refresh_token")
+    grant, refresh_token = (
+        read_grant(fields, "authorizer_access_token"),
+        fields.get("authorizer_refresh_token"),
+    )
     if grant is None or not isinstance(refresh_token, str) or not refresh_token:
         return None
     return AuthorizerGrant(grant, refresh_token)

@@ -8,7 +8,8 @@ from wechat_notify.core.tokens.access_tokens import unavailable
 NO_TICKET = unavailable(
     ErrorClass.PLATFORM,
     "WeChat has pushed no component_verify_ticket within 12 hours. Check the address of the platform's "
-    "authorization events and the keys in its callback parameter; WeChat was asked to push, every 10 minutes.",
+    "authorization events, and the keys in its callback parameter. WeChat was asked to push every 10 "
+    "minutes.",
     "12 小时内未收到 component_verify_ticket。请检查第三方平台的授权事件接收 URL 及 callback 参数中的密钥；"
     "已请求微信推送（每 10 分钟一次）。",
     600.0,
@@ -24,8 +25,8 @@ REVOKED = unavailable(
 )
 LOST = unavailable(
     ErrorClass.PLATFORM,
-    "WeChat accepts no refresh token of the account, and lists no other. Have its administrator authorize the "
-    "third-party platform again: GET …/authorization-link of the platform's account gives the page.",
+    "WeChat accepts no refresh token of the account, and lists no other. Have its administrator authorize "
+    "the third-party platform again: GET …/authorization-link of the platform's account gives the page.",
     "微信不接受该账号的 refresh_token，授权列表中也没有可用的。请让账号管理员重新授权第三方平台："
     "授权页面地址见平台账号的 authorization-link 接口。",
     retryable=False,

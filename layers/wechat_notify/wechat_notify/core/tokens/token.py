@@ -55,7 +55,9 @@ def token_from_dict(fields: Mapping[str, Any]) -> AccessToken:
 
     Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else.
     """
-    known = {field.name: fields[field.name] for field in dataclass_fields(AccessToken) if field.name in fields}
+    known = {
+        field.name: fields[field.name] for field in dataclass_fields(AccessToken) if field.name in fields
+    }
     permissions = known.pop("permissions", None)
     return AccessToken(**known, permissions=None if permissions is None else tuple(permissions))
 
@@ -87,8 +89,8 @@ class TokenSource(Protocol):
 class Account:
     """The stored parameters of one account.
 
-    ``source`` is None where the credentials cannot be used; ``problem`` then says why. ``sends`` is False of a
-    third-party platform: its token is stored where no sender reads it.
+    ``source`` is None where the credentials cannot be used; ``problem`` then says why. ``sends`` is False of
+    a third-party platform: its token is stored where no sender reads it.
     """
 
     name: str
