@@ -51,7 +51,7 @@ def get_json(url: str) -> Any:
     return http("GET", url).json()
 
 
-def post_json(url: str, **order: object) -> None:
+def post_json(url: str, /, **order: object) -> None:
     """Give the simulator an order."""
     headers = {"Content-Type": "application/json"}
     http("POST", url, json.dumps(order).encode(), headers).raise_for_status()

@@ -52,6 +52,7 @@ STATE_FOLDER: Final = ROOT / ".local"
 # The emulator's own root key; it knows no other secret for it.
 _ROOT_KEY: Final = "test"
 _START_SECONDS: Final = 20
+_AES_KEY: Final = 43
 _POLL_SECONDS: Final = 0.02
 
 
@@ -85,6 +86,14 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port
         raise LocalStackError(f"{name}={text} is not a port")
     return int(text)
+
+
+@dataclass(frozen=True)
+class CallbackKey:
+    """The keys of an account's callbacks, as its parameter has them."""
+
+    token: str
+    encoding_aes_key: str
 
 
 @dataclass(frozen=True)
@@ -226,6 +235,7 @@ class Stack:
             access_key_id=keys["AccessKeyId"],
             secret_access_key=keys["SecretAccessKey"],
         )
+        self.set_callback(ACCOUNT, settings.app_id)
         docs.publish(self.state.api_url, self._temp)
         if self._state_file is not None:
             started.callback(self._state_file.unlink, missing_ok=True)
@@ -315,6 +325,7 @@ class Stack:
                 # Every concurrent execution is a process; a laptop has few cores for them.
                 "MaximumConcurrency": "2",
                 "BroadcastConcurrency": "2",
+                "Receipts": "true",
             },
         )
 
@@ -337,6 +348,24 @@ class Stack:
             Type="SecureString",
             Value=json.dumps(credentials),
         )
+
+    def set_callback(self, account: str, app_id: str, **options: str) -> CallbackKey:
+        """Have the simulator push the receipts of an app's messages to the account's callback address."""
+        key = CallbackKey(secrets.token_hex(16), secrets.token_hex(22)[:_AES_KEY])
+        stored = {"app_id": app_id, "mode": options.get("mode", "secure"), "keys": [asdict(key)]}
+        self.client("ssm").put_parameter(
+            Name=f"{self.deployment.outputs['ParameterPath']}/{account}/callback",
+            Type="SecureString",
+            Value=json.dumps(stored),
+            Overwrite=True,
+        )
+        if self.state.simulator_url:
+            url = f"{self.state.api_url}/v1/callbacks/{account}"
+            order = {"app_id": app_id, "url": url, **asdict(key), **options}
+            from local.client import post_json  # noqa: PLC0415 - it imports this module
+
+            post_json(f"{self.state.simulator_url}/_sim/callbacks", **order)
+        return key
 
     def _refresh_token(self, wechat_api_base: str, *, must_succeed: bool) -> None:
         self._report("Fetching the first access token")

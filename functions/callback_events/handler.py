@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
 
 _AGAIN: Final = "again"
 _THREADS: Final = 10
-PAUSES: Final = (10, 60, 300)
-"""Seconds after which a receipt without a message comes again. An answer is in the ledger within seconds, or
+PAUSES: Final = (2, 10, 60, 300)
+"""Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
 the send was cut off and its lease runs out; after the last pause a lost answer is looked for."""
 
 

@@ -9,11 +9,14 @@ from typing import Any, cast
 from local.simulator import errcodes, template_lists
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
+from local.simulator.pusher import Pauses, Pusher
+from local.simulator.receipts import FAILURES, FORMS, MODES, WITH_RECEIPTS, Callback, Push, Receipt
 from local.simulator.wechat import PATHS, App, Limits, WeChat
 
 PREFIX = "/_sim/"
 _LISTED = 100
 _MAX_LISTED = 10_000
+_AES_KEY = 43
 _MISSING: Any = object()
 
 
@@ -95,8 +98,9 @@ class _Input:
 class Control:
     """The control API of one simulated WeChat."""
 
-    def __init__(self, wechat: WeChat) -> None:
+    def __init__(self, wechat: WeChat, pusher: Pusher) -> None:
         self._wechat = wechat
+        self._pusher = pusher
         self._redirects_followed = 0
         self._routes: dict[tuple[str, str], Callable[[_Input], dict[str, Any]]] = {
             ("GET", "health"): self._health,
@@ -114,6 +118,9 @@ class Control:
             ("POST", "consents"): self._set_consent,
             ("POST", "form_ids"): self._register_form_id,
             ("POST", "quotas"): self._set_quota,
+            ("GET", "callbacks"): self._list_callbacks,
+            ("POST", "callbacks"): self._set_callback,
+            ("POST", "receipts"): self._push_receipt,
             ("GET", "settings"): self._list_settings,
             ("POST", "settings"): self._set_settings,
             ("POST", "reset"): self._reset,
@@ -336,6 +343,50 @@ class Control:
             "openid_per_minute": limits.openid_per_minute,
         }
 
+    def _list_callbacks(self, given: _Input) -> dict[str, Any]:
+        given.end()
+        callbacks = {
+            app_id: {"url": callback.url, "mode": callback.mode, "form": callback.form}
+            for app_id, callback in self._wechat.callbacks.items()
+        }
+        return {"callbacks": callbacks, "pushes": dict(self._pusher.counts)}
+
+    def _set_callback(self, given: _Input) -> dict[str, Any]:
+        app_id = self._app(given).app_id
+        callback = Callback(
+            given.text("url"),
+            given.text("token"),
+            given.text("encoding_aes_key", None),
+            given.choice("mode", MODES, "secure"),
+            given.choice("form", FORMS, "xml"),
+        )
+        given.end()
+        if not callback.url.startswith(("http://", "https://")):
+            raise ControlError("url must be an address of http or https")
+        key = callback.encoding_aes_key or ""
+        if callback.mode != "plain" and not (len(key) == _AES_KEY and key.isascii() and key.isalnum()):
+            raise ControlError(f"encoding_aes_key must be {_AES_KEY} letters and digits")
+        self._wechat.callbacks[app_id] = callback
+        return self._list_callbacks(_Input({}))
+
+    def _push_receipt(self, given: _Input) -> dict[str, Any]:
+        """Push a receipt of a message that another program of the account has sent, or that never was."""
+        app_id = self._app(given).app_id
+        callback = self._wechat.callbacks.get(app_id)
+        if callback is None:
+            raise ControlError(f"{app_id} has no callback; POST {PREFIX}callbacks sets one")
+        receipt = Receipt(
+            app_id,
+            given.text("touser"),
+            given.choice("path", WITH_RECEIPTS),
+            given.text("template_id", "T"),
+            given.integer("msgid", 1, high=2**63),
+            given.choice("status", ("success", *FAILURES.values()), "success"),
+        )
+        given.end()
+        self._pusher.take(Push(callback, receipt))
+        return {"msgid": receipt.msgid}
+
     def _list_settings(self, given: _Input) -> dict[str, Any]:
         given.end()
         settings = self._wechat.settings
@@ -343,6 +394,10 @@ class Control:
             "latency": settings.latency,
             "fault_seconds": settings.fault_seconds,
             "token_seconds": self._wechat.tokens.lifetime,
+            "receipt_seconds": self._pusher.pauses.soon,
+            "late_receipt_seconds": self._pusher.pauses.late,
+            "push_again_seconds": self._pusher.pauses.repeat,
+            "mark_fail_seconds": self._pusher.pauses.mark_fail,
         }
 
     def _set_settings(self, given: _Input) -> dict[str, Any]:
@@ -350,13 +405,22 @@ class Control:
         latency = given.number("latency", 0, 60, settings.latency)
         fault_seconds = given.number("fault_seconds", 0, 3600, settings.fault_seconds)
         lifetime = given.integer("token_seconds", 301, tokens.lifetime, 7200)
+        pauses = self._pusher.pauses
+        changed = Pauses(
+            given.number("receipt_seconds", 0, 3600, pauses.soon),
+            given.number("late_receipt_seconds", 0, 3600, pauses.late),
+            given.number("push_again_seconds", 0, 3600, pauses.repeat),
+            given.number("mark_fail_seconds", 0, 3600, pauses.mark_fail),
+        )
         given.end()
+        self._pusher.pauses = changed
         settings.latency, settings.fault_seconds, tokens.lifetime = latency, fault_seconds, lifetime
         return self._list_settings(_Input({}))
 
     def _reset(self, given: _Input) -> dict[str, Any]:
         given.end()
         self._wechat.reset()
+        self._pusher.reset()
         self._redirects_followed = 0
         return {"reset": True}
 

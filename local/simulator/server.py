@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from local.simulator.control import PREFIX, Control, ControlError
 from local.simulator.faults import Fault
+from local.simulator.pusher import Pusher
 from local.simulator.wechat import Call, WeChat
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -157,9 +158,11 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 1024
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, wechat: WeChat, stopping: threading.Event) -> None:
+    def __init__(
+        self, host: str, port: int, wechat: WeChat, pusher: Pusher, stopping: threading.Event
+    ) -> None:
         self.wechat = wechat
-        self.control = Control(wechat)
+        self.control = Control(wechat, pusher)
         self.stopping = stopping
         self._open: dict[socket.socket, threading.Thread] = {}
         self._open_lock = threading.Lock()
@@ -240,8 +243,9 @@ class Simulator:
     ) -> None:
         self._stopping = threading.Event()
         rng = Random(seed)  # noqa: S311 - nothing here is secret
-        self.wechat = WeChat(apps, clock=clock, wait=self._stopping.wait, rng=rng)
-        self._server = _Server(host, port, self.wechat, self._stopping)
+        self._pusher = Pusher(clock, rng)
+        self.wechat = WeChat(apps, clock=clock, wait=self._stopping.wait, rng=rng, push=self._pusher.take)
+        self._server = _Server(host, port, self.wechat, self._pusher, self._stopping)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://{host}:{self._server.server_port}"
 
@@ -256,6 +260,7 @@ class Simulator:
             self._server.shutdown()
             self._thread.join()
         self._server.close()
+        self._pusher.stop()
 
     def __enter__(self) -> Self:
         self.start()

@@ -20,6 +20,7 @@ from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
 from local.simulator.journal import Arrival, Journal
 from local.simulator.messages import ENDPOINTS, Endpoint, Template
+from local.simulator.receipts import WITH_RECEIPTS, Callback, Push, Receipt, push_of
 from local.simulator.tokens import Token, Tokens, beijing_day
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
@@ -140,6 +141,8 @@ class WeChat:
         Spends the configured latency. No lock is held meanwhile.
     rng
         Where tokens, rids, msgids and the chances of faults come from.
+    push
+        Takes the receipts of accepted messages. No lock is held meanwhile.
     """
 
     def __init__(
@@ -149,8 +152,10 @@ class WeChat:
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], object] = time.sleep,
         rng: random.Random | None = None,
+        push: Callable[[Push], object] = lambda _: None,
     ) -> None:
         self.lock = threading.RLock()
+        self.push = push
         self._first_apps = dict(apps or {})
         self._clock = clock
         self._wait = wait
@@ -172,6 +177,7 @@ class WeChat:
             self.form_ids: OrderedDict[tuple[str, str], FormId] = OrderedDict()
             self.form_ids_registered: set[str] = set()
             self.token_calls: Counter[tuple[str, str]] = Counter()
+            self.callbacks: dict[str, Callback] = {}
             self.unknown_calls = 0
             self._sent_ids: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
             self._in_progress: set[tuple[str, str]] = set()
@@ -354,7 +360,25 @@ class WeChat:
                 msgid = self._accept(message, arrival)
             except Refusal as refusal:
                 return self._finish(arrival, fault or message.fault, refusal=refusal)
-            return self._finish(arrival, fault or message.fault, msgid=msgid)
+            answer = self._finish(arrival, fault or message.fault, msgid=msgid)
+            push = self._receipt(message, arrival)
+        if push is not None:
+            self.push(push)
+        return answer
+
+    def _receipt(self, message: _Message, arrival: Arrival) -> Push | None:
+        callback = self.callbacks.get(message.app.app_id)
+        if callback is None or arrival.outcome != "accepted" or arrival.path not in WITH_RECEIPTS:
+            return None
+        assert arrival.msgid is not None  # noqa: S101 - these endpoints have one
+        receipt = Receipt(
+            message.app.app_id,
+            message.touser,
+            arrival.path,
+            str(message.body["template_id"]),
+            arrival.msgid,
+        )
+        return push_of(callback, receipt)
 
     def _spend_latency(self) -> None:
         if self.settings.latency:

@@ -194,7 +194,8 @@ class Deployed:
         return self.client("events").describe_rule(Name=name, EventBusName=self.service.state.event_bus_name)
 
     def log_group(self, name: str) -> Any:
-        (group,) = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        groups = self.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        (group,) = (each for each in groups if each["logGroupName"] == name)
         return group
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from local.simulator.control import Control
+from local.simulator.pusher import Pusher
+from local.simulator.receipts import Push
 from local.simulator.wechat import STABLE_TOKEN, TOKEN, Answer, Call, WeChat
 
 MIDNIGHT_BEIJING = 1_760_025_600.0
@@ -18,7 +20,7 @@ CREDENTIALS = {"grant_type": "client_credential", "appid": "wxA", "secret": "sec
 EMPTY: list[Any] = ["", None, [], {}]
 SUBSCRIPTIONS = ["subscribe/bizsend", "subscribe/send"]
 _RID = re.compile(r" rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$")
-_OF_AN_APP = {"apps", "consents", "form_ids", "quotas", "templates"}
+_OF_AN_APP = {"apps", "callbacks", "consents", "form_ids", "quotas", "templates"}
 
 
 def printed(kind: str) -> dict[str, Any]:
@@ -59,8 +61,14 @@ class World:
             clock=lambda: self.now,
             wait=self._wait,
             rng=Random(1),  # noqa: S311 - the same ids in every run
+            push=self._pushed,
         )
-        self.control = Control(self.wechat)
+        self.pushed: list[Push] = []
+        self.pusher = Pusher(lambda: self.now, Random(1))  # noqa: S311
+        self.control = Control(self.wechat, self.pusher)
+
+    def _pushed(self, push: Push) -> None:
+        self.pushed.append(push)
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds
