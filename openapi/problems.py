@@ -63,6 +63,13 @@ class OfBroadcast(OfRequest):
     state: State
 
 
+class OfPlatform(TypedDict):
+    """With WeChat's answer, null where there is none."""
+
+    errcode: int | None
+    errmsg: str | None
+
+
 class OfAttempt(TypedDict):
     """With WeChat's answer, null where there is none. In the Cloud Call spelling it is errCode and errMsg."""
 
@@ -117,6 +124,18 @@ PROBLEMS: Mapping[str, Named] = {
         (404,),
         "No credentials are stored under this name.",
         "Store the account's credentials, or correct the account in the path.",
+    ),
+    "not-a-platform": Named(
+        (409,),
+        "The account is no third-party platform: its credentials are of another type.",
+        "Name the account whose credentials have the type `component`.",
+    ),
+    "platform-refused": Named(
+        (502, 503),
+        "WeChat does not let the third-party platform act, or did not answer. `errcode` is WeChat's.",
+        "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds.",
+        OfPlatform,
+        retries=(503,),
     ),
     "unknown-message": Named(
         (404,),

@@ -8,6 +8,7 @@ from wechat_notify.bootstrap import callback_events, platform
 from wechat_notify.core.callbacks.events import AuthorizationChange, CallbackEvent, Ticket
 from wechat_notify.core.errors import (
     AccountTakenError,
+    NotAPlatformError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
@@ -30,7 +31,7 @@ def act(component: str, body: dict[str, Any], event: CallbackEvent) -> str | Non
             return "ticket" if callback_events.tickets().save(component, event) else "unchanged"
         if isinstance(event, AuthorizationChange):
             return _change(component, body["merchant"], event)
-    except (UnknownAccountError, AccountTakenError) as error:
+    except (UnknownAccountError, NotAPlatformError, AccountTakenError) as error:
         return error.reason
     except TokenUnavailableError as error:
         if error.outcome.retryable:
@@ -44,7 +45,7 @@ def answer_release_test(component: str, asked: dict[str, str]) -> str:
     try:
         requests = platform.platform_requests()
         return requests.answer_release_test(component, asked["code"], asked["openid"], _MAX_WAIT)
-    except (UnknownAccountError, TokenUnavailableError):
+    except (UnknownAccountError, NotAPlatformError, TokenUnavailableError):
         return "failed"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -21,12 +21,12 @@ from wechat_notify.http.responses import ApiResponse
 
 _MAX_WAIT: Final = 15.0
 """Seconds for which a busy token_refresh is waited for."""
-_MAX_URI: Final = 1024
+_ADDRESS: Final = r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?][!-~]{0,1000})?"
+_APPID: Final = r"wx[A-Za-z0-9]{1,62}"
 
 
-def _https(value: str) -> str:
-    parts = urlsplit(value) if value.isascii() and value.isprintable() and len(value) <= _MAX_URI else None
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+def _address(value: str) -> str:
+    if not re.fullmatch(_ADDRESS, value):
         raise rule_error(
             "format",
             "must be an address that begins with https:// or http://",
@@ -37,7 +37,7 @@ def _https(value: str) -> str:
 
 
 def _appid(value: str) -> str:
-    if not (value.isascii() and value.isalnum() and value.startswith("wx")):
+    if not re.fullmatch(_APPID, value):
         raise rule_error(
             "format", "must be an appid, such as wx1234…", "必须是 appid，如 wx1234…", limit="wx…"
         )
@@ -47,7 +47,7 @@ def _appid(value: str) -> str:
 class LinkQuery(queries.Query):
     """The query of a link."""
 
-    redirect_uri: Annotated[str, AfterValidator(_https)]
+    redirect_uri: Annotated[str, AfterValidator(_address)]
     auth_type: Annotated[int, queries.whole_number(1, 6)] = 3
     biz_appid: Annotated[str, AfterValidator(_appid)] | None = None
 
@@ -61,7 +61,7 @@ def get_link(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     except TokenUnavailableError as error:
         outcome = error.outcome
         return problem(
-            502,
+            503 if outcome.retryable else 502,
             "platform-refused",
             outcome.hint,
             error_class=outcome.error_class,

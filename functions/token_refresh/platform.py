@@ -7,7 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from wechat_notify.bootstrap import token_refresh
-from wechat_notify.core.errors import AccountTakenError, TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.errors import (
+    AccountTakenError,
+    NotAPlatformError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
 from wechat_notify.core.messages.identifiers import AccountName
 from wechat_notify.core.outcomes import outcome_to_dict
 
@@ -105,7 +110,7 @@ def answer(event: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
         line.update(account=request.account)
     try:
         return request.answer()
-    except (UnknownAccountError, AccountTakenError) as error:
+    except (UnknownAccountError, NotAPlatformError, AccountTakenError) as error:
         return {"result": error.reason}
     except TokenUnavailableError as error:
         line.update(error_class=error.outcome.error_class.value, errcode=error.outcome.errcode)

@@ -20,6 +20,7 @@ from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
 from tests.fakes.objects import FakeObjects
 from tests.fakes.parameter_store import FakeParameterStore
+from tests.fakes.platform_function import FakePlatformFunction
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
 from tests.fakes.row_queue import FakeRowQueue
@@ -27,7 +28,7 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts, teams, template_sync, token_refresh
+from wechat_notify.bootstrap import broadcasts, platform, teams, template_sync, token_refresh
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
 from wechat_notify.core.broadcasts.operations import Broadcasts
@@ -47,6 +48,7 @@ from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
+from wechat_notify.core.platform.requests import PlatformRequests
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
 from wechat_notify.telemetry import Telemetry, hash_openid
@@ -119,6 +121,10 @@ class Service(Core):
         def writer() -> str:
             return f"writer-{next(writers)}"
 
+        self.platform_function = FakePlatformFunction()
+        self.platform_requests = PlatformRequests(
+            self.platform_function, now=self.clock.now, sleep=self.clock.sleep, jitter=lowest
+        )
         self.schedules = FakeSchedules()
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
         self.template_sync = TemplateSync(
@@ -213,6 +219,7 @@ class Service(Core):
         }
         for name, part in of_broadcasts.items():
             monkeypatch.setattr(broadcasts, name, lambda part=part: part)
+        monkeypatch.setattr(platform, "platform_requests", lambda: self.platform_requests)
         monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)

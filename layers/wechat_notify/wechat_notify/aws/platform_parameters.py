@@ -24,7 +24,7 @@ from wechat_notify.aws.parameters import (
     read_credentials,
 )
 from wechat_notify.core.callbacks.events import Ticket
-from wechat_notify.core.errors import AccountTakenError, StorageError, UnknownAccountError
+from wechat_notify.core.errors import AccountTakenError, NotAPlatformError, StorageError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.platform.ports import Component, Merchant
 
@@ -114,14 +114,16 @@ class PlatformParameters:
         self._tickets = Tickets(aws, path)
 
     def read_component(self, component: str) -> Component:
-        """A platform's credentials; raises ``UnknownAccountError`` where the name has none."""
+        """A platform's credentials; raises ``UnknownAccountError``, ``NotAPlatformError``."""
         value = self._parameters.read(component, _CREDENTIALS) if is_account_name(component) else None
-        try:
-            credentials = read_credentials(value) if value is not None else None
-        except ValidationError:
-            credentials = None
-        if not isinstance(credentials, ComponentCredentials):
+        if value is None:
             raise UnknownAccountError(component)
+        try:
+            credentials = read_credentials(value)
+        except ValidationError:
+            raise NotAPlatformError(component) from None
+        if not isinstance(credentials, ComponentCredentials):
+            raise NotAPlatformError(component)
         return credentials.component(component)
 
     def read_ticket(self, component: str) -> Ticket | None:

@@ -12,6 +12,7 @@ from typing import Any
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import (
     AccountTakenError,
+    NotAPlatformError,
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
@@ -58,6 +59,8 @@ class RefreshFunction:
         ------
         RefresherBusyError, UnknownAccountError, StorageError
             As ``ask`` does.
+        NotAPlatformError
+            The account is none.
         AccountTakenError
             The merchant's account is somebody else's.
         TokenUnavailableError
@@ -89,6 +92,8 @@ def _of_platform(component: str, result: dict[str, Any]) -> dict[str, Any]:
     match result["result"]:
         case "unknown_account":
             raise UnknownAccountError(component)
+        case "not_a_platform":
+            raise NotAPlatformError(component)
         case "account_taken":
             raise AccountTakenError(component)
         case "failed":

@@ -73,6 +73,12 @@ class UnknownAccountError(WeChatNotifyError):
     reason = "unknown_account"
 
 
+class NotAPlatformError(WeChatNotifyError):
+    """The account's credentials are not those of a third-party platform."""
+
+    reason = "not_a_platform"
+
+
 class AccountTakenError(WeChatNotifyError):
     """An account of this name exists, and is another one than the merchant of an event."""
 

@@ -37,9 +37,7 @@ class World:
     def restart(self) -> None:
         self.refresher = TokenRefresher(self, now=self.clock.now)
         self._calls = ComponentCalls(self.store, self.refresher)
-        self.authorizations = Authorizations(
-            self.store, self, self.wechat, self._calls, now=self.clock.now
-        )
+        self.authorizations = Authorizations(self.store, self, self.wechat, self._calls, now=self.clock.now)
 
     def push_ticket(self) -> None:
         at = int(self.clock.now())

@@ -54,7 +54,7 @@ class Authorizations:
         self._now = now
 
     def pre_auth_code(self, component: str) -> PreAuthCode:
-        """The code of an authorization page; raises ``UnknownAccountError`` and what the others do."""
+        """The code of an authorization page; raises ``NotAPlatformError`` and what the others do."""
         self._store.read_component(component)
         return self._calls.make(component, self._api.pre_auth_code)
 
@@ -74,7 +74,7 @@ class Authorizations:
 
         Raises
         ------
-        UnknownAccountError
+        UnknownAccountError, NotAPlatformError
             There are no credentials of a third-party platform under this name.
         AccountTakenError
             The account exists, and is not this merchant's under this platform.

@@ -89,7 +89,7 @@ class PlatformStore(Protocol):
     """What is stored of platforms and merchants; every method raises ``StorageError``."""
 
     def read_component(self, component: str) -> Component:
-        """A platform's credentials; raises ``UnknownAccountError``."""
+        """A platform's credentials; raises ``UnknownAccountError``, ``NotAPlatformError``."""
 
     def read_ticket(self, component: str) -> Ticket | None:
         """The newest ticket that WeChat pushed."""

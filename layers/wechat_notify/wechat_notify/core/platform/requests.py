@@ -17,16 +17,16 @@ class PlatformFunction(Protocol):
     def ask_platform(self, component: str, request: str, **fields: str | int) -> Mapping[str, Any]:
         """Its answer to a request for a platform.
 
-        Raises ``RefresherBusyError``, ``UnknownAccountError``, ``AccountTakenError``,
-        ``TokenUnavailableError`` or ``StorageError``.
+        Raises ``RefresherBusyError``, ``UnknownAccountError``, ``NotAPlatformError``,
+        ``AccountTakenError``, ``TokenUnavailableError`` or ``StorageError``.
         """
 
 
 class PlatformRequests:
     """Asks, and asks again while another invocation runs.
 
-    Every method raises ``UnknownAccountError``, ``TokenUnavailableError`` and ``StorageError``, and waits for
-    ``max_wait`` seconds at most.
+    Every method raises what the function's answers say but ``RefresherBusyError``, and waits for ``max_wait``
+    seconds at most.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PlatformRequests:
     def authorize(
         self, component: str, account: str, app_id: str, *, code: str, at: int, max_wait: float
     ) -> str:
-        """Make a merchant an account, and say what was changed; raises ``AccountTakenError`` as well."""
+        """Make a merchant an account, and say what was changed."""
         return self._change(
             max_wait, component, "authorize", account=account, app_id=app_id, authorization_code=code, at=at
         )

@@ -10,7 +10,12 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
 from wechat_notify.core.callbacks.events import Ticket
-from wechat_notify.core.errors import StorageError, TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.errors import (
+    NotAPlatformError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
 from wechat_notify.core.platform import refusals
 from wechat_notify.core.platform.ports import (
     AuthorizerGrant,
@@ -112,7 +117,7 @@ class ComponentCalls:
                     raise
             token = self._tokens.component_token(component, token.digest)
             return call(credentials, token.value)
-        except UnknownAccountError:
+        except (UnknownAccountError, NotAPlatformError):
             raise TokenUnavailableError(refusals.no_component(component)) from None
         except StorageError:
             raise TokenUnavailableError(STORE_DOWN) from None

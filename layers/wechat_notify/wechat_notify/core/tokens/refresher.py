@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.errors import StorageError, TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.errors import NotAPlatformError, StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
@@ -143,7 +143,7 @@ class TokenRefresher:
 
         Raises
         ------
-        UnknownAccountError
+        UnknownAccountError, NotAPlatformError
             There are no credentials of a third-party platform under this name.
         TokenUnavailableError, StorageError
             As elsewhere.
@@ -151,7 +151,7 @@ class TokenRefresher:
         with self._component_lock:
             stored = self._store.load(component)
             if stored.sends and stored.source:
-                raise UnknownAccountError(component)
+                raise NotAPlatformError(component)
             result = self._replace(stored, rejected)
             if result.failure:
                 until = self._now() + _COMPONENT_FAILED_FOR
