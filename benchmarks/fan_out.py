@@ -182,6 +182,7 @@ class Product:
             events=quiet,
             templates=lambda _: None,
             cancel_message=lambda *_: None,
+            has_receipts=lambda _: False,
             now=lambda: clock[0],
             new_id=lambda: str(next(ids)),
             ceiling=_RATE,

@@ -47,8 +47,8 @@ class BroadcastCounts(TypedDict):
 
     waiting: Annotated[int, Field(description="on the queue, or being sent")]
     sent: Annotated[int, Field(description="accepted by WeChat")]
-    delivered: Annotated[int, Field(description="reserved for WeChat's receipts, 0")]
-    undelivered: Annotated[int, Field(description="reserved for WeChat's receipts, 0")]
+    delivered: Annotated[int, Field(description="by WeChat's receipt; of those, none is counted as sent")]
+    undelivered: Annotated[int, Field(description="accepted by WeChat, and not delivered by its receipt")]
     failed: Annotated[int, Field(description="not sent, for good")]
     expired: Annotated[int, Field(description="not sent: their time was over")]
     cancelled: Annotated[int, Field(description="not sent: cancelled while they waited")]

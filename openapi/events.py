@@ -31,6 +31,7 @@ Errmsg = Annotated[str, Field(description="WeChat's errmsg")]
 Rid = Annotated[str, Field(description="WeChat's id of the call, for a question to WeChat")]
 Hint = Annotated[Text, Field(description="what to do about it")]
 At = Annotated[Time, Field(description="when it came to this: RFC 3339, UTC, milliseconds")]
+Reason = Annotated[str, Field(description="why, where no errcode says it: see docs/api.md, Message states")]
 Scope = Annotated[
     str, Field(description="the part of the account: `account`, `kind:<kind>` or `template:<template id>`")
 ]
@@ -45,19 +46,17 @@ class _Message(TypedDict):
     openid_hash: NotRequired[
         Annotated[str, Field(description="a keyed hash of the receiver's openid, 16 hex digits")]
     ]
-    reason: NotRequired[
-        Annotated[str, Field(description="why, where no errcode says it: see docs/api.md, Message states")]
-    ]
     attempts: Annotated[int, Field(description="attempts that WeChat could judge, a count")]
     at: At
-    error_class: NotRequired[Class]
-    hint: NotRequired[Hint]
 
 
 class MessageFailed(_Message):
     """A message was not sent, and is not repeated by itself."""
 
     status: Annotated[Literal["failed"], Field(description="the state of the message")]
+    reason: NotRequired[Reason]
+    error_class: NotRequired[Class]
+    hint: NotRequired[Hint]
     errcode: NotRequired[Errcode]
     errmsg: NotRequired[Errmsg]
     rid: NotRequired[Rid]
@@ -68,6 +67,22 @@ class MessageUnknown(_Message):
     """A message may have been sent: WeChat's answer was lost."""
 
     status: Annotated[Literal["unknown"], Field(description="the state of the message")]
+    reason: NotRequired[Reason]
+    error_class: NotRequired[Class]
+    hint: NotRequired[Hint]
+
+
+class MessageDelivered(_Message):
+    """A message reached its receiver, as WeChat's receipt says."""
+
+    status: Annotated[Literal["delivered"], Field(description="the state of the message")]
+
+
+class MessageUndelivered(_Message):
+    """WeChat had accepted a message and did not deliver it, as its receipt says."""
+
+    status: Annotated[Literal["undelivered"], Field(description="the state of the message")]
+    reason: Annotated[str, Field(description="WeChat's text, such as `user block`")]
 
 
 class CircuitClosed(TypedDict):
@@ -137,6 +152,8 @@ class BroadcastFinished(_Broadcast):
 PUBLISHED: Mapping[str, type] = {
     "message.failed": MessageFailed,
     "message.unknown": MessageUnknown,
+    "message.delivered": MessageDelivered,
+    "message.undelivered": MessageUndelivered,
     "circuit.opened": CircuitOpened,
     "circuit.closed": CircuitClosed,
     "quota.reached": QuotaReached,

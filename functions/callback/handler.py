@@ -52,7 +52,7 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
     door, metrics = callbacks.door(), bootstrap.telemetry().metrics
     try:
         fields = door.open(account, request)
-        events = events_of(fields) if fields else []
+        events = events_of(fields) if fields is not None else []
         needed = [event for event in events if not isinstance(event, OtherEvent)]
         body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
     except CallbackBodyError as error:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
 
 _AGAIN: Final = "again"
 _THREADS: Final = 10
-PAUSES: Final = (2, 10, 60, 300)
+PAUSES: Final = (2, 10, 60, 600)
 """Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
-the send was cut off and its lease runs out; after the last pause a lost answer is looked for."""
+the send was cut off. Then the queue's function finds that after the visibility timeout of its queue, 432
+seconds; after the last pause the message is looked for among those whose answer was lost."""
 
 
 class _Record(NamedTuple):
@@ -83,8 +84,8 @@ def _record(record: dict[str, Any]) -> _Record:
 
 def _settle(record: _Record) -> list[Settled] | None:
     """What the receipts of a callback met; None where the ledger did not answer."""
-    receipts = [event for event in events_of(record.fields) if isinstance(event, Receipt)]
     try:
+        receipts = [event for event in events_of(record.fields) if isinstance(event, Receipt)]
         settled = [
             callback_events.receipts().settle(record.account, receipt, is_last=record.is_last)
             for receipt in receipts

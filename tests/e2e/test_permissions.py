@@ -31,7 +31,7 @@ MAY = {
     "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
     "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
     "SendBroadcastRole": {"read token", "ask refresher", "release", "put aside", "publish", *LEDGER},
-    "BroadcastRole": {"begin step", "release", "publish", *LEDGER, *FILES},
+    "BroadcastRole": {"begin step", "release", "publish", "list names", *LEDGER, *FILES},
     "TeamApiRole": {"read token", "ask refresher", "begin step", "publish", *LEDGER, *FILES}
     | {"list messages", "read schedule", "list schedules"},
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.

@@ -97,7 +97,8 @@ class FakeLedgerStore:
 
     def count_sent(self, account: str, since: float, limit: int) -> Counter[str]:
         self._fail("count_sent", "list messages")
-        positions = self.newest(account, [Status.SENT], since=since, before=None, page=limit)
+        accepted = [Status.SENT, Status.DELIVERED, Status.UNDELIVERED]
+        positions = self.newest(account, accepted, since=since, before=None, page=limit)
         return Counter(str(self.entries[account, each.id].kind) for each in islice(positions, limit))
 
     def put_circuits(self, circuits: AccountCircuits) -> AccountCircuits | None:

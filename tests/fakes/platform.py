@@ -25,6 +25,7 @@ from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import Grant
 
 T = TypeVar("T")
+APP_ID = "wxplatform"
 
 
 class Killed(BaseException):
@@ -51,7 +52,7 @@ class Steps:
 
 
 class FakePlatform:
-    """WeChat's side: a call for a token makes a new one, and voids the refresh token that it was asked with."""
+    """WeChat's side: a call for a token makes a new one, and voids the refresh token that came with it."""
 
     def __init__(self, steps: Steps | None = None) -> None:
         self.steps = steps or Steps()
@@ -68,12 +69,14 @@ class FakePlatform:
         self._issued = 0
 
     def start_ticket_push(self, component: Component) -> None:
+        assert component.app_id == APP_ID
         self._call("start_ticket_push")
         if self.refuse_push:
             raise refused(self.refuse_push)
 
     def component_token(self, component: Component, ticket: str) -> Grant:
         def issue() -> Grant:
+            assert (component.app_id, ticket[:7]) == (APP_ID, "ticket-")
             if self.refuse_ticket:
                 raise refused(self.refuse_ticket)
             self.component_token_now = self._new("component")
@@ -83,14 +86,14 @@ class FakePlatform:
 
     def pre_auth_code(self, component: Component, token: str) -> PreAuthCode:
         def issue() -> PreAuthCode:
-            self._check(token)
+            self._check(component, token)
             return PreAuthCode(component.app_id, self._new("code"), 1800.0)
 
         return self._call("pre_auth_code", issue)
 
     def query_auth(self, component: Component, token: str, code: str) -> Authorization:
         def exchange() -> Authorization:
-            self._check(token)
+            self._check(component, token)
             if code not in self.codes:
                 raise refused(61010)
             app_id = self.codes.pop(code)
@@ -102,7 +105,7 @@ class FakePlatform:
         self, component: Component, token: str, app_id: str, refresh_token: str
     ) -> AuthorizerGrant:
         def exchange() -> AuthorizerGrant:
-            self._check(token)
+            self._check(component, token)
             if self.refresh_tokens.get(app_id) != refresh_token:
                 raise refused(61023)
             return self._renew(app_id)
@@ -111,7 +114,7 @@ class FakePlatform:
 
     def listed_refresh_token(self, component: Component, token: str, app_id: str) -> str | None:
         def look() -> str | None:
-            self._check(token)
+            self._check(component, token)
             return (self.refresh_tokens if self.listed is None else self.listed).get(app_id)
 
         return self._call("listed_refresh_token", look)
@@ -132,7 +135,8 @@ class FakePlatform:
         self.access_tokens[app_id] = self._new("access")
         return AuthorizerGrant(Grant(self.access_tokens[app_id], 7200.0), self.refresh_tokens[app_id])
 
-    def _check(self, token: str) -> None:
+    def _check(self, component: Component, token: str) -> None:
+        assert component.app_id == APP_ID
         if token != self.component_token_now:
             raise refused(42001)
 

@@ -14,6 +14,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from tests.fakes.broadcast_store import FakeBroadcastStore
+from tests.fakes.callback_keys import FakeCallbackKeys
 from tests.fakes.clock import BEIJING, Clock, lowest
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.ledger_store import FakeLedgerStore
@@ -28,7 +29,15 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts, platform, teams, template_sync, token_refresh
+from wechat_notify.bootstrap import (
+    broadcasts,
+    callback_events,
+    callbacks,
+    platform,
+    teams,
+    template_sync,
+    token_refresh,
+)
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
 from wechat_notify.core.broadcasts.operations import Broadcasts
@@ -42,16 +51,18 @@ from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.quotas import Quotas
+from wechat_notify.core.delivery.receipts import Receipts
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.platform.requests import PlatformRequests
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
-from wechat_notify.core.platform.requests import PlatformRequests
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
 from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.wechat.callbacks.door import CallbackDoor
 
 _services = itertools.count()
 
@@ -154,10 +165,15 @@ class Service(Core):
             templates=self.template_registry.of,
             events=self.bus,
             cancel_message=self.ledger.cancel,
+            has_receipts=lambda _: False,
             now=self.clock.now,
             new_id=writer,
             ceiling=100.0,
         )
+        self.callback_keys = FakeCallbackKeys()
+        self.callback_queue = FakeQueue()
+        self.door = CallbackDoor(self.callback_keys, now=self.clock.now)
+        self.receipts = Receipts(self.ledger, self.ledger_store, self.openid_hash)
         self.add_account("shop")
 
     def openid_hash(self, openid: str) -> str:
@@ -221,6 +237,10 @@ class Service(Core):
             monkeypatch.setattr(broadcasts, name, lambda part=part: part)
         monkeypatch.setattr(platform, "platform_requests", lambda: self.platform_requests)
         monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
+        monkeypatch.setattr(callbacks, "door", lambda: self.door)
+        monkeypatch.setattr(callback_events, "receipts", lambda: self.receipts)
+        for module in (callbacks, callback_events):
+            monkeypatch.setattr(module, "queue", lambda: self.callback_queue)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
         monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)

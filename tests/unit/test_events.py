@@ -14,12 +14,14 @@ from functions.send_queue.handler import lambda_handler as send_queue
 from functions.token_refresh.handler import lambda_handler as token_refresh
 from openapi import events
 from tests import event_contract
-from tests.fakes import FakeContext, Service, answer, body, load_event, lost
+from tests.fakes import OPENID, FakeContext, Service, answer, body, load_event, lost
 from tests.unit.core.broadcasts.world import World, csv_file, openid
 from tests.unit.functions.send_api.calls import cancel
 from tests.unit.functions.send_queue.events import enqueued
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
+from wechat_notify.core.callbacks.events import Receipt
+from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.outcomes import DomainEvent, Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -117,11 +119,25 @@ def finish_broadcast(service: Service) -> None:
     world.run()
 
 
+def settle(status: str) -> Callable[[Service], None]:
+    def bring_about(service: Service) -> None:
+        send(service, answer(0)._replace(msgid=1))
+        reason = None if status == "success" else "user block"
+        told = Receipt("1", OPENID, delivered=reason is None, reason=reason, at=0)
+        settled = service.receipts.settle("shop", told, is_last=True)
+        assert settled.entry
+        service.bus.publish(message_events(settled.entry))
+
+    return bring_about
+
+
 ENVELOPE = "version id detail-type source account time region resources detail"
 INVALID = answer(47003, "argument invalid! data.thing1.value invalid", field="thing1")
 PUBLISHED: dict[str, Callable[[Service], None]] = {
     "published/message_failed": lambda service: send(service, INVALID),
     "published/message_unknown": lambda service: send(service, lost()),
+    "published/message_delivered": settle("success"),
+    "published/message_undelivered": settle("failed"),
     "published/circuit_opened": break_account,
     "published/circuit_closed": mend_account,
     "published/quota_reached": lambda service: send(service, answer(45009)),

@@ -29,7 +29,7 @@ def test_actions_of_each_role() -> None:
         "SendApiRole": send,
         "SendQueueRole": send | write_groups | take,
         "SendBroadcastRole": send | write_groups | take,
-        "BroadcastRole": {"sqs:SendMessage", "s3:AbortMultipartUpload"}
+        "BroadcastRole": {"ssm:DescribeParameters", "sqs:SendMessage", "s3:AbortMultipartUpload"}
         | take
         | ledger
         | files

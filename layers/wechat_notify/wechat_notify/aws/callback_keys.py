@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -100,3 +100,30 @@ class StoredCallbackKeys:
             raise
         except ValidationError:
             return None
+
+
+class CallbackAccounts:
+    """Tells which accounts have callback keys, without their values."""
+
+    def __init__(self, aws: Clients, path: str, *, clock: Callable[[], float]) -> None:
+        self._aws = aws
+        self._path = path
+        self._clock = clock
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def has_keys(self, account: str) -> bool:
+        """Return whether an account had keys some minutes ago; raises ``StorageError``."""
+        now = self._clock()
+        read_at, has_keys = self._known.get(account, (float("-inf"), False))
+        if now - read_at >= _KEPT_FOR:
+            name = f"{self._path}/{account}/callback"
+            answer: Any = self._aws.call(
+                "look for the callback keys",
+                lambda: self._aws.ssm.describe_parameters(
+                    ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}]
+                ),
+                retry_for=RETRY_FOR,
+            )
+            has_keys = bool(answer["Parameters"])
+            self._known[account] = now, has_keys
+        return has_keys

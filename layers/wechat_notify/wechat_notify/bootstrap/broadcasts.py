@@ -9,6 +9,7 @@ from functools import cache
 from wechat_notify import bootstrap
 from wechat_notify.aws.broadcast_queues import RowQueue, StepQueue
 from wechat_notify.aws.broadcast_table import BroadcastTable
+from wechat_notify.aws.callback_keys import CallbackAccounts
 from wechat_notify.aws.objects import Bucket
 from wechat_notify.aws.queue import Queue
 from wechat_notify.bootstrap import teams
@@ -33,6 +34,15 @@ def step_queue() -> Queue:
 
 
 @cache
+def _callback_accounts() -> CallbackAccounts:
+    return CallbackAccounts(bootstrap.aws(), bootstrap.settings().parameter_path, clock=time.monotonic)
+
+
+def _has_receipts(account: str) -> bool:
+    return bootstrap.settings().receipts and _callback_accounts().has_keys(account)
+
+
+@cache
 def services() -> Services:
     """All that broadcasts stand on."""
     aws, settings = bootstrap.aws(), bootstrap.settings()
@@ -46,6 +56,7 @@ def services() -> Services:
         events=_Announcements(),
         templates=bootstrap.template_registry().of,
         cancel_message=bootstrap.ledger().cancel,
+        has_receipts=_has_receipts,
         now=time.time,
         new_id=bootstrap.id_factory(),
         ceiling=settings.broadcast_rate_limit,

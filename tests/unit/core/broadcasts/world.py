@@ -79,6 +79,7 @@ class World:
         self.bus = bus or FakeBus()
         self.sends: list[tuple[float, str]] = []
         self.answer: Answer = lambda _: 0
+        self.has_receipts = False
         self.loses: Callable[[str], bool] = lambda _: False
         self.errors = 0
         self.calls = 0
@@ -102,6 +103,7 @@ class World:
             self._watched(self.bus),
             lambda _account: self.templates,
             Ledger(self._watched(self.ledger), now=now, writer=writer, keyed_hash=str).cancel,
+            lambda _account: self.has_receipts,
             now,
             writer,
             ceiling,
@@ -193,7 +195,7 @@ class World:
 
     def _entry(self, account: str, message_id: str, touser: str, now: float) -> Entry:
         found = self.answer(touser)
-        entry = Entry(account, message_id, Status.QUEUED, "", "sender", now, now)
+        entry = Entry(account, message_id, Status.QUEUED, "", "sender", now, now, kind="subscription")
         if isinstance(found, Status):
             return entry._replace(status=found)
         outcome = lost() if found is None else answer(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.fakes import Clock
-from tests.fakes.platform import FakePlatform, FakePlatformStore, Steps
+from tests.fakes.platform import APP_ID, FakePlatform, FakePlatformStore, Steps
 from wechat_notify.core.callbacks.events import Ticket
 from wechat_notify.core.errors import UnknownAccountError
 from wechat_notify.core.platform.authorizations import Authorizations
@@ -14,7 +14,7 @@ from wechat_notify.core.platform.sources import ComponentCalls, ComponentTokens,
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import AccessToken, Account
 
-PLATFORM = Component("platform", "wxplatform", "secret")
+PLATFORM = Component("platform", APP_ID, "secret")
 SHOP = "wxshop"
 
 
@@ -41,7 +41,7 @@ class World:
 
     def push_ticket(self) -> None:
         at = int(self.clock.now())
-        self.store.tickets["platform"] = Ticket("wxplatform", f"ticket-{at}", at)
+        self.store.tickets["platform"] = Ticket(APP_ID, f"ticket-{at}", at)
 
     def authorize(self, code: str = "code", at: int = 100, account: str = SHOP, app_id: str = SHOP) -> str:
         return self.authorizations.authorize("platform", account, app_id, code, at).value

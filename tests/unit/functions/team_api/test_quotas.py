@@ -19,14 +19,16 @@ RESET = START - (15 * 3600 + 4 * 60 + 5) + 120
 """Midnight in Beijing, by the slowest clock."""
 
 
-def sent(service: Service, message_id: str, at: float, kind: str = "template") -> None:
-    service.ledger_store.put(Entry("shop", message_id, Status.SENT, "f", "w", at, at, kind=kind))
+def sent(service: Service, message_id: str, at: float, status: Status = Status.SENT) -> None:
+    service.ledger_store.put(Entry("shop", message_id, status, "f", "w", at, at, kind="template"))
 
 
 def test_quota_beside_what_was_sent(service: Service) -> None:
     service.wechat.quotas[Template.endpoint] = Quota(100_000, 2_500, 97_500, 3_000, 60)
     for number, at in enumerate((RESET - 1, RESET, START)):
         sent(service, f"m-{number}", at)
+    for status in (Status.DELIVERED, Status.UNDELIVERED, Status.FAILED):
+        sent(service, status, START, status)
     circuit = Circuit("kind:template", ErrorClass.QUOTA, 45009, START, START + 3600)
     service.ledger_store.circuits["shop"] = AccountCircuits("shop", 1, "w", (circuit,))
     response = call(QUOTA)
@@ -44,7 +46,7 @@ def test_quota_beside_what_was_sent(service: Service) -> None:
             "rate_limit": 3_000,
             "rate_seconds": 60,
         },
-        "sent_today": 2,
+        "sent_today": 4,
         "held_until": "2026-03-01T08:04:05.000Z",
     }
     assert kinds["subscription"]["sent_today"] == 0

@@ -53,7 +53,8 @@ def test_merchant_comes_and_goes(world: World, service: Service) -> None:
     assert [(line["request"], line["account"]) for line in lines][-1] == ("revoke", SHOP)
 
 
-def test_code_of_a_page(world: World) -> None:
+@pytest.mark.usefixtures("world")
+def test_code_of_a_page() -> None:
     answered = ask(CODE)
     assert answered == {
         "result": "pre_auth_code",

@@ -1,7 +1,8 @@
 """The counts of a broadcast: its chunks' messages are looked up in the ledger until all are at their end.
 
 The ledger is the only record of what became of a row; nothing is counted beside it. The counts of a chunk
-become part of the broadcast's totals once, when they change no more (``settled``). Until then they are those
+become part of the broadcast's totals once, when they change no more (``settled``): WeChat's receipts have
+come by then, or had their time. Until then they are those
 of the last look, and a broadcast's counts are its totals and those of its open chunks.
 """
 
@@ -19,7 +20,7 @@ from wechat_notify.core.broadcasts.manifest import Line
 from wechat_notify.core.broadcasts.ports import BroadcastStore, Services
 from wechat_notify.core.broadcasts.records import Records
 from wechat_notify.core.broadcasts.results import Result
-from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Entry, awaits_receipt
 from wechat_notify.core.errors import ObjectChangedError
 from wechat_notify.core.outcomes import Status
 from wechat_notify.core.texts import iso_time
@@ -28,6 +29,9 @@ MAX_CHUNKS = 3
 """Chunks that one step looks at."""
 LOST_AFTER = 15 * 86400.0
 """Seconds after which a message that still waits is lost: SQS keeps one for 14 days."""
+RECEIPTS_FOR = 900.0
+"""Seconds after a message was sent in which its receipt is waited for: one whose message is not known at once
+is matched after 11 minutes at the latest."""
 MIN_JUDGED = 100
 """Messages with a result before failures pause a broadcast."""
 PAUSED_EVENT = "broadcast.paused"
@@ -116,7 +120,7 @@ class Examiner:
         is_over = now > chunk.ends_at + LOST_AFTER
         rows = [_judge(line, entries, is_over=is_over) for line in lines]
         found = chunk._replace(counts=_counts(rows), looked_at=now)
-        if found.counts.waiting:
+        if found.counts.waiting or self._awaits_receipts(chunk.account, rows):
             look_at = pace.next_look(chunk.ends_at, chunk.messages, now)
             if broadcast.state is State.CANCELLED and self._cancel(chunk.account, rows):
                 look_at = pace.first_look(now)
@@ -125,6 +129,18 @@ class Examiner:
         part = self._files.write(broadcast, name, results.part(map(_result, rows)))
         failures = self._write_failures(broadcast, chunk, rows)
         return self._put(found._replace(settled=True, part=part, failures=failures))
+
+    def _awaits_receipts(self, account: str, rows: list[_Row]) -> bool:
+        """Return whether a receipt may still come for one of the messages."""
+        since = self._services.now() - RECEIPTS_FOR
+        awaited = any(
+            row.entry is not None
+            and row.entry.kind in RECEIPT_KINDS
+            and awaits_receipt(row.entry)
+            and row.entry.updated_at > since
+            for row in rows
+        )
+        return awaited and self._services.has_receipts(account)
 
     def _cancel(self, account: str, rows: list[_Row]) -> bool:
         """Cancel messages that wait, for a hold or for another attempt; return whether there were any."""

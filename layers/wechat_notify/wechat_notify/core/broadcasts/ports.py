@@ -122,6 +122,7 @@ class Services(NamedTuple):
 
     ``templates`` returns an account's templates as far as they are known (``TemplateRegistry.of``).
     ``cancel_message`` keeps a message (account, id) that waits from being sent; ``Ledger.cancel`` is one.
+    ``has_receipts`` tells of an account whether receipts come for its messages.
     ``now`` returns seconds since the epoch, ``new_id`` a new name for a write, an object or a broadcast.
     ``ceiling`` is the rate that an account's broadcasts have together, in messages per second.
     """
@@ -135,6 +136,7 @@ class Services(NamedTuple):
     events: Events
     templates: Callable[[str], AccountTemplates | None]
     cancel_message: Callable[[str, str], object]
+    has_receipts: Callable[[str], bool]
     now: Callable[[], float]
     new_id: Callable[[], str]
     ceiling: float

@@ -193,6 +193,10 @@ class Entry(NamedTuple):
         return self.resumed_at or self.created_at
 
 
+RECEIPT_KINDS = frozenset({"template", "subscription", "mini_program_subscription"})
+"""The kinds whose messages WeChat tells the fate of."""
+
+
 def awaits_receipt(entry: Entry) -> bool:
     """Return whether a receipt settles the message: it was sent, or may have been."""
     if entry.status is Status.QUEUED:

@@ -19,6 +19,7 @@ def message_events(entry: Entry) -> list[DomainEvent]:
     detail_type = _DETAIL_TYPES.get(entry.status)
     if detail_type is None or entry.awaits_caller:
         return []
-    outcome = entry.final_outcome
+    is_receipt = entry.status in {Status.DELIVERED, Status.UNDELIVERED}
+    outcome = None if is_receipt else entry.final_outcome
     detail = {**entry.as_dict(), "at": iso_time(entry.updated_at)}
     return [DomainEvent(detail_type, {**detail, **(outcome.as_dict() if outcome else {})})]

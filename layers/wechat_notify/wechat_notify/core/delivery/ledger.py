@@ -209,17 +209,19 @@ class Ledger:
     ) -> Written | Entry | None:
         """Record WeChat's receipt of a message.
 
-        A message whose answer was lost is settled by it. The entry of one that is being sent, that was never
-        sent, or that has its receipt is returned as it stands. None where there is no such message.
+        A message whose answer was lost is settled by it, also one whose claim was abandoned. The entry of one
+        that is being sent, that was never sent, or that has its receipt is returned as it stands. None where
+        there is no such message.
         """
         status = Status.DELIVERED if delivered else Status.UNDELIVERED
         for _ in range(_MAX_WRITES):
-            existing = self._store.read(account, message_id)
+            found = self.look_up(account, message_id)
+            existing = found.entry if found else None
             if existing is None or not awaits_receipt(existing):
                 return existing
             outcome = existing.outcome
             if outcome is None or outcome.msgid != msgid:  # its own answer was lost
-                outcome = Outcome(Status.SENT, ErrorClass.SUCCESS, _BY_RECEIPT, msgid=msgid)
+                outcome = Outcome(Status.SENT, ErrorClass.SUCCESS, _BY_RECEIPT, errcode=0, msgid=msgid)
             wanted = existing.moved(
                 status, writer=self._writer(), now=self._now(), reason=reason, outcome=outcome
             )

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from wechat_notify.core.callbacks.events import Receipt
-from wechat_notify.core.delivery.entry import Entry, awaits_receipt
+from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Entry, awaits_receipt
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.outcomes import Status
@@ -31,7 +31,7 @@ _MAX_IN_DOUBT: Final = 1_000
 be wrong."""
 _KINDS: Final[Mapping[bool, frozenset[str]]] = {
     False: frozenset({"template"}),
-    True: frozenset({"subscription", "mini_program_subscription"}),
+    True: RECEIPT_KINDS - {"template"},
 }
 """The kinds that have receipts, by whether these name a template. The others have none."""
 

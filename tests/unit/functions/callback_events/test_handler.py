@@ -1,0 +1,166 @@
+"""What WeChat has told, from the queue to the ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.callback_events.handler import PAUSES, lambda_handler
+from tests.fakes import OPENID, START, FakeContext, Service, answer, metrics
+from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.outcomes import Status
+
+Capture = pytest.CaptureFixture[str]
+MSGID = 3_045_934_662_186_581_610
+LAST = len(PAUSES) + 1
+
+
+def fields(msgid: int = MSGID, status: str = "success", **changes: Any) -> dict[str, Any]:
+    return {
+        "FromUserName": OPENID,
+        "CreateTime": str(int(START)),
+        "MsgType": "event",
+        "Event": "TEMPLATESENDJOBFINISH",
+        "MsgID": str(msgid),
+        "Status": status,
+        **changes,
+    }
+
+
+def handle(*callbacks: dict[str, Any], account: str = "shop", receives: int = 1) -> list[str]:
+    """Hand callbacks over as one batch; the ids of those that come again."""
+    records = [
+        {
+            "messageId": f"r-{number}",
+            "receiptHandle": f"handle-{number}",
+            "body": json.dumps({"account": account, "fields": callback}),
+            "attributes": {"ApproximateReceiveCount": str(receives)},
+        }
+        for number, callback in enumerate(callbacks)
+    ]
+    response = lambda_handler({"Records": records}, FakeContext())
+    return [str(each["itemIdentifier"]) for each in response["batchItemFailures"]]
+
+
+def add(service: Service, message_id: str = "m-1", msgid: int = MSGID, account: str = "shop") -> None:
+    outcome = answer(0)._replace(msgid=msgid)
+    entry = Entry(account, message_id, Status.SENT, "print", "sender", START, START, kind="template")
+    service.ledger_store.put(
+        entry._replace(outcome=outcome, openid_hash=service.openid_hash(OPENID), attempts=1)
+    )
+
+
+def status(service: Service, message_id: str = "m-1", account: str = "shop") -> Status:
+    return service.ledger_store.entries[account, message_id].status
+
+
+def counted(capsys: Capture) -> dict[str, float]:
+    return {each.name: each.value for each in metrics(capsys.readouterr().out) if not each.dimensions}
+
+
+@pytest.mark.parametrize(
+    ("told", "becomes", "name"),
+    [
+        ("success", Status.DELIVERED, "MessagesDelivered"),
+        ("failed: user block", Status.UNDELIVERED, "MessagesUndelivered"),
+        ("failed:freq limit", Status.UNDELIVERED, "MessagesUndelivered"),
+    ],
+)
+def test_receipt_settles_its_message(
+    service: Service, capsys: Capture, told: str, becomes: Status, name: str
+) -> None:
+    add(service)
+    assert handle(fields(status=told)) == []
+    assert status(service) is becomes
+    assert counted(capsys) == {name: 1}
+    (event,) = service.bus.events
+    assert (event.detail_type, event.detail["id"]) == (f"message.{becomes.value}", "m-1")
+    lines = service.lines("message undelivered")
+    assert [line["reason"] for line in lines] == ([told.partition(":")[2].strip()] if ":" in told else [])
+
+
+def test_repeat_tells_nothing(service: Service, capsys: Capture) -> None:
+    add(service)
+    assert handle(fields(), fields()) == []
+    assert handle(fields()) == []
+    assert counted(capsys) == {"MessagesDelivered": 1}
+    assert len(service.bus.events) == 1
+
+
+def test_unknown_message_comes_again(service: Service) -> None:
+    for receives, pause in enumerate(PAUSES, 1):
+        assert handle(fields(), receives=receives) == ["r-0"]
+        assert service.callback_queue.handed_out_again["handle-0"] == pause
+    add(service)
+    assert handle(fields(), receives=LAST) == []
+    assert status(service) is Status.DELIVERED
+
+
+def test_receipt_of_other_senders(service: Service, capsys: Capture) -> None:
+    add(service)
+    assert handle(fields(msgid=1), receives=LAST) == []
+    assert status(service) is Status.SENT
+    assert counted(capsys) == {"ReceiptsOfOthers": 1}
+
+
+def test_accounts_are_kept_apart(service: Service) -> None:
+    add(service)
+    add(service, account="bank", msgid=MSGID)
+    assert handle(fields(), account="bank") == []
+    assert (status(service), status(service, account="bank")) == (Status.SENT, Status.DELIVERED)
+
+
+def test_one_that_fails_holds_up_none(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(service)
+    add(service, "m-2", MSGID + 1)
+    by_msgid = service.ledger_store.by_msgid
+
+    def failing(account: str, msgid: int) -> str | None:
+        if msgid == MSGID:
+            service.ledger_store.failing["by_msgid"] = "Throttling"
+        try:
+            return by_msgid(account, msgid)
+        finally:
+            service.ledger_store.failing.clear()
+
+    monkeypatch.setattr(service.ledger_store, "by_msgid", failing)
+    monkeypatch.setattr("functions.callback_events.handler._THREADS", 1)
+    assert handle(fields(), fields(MSGID + 1)) == ["r-0"]
+    assert (status(service), status(service, "m-2")) == (Status.SENT, Status.DELIVERED)
+    assert handle(fields()) == ["r-0"]
+    monkeypatch.undo()
+
+
+def test_unreadable_callback_is_returned(service: Service) -> None:
+    """In the end it is in the dead letter queue, and no other with it."""
+    add(service)
+    assert handle(fields(MsgID="one"), fields()) == ["r-0"]
+    assert status(service) is Status.DELIVERED
+
+
+def test_list_of_receipts(service: Service) -> None:
+    """Of a subscription; one of them comes too early, and the other is settled all the same."""
+    add(service)
+    items = [
+        {"TemplateId": "T", "MsgID": str(MSGID + number), "ErrorCode": "0", "ErrorStatus": "success"}
+        for number in range(2)
+    ]
+    told = fields(Event="subscribe_msg_sent_event", List=items)
+    assert handle(told) == ["r-0"]
+    assert status(service) is Status.DELIVERED
+
+
+def test_queue_that_does_not_answer(service: Service) -> None:
+    service.callback_queue.failing = "ServiceUnavailable"
+    assert handle(fields()) == ["r-0"]
+
+
+def test_nothing_secret_is_seen(service: Service, capsys: Capture) -> None:
+    add(service)
+    handle(fields(status="failed:user block"), fields(msgid=2))
+    events = json.dumps([event.detail for event in service.bus.events])
+    seen = events + service.log.getvalue() + capsys.readouterr().out
+    assert service.openid_hash(OPENID) in seen
+    assert OPENID not in seen
