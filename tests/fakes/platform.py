@@ -146,7 +146,7 @@ class FakePlatform:
 
     def _call(self, name: str, effect: Callable[[], T] | None = None) -> T:
         self.calls.append(name)
-        return self.steps.step(effect or (lambda: None))  # type: ignore[arg-type,return-value]
+        return self.steps.step(effect or (lambda: None))  # type: ignore[return-value]
 
 
 def refused(errcode: int) -> TokenUnavailableError:
