@@ -81,8 +81,11 @@ def test_merchant_comes_and_goes(service: Service, component: str, merchant: str
     assert refused["class"] == "permission"
     assert "ended the authorization" in refused["detail"]
     assert [m["accepted"] for m in service.arrived(f"{touser}-late")] in ([], [False])  # by a token of before
-    for name in ("access-token", "refresh-token"):
-        assert eventually(lambda name=name: service.parameter(f"{merchant}/{name}") is None)
+
+    def tokens() -> list[str | None]:
+        return [service.parameter(f"{merchant}/{name}") for name in ("access-token", "refresh-token")]
+
+    assert eventually(lambda: tokens() == [None, None])
 
 
 def test_tokens_are_rotated(service: Service, component: str, merchant: str, touser: str) -> None:
