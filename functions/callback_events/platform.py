@@ -13,6 +13,7 @@ from wechat_notify.core.errors import (
     TokenUnavailableError,
     UnknownAccountError,
 )
+from wechat_notify.core.outcomes import ErrorClass
 
 _MAX_WAIT: Final = 10.0
 """Seconds for which a busy token_refresh is waited for."""
@@ -34,9 +35,11 @@ def act(component: str, body: dict[str, Any], event: CallbackEvent) -> str | Non
     except (UnknownAccountError, NotAPlatformError, AccountTakenError) as error:
         return error.reason
     except TokenUnavailableError as error:
-        if error.outcome.retryable:
-            raise StorageError("ask for a merchant's tokens", error.outcome.error_class.value) from None
-        return "failed"
+        outcome = error.outcome
+        if outcome.error_class is ErrorClass.PLATFORM and not outcome.retryable:
+            return "failed"  # the code is no good, and no repeat makes it better
+        # A missing address on WeChat's whitelist is mended by somebody while the code still works.
+        raise StorageError("ask for a merchant's tokens", outcome.error_class.value) from None
     return None
 
 
