@@ -37,13 +37,15 @@ class Platform:
         given = json.dumps({"component_appid": "wxp", **body}).encode()
         return self.world.wechat.handle(Call("POST", path, query, given, ip)).payload
 
-    def events(self) -> list[dict[str, str | None]]:
-        return [{child.tag: child.text for child in fromstring(self.opened(each))} for each in self.pushed]
+    def events(self) -> list[dict[str, str]]:
+        return [
+            {child.tag: child.text or "" for child in fromstring(self.opened(each))} for each in self.pushed
+        ]
 
     def opened(self, request: PushRequest) -> str:
         """The text of an event, whose signature and receiver are right."""
         query = dict(parse_qsl(urlsplit(request.url).query))
-        encrypted = fromstring(request.body).findtext("Encrypt")
+        encrypted = fromstring(request.body).findtext("Encrypt") or ""
         assert query["msg_signature"] == sign(TOKEN, query["timestamp"], query["nonce"], encrypted)
         key = base64.b64decode(f"{KEY}=")
         decryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).decryptor()
