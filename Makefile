@@ -17,7 +17,7 @@ export RUNTIME_PYTHON
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: setup ## the whole service on this machine: every door, a broadcast of 5,000 rows, and tables at the end (90 s)
+demo: setup ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (90 s)
 	@$(BIN)/python -m local.demo
 
 up: setup ## the whole service on this machine until Ctrl-C; addresses in .local/stack.json

@@ -49,6 +49,7 @@ class Doors:
         self._post()
         self._post_twice()
         self._post_refused()
+        self._post_undelivered()
         self._post_async()
         self._put_event()
         self._enqueue()
@@ -83,7 +84,7 @@ class Doors:
         message = addressed(examples()[4], self._expect("async-1"))
         answer = post_message(self._state, message, headers={"Prefer": "respond-async"})
         self._want(answer, 202, "a message with respond-async")
-        self._want_status(answer.headers.get("Location", ""), "sent")
+        self._want_status(answer.headers.get("Location", ""), "delivered")
         self._row("HTTP, respond-async", 1, "async-", began)
 
     def _cancel(self) -> None:
@@ -117,6 +118,20 @@ class Doors:
         if answer.json().get("errcode") != 43101:  # noqa: PLR2004 - WeChat's code
             self.problems.append(f"WeChat's refusal 43101 came back as {answer.text}")
         self.rows.append(Row("HTTP, refused by WeChat (43101)", 1, 0, 1, time.monotonic() - began))
+
+    def _post_undelivered(self) -> None:
+        """Two that WeChat accepts; its receipts say that one of them has arrived."""
+        for touser, reason in (("receipt-1", None), ("receipt-user-block-1", "user block")):
+            status = "undelivered" if reason else "delivered"
+            began = time.monotonic()
+            answer = post_message(self._state, addressed(examples()[4], self._expect(touser)))
+            self._want(answer, 200, f"a message that is {status}")
+            path = f"/v1/accounts/{self._state.account}/messages/{answer.json().get('id')}"
+            self._want_status(path, status)
+            told = call_api(self._state, "GET", path).json().get("reason")
+            if told != reason:
+                self.problems.append(f"the reason of {path} is {told}, not {reason}")
+            self._row(f"HTTP, {status} as its receipt says", 1, touser, began)
 
     def _enqueue(self) -> None:
         self._say(f"Sending {QUEUED:,} messages through SQS")

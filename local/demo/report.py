@@ -46,7 +46,9 @@ def broadcast_table(columns: Mapping[str, Mapping[str, int]]) -> Table:
     for name in columns:
         table.add_column(name, justify="right")
     meanings = {
-        "sent": "sent",
+        "sent": "accepted by WeChat",
+        "delivered": "delivered",
+        "undelivered": "accepted, not delivered",
         "failed": "refused by WeChat",
         "invalid": "not valid",
         "duplicate": "listed before",

@@ -37,16 +37,8 @@ MAY = {
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "CallbackRole": {"read callback keys", "tell"},
-    "CallbackEventsRole": {
-        "publish",
-        "list messages",
-        "find receipt",
-        "ask refresher",
-        "write ticket",
-        *LEDGER,
-    },
-    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
-    | {"read token", "read credentials", "read callback keys", "write credentials"},
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", *LEDGER},
+    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},

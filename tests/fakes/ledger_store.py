@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from wechat_notify.aws.items import Versioned
+from wechat_notify.aws.ledger_items import msgid_key, receipt_key, receiver_key
 from wechat_notify.core.delivery.circuit import AccountCircuits
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.listing import Position
@@ -74,8 +75,14 @@ class FakeLedgerStore:
 
     def by_msgid(self, account: str, msgid: int) -> str | None:
         self._fail("by_msgid", "find the message of a receipt")
-        found = (e for e in self.entries.values() if e.account == account and e.outcome)
-        return next((e.id for e in found if e.outcome and e.outcome.msgid == msgid), None)
+        return next(iter(self._by_receipt_key(msgid_key(account, msgid))), None)
+
+    def by_receiver(self, account: str, openid_hash: str) -> Sequence[str]:
+        self._fail("by_receiver", "find the message of a receipt")
+        return self._by_receipt_key(receiver_key(account, openid_hash))
+
+    def _by_receipt_key(self, key: str) -> list[str]:
+        return [entry.id for entry in self.entries.values() if receipt_key(entry) == key]
 
     def newest(
         self,

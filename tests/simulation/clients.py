@@ -36,6 +36,7 @@ _RETRIED_FOR: dict[str, frozenset[float]] = {
     "get_item": frozenset({2.5}),
     "get_item of templates": frozenset({0.0}),
     "batch_get_item": frozenset({2.5}),
+    "query": frozenset({2.5}),
     "get_parameter": frozenset({1.0}),
     "get_parameters": frozenset({7.5}),
     "get_parameters_by_path": frozenset({7.5}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -57,6 +57,7 @@ class Accepted:
     marker: str
     openid: str
     body: dict[str, Any]
+    msgid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,12 @@ class FakeWeChat:
         self._tokens = StableTokens[App](now, lambda app: f"TOKEN-CANARY-{app.account}-{app.issued}")
         self._in_flight: dict[tuple[str, str], float] = {}
         self._used: Counter[tuple[str, str, str]] = Counter()
-        self._deduplicated: dict[tuple[str, str, str], float] = {}
+        self._deduplicated: dict[tuple[str, str, str], tuple[float, int]] = {}
         self._number = count(1)
-        self._msgid = count(1864323726461255680)
+        self._msgids: dict[str, Iterator[int]] = defaultdict(lambda: count(1864323726461255680))
+        """Of each account: two accounts may have the same ones."""
+        self.on_accepted: Callable[[Accepted], None] = lambda _: None
+        """Is told each message that was taken."""
 
     def add(self, account: str, secret: str) -> App:
         """An app for an account."""
@@ -257,15 +261,19 @@ class FakeWeChat:
         refused = self.refused_openids.get(body["touser"]) or self.refused_markers.get(marker)
         if refused:
             return _error(refused, "data.thing1.value invalid" if refused == 47003 else "refused")
+        msgid = next(self._msgids[app.account])
         if path == TEMPLATE and body.get("client_msg_id"):
             key = (app.account, body["touser"], body["client_msg_id"])
-            if self._deduplicated.get(key, -DEDUPLICATED) + DEDUPLICATED > now:
-                return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
-            self._deduplicated[key] = now
+            taken_at, taken_as = self._deduplicated.get(key, (-DEDUPLICATED, 0))
+            if taken_at + DEDUPLICATED > now:
+                return {"errcode": 0, "errmsg": "ok", "msgid": taken_as}
+            self._deduplicated[key] = now, msgid
         self._used[today] += 1
-        self.accepted.append(Accepted(now, app.account, path, marker, body["touser"], body))
+        accepted = Accepted(now, app.account, path, marker, body["touser"], body, msgid)
+        self.accepted.append(accepted)
+        self.on_accepted(accepted)
         self._count_epoch()
-        return {"errcode": 0, "errmsg": "ok", "msgid": next(self._msgid)}
+        return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
 
     def _count_epoch(self) -> None:
         if not self.epoch_every or len(self.accepted) % self.epoch_every:

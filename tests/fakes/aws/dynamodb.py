@@ -127,6 +127,34 @@ class FakeDynamoDb:
             responses[name] = [table[key] for key in keys if key in table]
         return {"Responses": responses, "UnprocessedKeys": unread}
 
+    def query(
+        self,
+        *,
+        TableName: str,
+        IndexName: str,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: Item,
+        ScanIndexForward: bool = True,
+        Limit: int | None = None,
+        ExclusiveStartKey: Item | None = None,
+    ) -> dict[str, Any]:
+        """The items of one partition of an index, without a next page: there are few."""
+        assert ExclusiveStartKey is None
+        partition, *bounds = KeyConditionExpression.split(" AND ", 1)
+        attribute, _, name = partition.partition(" = ")
+        assert attribute == {"listed": "listed", "receipts": "receipt_key"}[IndexName]
+        assert not bounds or bounds == ["created_at >= :since"], bounds
+        since = float(ExpressionAttributeValues[":since"]["N"]) if bounds else 0.0
+        found = [
+            item
+            for item in self.tables.get(TableName, {}).values()
+            if item.get(attribute) == ExpressionAttributeValues[name]
+            and float(item["created_at"]["N"]) >= since
+        ]
+        found.sort(key=lambda item: float(item["created_at"]["N"]), reverse=not ScanIndexForward)
+        assert Limit is None or len(found) <= Limit
+        return {"Items": found[:Limit]}
+
     def delete_item(self, *, TableName: str, Key: Item) -> dict[str, Any]:
         """Forget an item."""
         existing = self.tables.get(TableName, {}).pop(Key["pk"]["S"], None)

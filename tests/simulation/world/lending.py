@@ -157,8 +157,8 @@ class Lender:
                     parts[name] = Settings(
                         {
                             **ENVIRONMENT,
-                            **self._world.environment_of(running()),
                             "OPENID_HASH_KEY": f"key {number} for simulations",
+                            **self._world.environment_of(running()),
                         }
                     )
                 case "telemetry":

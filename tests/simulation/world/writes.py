@@ -15,7 +15,8 @@ from tests.simulation.world.setting import MAX_SKEW
 if TYPE_CHECKING:
     from tests.simulation.world.world import World
 
-_FINAL = frozenset({"sent", "expired", "cancelled"})
+_FINAL = frozenset({"expired", "cancelled", "delivered", "undelivered"})
+_RECEIPTS = frozenset({"delivered", "undelivered"})
 
 
 class Writes:
@@ -54,7 +55,8 @@ class Writes:
         if int(item["version"]["N"]) != version + 1:
             self.illegal.append(f"{key} v{version} -> v{item['version']['N']}")
         refused = existing is not None and existing["attempts"]["N"] == "0" and reason != "retries_exhausted"
-        if was in _FINAL or (was == "failed" and reason != "try_again" and not refused):
+        is_over = was in _FINAL or (was == "sent" and status not in _RECEIPTS)
+        if is_over or (was == "failed" and reason != "try_again" and not refused):
             self.illegal.append(f"{key} {was} -> {status}")
         worker = self._world.ending or getattr(getcurrent(), "process", None)
         if isinstance(worker, Invocation):

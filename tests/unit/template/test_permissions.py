@@ -129,7 +129,7 @@ def test_parameters_that_roles_write(stack: Stack) -> None:
 def test_indexes_that_roles_read(stack: Stack) -> None:
     assert stack.resources_for("dynamodb:Query") == {
         "TeamApiRole": ["<Ledger.Arn>/index/listed"],
-        "CallbackEventsRole": ["<Ledger.Arn>/index/listed", "<Ledger.Arn>/index/receipts"],
+        "CallbackEventsRole": ["<Ledger.Arn>/index/receipts"],
     }
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from wechat_notify.aws.items import ItemType
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
-from wechat_notify.core.delivery.entry import Change, Entry
+from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Change, Entry, awaits_receipt
 from wechat_notify.core.outcomes import Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
 from wechat_notify.core.texts import Bilingual
@@ -41,9 +41,23 @@ SHARDS = 10
 account may send 10,000 messages a second."""
 
 
-def receipt_key(account: str, msgid: int) -> str:
-    """The key under which the index of receipts has a message."""
-    return f"{account}#{msgid}"
+def msgid_key(account: str, msgid: int) -> str:
+    """The key under which a receipt finds its message, by WeChat's id of it."""
+    return f"{account}#msgid#{msgid}"
+
+
+def receiver_key(account: str, openid_hash: str) -> str:
+    """The key under which it finds those to its receiver whose id is not known."""
+    return f"{account}#openid#{openid_hash}"
+
+
+def receipt_key(entry: Entry) -> str | None:
+    """The key that an entry has in the index of receipts, None where no receipt can be about it."""
+    if entry.outcome and entry.outcome.msgid is not None:
+        return msgid_key(entry.account, entry.outcome.msgid)
+    if entry.openid_hash and entry.kind in RECEIPT_KINDS and awaits_receipt(entry):
+        return receiver_key(entry.account, entry.openid_hash)
+    return None
 
 
 def circuits_key(account: str) -> str:

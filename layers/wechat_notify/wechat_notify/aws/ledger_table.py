@@ -73,8 +73,8 @@ class LedgerTable(VersionedItems):
         over = min(max(entry.updated_at, entry.expires_at or 0.0), entry.updated_at + MAX_RETENTION)
         listed = listed_in(entry) if self._list_sent or entry.status is not Status.SENT else None
         more = {} if listed is None else {"listed": to_attribute(listed)}
-        if self._match_receipts and entry.outcome and entry.outcome.msgid is not None:
-            more["receipt_key"] = to_attribute(receipt_key(entry.account, entry.outcome.msgid))
+        if self._match_receipts and (key := receipt_key(entry)) is not None:
+            more["receipt_key"] = to_attribute(key)
         return self.put_item(ENTRIES, entry, over, more, patient=patient)
 
     def read(self, account: str, message_id: str) -> Entry | None:

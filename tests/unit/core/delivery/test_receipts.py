@@ -9,7 +9,7 @@ from tests.fakes.ledger_store import FakeLedgerStore
 from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import NOT_RECORDED, Change, Entry
 from wechat_notify.core.delivery.events import message_events
-from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.receipts import Match, Receipts, Settled
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
@@ -40,15 +40,16 @@ class Case:
         self.receipts = Receipts(ledger, self.store, lambda openid: f"#{openid}")
 
     def add(self, message_id: str = "m-1", status: Status = Status.SENT, **fields: Any) -> Entry:
-        given = {
+        given: dict[str, Any] = {
             "kind": "template",
             "openid_hash": "#openid-1",
             "attempts": 1,
             "outcome": ACCEPTED if status is Status.SENT else LOST,
             "lost_at": None if status is Status.SENT else NOW,
-            **fields,
         }
-        entry = Entry("shop", message_id, status, "print", "sender", NOW, NOW, **given)
+        times = {name: fields.pop(name, NOW) for name in ("created_at", "updated_at")}
+        given |= {**times, **fields}
+        entry = Entry("shop", message_id, status, "print", "sender", **given)
         self.store.entries["shop", message_id] = entry
         return entry
 
@@ -134,7 +135,7 @@ def test_settled_doubt_is_found_by_msgid(case: Case) -> None:
         {"openid_hash": "#openid-2"},
         {"kind": "subscription"},
         {"kind": "one_time_subscription"},
-        {"lost_at": NOW - 1000},
+        {"lost_at": NOW - 1000, "updated_at": NOW - 950},
         {"lost_at": NOW + 100},
         {"status": Status.QUEUED, "lost_at": None},
         {"status": Status.FAILED},
@@ -151,6 +152,25 @@ def test_doubt_with_a_template(case: Case, template_id: str, match: Match) -> No
     case.add(status=Status.UNKNOWN, kind="mini_program_subscription", template_id="t-1")
 
     assert case.settle(blocked(template_id=template_id), is_last=True).match is match
+
+
+def test_double_is_found_by_its_receiver(case: Case) -> None:
+    """WeChat refused the repeat, for it had the message: its answer has no msgid."""
+    double = ACCEPTED._replace(msgid=None, errcode=40241, error_class=ErrorClass.DUPLICATE)
+    case.add(outcome=double, created_at=NOW - 200)
+
+    assert case.settle().match is Match.TOO_EARLY
+    assert case.settle(is_last=True).match is Match.SETTLED
+
+
+def test_abandoned_claim_is_settled(case: Case) -> None:
+    """Its function ended before it could record the answer, and nobody has looked since."""
+    case.add(status=Status.SENDING, lost_at=None, lease_until=NOW - 1, outcome=None)
+    ledger = case.receipts._ledger
+    found = ledger.record_receipt("shop", "m-1", delivered=True, reason=None, msgid=MSGID)
+
+    assert isinstance(found, Written)
+    assert [change.status for change in found.entry.timeline] == [Status.UNKNOWN, Status.DELIVERED]
 
 
 def test_two_in_doubt_are_left(case: Case) -> None:

@@ -1,34 +1,26 @@
 """WeChat's receipts, matched with the messages that they are about.
 
 A receipt names WeChat's own id of a message, ``msgid``. The store finds the message by it where its answer
-was recorded. A message whose answer was lost has no msgid; it is found among the account's messages in doubt,
-by receiver, kind and time, and only where exactly one fits.
+was recorded. A message whose answer was lost has no msgid, nor has one whose repeat was refused as a double:
+it is found among those to its receiver, by kind, template and time, and only where exactly one fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Entry, awaits_receipt
 from wechat_notify.core.delivery.ledger import Ledger, Written
-from wechat_notify.core.delivery.listing import Position
 from wechat_notify.core.outcomes import Status
 
-_IN_DOUBT: Final = (Status.UNKNOWN, Status.QUEUED)
 _DOUBTED_FOR: Final = 900.0
 """Seconds between a send and its receipt in which the two are matched without a msgid: WeChat's receipts come
 within seconds, and one that was not taken is pushed three times."""
 _CLOCKS: Final = 60.0
 """Seconds by which WeChat's clock may be behind."""
-_LOOKED_BACK: Final = 4 * 3600.0
-"""Seconds for which a message is repeated at most: so long ago it may have been handed over."""
-_MAX_IN_DOUBT: Final = 1_000
-"""Messages in doubt that are looked at for one receipt. With more, an outage is under way, and to guess is to
-be wrong."""
 _KINDS: Final[Mapping[bool, frozenset[str]]] = {
     False: frozenset({"template"}),
     True: RECEIPT_KINDS - {"template"},
@@ -62,16 +54,8 @@ class ReceiptIndex(Protocol):
     def by_msgid(self, account: str, msgid: int) -> str | None:
         """The id of the message that WeChat gave this msgid; a moment behind the ledger."""
 
-    def newest(
-        self,
-        account: str,
-        statuses: Iterable[Status],
-        *,
-        since: float | None,
-        before: Position | None,
-        page: int,
-    ) -> Iterator[Position]:
-        """The positions of messages by status, the newest first."""
+    def by_receiver(self, account: str, openid_hash: str) -> Iterable[str]:
+        """The ids of the messages to one person that may have been sent, and whose msgid is not known."""
 
     def read_many(self, account: str, message_ids: Iterable[str]) -> Mapping[str, Entry]:
         """The entries of these messages, by id."""
@@ -133,24 +117,17 @@ class Receipts:
 
     def _in_doubt(self, account: str, receipt: Receipt) -> str | None:
         """The id of the one message in doubt that the receipt fits, None where none or several do."""
-        positions = self._index.newest(
-            account, _IN_DOUBT, since=receipt.at - _LOOKED_BACK, before=None, page=_MAX_IN_DOUBT
-        )
-        ids = [position.id for position in islice(positions, _MAX_IN_DOUBT + 1)]
-        if len(ids) > _MAX_IN_DOUBT:
-            return None
+        ids = self._index.by_receiver(account, self._keyed_hash(receipt.openid))
         entries = self._index.read_many(account, ids).values()
-        openid_hash = self._keyed_hash(receipt.openid)
-        fitting = [entry.id for entry in entries if _fits(entry, receipt, openid_hash)]
+        fitting = [entry.id for entry in entries if _fits(entry, receipt)]
         return fitting[0] if len(fitting) == 1 else None
 
 
-def _fits(entry: Entry, receipt: Receipt, openid_hash: str) -> bool:
-    sent_at = entry.lost_at if entry.lost_at is not None else entry.updated_at
+def _fits(entry: Entry, receipt: Receipt) -> bool:
+    sent_from = entry.lost_at if entry.lost_at is not None else entry.created_at
     return (
         awaits_receipt(entry)
-        and entry.openid_hash == openid_hash
         and entry.kind in _KINDS[receipt.template_id is not None]
         and receipt.template_id in {None, entry.template_id}
-        and sent_at - _CLOCKS <= receipt.at <= sent_at + _DOUBTED_FOR
+        and sent_from - _CLOCKS <= receipt.at <= entry.updated_at + _DOUBTED_FOR
     )

@@ -1,0 +1,1 @@
+"""Simulated receipts: WeChat pushes them early, late, twice and after losses, and functions are killed."""
