@@ -38,7 +38,8 @@ MAY = {
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "CallbackRole": {"read callback keys", "tell"},
     "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", *LEDGER},
-    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
+    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
+    | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
