@@ -10,6 +10,9 @@ RUNTIME_PYTHON ?= $(shell for python in python3.13 "$$HOME"/.pyenv/versions/3.13
 	"$$python" -c '' 2>/dev/null && command -v "$$python" && break; done)
 export RUNTIME_PYTHON
 
+# When this command began, in seconds since 1970: the demo tells how long the first message took.
+BEGAN := $(shell date +%s)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
 	lock clean
@@ -17,10 +20,10 @@ export RUNTIME_PYTHON
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: setup ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (90 s)
-	@$(BIN)/python -m local.demo
+demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (90 s)
+	@$(BIN)/python -m local.demo --began $(BEGAN)
 
-up: setup ## the whole service on this machine until Ctrl-C; addresses in .local/stack.json
+up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
 	@$(BIN)/python -m local.stack up
 
 check: setup ## everything that CI checks
@@ -29,12 +32,17 @@ check: setup ## everything that CI checks
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
 
-$(VENV)/.done: requirements/dev.txt
+# The demo and the stack need less than half of what the checks do.
+$(VENV)/.local: requirements/local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=... " >&2; exit 1; }
-	@echo "Installing into $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PYTHON) -m local.install $(VENV) requirements/local.txt
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m wxn "$$@"\n' '$(CURDIR)/cli' '$(CURDIR)/$(BIN)/python' > $(BIN)/wxn
+	@chmod +x $(BIN)/wxn
+	@touch $@
+
+$(VENV)/.done: requirements/dev.txt $(VENV)/.local
+	@$(PYTHON) -m local.install --add $(VENV) requirements/dev.txt
 	@touch $@
 
 lint: setup
@@ -70,8 +78,7 @@ test-service:
 test-runtime: setup
 ifneq ($(RUNTIME_PYTHON),)
 	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/dev.txt || { \
-		"$(RUNTIME_PYTHON)" -m venv --clear .venv-runtime && \
-		.venv-runtime/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
+		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/dev.txt && \
 		touch .venv-runtime/.done; }
 	@.venv-runtime/bin/python $(PYTEST) tests/unit
 else
@@ -88,9 +95,7 @@ chaos: setup ## the same over real sockets, against the simulator: MESSAGES mess
 		--messages $(if $(filter file,$(origin MESSAGES)),20000,$(MESSAGES))
 
 .venv-mutants/.done: requirements/mutants.txt
-	@echo "Installing into .venv-mutants (once)"
-	@$(PYTHON) -m venv --clear .venv-mutants
-	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	@$(PYTHON) -m local.install .venv-mutants requirements/mutants.txt
 	@touch $@
 
 MUTANTS ?= 400
@@ -99,9 +104,7 @@ mutants: .venv-mutants/.done ## small changes to the core that no test notices: 
 
 # Python 3.13 where there is one: what is measured then is what Lambda runs.
 .venv-bench/.done: requirements/benchmarks.txt
-	@echo "Installing into .venv-bench (once)"
-	@"$(or $(RUNTIME_PYTHON),$(PYTHON))" -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/benchmarks.txt
+	@"$(or $(RUNTIME_PYTHON),$(PYTHON))" -m local.install .venv-bench requirements/benchmarks.txt
 	@touch $@
 
 # QUICK=1: one round of little, in a minute; it takes the layer as it was built last and leaves docs alone.
@@ -114,7 +117,7 @@ endif
 cost: setup ## renew docs/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json, docs/problems.md and events/schemas
+openapi: setup ## renew docs/openapi.json, docs/problems.md, events/schemas and the problems of wxn explain
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain
@@ -122,7 +125,7 @@ error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the da
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/dev requirements/benchmarks requirements/build \
+	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
 		requirements/mutants; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import importlib.metadata
 import json
 import re
@@ -24,11 +25,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from local import kept_state, worker_faults
 from local.docs import with_docs
-from local.worker_faults import with_kills
+from local.orders import Order, with_orders
 
 VERSION: Final = "1.5.33"
 API_CONCURRENCY: Final = 16
+LOG_STREAMS: Final = 1_000
+"""Invocations of a function whose log lines are kept: some 15 MB where each sends ten messages."""
+LOG_EVENTS: Final = 10_000
+"""Lines of another log, such as that of the events, that are kept."""
+MAX_FILTERED_EVENTS: Final = 10_000
+"""Of a page of FilterLogEvents, as in AWS."""
 
 _Scope = dict[str, Any]
 _Application = Callable[[_Scope, Any, Any], Awaitable[None]]
@@ -223,6 +231,22 @@ def event_source(body: bytes) -> dict[str, str]:
     return {"events:source": " ".join(sorted(sources))}
 
 
+def patch_throttle_metrics(lambda_svc: Any, record: Callable[..., None]) -> None:
+    """Count a throttled invocation as that alone; ministack counts it twice, and as an error too.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    """
+    original = lambda_svc._emit_lambda_metrics  # noqa: SLF001
+
+    def emit(function_name: str, duration_ms: float, error: bool, throttle: bool) -> None:  # noqa: FBT001
+        if not throttle:
+            original(function_name, duration_ms, error, throttle)
+        elif not error:  # with an error it comes a second time
+            record("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": function_name})
+
+    lambda_svc._emit_lambda_metrics = emit  # noqa: SLF001
+
+
 def patch_queue_times(sqs: Any) -> None:
     """Refuse the times that SQS refuses; ministack hides a message for as long as it is told to.
 
@@ -246,6 +270,70 @@ def _limit(sqs: Any, name: str, parameter: str, most: int) -> None:
     setattr(sqs, name, limited)  # batches call it by its name
     handlers = sqs._HANDLERS  # noqa: SLF001
     handlers.update({action: limited for action, handler in handlers.items() if handler is original})
+
+
+def patch_log_retention(lambda_svc: Any, cloudwatch_logs: Any) -> None:
+    """Keep the log lines of each function's last invocations, and the last lines of each other log.
+
+    CloudWatch removes lines when their time is over. ministack removes none, and has a stream for each
+    invocation, so that a stack that is up for days grows and slows down.
+    """
+    emit = lambda_svc._emit_lambda_logs  # noqa: SLF001
+    append = cloudwatch_logs._append_log_events  # noqa: SLF001
+    groups, records = cloudwatch_logs._log_groups, cloudwatch_logs._log_records._data  # noqa: SLF001
+
+    def emit_lambda_logs(*args: Any, **kwargs: Any) -> None:
+        emit(*args, **kwargs)
+        for group in list(groups.values()):
+            _drop_oldest(group["streams"], LOG_STREAMS)
+
+    def append_log_events(stream: dict[str, Any], events: Any) -> None:
+        append(stream, events)
+        with cloudwatch_logs._log_events_lock:  # noqa: SLF001
+            if len(stream["events"]) > LOG_EVENTS:
+                # Another list: a reader may go through this one.
+                stream["events"] = stream["events"][-LOG_EVENTS:]
+        _drop_oldest(records, LOG_EVENTS)
+
+    lambda_svc._emit_lambda_logs = emit_lambda_logs  # noqa: SLF001
+    cloudwatch_logs._append_log_events = append_log_events  # noqa: SLF001
+
+
+def _drop_oldest(entries: dict[Any, Any], count: int) -> None:
+    """Leave the last ``count`` entries."""
+    for key in list(entries)[: max(0, len(entries) - count)]:
+        entries.pop(key, None)
+
+
+def patch_filtered_events(cloudwatch_logs: Any) -> None:
+    """Give FilterLogEvents its pages and its events their ids.
+
+    ministack takes no token and gives none: what is beyond the first 10,000 events cannot be read.
+    """
+    original = cloudwatch_logs._filter_log_events  # noqa: SLF001
+
+    def filter_log_events(data: Mapping[str, Any]) -> Any:
+        # A page begins at the time at which the last one ended, behind the events that were in it.
+        start, skipped = (
+            int(part) for part in data.get("nextToken", f"{data.get('startTime', 0)}-0").split("-")
+        )
+        wanted = min(int(data.get("limit", MAX_FILTERED_EVENTS)), MAX_FILTERED_EVENTS)
+        status, headers, body = original({**data, "startTime": start, "limit": wanted + skipped})
+        content = json.loads(body)
+        if "events" not in content:
+            return status, headers, body
+        events = content["events"][skipped:]
+        for event in events:
+            told = f"{event['logStreamName']}{event['timestamp']}{event['message']}"
+            event["eventId"] = hashlib.sha256(told.encode()).hexdigest()
+        content["events"] = events
+        if events and skipped + len(events) >= min(wanted + skipped, MAX_FILTERED_EVENTS):
+            last = events[-1]["timestamp"]
+            behind = sum(event["timestamp"] == last for event in events) + (skipped if last == start else 0)
+            content["nextToken"] = f"{last}-{behind}"
+        return status, headers, json.dumps(content).encode()
+
+    cloudwatch_logs._filter_log_events = filter_log_events  # noqa: SLF001
 
 
 def behind_tls(application: _Application) -> _Application:
@@ -299,19 +387,34 @@ async def _serve(application: _Application, descriptor: int) -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, then end the workers and remove everything from the temp folder."""
+    """Serve until SIGTERM or SIGINT, then end the workers, keep the data and remove the temp folder."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--worker-python", required=True, help="the interpreter for the functions")
     parser.add_argument("--temp", required=True, help="folder for temporary files, removed at the end")
+    parser.add_argument("--state-file", type=Path, help="file with the stack's addresses, removed at the end")
+    parser.add_argument("--keep", type=Path, help="file that keeps the stack's data while it is down")
     arguments = parser.parse_args()
 
     tempfile.tempdir = arguments.temp
     version = importlib.metadata.version("ministack")
     _expect(version == VERSION, f"version {version} instead of {VERSION}")
     from ministack import app  # noqa: PLC0415 - reads the environment and takes its time
-    from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: PLC0415
-    from ministack.services import apigateway, cloudwatch_logs, eventbridge, scheduler, sqs  # noqa: PLC0415
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, persistence  # noqa: PLC0415
+    from ministack.services import (  # noqa: PLC0415
+        apigateway,
+        cloudformation,
+        cloudwatch,
+        cloudwatch_logs,
+        dynamodb,
+        eventbridge,
+        lambda_svc,
+        s3,
+        scheduler,
+        secretsmanager,
+        sqs,
+        ssm,
+    )
 
     try:
         patch_worker_interpreter(lambda_runtime, arguments.worker_python)
@@ -322,19 +425,40 @@ def main() -> None:
         patch_schedule_arns(iam_actions)
         patch_batch_actions(iam_actions)
         patch_event_sources(iam_actions)
+        patch_throttle_metrics(lambda_svc, cloudwatch.record_metric)
         patch_queue_times(sqs)
+        patch_log_retention(lambda_svc, cloudwatch_logs)
+        patch_filtered_events(cloudwatch_logs)
         patch_api_concurrency(apigateway)
     except AttributeError as error:
         _expect(condition=False, what=str(error))
 
+    orders: dict[str, Order] = {
+        worker_faults.PATH: lambda order: {
+            "killed": worker_faults.kill_running(lambda_runtime, order["function"])
+        },
+    }
+    kept = None
+    if arguments.keep is not None:
+        services = kept_state.Services(
+            cloudformation, dynamodb, lambda_svc, persistence, s3, scheduler, secretsmanager, sqs, ssm
+        )
+        kept = kept_state.KeptState(arguments.keep, VERSION, services)
+        orders[kept_state.PATH] = lambda _: kept.restore()
     try:
         application = with_docs(behind_tls(app.app), Path(arguments.temp))
-        application = with_kills(application, lambda_runtime)
-        asyncio.run(_serve(application, arguments.fd))
+        asyncio.run(_serve(with_orders(application, orders), arguments.fd))
     finally:
         lambda_runtime.reset()
-        # ministack leaves its workers' folders behind.
-        shutil.rmtree(arguments.temp, ignore_errors=True)
+        try:
+            if kept is not None:
+                kept.save()
+        finally:
+            if arguments.state_file is not None:
+                # Of a parent that was killed; no other stack starts before this process has ended.
+                arguments.state_file.unlink(missing_ok=True)
+            # ministack leaves its workers' folders behind.
+            shutil.rmtree(arguments.temp, ignore_errors=True)
 
 
 if __name__ == "__main__":

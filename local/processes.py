@@ -20,16 +20,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-LAYERS: Final = ("wechat_notify", "callback")
-DEVELOPMENT_LOCK: Final = ROOT / "requirements/dev.txt"
+from local.install import InstallError, install
 
-# Seconds that a child gets to tidy up before it is killed.
-_GRACE: Final = 5.0
+ROOT: Final = Path(__file__).resolve().parent.parent
+LAYER_LOCKS: Final = tuple(ROOT / f"layers/{name}/requirements.txt" for name in ("wechat_notify", "callback"))
+
+# Seconds that a child gets to tidy up before it is killed. The emulator writes what it keeps: 2 s for a
+# ledger of 100,000 messages.
+_GRACE: Final = 30.0
 
 
 class LocalStackError(Exception):
@@ -50,12 +52,26 @@ class Child:
         Module and arguments, as after ``python -m``.
     environment
         All of the environment: nothing of the host's is passed on.
+    folder
+        Where it runs.
+    shows
+        Its output goes where this process's goes, and is not kept.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        folder: Path = ROOT,
+        shows: bool = False,
+    ) -> None:
         self.name = name
         self._command = [sys.executable, "-m", "local.processes", *command]
         self._environment = dict(environment)
+        self._folder = folder
+        self._shows = shows
         self._process: subprocess.Popen[bytes] | None = None
         # A file without a name: nothing reads too slowly, and nothing is left.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
@@ -64,11 +80,11 @@ class Child:
         """Start the process; its own session keeps the terminal's Ctrl-C away from it."""
         self._process = subprocess.Popen(
             self._command,
-            cwd=ROOT,
+            cwd=self._folder,
             env=self._environment,
             stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
+            stdout=None if self._shows else self._output,
+            stderr=None if self._shows else subprocess.STDOUT,
             start_new_session=True,
             pass_fds=pass_fds,
         )
@@ -122,7 +138,7 @@ def follow_parent() -> None:
 # --------------------------------------------------------------------------------------- interpreter
 
 
-def worker_python(cache: Path) -> Path:
+def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
     """The interpreter for the Lambda workers: the layers' libraries and the runtime's boto3, no more.
 
     The emulator would run functions with its own interpreter, where a library that is missing from the
@@ -135,30 +151,32 @@ def worker_python(cache: Path) -> Path:
         If no interpreter runs or the libraries cannot be installed.
     """
     python = _runtime_python()
-    lock = "\n".join(_runtime_requirements()) + "\n"
     version = subprocess.run(
         [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    key = hashlib.sha256(f"{version}\n{lock}".encode()).hexdigest()[:16]
+    locks = "\n".join(lock.read_text() for lock in LAYER_LOCKS)
+    boto3 = importlib.metadata.version("boto3")
+    key = hashlib.sha256(f"{version}\n{locks}\n{boto3}".encode()).hexdigest()[:16]
     target = cache / f"runtime-{version.split()[0]}-{key}"
     interpreter = target / "bin/python"
     if interpreter.exists():
         return interpreter
+    report("Installing the functions' libraries, once (5 to 30 s)")
     cache.mkdir(parents=True, exist_ok=True)
     # Built beside its place and renamed when complete, so that an interrupted build is never found.
     building = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
     try:
-        requirements = building / "requirements.txt"
-        requirements.write_text(lock)
-        _run([python, "-m", "venv", "--without-pip", str(building / "venv")])
-        _run([
-            sys.executable, "-m", "pip", "--python", str(building / "venv/bin/python"), "install", "--quiet",
-            "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes",
-            "--requirement", str(requirements),
-        ])  # fmt: skip
+        subprocess.run([python, "-m", "venv", "--without-pip", str(building)], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(building / "bin/python")]
+        for lock in LAYER_LOCKS:
+            install(pip, lock, name="the functions' interpreter")
+        (packages,) = building.glob("lib/python*/site-packages")
+        _link_boto3(packages)
         with contextlib.suppress(OSError):  # another stack built the same one meanwhile
-            (building / "venv").rename(target)
+            building.rename(target)
+    except InstallError as error:
+        raise LocalStackError(str(error)) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return interpreter
@@ -175,24 +193,23 @@ def _runtime_python() -> str:
     raise LocalStackError(f"RUNTIME_PYTHON={wanted} does not run")
 
 
-def _runtime_requirements() -> list[str]:
-    """The layers' locks, and boto3 with its dependencies from the development lock."""
-    layer = {
-        name: entry
-        for each in LAYERS
-        for name, entry in locked_requirements((ROOT / f"layers/{each}/requirements.txt").read_text())
-    }
-    development = dict(locked_requirements(DEVELOPMENT_LOCK.read_text()))
+def _link_boto3(packages: Path) -> None:
+    """Add boto3 and what it needs, which Lambda has, from this interpreter's own packages.
+
+    The files are linked where the file system can: botocore alone has 30 MB. All of them are plain Python.
+    """
     # A library of the layer goes before the runtime's copy of it, in Lambda as well.
-    for name in _closure("boto3"):
-        layer.setdefault(name, development[name])
-    return [layer[name] for name in sorted(layer)]
-
-
-def locked_requirements(lock: str) -> Iterator[tuple[str, str]]:
-    """The entries of a lock file as (normalised name, the entry with its hashes)."""
-    for entry in re.findall(r"^[A-Za-z0-9].*(?:\n .*)*", lock, flags=re.MULTILINE):
-        yield _normalised(re.split(r"[^\w.-]", entry, maxsplit=1)[0]), entry
+    there = {_normalised(found.name) for found in importlib.metadata.distributions(path=[str(packages)])}
+    for name in _closure("boto3") - there:
+        for file in importlib.metadata.files(name) or []:
+            # Scripts are outside of the packages; byte code is each interpreter's own.
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                target = packages / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(file.locate(), target)
+                except OSError:
+                    shutil.copyfile(file.locate(), target)
 
 
 def _closure(distribution: str) -> set[str]:
@@ -208,12 +225,6 @@ def _closure(distribution: str) -> set[str]:
 
 def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalStackError(f"the workers' interpreter could not be built:\n{done.stderr.strip()[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ WECHAT_API_BASE
     A server to send to in place of the simulator, with WECHAT_APP_ID and WECHAT_APP_SECRET.
 RUNTIME_PYTHON
     The interpreter for the functions; python3.13 where there is one.
+FRESH
+    1 forgets what earlier stacks have kept.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from local import docs
+from local.kept_state import PATH as RESTORE
 from local.processes import ROOT, Child, LocalStackError, worker_python
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Settings:
     wechat_api_base: str | None = None
     app_id: str = "wx0123456789abcdef"
     app_secret: str = ""
+    fresh: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -78,6 +82,7 @@ class Settings:
             base or None,
             environment.get("WECHAT_APP_ID") or cls.app_id,
             environment.get("WECHAT_APP_SECRET", ""),
+            environment.get("FRESH", "") not in {"", "0"},
         )
 
 
@@ -100,6 +105,8 @@ class CallbackKey:
 class State:
     """The content of stack.json: all that a client needs."""
 
+    pid: int
+    stack_name: str
     api_url: str
     aws_endpoint_url: str
     region: str
@@ -138,6 +145,8 @@ class Stack:
         Ports and the WeChat server.
     state_file
         Where to leave the addresses while the stack is up; None leaves them nowhere.
+    kept_file
+        What keeps the stack's data while it is down, in the folder of the state file; None keeps nothing.
     report
         Hears of each step and of what went wrong without ending the stack.
     """
@@ -149,10 +158,12 @@ class Stack:
         self,
         settings: Settings,
         state_file: Path | None = None,
+        kept_file: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._state_file = state_file
+        self._kept_file = kept_file
         self._report = report
         self._children: list[Child] = []
         self._stack = contextlib.ExitStack()
@@ -191,18 +202,22 @@ class Stack:
 
     def _start(self, started: contextlib.ExitStack) -> None:
         settings = self._settings
+        lock = None
         if self._state_file is not None:
-            _lock(self._state_file.parent, started)
+            lock = _lock(self._state_file.parent, started)
+            # Of a stack that was killed.
+            self._state_file.unlink(missing_ok=True)
         listener = started.enter_context(_listen(settings.emulator_port, "EMULATOR_PORT"))
         with contextlib.ExitStack() as probing:  # taken ports are told of before anything is started
             if settings.wechat_api_base is None:
                 probing.enter_context(_listen(settings.simulator_port, "SIMULATOR_PORT"))
-        self._report("Preparing the functions' interpreter")
-        python = worker_python(STATE_FOLDER)
+        python = worker_python(STATE_FOLDER, self._report)
 
-        self._report("Starting")
+        self._report("Starting the emulator of AWS and the simulator of WeChat (2 s)")
         app_secret = settings.app_secret or secrets.token_hex(16)
-        emulator = self._start_emulator(started, listener, python)
+        if settings.fresh and self._kept_file is not None:
+            self._kept_file.unlink(missing_ok=True)
+        emulator = self._start_emulator(started, listener, python, lock)
         simulator = self._start_simulator(started, app_secret) if settings.wechat_api_base is None else None
         self._import_late()
         self._wait(emulator, lambda: _answers(f"{self._endpoint}/_ministack/health"))
@@ -210,15 +225,21 @@ class Stack:
         wechat_api_base = simulator_url or settings.wechat_api_base
         assert wechat_api_base is not None  # noqa: S101 - one of the two was chosen above
 
-        self._report("Deploying template.yaml")
+        self._report("Deploying template.yaml (3 s)")
         self._deploy(wechat_api_base)
+        if self._kept_file is not None:
+            self._restore()
         keys = self._create_user()
         self._seed_account(app_secret)
+        if simulator_url is not None:
+            self._introduce_accounts(simulator_url)
         self._refresh_token(wechat_api_base, must_succeed=simulator is not None)
 
         outputs = self.deployment.outputs
         (api, _), *_rest = self.deployment.resources("AWS::ApiGatewayV2::Api")
         self.state = State(
+            pid=os.getpid(),
+            stack_name=self.deployment.stack_name,
             # Without the stage: the API has $default only, which AWS does not put into the URL either.
             api_url=f"{self._endpoint}/_aws/execute-api/{self.deployment.physical_ids[api]}",
             aws_endpoint_url=self._endpoint,
@@ -241,7 +262,9 @@ class Stack:
             started.callback(self._state_file.unlink, missing_ok=True)
             self.state.write(self._state_file)
 
-    def _start_emulator(self, started: contextlib.ExitStack, listener: socket.socket, python: Path) -> Child:
+    def _start_emulator(
+        self, started: contextlib.ExitStack, listener: socket.socket, python: Path, lock: int | None
+    ) -> Child:
         port = listener.getsockname()[1]
         self._endpoint = f"http://{HOST}:{port}"
         # The emulator's temporary files, its workers' among them, and the document that it serves. It
@@ -270,8 +293,14 @@ class Stack:
             "SFTP_ENABLED": "0",
         }
         command = ["local.emulator", "--fd", str(listener.fileno()), "--worker-python", str(python)]
-        child = self._child(started, "emulator", [*command, "--temp", str(temp)], environment)
-        child.start(pass_fds=[listener.fileno()])
+        command += ["--temp", str(temp)]
+        if self._state_file is not None:
+            command += ["--state-file", str(self._state_file.resolve())]
+        if self._kept_file is not None:
+            command += ["--keep", str(self._kept_file.resolve())]
+        child = self._child(started, "emulator", command, environment)
+        # The lock too: the emulator may outlive this process, and writes the kept file last.
+        child.start(pass_fds=[listener.fileno(), *([] if lock is None else [lock])])
         listener.close()
         return child
 
@@ -326,8 +355,39 @@ class Stack:
                 "MaximumConcurrency": "2",
                 "BroadcastConcurrency": "2",
                 "Receipts": "true",
+                # A line for each message of the queue.
+                "LogLevel": "DEBUG",
             },
         )
+
+    def _restore(self) -> None:
+        """Give the stack the data that was kept, before anything uses it."""
+        answer = _post_json(self._endpoint + RESTORE, {})
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in answer["counts"].items() if count)
+        if counts:
+            self._report(f"Kept from last time: {counts} (FRESH=1 begins without); the simulator begins anew")
+        if answer["problem"] is not None:
+            self._report(f"Not all was kept from last time: {answer['problem']}.")
+
+    def _introduce_accounts(self, simulator_url: str) -> None:
+        """Tell the simulator, which begins anew, of the apps of the accounts that were kept."""
+        ssm = self.client("ssm")
+        pages = ssm.get_paginator("get_parameters_by_path").paginate(
+            Path=self.deployment.outputs["ParameterPath"], Recursive=True, WithDecryption=True
+        )
+        for parameter in (found for page in pages for found in page["Parameters"]):
+            path, _, name = parameter["Name"].rpartition("/")
+            account = path.rpartition("/")[2]
+            if name != "credentials" or account == ACCOUNT:
+                continue
+            try:
+                credentials = json.loads(parameter["Value"])
+                app = {"app_id": credentials["app_id"], "secret": credentials["app_secret"]}
+                _post_json(f"{simulator_url}/_sim/apps", app)
+            except (ValueError, LookupError, TypeError, urllib.error.HTTPError):
+                self._report(
+                    f"The credentials of account {account} are not those of an app at the simulator."
+                )
 
     def _create_user(self) -> dict[str, Any]:
         """An administrator with keys of their own: only an IAM user's signatures are really checked."""
@@ -347,6 +407,7 @@ class Stack:
             Name=f"{self.deployment.outputs['ParameterPath']}/{ACCOUNT}/credentials",
             Type="SecureString",
             Value=json.dumps(credentials),
+            Overwrite=True,
         )
 
     def set_callback(self, account: str, app_id: str, **options: str) -> CallbackKey:
@@ -391,7 +452,7 @@ def _reason(payload: str) -> str:
     return payload
 
 
-def _lock(folder: Path, started: contextlib.ExitStack) -> None:
+def _lock(folder: Path, started: contextlib.ExitStack) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     started.callback(os.close, descriptor)
@@ -399,7 +460,10 @@ def _lock(folder: Path, started: contextlib.ExitStack) -> None:
         # The folder itself, so that there is no lock file to leave behind.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise LocalStackError("the local stack is up already (make up runs elsewhere)") from None
+        raise LocalStackError(
+            "the local stack is up already, or just ending (make up runs elsewhere)"
+        ) from None
+    return descriptor
 
 
 @contextlib.contextmanager
@@ -415,14 +479,24 @@ def _listen(port: int, variable: str) -> Iterator[socket.socket]:
         yield listener
 
 
+# Without the host's proxies.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _answers(url: str) -> bool:
-    # Without the host's proxies.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=1):
+        with _OPENER.open(url, timeout=1):
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _post_json(url: str, content: object) -> Any:
+    request = urllib.request.Request(  # noqa: S310 - an address of this stack
+        url, json.dumps(content).encode(), {"Content-Type": "application/json"}
+    )
+    with _OPENER.open(request, timeout=60) as answer:
+        return json.loads(answer.read() or b"null")
 
 
 def _announced(output: str) -> str | None:
@@ -438,14 +512,18 @@ def _announced(output: str) -> str | None:
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """End the block on the first SIGINT or SIGTERM; later ones do not disturb its tidying up."""
+    """End the block on the first SIGINT, SIGTERM or SIGHUP; later ones do not disturb its tidying up."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # The terminal's window was closed; under nohup that means nothing.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
 
     def end(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         signal.signal(number, end)
     with contextlib.suppress(KeyboardInterrupt):
         yield
@@ -456,11 +534,29 @@ def up(state_file: Path) -> None:
     began = time.monotonic()
     settings = Settings.from_environment(os.environ)
     say = functools.partial(print, flush=True)
-    with ending_on_signals(), Stack(settings, state_file, say) as stack:
+    kept_file = state_file.with_name("kept.json")
+    with ending_on_signals(), Stack(settings, state_file, kept_file, say) as stack:
         print(summary(stack.state, state_file, time.monotonic() - began), flush=True)
-        while True:
-            stack.check()
-            time.sleep(0.5)
+        with tail(state_file):
+            while True:
+                stack.check()
+                time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def tail(state_file: Path) -> Iterator[None]:
+    """Show what happens in the stack, a line for each request, message and event (``wxn tail``)."""
+    # It speaks the terminal's language, and follows this stack whatever else its variables name.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WXN_")}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "cli")])
+    # It looks for .local/stack.json from where it runs.
+    folder = state_file.resolve().parent.parent
+    child = Child("wxn tail", ["wxn", "tail"], environment | {"PYTHONPATH": path}, folder=folder, shows=True)
+    child.start()
+    try:
+        yield
+    finally:
+        child.stop()
 
 
 def summary(state: State, state_file: Path, seconds: float) -> str:
@@ -478,6 +574,7 @@ def summary(state: State, state_file: Path, seconds: float) -> str:
         "AWS": f"{state.aws_endpoint_url}   (region {state.region})",
         "Keys": f"{state.access_key_id}  {state.secret_access_key}",
         "WeChat": wechat,
+        "Logs": f"CloudWatch log groups /aws/lambda/{state.stack_name}/…; below as they come (wxn tail)",
         "In a file": os.path.relpath(state_file),
     }
     message = {
@@ -502,6 +599,10 @@ A first message:
     --header 'Content-Type: application/json' \\
     --data '{json.dumps(message, ensure_ascii=False)}' \\
     {state.api_url}/v1/accounts/{state.account}/messages
+
+Or an example, in a second terminal:
+
+  .venv/bin/wxn trigger subscription
 """
 
 

@@ -1,4 +1,4 @@
-"""Write docs/openapi.json, docs/problems.md and events/schemas."""
+"""Write docs/openapi.json, docs/problems.md, events/schemas and the problems of ``wxn explain``."""
 
 from __future__ import annotations
 

@@ -243,5 +243,6 @@ def _text() -> str:
 FILES: Mapping[Path, Callable[[], str]] = {
     _DOCS / "openapi.json": _text,
     _DOCS / "problems.md": problems.page,
+    _DOCS.parent / "cli/wxn/data/problems.json": problems.as_json,
 }
 """The files that are made here, with their contents."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, NotRequired
@@ -10,6 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from openapi.operation import Json
+from openapi.problems_zh import PROBLEMS_ZH
 from openapi.values import Account, Class, Kind, MessageId, Text, Violation
 from wechat_notify.core.broadcasts.broadcast import State
 from wechat_notify.core.outcomes import Status
@@ -274,6 +276,19 @@ def schema(name: str, fields: Json) -> Json:
             fields,
         ],
     }
+
+
+def as_json() -> str:
+    """The data of ``wxn explain``: each problem's statuses, what it means and what to do, in two languages."""
+    told = {}
+    for name, problem in sorted(PROBLEMS.items()):
+        meaning, remedy = PROBLEMS_ZH[name]
+        told[name] = {
+            "statuses": problem.statuses,
+            "meaning": {"en": problem.text, "zh": meaning},
+            "remedy": {"en": problem.remedy, "zh": remedy},
+        }
+    return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
 
 
 def page() -> str:

@@ -40,6 +40,15 @@ class ApiError(CommandError):
         code = ExitCode.USAGE if broken else _exit_code(status)
         super().__init__(message, _next_step(status, problem), code, problem)
 
+    @property
+    def name(self) -> str:
+        """The name of the problem, such as ``unknown-upload`` (docs/problems.md); empty where it has none."""
+        return _name(self.problem)
+
+
+def _name(problem: Mapping[str, Any]) -> str:
+    return re.split("[#/]", problem.get("type", ""))[-1]
+
 
 def _exit_code(status: int) -> ExitCode:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -51,7 +60,7 @@ def _exit_code(status: int) -> ExitCode:
 
 _LISTS: Final = {
     "unknown-account": "wxn account list",
-    "unknown-broadcast": "wxn broadcast list",
+    "unknown-broadcast": "wxn broadcast --list",
     "unknown-hold": "wxn holds list",
     "unknown-message": "wxn messages",
     "unknown-schedule": "wxn schedule list",
@@ -61,7 +70,7 @@ _LISTS: Final = {
 
 
 def _next_step(status: int, problem: Mapping[str, Any]) -> str:
-    name = re.split("[#/]", problem.get("type", ""))[-1]
+    name = _name(problem)
     if name in _LISTS:
         return text(f"See what there is: {_LISTS[name]}", f"查看已有的：{_LISTS[name]}")
     errcode = errcode_of(problem)
@@ -184,15 +193,10 @@ class Api:
 
     @cached_property
     def _http(self) -> requests.Session:
-        import requests  # noqa: PLC0415
         from requests.adapters import HTTPAdapter  # noqa: PLC0415
         from urllib3 import Retry  # noqa: PLC0415
 
-        session = requests.Session()
-        # .netrc must not replace the signature; proxies count in AWS alone.
-        session.trust_env = False
-        if self._stack.laptop is None:
-            session.proxies = requests.utils.get_environ_proxies(self._stack.api_url)
+        session = http_session(self._stack)
         # What did not reach the service is repeated; what may have reached it, only where that is harmless.
         retry = Retry(
             3,
@@ -204,6 +208,18 @@ class Api:
         session.mount("https://", HTTPAdapter(max_retries=retry))
         session.mount("http://", HTTPAdapter(max_retries=retry))
         return session
+
+
+def http_session(stack: Stack) -> requests.Session:
+    """A session for requests to a stack and its bucket; it repeats nothing."""
+    import requests  # noqa: PLC0415 - --help starts without it
+
+    session = requests.Session()
+    # .netrc must not replace the signature; proxies count in AWS alone.
+    session.trust_env = False
+    if stack.laptop is None:
+        session.proxies = requests.utils.get_environ_proxies(stack.api_url)
+    return session
 
 
 def part(name: str) -> str:

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from wxn import __version__
-from wxn.commands import holds, messages, quota, schedules, send, tail, templates, trigger
+from wxn.commands import (
+    account,
+    broadcast,
+    dlq,
+    doctor,
+    erase,
+    explain,
+    holds,
+    messages,
+    quota,
+    schedules,
+    send,
+    tail,
+    templates,
+    trigger,
+)
 from wxn.language import text
 from wxn.run import COMMANDS, Help, Lang
 
@@ -48,7 +63,22 @@ def _group(*, lang: Lang = None, show_help: Help = False) -> None:
     """Options of a group of commands."""
 
 
-for module in (send, trigger, messages, schedules, templates, holds, quota, tail):
+for module in (
+    send,
+    trigger,
+    broadcast,
+    messages,
+    schedules,
+    templates,
+    holds,
+    quota,
+    tail,
+    doctor,
+    explain,
+    account,
+    dlq,
+    erase,
+):
     if module.app.registered_callback is None and module.app.info.name:
         module.app.callback(add_help_option=False)(_group)
     app.add_typer(module.app, rich_help_panel=COMMANDS)

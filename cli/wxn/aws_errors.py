@@ -8,17 +8,19 @@ import sys
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 
-_DENIED = {
+DENIED = {
     "AccessDenied",
     "AccessDeniedException",
     "UnauthorizedOperation",
     "AuthorizationError",
     "AuthorizationErrorException",
 }
-_CREDENTIALS = {
+"""Error codes of a caller whose policies lack the action."""
+CREDENTIALS = {
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
     "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "AuthFailure",
 }  # fmt: skip
+"""Error codes of a caller whose keys or signature AWS does not accept."""
 
 
 def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one for each kind of error
@@ -74,7 +76,7 @@ def _refused(error: object, sign_in: str) -> CommandError:
     code = error.response["Error"].get("Code", "")  # type: ignore[attr-defined]
     told = error.response["Error"].get("Message", "")  # type: ignore[attr-defined]
     operation = error.operation_name  # type: ignore[attr-defined]
-    if code in _DENIED:
+    if code in DENIED:
         named = re.search(r"perform: ([\w-]+:\w+)", told)
         action = named[1] if named else operation
         return CommandError(
@@ -85,7 +87,7 @@ def _refused(error: object, sign_in: str) -> CommandError:
             ),
             ExitCode.NO_ACCESS,
         )
-    if code in _CREDENTIALS:
+    if code in CREDENTIALS:
         return CommandError(
             text(f"AWS does not accept the credentials ({code}).", f"AWS 不接受当前凭证（{code}）。"),
             sign_in,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -16,6 +17,7 @@ from wxn.language import text
 
 _LAST_COLUMN: Final = 20
 """Characters that the last column of a table needs at least."""
+_PIPE_WIDTH: Final = 10_000
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +60,11 @@ class Output:
         if not self.as_json:
             self.errors.print(message, markup=False)
 
+    def progress(self, message: str) -> AbstractContextManager[object]:
+        """Tell on a terminal that something is going on, while it is; nothing elsewhere."""
+        shown = not self.as_json and sys.stderr.isatty()
+        return self.errors.status(message) if shown else nullcontext()
+
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""
         if self.as_json:
@@ -65,8 +72,9 @@ class Output:
             document = {"error": told | ({"problem": error.details} if error.details else {})}
             print(json.dumps(document, ensure_ascii=False), file=sys.stderr)  # noqa: T201
             return
-        self.errors.print(f"[red]{text('error', '错误')}:[/] ", end="")
-        self.errors.print(printable(error.message), markup=False)
+        from rich.text import Text  # noqa: PLC0415
+
+        self.errors.print(Text.assemble((text("error:", "错误："), "red"), " ", printable(error.message)))
         self.errors.print(f"→ {error.next_step}", markup=False)
 
 
@@ -88,7 +96,8 @@ def print_table(
     for row in cells:
         table.add_row(*map(Text, row))
     # Columns that are folded in the middle of words cannot be read; one column at the end may be.
-    if console.measure(table).maximum <= console.width or _last_column_folds(console, table):
+    unfolded = console.measure(table, options=console.options.update(max_width=_PIPE_WIDTH))
+    if unfolded.maximum <= console.width or _last_column_folds(console, table):
         console.print(table)
         return
     for row in cells:
@@ -132,7 +141,7 @@ def _last_column_folds(console: Console, table: Table) -> bool:
 
 def _width(stream: TextIO) -> int | None:
     """As wide as the terminal; a pipe has no width, and its lines are not wrapped."""
-    return None if stream.isatty() else 10_000
+    return None if stream.isatty() else _PIPE_WIDTH
 
 
 def printable(value: str) -> str:

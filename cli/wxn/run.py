@@ -154,7 +154,11 @@ class Run:
     @cached_property
     def api(self) -> Api:
         """The HTTP API of the account."""
-        return Api(self.stack, self.account)
+        return self.api_of(self.account)
+
+    def api_of(self, account: str) -> Api:
+        """The HTTP API of an account."""
+        return Api(self.stack, account)
 
 
 Own = ParamSpec("Own")
@@ -167,6 +171,7 @@ def command(
     *,
     help: str,  # noqa: A002 - typer's word
     stack: bool = True,
+    negative_numbers: bool = False,
 ) -> Callable[[Callable[Concatenate[Run, Own], None]], Callable[Concatenate[Run, Own], None]]:
     """Register a function as a command, with the options that all commands have.
 
@@ -183,6 +188,8 @@ def command(
         Its help text, in the language of this process.
     stack
         It works on a stack; otherwise it has no options that choose one.
+    negative_numbers
+        An argument such as -1 is no option; then the command refuses unknown options itself.
     """
 
     def register(function: Callable[Concatenate[Run, Own], None]) -> Callable[Concatenate[Run, Own], None]:
@@ -203,7 +210,10 @@ def command(
         del run.__wrapped__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        app.command(name, help=help, add_help_option=False, rich_help_panel=COMMANDS)(run)
+        settings = {"ignore_unknown_options": negative_numbers}
+        app.command(
+            name, help=help, add_help_option=False, rich_help_panel=COMMANDS, context_settings=settings
+        )(run)
         return function
 
     return register

@@ -89,13 +89,12 @@ class Stack:
             botocore_session=botocore.session.Session(session_vars=host),
         )
 
-    def client(self, service: str, *, read_timeout: int = 20) -> Any:
+    def client(self, service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:
         """A boto3 client by the service's boto3 name; ``read_timeout`` is in seconds."""
         from botocore.config import Config  # noqa: PLC0415
 
-        standard = Config(
-            connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "max_attempts": 4}
-        )
+        retries: Any = {"mode": "standard", "total_max_attempts": attempts}
+        standard = Config(connect_timeout=5, read_timeout=read_timeout, retries=retries)
         if self.laptop is None:
             _ = self.region
             return self.session.client(service, config=standard)
@@ -104,10 +103,21 @@ class Stack:
         return self.session.client(service, config=config, endpoint_url=self.laptop["aws_endpoint_url"])
 
     @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """The stack as CloudFormation describes it."""
+        described: Mapping[str, Any]
+        (described,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return described
+
+    @cached_property
     def outputs(self) -> Mapping[str, str]:
         """The outputs of the stack."""
-        (described,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+        return {output["OutputKey"]: output["OutputValue"] for output in self.description.get("Outputs", [])}
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters that the stack was deployed with."""
+        return {p["ParameterKey"]: p["ParameterValue"] for p in self.description.get("Parameters", [])}
 
     @cached_property
     def resources(self) -> Mapping[str, str]:

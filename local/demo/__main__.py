@@ -6,6 +6,7 @@ exit status is 0 only if WeChat (the simulator) accepted exactly the messages it
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 
@@ -20,11 +21,21 @@ from local.stack import Settings, Stack, ending_on_signals
 
 # How long an unwanted second copy gets to show up.
 _SETTLE_SECONDS = 0.5
+_NEXT = """
+Next:
+  make up                              the same stack, until Ctrl-C
+  .venv/bin/wxn trigger subscription   an example, from a second terminal
+  README.md                            "Send a message", and "Read on"
+"""
 
 
 def run(console: Console, stack: Stack, began: float) -> bool:
     """Go through every door while a broadcast goes on; True if all is as it should be."""
     broadcast, doors = Broadcast(stack, console.print), Doors(stack, console.print)
+    doors.post_first()
+    console.print(
+        f"The first messages were sent {time.time() - began:.0f} s after the start", highlight=False
+    )
     broadcast.begin()
     doors.run()
     broadcast.end()
@@ -38,7 +49,7 @@ def run(console: Console, stack: Stack, began: float) -> bool:
     console.print(doors_table(doors.rows))
     console.print(broadcast_table(broadcast.columns))
     console.print(summary(get_json(f"{stack.state.simulator_url}/_sim/stats")))
-    print_verdict(console, problems, time.monotonic() - began)
+    print_verdict(console, problems, time.time() - began)
     return not problems
 
 
@@ -52,14 +63,18 @@ def dead_letters(stack: Stack) -> int:
 
 def main() -> None:
     """Run the demo; the exit status is 0 if all is as it should be, 1 if not, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="local.demo", description="The whole service, once")
+    parser.add_argument("--began", type=float, default=time.time(), help="its start, in seconds since 1970")
+    began = parser.parse_args().began
     console = Console()
-    began = time.monotonic()
     status = 130
     try:
         with ending_on_signals(), Stack(Settings(), report=console.print) as stack:
             status = 0 if run(console, stack, began) else 1
     except LocalStackError as error:
         sys.exit(f"demo: {error}")
+    if status == 0:
+        console.print(_NEXT, highlight=False)
     sys.exit(status)
 
 

@@ -282,8 +282,9 @@ class Control:
                 ip_network(entry, strict=False)
             except ValueError:
                 raise ControlError(f"ip_whitelist: {entry} is neither an address nor a network") from None
-        if not app.without <= template_lists.PATHS.keys():
-            raise ControlError(f"without: the lists are {' and '.join(template_lists.PATHS)}")
+        known = (*template_lists.PATHS, *ENDPOINTS)
+        if not app.without <= set(known):
+            raise ControlError(f"without: the paths are {', '.join(known)}")
         self._wechat.apps[app_id] = app
         return _listed_app(app)
 

@@ -71,7 +71,7 @@ class App:
     pages, openids
         Those that exist; empty means that they are not checked.
     without
-        The paths of the lists of templates that an account of its kind does not have.
+        The paths of the lists of templates and of the endpoints that an account of its kind does not have.
     """
 
     app_id: str
@@ -444,6 +444,8 @@ class WeChat:
         if call.method != "POST":
             raise Refusal(errcodes.REQUIRE_POST)
         app = self._caller(call)
+        if endpoint.path in app.without:
+            raise Refusal(errcodes.API_UNAUTHORIZED)
         if endpoint.path == messages.WXOPEN_TEMPLATE_SEND and app.retired is not None:
             raise Refusal(app.retired)
         self._count_call(app, call.path)

@@ -17,6 +17,7 @@ from local.client import call_api, get_json, post_json, post_message
 from local.deployment import resolve
 from local.examples import Message, addressed, examples
 from local.stack import Settings, Stack, State
+from tests.e2e.terminal import Terminal, command_line
 from wxn.app import app
 from wxn.stacks import STATE_FILE
 
@@ -270,3 +271,17 @@ def wxn(service: Service, tmp_path_factory: pytest.TempPathFactory) -> CommandLi
     folder = tmp_path_factory.mktemp("wxn")
     service.state.write(folder / STATE_FILE)
     return CommandLine(folder)
+
+
+@pytest.fixture
+def terminal(wxn: CommandLine) -> Iterator[Callable[..., Terminal]]:
+    """Start ``wxn`` in a terminal of so many columns; what still runs at the end of the test is ended."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str, columns: int = 80) -> Terminal:
+        started.append(Terminal(command_line(*arguments), wxn.folder, columns=columns))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()

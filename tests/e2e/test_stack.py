@@ -8,16 +8,20 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.config import Config
 
-from local.client import post_message
+from local.client import call_api, post_json, post_message
+from local.deployment import session
 from local.examples import addressed, examples
 from local.processes import ROOT
 from local.stack import Settings, Stack, State
@@ -58,7 +62,79 @@ def up(start: Start, tmp_path: Path) -> Start:
 
 
 def state_of(tmp_path: Path) -> Path:
-    return tmp_path / "state/stack.json"
+    return tmp_path / ".local/stack.json"  # where wxn looks for it
+
+
+def state_in(tmp_path: Path) -> State | None:
+    """The addresses of a stack that is up, else None."""
+    path = state_of(tmp_path)
+    return State(**json.loads(path.read_text())) if path.exists() else None
+
+
+def up_in(up: Start, tmp_path: Path) -> tuple[subprocess.Popen[str], State]:
+    """A stack that is up, whatever an earlier one has left of its state file."""
+    process = up()
+
+    def found() -> State | None:
+        state = state_in(tmp_path)
+        return state if state is not None and state.pid == process.pid else None
+
+    state = eventually(found)
+    assert state, process.communicate(timeout=20)
+    return process, state
+
+
+def client(state: State, service: str) -> Any:
+    return session().client(
+        service,
+        region_name=state.region,
+        endpoint_url=state.aws_endpoint_url,
+        aws_access_key_id=state.access_key_id,
+        aws_secret_access_key=state.secret_access_key,
+        config=Config(proxies={}),
+    )
+
+
+def output_of(state: State, key: str) -> str:
+    (stack,) = client(state, "cloudformation").describe_stacks(StackName=state.stack_name)["Stacks"]
+    return next(str(output["OutputValue"]) for output in stack["Outputs"] if output["OutputKey"] == key)
+
+
+def fill(state: State) -> None:
+    """An account, a schedule, a file and a message that waits."""
+    post_json(f"{state.simulator_url}/_sim/apps", app_id="wxsecond", secret="s" * 32)
+    path = output_of(state, "ParameterPath")
+    app = {"type": "app", "app_id": "wxsecond", "app_secret": "s" * 32}
+    for account, value in {"second": json.dumps(app), "broken": "not JSON", "odd": '{"app_id": 1}'}.items():
+        name = f"{path}/{account}/credentials"
+        client(state, "ssm").put_parameter(Name=name, Type="SecureString", Value=value)
+    client(state, "scheduler").create_schedule(
+        Name="far-away",
+        GroupName=state.schedule_group,
+        ScheduleExpression="at(2099-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": output_of(state, "SendQueueArn"), "RoleArn": state.schedule_role_arn, "Input": "{}"},
+    )
+    bucket = output_of(state, "BroadcastBucketName")
+    client(state, "s3").put_object(Bucket=bucket, Key="demo/uploads/kept", Body=b"\xff\x00")
+    client(state, "sqs").send_message(QueueUrl=state.send_queue_url, MessageBody="later", DelaySeconds=900)
+
+
+def assert_filled(state: State) -> None:
+    schedules = client(state, "scheduler").list_schedules(GroupName=state.schedule_group)["Schedules"]
+    assert [schedule["Name"] for schedule in schedules] == ["far-away"]
+    bucket = output_of(state, "BroadcastBucketName")
+    assert (
+        client(state, "s3").get_object(Bucket=bucket, Key="demo/uploads/kept")["Body"].read() == b"\xff\x00"
+    )
+    name = "ApproximateNumberOfMessagesDelayed"
+    answer = client(state, "sqs").get_queue_attributes(QueueUrl=state.send_queue_url, AttributeNames=[name])
+    assert answer["Attributes"][name] == "1"
+
+
+def openid_hash(state: State, key: str) -> Any:
+    post_message(state, examples()[0], headers={"Idempotency-Key": key})
+    return call_api(state, "GET", f"/v1/accounts/demo/messages/{key}").json()["openid_hash"]
 
 
 def processes() -> dict[int, tuple[int, int]]:
@@ -87,7 +163,7 @@ def told_in_one_line(process: subprocess.Popen[str]) -> str:
     return errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_until_told_to_end(up: Start, tmp_path: Path, number: signal.Signals) -> None:
     process = up()
     state_file = state_of(tmp_path)
@@ -97,8 +173,8 @@ def test_up_until_told_to_end(up: Start, tmp_path: Path, number: signal.Signals)
     assert list(content) == [field.name for field in fields(State)]
     state = State(**content)
     assert post_message(state, examples()[0]).status_code == 200
-    groups = groups_of_children(process.pid)
-    assert len(groups) == 2
+    groups = eventually(lambda: (found := groups_of_children(process.pid)) and len(found) == 3 and found)
+    assert groups
 
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
@@ -115,6 +191,64 @@ def test_children_follow_a_killed_parent(up: Start, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert_nothing_is_left(groups, tmp_path)
+    assert not state_of(tmp_path).exists()
+
+
+def test_messages_are_shown(up: Start, tmp_path: Path) -> None:
+    """A line for each as it comes, of the queue too."""
+    process = up()
+    lines: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=lines.extend, args=[process.stdout], daemon=True)
+    reader.start()
+    state = eventually(lambda: state_in(tmp_path))
+    queued = post_message(state, examples()[0], headers={"Prefer": "respond-async"}).json()["id"]
+    shown = eventually(lambda: [line for line in lines if "send_queue" in line and queued in line])
+    assert [line for line in shown if "sent" in line], lines
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+    reader.join(20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals) -> None:
+    """Messages, accounts, schedules, files and queues are there again; after SIGKILL, too."""
+    process, state = up_in(up, tmp_path)
+    groups = groups_of_children(process.pid)
+    sent = post_message(state, examples()[0], headers={"Idempotency-Key": "kept"}).json()
+    assert sent["status"] == "sent"
+    fill(state)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert_nothing_is_left(groups, tmp_path)
+
+    process, state = up_in(up, tmp_path)
+    assert call_api(state, "GET", "/v1/accounts/demo/messages/kept").json()["status"] == "sent"
+    again = post_message(state, examples()[0], headers={"Idempotency-Key": "kept"})
+    assert (again.json(), again.headers["Idempotent-Replayed"]) == (sent, "true")
+    hashes = {openid_hash(state, key) for key in ("kept", "new")}
+    assert len(hashes) == 1
+    assert post_message(state, examples()[0], account="second").json()["status"] == "sent"
+    assert_filled(state)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    for account in ("broken", "odd"):
+        assert f"The credentials of account {account} are not" in output
+
+
+@pytest.mark.parametrize(("fresh", "told"), [("0", 1), ("1", 0)])
+def test_unreadable_data_are_set_aside(up: Start, tmp_path: Path, *, fresh: str, told: int) -> None:
+    """Unless they are not wanted anyway."""
+    folder = state_of(tmp_path).parent
+    folder.mkdir()
+    (folder / "kept.json").write_text('{"format": 1, ')
+    process, _ = up_in(partial(up, FRESH=fresh), tmp_path)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    lines = [line for line in output.splitlines() if "cannot be read" in line]
+    aside = [path for path in folder.iterdir() if path.name != "kept.json"]
+    assert (len(lines), len(aside)) == (told, told)
+    assert all(path.name in lines[0] and path.read_text() == '{"format": 1, ' for path in aside)
 
 
 @pytest.mark.parametrize(("command", "code"), [("up", 0), ("demo", 130)])

@@ -10,6 +10,7 @@ from wxn.api import part
 from wxn.language import LANGUAGE, text
 from wxn.output import print_table
 from wxn.run import Run, command
+from wxn.shown_times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,8 @@ def list_holds(run: Run) -> None:
             text("Cause", "原因"),
         )
         rows = [
-            (h["id"], h["held_until"], h.get("errcode"), (h.get("hint") or {}).get(LANGUAGE)) for h in holds
+            (h["id"], local_time(h["held_until"]), h.get("errcode"), (h.get("hint") or {}).get(LANGUAGE))
+            for h in holds
         ]
         print_table(console, columns, rows)
 

@@ -9,6 +9,7 @@ import typer
 from wxn.language import text
 from wxn.output import print_table
 from wxn.run import Run, command
+from wxn.shown_times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,4 +46,5 @@ def _row(kind: dict[str, Any]) -> tuple[object, ...]:
     wechat = kind.get("wechat") or {}
     counts = [wechat.get(name) for name in ("daily_limit", "used", "remain")]
     shown = [None if count is None else f"{count:,}" for count in (*counts, kind.get("sent_today"))]
-    return kind["kind"], *shown, kind.get("held_until")
+    held_until = kind.get("held_until")
+    return kind["kind"], *shown, held_until and local_time(held_until)

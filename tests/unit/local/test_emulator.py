@@ -249,3 +249,17 @@ def test_api_requests_wait_their_turn() -> None:
 
     assert asyncio.run(all_at_once()) == list(range(200))
     assert max(most) == emulator.API_CONCURRENCY
+
+
+def test_throttle_is_counted_once() -> None:
+    emitted: list[Any] = []
+    recorded: list[Any] = []
+    module = SimpleNamespace(_emit_lambda_metrics=lambda *given: emitted.append(given))
+    emulator.patch_throttle_metrics(module, lambda *given: recorded.append(given))
+
+    module._emit_lambda_metrics("refresh", duration_ms=0.0, error=False, throttle=True)
+    module._emit_lambda_metrics("refresh", duration_ms=0.1, error=True, throttle=True)
+    module._emit_lambda_metrics("refresh", duration_ms=5.0, error=True, throttle=False)
+
+    assert recorded == [("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": "refresh"})]
+    assert emitted == [("refresh", 5.0, True, False)]

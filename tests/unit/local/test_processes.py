@@ -1,18 +1,14 @@
-from local.processes import locked_requirements
+import os
+from pathlib import Path
+
+from local.processes import _link_boto3
 
 
-def test_entries_of_a_lock_file() -> None:
-    lock = """\
-# by a tool
-Boto3==1.2 \\
-    --hash=sha256:aa \\
-    --hash=sha256:bb
-cffi==2 ; platform_python_implementation != 'PyPy' \\
-    --hash=sha256:cc
-typing_extensions==4 \\
-    --hash=sha256:dd
-"""
-    entries = dict(locked_requirements(lock))
-    assert set(entries) == {"boto3", "cffi", "typing-extensions"}
-    assert entries["boto3"].count("--hash") == 2
-    assert entries["typing-extensions"].endswith("sha256:dd")
+def test_layers_libraries_go_before_the_runtimes(tmp_path: Path) -> None:
+    (tmp_path / "urllib3-1.0.dist-info").mkdir()
+    (tmp_path / "urllib3-1.0.dist-info/METADATA").write_text("Name: urllib3\nVersion: 1.0\n")
+    _link_boto3(tmp_path)
+    linked = {path.name for path in tmp_path.iterdir()}
+    assert {"boto3", "botocore", "jmespath", "s3transfer", "six.py"} <= linked
+    assert "urllib3" not in linked
+    assert not [folder for folder, _, _ in os.walk(tmp_path) if folder.endswith("__pycache__")]

@@ -2,6 +2,7 @@ import json
 import stat
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ def test_settings_without_an_environment() -> None:
     settings = Settings.from_environment({})
     assert (settings.emulator_port, settings.simulator_port) == (4566, 8066)
     assert settings.wechat_api_base is None
+    assert not settings.fresh
 
 
 def test_settings_from_the_environment() -> None:
@@ -23,9 +25,10 @@ def test_settings_from_the_environment() -> None:
             "WECHAT_API_BASE": "https://api.weixin.qq.com/",
             "WECHAT_APP_ID": "wx1",
             "WECHAT_APP_SECRET": "s",
+            "FRESH": "1",
         }
     )
-    assert settings == Settings(0, 65535, "https://api.weixin.qq.com", "wx1", "s")
+    assert settings == Settings(0, 65535, "https://api.weixin.qq.com", "wx1", "s", fresh=True)
 
 
 @pytest.mark.parametrize("value", ["-1", "65536", "1.5", "²"])
@@ -40,7 +43,8 @@ def test_wrong_address_is_told(value: str) -> None:
         Settings.from_environment({"WECHAT_API_BASE": value})
 
 
-STATE = State(**{field.name: f"<{field.name}>" for field in fields(State)})
+FIELDS: dict[str, Any] = {field.name: f"<{field.name}>" for field in fields(State)}
+STATE = State(**FIELDS)
 
 
 def test_state_file_is_its_owners(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from wxn.stacks import Stack
 class FakeApi(Api):
     """Answers by method and path, such as ``{"GET quota": {...}}``; an exception is raised.
 
+    A list has the answers to one request after another, the last one again and again.
+
     ``calls`` are the requests as (method, path, body, query, headers).
     """
 
@@ -30,7 +32,9 @@ class FakeApi(Api):
     ) -> tuple[int, Any]:
         self.calls.append((method, path, body, dict(query or {}), dict(headers or {})))
         answer = self._answers[f"{method} {path}"]
-        if isinstance(answer, Exception):
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if isinstance(answer, BaseException):
             raise answer
         return 200, answer
 

@@ -36,7 +36,7 @@ class FakeStack(Stack):
         self.invoked: list[tuple[str, Any]] = []
         self.outputs = {"TemplateSyncFunctionName": "sync"}
 
-    def client(self, service: str, *, read_timeout: int = 20) -> Any:
+    def client(self, service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:  # noqa: ARG002
         assert (service, read_timeout) == ("lambda", 620)
         return self
 

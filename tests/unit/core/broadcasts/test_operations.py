@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -83,6 +84,17 @@ def test_same_request_is_the_same_broadcast(world: World) -> None:
     first = world.create(csv_file(TEN))
     world.run()
     assert world.create(csv_file(TEN)).version == world.record().version > first.version
+    world.run()
+    assert set(world.released().values()) == {1}
+
+
+@pytest.mark.parametrize(("data", "is_same"), [(csv_file(TEN), True), (csv_file(TEN[:9]), False)])
+def test_file_counts_by_its_content(world: World, data: bytes, *, is_same: bool) -> None:
+    """A caller that was interrupted uploads its file once more, and repeats its request."""
+    world.create(csv_file(TEN))
+    repeat = {"message": MESSAGE, "upload": world.upload(data, "again")}
+    with nullcontext() if is_same else pytest.raises(BroadcastIdReusedError):
+        world.ask(repeat)
     world.run()
     assert set(world.released().values()) == {1}
 

@@ -48,6 +48,12 @@ def test_paths_without_a_quota(world: World, body: object, errcode: int) -> None
     assert quota(world, body)["errcode"] == errcode
 
 
+def test_endpoint_of_another_kind_of_account(world: World) -> None:
+    world.order("apps", without=[TEMPLATE_SEND])
+    assert world.send("template/send")["errcode"] == 48001
+    assert quota(world)["errcode"] == 76022
+
+
 def test_other_refusals(world: World) -> None:
     assert [quota(world, token=token)["errcode"] for token in ("", "x")] == [41001, 40014]
     assert quota(world, method="GET")["errcode"] == 43002

@@ -74,5 +74,5 @@ def test_lists_have_limits_and_faults(world: World) -> None:
 
 
 def test_only_lists_can_be_without(world: World) -> None:
-    with pytest.raises(ControlError, match="without: the lists are"):
+    with pytest.raises(ControlError, match="without: the paths are"):
         world.order("apps", without=["/cgi-bin/token"])

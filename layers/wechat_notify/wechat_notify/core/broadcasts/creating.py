@@ -58,12 +58,14 @@ class NewBroadcasts:
         BroadcastIdReusedError
             The id belongs to another request.
         """
-        fingerprint = _fingerprint(f"{spec.model_dump_json()} {dry_run}")
+        source = _upload_key(account, spec.upload) if spec.upload is not None else ""
+        head = self._head(source) if source else None
+        # A file counts by its content: a caller that was interrupted uploads it again, and asks for the same.
+        asked = spec.model_copy(update={"upload": head.etag}) if head else spec
+        fingerprint = _fingerprint(f"{asked.model_dump_json()} {dry_run}")
         existing = self._services.store.read(account, broadcast_id)
         if existing is not None:
             return self._same(existing, fingerprint)
-        source = _upload_key(account, spec.upload) if spec.upload is not None else ""
-        head = self._head(source) if source else None
         new = self._new(account, broadcast_id, spec, fingerprint)._replace(dry_run=dry_run)
         if head is None:
             source = self._files.write(new, "recipients.jsonl", spec.recipients_file())

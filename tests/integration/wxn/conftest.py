@@ -1,6 +1,7 @@
-"""An SQS in this process, whose answers a test may bend, and the dead letter tool on two of its queues."""
+"""An SQS in this process, whose answers a test may bend, and ``wxn dlq`` on its queues."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from operations import dlq
+from wxn import __main__, dead_letters, stacks
+from wxn.stacks import Stack
 
+WAIT_SECONDS = dead_letters._WAIT_SECONDS
 UNREADABLE = "no JSON: 深圳"
 
 Call = Callable[..., dict[str, Any]]
@@ -42,6 +45,8 @@ class Sqs:
     def __post_init__(self) -> None:
         self.dlq: str = self.real.create_queue(QueueName="dead")["QueueUrl"]
         self.target: str = self.real.create_queue(QueueName="send")["QueueUrl"]
+        self.broadcasts: str = self.real.create_queue(QueueName="broadcast")["QueueUrl"]
+        self.steps: str = self.real.create_queue(QueueName="steps")["QueueUrl"]
 
     def __getattr__(self, method: str) -> Call:
         def call(**request: Any) -> dict[str, Any]:
@@ -132,9 +137,33 @@ class Sqs:
         return sorted((default_id(message), message["Body"]) for message in self.look(url))
 
 
+class SqsStack(Stack):
+    """The stack of these queues."""
+
+    def __init__(self, sqs: Sqs) -> None:
+        super().__init__("stack", region="eu-central-1")
+        self._sqs = sqs
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        return {"DeadLetterQueueUrl": self._sqs.dlq}
+
+    @property
+    def resources(self) -> Mapping[str, str]:
+        return {
+            "SendQueue": self._sqs.target,
+            "BroadcastQueue": self._sqs.broadcasts,
+            "BroadcastStepQueue": self._sqs.steps,
+        }
+
+    def client(self, service: str, **_: Any) -> Any:
+        assert service == "sqs"
+        return self._sqs
+
+
 @dataclass
 class Ran:
-    """How the tool ended, and what it printed."""
+    """How the command ended, and what it printed."""
 
     code: int
     out: str
@@ -150,21 +179,21 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def sqs(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Sqs:
-    monkeypatch.setattr(dlq, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
     return Sqs(aws("sqs"))
 
 
 @pytest.fixture
-def run(sqs: Sqs, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the tool on the two queues."""
+def run(sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs ``wxn dlq`` on the queues; a redrive asks nothing."""
+    monkeypatch.setattr(stacks, "find", lambda *_: SqsStack(sqs))
 
     def main(command: str, *arguments: str) -> Ran:
-        urls = ["--queue-url", sqs.dlq, *(["--to", sqs.target] if command == "redrive" else [])]
-        try:
-            code: Any = dlq.main([command, *urls, *arguments], sqs)
-        except SystemExit as stop:
-            code = stop.code
-        return Ran(code, *capsys.readouterr())
+        unasked = ["--yes"] if command == "redrive" else []
+        monkeypatch.setattr(sys, "argv", ["wxn", "dlq", command, *unasked, *arguments])
+        with pytest.raises(SystemExit) as stop:
+            __main__.main()
+        return Ran(int(stop.value.code or 0), *capsys.readouterr())
 
     return main
 
@@ -179,16 +208,12 @@ def aws_error(code: str) -> ClientError:
 
 
 STOPS: list[tuple[BaseException, int, str]] = [
-    (KeyboardInterrupt(), 130, "interrupted"),
-    (
-        aws_error("AccessDenied"),
-        1,
-        "error: An error occurred (AccessDenied) when calling the Op operation: no",
-    ),
+    (KeyboardInterrupt(), 130, ""),
+    (aws_error("AccessDenied"), 3, "error: AWS denies Op."),
     (
         EndpointConnectionError(endpoint_url="https://sqs"),
-        1,
-        'error: Could not connect to the endpoint URL: "https://sqs"',
+        4,
+        'error: AWS does not answer: Could not connect to the endpoint URL: "https://sqs"',
     ),
 ]
-"""What stops the tool, with its exit code and its last line."""
+"""What stops the command, with its exit code and the reason that it gives."""

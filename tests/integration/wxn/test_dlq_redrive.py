@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.operations.conftest import (
+from tests.integration.wxn.conftest import (
     STOPS,
     UNREADABLE,
     Call,
@@ -76,7 +76,7 @@ def test_ten_are_sent_then_deleted(sqs: Sqs, run: Run) -> None:
         sqs.put(readable(number))
     ran = run("redrive")
     assert (ran.code, ran.out) == (0, totals(125, 125))
-    assert "100 of 125 sent" in ran.err
+    assert "sent: 100 of 125" in ran.err
     batches = [(name, len(request["Entries"])) for name, request in sqs.calls if "Entries" in request]
     pairs = [[("send_message_batch", n), ("delete_message_batch", n)] for n in [10] * 12 + [5]]
     assert batches == [call for pair in pairs for call in pair]
@@ -127,7 +127,7 @@ def test_sending_stops_and_hides_nothing(
     sqs.fails("send_message_batch", 2, error)
     ran = run("redrive")
     assert (ran.code, ran.out) == (code, totals(10, 10))
-    assert ran.err == f"about 25 messages there\n{said}\n"
+    assert ran.err.startswith(f"about 25 messages there\n{said}")
     assert sqs.counts() == (15, 10)
 
 
@@ -164,7 +164,7 @@ def test_ctrl_c_waits(
     ran = run(command)
     assert (ran.code, ran.out) == (130, out)
     waiting = "waiting for SQS; Ctrl-C once more does not wait"
-    assert ran.err == f"about 25 messages there\n{waiting}\ninterrupted\n"
+    assert ran.err == f"about 25 messages there\n{waiting}\n"
     assert sqs.counts() == left
 
 
@@ -216,7 +216,7 @@ def test_only_what_is_asked_for(sqs: Sqs, run: Run) -> None:
     moved = sqs.put("moved")
     for number, reason in enumerate(["not JSON: x", "not JSON: y", "given up"]):
         sqs.put(f"body {number}", message_id=f"first-{number}", reason=reason)
-    ran = run("redrive", "--id", moved, "first-2", "--id", "first-0", "first-9")
+    ran = run("redrive", "--id", moved, "--id", "first-2", "--id", "first-0", "--id", "first-9")
     assert ran.err == "about 4 messages there\nnot found: first-9\n"
     assert sqs.bodies(sqs.target) == ["body 0", "body 2", "moved"]
     assert sqs.bodies(sqs.dlq) == ["body 1"]
@@ -232,7 +232,7 @@ def test_producers_ids_are_taken_too(sqs: Sqs, run: Run, asked: list[str]) -> No
     sqs.put(readable(2), message_id="first-2", id="order-3")
     sqs.put(readable(1), message_id="first-1")
     sqs.put(readable(1), message_id="first-1", id="order-1")
-    ran = run("redrive", "--id", *asked)
+    ran = run("redrive", *(f"--id={each}" for each in asked))
     assert (ran.code, ran.out) == (0, totals(1, len(asked[:2])))
     assert ran.err.splitlines()[1:] == ["not found: order-2"] * ("order-2" in asked)
 
@@ -252,11 +252,42 @@ def test_dry_run_changes_nothing(sqs: Sqs, run: Run) -> None:
     before = sqs.ids(sqs.dlq)
     ran = run("redrive", "--dry-run", "--id", first)
     assert ran.code == 0
-    assert ran.out.splitlines()[-1] == "1 would be sent, 2 deleted from the dead letter queue"
+    assert ran.err.splitlines()[-1] == "1 would be sent, 2 deleted from the dead letter queue"
     assert first in ran.out
     assert "secret" not in ran.out
     assert sqs.ids(sqs.dlq) == before
     assert sqs.look(sqs.target) == []
+
+
+# Queues of broadcasts
+
+
+def test_each_goes_where_it_was(sqs: Sqs, run: Run) -> None:
+    """By the queue that SQS moved it from, which moto leaves out."""
+    for name in ("send", "broadcast", "steps", "other"):
+        sqs.put(f"from {name}")
+
+    def moved(message: dict[str, Any]) -> None:
+        name = message["Body"].split()[-1]
+        message["Attributes"]["DeadLetterQueueSourceArn"] = f"arn:aws:sqs:eu-central-1:1:{name}"
+
+    sqs.bend_messages(moved)
+    assert run("redrive").out == totals(4, 4)
+    assert sqs.bodies(sqs.target) == ["from other", "from send"]
+    assert (sqs.bodies(sqs.broadcasts), sqs.bodies(sqs.steps)) == (["from broadcast"], ["from steps"])
+
+
+def test_steps_stay(sqs: Sqs, run: Run) -> None:
+    """They are nobody's message; what to do is said."""
+    step = json.dumps({"account": "shop", "broadcast": "b1", "step": 7})
+    first = sqs.put(step)
+    sqs.put(readable(1))
+    ran = run("redrive")
+    assert (ran.code, ran.out) == (0, totals(1, 1))
+    assert f"left there: {first}, a step of a broadcast" in ran.err
+    assert sqs.bodies(sqs.dlq) == [step]
+    assert json.loads(run("redrive", "--json").out)["steps"] == [step]
+    assert run("list", "--json").rows[0]["target"] is None
 
 
 # Twice, and with the service at work

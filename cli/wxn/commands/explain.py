@@ -1,0 +1,143 @@
+"""``wxn explain``: what an error code or a problem means, and what to do; without a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wxn.errors import CommandError, ExitCode
+from wxn.explanations import Explanation, Unknown, data, find
+from wxn.language import LANGUAGE, text
+from wxn.output import printable
+from wxn.run import Run, command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer()
+
+_CERTAINTY = {
+    "documented": text("documented", "官方文档"),
+    "reported": text("reported by users", "用户反馈"),
+    "inferred": text("inferred", "推断"),
+    "sdk": text("from the source of libraries", "见于 SDK 源码"),
+}
+
+
+@command(
+    app,
+    help=text(
+        "Explain error codes of WeChat and problems of this service: meaning, cause, what to do. Works offline.",
+        "解释微信错误码和本服务的错误：含义、原因、处理方法。无需联网。",
+    ),
+    stack=False,
+    negative_numbers=True,
+)
+def explain(
+    run: Run,
+    asked: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CODE...",
+            help=text(
+                "A code (40164), its name, a problem (unknown-hold), or a whole errmsg or log line.",
+                "错误码（如 40164）、错误名、错误类型（如 unknown-hold），或整段 errmsg、日志。",
+            ),
+        ),
+    ],
+) -> None:
+    """Explain what is asked.
+
+    With ``--json``: ``explanations``, each with its ``name``, a code also with its ``code``, and the other fields
+    of the data file, with texts in both languages.
+    """
+    if options := [word for word in asked if word.startswith("--")]:
+        raise CommandError(
+            text(f"There is no option {options[0]}.", f"没有名为 {options[0]} 的选项。"),
+            text("Read wxn explain --help.", "请查看 wxn explain --help。"),
+        )
+    found = find(asked)
+    known = [each for each in found if isinstance(each, Explanation)]
+    unknown = [each for each in found if isinstance(each, Unknown)]
+
+    def render(console: Console) -> None:
+        for number, each in enumerate(known):
+            if number:
+                console.print()
+            _print(console, each)
+
+    if known:
+        run.output.show({"explanations": [each.as_json() for each in known]}, render)
+    if unknown:
+        raise _not_found(unknown)
+
+
+def _not_found(unknown: Sequence[Unknown]) -> CommandError:
+    names = ", ".join(printable(each.asked) for each in unknown)
+    nearest = list(dict.fromkeys(name for each in unknown for name in each.nearest))
+    return CommandError(
+        text(f"Nothing is known of {names}.", f"没有关于 {names} 的说明。"),
+        text(f"Nearest: {', '.join(nearest)}.", f"相近的有：{'、'.join(nearest)}。")
+        if nearest
+        else text(
+            "docs/error-codes.md lists the codes, docs/problems.md the problems.",
+            "全部错误码见 docs/zh/error-codes.md，错误类型见 docs/problems.md。",
+        ),
+        ExitCode.FAILED,
+    )
+
+
+def _print(console: Console, explanation: Explanation) -> None:
+    fields = explanation.fields
+    title = explanation.name if explanation.errcode is None else f"{explanation.errcode} {explanation.name}"
+    console.print(title, style="bold", markup=False)
+    sections = _of_problem(fields) if explanation.errcode is None else _of_code(fields)
+    for name, lines in sections:
+        if len(lines) == 1:
+            console.print(f"{name}{text(': ', '：')}{lines[0]}", markup=False)
+        elif lines:
+            console.print(f"{name}{text(':', '：')}", markup=False)
+            for line in lines:
+                console.print(f"  {line}", markup=False)
+
+
+def _of_problem(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    yield text("HTTP status", "HTTP 状态码"), [", ".join(map(str, fields["statuses"]))]
+    yield text("Meaning", "含义"), [_told(fields["meaning"])]
+    yield text("What to do", "处理方法"), [_told(fields["remedy"])]
+
+
+def _of_code(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    kind = data()["classes"][fields["class"]]
+    yield text("Meaning", "含义"), [_told(fields["meaning"])]
+    yield text("Class", "类别"), [f"{fields['class']}{text(': ', '：')}{_told(kind['meaning'])}"]
+    yield text("What to do", "处理方法"), what_to_do(fields)
+    yield (
+        text("Causes", "原因"),
+        [
+            f"- {_told(cause)} {text('(', '（')}{_CERTAINTY[cause['certainty']]}{text(')', '）')}"
+            for cause in fields["causes"]
+        ],
+    )
+    for place, name in (
+        ("send", text("After a message, the service", "发送消息时返回，本服务")),
+        ("token", text("When it asks for a token, the service", "获取 access_token 时返回，本服务")),
+    ):
+        yield name, [_told(fields[place])] if fields[place] else []
+    yield text("WeChat's text", "微信返回的文字"), list(fields["errmsg"])
+    yield text("Met at", "见于"), [_told(data()["places"][place]) for place in fields["met"]]
+    yield text("See also", "另见"), [", ".join(map(str, fields["related"]))] if fields["related"] else []
+    page = text("docs/error-codes.md", "docs/zh/error-codes.md")
+    yield text("More", "更多"), [f"{page}#{fields['anchor']}"]
+
+
+def what_to_do(fields: Mapping[str, Any]) -> list[str]:
+    """The steps of a code, numbered; its advice where there are none."""
+    steps = [_told(step) for step in fields["steps"]]
+    return [f"{n}. {step}" for n, step in enumerate(steps, 1)] if steps else [_told(fields["advice"])]
+
+
+def _told(both: Mapping[str, Any]) -> str:
+    return str(both[LANGUAGE])

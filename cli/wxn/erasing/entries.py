@@ -1,0 +1,178 @@
+"""The person's messages in the ledger: entries without a text, which name them by the keyed hash.
+
+An entry stays, and what names the person goes: the hash, and the digest of the message. It keeps a copy of the
+message that is still on the queue from being sent, and its broadcast's counts right. One whose id names the
+openid, which ids must not, is deleted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+from wxn.api import Api, ApiError, part
+from wxn.erasing.person import Person
+from wxn.erasing.place import Count, Found
+from wxn.language import text
+from wxn.stacks import Stack
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_SEGMENTS: Final = 4
+"""Parts of the table that are read at a time."""
+_LOOK_SECONDS: Final = 0.2
+_COPY_SECONDS: Final = 3900
+"""Seconds for which the queue may hide a copy of a message: an hour at most, and clocks that differ."""
+_SENDING_SECONDS: Final = 300
+_ERASED: Final = "erased"
+"""In the place of the message's digest: no message has it, so that a repeat under the id is refused."""
+
+
+class Entries:
+    """The entries of one person."""
+
+    def __init__(self, stack: Stack, api: Api, account: str, person: Person) -> None:
+        self.name = text("messages", "消息记录")
+        self._table = stack.outputs["LedgerTableName"]
+        self._dynamodb = stack.client("dynamodb")
+        self._api = api
+        self._account = account
+        self._person = person
+
+    def find(self, count: Count) -> Iterator[Found]:
+        """Scan the table: no index has the hash."""
+        total = self._dynamodb.describe_table(TableName=self._table)["Table"]["ItemCount"]
+        searched = 0
+        for scanned, items in self._scanned():
+            searched += scanned
+            count(searched, max(total, searched))
+            yield from (self._found(item) for item in items if self._is_of_person(item))
+
+    def erase(self, found: Sequence[Found]) -> None:
+        """Cancel what waits, then take the person's hash away."""
+        for each in found:
+            if each.data["status"]["S"] == "queued":
+                self._cancel(each.name)
+            else:
+                self._write(each.data)
+
+    def _scanned(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The pages of all segments as they come: how many items were read, and those of the person."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # noqa: PLC0415 - --help starts without it
+
+        pages: SimpleQueue[tuple[int, list[dict[str, Any]]]] = SimpleQueue()
+        stopped = threading.Event()
+        with ThreadPoolExecutor(_SEGMENTS) as threads:
+            running: set[Future[None]] = {
+                threads.submit(self._scan, segment, pages, stopped) for segment in range(_SEGMENTS)
+            }
+            try:
+                while running:
+                    done, running = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    while not pages.empty():
+                        yield pages.get()
+            finally:  # Ctrl-C must not wait for the end of the table
+                stopped.set()
+
+    def _scan(
+        self,
+        segment: int,
+        pages: SimpleQueue[tuple[int, list[dict[str, Any]]]],
+        stopped: threading.Event,
+    ) -> None:
+        for page in self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            Segment=segment,
+            TotalSegments=_SEGMENTS,
+            ProjectionExpression="pk, id, #status, updated_at, lease_until, version, openid_hash",
+            FilterExpression=(
+                "account = :account AND begins_with(pk, :messages) "
+                "AND (openid_hash = :hash OR contains(id, :openid))"
+            ),
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={
+                ":account": {"S": self._account},
+                ":hash": {"S": self._person.hash},
+                ":openid": {"S": self._person.openid},
+                ":messages": {"S": "message#"},
+            },
+        ):
+            pages.put((page["ScannedCount"], page["Items"]))
+            if stopped.is_set():
+                return
+
+    def _found(self, item: dict[str, Any]) -> Found:
+        status, now = item["status"]["S"], time.time()
+        does = text("remove the hash of the openid", "删除 openid 的哈希值")
+        if self._has_openid_as_id(item):
+            does = text("delete it: its id names the openid", "删除该记录：其编号中含有 openid")
+        if status == "queued":
+            does = text("cancel it, then remove the hash", "取消发送，并删除哈希值")
+        blocked = again = ""
+        lease_until = float(item.get("lease_until", {"N": "0"})["N"])
+        gone_at = float(item["updated_at"]["N"]) + _COPY_SECONDS
+        if status == "sending" and now < lease_until + _SENDING_SECONDS:
+            blocked = text("it is being sent", "正在发送")
+            again = text("in 10 minutes", "10 分钟后")
+        elif status == "cancelled" and now < gone_at:
+            blocked = text(
+                "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
+            )
+            again = text(f"after {_clock(gone_at)}", f"{_clock(gone_at)} 之后")
+        return Found(self.name, item["id"]["S"], does, blocked, again, item)
+
+    def _cancel(self, message_id: str) -> None:
+        try:
+            self._api.call("DELETE", f"messages/{part(message_id)}")
+        except ApiError as error:
+            # It was started meanwhile, or is gone: the next search tells.
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise
+
+    def _write(self, item: dict[str, Any]) -> None:
+        """Take away what names the person. As every write of the service, it follows one version."""
+        entry = {
+            "TableName": self._table,
+            "Key": {"pk": item["pk"]},
+            "ConditionExpression": "version = :version",
+        }
+        version = {":version": item["version"]}
+        try:
+            if self._has_openid_as_id(item):
+                self._dynamodb.delete_item(**entry, ExpressionAttributeValues=version)
+                return
+            self._dynamodb.update_item(
+                **entry,
+                UpdateExpression=(
+                    "REMOVE openid_hash SET fingerprint = :erased, writer = :writer, version = version + :one"
+                ),
+                ExpressionAttributeValues={
+                    **version,
+                    ":erased": {"S": _ERASED},
+                    ":writer": {"S": uuid.uuid4().hex},
+                    ":one": {"N": "1"},
+                },
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return  # it has changed meanwhile: the next search tells
+
+    def _is_of_person(self, item: dict[str, Any]) -> bool:
+        has_hash = item.get("openid_hash", {}).get("S") == self._person.hash
+        return has_hash or self._has_openid_as_id(item)
+
+    def _has_openid_as_id(self, item: dict[str, Any]) -> bool:
+        return self._person.is_named_in(item["id"]["S"])
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")

@@ -1,0 +1,80 @@
+"""The person's messages in a dead letter queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, Say, account_of, decoded
+from wxn.erasing.person import Person
+from wxn.erasing.place import Count, Found
+from wxn.language import text
+
+_RETENTION_SECONDS: Final = 14 * 86400
+
+
+class Letters:
+    """The messages of one dead letter queue that name one person.
+
+    A body that cannot be read may be of any account; it counts where it names the openid.
+    """
+
+    def __init__(self, name: str, sqs: Any, url: str, account: str, person: Person, say: Say) -> None:
+        self.name = name
+        self._sqs = sqs
+        self._url = url
+        self._account = account
+        self._person = person
+        self._say = say
+
+    def find(self, count: Count) -> Iterator[Found]:
+        """Read the queue; its messages are visible again afterwards."""
+        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+            letters = queue.read(MAX_READ, self._is_wanted, lambda done: count(done, None))
+        if queue.there > MAX_READ:
+            yield Found(
+                self.name,
+                self._url.rpartition("/")[2],
+                text("search the whole queue", "检索整个队列"),
+                text(
+                    f"it holds {queue.there} messages, and SQS shows {MAX_READ} of them at a time",
+                    f"队列中有 {queue.there} 条消息，SQS 一次只能读取 {MAX_READ} 条",
+                ),
+                text("when it holds fewer", "消息减少之后"),
+            )
+        yield from (self._found(letter) for copies in letters for letter in copies)
+
+    def erase(self, found: Sequence[Found]) -> None:
+        """Read the queue once more, and delete what was found."""
+        if not found:
+            return
+        names = {each.name for each in found}
+        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+            letters = queue.read(MAX_READ, lambda letter: letter.message_id in names)
+            queue.delete(letter for copies in letters for letter in copies)
+
+    def _is_wanted(self, letter: DeadLetter) -> bool:
+        account = account_of(letter.body)
+        return account in {None, self._account} and self._person.is_named_in(letter.body)
+
+    def _found(self, letter: DeadLetter) -> Found:
+        blocked = again = ""
+        if self._is_of_others(letter.body):
+            gone = datetime.fromtimestamp(letter.sent_at + _RETENTION_SECONDS).astimezone().date().isoformat()
+            blocked = text(
+                f"it is for other recipients too; SQS deletes it on {gone}",
+                f"其中还有其他收件人；SQS 将于 {gone} 删除",
+            )
+            again = text("after it was redriven or deleted", "重新投递或删除之后")
+        return Found(self.name, letter.message_id, text("delete it", "删除"), blocked, again)
+
+    def _is_of_others(self, body: str) -> bool:
+        value = decoded(body)
+        envelope = value.get("detail", value) if isinstance(value, dict) else None
+        if not isinstance(envelope, dict):
+            return False
+        message = envelope.get("message")
+        if isinstance(message, dict):
+            return isinstance(message.get("touser"), str) and message["touser"].strip() != self._person.openid
+        return "broadcast" in envelope

@@ -1,0 +1,77 @@
+"""The options of ``wxn dlq``, and the question before a redrive."""
+
+import io
+import sys
+
+import pytest
+
+from tests.integration.wxn.conftest import Run, Sqs, totals
+from wxn import __main__, questions
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--limit", "0"], "greater than or equal to 1"),
+        (["redrive", "--limit", "100001"], "less than or equal to 100000"),
+        (["redrive", "--to", "https://sqs/1/send"], "There is no option --to"),
+    ],
+)
+def test_wrong_usage_calls_nothing(sqs: Sqs, run: Run, arguments: list[str], said: str) -> None:
+    ran = run(*arguments)
+
+    assert (ran.code, sqs.calls) == (2, [])
+    assert said in ran.err
+
+
+def test_missing_queue_is_told(sqs: Sqs, run: Run) -> None:
+    sqs.put("a")
+    sqs.target += "-none"
+    ran = run("redrive")
+
+    assert ran.code == 1
+    assert "NonExistentQueue" in ran.err
+    assert len(sqs.look(sqs.dlq)) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "out", "left"),
+    [("y\n", 0, totals(1, 1), (0, 1)), ("\n", 130, "", (1, 0)), ("", 130, "", (1, 0))],
+)
+@pytest.mark.usefixtures("run")
+def test_redrive_asks_first(
+    sqs: Sqs,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    typed: str,
+    code: int,
+    out: str,
+    left: tuple[int, int],
+) -> None:
+    sqs.put("a", reason="not JSON")
+    monkeypatch.setattr(sys, "argv", ["wxn", "dlq", "redrive", "--reason", "JSON"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    monkeypatch.setattr(questions, "can_ask", lambda: True)
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    told = capsys.readouterr()
+
+    assert (stop.value.code, told.out) == (code, out)
+    assert "send those with “JSON” of about 1 dead letters once more?" in told.err
+    assert sqs.counts() == left
+
+
+@pytest.mark.usefixtures("run")
+def test_no_terminal_needs_yes(
+    sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs.put("a")
+    monkeypatch.setattr(sys, "argv", ["wxn", "dlq", "redrive"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+
+    assert stop.value.code == 2
+    assert "Repeat it with --yes" in capsys.readouterr().err
+    assert sqs.counts() == (1, 0)
