@@ -26,6 +26,14 @@ PROBLEMS_ZH: Final[Mapping[str, tuple[str, str]]] = {
         "该名称下没有存储凭证。",
         "请先存储该账号的凭证，或修正路径中的账号名。",
     ),
+    "not-a-platform": (
+        "该账号不是第三方平台，其凭证为其他类型。",
+        "请使用凭证 `type` 为 `component` 的账号。",
+    ),
+    "platform-refused": (
+        "微信不允许该第三方平台调用接口，或没有应答。`errcode` 为微信返回的错误码。",
+        "处理方法见 `hint`；`retryable` 为 true 时，可在 `Retry-After` 秒后重试。",
+    ),
     "unknown-message": (
         "该账号下没有此编号的消息，或消息尚未从队列中取出。",
         "请检查编号。经 SQS 或 EventBridge 提交的消息，从队列取出后才能查到。",
