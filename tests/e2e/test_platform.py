@@ -11,7 +11,7 @@ import pytest
 
 from local.client import call_api, get_json, http
 from local.examples import addressed, examples
-from tests.e2e.conftest import Service, eventually
+from tests.e2e.conftest import CommandLine, Service, eventually
 
 PLATFORM = "platform"
 GRANTED = [7, 18, 89]
@@ -62,7 +62,9 @@ def stored(service: Service, account: str) -> dict[str, Any]:
     return found
 
 
-def test_merchant_comes_and_goes(service: Service, component: str, merchant: str, touser: str) -> None:
+def test_merchant_comes_and_goes(
+    service: Service, wxn: CommandLine, component: str, merchant: str, touser: str
+) -> None:
     """By events that end as WeChat's own example does, and come twice."""
     become_account(service, component, merchant, malformed=True, events=2)
     credentials = stored(service, merchant)
@@ -86,6 +88,10 @@ def test_merchant_comes_and_goes(service: Service, component: str, merchant: str
         return [service.parameter(f"{merchant}/{name}") for name in ("access-token", "refresh-token")]
 
     assert eventually(lambda: tokens() == [None, None])
+    listed = {each["name"]: each for each in json.loads(wxn("account", "list", "--json").stdout)["accounts"]}
+    assert (listed[PLATFORM]["type"], listed[PLATFORM]["token_age"] < 600) == ("component", True)
+    told = [listed[merchant][name] for name in ("type", "component", "revoked", "token_age")]
+    assert told == ["authorizer", PLATFORM, True, None]
 
 
 def test_tokens_are_rotated(service: Service, component: str, merchant: str, touser: str) -> None:
@@ -131,3 +137,21 @@ def test_release_test(service: Service, component: str, merchant: str, touser: s
         return [text["text"]["content"] for text in told if text["touser"] == touser]
 
     assert eventually(texts) == [f"{code}_from_api"]
+
+
+def test_platform_by_command(wxn: CommandLine, service: Service, merchant: str) -> None:
+    """WeChat does not know it; and a merchant has no secret that could be stored."""
+    name = f"platform-{merchant[-6:]}"
+    added = wxn("account", "add", name, "--component", "--app-id", merchant, "--secret-stdin", text="a" * 32)
+    assert (added.exit_code, "(61011)" in added.stderr) == (1, True)
+    assert stored(service, name)["type"] == "component"
+    wxn("account", "add", name, "--replace", "--secret-stdin", text="b" * 32)
+    assert stored(service, name) == {"type": "component", "app_id": merchant, "app_secret": "b" * 32}
+    service.put_parameter(
+        f"{merchant}/credentials", {"type": "authorizer", "component": name, "app_id": merchant}
+    )
+    refused = wxn("account", "add", merchant, "--replace", "--secret-stdin", text="b" * 32)
+    assert (refused.exit_code, "has no secret" in refused.stderr) == (1, True)
+    for each in (name, merchant):
+        assert wxn("account", "remove", each, "--yes").exit_code == 0
+        assert stored(service, each) is None
