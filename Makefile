@@ -14,8 +14,8 @@ export RUNTIME_PYTHON
 BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages \
-	lock clean
+.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
+	docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the d
 	@$(BIN)/python -m local.stack up
 
 check: setup ## everything that CI checks
-	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template
+	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template docs
 	@$(MAKE) --no-print-directory test test-runtime
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
@@ -70,7 +70,7 @@ test: setup ## the tests, with this Python
 test-stacks:
 	@$(BIN)/python -m pytest -q tests/e2e/test_stack.py
 
-test-service:
+test-service: .venv-docs/.done
 	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
 # The service's own code on the Python of the Lambda runtime. Its adapters meet it in the end-to-end tests, whose
@@ -114,23 +114,38 @@ ifeq ($(QUICK),)
 endif
 	@PYTHONPATH=.:layers/wechat_notify .venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 
-cost: setup ## renew docs/cost.md from the last results
+cost: setup ## renew docs/cost.md and docs/zh/cost.md from the last results
 	@$(BIN)/python -m benchmarks.cost_page
 
-openapi: setup ## renew docs/openapi.json, docs/problems.md, events/schemas and the problems of wxn explain
+openapi: setup ## renew docs/openapi.json, docs/problems.md in both languages, events/schemas and the problems of wxn explain
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m openapi
 
 error-pages: setup ## renew docs/error-codes.md, the same in Chinese, and the data of wxn explain
 	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m error_pages
 
+# The builder of the site, and the aws command for the tests that run the documents.
+.venv-docs/.done: requirements/docs.txt
+	@$(PYTHON) -m local.install .venv-docs requirements/docs.txt
+	@touch $@
+
+docs: .venv-docs/.done ## build the documentation's site into site/; a link or an anchor that leads nowhere fails
+	@.venv-docs/bin/zensical build --clean --strict > .venv-docs/site.txt 2>&1 || { cat .venv-docs/site.txt; exit 1; }
+	@mkdir site/events && cp -R events/schemas events/published events/examples site/events  # docs/events.md links to them
+	@! grep -rnE '<(script|link|img)[^>]* (src="?https?:|href="?https?:)' --include '*.html' site || \
+		{ echo "A page must load nothing from another server" >&2; exit 1; }
+
+command-pages: setup ## renew docs/wxn.md and the same in Chinese from the commands of wxn
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang en > docs/wxn.md
+	@PYTHONPATH=.:cli $(BIN)/python -m command_pages --lang zh > docs/zh/wxn.md
+
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants; do \
+		requirements/mutants requirements/docs; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .mutants .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

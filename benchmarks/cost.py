@@ -171,18 +171,23 @@ class Model:
         bill.add("data out", sent * self.price("out"))
         return bill
 
+    @property
+    def metrics(self) -> int:
+        """Metrics of all accounts together."""
+        given = self.assumptions
+        return given.metrics_anyway + given.accounts * given.metrics_an_account
+
     def fixed(self) -> dict[str, float]:
-        """Dollars a month, whether anything is sent or not."""
+        """Dollars a month, whether anything is sent or not. In braces stand the figures of a name."""
         given = self.assumptions
         # Five pollers a queue, each asking for 20 s; with a maximum concurrency Lambda does not reduce them.
         polls = given.queues * 5 * _DAY / 20 * MONTH_DAYS / _MILLION
-        metrics = given.metrics_anyway + given.accounts * given.metrics_an_account
         # token_refresh reads each account's two parameters every five minutes.
         decrypted = given.accounts * 2 * _DAY / 300 * MONTH_DAYS / _MILLION
         return {
-            f"pollers of {given.queues} idle queues": polls * self.price("sqs"),
-            f"{metrics} metrics ({given.accounts} accounts)": metrics * self.price("metric"),
-            f"{given.alarms} alarms": given.alarms * self.price("alarm"),
+            "pollers of {queues} idle queues": polls * self.price("sqs"),
+            "{metrics} metrics ({accounts} accounts)": self.metrics * self.price("metric"),
+            "{alarms} alarms": given.alarms * self.price("alarm"),
             "the openid hash key": self.price("secret"),
             "token_refresh, every 5 minutes": decrypted * self.price("kms")
             + _DAY

@@ -50,7 +50,6 @@ def advised(code: ErrorCode) -> Bilingual:
 class _Page:
     def __init__(self, language: Language) -> None:
         self._language = language
-        self._docs = "" if language == "en" else "../"
 
     def _of(self, text: Bilingual) -> str:
         return text.en if self._language == "en" else text.zh
@@ -72,7 +71,7 @@ class _Page:
         yield self._said("symptoms")
         for symptom in SYMPTOMS:
             codes = self._links(symptom.codes)
-            remark = self._of(symptom.remark).format(quota=f"{self._docs}teams-api.md#quotas")
+            remark = self._of(symptom.remark).format(quota=self._said("quotas"))
             yield f"| {self._of(symptom.text)} | {codes} | {remark} |"
         yield ""
 
@@ -91,7 +90,7 @@ class _Page:
             status = ", ".join(map(str, statuses))
             link = f"[{error_class.value}](#{error_class.value})"
             yield f"| {link} | {self._of(text.meaning)} | {self._of(text.remedy)} | {status} |"
-        yield self._said("numbers").format(docs=self._docs)
+        yield self._said("numbers")
 
     def _group(self, error_class: ErrorClass, codes: Sequence[ErrorCode]) -> Iterator[str]:
         text = CLASSES[error_class]
@@ -137,7 +136,7 @@ class _Page:
         if handling.status == _OK:
             http = self._said("http_sent")
         else:
-            problem = f"[`not-sent`]({self._docs}problems.md#not-sent)"
+            problem = "[`not-sent`](problems.md#not-sent)"
             http = self._said("http_again" if handling.retryable else "http_failed").format(
                 status=handling.status, problem=problem
             )
@@ -203,14 +202,14 @@ go by the code.
     "numbers": Bilingual(
         """
 Over HTTP a repeat is the caller's; with `retryable` the answer has `Retry-After`. From the queue the service repeats by
-itself: [decision 6]({docs}decisions/0006-what-is-repeated-and-when.md) has the waits. While something is
-[held]({docs}reliability.md#holds), its other messages wait on the queue, and HTTP callers are told to repeat them later;
-[`GET …/holds`]({docs}teams-api.md#holds) lists what is held, and `DELETE` ends a hold once its cause is mended.
+itself: [decision 6](decisions/0006-what-is-repeated-and-when.md) has the waits. While something is
+[held](reliability.md#holds), its other messages wait on the queue, and HTTP callers are told to repeat them later;
+[`GET …/holds`](teams-api.md#holds) lists what is held, and `DELETE` ends a hold once its cause is mended.
 """,
         """
 通过 HTTP 提交的消息由调用方重试；`retryable` 为 true 时应答带有 `Retry-After`。队列中的消息由服务自动重试，
-间隔见[决策 6]({docs}decisions/0006-what-is-repeated-and-when.md)。某个范围[暂停发送]({docs}reliability.md#holds)期间，
-范围内的其他消息在队列中等待，HTTP 调用方会收到稍后重试的提示；[`GET …/holds`]({docs}teams-api.md#holds)
+间隔见[决策 6](../decisions/0006-what-is-repeated-and-when.md)。某个范围[暂停发送](../reliability.md#holds)期间，
+范围内的其他消息在队列中等待，HTTP 调用方会收到稍后重试的提示；[`GET …/holds`](teams-api.md#暂停发送)
 列出当前的暂停，原因排除后可用 `DELETE` 立即解除。
 """,
     ),
@@ -218,6 +217,7 @@ itself: [decision 6]({docs}decisions/0006-what-is-repeated-and-when.md) has the 
         "## A code that is not in the table\n\nWeChat adds codes without notice. The metric `UnknownErrcode` counts them.\n",
         "## 表中没有的错误码\n\n微信会不经通知新增错误码，指标 `UnknownErrcode` 会统计此类应答。\n",
     ),
+    "quotas": Bilingual("teams-api.md#quotas", "teams-api.md#额度"),
     "advice": Bilingual("**What to do.**", "**解决办法。**"),
     "causes": Bilingual("**What is known.**", "**已知情况。**"),
     "errmsg": Bilingual("**`errmsg`, for example.**", "**`errmsg` 示例。**"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _refusal(status: int, names: list[str], operation: Operation) -> Json:
     headers = ["Retry-After"] if any(status in PROBLEMS[name].retries for name in names) else []
     if operation.replays and any(name in _REPLAYED for name in names):
         headers.append("Idempotent-Replayed")
-    text = "; ".join(f"`{name}`: {PROBLEMS[name].text}" for name in names)
+    text = "; ".join(f"`{name}`: {PROBLEMS[name].text.en}" for name in names)
     schema = choices[0] if len(choices) == 1 else {"oneOf": choices}
     return {"description": text, **_headers(headers), "content": {_PROBLEM_JSON: {"schema": schema}}}
 
@@ -242,7 +243,8 @@ def _text() -> str:
 
 FILES: Mapping[Path, Callable[[], str]] = {
     _DOCS / "openapi.json": _text,
-    _DOCS / "problems.md": problems.page,
+    _DOCS / "problems.md": partial(problems.page, "en"),
+    _DOCS / "zh/problems.md": partial(problems.page, "zh"),
     _DOCS.parent / "cli/wxn/data/problems.json": problems.as_json,
 }
 """The files that are made here, with their contents."""

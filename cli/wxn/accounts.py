@@ -21,11 +21,12 @@ _MAX_LENGTH: Final = 128
 _CREDENTIALS: Final = "credentials"
 _ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105
+_CALLBACK: Final = "callback"
 _ALL: Final = (
     _CREDENTIALS,
     _ACCESS_TOKEN,
     _COMPONENT_TOKEN,
-    "callback",
+    _CALLBACK,
     "refresh-token",
     "ticket",
     "ticket-request",
@@ -193,7 +194,8 @@ class Accounts:
 
     def one(self, name: str) -> StoredAccount | None:
         """One account; None where there is none."""
-        names = [self._parameter(name, part) for part in (_CREDENTIALS, _ACCESS_TOKEN, _COMPONENT_TOKEN)]
+        looked_at = (_CREDENTIALS, _ACCESS_TOKEN, _COMPONENT_TOKEN, _CALLBACK)
+        names = [self._parameter(name, part) for part in looked_at]
         found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         return _account(name, values) if values else None

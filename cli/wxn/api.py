@@ -79,7 +79,7 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return text(
             "Ask for execute-api:Invoke on this account's routes (docs/deploy.md), or choose another --profile.",
-            "请申请该账号路由的 execute-api:Invoke 权限（见 docs/deploy.md），或用 --profile 换一个身份。",
+            "请申请该账号路由的 execute-api:Invoke 权限（见 docs/zh/deploy.md），或用 --profile 换一个身份。",
         )
     if _exit_code(status) is ExitCode.UNAVAILABLE:
         return text(

@@ -74,7 +74,7 @@ class Output:
             return
         from rich.text import Text  # noqa: PLC0415
 
-        self.errors.print(Text.assemble((text("error:", "错误："), "red"), " ", printable(error.message)))
+        self.errors.print(Text.assemble((text("error: ", "错误："), "red"), printable(error.message)))
         self.errors.print(f"→ {error.next_step}", markup=False)
 
 

@@ -59,7 +59,7 @@ ERRORS: Final = (
         "微信已收到相同消息，视为已发送",
     ),
     _error("token", 40001, "the access token is not accepted", "access_token 无效"),
-    _error("quota", 45009, "the quota of the day is used up", "当日配额已用完"),
+    _error("quota", 45009, "the quota of the day is used up", "当日额度已用完"),
     _error("rate_limit", 45011, "too many calls in this minute", "本分钟调用过多"),
     _error("config", 40164, "the IP address is not on WeChat's list", "IP 不在白名单中"),
     _error("permission", 48001, "the account may not use this API", "账号没有接口权限"),

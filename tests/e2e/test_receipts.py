@@ -69,6 +69,24 @@ def at_last(shop: Service, touser: str, msgid: int) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("token", "account", "status"), [(None, ACCOUNT, 200), ("wrong", ACCOUNT, 403), (None, "nobody", 403)]
+)
+def test_check_of_the_address(
+    shop: Service, key: CallbackKey, token: str | None, account: str, status: int
+) -> None:
+    """WeChat asks when the address is set."""
+    timestamp = str(int(time.time()))
+    signature = sign(token or key.token, timestamp, "7")
+    query = f"signature={signature}&timestamp={timestamp}&nonce=7&echostr=4375120948345356249"
+    answer = http("GET", f"{shop.state.api_url}/v1/callbacks/{account}?{query}")
+
+    assert (answer.status_code, answer.text) == (
+        status,
+        "4375120948345356249" if status == 200 else "refused",
+    )
+
+
+@pytest.mark.parametrize(
     ("order", "kinds"),
     [
         ("twice", ["template", "subscription", "mini_program_subscription"]),
@@ -112,24 +130,6 @@ def test_receipt_of_other_senders(shop: Service) -> None:
 
     assert at_last(shop, "somebody", 12345) == {"batchItemFailures": []}
     assert shop.look(message_id, ACCOUNT).json()["status"] == "sent"
-
-
-@pytest.mark.parametrize(
-    ("token", "account", "status"), [(None, ACCOUNT, 200), ("wrong", ACCOUNT, 403), (None, "nobody", 403)]
-)
-def test_check_of_the_address(
-    shop: Service, key: CallbackKey, token: str | None, account: str, status: int
-) -> None:
-    """WeChat asks when the address is set."""
-    timestamp = str(int(time.time()))
-    signature = sign(token or key.token, timestamp, "7")
-    query = f"signature={signature}&timestamp={timestamp}&nonce=7&echostr=4375120948345356249"
-    answer = http("GET", f"{shop.state.api_url}/v1/callbacks/{account}?{query}")
-
-    assert (answer.status_code, answer.text) == (
-        status,
-        "4375120948345356249" if status == 200 else "refused",
-    )
 
 
 def test_stranger_is_refused(shop: Service) -> None:

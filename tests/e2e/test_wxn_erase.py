@@ -64,7 +64,7 @@ def puts_everywhere(team: Team, deployed: Deployed, person: str, other: str) -> 
         team.call(
             "PUT", f"schedules/for-{openid[-1]}", {"cron": "0 9 ? * MON *", "message": message}, status=201
         )
-        for queue in ("DeadLetterQueue", "EventDeadLetterQueue"):
+        for queue in ("DeadLetterQueue", "EventDeadLetterQueue", "CallbackDeadLetterQueue"):
             url = deployed.deployment.physical_ids[queue]
             service.client("sqs").send_message(QueueUrl=url, MessageBody=f"unreadable, for {openid}")
     rows = [{"openid": person, "gift": "a < b"}, {"openid": other, "gift": "花"}]
@@ -94,7 +94,8 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     for name in (hash_of(person, deployed), f"unreadable, for {person}"):
         assert unchanged.count(name) == before.count(name) > 0
     places = {each["place"] for each in preview["found"]}
-    assert places == {"messages", "schedules", "dead letters", "undelivered firings", "files of broadcasts"}
+    letters = {"dead letters", "undelivered firings", "undelivered callbacks"}
+    assert places == {"messages", "schedules", *letters, "files of broadcasts"}
 
     first = wxn(*command, "--yes")
     left = json.loads(first.stdout)["left"]
@@ -112,7 +113,7 @@ def test_person_is_erased_everywhere(wxn: CommandLine, team: Team, deployed: Dep
     assert json.loads(wxn(*command).stdout)["found"] == []
 
     assert after.count(hash_of(other, deployed)) == before.count(hash_of(other, deployed))
-    assert after.count(f"unreadable, for {other}") == 2
+    assert after.count(f"unreadable, for {other}") == 3
     assert [row["openid"] for row in results(team, sent)] == [other]
     assert {each["name"] for each in team.call("GET", "schedules")["schedules"]} == {"both", "for-o"}
     assert team.call("GET", "schedules/both")["broadcast"]["recipients"] == [rows[1] | {"gift": "花"}]

@@ -165,6 +165,7 @@ def ledger_table(aws: Callable[[str], Any], clients: Clients) -> LedgerTable:
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
+            {"AttributeName": "receipt_key", "AttributeType": "S"},
         ],
         GlobalSecondaryIndexes=[
             {
@@ -174,7 +175,12 @@ def ledger_table(aws: Callable[[str], Any], clients: Clients) -> LedgerTable:
                     {"AttributeName": "created_at", "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["kind"]},
-            }
+            },
+            {
+                "IndexName": "receipts",
+                "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
         BillingMode="PAY_PER_REQUEST",
     )

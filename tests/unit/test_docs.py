@@ -4,21 +4,23 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from openapi import events
+from tests.documents.blocks import PAGES as DOCUMENTS
+from tests.documents.blocks import RUN, blocks, page_blocks
 from tests.fakes import load_event
-from wechat_notify.core.messages.kinds import KINDS
-from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.messages.kinds import KINDS, MODELS
 from wxn import triggers
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 LAYER = ROOT / "layers/wechat_notify/wechat_notify"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+FRONT = [*sorted(ROOT.glob("README*.md")), ROOT / "CHANGELOG.md"]
+PAGES = [*FRONT, *sorted(DOCS.rglob("*.md"))]
+NAVIGATION = sorted(DOCS.rglob(".nav.yml"))
 RECORDS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -38,10 +40,11 @@ def anchors(page: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
+    """Those between pages of docs are checked when the site is built."""
     broken = []
     for link in LINK.findall(prose(page)):
         target, _, anchor = link.partition("#")
-        if "://" in target:
+        if "://" in target or (page not in FRONT and (not target or target.endswith(".md"))):
             continue
         file = (page.parent / target).resolve() if target else page
         if not file.exists() or (anchor and anchor not in anchors(file)):
@@ -56,7 +59,14 @@ def test_headings_have_their_own_anchors(page: Path) -> None:
 
 
 def test_links_are_found() -> None:
-    assert [link for page in PAGES for link in LINK.findall(prose(page)) if "#" in link]
+    assert [link for page in FRONT for link in LINK.findall(prose(page)) if "docs/" in link]
+
+
+@pytest.mark.parametrize("file", NAVIGATION, ids=lambda file: str(file.parent.relative_to(ROOT)))
+def test_navigation_leads_to_all_pages(file: Path) -> None:
+    """Folders are named as a whole, or have a file of their own."""
+    named = file.read_text("utf-8")
+    assert [page.name for page in sorted(file.parent.glob("*.md")) if page.name not in named] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
@@ -82,35 +92,48 @@ def test_decision_is_in_the_index(record: Path) -> None:
     assert row in (DOCS / "decisions" / "README.md").read_text("utf-8").splitlines()
 
 
+def test_blocks_left_alone_have_a_reason() -> None:
+    """Few are: the others are run, or checked."""
+    reasons = {
+        block.comment.value
+        for page in DOCUMENTS
+        for block in page_blocks(page)
+        if block.comment and block.says("not run:")
+    }
+    assert reasons <= {"it does not end", "it needs the one before", "it is what is replaced"}
+
+
+def test_programs_left_alone_are_python() -> None:
+    left_alone = [block for page in DOCUMENTS for block in page_blocks(page) if not block.runs]
+    programs = [block for block in left_alone if block.language == "python"]
+    for block in programs:
+        compile(block.text, block.place, "exec")
+    assert programs
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_in_blocks_that_run(page: Path) -> None:
+    other = [block for block in page_blocks(page) if block.language not in RUN]
+    commands = re.compile(r"^(aws|curl|make|pipx|python|wxn) ", re.MULTILINE)
+    assert [block.place for block in other if commands.search(block.text)] == []
+
+
 def section(page: Path, heading: str) -> str:
     """A section of the second level."""
     return page.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def example(kind: str) -> Any:
-    """The example body of a kind."""
-    found = re.search(r"```json\n(.*?)```", section(DOCS / "messages.md", kind), re.DOTALL)
-    assert found
-    return json.loads(found[1])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_example_of_a_kind_is_valid(kind: str) -> None:
-    message, _ = parse_message(example(kind))
-    assert message.kind == kind
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_example_of_a_kind_is_wxns(kind: str) -> None:
-    assert triggers.example(kind) == example(kind)
+    (block,) = [each for each in blocks(section(DOCS / "messages.md", kind), kind) if each.is_example]
+    assert triggers.example(kind) == json.loads(block.text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_of_a_kind_are_documented(kind: str) -> None:
-    message, _ = parse_message(example(kind))
     tables = section(DOCS / "messages.md", "Rules for every kind") + section(DOCS / "messages.md", kind)
     fields = re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE)
-    assert sorted(fields) == sorted(type(message).model_fields)
+    assert sorted(fields) == sorted(MODELS[kind].model_fields)
 
 
 @pytest.mark.parametrize("detail_type", events.PUBLISHED)

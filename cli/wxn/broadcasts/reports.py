@@ -160,7 +160,7 @@ def _print_estimate(console: Console, broadcast: Mapping[str, Any]) -> None:
         days = quota.get("days", 1)
         if days > 1:
             told += text(f"; the messages take {days} days", f"；全部发送需要 {days} 天")
-        _line(console, text("WeChat's quota", "微信配额"), told)
+        _line(console, text("WeChat's quota", "微信额度"), told)
 
 
 def _fields(message: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ _RETRIED: Final = frozenset({"transient", "token", "quota", "rate_limit", "confi
 _REASONS: Final = {
     "too_many_failures": text("too many messages failed", "失败比例过高"),
     "upload_changed": text(
-        "its file was replaced, or has expired in the bucket", "收件人文件被替换，或已过期删除"
+        "its file was replaced, or has expired in the bucket", "接收者文件被替换，或已过期删除"
     ),
 }
 

@@ -291,7 +291,13 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
     )
 
 
-@command(app, help=text("Remove an account: its credentials and its token.", "移除账号的凭证和 token。"))
+@command(
+    app,
+    help=text(
+        "Remove an account: its credentials, its token and its callback keys.",
+        "移除账号的凭证、token 和回调密钥。",
+    ),
+)
 def remove(
     run: Run,
     name: Name,

@@ -59,7 +59,7 @@ def broadcast(
             metavar="FILE",
             help=text(
                 "The recipients: CSV with a header, or JSON Lines.",
-                "收件人文件：带表头的 CSV 或 JSON Lines。",
+                "接收者文件：带表头的 CSV 或 JSON Lines。",
             ),
         ),
     ] = None,
@@ -278,7 +278,7 @@ def _require_no_stray(file: Path | None, message: str | None, request: dict[str,
         )
     if file is None and (message is not None or request):
         raise CommandError(
-            text("The options of a new broadcast need its file.", "新建群发的选项需要同时指定收件人文件。"),
+            text("The options of a new broadcast need its file.", "新建群发的选项需要同时指定接收者文件。"),
             text("Read wxn broadcast --help", "请查看 wxn broadcast --help"),
         )
 

@@ -95,6 +95,7 @@ def _places(run: Run, account: str, person: Person) -> list[Place]:
         Entries(stack, Api(stack, account), account, person),
         letters(text("dead letters", "死信"), stack.resources["DeadLetterQueue"]),
         letters(text("undelivered firings", "未投递的定时触发"), stack.resources["EventDeadLetterQueue"]),
+        letters(text("undelivered callbacks", "未处理的回调"), stack.resources["CallbackDeadLetterQueue"]),
         Files(stack, account, person),
     ]
 

@@ -83,7 +83,7 @@ def _not_found(unknown: Sequence[Unknown]) -> CommandError:
         if nearest
         else text(
             "docs/error-codes.md lists the codes, docs/problems.md the problems.",
-            "全部错误码见 docs/zh/error-codes.md，错误类型见 docs/problems.md。",
+            "全部错误码见 docs/zh/error-codes.md，错误类型见 docs/zh/problems.md。",
         ),
         ExitCode.FAILED,
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@command(app, help=text("Show WeChat's quotas, and what was sent today.", "查看微信配额和今日发送量。"))
+@command(app, help=text("Show WeChat's quotas, and what was sent today.", "查看微信额度和今日发送量。"))
 def quota(run: Run) -> None:
     """Ask for the quotas of all kinds of message."""
     answer: dict[str, Any] = run.api.call("GET", "quota")

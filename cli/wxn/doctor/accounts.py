@@ -39,7 +39,7 @@ def quota(context: Context, account: str) -> Iterator[Finding]:
                 "quota-used-up",
                 text(
                     f"{numbers['used']:,} of {numbers['daily_limit']:,} {kind['kind']} messages of today are used.",
-                    f"{kind['kind']} 今日配额已用完：{numbers['used']:,}/{numbers['daily_limit']:,}。",
+                    f"{kind['kind']} 今日额度已用完：{numbers['used']:,}/{numbers['daily_limit']:,}。",
                 ),
                 account,
                 kind["kind"],

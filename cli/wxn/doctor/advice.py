@@ -32,10 +32,10 @@ class Advice(NamedTuple):
 
 
 _CRITICAL, _PROBLEM, _NOTE = Severity.CRITICAL, Severity.PROBLEM, Severity.NOTE
-_ACCOUNTS: Final = "docs/operations.md#accounts"
-_REFRESH: Final = "docs/operations.md#token-refresh"
-_ALARMS: Final = "docs/operations.md#alarms"
-_MENDED: Final = "docs/operations.md#when-an-account-works-again"
+_ACCOUNTS: Final = text("docs/operations.md#accounts", "docs/zh/operations.md#账号")
+_REFRESH: Final = text("docs/operations.md#token-refresh", "docs/zh/operations.md#access_token-的刷新")
+_ALARMS: Final = text("docs/operations.md#alarms", "docs/zh/operations.md#告警")
+_MENDED: Final = text("docs/operations.md#when-an-account-works-again", "docs/zh/operations.md#账号恢复之后")
 
 ADVICE: Final[Mapping[str, Advice]] = {
     # ------------------------------------------------------------------ this machine
@@ -45,7 +45,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Start the stack again (make up); if it is not meant to run, delete .local/stack.json.",
             "请重新运行 make up；若不再需要本机环境，请删除 .local/stack.json。",
         ),
-        "docs/doctor.md#this-machine",
+        text("docs/doctor.md#this-machine", "docs/zh/doctor.md#本机"),
     ),
     "credentials-rejected": Advice(
         _CRITICAL,
@@ -53,7 +53,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Sign in again (aws sso login, aws configure), or choose another --profile.",
             "请重新登录（aws sso login 或 aws configure），或用 --profile 换一个身份。",
         ),
-        "docs/doctor.md#this-machine",
+        text("docs/doctor.md#this-machine", "docs/zh/doctor.md#本机"),
     ),
     "aws-unreachable": Advice(
         _CRITICAL,
@@ -61,7 +61,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Check this machine's network, its proxy (HTTPS_PROXY) and --region.",
             "请检查本机网络、代理设置（HTTPS_PROXY）和 --region。",
         ),
-        "docs/deploy.md#how-aws-is-reached",
+        text("docs/deploy.md#how-aws-is-reached", "docs/zh/deploy.md#如何访问-aws"),
     ),
     "clock-skew": Advice(
         _CRITICAL,
@@ -69,15 +69,15 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Set this machine's clock (timedatectl set-ntp true, or the system settings): AWS refuses signatures that are 5 minutes off.",
             "请校准本机时钟（timedatectl set-ntp true 或系统设置）：时间相差 5 分钟以上的签名会被 AWS 拒绝。",
         ),
-        "docs/doctor.md#this-machine",
+        text("docs/doctor.md#this-machine", "docs/zh/doctor.md#本机"),
     ),
     "missing-permission": Advice(
         _PROBLEM,
         text(
             "Ask for {subject} (the policy stands in docs/doctor.md), or choose another --profile; until then this part is not checked.",
-            "请申请 {subject} 权限（策略见 docs/doctor.md），或用 --profile 换一个身份；在此之前这一部分无法检查。",
+            "请申请 {subject} 权限（策略见 docs/zh/doctor.md），或用 --profile 换一个身份；在此之前这一部分无法检查。",
         ),
-        "docs/doctor.md#permissions",
+        text("docs/doctor.md#permissions", "docs/zh/doctor.md#权限"),
     ),
     "check-timed-out": Advice(
         _PROBLEM,
@@ -85,7 +85,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Run wxn doctor again; if it stays, look at the service that the check asks.",
             "请重新运行 wxn doctor；若仍超时，请查看该检查所访问的服务。",
         ),
-        "docs/doctor.md#checks",
+        text("docs/doctor.md#checks", "docs/zh/doctor.md#检查"),
     ),
     "check-failed": Advice(
         _PROBLEM,
@@ -93,7 +93,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Run wxn doctor again; if it stays, report it with this line.",
             "请重新运行 wxn doctor；若仍失败，请附上此行反馈。",
         ),
-        "docs/doctor.md#checks",
+        text("docs/doctor.md#checks", "docs/zh/doctor.md#检查"),
     ),
     # ------------------------------------------------------------------ stack
     "stack-not-found": Advice(
@@ -102,7 +102,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Check --stack, --region and --profile; aws cloudformation list-stacks shows what there is.",
             "请检查 --stack、--region 和 --profile；aws cloudformation list-stacks 可列出已有环境。",
         ),
-        "docs/doctor.md#stack",
+        text("docs/doctor.md#stack", "docs/zh/doctor.md#堆栈"),
     ),
     "other-stack": Advice(
         _CRITICAL,
@@ -110,7 +110,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Name the stack of this service (stack_name in samconfig.toml) with --stack or WXN_STACK.",
             "请用 --stack 或 WXN_STACK 指定本服务的环境（samconfig.toml 中的 stack_name）。",
         ),
-        "docs/doctor.md#stack",
+        text("docs/doctor.md#stack", "docs/zh/doctor.md#堆栈"),
     ),
     "stack-outdated": Advice(
         _PROBLEM,
@@ -118,7 +118,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "{subject} was deployed from an older version: deploy this one (make deploy).",
             "{subject} 部署的是旧版本：请用 make deploy 部署当前版本。",
         ),
-        "docs/deploy.md#build-and-deploy",
+        text("docs/deploy.md#build-and-deploy", "docs/zh/deploy.md#构建与部署"),
     ),
     "deployment-failed": Advice(
         _PROBLEM,
@@ -126,7 +126,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Read aws cloudformation describe-stack-events --stack-name {subject}, mend what it names, and deploy again.",
             "请查看 aws cloudformation describe-stack-events --stack-name {subject}，修正其中的错误后重新部署。",
         ),
-        "docs/deploy.md#build-and-deploy",
+        text("docs/deploy.md#build-and-deploy", "docs/zh/deploy.md#构建与部署"),
     ),
     "deployment-rolled-back": Advice(
         _NOTE,
@@ -134,7 +134,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "The version before it runs. Read aws cloudformation describe-stack-events --stack-name {subject}, and deploy again.",
             "当前运行的是之前的版本。请查看 aws cloudformation describe-stack-events --stack-name {subject}，然后重新部署。",
         ),
-        "docs/deploy.md#build-and-deploy",
+        text("docs/deploy.md#build-and-deploy", "docs/zh/deploy.md#构建与部署"),
     ),
     "function-disabled": Advice(
         _CRITICAL,
@@ -142,7 +142,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Let it run again: aws lambda delete-function-concurrency --function-name {function}",
             "请恢复运行：aws lambda delete-function-concurrency --function-name {function}",
         ),
-        "docs/deploy.md#quotas-and-limits",
+        text("docs/deploy.md#quotas-and-limits", "docs/zh/deploy.md#配额与限制"),
     ),
     "function-errors": Advice(
         _PROBLEM,
@@ -150,7 +150,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Read its log, lines invocation failed (error, raised_at): {log} --since 1h",
             "请查看日志中的 invocation failed 行（error、raised_at）：{log} --since 1h",
         ),
-        "docs/operations.md#log-lines",
+        text("docs/operations.md#log-lines", "docs/zh/operations.md#日志"),
     ),
     "function-throttled": Advice(
         _PROBLEM,
@@ -158,7 +158,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Raise the account's concurrency (aws lambda get-account-settings shows it), or lower MaximumConcurrency.",
             "请提高账户的 Lambda 并发上限（用 aws lambda get-account-settings 查看），或调低 MaximumConcurrency。",
         ),
-        "docs/deploy.md#quotas-and-limits",
+        text("docs/deploy.md#quotas-and-limits", "docs/zh/deploy.md#配额与限制"),
     ),
     "table-not-active": Advice(
         _CRITICAL,
@@ -207,7 +207,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Reserve one execution: aws lambda put-function-concurrency --function-name {function} --reserved-concurrent-executions 1",
             "请将预留并发设为 1：aws lambda put-function-concurrency --function-name {function} --reserved-concurrent-executions 1",
         ),
-        "docs/deploy.md#quotas-and-limits",
+        text("docs/deploy.md#quotas-and-limits", "docs/zh/deploy.md#配额与限制"),
     ),
     "refresher-fails": Advice(
         _CRITICAL,
@@ -303,7 +303,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Read the log of the function, lines of that time: {log} --since 15m",
             "请查看该时段的函数日志：{log} --since 15m",
         ),
-        "docs/operations.md#log-lines",
+        text("docs/operations.md#log-lines", "docs/zh/operations.md#日志"),
     ),
     "quota-used-up": Advice(
         _PROBLEM,
@@ -311,7 +311,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Messages wait for the daily reset. To go on now: clear_quota (10 a month) in the account's back end, then wxn holds release kind:{subject} --account {account}",
             "消息会等到每日重置后再发送。若要立即恢复：在账号后台用 clear_quota 清零（每月 10 次），再执行 wxn holds release kind:{subject} --account {account}",
         ),
-        "docs/teams-api.md#quotas",
+        text("docs/teams-api.md#quotas", "docs/zh/teams-api.md#额度"),
     ),
     "hold-open": Advice(
         _PROBLEM,
@@ -327,7 +327,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Send {subject} with an account of the kind that has it (official account or mini program), or choose another kind of message.",
             "请改用支持 {subject} 的账号类型（公众号或小程序）发送，或换一种消息类型。",
         ),
-        "docs/messages.md#rules-for-every-kind",
+        text("docs/messages.md#rules-for-every-kind", "docs/zh/messages.md#通用规则"),
     ),
     "api-not-permitted": Advice(
         _PROBLEM,
@@ -335,7 +335,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Apply for the API of {subject} in the back end of {account} (mp.weixin.qq.com; certification may be needed), then wxn holds release kind:{subject} --account {account}",
             "请在 {account} 的后台（mp.weixin.qq.com）申请 {subject} 的接口权限（可能需要先认证），然后执行 wxn holds release kind:{subject} --account {account}",
         ),
-        "docs/teams-api.md#holds",
+        text("docs/teams-api.md#holds", "docs/zh/teams-api.md#暂停发送"),
     ),
     "unknown-template": Advice(
         _PROBLEM,
@@ -343,7 +343,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Take a template id of this account (wxn templates list --account {account}), or add the template at mp.weixin.qq.com, then wxn templates sync --account {account}",
             "请使用该账号自己的模板 ID（wxn templates list --account {account}），或在 mp.weixin.qq.com 添加模板后执行 wxn templates sync --account {account}",
         ),
-        "docs/operations.md#templates",
+        text("docs/operations.md#templates", "docs/zh/operations.md#模板"),
     ),
     "template-of-other-family": Advice(
         _PROBLEM,
@@ -351,7 +351,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Send it as {right_kinds}, or take a template of the kind that is sent.",
             "请改用 {right_kinds} 类型发送，或换成与所发类型一致的模板。",
         ),
-        "docs/teams-api.md#templates",
+        text("docs/teams-api.md#templates", "docs/zh/teams-api.md#模板"),
     ),
     "unknown-errcode": Advice(
         _PROBLEM,
@@ -367,7 +367,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Read what {subject} means, correct it, and send again. wxn messages --status failed --account {account} lists them.",
             "请查看 {subject} 的含义，修正后重新发送。可用 wxn messages --status failed --account {account} 列出。",
         ),
-        "docs/api.md#message-states",
+        text("docs/api.md#message-states", "docs/zh/api.md#消息状态"),
     ),
     "recipients-refused": Advice(
         _NOTE,
@@ -375,7 +375,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "These users cannot be reached; leave them out until they subscribe or follow again.",
             "这些用户无法接收消息，在其重新订阅或关注之前请不要再发送。",
         ),
-        "docs/api.md#message-states",
+        text("docs/api.md#message-states", "docs/zh/api.md#消息状态"),
     ),
     "outcome-unknown": Advice(
         _NOTE,
@@ -391,7 +391,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "See whether template_sync runs: {log} --since 12h",
             "请检查 template_sync 是否在运行：{log} --since 12h",
         ),
-        "docs/operations.md#templates",
+        text("docs/operations.md#templates", "docs/zh/operations.md#模板"),
     ),
     "broadcast-paused": Advice(
         _PROBLEM,
@@ -399,7 +399,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Look at its failures (wxn messages --status failed --broadcast {subject} --account {account}), mend the cause, then wxn broadcast --resume {subject} --account {account}",
             "请查看失败的消息（wxn messages --status failed --broadcast {subject} --account {account}），排除原因后执行 wxn broadcast --resume {subject} --account {account}",
         ),
-        "docs/teams-api.md#broadcasts",
+        text("docs/broadcasts.md#states", "docs/zh/broadcasts.md#状态"),
     ),
     "broadcast-stalled": Advice(
         _PROBLEM,
@@ -407,7 +407,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Repeat what controlled it last (its creation, start, pause or resume), such as wxn broadcast --resume {subject} --account {account}: that sends its step anew. A step may be among the dead letters.",
             "请重复最后一次控制操作（创建、启动、暂停或恢复），如 wxn broadcast --resume {subject} --account {account}，以重新发出其步骤。该步骤可能已进入死信队列。",
         ),
-        "docs/operations.md#dead-letters",
+        text("docs/operations.md#dead-letters", "docs/zh/operations.md#死信"),
     ),
     # ------------------------------------------------------------------ queues
     "queue-mapping-disabled": Advice(
@@ -416,7 +416,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Enable it again: aws lambda update-event-source-mapping --enabled --uuid {uuid}",
             "请重新启用：aws lambda update-event-source-mapping --enabled --uuid {uuid}",
         ),
-        "docs/doctor.md#queues",
+        text("docs/doctor.md#queues", "docs/zh/doctor.md#队列"),
     ),
     "queue-mapping-fails": Advice(
         _PROBLEM,
@@ -424,7 +424,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Lambda cannot read the queue or call the function: check the function's role, and its log: {log} --since 1h",
             "Lambda 无法读取队列或调用函数：请检查函数的角色和日志：{log} --since 1h",
         ),
-        "docs/doctor.md#queues",
+        text("docs/doctor.md#queues", "docs/zh/doctor.md#队列"),
     ),
     "dead-letters": Advice(
         _PROBLEM,
@@ -432,7 +432,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Read them (wxn dlq list), mend the cause, and send them again: wxn dlq redrive",
             "请查看死信（wxn dlq list），排除原因后重新投递：wxn dlq redrive",
         ),
-        "docs/operations.md#dead-letters",
+        text("docs/operations.md#dead-letters", "docs/zh/operations.md#死信"),
     ),
     "undelivered-events": Advice(
         _PROBLEM,
@@ -441,6 +441,14 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "每条消息的属性中写有错误原因：aws sqs receive-message --message-attribute-names All --queue-url {url}",
         ),
         _ALARMS,
+    ),
+    "callback-dead-letters": Advice(
+        _PROBLEM,
+        text(
+            "See the log of callback_events, mend the cause, and move them back: aws sqs start-message-move-task --source-arn <ARN of the queue>",
+            "请查看 callback_events 的日志，排除原因后移回：aws sqs start-message-move-task --source-arn <队列的 ARN>",
+        ),
+        text("docs/callbacks.md#what-can-go-wrong", "docs/zh/callbacks.md#可能的问题"),
     ),
     "queue-lags": Advice(
         _PROBLEM,
@@ -456,7 +464,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "SQS hands out no more beyond 120,000: stop the producers until it falls, and see why messages are repeated.",
             "SQS 处理中的消息上限为 120,000：请先暂停生产者，并查明消息反复重试的原因。",
         ),
-        "docs/deploy.md#quotas-and-limits",
+        text("docs/deploy.md#quotas-and-limits", "docs/zh/deploy.md#配额与限制"),
     ),
     # ------------------------------------------------------------------ schedules
     "template-sync-disabled": Advice(
@@ -465,7 +473,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "Put it back as the template has it: {repair}",
             "请恢复为模板中的设置：{repair}",
         ),
-        "docs/operations.md#templates",
+        text("docs/operations.md#templates", "docs/zh/operations.md#模板"),
     ),
     "schedule-disabled": Advice(
         _NOTE,
@@ -473,7 +481,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "If that is not meant, put the schedule again without enabled: false (wxn schedule show {subject} --account {account} shows it).",
             "若非有意停用，请重新提交该定时任务，不带 enabled: false（可用 wxn schedule show {subject} --account {account} 查看）。",
         ),
-        "docs/teams-api.md#schedules",
+        text("docs/teams-api.md#schedules", "docs/zh/teams-api.md#定时任务"),
     ),
     # ------------------------------------------------------------------ alarms
     "alarm-raised": Advice(

@@ -78,7 +78,7 @@ REFRESH: Final = Check("refresh", _TOKENS, text("a refresh now", "立即刷新�
 """Made when the stored tokens were looked at: it may replace them."""
 
 ACCOUNT_CHECKS: Final = (
-    AccountCheck("quota", _TOKENS, text("quotas", "配额"), accounts.quota),
+    AccountCheck("quota", _TOKENS, text("quotas", "额度"), accounts.quota),
     AccountCheck("holds", _TOKENS, text("holds", "暂停"), accounts.holds),
     AccountCheck("messages", _TOKENS, text("messages of the last day", "最近一天的消息"), accounts.messages),
     AccountCheck("templates", _TOKENS, text("templates", "模板"), accounts.templates),

@@ -13,6 +13,7 @@ MAPPINGS: Final = {
     "SendQueueFunctionQueue": ("SendQueue", "SendQueueFunction"),
     "SendBroadcastFunctionQueue": ("BroadcastQueue", "SendBroadcastFunction"),
     "BroadcastFunctionStep": ("BroadcastStepQueue", "BroadcastFunction"),
+    "CallbackEventsFunctionQueue": ("CallbackQueue", "CallbackEventsFunction"),
 }
 """The event source mappings: the queue, and the function that gets its messages."""
 _MAX_AGE: Final = 1800
@@ -38,8 +39,12 @@ def mappings(context: Context) -> Iterator[Finding]:
 
 
 def dead_letters(context: Context) -> Iterator[Finding]:
-    """Look for dead letters, and for events that could not be delivered."""
-    for queue, name in (("DeadLetterQueue", "dead-letters"), ("EventDeadLetterQueue", "undelivered-events")):
+    """Look for dead letters, for events that could not be delivered, and for callbacks without an effect."""
+    for queue, name in (
+        ("DeadLetterQueue", "dead-letters"),
+        ("EventDeadLetterQueue", "undelivered-events"),
+        ("CallbackDeadLetterQueue", "callback-dead-letters"),
+    ):
         waiting = _attributes(context, queue)["ApproximateNumberOfMessages"]
         if waiting:
             seen = text(f"{waiting:,} messages are in {queue}.", f"{queue} 中有 {waiting:,} 条消息。")

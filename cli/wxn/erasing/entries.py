@@ -153,8 +153,10 @@ class Entries:
                 return
             self._dynamodb.update_item(
                 **entry,
+                # The key in the index of receipts may hold the hash; a receipt finds the entry no more.
                 UpdateExpression=(
-                    "REMOVE openid_hash SET fingerprint = :erased, writer = :writer, version = version + :one"
+                    "REMOVE openid_hash, receipt_key "
+                    "SET fingerprint = :erased, writer = :writer, version = version + :one"
                 ),
                 ExpressionAttributeValues={
                     **version,

@@ -239,13 +239,14 @@ def test_remove_tells_what_stays(run: Run, aws: Aws, put: Put) -> None:
     for name in ("shop", "shop-2"):
         put(f"{name}/credentials", "{}")
         put(f"{name}/access-token", "{}")
+        put(f"{name}/callback", "{}")
         schedule(aws, f"{name}.weekly")
     code, out, err = run("remove", "shop", typed="shop\n", terminal=True)
     left = {parameter["Name"] for parameter in aws("ssm").describe_parameters()["Parameters"]}
 
     assert (code, out) == (0, "shop is removed.\n")
     assert "go on firing: weekly." in err
-    assert left == {f"{PATH}/shop-2/credentials", f"{PATH}/shop-2/access-token"}
+    assert left == {f"{PATH}/shop-2/{name}" for name in ("credentials", "access-token", "callback")}
 
 
 @pytest.mark.parametrize(("typed", "terminal", "code"), [("yes\n", True, 130), ("shop\n", False, 2)])

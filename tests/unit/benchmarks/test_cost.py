@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -133,9 +134,19 @@ def test_lambda_logs_every_invocation(door: str, own: float) -> None:
     assert added == pytest.approx(own * 1e9 / 2**30 * 0.53)
 
 
-def test_page_shows_the_last_results() -> None:
-    page = cost_page.render(Model(cost_page.from_results(figures.load())))
-    assert cost_page.PAGE.read_text(encoding="utf-8") == page, "make cost renews it"
+@pytest.mark.parametrize(("language", "path"), cost_page.PAGES.items(), ids=cost_page.PAGES)
+def test_page_shows_the_last_results(language: cost_page.Language, path: Path) -> None:
+    page = cost_page.render(Model(cost_page.from_results(figures.load())), language)
+    assert path.read_text(encoding="utf-8") == page, "make cost renews it"
+
+
+def test_pages_have_the_same_figures() -> None:
+    texts = [Path(cost_page.__file__).with_name(f"cost_page_{language}.md") for language in cost_page.PAGES]
+    english, chinese = (
+        sorted((field or "", form or "") for _, field, form, _ in Formatter().parse(text.read_text("utf-8")))
+        for text in texts
+    )
+    assert english == chinese
 
 
 def test_results_come_back_as_written() -> None:

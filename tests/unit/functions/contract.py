@@ -60,6 +60,12 @@ def responses(route: str) -> dict[str, Json]:
     return answers
 
 
+def request(route: str) -> Json | None:
+    """The schema of the body of a route's requests; None where they have none."""
+    body = _operation(route).get("requestBody")
+    return None if body is None else body["content"]["application/json"]["schema"]
+
+
 def check(event: Json, response: Json) -> None:
     """Compare a route's answer with the document, and a request that was not refused as well."""
     route, status = event["routeKey"], response["statusCode"]

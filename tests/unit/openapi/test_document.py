@@ -20,7 +20,7 @@ DOCUMENT = document()
 TEXT = json.dumps(DOCUMENT)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_file_is_up_to_date(path: Path) -> None:
     """``make openapi`` writes it."""
     assert path.read_text("utf-8") == FILES[path]()

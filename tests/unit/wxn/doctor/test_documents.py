@@ -10,12 +10,13 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 from typer.main import get_command
 
+from tests.documents.translations import TRANSLATIONS
 from tests.unit.test_docs import DOCS, ROOT, anchors
 from tests.unit.wxn.doctor.world import World, resources
 from wxn import language
 from wxn.app import app
 from wxn.doctor import advice
-from wxn.doctor.advice import ADVICE
+from wxn.doctor.advice import ADVICE, Advice
 from wxn.doctor.examination import examine
 from wxn.doctor.queues import MAPPINGS
 
@@ -29,26 +30,36 @@ def test_every_finding_is_documented() -> None:
     assert len(rows) == len(ADVICE)
 
 
-@pytest.mark.parametrize("docs", sorted({advice.docs for advice in ADVICE.values()}))
-def test_advice_leads_to_a_section(docs: str) -> None:
-    path, anchor = docs.split("#")
+def chinese(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Advice]:
+    """The advice as a process in Chinese has it."""
+    monkeypatch.setattr(language, "LANGUAGE", "zh")
+    return dict(runpy.run_path(advice.__file__)["ADVICE"])
 
-    assert anchor in anchors(ROOT / path)
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_advice_leads_to_a_section(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In both languages to the same one."""
+    (path, anchor), (chinese_path, chinese_anchor) = (
+        docs.split("#") for docs in (ADVICE[name].docs, chinese(monkeypatch)[name].docs)
+    )
+    page, chinese_page = ROOT / path, ROOT / chinese_path
+
+    assert chinese_page == TRANSLATIONS.get(page, page)
+    assert list(anchors(chinese_page)).index(chinese_anchor) == list(anchors(page)).index(anchor)
 
 
 def test_both_languages_advise_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have the same placeholders and options, and the Chinese is Chinese."""
-    monkeypatch.setattr(language, "LANGUAGE", "zh")
-    chinese = runpy.run_path(advice.__file__)["ADVICE"]
+    in_chinese = chinese(monkeypatch)
 
     def named(step: str) -> set[str]:
         return set(re.findall(r"{\w+}|--[a-z-]+", step))
 
-    assert {name: named(known.next_step) for name, known in chinese.items()} == {
+    assert {name: named(known.next_step) for name, known in in_chinese.items()} == {
         name: named(known.next_step) for name, known in ADVICE.items()
     }
     assert [
-        name for name, known in chinese.items() if not re.search(r"[\u4e00-\u9fff]", known.next_step)
+        name for name, known in in_chinese.items() if not re.search(r"[\u4e00-\u9fff]", known.next_step)
     ] == []
 
 

@@ -259,6 +259,9 @@ TROUBLES = (
     ),
     Trouble("undelivered-events", lambda world: world.queue_counts["EventDeadLetterQueue"].update({"": 1})),
     Trouble(
+        "callback-dead-letters", lambda world: world.queue_counts["CallbackDeadLetterQueue"].update({"": 1})
+    ),
+    Trouble(
         "queue-lags", metric("SendQueue", "ApproximateAgeOfOldestMessage", 2400.0, 1.0), "40 minutes old"
     ),
     Trouble(

@@ -29,8 +29,14 @@ from wxn.stacks import Stack
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 PATH = "/wechat-notify/prod/accounts"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
-QUEUES = ("SendQueue", "BroadcastQueue", "BroadcastStepQueue", "DeadLetterQueue", "EventDeadLetterQueue")
-FUNCTIONS = ("SendApi", "SendQueue", "TeamApi", "TemplateSync", "Broadcast", "SendBroadcast", "TokenRefresh")
+QUEUES = (
+    *("SendQueue", "BroadcastQueue", "BroadcastStepQueue", "CallbackQueue"),
+    *("DeadLetterQueue", "EventDeadLetterQueue", "CallbackDeadLetterQueue"),
+)
+FUNCTIONS = (
+    *("SendApi", "SendQueue", "TeamApi", "TemplateSync", "Broadcast", "SendBroadcast", "TokenRefresh"),
+    *("Callback", "CallbackEvents"),
+)
 ALARMS = ("DeadLetterAlarm", "TokenRefreshMissingAlarm")
 UUIDS = {str(uuid5(NAMESPACE_OID, name)): name for name in MAPPINGS}
 Asked = Mapping[str, Any]

@@ -95,12 +95,12 @@ class TokenRefresher:
                 return Refreshed(account.name, failure=_on_unexpected_error(type(error).__name__))
 
         accounts = sorted(self._store.load_all(), key=lambda account: account.name)
-        if not accounts:
-            return []
         # Third-party platforms first: their merchants' tokens are had with theirs.
-        stages = [[account for account in accounts if account.sends is sends] for sends in (False, True)]
-        with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(accounts))) as pool:
-            results = [result for stage in stages for result in pool.map(renew, stage)]
+        results: list[Refreshed] = []
+        for sends in (False, True):
+            if stage := [account for account in accounts if account.sends is sends]:
+                with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(stage))) as pool:
+                    results += pool.map(renew, stage)
         return sorted(results, key=lambda result: result.account)
 
     def refresh(self, account: str) -> Refreshed:

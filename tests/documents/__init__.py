@@ -1,0 +1,1 @@
+"""The commands and examples of the documents, run and checked."""
