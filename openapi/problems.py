@@ -152,13 +152,25 @@ PROBLEMS: Mapping[str, Named] = {
     ),
     "not-a-platform": Named(
         (409,),
-        "The account is no third-party platform: its credentials are of another type.",
-        "Name the account whose credentials have the type `component`.",
+        Bilingual(
+            "The account is no third-party platform: its credentials are of another type.",
+            "该账号不是第三方平台，其凭证为其他类型。",
+        ),
+        Bilingual(
+            "Name the account whose credentials have the type `component`.",
+            "请使用凭证 `type` 为 `component` 的账号。",
+        ),
     ),
     "platform-refused": Named(
         (502, 503),
-        "WeChat does not let the third-party platform act, or did not answer. `errcode` is WeChat's.",
-        "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds.",
+        Bilingual(
+            "WeChat does not let the third-party platform act, or did not answer. `errcode` is WeChat's.",
+            "微信不允许该第三方平台调用接口，或没有应答。`errcode` 为微信返回的错误码。",
+        ),
+        Bilingual(
+            "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds.",
+            "处理方法见 `hint`；`retryable` 为 true 时，可在 `Retry-After` 秒后重试。",
+        ),
         OfPlatform,
         retries=(503,),
     ),
