@@ -281,7 +281,7 @@ _NO_TIME = unavailable(
 _SENDS_NOTHING = unavailable(
     ErrorClass.CONFIG,
     "The account is a third-party platform, which sends no messages: name the merchant's account.",
-    "该账号是第三方平台，不能发送消息：请使用商家的账号名。",
+    "该账号是第三方平台，不能发送消息：请使用授权商家的账号名。",
     retryable=False,
 )
 _NOT_REPLACED = unavailable(
