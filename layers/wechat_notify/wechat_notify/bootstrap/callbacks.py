@@ -1,4 +1,4 @@
-"""The parts of the functions callback and receipts."""
+"""The parts of the function callback."""
 
 from __future__ import annotations
 

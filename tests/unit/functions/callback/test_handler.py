@@ -110,12 +110,19 @@ def test_signed_nonsense_is_refused(
 TEXT = RECEIPT.replace("event", "text").replace("<Status>", "<Content>我的地址</Content><Status>")
 
 
+CONSENT = RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event").replace(
+    "<MsgID>3045934662186581610</MsgID>",
+    "<List><TemplateId>T</TemplateId><SubscribeStatusString>accept</SubscribeStatusString></List>",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "result"),
     [
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe"), "ignored"),
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "<b>bold</b>"), "ignored"),
         (TEXT, "ignored"),
+        (CONSENT, "ignored"),
         (RECEIPT.replace(f"<![CDATA[{OPENID}]]>", ""), "unreadable"),
         (RECEIPT.replace("3045934662186581610", "one"), "unreadable"),
         (RECEIPT.replace("<xml>", "<xml><MsgID>1</MsgID>"), "unreadable"),
