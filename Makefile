@@ -14,7 +14,7 @@ export RUNTIME_PYTHON
 BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
+.PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
 	docs lock clean
 
 help: ## list the commands
@@ -28,7 +28,8 @@ up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the d
 
 check: setup ## everything that CI checks
 	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template docs
-	@$(MAKE) --no-print-directory test test-runtime
+	@$(MAKE) --no-print-directory test-modules
+	@$(MAKE) --no-print-directory -j 3 -O test-stacks test-service test-runtime
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
 
@@ -62,9 +63,11 @@ template: setup
 # Two at a time; the tests of one file stay together, for they share what is dear to make.
 PYTEST := -m pytest -q -n 2 --dist loadfile
 
-test: setup ## the tests, with this Python
-	@$(BIN)/python $(PYTEST) --ignore tests/e2e
+test: test-modules ## the tests, with this Python
 	@$(MAKE) --no-print-directory -j 2 -O test-stacks test-service
+
+test-modules: setup
+	@$(BIN)/python $(PYTEST) --ignore tests/e2e
 
 # Side by side, since both wait a lot; not by xdist, to which all routes that are fuzzed have one name.
 test-stacks:
@@ -73,14 +76,15 @@ test-stacks:
 test-service: .venv-docs/.done
 	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
-# The service's own code on the Python of the Lambda runtime. Its adapters meet it in the end-to-end tests, whose
-# workers run it.
+# The service's own code on the Python of the Lambda runtime, and the command line's. The adapters meet it in the
+# end-to-end tests, whose workers run it.
 test-runtime: setup
 ifneq ($(RUNTIME_PYTHON),)
 	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/dev.txt || { \
 		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/dev.txt && \
 		touch .venv-runtime/.done; }
-	@.venv-runtime/bin/python $(PYTEST) tests/unit
+	@.venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
+		tests/unit/test_*.py
 else
 	@echo "Python 3.13 is not installed: its test run is left out"
 endif

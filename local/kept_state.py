@@ -79,7 +79,7 @@ class KeptState:
                 problem = (
                     f"the template has no place any more for {', '.join(left_out)}" if left_out else None
                 )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             problem = f"what was kept cannot be read ({error})"
         if problem is not None:
             aside = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%d-%H%M%S')}")

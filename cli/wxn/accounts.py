@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -19,6 +20,7 @@ _USUAL_APP_ID: Final = re.compile(r"wx[0-9a-f]{16}")
 _USUAL_SECRET: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_LENGTH: Final = 128
 _CREDENTIALS: Final = "credentials"
+_UNKNOWN: Final = "unknown_account"
 _ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105
 _CALLBACK: Final = "callback"
@@ -35,6 +37,9 @@ _ALL: Final = (
 
 _REFRESH_SECONDS: Final = 130
 """token_refresh ends after 120 seconds at the latest."""
+_PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds before token_refresh is asked again for an account that was stored just now: Parameter Store may not
+show it yet."""
 
 
 class StoredAccount(NamedTuple):
@@ -235,13 +240,25 @@ class Accounts:
         )
         return [each["Name"].removeprefix(f"{name}.") for page in pages for each in page["Schedules"]]
 
-    def check(self, name: str) -> Checked:
+    def check(self, name: str, *, is_new: bool = False) -> Checked:
         """Have token_refresh ask WeChat for a token; CommandError where that could not be asked."""
+        payload = self._refresh(name)
+        for pause in _PAUSES if is_new else ():
+            if payload.get("result") != _UNKNOWN:
+                break
+            time.sleep(pause)
+            payload = self._refresh(name)
+        if payload.get("result") == _UNKNOWN:
+            raise unknown(name)
+        failures = payload["failed"]
+        return Checked(name, failures[0] if failures else None, name not in payload["not_stored"])
+
+    def _refresh(self, name: str) -> dict[str, Any]:
         answer = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS).invoke(
             FunctionName=self._stack.outputs["TokenRefreshFunctionName"],
             Payload=json.dumps({"account": name}).encode(),
         )
-        payload = json.loads(answer["Payload"].read())
+        payload: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise CommandError(
                 text("token_refresh failed.", "token_refresh 执行失败。"),
@@ -251,10 +268,7 @@ class Accounts:
                 ),
                 ExitCode.UNAVAILABLE,
             )
-        if payload.get("result") == "unknown_account":
-            raise unknown(name)
-        failures = payload["failed"]
-        return Checked(name, failures[0] if failures else None, name not in payload["not_stored"])
+        return payload
 
     def _parameter(self, name: str, part: str) -> str:
         return f"{self._stack.outputs['ParameterPath']}/{name}/{part}"

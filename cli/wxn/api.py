@@ -151,7 +151,8 @@ class Api:
         """The same as ``call``, with the HTTP status before it."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self._stack.api_url}/v1/accounts/{part(self._account)}/{path}"
-        url += f"?{urlencode(given)}" if given else ""
+        # A plus sign for a blank would break the signature.
+        url += f"?{urlencode(given, quote_via=quote)}" if given else ""
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         sent = {"Content-Type": "application/json"} if data is not None else {}
         response = self._send(method, url, data, sent | dict(headers or {}))
@@ -219,6 +220,7 @@ def http_session(stack: Stack) -> requests.Session:
     session.trust_env = False
     if stack.laptop is None:
         session.proxies = requests.utils.get_environ_proxies(stack.api_url)
+        session.verify = stack.ca_bundle
     return session
 
 

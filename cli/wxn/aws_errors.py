@@ -19,8 +19,13 @@ DENIED = {
 CREDENTIALS = {
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
     "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "AuthFailure",
+    "InvalidAccessKeyId", "InvalidToken",
 }  # fmt: skip
 """Error codes of a caller whose keys or signature AWS does not accept."""
+_BUSY = {429, 500, 502, 503, 504}
+"""HTTP statuses of what can pass by itself."""
+_BUSY_CODE = re.compile(r"Throttl|^RequestLimitExceeded|^ProvisionedThroughputExceeded")
+"""Error codes of the same that come with another status."""
 
 
 def translate(error: Exception) -> CommandError | None:  # noqa: PLR0911 - one for each kind of error
@@ -102,7 +107,8 @@ def _refused(error: object, sign_in: str) -> CommandError:
             ),
             ExitCode.NO_ACCESS,
         )
-    busy = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500 or "Throttl" in code  # type: ignore[attr-defined] # noqa: PLR2004
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")  # type: ignore[attr-defined]
+    busy = status in _BUSY or _BUSY_CODE.search(code)
     return CommandError(
         f"{operation}: {code}: {told}",
         text("Repeat the command in a minute.", "请稍后重试。")

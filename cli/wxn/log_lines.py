@@ -49,7 +49,8 @@ class _Group:
 
     name: str
     newest: int
-    seen: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    """The times of the lines that were read lately, by their ids."""
 
 
 class LogLines:
@@ -88,17 +89,16 @@ class LogLines:
         try:
             for page in pages:
                 for event in page["events"]:
-                    key = (event["logStreamName"], event["timestamp"], event["message"])
-                    if key in group.seen:
+                    if event["eventId"] in group.seen:
                         continue
-                    group.seen[key] = event["timestamp"]
+                    group.seen[event["eventId"]] = event["timestamp"]
                     group.newest = max(group.newest, event["timestamp"])
                     if fields := _fields(event["message"]):
                         yield LogLine(event["timestamp"] / 1000, source, fields)
         except self._logs.exceptions.ResourceNotFoundException:
             return  # the group was deleted, or nothing has written to it
         oldest = group.newest - _LATE_MS
-        group.seen = {key: at for key, at in group.seen.items() if at >= oldest}
+        group.seen = {event_id: at for event_id, at in group.seen.items() if at >= oldest}
 
 
 def log_groups(stack: Stack) -> dict[str, str]:

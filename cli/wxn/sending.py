@@ -43,7 +43,7 @@ class Sending:
         ApiError
             If the service refuses; its next step knows the message's id.
         CommandError
-            If the service does not answer.
+            If the service does not answer, or Ctrl-C was pressed before it did.
         """
         headers = {"Idempotency-Key": message_id}
         if self.respond_async:
@@ -56,11 +56,14 @@ class Sending:
             raise
         except CommandError as error:
             if error.exit_code is ExitCode.UNAVAILABLE:
-                error.next_step = text(
-                    f"Repeat the command with --id {id_option or message_id}: what was sent is not sent again.",
-                    f"请带上 --id {id_option or message_id} 重新执行命令：已发送的不会重发。",
-                )
+                error.next_step = _again(id_option or message_id)
             raise
+        except KeyboardInterrupt:
+            raise CommandError(
+                text("Stopped. It may have been sent.", "已中断，消息可能已发送。"),
+                _again(id_option or message_id),
+                ExitCode.INTERRUPTED,
+            ) from None
         return answer
 
 
@@ -69,13 +72,22 @@ def new_message_id() -> str:
     return uuid.uuid4().hex
 
 
+def _again(message_id: str) -> str:
+    return text(
+        f"Repeat the command with --id {message_id}: what was sent is not sent again.",
+        f"请带上 --id {message_id} 重新执行命令：已发送的不会重发。",
+    )
+
+
 def _next_step(error: ApiError, message_id: str) -> str:
     again = text(f"with --id {message_id}", f"并带上 --id {message_id}")
     if error.status == HTTPStatus.GATEWAY_TIMEOUT:
         look = text(f"Look it up: wxn status {message_id}", f"查询结果：wxn status {message_id}")
         repeat = text(f"; repeat the command {again}.", f"；可重新执行命令{again}。")
         return look + (repeat if error.problem.get("retryable") else "")
-    if error.problem.get("retryable"):
+    # What API Gateway answers in the service's place says nothing about the message.
+    is_gateways = error.exit_code is ExitCode.UNAVAILABLE and "type" not in error.problem
+    if error.problem.get("retryable") or is_gateways:
         return text(f"Repeat the command later {again}.", f"请稍后重新执行命令{again}。")
     return error.next_step
 

@@ -89,6 +89,12 @@ class Stack:
             botocore_session=botocore.session.Session(session_vars=host),
         )
 
+    @property
+    def ca_bundle(self) -> str | bool:
+        """The file of certificates by which boto3 verifies AWS, such as a company's own; True for the usual ones."""
+        configured: str | None = self.session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+        return configured or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
     def client(self, service: str, *, read_timeout: int = 20, attempts: int = 5) -> Any:
         """A boto3 client by the service's boto3 name; ``read_timeout`` is in seconds."""
         from botocore.config import Config  # noqa: PLC0415
@@ -151,7 +157,8 @@ def find(options: StackOptions, environment: Mapping[str, str], folder: Path) ->
         return Stack(name, options.profile, options.region)
     for parent in (folder, *folder.parents):
         state = parent / STATE_FILE
-        if state.is_file():
+        # One of another user's, as in /tmp, could name an address that collects secrets.
+        if state.is_file() and state.stat().st_uid == os.getuid():
             return _on_this_machine(state)
     raise CommandError(
         text("There is no stack to work on.", "找不到可用的环境。"),

@@ -100,7 +100,7 @@ def add(
     run.output.note(
         text(f"Stored for {name}. WeChat is asked for a token.", f"已保存 {name} 的凭证，正在向微信验证。")
     )
-    _tell(run, stored.check(name))
+    _tell(run, stored.check(name, is_new=True))
 
 
 def _secret(*, read_stdin: bool) -> str:
@@ -109,7 +109,10 @@ def _secret(*, read_stdin: bool) -> str:
     _require_terminal("--secret-stdin")
     import getpass  # noqa: PLC0415 - --help starts without it
 
-    return getpass.getpass(text("AppSecret (not shown): ", "AppSecret（不显示）："))
+    try:
+        return getpass.getpass(text("AppSecret (not shown): ", "AppSecret（不显示）："))
+    except EOFError:  # Ctrl-D
+        raise typer.Abort from None
 
 
 def _require_terminal(*options: str) -> None:

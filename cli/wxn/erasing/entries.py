@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -124,12 +125,26 @@ class Entries:
         if status == "sending" and now < lease_until + _SENDING_SECONDS:
             blocked = text("it is being sent", "正在发送")
             again = text("in 10 minutes", "10 分钟后")
-        elif status == "cancelled" and now < gone_at:
+        elif (status == "cancelled" or self._has_openid_as_id(item)) and now < gone_at:
             blocked = text(
                 "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
             )
             again = text(f"after {_clock(gone_at)}", f"{_clock(gone_at)} 之后")
+        elif status == "cancelled" and self._holds:
+            blocked = text(
+                "its copy may still be on the queue, while the account is held",
+                "账号暂停发送期间，队列中可能仍有副本",
+            )
+            names = ", ".join(self._holds)
+            again = text(
+                f"15 minutes after the holds have ended ({names})", f"暂停（{names}）结束 15 分钟之后"
+            )
         return Found(self.name, item["id"]["S"], does, blocked, again, item)
+
+    @cached_property
+    def _holds(self) -> list[str]:
+        """What is held, by the holds' ids: copies of messages go back to the queue, whatever the ledger says."""
+        return [hold["id"] for hold in self._api.call("GET", "holds")["holds"]]
 
     def _cancel(self, message_id: str) -> None:
         try:

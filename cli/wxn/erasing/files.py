@@ -77,11 +77,14 @@ class Files:
                         "after you have looked into it, or when it has expired", "人工检查或文件过期之后"
                     )
                 does = text("rewrite it without the person", "重写文件，去除此人")
-                yield Found(self.name, key, does, blocked, again)
+                yield Found(self.name, key, does, blocked, again, listed["LastModified"])
 
     def erase(self, found: Sequence[Found]) -> None:
-        """Rewrite the objects."""
+        """Rewrite the objects that no broadcast has begun to use since they were found."""
+        broadcasts = self._broadcasts() if found else {}
         for each in found:
+            if any(self._obstacle(each.name, each.data, broadcasts)):
+                continue  # the next search tells
             with tempfile.SpooledTemporaryFile(_IN_MEMORY) as rewritten:
                 try:
                     for block in self._rewritten(each.name):

@@ -27,11 +27,33 @@ class Letters:
         self._account = account
         self._person = person
         self._say = say
+        self._seen = 0
 
     def find(self, count: Count) -> Iterator[Found]:
         """Read the queue; its messages are visible again afterwards."""
+        read = 0
+
+        def counted(done: int) -> None:
+            nonlocal read
+            read = done
+            count(done, None)
+
         with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
-            letters = queue.read(MAX_READ, self._is_wanted, lambda done: count(done, None))
+            letters = queue.read(MAX_READ, self._is_wanted, counted)
+        # SQS's counts are up to a minute behind, and may still have what the search before made visible again.
+        hidden = queue.hidden - self._seen
+        self._seen = 0 if hidden > 0 else read
+        if hidden > 0:
+            yield Found(
+                self.name,
+                self._url.rpartition("/")[2],
+                text("search what is hidden", "检索被占用的消息"),
+                text(
+                    f"another reader hides {hidden} messages of the queue",
+                    f"队列中有 {hidden} 条消息正被其他读取者占用",
+                ),
+                text("in a few minutes", "几分钟后"),
+            )
         if queue.there > MAX_READ:
             yield Found(
                 self.name,

@@ -14,6 +14,8 @@ from wxn.language import text
 _OPENID: Final = re.compile(r"[A-Za-z0-9_-]{6,128}")
 _ESCAPED: Final = re.compile(r"\\u00(2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 """Characters of openids that a producer of JSON has written as escapes; allowed, if unusual."""
+_BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
+"""No letter and no digit, unless it ends an escape of JSON: a line break, a character that is not ASCII."""
 _HASH_DIGITS: Final = 16
 _DIGEST_BYTES: Final = 16
 
@@ -42,7 +44,7 @@ class Person:
         self.hash = hash_openid(openid, key)
         # All openids have one length at WeChat; those of a test may be the beginning of another one. A hyphen
         # beside it may be a caller's, as in an id made of it.
-        self._alone = re.compile(rf"(?<![A-Za-z0-9]){re.escape(openid)}(?![A-Za-z0-9])")
+        self._alone = re.compile(rf"{_BEFORE}{re.escape(openid)}(?![A-Za-z0-9])")
 
     @cached_property
     def digest(self) -> bytes:

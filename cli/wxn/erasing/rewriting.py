@@ -131,17 +131,23 @@ def _records(lines: Iterable[bytes], delimiter: str) -> Iterator[tuple[bytes, li
 
     reader = csv.reader(texts(), delimiter=delimiter, strict=True)
     while True:
-        cells: list[str] | None = None
         try:
             cells = next(reader)
         except StopIteration:
-            break
-        except csv.Error:
-            cells = None
-        yield b"".join(taken), cells
+            return
+        except csv.Error:  # perhaps of a quote that is never closed, with the rows of many behind it
+            yield from ((line, _cells(line, delimiter)) for line in taken)
+        else:
+            yield b"".join(taken), cells
         taken.clear()
-    if taken:
-        yield b"".join(taken), None
+
+
+def _cells(line: bytes, delimiter: str) -> list[str] | None:
+    """The cells of a row that is one line; None where it cannot be read."""
+    try:
+        return next(csv.reader([decoded(line)[0]], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return None
 
 
 def _without(value: Any, person: Person) -> Any:

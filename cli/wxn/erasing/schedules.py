@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from wxn.dead_letters import account_of, decoded
@@ -34,46 +34,51 @@ class Schedules:
         for searched, listed in enumerate(schedules, 1):
             count(searched, None)
             schedule = self._read(listed["Name"])
-            body = schedule["Target"].get("Input", "") if schedule else ""
-            if account_of(body) in {None, self._account} and self._person.is_named_in(body):
-                yield self._found(listed["Name"], body)
+            if schedule and (found := self._found(schedule)):
+                yield found
 
     def erase(self, found: Sequence[Found]) -> None:
         """Delete those that send to the person alone; take the person out of the others' recipients."""
         for each in found:
             schedule = self._read(each.name)
-            if schedule is None:
-                continue
-            recipients = _recipients(schedule["Target"].get("Input", ""))
-            rest = [row for row in recipients or [] if not self._names(row)]
+            now = schedule and self._found(schedule)
+            if not schedule or not now or now.blocked:
+                continue  # it has changed meanwhile: the next search tells
+            rest = self._others(_body(schedule))
             if not rest:
                 self._scheduler.delete_schedule(Name=each.name, GroupName=self._group)
                 continue
-            body = json.loads(schedule["Target"]["Input"])
+            body = json.loads(_body(schedule))
             body["broadcast"]["recipients"] = rest
             written = _written(body)
             kept = {name: value for name, value in schedule.items() if name not in _NOT_PUT}
             self._scheduler.update_schedule(**kept | {"Target": {**schedule["Target"], "Input": written}})
 
-    def _found(self, name: str, body: str) -> Found:
-        recipients = _recipients(body)
-        rest = [row for row in recipients or [] if not self._names(row)]
-        value = decoded(body)
-        message = value.get("message") if isinstance(value, dict) else None
+    def _found(self, schedule: Mapping[str, Any]) -> Found | None:
+        """The thing to do about a schedule; None where it does not name the person."""
+        name, body = schedule["Name"], _body(schedule)
+        if account_of(body) not in {None, self._account} or not self._person.is_named_in(body):
+            return None
+        broadcast, message = _part(body, "broadcast"), _part(body, "message")
         blocked = again = ""
         does = text("delete it", "删除")
-        if isinstance(message, dict) and message.get("touser") != self._person.openid:
+        if message is not None and message.get("touser") != self._person.openid:
             blocked = text(
                 "it is a message to somebody else that names the openid",
                 "是发给他人的消息，内容中含有该 openid",
             )
-            again = text("after you have changed it", "修改之后")
-        elif recipients is not None and rest:
+        elif broadcast is not None and (self._others(body) or "upload" in broadcast):
             does = text("take the person out of its recipients", "从收件人中移除")
-            if self._names({**value["broadcast"], "recipients": None}):
+            if self._names({**broadcast, "recipients": None}):
                 blocked = text("its message names the openid", "群发的消息内容中含有该 openid")
-                again = text("after you have changed it", "修改之后")
+        if blocked:
+            again = text("after you have changed it", "修改之后")
         return Found(self.name, name, does, blocked, again)
+
+    def _others(self, body: str) -> list[Any]:
+        """The recipients of a scheduled broadcast without the person."""
+        recipients = (_part(body, "broadcast") or {}).get("recipients")
+        return [row for row in recipients if not self._names(row)] if isinstance(recipients, list) else []
 
     def _names(self, value: object) -> bool:
         return self._person.is_named_in(json.dumps(value, ensure_ascii=False))
@@ -92,9 +97,12 @@ def _written(body: object) -> str:
     return escaped.replace(_FIRING.replace("<", r"\u003c"), _FIRING, 1)
 
 
-def _recipients(body: str) -> list[Any] | None:
-    """The recipients of a scheduled broadcast; None where it has none of its own."""
+def _body(schedule: Mapping[str, Any]) -> str:
+    return str(schedule["Target"].get("Input", ""))
+
+
+def _part(body: str, name: str) -> dict[str, Any] | None:
+    """The message or the broadcast of a body; None where it has none."""
     value = decoded(body)
-    broadcast = value.get("broadcast") if isinstance(value, dict) else None
-    recipients = broadcast.get("recipients") if isinstance(broadcast, dict) else None
-    return recipients if isinstance(recipients, list) else None
+    part = value.get(name) if isinstance(value, dict) else None
+    return part if isinstance(part, dict) else None

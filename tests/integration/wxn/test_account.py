@@ -26,11 +26,14 @@ class Refresher:
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {"refreshed": ["shop"], "unchanged": [], "not_stored": [], "failed": []}
         self.error: dict[str, str] = {}
+        self.unknown = 0
         self.asked: list[dict[str, Any]] = []
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert FunctionName == "refresh"
         self.asked.append(json.loads(Payload))
+        if len(self.asked) <= self.unknown:
+            return {"Payload": io.BytesIO(b'{"result": "unknown_account"}')}
         return {"Payload": io.BytesIO(json.dumps(self.answer).encode()), **self.error}
 
     def fails(self, errcode: int | None, error_class: str = "config", errmsg: str = "no") -> None:
@@ -109,6 +112,33 @@ def test_add_asks_at_a_terminal(run: Run, aws: Aws, monkeypatch: pytest.MonkeyPa
 
     assert run("add", "shop", typed=f" {APP_ID}\n", terminal=True)[0] == 0
     assert stored(aws)["app_secret"] == SECRET
+
+
+def test_add_waits_for_parameter_store(
+    run: Run, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parameter Store is consistent after a while: token_refresh may not see what was stored just now."""
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    refresher.unknown = 2
+
+    assert add(run)[0] == 0
+    assert (len(refresher.asked), pauses) == (3, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("end", [EOFError, KeyboardInterrupt])
+def test_add_ends_at_the_secret(
+    run: Run, aws: Aws, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    """By Ctrl-D as by Ctrl-C."""
+
+    def getpass(_prompt: str) -> str:
+        raise end
+
+    monkeypatch.setattr("getpass.getpass", getpass)
+
+    assert run("add", "shop", "--app-id", APP_ID, terminal=True)[0] == 130
+    assert aws("ssm").describe_parameters()["Parameters"] == []
 
 
 def test_add_refuses_to_overwrite(run: Run, aws: Aws, put: Put) -> None:

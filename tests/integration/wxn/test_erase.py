@@ -67,13 +67,16 @@ def erased(place: Place) -> list[Found]:
 
 
 class Cancelling(FakeApi):
-    """Cancels as the service does, or refuses."""
+    """Cancels as the service does, and tells what it holds."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__({})
         self._aws = aws
+        self.holds: list[dict[str, str]] = []
 
     def respond(self, method: str, path: str, *_: Any, **__: Any) -> tuple[int, Any]:
+        if path == "holds":
+            return 200, {"holds": self.holds}
         assert method == "DELETE"
         put_entry(self._aws, path.removeprefix("messages/"), "cancelled", version=2)
         return 200, {}
@@ -103,8 +106,13 @@ def entry(aws: Aws, name: str) -> Any:
 
 
 @pytest.fixture
-def entries(stack: AwsStack, aws: Aws) -> Entries:
-    return Entries(stack, Cancelling(aws), "shop", PERSON)
+def api(aws: Aws) -> Cancelling:
+    return Cancelling(aws)
+
+
+@pytest.fixture
+def entries(stack: AwsStack, api: Cancelling) -> Entries:
+    return Entries(stack, api, "shop", PERSON)
 
 
 @pytest.mark.parametrize("status", ["sent", "failed", "unknown", "expired", "delivered", "undelivered"])
@@ -126,10 +134,18 @@ def test_entries_of_others_stay(entries: Entries, aws: Aws) -> None:
 
 
 def test_entry_with_openid_as_id(entries: Entries, aws: Aws) -> None:
-    put_entry(aws, f"news-{OPENID}", "sent", openid_hash={"S": "0" * 16})
+    put_entry(aws, f"news-{OPENID}", "sent", age=4000, openid_hash={"S": "0" * 16})
 
     assert erased(entries) == []
     assert entry(aws, f"news-{OPENID}") is None
+
+
+def test_new_entry_with_openid_as_id_stays(entries: Entries, aws: Aws) -> None:
+    """SQS may hand a message out once more: without its entry it would be sent again."""
+    put_entry(aws, f"news-{OPENID}", "sent", age=3800)
+    (left,) = erased(entries)
+
+    assert "its copy may still be on the queue" in left.blocked
 
 
 def test_waiting_entry_is_cancelled_then_stays(entries: Entries, aws: Aws) -> None:
@@ -157,6 +173,16 @@ def test_entry_in_the_middle_stays(
     (left,) = found(entries)
 
     assert (bool(left.blocked), bool(left.again)) == (is_blocked, is_blocked)
+
+
+def test_cancelled_entry_stays_while_held(entries: Entries, api: Cancelling, aws: Aws) -> None:
+    """A hold puts the copy back on the queue, without a look at the ledger, for up to three days."""
+    put_entry(aws, "m1", "cancelled", age=86400)
+    api.holds = [{"id": "kind:template"}]
+    (left,) = found(entries)
+
+    assert "its copy may still be on the queue" in left.blocked
+    assert "15 minutes after the holds have ended (kind:template)" in left.again
 
 
 def test_entry_that_changed_meanwhile(entries: Entries, aws: Aws) -> None:
@@ -213,6 +239,26 @@ class DeadLetters:
     def bodies(self) -> list[str]:
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=0)
         return [each["Body"] for each in answer["Messages"]]
+
+
+def test_letters_that_another_reader_hides(letters: Letters, aws: Aws) -> None:
+    """Such as a redrive that was stopped: nobody knows whether they name the person."""
+    aws("sqs").send_message(QueueUrl=letters._url, MessageBody=message(OPENID))
+    aws("sqs").receive_message(QueueUrl=letters._url, VisibilityTimeout=600)
+    (left,) = erased(letters)
+
+    assert "another reader hides 1 messages" in left.blocked
+
+
+def test_own_reading_hides_no_letters(letters: Letters, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQS's counts are a while behind: what the search before this one has read still counts as hidden."""
+    for _ in range(2):
+        aws("sqs").send_message(QueueUrl=letters._url, MessageBody=message(OTHER))
+    assert found(letters) == []
+    monkeypatch.setattr(dead_letters.DeadLetterQueue, "__exit__", lambda *_: None)
+    found(letters)
+
+    assert found(letters) == []
 
 
 def test_too_many_letters_to_search(letters: Letters, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,13 +327,31 @@ def test_broadcast_goes_on_for_others(schedules: Schedules, aws: Aws) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [json.loads(message(OTHER, data=OPENID)), recipients(OPENID, OTHER, text=OPENID)]
+    "body",
+    [
+        json.loads(message(OTHER, data=OPENID)),
+        recipients(OPENID, OTHER, text=OPENID),
+        {"account": "shop", "broadcast": {"upload": "u1", "message": {"data": OPENID}}},
+    ],
 )
 def test_schedule_for_others_stays(schedules: Schedules, aws: Aws, body: Any) -> None:
     put_schedule(aws, "shop.m", body)
     (left,) = erased(schedules)
 
     assert left.blocked
+    assert json.loads(body_of(aws, "shop.m")) == body
+
+
+@pytest.mark.parametrize(
+    "body", [json.loads(message(OTHER)), json.loads(message(OTHER, data=OPENID)), recipients(OTHER)]
+)
+def test_schedule_that_changed_meanwhile(schedules: Schedules, aws: Aws, body: Any) -> None:
+    put_schedule(aws, "shop.m", json.loads(message(OPENID)))
+    before = found(schedules)
+    aws("scheduler").delete_schedule(Name="shop.m", GroupName="group")
+    put_schedule(aws, "shop.m", body)
+    schedules.erase(before)
+
     assert json.loads(body_of(aws, "shop.m")) == body
 
 
@@ -354,6 +418,17 @@ def test_file_of_new_broadcast_stays(files: Files, aws: Aws) -> None:
     (left,) = erased(files)
 
     assert "being created" in left.blocked
+
+
+def test_file_taken_into_use_meanwhile(files: Files, aws: Aws) -> None:
+    """A person may read the preview for long, and somebody else retries the broadcast."""
+    put_broadcast(aws, "b1", "finished", source="shop/uploads/u1", ended=True)
+    put_file(aws, "shop/uploads/u1")
+    before = found(files)
+    put_broadcast(aws, "b2", "checking", source="shop/uploads/u1")
+    files.erase(before)
+
+    assert OPENID.encode() in content(aws, "shop/uploads/u1")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x1f\x8b", b"o\0p\0e\0"])

@@ -168,6 +168,20 @@ def test_unreadable_file_is_set_aside(path: Path, content: str) -> None:
     assert aside.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [("tables", []), ("tables", {"Ledger": {}}), ("queues", {"Queue": 1}), ("parameters", {"/a": {}})],
+)
+def test_file_of_other_shape_is_set_aside(path: Path, part: str, content: object) -> None:
+    """It must not keep the stack from starting, every time."""
+    restarted(path, full(), Emulator())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {part: content}))
+    answer = KeptState(path, VERSION, Emulator().services).restore()
+    (aside,) = path.parent.iterdir()
+    assert "cannot be read" in answer["problem"]
+    assert aside.name in answer["problem"]
+
+
 def test_nothing_is_saved_before_restore(path: Path) -> None:
     """The stack did not start, and the file has the data of the last one."""
     path.write_text("old")

@@ -52,6 +52,9 @@ def test_nobodys_openid(given: str) -> None:
         (OPENID.replace("o", "\\u006f", 1), True),
         (OPENID.replace("U", "\\u0055"), True),
         (OPENID.lower(), False),
+        (json.dumps({"value": f"用户{OPENID}", "id": 1}), True),
+        (json.dumps({"value": f"one\n{OPENID}\ttwo"}), True),
+        (json.dumps({"value": f"行x{OPENID}"}), False),
     ],
 )
 def test_named_in(content: str, *, is_named: bool) -> None:
@@ -76,6 +79,7 @@ def rewritten(content: str | bytes, encoding: str = "utf-8") -> bytes:
         (f"openid,inviter\noA,{OPENID}\n", "openid,inviter\noA,\n"),
         (f'openid,name\noA,"x" y\noB,z\n{OPENID},z\n', 'openid,name\noA,"x" y\noB,z\n'),
         (f'openid,name\n{OPENID},"x" y\noB,z\n', 'openid,name\n,"x" y\noB,z\n'),
+        (f'openid,name\noA,"x\noB,y\n{OPENID},Wang\noC,z\n', 'openid,name\noA,"x\noB,y\noC,z\n'),
         (f"openid\n{OPENID}\n{OPENID}x\n", f"openid\n{OPENID}x\n"),
         (f"openid\n{OPENID}", "openid\n"),
         (f"1,m:1,{OPENID},sent,0,,t\r\n2,m:2,oB,sent,0,,t\r\n", "2,m:2,oB,sent,0,,t\r\n"),
@@ -152,6 +156,13 @@ def test_digests_without_a_person() -> None:
     run = duplicates.run_of([("oA", 1), (OPENID, 2), ("oB", 3), (OPENID, 4)])
 
     assert without_digests(run, WANG) == duplicates.run_of([("oA", 1), ("oB", 3)])
+
+
+def test_document_names_them_beside_text() -> None:
+    """JSON writes the text before the openid as an escape, which ends with a letter or a digit."""
+    told = {"notes": [f"行{OPENID}", f"\n{OPENID}", "行"], "note": f"行{OPENID}行"}
+
+    assert json.loads(document(json.dumps(told).encode(), WANG)) == {"notes": ["行"], "note": "行行"}
 
 
 def test_document_without_a_person() -> None:

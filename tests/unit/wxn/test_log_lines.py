@@ -31,8 +31,8 @@ class FakeLogs:
 
     def write(self, group: str, at: int, message: str | Mapping[str, Any]) -> None:
         line = message if isinstance(message, str) else json.dumps(message)
-        event = {"logStreamName": "s", "timestamp": at, "message": line}
-        self.events.setdefault(GROUPS[group], []).append(event)
+        events = self.events.setdefault(GROUPS[group], [])
+        events.append({"eventId": str(len(events)), "timestamp": at, "message": line})
 
     def get_paginator(self, _name: str) -> Any:
         return SimpleNamespace(paginate=self._pages)
@@ -74,6 +74,16 @@ def test_each_line_once_and_sorted(logs: FakeLogs) -> None:
 
     assert told(lines) == [("events", 1), ("send_api", 2), ("send_api", 3)]
     assert told(lines) == []
+
+
+def test_equal_lines_are_two(logs: FakeLogs) -> None:
+    """Such as two events of one millisecond."""
+    lines = LogLines(FakeStack(logs), ["send_api"], since=0)
+    logs.write("SendApiLogGroup", 1_000, {"n": 1})
+    first = told(lines)
+    logs.write("SendApiLogGroup", 1_000, {"n": 1})
+
+    assert (first, told(lines)) == ([("send_api", 1)], [("send_api", 1)])
 
 
 def test_late_line_is_found(logs: FakeLogs) -> None:

@@ -182,6 +182,8 @@ def test_dry_run_of_expired_message() -> None:
         (refusal(503, errcode=-1, retryable=True), ExitCode.UNAVAILABLE, "later with --id order-1"),
         (refusal(504, retryable=False), ExitCode.UNAVAILABLE, "Look it up: wxn status order-1"),
         (refusal(504, retryable=True), ExitCode.UNAVAILABLE, "repeat the command with --id order-1"),
+        (ApiError(503, {"message": "Service Unavailable"}), ExitCode.UNAVAILABLE, "later with --id order-1"),
+        (ApiError(502, {}), ExitCode.UNAVAILABLE, "later with --id order-1"),
         (CommandError("no answer", "", ExitCode.UNAVAILABLE), ExitCode.UNAVAILABLE, "with --id order-1"),
     ],
 )
@@ -191,6 +193,17 @@ def test_refusals(error: CommandError, code: ExitCode, next_step: str) -> None:
 
     assert caught.value.exit_code is code
     assert next_step in caught.value.next_step
+
+
+def test_interrupted_send_tells_the_id() -> None:
+    """Without it the message would be sent twice by the same command."""
+    run = FakeRun({POST: KeyboardInterrupt()})
+    with pytest.raises(CommandError) as caught:
+        send(run, kind="template")
+
+    (((*_, headers)),) = run.calls
+    assert caught.value.exit_code is ExitCode.INTERRUPTED
+    assert f"--id {headers['Idempotency-Key']}" in caught.value.next_step
 
 
 def lines_file(folder: Path) -> str:

@@ -1,0 +1,54 @@
+"""Requests to the service as they leave this machine."""
+
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from wxn.api import Api, http_session, part
+from wxn.stacks import Stack
+
+LAPTOP = {"access_key_id": "AKIA", "secret_access_key": "s", "region": "eu-west-1", "api_url": "http://api"}
+
+
+class SentApi(Api):
+    """Keeps the URLs of its requests, and answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Stack("fake", laptop=LAPTOP), "shop")
+        self.urls: list[str] = []
+        self._http: Any = SimpleNamespace(request=self._request)
+
+    def _request(self, _method: str, url: str, **_: Any) -> Any:
+        self.urls.append(url)
+        return SimpleNamespace(status_code=204, content=b"")
+
+
+def test_blanks_in_queries_can_be_signed() -> None:
+    """SigV4 wants %20: AWS signs a + as %20, and refuses the signature of what was sent."""
+    api = SentApi()
+    api.call("GET", f"messages/{part('a b')}", query={"broadcast": "a b+c", "since": None})
+
+    (url,) = api.urls
+    assert "+" not in url
+    assert urlsplit(url).path == "/v1/accounts/shop/messages/a%20b"
+    assert parse_qs(urlsplit(url).query) == {"broadcast": ["a b+c"]}
+
+
+@pytest.mark.parametrize(
+    ("variables", "verify"),
+    [({}, True), ({"AWS_CA_BUNDLE": "/company.pem"}, "/company.pem"), ({"REQUESTS_CA_BUNDLE": "/c"}, "/c")],
+)
+def test_certificates_are_those_of_boto3(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], *, verify: str | bool
+) -> None:
+    """A company's proxy that reads TLS: boto3 reaches AWS through it, and so must the calls of the API."""
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"AWS_CONFIG_FILE": "/dev/null"} | variables).items():
+        monkeypatch.setenv(name, value)
+    stack = Stack("fake", region="eu-west-1")
+    stack.outputs = {"ApiUrl": "https://api"}
+
+    assert http_session(stack).verify == verify
