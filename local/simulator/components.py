@@ -51,6 +51,8 @@ class Component:
         Addresses and networks that may call its endpoints; empty means all.
     token_parameter
         The query parameter in which its token is looked for.
+    tickets
+        The time of each ticket.
     codes
         The merchant, its permission sets and the end of each authorization code.
     """
@@ -60,7 +62,7 @@ class Component:
     callback: Callback
     ip_whitelist: tuple[str, ...] = ()
     token_parameter: str = "component_access_token"
-    ticket: tuple[str, float] | None = None
+    tickets: dict[str, float] = field(default_factory=dict)
     token: Token | None = None
     pre_auth_codes: dict[str, float] = field(default_factory=dict)
     codes: dict[str, tuple[str, tuple[int, ...], float]] = field(default_factory=dict)
@@ -131,11 +133,12 @@ class Components:
     # What happens to a platform
 
     def push_ticket(self, component: Component) -> None:
-        """A new ticket, which is pushed. Older ones are good no longer."""
-        component.ticket = (f"ticket@@@{self._text(60)}", self._clock())
+        """A new ticket, which is pushed. Older ones stay good for 12 hours."""
+        ticket = f"ticket@@@{self._text(60)}"
+        component.tickets[ticket] = self._clock()
         self._push(
             component,
-            {"InfoType": "component_verify_ticket", "ComponentVerifyTicket": component.ticket[0]},
+            {"InfoType": "component_verify_ticket", "ComponentVerifyTicket": ticket},
         )
 
     def authorize(
@@ -196,9 +199,10 @@ class Components:
 
     def _component_token(self, component: Component, body: Mapping[str, Any]) -> dict[str, Any]:
         self._check_secret(component, body.get("component_appsecret"))
-        if component.ticket is None or body.get("component_verify_ticket") != component.ticket[0]:
+        pushed_at = component.tickets.get(str(body.get("component_verify_ticket")))
+        if pushed_at is None:
             raise Refusal(errcodes.COMPONENT_TICKET_INVALID)
-        if self._clock() - component.ticket[1] >= TICKET_LIFE:
+        if self._clock() - pushed_at >= TICKET_LIFE:
             raise Refusal(errcodes.COMPONENT_TICKET_EXPIRED)
         component.token = self._tokens.plain(component.app_id)
         return {

@@ -95,13 +95,7 @@ class Service:
 
     def add_component(self, name: str, **callback: object) -> str:
         """A third-party platform under this name, with a ticket; its appid."""
-        app_id, key = f"wx{name}", {"token": "t" * 32, "encoding_aes_key": "K" * 43}
-        credentials = {"type": "component", "app_id": app_id, "app_secret": "s" * 32}
-        self.put_parameter(f"{name}/credentials", credentials)
-        self.put_parameter(f"{name}/callback", {"app_id": app_id, "keys": [key], **callback})
-        url = f"{self.state.api_url}/v1/callbacks/components/{name}"
-        self.tell("components", component=app_id, secret="s" * 32, url=url, **key)
-        self.tell("components/ticket", component=app_id)
+        app_id = self.stack.add_component(name, **callback)
         assert eventually(lambda: self.parameter(f"{name}/ticket"))
         return app_id
 

@@ -72,6 +72,8 @@ def test_newest_ticket_wins(clients: Clients, store: PlatformParameters, aws: Aw
     tickets = Tickets(clients, PATH)
     kept = [tickets.save("platform", Ticket("wxp", f"t{at}", at)) for at in (200, 100, 200, 300)]
     assert kept == [True, False, False, True]
+    assert tickets.save("platform", Ticket("wxp", "another", 300))  # of the same second
+    assert tickets.save("platform", Ticket("wxp", "t300", 300))
     assert store.read_ticket("platform") == Ticket("wxp", "t300", 300)
     assert store.read_ticket("nobody") is None
     parameter = aws("ssm").get_parameter(Name=f"{PATH}/platform/ticket")["Parameter"]

@@ -99,7 +99,7 @@ class Tickets:
     def save(self, component: str, ticket: Ticket) -> bool:
         """Keep a ticket, unless a newer one is stored; returns whether it was kept."""
         stored = self.read(component)
-        if stored and stored.at >= ticket.at:
+        if stored and (stored.at > ticket.at or stored == ticket):
             return False
         value = {"app_id": ticket.component_appid, "ticket": ticket.ticket, "at": ticket.at}
         self._parameters.save(component, _TICKET, json.dumps(value))

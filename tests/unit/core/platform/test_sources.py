@@ -206,6 +206,16 @@ def test_platform_failure_is_asked_for_once() -> None:
     assert world.wechat.calls.count("component_token") <= 1
 
 
+def test_ticket_is_used_when_it_comes() -> None:
+    """The failure before it is not remembered: it cost no call."""
+    world = World()
+    ticket = world.store.tickets.pop("platform")
+    with pytest.raises(TokenUnavailableError):
+        world.authorizations.pre_auth_code("platform")
+    world.store.tickets["platform"] = ticket
+    assert world.authorizations.pre_auth_code("platform").value
+
+
 def test_merchant_of_no_platform() -> None:
     world = ready()
     world.store.components.clear()

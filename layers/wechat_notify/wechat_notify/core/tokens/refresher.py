@@ -133,8 +133,8 @@ class TokenRefresher:
     def component_token(self, component: str, rejected: str | None = None) -> AccessToken:
         """The token of a third-party platform, for the calls that its merchants' tokens need.
 
-        Of several threads that were rejected together the first one has it replaced. A failure answers all
-        that ask the same for a minute.
+        Of several threads that were rejected together the first one has it replaced. A refusal of WeChat's
+        answers all that ask the same for a minute.
 
         Parameters
         ----------
@@ -153,10 +153,13 @@ class TokenRefresher:
             if stored.sends and stored.source:
                 raise NotAPlatformError(component)
             result = self._replace(stored, rejected)
-            if result.failure:
-                until = self._now() + _COMPONENT_FAILED_FOR
-                self._failures.setdefault(component, (rejected, result.failure, until))
-                raise TokenUnavailableError(result.failure)
+            if failure := result.failure:
+                if (
+                    failure.errcode is not None or failure.cause
+                ):  # it cost a call; a missing ticket costs none
+                    until = self._now() + _COMPONENT_FAILED_FOR
+                    self._failures.setdefault(component, (rejected, failure, until))
+                raise TokenUnavailableError(failure)
         self._failures.pop(component, None)
         assert result.token  # noqa: S101 - there is no failure
         return result.token
