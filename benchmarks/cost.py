@@ -47,7 +47,7 @@ class Assumptions:
     side_by_side: int = 20
     retention_days: int = 30
     listed_bytes: float = 160.0
-    queues: int = 3
+    queues: int = 4
     log_retention_days: int = 30
     wire_overhead: float = 250.0
     access_log: float = 450.0
@@ -55,7 +55,7 @@ class Assumptions:
     accounts: int = 10
     metrics_an_account: int = 6
     metrics_anyway: int = 13
-    alarms: int = 10
+    alarms: int = 11
     token_age: float = 45.0
     peak: float = 5.0
 

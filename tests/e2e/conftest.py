@@ -22,6 +22,8 @@ from wxn.app import app
 from wxn.stacks import STATE_FILE
 
 WAIT_SECONDS = 15.0
+ACCEPTED = ("sent", "delivered")
+"""States of a message that WeChat has accepted; where the account has receipts, they come a moment later."""
 
 
 def eventually(answer: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:

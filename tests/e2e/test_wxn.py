@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.examples import addressed, examples
-from tests.e2e.conftest import CommandLine, Service, eventually
+from tests.e2e.conftest import ACCEPTED, CommandLine, Service, eventually
 from wxn.triggers import KINDS
 
 
@@ -123,12 +123,13 @@ def test_message_that_waits_is_cancelled(wxn: CommandLine, touser: str) -> None:
 
 def test_message_that_was_sent_is_not_cancelled(wxn: CommandLine, touser: str) -> None:
     wxn("trigger", "template", "--to", touser)
-    (message,) = json.loads(wxn("messages", "--status", "sent", "--limit", "1", "--json").stdout)["messages"]
+    listed = wxn("messages", "--status", ",".join(ACCEPTED), "--limit", "1", "--json").stdout
+    (message,) = json.loads(listed)["messages"]
 
     result = wxn("cancel", message["id"])
 
     assert result.exit_code == 1
-    assert "cannot be cancelled: it is sent" in result.stderr
+    assert any(f"cannot be cancelled: it is {status}" in result.stderr for status in ACCEPTED)
 
 
 def test_schedule_of_message(wxn: CommandLine, touser: str) -> None:

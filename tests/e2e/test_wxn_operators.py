@@ -7,7 +7,7 @@ import json
 import pytest
 
 from local.examples import addressed, examples
-from tests.e2e.conftest import CommandLine, Service
+from tests.e2e.conftest import ACCEPTED, CommandLine, Service
 from wxn import dead_letters
 
 SECRET = "a" * 32
@@ -81,4 +81,4 @@ def test_dead_letter_is_sent_after_all(
     )
     (arrived,) = service.arrives(touser)
     assert arrived["accepted"]
-    assert service.becomes(sent, "sent")
+    assert service.becomes(sent, *ACCEPTED)

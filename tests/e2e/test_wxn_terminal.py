@@ -149,12 +149,12 @@ def test_pipe_has_no_control_sequences(wxn: CommandLine, paused: str) -> None:
 def test_followed_to_its_end(followed: Terminal, wxn: CommandLine, tmp_path: Path) -> None:
     """Its summary, and its results, which are downloaded once."""
     assert followed.exit_code() == 0
-    for told in ("to-the-end: finished", "10   sent", "1   43101", "wxn broadcast --results to-the-end"):
+    for told in ("to-the-end: finished", "10   delivered", "1   43101", "wxn broadcast --results to-the-end"):
         assert followed.shows(told)
 
     file = tmp_path / "results.csv"
     download = ["broadcast", "--results", "to-the-end", "--output", str(file)]
     assert wxn(*download).exit_code == 0
     rows = csv.DictReader(file.read_text("utf-8-sig").splitlines())
-    assert [row["status"] for row in rows] == ["sent"] * 10 + ["failed"]
+    assert [row["status"] for row in rows] == ["delivered"] * 10 + ["failed"]
     assert "exists" in wxn(*download).stderr

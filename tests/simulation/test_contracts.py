@@ -35,8 +35,10 @@ from tests.integration.contracts.samples import (
     Bus,
     BusAt,
     DynamoDbLedgerAt,
+    DynamoDbReceiptsAt,
     LedgerAt,
     QueueAt,
+    ReceiptsAt,
     SsmStore,
     Store,
     entry,
@@ -53,6 +55,7 @@ from tests.integration.contracts.test_objects import (  # noqa: F401 - but those
 )
 from tests.integration.contracts.test_parameter_store import *  # noqa: F403
 from tests.integration.contracts.test_queue import *  # noqa: F403
+from tests.integration.contracts.test_receipt_index import *  # noqa: F403
 from tests.integration.contracts.test_refresher import *  # noqa: F403
 from tests.integration.contracts.test_refresher import RefresherAt
 from tests.simulation.clients import Aws, Faults, WatchedClients
@@ -99,6 +102,11 @@ def lend() -> Iterator[Lend]:
 @pytest.fixture
 def ledger(lend: Lend) -> LedgerAt:
     return DynamoDbLedgerAt(lend(dynamodb=FakeDynamoDb(Random(0))), "ledger", "shop")
+
+
+@pytest.fixture
+def receipts(lend: Lend) -> ReceiptsAt:
+    return DynamoDbReceiptsAt(lend(dynamodb=FakeDynamoDb(Random(0))), "ledger")
 
 
 @pytest.fixture

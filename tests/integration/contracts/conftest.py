@@ -6,13 +6,16 @@ from tests.integration.contracts.samples import (
     BusAt,
     ClientsAt,
     DynamoDbLedgerAt,
+    DynamoDbReceiptsAt,
     EventBridgeBusAt,
     FakeBusAt,
     FakeLedgerAt,
     FakeQueueAt,
+    FakeReceiptsAt,
     FakeStore,
     LedgerAt,
     QueueAt,
+    ReceiptsAt,
     SqsQueueAt,
     SsmStore,
     Store,
@@ -41,6 +44,14 @@ def ledger(request: pytest.FixtureRequest) -> LedgerAt:
         return FakeLedgerAt()
     request.getfixturevalue("ledger_table")
     return DynamoDbLedgerAt(request.getfixturevalue("clients"), "ledger", "shop")
+
+
+@pytest.fixture(params=["fake", "DynamoDB"])
+def receipts(request: pytest.FixtureRequest) -> ReceiptsAt:
+    if request.param == "fake":
+        return FakeReceiptsAt()
+    request.getfixturevalue("ledger_table")
+    return DynamoDbReceiptsAt(request.getfixturevalue("clients"), "ledger")
 
 
 @pytest.fixture(params=["fake", "EventBridge"])

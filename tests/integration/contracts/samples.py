@@ -11,11 +11,13 @@ from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import Accounts, Credentials, StoredTokens
 from wechat_notify.aws.queue import Queue
+from wechat_notify.aws.receipt_index import ReceiptIndex as DynamoDbReceiptIndex
 from wechat_notify.core.delivery import returns
 from wechat_notify.core.delivery.circuit import CircuitStore
 from wechat_notify.core.delivery.dispatcher import SendQueue
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import LedgerStore
+from wechat_notify.core.delivery.receipts import ReceiptIndex
 from wechat_notify.core.delivery.returns import DeadLetters
 from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.templates.template import TemplateStore
@@ -185,6 +187,27 @@ class DynamoDbLedgerAt:
         self._clients.call(
             "delete", lambda: self._clients.dynamodb.delete_item(TableName=self._table_name, Key=key)
         )
+
+
+class ReceiptsAt(Protocol):
+    """The ledger's table and its index of receipts."""
+
+    store: LedgerStore
+    index: ReceiptIndex
+
+
+class FakeReceiptsAt:
+    def __init__(self) -> None:
+        both = fakes.FakeLedgerStore()
+        self.store: LedgerStore = both
+        self.index: ReceiptIndex = both
+
+
+class DynamoDbReceiptsAt:
+    def __init__(self, clients: Clients, table_name: str) -> None:
+        table = LedgerTable(clients, table_name, RETENTION, match_receipts=True)
+        self.store: LedgerStore = table
+        self.index: ReceiptIndex = DynamoDbReceiptIndex(clients, table_name, table)
 
 
 def entry(account: str, message_id: str = "1", version: int = 1, **fields: Any) -> Entry:
