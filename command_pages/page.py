@@ -34,7 +34,9 @@ _EXIT_CODES = {
         "AWS、环境或微信没有响应，稍后重试可能成功",
     ),
     ExitCode.BUG: text("a bug of the command", "命令自身的错误"),
+    ExitCode.HUNG_UP: text("its terminal was closed (SIGHUP)", "终端已关闭（SIGHUP）"),
     ExitCode.INTERRUPTED: text("stopped with Ctrl-C", "被 Ctrl-C 中断"),
+    ExitCode.TERMINATED: text("ended from outside (SIGTERM)", "被外部终止（SIGTERM）"),
 }
 
 

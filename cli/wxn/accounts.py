@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from wxn.aws_errors import code_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
 from wxn.language import text
@@ -215,7 +216,7 @@ class Accounts:
                 Name=self._parameter(name, _CREDENTIALS), Value=value, Type="SecureString", Overwrite=replace
             )
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = code_of(error)
             if code == "ParameterAlreadyExists":
                 raise exists(name) from None
             if code == "ValidationException":  # its text quotes what was sent

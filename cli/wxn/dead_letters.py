@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from wxn.aws_errors import code_of
 from wxn.language import text
 
 BATCH: Final = 10
@@ -281,7 +282,7 @@ class Redrive:
         try:
             answer = self._sqs.send_message_batch(QueueUrl=url, Entries=entries)
         except ClientError as error:
-            if not error.response["Error"]["Code"].endswith(_CONTENT_ERRORS):
+            if not code_of(error).endswith(_CONTENT_ERRORS):
                 raise
             if len(batch) > 1:  # one of them is at fault, and must not hold up the others for ever
                 return [sent for copies in batch for sent in self._send(url, [copies])]

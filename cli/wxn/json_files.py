@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,6 +15,7 @@ from wxn.language import text
 
 STANDARD_INPUT: Final = "-"
 _LINES: Final = {".jsonl", ".ndjson"}
+_MAX_BYTES: Final = 64 * 1024 * 1024
 _SHOWN_BEFORE, _SHOWN_AFTER = 50, 30
 """Characters of a line that are shown before and behind the mistake."""
 _CORRECT: Final = text("Correct it and repeat the command.", "请修正后重新执行。")
@@ -59,7 +61,8 @@ def _name(path: str) -> str:
 def _read(path: str) -> str:
     name = _name(path)
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        with sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         raise CommandError(
             text(f"There is no file {path}.", f"文件 {path} 不存在。"),
@@ -76,6 +79,11 @@ def _read(path: str) -> str:
             text(f"{path} cannot be read: {reason}.", f"无法读取 {path}：{reason}。"),
             text("Check the path and its permissions.", "请检查路径和权限。"),
         ) from None
+    if len(content) > _MAX_BYTES:
+        raise CommandError(
+            text(f"{name} is larger than 64 MiB.", f"{name} 超过 64 MiB。"),
+            text("To send one message to many: wxn broadcast.", "向多人发送同一消息请用 wxn broadcast。"),
+        )
     try:
         decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,7 +152,11 @@ def _refuse_constant(constant: str) -> None:
 
 def _digits(number: str) -> str | float:
     # A float has lost the zero of 39.80. With an exponent the text would be another one than the number's.
-    return float(number) if "e" in number.lower() else str(Decimal(number))
+    if "e" not in number.lower():
+        return str(Decimal(number))
+    if math.isinf(value := float(number)):
+        raise _StrictError(text(f"{number} is too large a number", f"{number} 超出数值范围"))
+    return value
 
 
 def _broken(error: json.JSONDecodeError, name: str, line: int) -> CommandError:

@@ -9,15 +9,15 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec
 
 import typer
 
-from wxn import aws_errors, stacks
+from wxn import aws_errors, stacks, system_errors
 from wxn.api import Api
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.output import Output
+from wxn.output import Output, discard_results
 from wxn.stacks import Stack, StackOptions
 
 COMMANDS = text("Commands", "命令")
@@ -44,7 +44,7 @@ Help = Annotated[
 
 
 Lang = Annotated[
-    str | None,
+    Literal["en", "zh"] | None,
     typer.Option(
         "--lang",
         metavar="en|zh",
@@ -240,14 +240,15 @@ def _ended(output: Output, call: Callable[[], None]) -> None:
     except CommandError as error:
         output.fail(error)
         raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader of the pipe has what it wanted (head, grep -q). Python must not flush again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of the pipe has what it wanted (head, grep -q)
+        discard_results()
         raise typer.Exit(ExitCode.OK) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        known = aws_errors.translate(error)
+        known = aws_errors.translate(error) or system_errors.translate(error)
+        if isinstance(error, OSError):
+            discard_results()
         if known is None and "WXN_TRACEBACK" in os.environ:
             raise
         # Its text may quote what was sent.

@@ -129,6 +129,15 @@ def test_resume_in_chinese(terminal: Start, service: Service, paused: str, colum
     assert state_of(service, paused) == "running"
 
 
+def test_terminated_command_shows_the_cursor(terminal: Start, paused: str) -> None:
+    screen = terminal("broadcast", "--resume", paused)
+    screen.until("to come 1")
+    screen.terminate()
+
+    assert screen.exit_code() == 143
+    assert screen.written.rindex(b"\x1b[?25h") > screen.written.rindex(b"\x1b[?25l")
+
+
 def test_pipe_has_no_control_sequences(wxn: CommandLine, paused: str) -> None:
     """Neither the list nor an error, though the variables are those of a terminal."""
     shown = b""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,16 +41,18 @@ class RecipientsFile:
     def at(cls, path: Path) -> RecipientsFile:
         """The file at a path; CommandError if it cannot be read, is empty, or is too large."""
         try:
-            with path.open("rb") as file:
-                found = os.fstat(file.fileno())
-        except IsADirectoryError:
-            raise _unusable(path, text("is a directory", "是目录")) from None
+            found = path.stat()
+            # To open a pipe would wait for its writer.
+            if stat.S_ISREG(found.st_mode):
+                path.open("rb").close()
         except FileNotFoundError:
             raise _unusable(path, text("does not exist", "不存在")) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise _unusable(path, text(f"cannot be read ({reason})", f"无法读取（{reason}）")) from None
-        if not path.is_file():
+        if stat.S_ISDIR(found.st_mode):
+            raise _unusable(path, text("is a directory", "是目录"))
+        if not stat.S_ISREG(found.st_mode):
             raise _unusable(path, text("is no file of a known size", "不是普通文件"))
         if not found.st_size:
             raise _unusable(path, text("is empty", "是空文件"))

@@ -14,6 +14,7 @@ changed; the last line is its last state. ``--list`` prints the API's answer, ``
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -222,6 +223,7 @@ def broadcast(
         "duplicates": duplicates,
         "max_failures_percent": max_failures_percent,
     }
+    _require_finite(rate)
     request = {field: value for field, value in options.items() if value is not None}
     _require_one(
         {"FILE": file, "--follow": follow, "--pause": pause, "--resume": resume, "--cancel": cancel,
@@ -253,6 +255,14 @@ def broadcast(
         _download(run, results, output, force=force)
     else:
         _list(run)
+
+
+def _require_finite(rate: float | None) -> None:
+    if rate is not None and not math.isfinite(rate):
+        raise CommandError(
+            text(f"--rate {rate}: it is a number.", f"--rate 不能是 {rate}，应为数字。"),
+            text("Such as --rate 50, or 0.5.", "例如 --rate 50 或 0.5。"),
+        )
 
 
 def _require_one(given: dict[str, Any]) -> None:

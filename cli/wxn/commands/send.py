@@ -10,11 +10,11 @@ import typer
 
 from wxn import messages
 from wxn.api import ApiError, errcode_of
-from wxn.errors import ExitCode
+from wxn.errors import CommandError, ExitCode
 from wxn.json_files import Document
 from wxn.language import LANGUAGE, text
 from wxn.messages import MessageOptions
-from wxn.output import printable
+from wxn.output import discard_results, printable
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
 
@@ -129,7 +129,21 @@ def _send_several(run: Run, documents: Sequence[Document], way: Sending, prefix:
                 raise
             answer = error.problem
             codes.add(error.exit_code)
-        run.output.show({"line": line, "id": message_id, **answer}, _line(line, message_id, answer))
+        try:
+            run.output.show({"line": line, "id": message_id, **answer}, _line(line, message_id, answer))
+        except BrokenPipeError:
+            discard_results()
+            raise CommandError(
+                text(
+                    f"Nobody reads the results any more: what is behind line {line} was not sent.",
+                    f"结果已无人读取：第 {line} 行之后的消息没有发送。",
+                ),
+                text(
+                    f"Repeat the command with --id {prefix}: what was sent is not sent again.",
+                    f"请带上 --id {prefix} 重新执行命令：已发送的不会重发。",
+                ),
+                ExitCode.FAILED,
+            ) from None
         if would_be_refused(answer):
             codes.add(ExitCode.FAILED)
     if codes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from wxn.aws_errors import MAX_SILENCE
 from wxn.errors import CommandError
 from wxn.language import LANGUAGE, text
 from wxn.log_lines import LogLine, LogLines, follow, log_groups
@@ -184,7 +185,10 @@ def tail(
                 f"正在跟踪{run.stack.title}，按 Ctrl-C 结束。",
             )
         )
-    for line in without_summaries(lines.poll() if no_follow else follow(lines, seconds=pause)):
+    # What ends on this machine does not come back at the same address.
+    patience = MAX_SILENCE if run.stack.laptop is None else 0.0
+    following = follow(lines, seconds=pause, patience=patience, silent=run.output.note)
+    for line in without_summaries(lines.poll() if no_follow else following):
         if wanted.wants(line):
             _print(run, line)
 

@@ -128,6 +128,12 @@ def sync(
             ExitCode.FAILED,
         )
 
+    if "synced" not in answer:
+        raise CommandError(
+            text(f"No account can be called {run.account}.", f"{run.account} 不是合法的账号名。"),
+            text("wxn account list shows what there is.", "wxn account list 可列出已有账号。"),
+        )
+
     def render(console: Console) -> None:
         for account, count in answer["synced"].items():
             console.print(text(f"{account}: {count} templates", f"{account}：{count} 个模板"), markup=False)

@@ -124,7 +124,7 @@ def _recipient(run: Run, wanted: Trigger, to: str | None) -> str:
             text(f"{run.stack.title} sends to real people.", f"{run.stack.title} 会发送给真实用户。"),
             text("Give your own openid: --to OPENID", "请用 --to 指定你自己的 openid"),
         )
-    return to or f"openid-{uuid.uuid4().hex[:12]}"
+    return f"openid-{uuid.uuid4().hex[:12]}" if to is None else to
 
 
 def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -44,7 +45,7 @@ def topic(context: Context) -> Iterator[Finding]:
         try:
             answer = context.call("sns", "list_subscriptions_by_topic", TopicArn=arn, **page)
         except ClientError as error:
-            if error.response["Error"].get("Code") != "NotFound":
+            if code_of(error) != "NotFound":
                 raise
             seen = text("The topic does not exist.", "该主题不存在。")
             yield Finding("alarm-topic-unsubscribed", seen, subject=arn)

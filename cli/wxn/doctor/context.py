@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from wxn.api import Api
-from wxn.aws_errors import DENIED
+from wxn.aws_errors import DENIED, code_of
 from wxn.doctor.metrics import Metric, series
 from wxn.stacks import Stack
 
@@ -145,7 +145,7 @@ class Context:
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"].get("Code") not in DENIED:
+            if code_of(error) not in DENIED:
                 raise
             operation = error.operation_name
             action = "InvokeFunction" if operation == "Invoke" else operation

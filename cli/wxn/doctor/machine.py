@@ -7,7 +7,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from wxn.aws_errors import CREDENTIALS, translate
+from wxn.aws_errors import CREDENTIALS, code_of, translate
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -39,7 +39,7 @@ def identity(context: Context) -> Iterator[Finding]:
             ),
         )
     elif refused is not None:
-        code = refused.response["Error"].get("Code")
+        code = code_of(refused)
         if code not in CREDENTIALS:
             raise refused
         if context.stack.laptop is not None:

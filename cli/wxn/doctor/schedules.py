@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -27,7 +28,7 @@ def of_stack(context: Context) -> Iterator[Finding]:
         try:
             found = context.call("scheduler", "get_schedule", Name=physical)
         except ClientError as error:
-            if error.response["Error"].get("Code") != "ResourceNotFoundException":
+            if code_of(error) != "ResourceNotFoundException":
                 raise
             seen = text(f"{schedule} is gone.", f"{schedule} 已不存在。")
             repair = text(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wxn.accounts import Cause, Checked
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.deployment import REFRESHER
 from wxn.doctor.findings import Finding
@@ -131,7 +132,7 @@ def _run_refresher(context: Context) -> Any:
         try:
             return context.refresh(event)
         except ClientError as error:
-            if error.response["Error"].get("Code") != "TooManyRequestsException":
+            if code_of(error) != "TooManyRequestsException":
                 raise
             context.sleep(pause)
     raise RefresherBusyError

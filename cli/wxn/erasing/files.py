@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -81,6 +80,8 @@ class Files:
 
     def erase(self, found: Sequence[Found]) -> None:
         """Rewrite the objects that no broadcast has begun to use since they were found."""
+        import tempfile  # noqa: PLC0415 - --help starts without it
+
         broadcasts = self._broadcasts() if found else {}
         for each in found:
             if any(self._obstacle(each.name, each.data, broadcasts)):

@@ -28,6 +28,18 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+def shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        ["/bin/bash", "-c", command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CLI)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -37,7 +49,10 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         (["quota", "--jsn"], "There is no option --jsn. Did you mean --json?"),
         (["tail", "--since"], "--since needs a value."),
         (["tail", "--only", "x"], "--only x: it is one of request, message, event, log."),
+        (["trigger", "-1"], "Write -- before a negative number."),
         (["quota", "more"], "unexpected extra argument"),
+        (["broadcast", "--rate", "nan"], "--rate nan: it is a number."),
+        (["quota", "--lang", "fr"], "--lang fr: it is one of en, zh."),
     ],
 )
 def test_wrong_usage(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -91,25 +106,69 @@ def test_aws_not_configured(tmp_path: Path, environment: dict[str, str], told: s
     assert done.returncode == 3
 
 
-def test_unreadable_state_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", '{"api_url": "http://127.0.0.1:9"}'])
+def test_unreadable_state_file(tmp_path: Path, content: str) -> None:
     (tmp_path / ".local").mkdir()
-    (tmp_path / ".local/stack.json").write_text("{")
+    (tmp_path / ".local/stack.json").write_text(content)
     done = wxn(tmp_path, "quota")
 
     assert "cannot be read" in done.stderr
     assert done.returncode == 3
 
 
+def write_state(folder: Path) -> None:
+    """Name a stack that nobody runs: nothing listens at its address."""
+    addresses = {"api_url": "http://127.0.0.1:9", "aws_endpoint_url": "http://127.0.0.1:9"}
+    state = {
+        "region": "us-east-1",
+        "account": "demo",
+        "access_key_id": "a",
+        "secret_access_key": "hidden-key",
+    }
+    (folder / ".local").mkdir()
+    (folder / ".local/stack.json").write_text(json.dumps(addresses | state))
+
+
 def test_stack_that_is_gone(tmp_path: Path) -> None:
-    """A file that a killed stack left behind: nothing listens at its address."""
-    state = {"api_url": "http://127.0.0.1:9", "region": "us-east-1", "account": "demo", "access_key_id": "a"}
-    (tmp_path / ".local").mkdir()
-    (tmp_path / ".local/stack.json").write_text(json.dumps(state | {"secret_access_key": "hidden-key"}))
+    """A file that a killed stack left behind."""
+    write_state(tmp_path)
     done = wxn(tmp_path, "quota")
 
     assert "does not answer" in done.stderr
     assert "hidden-key" not in done.stderr
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "code"),
+    [
+        ("trigger", ">/dev/full", 1),
+        ("trigger --json", ">/dev/full", 1),
+        ("--help", ">/dev/full", 1),
+        ("trigger", "| true", 0),
+        ("trigger --json", "| true", 0),
+        ("quotta", "2>/dev/full", 2),
+        ("quotta --json", "2>/dev/full", 2),
+        ("quotta", "2>&-", 2),
+        ("trigger", ">&-", 0),
+        ("send -", "<&-", 2),
+    ],
+)
+def test_stream_that_does_not_work(tmp_path: Path, arguments: str, redirection: str, code: int) -> None:
+    done = shell(tmp_path, f"{sys.executable} -m wxn {arguments} {redirection}; exit ${{PIPESTATUS[0]}}")
+
+    assert done.returncode == code
+    assert "Unforeseen" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_argument_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes of another character set than the terminal's."""
+    write_state(tmp_path)
+    done = shell(tmp_path, f"{sys.executable} -m wxn status $'\\xff'")
+
+    assert "Use UTF-8" in done.stderr
+    assert done.returncode == 2
 
 
 ALL_HELP = """
@@ -135,16 +194,7 @@ def test_help_is_not_cut(tmp_path: Path) -> None:
 
 
 def test_pipe_that_closes(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m wxn --help | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(  # noqa: S603
-        ["/bin/bash", "-c", command],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(CLI)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    done = shell(tmp_path, f"{sys.executable} -m wxn --help | true")
 
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr

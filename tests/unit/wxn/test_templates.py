@@ -109,3 +109,10 @@ def test_sync_that_broke() -> None:
         sync(run_with(stack))
 
     assert caught.value.message == "The function ended with an error: StorageError."
+
+
+def test_sync_of_impossible_account() -> None:
+    with pytest.raises(CommandError, match="No account can be called shop") as caught:
+        sync(run_with(FakeStack({"result": "bad_request"})))
+
+    assert caught.value.exit_code == ExitCode.USAGE

@@ -119,6 +119,15 @@ def test_error_behind_a_hold() -> None:
     assert "wxn holds list" in caught.value.next_step
 
 
+def test_empty_recipient_is_not_replaced() -> None:
+    """Such as a variable of a shell that is empty: the service refuses it."""
+    run = on_laptop({POST: SENT})
+
+    trigger(run, "template", to="")
+
+    assert run.calls[0][2]["touser"] == ""
+
+
 def test_refused_example() -> None:
     with pytest.raises(ApiError):
         trigger(on_laptop({POST: ApiError(422, {"errcode": 43101})}), "template")

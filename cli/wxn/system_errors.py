@@ -1,0 +1,28 @@
+"""Errors of the operating system, as a command tells them."""
+
+from __future__ import annotations
+
+from wxn.errors import CommandError, ExitCode
+from wxn.language import text
+
+
+def translate(error: Exception) -> CommandError | None:
+    """The reason that a command tells for a disk that is full and the like; None if it is another error."""
+    if isinstance(error, UnicodeEncodeError):
+        # Files are checked when they are read, so it is an argument.
+        return CommandError(
+            text(
+                "An argument is not text in the character set of this terminal.",
+                "参数中有当前终端字符集无法识别的文字。",
+            ),
+            text("Use UTF-8: export LC_ALL=C.UTF-8", "请改用 UTF-8：export LC_ALL=C.UTF-8"),
+        )
+    # Libraries derive theirs from OSError too, without the system's own text.
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return CommandError(
+            f"{where}{error.strerror}.",
+            text("Correct it and repeat the command.", "请排除后重试。"),
+            ExitCode.FAILED,
+        )
+    return None
