@@ -92,6 +92,13 @@ def test_code_buys_tokens_and_permissions() -> None:
     assert session.asked[0][1] == {"component_appid": "wxp", "authorization_code": "code"}
 
 
+@pytest.mark.parametrize(("told", "granted"), [(None, None), ([], ())])
+def test_permissions_that_are_not_told(told: object, granted: tuple[int, ...] | None) -> None:
+    """Nothing is refused by what is not known."""
+    answer = {"authorization_info": {**GRANTED["authorization_info"], "func_info": told}}
+    assert client(answer)[0].query_auth(PLATFORM, TOKEN, "code").permissions == granted
+
+
 def test_refresh_token_is_exchanged() -> None:
     platform, session = client(RENEWED)
     assert platform.authorizer_token(PLATFORM, TOKEN, "wxshop", "before") == TOKENS

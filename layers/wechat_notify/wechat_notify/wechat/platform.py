@@ -155,9 +155,11 @@ def _authorizer_grant(fields: Mapping[str, object]) -> AuthorizerGrant | None:
     return AuthorizerGrant(grant, refresh_token)
 
 
-def _permission_sets(func_info: object) -> tuple[int, ...]:
+def _permission_sets(func_info: object) -> tuple[int, ...] | None:
+    if not isinstance(func_info, list):
+        return None
     sets: set[int] = set()
-    for each in func_info if isinstance(func_info, list) else ():
+    for each in func_info:
         category = each.get("funcscope_category") if isinstance(each, dict) else None
         number = category.get("id") if isinstance(category, dict) else None
         if isinstance(number, int) and not isinstance(number, bool):

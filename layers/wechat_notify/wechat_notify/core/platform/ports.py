@@ -65,11 +65,11 @@ class AuthorizerGrant:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What an authorization code bought."""
+    """What an authorization code bought; ``permissions`` as in ``Merchant``."""
 
     app_id: str
     tokens: AuthorizerGrant
-    permissions: tuple[int, ...]
+    permissions: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
