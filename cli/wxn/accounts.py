@@ -1,4 +1,4 @@
-"""The stored accounts: up to three parameters each, and the question to WeChat whether their credentials are good."""
+"""The stored accounts: their parameters, and the question to WeChat whether their credentials are good."""
 
 from __future__ import annotations
 
@@ -24,7 +24,19 @@ _MAX_LENGTH: Final = 128
 CREDENTIALS: Final = "credentials"
 ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _UNKNOWN: Final = "unknown_account"
+_COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105
 _CALLBACK: Final = "callback"
+_ALL: Final = (
+    CREDENTIALS,
+    ACCESS_TOKEN,
+    _COMPONENT_TOKEN,
+    _CALLBACK,
+    "refresh-token",
+    "ticket",
+    "ticket-request",
+)
+"""The parameters that accounts have, third-party platforms and their merchants among them."""
+
 _REFRESH_SECONDS: Final = 130
 """token_refresh ends after 120 seconds at the latest."""
 _PAUSES: Final = (1.0, 2.0, 4.0)
@@ -35,7 +47,9 @@ show it yet."""
 class StoredAccount(NamedTuple):
     """One account. ``app_id`` is None where its credentials are missing or cannot be read.
 
-    ``obtained_at`` and ``expires_at`` are those of its access token, seconds since the epoch; None without one.
+    ``type`` is ``app``, ``component`` (a third-party platform) or ``authorizer`` (a merchant of ``component``,
+    who may have ended that: ``revoked``). ``obtained_at`` and ``expires_at`` are those of its access token, seconds
+    since the epoch; None without one.
     """
 
     name: str
@@ -43,6 +57,9 @@ class StoredAccount(NamedTuple):
     app_id: str | None
     obtained_at: float | None
     expires_at: float | None
+    type: str | None = None
+    component: str | None = None
+    revoked: bool = False
 
 
 class Cause(StrEnum):
@@ -189,16 +206,17 @@ class Accounts:
 
     def one(self, name: str) -> StoredAccount | None:
         """One account; None where there is none."""
-        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN, _CALLBACK)]
+        looked_at = (CREDENTIALS, ACCESS_TOKEN, _COMPONENT_TOKEN, _CALLBACK)
+        names = [self._parameter(name, part) for part in looked_at]
         found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         return _account(name, values) if values else None
 
-    def store(self, name: str, app_id: str, secret: str, *, replace: bool) -> None:
-        """Store credentials; CommandError where there are some already and ``replace`` is not given."""
+    def store(self, name: str, app_id: str, secret: str, *, kind: str, replace: bool) -> None:
+        """Store credentials of a type; CommandError where there are some and ``replace`` is not given."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
-        value = json.dumps({"type": "app", "app_id": app_id, "app_secret": secret})
+        value = json.dumps({"type": kind, "app_id": app_id, "app_secret": secret})
         try:
             self._ssm.put_parameter(
                 Name=self._parameter(name, CREDENTIALS), Value=value, Type="SecureString", Overwrite=replace
@@ -216,7 +234,7 @@ class Accounts:
 
     def delete(self, name: str) -> list[str]:
         """Delete an account's parameters; the names of those that there were."""
-        names = [self._parameter(name, part) for part in (CREDENTIALS, ACCESS_TOKEN, _CALLBACK)]
+        names = [self._parameter(name, part) for part in _ALL]
         deleted: list[str] = self._ssm.delete_parameters(Names=names)["DeletedParameters"]
         return sorted(deleted)
 
@@ -270,6 +288,18 @@ def exists(name: str) -> CommandError:
     )
 
 
+def of_merchant(name: str) -> CommandError:
+    """The reason that ends ``add`` where the account is a merchant's: it has no secret."""
+    return CommandError(
+        text(
+            f"{name} is a merchant of a third-party platform, and has no secret.",
+            f"{name} 是第三方平台的授权账号，没有 AppSecret。",
+        ),
+        text("Its administrator authorizes the platform again.", "请让该账号的管理员重新授权第三方平台。"),
+        ExitCode.FAILED,
+    )
+
+
 def unknown(name: str) -> CommandError:
     """The reason that ends a command about an account that is not stored."""
     return CommandError(
@@ -283,14 +313,18 @@ def unknown(name: str) -> CommandError:
 
 
 def _account(name: str, values: Mapping[str, str]) -> StoredAccount:
-    token = _fields(values.get(ACCESS_TOKEN))
-    app_id = _fields(values.get(CREDENTIALS)).get("app_id")
+    credentials = _fields(values.get(CREDENTIALS))
+    app_id, kind, component = (credentials.get(field) for field in ("app_id", "type", "component"))
+    token = _fields(values.get(_COMPONENT_TOKEN if kind == "component" else ACCESS_TOKEN))
     return StoredAccount(
         name,
         has_credentials=CREDENTIALS in values,
         app_id=app_id if isinstance(app_id, str) else None,
         obtained_at=token.get("obtained_at"),
         expires_at=token.get("expires_at"),
+        type=kind if isinstance(kind, str) else None,
+        component=component if isinstance(component, str) else None,
+        revoked="revoked_at" in credentials,
     )
 
 

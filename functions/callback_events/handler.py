@@ -1,4 +1,4 @@
-"""What WeChat has told, from the queue: receipts settle their messages."""
+"""What WeChat has told, from the queue: receipts settle messages, platforms get tickets and merchants."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from functions.callback_events import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
 from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
@@ -19,6 +21,7 @@ from wechat_notify.wechat.callbacks.events import events_of
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
+_AGAIN: Final = "again"
 _THREADS: Final = 10
 PAUSES: Final = (2, 10, 60, 600)
 """Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
@@ -33,6 +36,7 @@ class _Record(NamedTuple):
     receipt_handle: str
     account: str
     fields: dict[str, Any]
+    body: dict[str, Any]
     receive_count: int
 
     @property
@@ -48,7 +52,12 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         records = [_record(record) for record in event["Records"]]
         with ThreadPoolExecutor(min(_THREADS, len(records))) as threads:
             handled = list(threads.map(_settle, records))
-        returned = [record for record, settled in zip(records, handled, strict=True) if _comes_again(settled)]
+            acted = list(threads.map(_act, records))
+        returned = [
+            record
+            for record, settled, result in zip(records, handled, acted, strict=True)
+            if _comes_again(settled) or result is _AGAIN
+        ]
         found = [each for settled in handled for each in settled or ()]
         for settled in found:
             telemetry.receipt(settled)
@@ -56,6 +65,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         telemetry.publish(list(_events(entries)), bootstrap.event_bus)
         matches = Counter(settled.match.value for settled in found)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
+        line.update(platform=Counter(result for result in acted if result))
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
 
 
@@ -68,7 +78,7 @@ def _record(record: dict[str, Any]) -> _Record:
     body = json.loads(record["body"])  # the function callback wrote it
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     return _Record(
-        record["messageId"], record["receiptHandle"], body["account"], body["fields"], receive_count
+        record["messageId"], record["receiptHandle"], body["account"], body["fields"], body, receive_count
     )
 
 
@@ -88,6 +98,23 @@ def _settle(record: _Record) -> list[Settled] | None:
         # has queued it, goes to the dead letter queue in the end.
         return None
     return settled
+
+
+def _act(record: _Record) -> str | None:
+    """What came of a platform's event; None of any other callback."""
+    try:
+        if asked := record.body.get("release_test"):
+            return platform.answer_release_test(record.account, asked)
+        results = [platform.act(record.account, record.body, event) for event in events_of(record.fields)]
+        return results[0] if results else None
+    except CallbackBodyError:
+        return None  # as above
+    except StorageError:
+        if not record.is_last:
+            with suppress(StorageError):  # then it comes after the queue's own
+                pause = PAUSES[record.receive_count - 1]
+                callback_events.queue().change_visibility(record.receipt_handle, pause)
+        return _AGAIN
 
 
 def _comes_again(settled: list[Settled] | None) -> bool:

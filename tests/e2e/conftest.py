@@ -87,6 +87,39 @@ class Service:
             Name=f"{path}/{name}/credentials", Value=json.dumps(credentials), Type="SecureString"
         )
 
+    def put_parameter(self, name: str, value: dict[str, Any]) -> None:
+        """Store a parameter of an account, such as ``shop/credentials``."""
+        path = self.stack.deployment.outputs["ParameterPath"]
+        self.client("ssm").put_parameter(
+            Name=f"{path}/{name}", Value=json.dumps(value), Type="SecureString", Overwrite=True
+        )
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter's value; None where there is none."""
+        path, ssm = self.stack.deployment.outputs["ParameterPath"], self.client("ssm")
+        found = ssm.get_parameters(Names=[f"{path}/{name}"], WithDecryption=True)["Parameters"]
+        return str(found[0]["Value"]) if found else None
+
+    def add_component(self, name: str, **callback: object) -> str:
+        """A third-party platform under this name, with a ticket; its appid."""
+        app_id = self.stack.add_component(name, **callback)
+        assert eventually(lambda: self.parameter(f"{name}/ticket"))
+        return app_id
+
+    def refresh(self, account: str) -> dict[str, Any]:
+        """Have token_refresh see to an account, and return its report."""
+        request = json.dumps({"account": account}).encode()
+        name = self.state.token_refresh_function
+        answer: dict[str, Any] = {}
+
+        def is_done() -> bool:
+            invoked = self.client("lambda").invoke(FunctionName=name, Payload=request)
+            answer.update(json.load(invoked["Payload"]))
+            return "failed" in answer
+
+        assert eventually(is_done), answer
+        return answer
+
     def tell(self, order: str, **fields: object) -> None:
         """Give the simulator an order."""
         post_json(f"{self.state.simulator_url}/_sim/{order}", **fields)

@@ -59,6 +59,13 @@ def add(
             help=text("Read the app secret from standard input.", "从标准输入读取 AppSecret。"),
         ),
     ] = False,
+    component: Annotated[
+        bool,
+        typer.Option(
+            "--component",
+            help=text("It is a third-party platform.", "该账号是第三方平台。"),
+        ),
+    ] = False,
     replace: Annotated[
         bool,
         typer.Option(
@@ -73,8 +80,12 @@ def add(
     existing = stored.one(name)
     if existing is not None and existing.has_credentials and not replace:
         raise accounts.exists(name)
-    if app_id is None and replace and existing is not None:
-        app_id = existing.app_id
+    if existing is not None and existing.type == "authorizer":
+        raise accounts.of_merchant(name)
+    kind = "component" if component else "app"
+    if replace and existing is not None:
+        app_id = app_id or existing.app_id
+        kind = existing.type or kind
     if app_id is None:
         require_terminal("--app-id", "--secret-stdin")
         app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"))
@@ -87,7 +98,7 @@ def add(
                 f"该 {part} 与常见格式不同，请留意。",
             )
         )
-    stored.store(name, app_id, secret, replace=replace)
+    stored.store(name, app_id, secret, kind=kind, replace=replace)
     run.output.note(
         text(f"Stored for {name}. WeChat is asked for a token.", f"已保存 {name} 的凭证，正在向微信验证。")
     )
@@ -110,7 +121,8 @@ def list_accounts(run: Run) -> None:
     """List the accounts.
 
     With ``--json``: ``accounts``, each with ``name``, ``app_id`` (null where the credentials are missing or
-    cannot be read), ``has_credentials``, ``token_age`` and ``token_expires_in`` (seconds; null without a token).
+    cannot be read), ``has_credentials``, ``type`` (app, component or authorizer), ``component`` (a merchant's
+    platform) and ``revoked``, ``token_age`` and ``token_expires_in`` (seconds; null without a token).
     """
     now = time.time()
     found = [_told(account, now) for account in Accounts(run.stack).all()]
@@ -124,6 +136,7 @@ def list_accounts(run: Run) -> None:
         columns = (
             text("Account", "账号"),
             "AppID",
+            text("Type", "类型"),
             text("Token", "token"),
             text("Token age", "token 已使用"),
         )
@@ -139,6 +152,9 @@ def _told(account: StoredAccount, now: float) -> dict[str, Any]:
         "name": account.name,
         "app_id": account.app_id,
         "has_credentials": account.has_credentials,
+        "type": account.type,
+        "component": account.component,
+        "revoked": account.revoked,
         "token_age": age,
         "token_expires_in": left,
     }
@@ -160,9 +176,22 @@ def _row(account: dict[str, Any]) -> tuple[object, ...]:
     return (
         account["name"],
         app_id,
+        _type(account),
         token,
         None if age is None else duration(age),
     )
+
+
+def _type(account: dict[str, Any]) -> str | None:
+    kind: str | None = account["type"]
+    match kind:
+        case "component":
+            return text("platform", "第三方平台")
+        case "authorizer":
+            of = account["component"]
+            told = text(f"merchant of {of}", f"{of} 的授权账号")
+            return told + (text(", revoked", "，已取消授权") if account["revoked"] else "")
+    return kind
 
 
 @command(

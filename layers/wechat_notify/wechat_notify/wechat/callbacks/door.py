@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from wechat_notify.core.callbacks.events import CallbackBodyError
 from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.wechat.callbacks import replies
 from wechat_notify.wechat.callbacks.bodies import parse_fields
 from wechat_notify.wechat.callbacks.cipher import CallbackCipher, CipherError
-from wechat_notify.wechat.callbacks.signature import is_signed
+from wechat_notify.wechat.callbacks.signature import is_signed, signature
 
 MAX_AGE: Final = 300.0
 """Seconds by which a callback's time may differ from ours."""
@@ -45,6 +46,13 @@ class Keys(Protocol):
     @property
     def keys(self) -> tuple[Key, ...]:
         """The pairs that are accepted."""
+
+    @property
+    def release_test(self) -> bool:
+        """WeChat examines the platform: its test messages are answered."""
+
+    def merchant(self, app_id: str) -> str:
+        """The name of a merchant's account."""
 
 
 class KeyStore(Protocol):
@@ -106,7 +114,7 @@ class CallbackDoor:
         StorageError
             If the keys cannot be read.
         """
-        if self._keys(account).mode == "plain":
+        if self.keys(account).mode == "plain":
             self._signed_by(account, request, "signature", None)
             fields = parse_fields(request.body)
         else:
@@ -118,6 +126,14 @@ class CallbackDoor:
         self._seen[_mark(account, request)] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
+
+    def seal(self, account: str, message: bytes, timestamp: str, nonce: str) -> bytes:
+        """An answer, encrypted and signed by the newest key (XML)."""
+        keys = self.keys(account)
+        key = keys.keys[0]
+        assert key.encoding_aes_key is not None  # noqa: S101 - as below
+        encrypted = CallbackCipher(key.encoding_aes_key, keys.app_id).encrypt(message)
+        return replies.sealed(encrypted, signature(key.token, timestamp, nonce, encrypted), timestamp, nonce)
 
     def _decrypted(self, account: str, request: CallbackRequest) -> dict[str, Any]:
         # In compatible mode the plain fields stand beside the encrypted part, and nothing signs them.
@@ -151,13 +167,14 @@ class CallbackDoor:
 
     def _known_keys(self, account: str) -> Iterator[Keys]:
         """The account's keys, and then those that were stored since they were read."""
-        keys = self._keys(account)
+        keys = self.keys(account)
         yield keys
         newer = self._store.read(account, newer=True)
         if newer is not None and newer != keys:
             yield newer
 
-    def _keys(self, account: str) -> Keys:
+    def keys(self, account: str) -> Keys:
+        """The keys of an account; raises `Refused`, ``StorageError``."""
         keys = self._store.read(account) if is_account_name(account) else None
         if keys is None:
             raise Refused("unknown_account")
