@@ -21,7 +21,7 @@ from tests.e2e.terminal import Terminal, command_line
 from wxn.app import app
 from wxn.stacks import STATE_FILE
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 40.0
 ACCEPTED = ("sent", "delivered")
 """States of a message that WeChat has accepted; where the account has receipts, they come a moment later."""
 
