@@ -21,8 +21,9 @@ _HAN = "[\u4e00-\u9fff]"
 _EXIT_CODES = {
     ExitCode.OK: text("done", "成功"),
     ExitCode.FAILED: text(
-        "the command ran, and its result is not what was asked for: a message that was refused, a hold that is unknown",
-        "命令已执行，但结果不符合要求：消息被拒绝、找不到暂停等",
+        "the command ran, and its result is not what was asked for: a message that was refused, a hold that is unknown, "
+        "a question that was answered with no",
+        "命令已执行，但结果不符合要求：消息被拒绝、找不到暂停、确认时回答了否等",
     ),
     ExitCode.USAGE: text(
         "a command, an option, a file or a message is wrong; nothing was sent",
@@ -34,7 +35,9 @@ _EXIT_CODES = {
         "AWS、环境或微信没有响应，稍后重试可能成功",
     ),
     ExitCode.BUG: text("a bug of the command", "命令自身的错误"),
+    ExitCode.HUNG_UP: text("its terminal was closed (SIGHUP)", "终端已关闭（SIGHUP）"),
     ExitCode.INTERRUPTED: text("stopped with Ctrl-C", "被 Ctrl-C 中断"),
+    ExitCode.TERMINATED: text("ended from outside (SIGTERM)", "被外部终止（SIGTERM）"),
 }
 
 

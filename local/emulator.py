@@ -128,9 +128,9 @@ def fill_in(text: str, attributes: Mapping[str, str]) -> str:
 
 
 def patch_parameter_arns(iam_actions: Any, iam_evaluator: Any) -> None:
-    """Authorise ssm:GetParametersByPath on its path and ssm:GetParameters on each of its names.
+    """Authorise ssm:GetParametersByPath on its path, and what names several parameters on each of them.
 
-    ministack asks for a policy on ``*`` for both.
+    ministack asks for a policy on ``*`` for all of these.
     """
     original_arn = iam_actions.extract_resource_arn
     original_enforce = iam_evaluator.enforce
@@ -164,7 +164,7 @@ def parameter_names(target: str, body: bytes) -> list[str]:
     """The parameters, or the path of parameters, that a request for several of them is about."""
     if target == "AmazonSSM.GetParametersByPath":
         return [str(json.loads(body)["Path"]).strip("/")]
-    if target == "AmazonSSM.GetParameters":
+    if target in {"AmazonSSM.GetParameters", "AmazonSSM.DeleteParameters"}:
         return [str(name).lstrip("/") for name in json.loads(body)["Names"]]
     return []
 

@@ -428,6 +428,32 @@ class Stack:
             post_json(f"{self.state.simulator_url}/_sim/callbacks", **order)
         return key
 
+    def add_component(self, name: str, **callback: object) -> str:
+        """A third-party platform under this name, to which the simulator pushes a ticket; its appid.
+
+        ``callback`` are more fields of its callback parameter.
+        """
+        from local.client import post_json  # noqa: PLC0415 - it imports this module
+
+        app_id, secret = f"wx{name}", secrets.token_hex(16)
+        key = asdict(CallbackKey(secrets.token_hex(16), secrets.token_hex(22)[:_AES_KEY]))
+        parameters = {
+            "credentials": {"type": "component", "app_id": app_id, "app_secret": secret},
+            "callback": {"app_id": app_id, "keys": [key], **callback},
+        }
+        for part, value in parameters.items():
+            self.client("ssm").put_parameter(
+                Name=f"{self.deployment.outputs['ParameterPath']}/{name}/{part}",
+                Type="SecureString",
+                Value=json.dumps(value),
+                Overwrite=True,
+            )
+        url = f"{self.state.api_url}/v1/callbacks/components/{name}"
+        orders = f"{self.state.simulator_url}/_sim/components"
+        post_json(orders, component=app_id, secret=secret, url=url, **key)
+        post_json(f"{orders}/ticket", component=app_id)
+        return app_id
+
     def _refresh_token(self, wechat_api_base: str, *, must_succeed: bool) -> None:
         self._report("Fetching the first access token")
         name = self.deployment.outputs["TokenRefreshFunctionName"]

@@ -9,7 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from openapi import bodies, broadcasts, holds, messages, problems, quotas, schedules, schemas, templates
+from openapi import (
+    authorizations,
+    bodies,
+    broadcasts,
+    holds,
+    messages,
+    problems,
+    quotas,
+    schedules,
+    schemas,
+    templates,
+)
 from openapi.operation import ACCOUNT, Answer, Json, Operation
 from openapi.problems import COMMON, PROBLEMS
 from openapi.schemas import PREFIX
@@ -21,6 +32,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **quotas.OPERATIONS,
     **holds.OPERATIONS,
     **templates.OPERATIONS,
+    **authorizations.OPERATIONS,
 }
 """By the route key, as the handlers' ``ROUTES`` have it."""
 
@@ -221,6 +233,7 @@ _TAGS = {
     "quotas": "What the account may send today.",
     "holds": "What waits because WeChat stopped accepting it.",
     "templates": "The templates that the account has at WeChat.",
+    "platforms": "Third-party platforms, which act for the accounts of merchants.",
 }
 
 

@@ -56,6 +56,15 @@ GET_QUOTA = Example(
     Call("GET /v1/accounts/{account}/quota"), 200, (SEND.call,), volatile=frozenset({"since"})
 )
 
+GET_AUTHORIZATION_LINK = Example(
+    Call(
+        "GET /v1/accounts/{account}/authorization-link",
+        query={"redirect_uri": "https://example.com/authorized"},
+    ),
+    200,
+    volatile=frozenset({"desktop", "mobile", "expires_at"}),
+)
+
 _NEWS = {"name": "monday-news"}
 PUT_SCHEDULE = Example(
     Call(

@@ -65,6 +65,13 @@ class OfBroadcast(OfRequest):
     state: State
 
 
+class OfPlatform(TypedDict):
+    """With WeChat's answer, null where there is none."""
+
+    errcode: int | None
+    errmsg: str | None
+
+
 class OfAttempt(TypedDict):
     """With WeChat's answer, null where there is none. In the Cloud Call spelling it is errCode and errMsg."""
 
@@ -142,6 +149,30 @@ PROBLEMS: Mapping[str, Named] = {
             "Store the account's credentials, or correct the account in the path.",
             "请先存储该账号的凭证，或修正路径中的账号名。",
         ),
+    ),
+    "not-a-platform": Named(
+        (409,),
+        Bilingual(
+            "The account is no third-party platform: its credentials are of another type.",
+            "该账号不是第三方平台，其凭证为其他类型。",
+        ),
+        Bilingual(
+            "Name the account whose credentials have the type `component`.",
+            "请使用凭证 `type` 为 `component` 的账号。",
+        ),
+    ),
+    "platform-refused": Named(
+        (502, 503),
+        Bilingual(
+            "WeChat does not let the third-party platform act, or did not answer. `errcode` is WeChat's.",
+            "微信不允许该第三方平台调用接口，或没有应答。`errcode` 为微信返回的错误码。",
+        ),
+        Bilingual(
+            "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds.",
+            "处理方法见 `hint`；`retryable` 为 true 时，可在 `Retry-After` 秒后重试。",
+        ),
+        OfPlatform,
+        retries=(503,),
     ),
     "unknown-message": Named(
         (404,),

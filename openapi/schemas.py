@@ -74,7 +74,17 @@ def _window(_schema: Json, variables: Mapping[str, Any]) -> Json:
     return {"type": "string", "pattern": f"^{variables['_WINDOW']}$"}
 
 
+def _address(schema: Json, variables: Mapping[str, Any]) -> Json:
+    return {**schema, "pattern": f"^{variables['_ADDRESS']}$"}
+
+
+def _appid(schema: Json, variables: Mapping[str, Any]) -> Json:
+    return {**schema, "pattern": f"^{variables['_APPID']}$"}
+
+
 RULES: dict[str, Rule] = {
+    "authorizations._address": _address,
+    "authorizations._appid": _appid,
     "field_types._no_control_characters": _adds(TEXT),
     "field_types._no_outer_blanks": _adds(_TRIMMED),
     "field_types.at_most.<locals>.check": _at_most,

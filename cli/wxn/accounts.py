@@ -1,4 +1,4 @@
-"""The stored accounts: up to three parameters each, and the question to WeChat whether their credentials are good."""
+"""The stored accounts: their parameters, and the question to WeChat whether their credentials are good."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from wxn.aws_errors import code_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
+from wxn.functions import invoke
 from wxn.language import text
 from wxn.stacks import Stack
 
@@ -19,11 +21,21 @@ _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _USUAL_APP_ID: Final = re.compile(r"wx[0-9a-f]{16}")
 _USUAL_SECRET: Final = re.compile(r"[0-9a-f]{32}")
 _MAX_LENGTH: Final = 128
-_CREDENTIALS: Final = "credentials"
+CREDENTIALS: Final = "credentials"
+ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _UNKNOWN: Final = "unknown_account"
-_ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
+_COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105
 _CALLBACK: Final = "callback"
-
+_ALL: Final = (
+    CREDENTIALS,
+    ACCESS_TOKEN,
+    _COMPONENT_TOKEN,
+    _CALLBACK,
+    "refresh-token",
+    "ticket",
+    "ticket-request",
+)
+"""The parameters that accounts have, third-party platforms and their merchants among them."""
 
 _REFRESH_SECONDS: Final = 130
 """token_refresh ends after 120 seconds at the latest."""
@@ -35,7 +47,9 @@ show it yet."""
 class StoredAccount(NamedTuple):
     """One account. ``app_id`` is None where its credentials are missing or cannot be read.
 
-    ``obtained_at`` and ``expires_at`` are those of its access token, seconds since the epoch; None without one.
+    ``type`` is ``app``, ``component`` (a third-party platform) or ``authorizer`` (a merchant of ``component``,
+    who may have ended that: ``revoked``). ``obtained_at`` and ``expires_at`` are those of its access token, seconds
+    since the epoch; None without one.
     """
 
     name: str
@@ -43,6 +57,9 @@ class StoredAccount(NamedTuple):
     app_id: str | None
     obtained_at: float | None
     expires_at: float | None
+    type: str | None = None
+    component: str | None = None
+    revoked: bool = False
 
 
 class Cause(StrEnum):
@@ -112,9 +129,14 @@ class Checked(NamedTuple):
         }
 
 
+def is_name(name: str) -> bool:
+    """True of what an account can be named."""
+    return _NAME.fullmatch(name) is not None
+
+
 def require_name(name: str) -> None:
     """Raise CommandError where no account can have this name."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise CommandError(
             text(f"No account can be named {name!r}.", f"账号名 {name!r} 不合法。"),
             text("Use 1 to 64 of a-z, 0-9 and -.", "请使用 1 到 64 个字符，只能含 a-z、0-9 和 -。"),
@@ -177,29 +199,30 @@ class Accounts:
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for page in pages:
             for parameter in page["Parameters"]:
-                account, _, name = parameter["Name"].removeprefix(f"{path}/").partition("/")
-                found[account][name] = parameter["Value"]
+                account, part = account_and_part(parameter["Name"], path)
+                found[account][part] = parameter["Value"]
         for account, values in sorted(found.items()):
             yield _account(account, values)
 
     def one(self, name: str) -> StoredAccount | None:
         """One account; None where there is none."""
-        names = [self._parameter(name, part) for part in (_CREDENTIALS, _ACCESS_TOKEN, _CALLBACK)]
+        looked_at = (CREDENTIALS, ACCESS_TOKEN, _COMPONENT_TOKEN, _CALLBACK)
+        names = [self._parameter(name, part) for part in looked_at]
         found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         return _account(name, values) if values else None
 
-    def store(self, name: str, app_id: str, secret: str, *, replace: bool) -> None:
-        """Store credentials; CommandError where there are some already and ``replace`` is not given."""
+    def store(self, name: str, app_id: str, secret: str, *, kind: str, replace: bool) -> None:
+        """Store credentials of a type; CommandError where there are some and ``replace`` is not given."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
-        value = json.dumps({"type": "app", "app_id": app_id, "app_secret": secret})
+        value = json.dumps({"type": kind, "app_id": app_id, "app_secret": secret})
         try:
             self._ssm.put_parameter(
-                Name=self._parameter(name, _CREDENTIALS), Value=value, Type="SecureString", Overwrite=replace
+                Name=self._parameter(name, CREDENTIALS), Value=value, Type="SecureString", Overwrite=replace
             )
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = code_of(error)
             if code == "ParameterAlreadyExists":
                 raise exists(name) from None
             if code == "ValidationException":  # its text quotes what was sent
@@ -211,7 +234,7 @@ class Accounts:
 
     def delete(self, name: str) -> list[str]:
         """Delete an account's parameters; the names of those that there were."""
-        names = [self._parameter(name, part) for part in (_CREDENTIALS, _ACCESS_TOKEN, _CALLBACK)]
+        names = [self._parameter(name, part) for part in _ALL]
         deleted: list[str] = self._ssm.delete_parameters(Names=names)["DeletedParameters"]
         return sorted(deleted)
 
@@ -238,24 +261,19 @@ class Accounts:
         return Checked(name, failures[0] if failures else None, name not in payload["not_stored"])
 
     def _refresh(self, name: str) -> dict[str, Any]:
-        answer = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS).invoke(
-            FunctionName=self._stack.outputs["TokenRefreshFunctionName"],
-            Payload=json.dumps({"account": name}).encode(),
-        )
-        payload: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise CommandError(
-                text("token_refresh failed.", "token_refresh 执行失败。"),
-                text(
-                    "Its log tells the reason: wxn tail --function token_refresh --since 10m",
-                    "请查看日志：wxn tail --function token_refresh --since 10m",
-                ),
-                ExitCode.UNAVAILABLE,
-            )
+        client = self._stack.client("lambda", read_timeout=_REFRESH_SECONDS)
+        function = self._stack.outputs["TokenRefreshFunctionName"]
+        payload: dict[str, Any] = invoke(client, function, {"account": name}, function="token_refresh")
         return payload
 
     def _parameter(self, name: str, part: str) -> str:
         return f"{self._stack.outputs['ParameterPath']}/{name}/{part}"
+
+
+def account_and_part(parameter: str, path: str) -> tuple[str, str]:
+    """The account of a parameter below the path, and its part: ``CREDENTIALS`` or ``ACCESS_TOKEN``."""
+    account, _, part = parameter.removeprefix(f"{path}/").partition("/")
+    return account, part
 
 
 def exists(name: str) -> CommandError:
@@ -270,27 +288,43 @@ def exists(name: str) -> CommandError:
     )
 
 
+def of_merchant(name: str) -> CommandError:
+    """The reason that ends ``add`` where the account is a merchant's: it has no secret."""
+    return CommandError(
+        text(
+            f"{name} is a merchant of a third-party platform, and has no secret.",
+            f"{name} 是第三方平台的授权账号，没有 AppSecret。",
+        ),
+        text("Its administrator authorizes the platform again.", "请让该账号的管理员重新授权第三方平台。"),
+        ExitCode.FAILED,
+    )
+
+
 def unknown(name: str) -> CommandError:
     """The reason that ends a command about an account that is not stored."""
     return CommandError(
         text(f"There is no account {name}.", f"没有名为 {name} 的账号。"),
         text(
-            f"wxn account list shows what there is; wxn account add {name} adds it.",
-            f"wxn account list 可列出已有账号；wxn account add {name} 可添加。",
+            f"See what there is: wxn account list; to add it: wxn account add {name}",
+            f"查看已有的：wxn account list；添加：wxn account add {name}",
         ),
         ExitCode.FAILED,
     )
 
 
 def _account(name: str, values: Mapping[str, str]) -> StoredAccount:
-    token = _fields(values.get(_ACCESS_TOKEN))
-    app_id = _fields(values.get(_CREDENTIALS)).get("app_id")
+    credentials = _fields(values.get(CREDENTIALS))
+    app_id, kind, component = (credentials.get(field) for field in ("app_id", "type", "component"))
+    token = _fields(values.get(_COMPONENT_TOKEN if kind == "component" else ACCESS_TOKEN))
     return StoredAccount(
         name,
-        has_credentials=_CREDENTIALS in values,
+        has_credentials=CREDENTIALS in values,
         app_id=app_id if isinstance(app_id, str) else None,
         obtained_at=token.get("obtained_at"),
         expires_at=token.get("expires_at"),
+        type=kind if isinstance(kind, str) else None,
+        component=component if isinstance(component, str) else None,
+        revoked="revoked_at" in credentials,
     )
 
 

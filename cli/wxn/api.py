@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from wxn.aws_errors import clock_error
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text, translated
 from wxn.stacks import Stack
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 35
 """API Gateway answers after 30 seconds at the latest."""
+_MAX_PAGE: Final = 100
+"""Items that the API lists at a time."""
+_MAX_SKEW_SECONDS: Final = 240
+"""AWS refuses signatures that are 5 minutes off."""
 
 
 class ApiError(CommandError):
@@ -28,10 +34,9 @@ class ApiError(CommandError):
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status = status
         self.problem = problem
-        hint = problem.get("hint") or {}
-        told = hint.get(LANGUAGE) or problem.get("detail") or problem.get("message") or ""
-        title = problem.get("title") or HTTPStatus(status).phrase
-        broken = [f"{error.get('path')}: {error.get(LANGUAGE)}" for error in problem.get("errors", [])]
+        told = hint_of(problem) or problem.get("detail") or ""
+        title = problem.get("title") or _phrase(status)
+        broken = violations(problem.get("errors"))
         errcode = errcode_of(problem)
         codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
         # The title is English, the hint is not; a refusal of API Gateway has no hint.
@@ -48,6 +53,14 @@ class ApiError(CommandError):
 
 def _name(problem: Mapping[str, Any]) -> str:
     return re.split("[#/]", problem.get("type", ""))[-1]
+
+
+def _phrase(status: int) -> str:
+    """The name of an HTTP status; proxies answer with some that have none."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "HTTP"
 
 
 def _exit_code(status: int) -> ExitCode:
@@ -83,7 +96,8 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str:
         )
     if _exit_code(status) is ExitCode.UNAVAILABLE:
         return text(
-            "Try again in a minute; wxn doctor looks for the cause.", "请稍后重试；wxn doctor 可以排查原因。"
+            "Repeat the command in a minute; look for the cause: wxn doctor",
+            "请稍后重试；排查原因：wxn doctor",
         )
     return text("Correct it and repeat the command.", "请修正后重新执行。")
 
@@ -92,6 +106,16 @@ def errcode_of(problem: Mapping[str, Any]) -> int | None:
     """WeChat's errcode in a problem document, in either spelling; None where there is none."""
     errcode: int | None = problem.get("errcode", problem.get("errCode"))
     return errcode
+
+
+def hint_of(answer: Mapping[str, Any]) -> str | None:
+    """The hint of an answer, in the language of this process; None where it has none."""
+    return translated(answer.get("hint"))
+
+
+def violations(found: Iterable[Mapping[str, str]] | None) -> list[str]:
+    """The errors or warnings of an answer, each with the path of its field."""
+    return [f"{each.get('path')}: {translated(each)}" for each in found or ()]
 
 
 def explain(errcode: int) -> str:
@@ -115,7 +139,7 @@ class Api:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The JSON of the answer; None where it has no body.
+        """The JSON object of the answer.
 
         Parameters
         ----------
@@ -135,9 +159,40 @@ class Api:
         ApiError
             If the service refuses.
         CommandError
-            If it does not answer.
+            If it does not answer, or something else answers in its place.
         """
         return self.respond(method, path, body, query=query, headers=headers)[1]
+
+    def listed(
+        self, path: str, name: str, *, limit: int, query: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """The answer of a list, with the items of as many pages as are needed; raises as `call` does.
+
+        Parameters
+        ----------
+        path
+            Of the list.
+        name
+            The field of the answer that has the items.
+        limit
+            Maximum number of items.
+        query
+            More parameters.
+
+        Returns
+        -------
+        dict
+            The last page with all items under ``name``; its ``next`` is None, or there are more.
+        """
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            wanted = min(limit - len(items), _MAX_PAGE)
+            page = self.call("GET", path, query={**(query or {}), "limit": wanted, "cursor": cursor})
+            items += page[name]
+            cursor = page["next"]
+            if cursor is None or len(items) >= limit:
+                return {**page, name: items}
 
     def respond(
         self,
@@ -148,7 +203,7 @@ class Api:
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """The same as ``call``, with the HTTP status before it."""
+        """The HTTP status and the JSON of the answer; otherwise as `call`."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self._stack.api_url}/v1/accounts/{part(self._account)}/{path}"
         # A plus sign for a blank would break the signature.
@@ -157,8 +212,11 @@ class Api:
         sent = {"Content-Type": "application/json"} if data is not None else {}
         response = self._send(method, url, data, sent | dict(headers or {}))
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            raise ApiError(response.status_code, _problem(response))
-        return response.status_code, response.json() if response.content else None
+            problem = _problem(response)
+            if response.status_code == HTTPStatus.FORBIDDEN and not problem:
+                self._refuse_skew(response)
+            raise ApiError(response.status_code, problem)
+        return response.status_code, self._document(response)
 
     def _send(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> requests.Response:
         import requests  # noqa: PLC0415 - --help starts without it
@@ -178,6 +236,7 @@ class Api:
                 data=data,
                 headers=dict(request.headers),
                 timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                allow_redirects=False,  # the service has none, and a session token goes along
             )
         except requests.RequestException as error:
             raise CommandError(
@@ -185,12 +244,45 @@ class Api:
                     f"{self._stack.title} does not answer ({type(error).__name__}).",
                     f"{self._stack.title}没有响应（{type(error).__name__}）。",
                 ),
-                text(
-                    "Repeat the command with the same --id; on this machine: is make up running?",
-                    "请用相同的 --id 重试；若是本机环境，请确认 make up 正在运行。",
-                ),
+                self._when_silent,
                 ExitCode.UNAVAILABLE,
             ) from None
+
+    @property
+    def _when_silent(self) -> str:
+        if self._stack.laptop is not None:
+            return text("Is make up running?", "请确认 make up 正在运行。")
+        return text(
+            "Check the network and the proxy, and repeat the command.", "请检查网络和代理设置，然后重试。"
+        )
+
+    def _document(self, response: requests.Response) -> dict[str, Any]:
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise CommandError(
+                text(
+                    f"The answer (HTTP {response.status_code}) is not the service's: something else answers at "
+                    f"{self._stack.api_url}.",
+                    f"响应（HTTP {response.status_code}）并非来自本服务：{self._stack.api_url} 由其他程序应答。",
+                ),
+                self._when_silent,
+                ExitCode.UNAVAILABLE,
+            )
+        return document
+
+    def _refuse_skew(self, response: requests.Response) -> None:
+        """Raise CommandError where the clock of this machine is the reason of a refusal: API Gateway has none."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - --help starts without it
+
+        try:
+            ahead = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return
+        if abs(ahead) > _MAX_SKEW_SECONDS:
+            raise clock_error()
 
     @cached_property
     def _http(self) -> requests.Session:
@@ -225,11 +317,28 @@ def http_session(stack: Stack) -> requests.Session:
 
 
 def part(name: str) -> str:
-    """One part of a path."""
+    """One part of a path.
+
+    Raises
+    ------
+    CommandError
+        If the path would be another one with it.
+    """
+    if name in {"", ".", ".."}:
+        raise CommandError(
+            text(f'"{name}" is no name or id.', f"“{name}” 不能用作名称或 id。"),
+            text("Give the name or id of one thing.", "请给出一个有效的名称或 ID。"),
+        )
     return quote(name, safe="")
 
 
 def _problem(response: requests.Response) -> dict[str, Any]:
+    """The problem document of the service; empty where a gateway or a proxy has refused.
+
+    What those write is not shown: a message on a signature can repeat the session token.
+    """
+    if not response.headers.get("Content-Type", "").startswith("application/problem+json"):
+        return {}
     try:
         problem = response.json()
     except ValueError:

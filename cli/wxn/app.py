@@ -30,6 +30,7 @@ app = typer.Typer(
     name="wxn",
     no_args_is_help=True,
     add_help_option=False,
+    pretty_exceptions_enable=False,  # it prints local variables, keys among them
     help=text(
         "WeChat Notify: send messages, follow them, and mend what stops them.",
         "WeChat Notify 命令行：发送消息、跟踪结果、排查故障。",

@@ -11,7 +11,6 @@ comes back under the same id.
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from wxn.accounts import is_name
+from wxn.aws_errors import code_of
 from wxn.language import text
 
 BATCH: Final = 10
@@ -34,7 +35,6 @@ _WAIT_SECONDS: Final = 1
 
 _CONTENT_ERRORS: Final = ("BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue")
 """SQS's errors about one body; any other error concerns all messages."""
-_ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 Say = Callable[[str], None]
 """Tells a person something beside the result."""
@@ -124,7 +124,7 @@ class DeadLetterQueue:
         Tells a person what happens.
     """
 
-    def __init__(self, sqs: Any, url: str, say: Say) -> None:
+    def __init__(self, sqs: Any, url: str, say: Say = lambda _: None) -> None:
         self._sqs = sqs
         self._url = url
         self._say = say
@@ -268,20 +268,20 @@ class Redrive:
             self._say(
                 text(
                     f"sent, but not deleted: {undeleted}; they are still there, under the same ids",
-                    f"已发送但未能删除：{undeleted} 条，仍在队列中，编号不变",
+                    f"已发送但未能删除：{undeleted} 条，仍在队列中，ID 不变",
                 )
             )
         self._count(tally.sent)
 
     def _send(self, url: str, batch: Sequence[Copies]) -> list[Copies]:
-        """Those of which SQS says that it has taken them."""
+        """Send one batch; return the messages that SQS says it has taken."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
         entries = [copies[0].entry(str(number)) for number, copies in enumerate(batch)]
         try:
             answer = self._sqs.send_message_batch(QueueUrl=url, Entries=entries)
         except ClientError as error:
-            if not error.response["Error"]["Code"].endswith(_CONTENT_ERRORS):
+            if not code_of(error).endswith(_CONTENT_ERRORS):
                 raise
             if len(batch) > 1:  # one of them is at fault, and must not hold up the others for ever
                 return [sent for copies in batch for sent in self._send(url, [copies])]
@@ -302,7 +302,7 @@ def target_of(letter: DeadLetter, targets: Mapping[Target, str]) -> Target:
 
 
 def _batches(found: Iterable[Copies]) -> Iterator[list[Copies]]:
-    """As many as one request takes, of messages and of bytes."""
+    """Batches that fit into one request, by their number of messages and of bytes."""
     batch: list[Copies] = []
     size = 0
     for copies in found:
@@ -355,4 +355,4 @@ def account_of(body: str) -> str | None:
     value = decoded(body)
     envelope = value.get("detail", value) if isinstance(value, dict) else None
     account = envelope.get("account") if isinstance(envelope, dict) else None
-    return account if isinstance(account, str) and _ACCOUNT.fullmatch(account) else None
+    return account if isinstance(account, str) and is_name(account) else None

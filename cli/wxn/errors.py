@@ -19,7 +19,9 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 4
     """AWS, the stack or WeChat does not answer; the same command can work later."""
     BUG = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CommandError(Exception):

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from wxn.language import text, translated
+
 _ERRCODE: Final = re.compile(r"\berr_?code[\"']?\s*[:=]?\s*[\"']?(-?\d{1,7})", re.IGNORECASE)
 """An errcode by its name, as in ``{"errcode": 40164}``, ``errCode: -604101`` and ``errcode=40164``."""
 _NUMBER: Final = re.compile(r"(?<![\w.:-])(-\d{1,7}|\d{5,7})(?![\w.:]*\w)")
@@ -22,7 +24,7 @@ _ALIKE: Final = 0.6
 
 
 class Explanation(NamedTuple):
-    """What is known of a code, or of a problem document.
+    """An entry of the tables: a code, or a problem document.
 
     ``errcode`` is None for a problem; ``fields`` are those of the data file.
     """
@@ -30,6 +32,21 @@ class Explanation(NamedTuple):
     name: str
     errcode: int | None
     fields: Mapping[str, Any]
+
+    def text(self, field: str) -> str:
+        """A field that has a text in both languages, in that of this process."""
+        return str(translated(self.fields[field]))
+
+    @property
+    def what_to_do(self) -> list[str]:
+        """The steps of a code, numbered; its advice where there are none."""
+        steps = [str(translated(step)) for step in self.fields["steps"]]
+        return [f"{n}. {step}" for n, step in enumerate(steps, 1)] if steps else [self.text("advice")]
+
+    @property
+    def page(self) -> str:
+        """The section of the document about a code."""
+        return f"{text('docs/error-codes.md', 'docs/zh/error-codes.md')}#{self.fields['anchor']}"
 
     def as_json(self) -> dict[str, Any]:
         """The document that ``--json`` prints; texts in both languages."""
@@ -67,7 +84,7 @@ def by_code(errcode: int) -> Explanation | None:
 
 
 def find(words: Sequence[str]) -> list[Explanation | Unknown]:
-    """What the words ask for, each once, in their order.
+    """The explanations that the words ask for, each once, in their order.
 
     Each word is a code, a code's name or a problem's type; or all of them are one text that holds a code, such
     as a line of a log, or that WeChat sends as ``errmsg``.
@@ -98,19 +115,19 @@ def _is_name(word: str) -> bool:
     return re.fullmatch(r"-?\d{1,7}|[A-Za-z]+([_-][A-Za-z0-9]+)+", word.strip(",;")) is not None
 
 
-def _in_text(text: str) -> list[Explanation | Unknown]:
-    numbers = _ERRCODE.findall(text) or [n for n in _NUMBER.findall(text) if by_code(int(n))]
+def _in_text(content: str) -> list[Explanation | Unknown]:
+    numbers = _ERRCODE.findall(content) or [n for n in _NUMBER.findall(content) if by_code(int(n))]
     if numbers:
         return [by_code(int(number)) or _unknown(number) for number in numbers]
-    names = re.findall(r"[A-Za-z]+(?:[_-][A-Za-z0-9]+)+", text)
+    names = re.findall(r"[A-Za-z]+(?:[_-][A-Za-z0-9]+)+", content)
     if found := [known for name in names if (known := _exactly(name))]:
         return list(found)
-    return list(_of_errmsg(text))
+    return list(_of_errmsg(content))
 
 
-def _of_errmsg(text: str) -> list[Explanation]:
+def _of_errmsg(content: str) -> list[Explanation]:
     """The codes with which WeChat sends a text like this one."""
-    asked = _RID.sub("", text).strip().lower()
+    asked = _RID.sub("", content).strip().lower()
     if len(asked.split()) < 2:  # noqa: PLR2004 - one word is a name
         return []
     likeness = {
@@ -138,5 +155,5 @@ def _unknown(word: str) -> Unknown:
 
 
 def _same_digits(code: str, word: str) -> int:
-    """How many digits two codes have in common at the same places."""
+    """The number of digits that two codes have in common at the same places."""
     return sum(one == other for one, other in zip(code, word, strict=False)) - abs(len(code) - len(word))

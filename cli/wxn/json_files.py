@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,9 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from wxn.errors import CommandError
 from wxn.language import text
+from wxn.system_errors import unreadable
 
 STANDARD_INPUT: Final = "-"
 _LINES: Final = {".jsonl", ".ndjson"}
+_MAX_BYTES: Final = 64 * 1024 * 1024
 _SHOWN_BEFORE, _SHOWN_AFTER = 50, 30
 """Characters of a line that are shown before and behind the mistake."""
 _CORRECT: Final = text("Correct it and repeat the command.", "请修正后重新执行。")
@@ -59,23 +62,19 @@ def _name(path: str) -> str:
 def _read(path: str) -> str:
     name = _name(path)
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
-    except FileNotFoundError:
-        raise CommandError(
-            text(f"There is no file {path}.", f"文件 {path} 不存在。"),
-            text("Check the path; - reads standard input.", "请检查路径；- 表示从标准输入读取。"),
-        ) from None
-    except IsADirectoryError:
-        raise CommandError(
-            text(f"{path} is a directory.", f"{path} 是目录。"),
-            text("Name a file in it.", "请指定其中的文件。"),
-        ) from None
+        with sys.stdin.buffer if path == STANDARD_INPUT else Path(path).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        next_step = text(
+            "Check the path and its permissions; - reads standard input.",
+            "请检查路径和权限；- 表示从标准输入读取。",
+        )
+        raise unreadable(path, error, next_step) from None
+    if len(content) > _MAX_BYTES:
         raise CommandError(
-            text(f"{path} cannot be read: {reason}.", f"无法读取 {path}：{reason}。"),
-            text("Check the path and its permissions.", "请检查路径和权限。"),
-        ) from None
+            text(f"{name} is larger than 64 MiB.", f"{name} 超过 64 MiB。"),
+            text("To send one message to many: wxn broadcast.", "向多人发送同一消息请用 wxn broadcast。"),
+        )
     try:
         decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,7 +143,11 @@ def _refuse_constant(constant: str) -> None:
 
 def _digits(number: str) -> str | float:
     # A float has lost the zero of 39.80. With an exponent the text would be another one than the number's.
-    return float(number) if "e" in number.lower() else str(Decimal(number))
+    if "e" not in number.lower():
+        return str(Decimal(number))
+    if math.isinf(value := float(number)):
+        raise _StrictError(text(f"{number} is too large a number", f"{number} 超出数值范围"))
+    return value
 
 
 def _broken(error: json.JSONDecodeError, name: str, line: int) -> CommandError:

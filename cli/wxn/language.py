@@ -36,6 +36,11 @@ def _named(name: str) -> Language:
 LANGUAGE: Final = choose(sys.argv[1:], os.environ)
 
 
+def translated(both: Mapping[str, str] | None) -> str | None:
+    """The text of an answer that has both, ``{"en": …, "zh": …}``, by the language of this process; None of none."""
+    return both[LANGUAGE] if both else None
+
+
 def text(en: str, zh: str) -> str:
     """One of the two, by the language of this process."""
     return zh if LANGUAGE == "zh" else en

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from wxn.aws_errors import reason_to_wait
 from wxn.stacks import Stack
 
 _PLATFORM: Final = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START ")
@@ -75,11 +76,15 @@ class LogLines:
             for source, group in groups.items()
             if not sources or source in sources
         }
+        self._read: list[LogLine] = []
 
     def poll(self) -> list[LogLine]:
-        """The lines that were not read before, by their time."""
-        lines = [line for source, group in self._groups.items() for line in self._of_group(source, group)]
-        return sorted(lines, key=lambda line: line.at)
+        """The lines that were not read before, by their time; after an error the next poll has them all."""
+        for source, group in self._groups.items():
+            for line in self._of_group(source, group):
+                self._read.append(line)
+        lines, self._read = sorted(self._read, key=lambda line: line.at), []
+        return lines
 
     def _of_group(self, source: str, group: _Group) -> Iterator[LogLine]:
         start = max(self._since, group.newest - _LATE_MS)
@@ -111,11 +116,39 @@ def log_groups(stack: Stack) -> dict[str, str]:
 
 
 def follow(
-    lines: LogLines, *, seconds: float, sleep: Callable[[float], None] = time.sleep
+    lines: LogLines,
+    *,
+    seconds: float,
+    patience: float,
+    silent: Callable[[str], None],
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[LogLine]:
-    """Lines as they come, without end; ``seconds`` is the pause between two polls."""
+    """Lines as they come, without end.
+
+    Parameters
+    ----------
+    lines
+        The lines.
+    seconds
+        The pause between two polls.
+    patience
+        Seconds without an answer, or of throttling, after which the error is raised.
+    silent
+        Is told the reason of each poll without an answer.
+    """
+    answered_at = now()
     while True:
-        yield from lines.poll()
+        try:
+            found = lines.poll()
+        except Exception as error:
+            reason = reason_to_wait(error)
+            if now() - answered_at >= patience:
+                raise
+            silent(reason)
+        else:
+            answered_at = now()
+            yield from found
         sleep(seconds)
 
 

@@ -6,9 +6,10 @@ Results go to standard output, all else to standard error, so that a pipe gets r
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -33,16 +34,16 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """Standard output. Colours are left out where it is no terminal, or NO_COLOR is set."""
-        from rich.console import Console  # noqa: PLC0415 - --json and --help start without it
+        from wxn.console import PlainTextConsole  # noqa: PLC0415 - --json and --help start without it
 
-        return Console(highlight=False, width=_width(sys.stdout))
+        return PlainTextConsole(highlight=False, width=_width(sys.stdout))
 
     @cached_property
     def errors(self) -> Console:
         """Standard error: progress, questions, errors."""
-        from rich.console import Console  # noqa: PLC0415
+        from wxn.console import PlainTextConsole  # noqa: PLC0415
 
-        return Console(stderr=True, highlight=False, width=_width(sys.stderr))
+        return PlainTextConsole(stderr=True, highlight=False, width=_width(sys.stderr))
 
     def show(self, result: object, render: Callable[[Console], None]) -> None:
         """Print a result: as JSON, or as ``render`` prints it for people."""
@@ -53,24 +54,34 @@ class Output:
 
     def line(self, result: object) -> None:
         """Print one JSON document in one line, at once."""
-        print(json.dumps(result, ensure_ascii=False), flush=True)  # noqa: T201
+        print(_json(result), flush=True)  # noqa: T201
 
     def note(self, message: str) -> None:
         """Tell something beside the result; nothing with ``--json``."""
         if not self.as_json:
-            self.errors.print(message, markup=False)
+            try:
+                self.errors.print(message, markup=False)
+            except OSError:  # nobody reads it: no reason to stop
+                discard(sys.stderr)
 
-    def progress(self, message: str) -> AbstractContextManager[object]:
-        """Tell on a terminal that something is going on, while it is; nothing elsewhere."""
-        shown = not self.as_json and sys.stderr.isatty()
-        return self.errors.status(message) if shown else nullcontext()
+    def note_more(self, answer: Mapping[str, Any]) -> None:
+        """Tell of a list that the API has more than was asked for."""
+        if answer["next"] is not None:
+            self.note(text("There are more: give a greater --limit.", "还有更多，可增大 --limit。"))
 
     def fail(self, error: CommandError) -> None:
         """Print the reason that ends the command: two lines, or a JSON document."""
+        try:
+            self._fail(error)
+            sys.stderr.flush()
+        except OSError:  # nobody reads it: the exit code tells the rest
+            discard(sys.stderr)
+
+    def _fail(self, error: CommandError) -> None:
         if self.as_json:
             told = {"message": error.message, "next": error.next_step, "exit_code": error.exit_code}
             document = {"error": told | ({"problem": error.details} if error.details else {})}
-            print(json.dumps(document, ensure_ascii=False), file=sys.stderr)  # noqa: T201
+            print(_json(document), file=sys.stderr)  # noqa: T201
             return
         from rich.text import Text  # noqa: PLC0415
 
@@ -146,11 +157,32 @@ def _width(stream: TextIO) -> int | None:
 
 def printable(value: str) -> str:
     """Without what a terminal would obey: texts of messages and answers come from outside."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in value)
+    return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in value)
+
+
+def _is_shown(character: str) -> bool:
+    # Full-width blanks and joined emoji are everyday text in Chinese.
+    return character.isprintable() or character in "\n\u200d" or unicodedata.category(character) == "Zs"
+
+
+_CONTROLS: Final = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""Control characters that JSON allows in a text, and a terminal obeys."""
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False).translate(_CONTROLS)
+
+
+def discard(stream: TextIO) -> None:
+    """Write nothing more to a stream that takes nothing: Python would try again at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def reconfigure_streams() -> None:
-    """Let a terminal that knows no Chinese show escapes instead of ending the command."""
+    """Let a terminal that knows no Chinese show escapes instead of ending the command, and open closed streams."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,56 +1,119 @@
-"""Progress of long commands: a bar on a terminal, otherwise a line for each hundred."""
+"""The progress of a command on standard error: a spinner and a bar on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from wxn.language import text
-from wxn.output import Output
+from wxn.output import Output, printable
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.console import Group
+    from rich.live import Live
+    from rich.spinner import Spinner
 
-_EVERY: Final = 100
+_LINE_SECONDS: Final = 60.0
+"""Seconds between two lines where nothing but the numbers has changed."""
+_BAR_WIDTH: Final = 60
+_PERCENT_WIDTH: Final = 5
 
 
-class Progress:
-    """Tells how far a command is, on standard error; nothing with ``--json``."""
+class Progress(NamedTuple):
+    """A moment: what is done, how much of it, and more lines below the bar.
 
-    def __init__(self, output: Output) -> None:
+    ``total`` is 0 where it is not known: then there is no bar.
+    """
+
+    title: str
+    done: int = 0
+    total: int = 0
+    details: Sequence[str] = ()
+
+    @property
+    def percent(self) -> int | None:
+        """Rounded down, so that 100 means all; None where the total is not known."""
+        return self.done * 100 // self.total if self.total else None
+
+
+class ProgressView:
+    """Shows the newest progress that it is given, for the time of its ``with`` block; nothing with ``--json``.
+
+    Parameters
+    ----------
+    output
+        The output of the command.
+    now
+        A clock, in seconds.
+    """
+
+    def __init__(self, output: Output, *, now: Callable[[], float] = time.monotonic) -> None:
         self._output = output
-        self._bars: Any = None
-        self._tasks: dict[str, TaskID] = {}
-        self._done: dict[str, int] = {}
+        self._now = now
+        self._progress: Progress | None = None
+        self._live: Live | None = None
+        self._title_told = ""
+        self._told_at = 0.0
+
+    @cached_property
+    def _spinner(self) -> Spinner:
+        from rich.spinner import Spinner  # noqa: PLC0415 - --help starts without it
+
+        return Spinner("line")
 
     def __enter__(self) -> Self:
-        if not self._output.as_json and self._output.errors.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
-            from rich.progress import Progress as Bars  # noqa: PLC0415
+        errors = None if self._output.as_json else self._output.errors
+        if errors is not None and errors.is_terminal and not errors.is_dumb_terminal:
+            from rich.live import Live  # noqa: PLC0415 - --help starts without it
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bars = Bars(*columns, console=self._output.errors, transient=True)
-            self._bars.start()
+            self._live = Live(console=errors, get_renderable=self._screen, refresh_per_second=4)
+            self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            # What follows tells the same in more words, unless this is interrupted.
+            self._live.transient = error is None
+            self._live.stop()
 
-    def at(self, doing: str, done: int, total: int | None = None) -> None:
-        """Tell that so many are done of a total, None where that is not known.
+    def show(self, progress: Progress) -> None:
+        """Take the newest progress."""
+        self._progress = progress
+        if self._live is None:
+            self._tell(progress)
 
-        Parameters
-        ----------
-        doing
-            A few words that name the work, such as "read".
-        done, total
-            Counts.
-        """
-        before, self._done[doing] = self._done.get(doing, 0), done
-        if self._bars is not None:
-            if doing not in self._tasks:
-                self._tasks[doing] = self._bars.add_task(doing, total=total)
-            self._bars.update(self._tasks[doing], completed=done, total=total)
-        elif done // _EVERY > before // _EVERY:
-            of = "" if total is None else text(f" of {total}", f"/{total}")
-            self._output.note(f"{doing}: {done}{of}")
+    def _tell(self, progress: Progress) -> None:
+        """Print a line where something has changed."""
+        now = self._now()
+        if progress.title == self._title_told and now - self._told_at < _LINE_SECONDS:
+            return
+        self._title_told, self._told_at = progress.title, now
+        share = [] if progress.percent is None else [f"{progress.percent}%"]
+        self._output.note(" · ".join([progress.title, *share, *progress.details]))
+
+    def _screen(self) -> Group:
+        from rich.console import Group  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        progress = self._progress
+        if progress is None:
+            return Group()
+        # Numbers stand still for a minute: something has to move.
+        self._spinner.update(text=Text(printable(progress.title), style="bold"))
+        rows: list[Text | Table | Spinner] = [self._spinner]
+        if progress.total:
+            room = self._output.errors.width - _PERCENT_WIDTH
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(progress.total, progress.done, width=max(1, min(_BAR_WIDTH, room))),
+                Text(f"{progress.percent}%"),
+            )
+            rows.append(bar)
+        rows += [Text(printable(line)) for line in progress.details]
+        return Group(*rows)

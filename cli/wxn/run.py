@@ -9,15 +9,15 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec
 
 import typer
 
-from wxn import aws_errors, stacks
+from wxn import aws_errors, stacks, system_errors
 from wxn.api import Api
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.output import Output
+from wxn.output import Output, discard
 from wxn.stacks import Stack, StackOptions
 
 COMMANDS = text("Commands", "命令")
@@ -44,11 +44,11 @@ Help = Annotated[
 
 
 Lang = Annotated[
-    str | None,
+    Literal["en", "zh"] | None,
     typer.Option(
         "--lang",
         metavar="en|zh",
-        help=text("The language; that of the locale without it.", "语言，默认取自系统区域设置。"),
+        help=text("The language; that of the locale by default.", "语言，默认取自系统区域设置。"),
         rich_help_panel=_PANEL,
     ),
 ]
@@ -82,7 +82,7 @@ def _of_stacks(
             metavar="NAME",
             envvar="WXN_STACK",
             help=text(
-                "A stack in AWS; without it, the one on this machine.", "AWS 上的环境名，默认使用本机环境。"
+                "A stack in AWS; the one on this machine by default.", "AWS 上的环境名，默认使用本机环境。"
             ),
             rich_help_panel=_PANEL,
         ),
@@ -107,7 +107,7 @@ def _of_stacks(
 
 
 class Run:
-    """What a command works with.
+    """The stack, the account, the API and the output that a command works with.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ class Run:
             raise CommandError(
                 text("No WeChat account is named.", "没有指定微信账号。"),
                 text(
-                    "Give --account, or set WXN_ACCOUNT; wxn account list shows what there is.",
-                    "请用 --account 指定，或设置 WXN_ACCOUNT；wxn account list 可列出已有账号。",
+                    "Give --account, or set WXN_ACCOUNT; see what there is: wxn account list",
+                    "请用 --account 指定，或设置 WXN_ACCOUNT；查看已有的：wxn account list",
                 ),
             )
         return str(account)
@@ -240,14 +240,15 @@ def _ended(output: Output, call: Callable[[], None]) -> None:
     except CommandError as error:
         output.fail(error)
         raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader of the pipe has what it wanted (head, grep -q). Python must not flush again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of the pipe has what it wanted (head, grep -q)
+        discard(sys.stdout)
         raise typer.Exit(ExitCode.OK) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        known = aws_errors.translate(error)
+        known = aws_errors.translate(error) or system_errors.translate(error)
+        if isinstance(error, OSError):
+            discard(sys.stdout)
         if known is None and "WXN_TRACEBACK" in os.environ:
             raise
         # Its text may quote what was sent.

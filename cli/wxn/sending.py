@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from wxn.api import Api, ApiError, errcode_of
+from wxn.api import Api, ApiError, errcode_of, hint_of, violations
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import Message
 from wxn.output import print_fields, print_outcome, printable
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,17 +107,17 @@ def render_answer(console: Console, answer: dict[str, Any]) -> None:
         fields.append((text("Cause", "说明"), told))
     print_fields(console, fields)
     _render_warnings(console, answer)
-    console.print(f"→ wxn status {printable(answer['id'])}", markup=False)
+    console.print(f"→ wxn status {answer['id']}", markup=False)
 
 
 _WOULD = {
     "send": text("It would be sent.", "将会发送。"),
     "hold": text("It would wait: it is held.", "将会等待：已被暂停。"),
     "replay": text(
-        "Its id has a result, which would be the answer again.", "该 id 已有结果，将直接返回该结果。"
+        "Its id has a result, which would be the answer again.", "该 ID 已有结果，将直接返回该结果。"
     ),
-    "in_flight": text("Another request with its id is in progress.", "相同 id 的请求正在处理。"),
-    "conflict": text("Its id belongs to another message.", "该 id 已用于另一条消息。"),
+    "in_flight": text("Another request with its id is in progress.", "相同 ID 的请求正在处理。"),
+    "conflict": text("Its id belongs to another message.", "该 ID 已用于另一条消息。"),
     "expire": text("It has expired, and would not be sent.", "消息已过期，不会发送。"),
 }
 
@@ -149,7 +149,7 @@ def _render_dry_run(console: Console, answer: dict[str, Any]) -> None:
         (text("Held", "暂停"), hold.get("id")),
         (text("Until", "截止"), local_time(hold["held_until"]) if hold else None),
         (text("Errcode", "错误码"), hold.get("errcode")),
-        (text("Cause", "原因"), (hold.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "原因"), hint_of(hold)),
     ]
     print_fields(console, fields)
     if not preview["template_known"]:
@@ -169,6 +169,6 @@ def _opened(opens: dict[str, Any]) -> str:
 
 
 def _render_warnings(console: Console, answer: dict[str, Any]) -> None:
-    for warning in answer.get("warnings") or []:
-        console.print(f"[yellow]{text('warning', '警告')}:[/] ", end="")
-        console.print(printable(f"{warning['path']}: {warning[LANGUAGE]}"), markup=False)
+    for warning in violations(answer.get("warnings")):
+        console.print(text("[yellow]warning:[/] ", "[yellow]警告：[/]"), end="")
+        console.print(warning, markup=False)

@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from wxn.aws_errors import configuration_error
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 
 STATE_FILE: Final = Path(".local/stack.json")
+_NEEDED: Final = {"api_url", "aws_endpoint_url", "region", "access_key_id", "secret_access_key"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,10 @@ class Stack:
         standard = Config(connect_timeout=5, read_timeout=read_timeout, retries=retries)
         if self.laptop is None:
             _ = self.region
-            return self.session.client(service, config=standard)
+            try:
+                return self.session.client(service, config=standard)
+            except ValueError as error:  # an endpoint of the environment that is no URL
+                raise configuration_error(error) from None
         # The host's proxies do not reach the loopback interface.
         config = standard.merge(Config(proxies={}))
         return self.session.client(service, config=config, endpoint_url=self.laptop["aws_endpoint_url"])
@@ -118,7 +123,8 @@ class Stack:
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """The outputs of the stack."""
-        return {output["OutputKey"]: output["OutputValue"] for output in self.description.get("Outputs", [])}
+        outputs = self.description.get("Outputs", [])
+        return _Parts(self.name, {output["OutputKey"]: output["OutputValue"] for output in outputs})
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -131,17 +137,37 @@ class Stack:
         pages = (
             self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         )
-        return {
+        found = {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for page in pages
             for resource in page["StackResourceSummaries"]
             if resource.get("PhysicalResourceId")
         }
+        return _Parts(self.name, found)
 
     @property
     def api_url(self) -> str:
         """The address of the HTTP API, without a slash at its end."""
         return str(self.laptop["api_url"]) if self.laptop is not None else self.outputs["ApiUrl"]
+
+
+class _Parts(dict[str, str]):
+    """Outputs or resources of a stack by their names; CommandError for one that the stack does not have."""
+
+    def __init__(self, stack: str, parts: Mapping[str, str]) -> None:
+        super().__init__(parts)
+        self._stack = stack
+
+    def __missing__(self, name: str) -> str:
+        raise CommandError(
+            text(
+                f"The stack {self._stack} does not have {name}: it is another one, an older one, or its deployment "
+                "failed.",
+                f"环境 {self._stack} 中没有 {name}：它不是本服务、版本较旧，或部署失败。",
+            ),
+            text("Check --stack; look for the cause: wxn doctor", "请检查 --stack；排查原因：wxn doctor"),
+            ExitCode.NO_ACCESS,
+        )
 
 
 def find(options: StackOptions, environment: Mapping[str, str], folder: Path) -> Stack:
@@ -173,10 +199,12 @@ def find(options: StackOptions, environment: Mapping[str, str], folder: Path) ->
 def _on_this_machine(state: Path) -> Stack:
     try:
         laptop = json.loads(state.read_text("utf-8"))
-        return Stack(laptop.get("stack_name", "wechat-notify"), laptop=laptop)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError):
+        laptop = None
+    if not isinstance(laptop, dict) or _NEEDED - laptop.keys():
         raise CommandError(
             text(f"{state} cannot be read.", f"无法读取 {state}。"),
             text("Start the stack again: make up.", "请重新运行 make up。"),
             ExitCode.NO_ACCESS,
-        ) from error
+        )
+    return Stack(laptop.get("stack_name", "wechat-notify"), laptop=laptop)

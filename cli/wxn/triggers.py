@@ -36,7 +36,7 @@ def _error(name: str, errcode: int, en: str, zh: str) -> Trigger:
     return Trigger(name, f"{errcode}: {text(en, zh)}", errcode, f"errcode-{errcode}")
 
 
-KINDS: Final = (
+EXAMPLES: Final = (
     Trigger("subscription", text("official account: subscription notification", "公众号：订阅通知")),
     Trigger(
         "one_time_subscription", text("official account: one-time subscription", "公众号：一次性订阅消息")
@@ -79,7 +79,7 @@ ERRORS: Final = (
 
 def find(name: str) -> Trigger | None:
     """The trigger of a name, of an errcode such as ``43101``, or of a recipient that the simulator knows."""
-    for trigger in (*KINDS, *ERRORS):
+    for trigger in (*EXAMPLES, *ERRORS):
         if trigger.name == name.replace("-", "_"):
             return trigger
     if errcode := re.fullmatch(r"(?:errcode-)?(-?[0-9]{1,9})", name):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from functions.callback import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callbacks
-from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
+from wechat_notify.core.callbacks.events import AuthorizationChange, CallbackBodyError, Receipt, Ticket
 from wechat_notify.http import requests
 from wechat_notify.wechat.callbacks.door import CallbackRequest, Refused
 from wechat_notify.wechat.callbacks.events import events_of
@@ -29,37 +30,47 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     request_id = event.get("requestContext", {}).get("requestId")
     with telemetry.invocation(context, request_id) as line:
         line.update(route=event["routeKey"], status_code=200)
-        account = event["pathParameters"]["account"]
+        path = event["pathParameters"]
+        account = path.get("account") or path["component"]
         request = CallbackRequest(event.get("queryStringParameters") or {}, requests.raw_body(event))
         try:
             is_check = event["requestContext"]["http"]["method"] == "GET"
-            text = callbacks.door().check(account, request) if is_check else _take(account, request, line)
+            if is_check:
+                answer = _answer(200, callbacks.door().check(account, request))
+            else:
+                answer = _take(account, path.get("appid"), request, line)
         except Refused as refused:
             line.update(reason=refused.reason, status_code=403)
             telemetry.metrics.count("CallbacksRefused")
             return _answer(403, "refused")
         line.update(account=account)  # it has keys
-        return _answer(200, text)
+        return answer
 
 
-def _take(account: str, request: CallbackRequest, line: dict[str, Any]) -> str:
+def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict[str, Any]) -> dict[str, Any]:
+    """Take a callback; ``app_id`` is that of a merchant, whose platform the account is."""
     door, metrics = callbacks.door(), bootstrap.telemetry().metrics
     try:
         fields = door.open(account, request)
         events = events_of(fields) if fields is not None else []
+        needed = [event for event in events if isinstance(event, Receipt | Ticket | AuthorizationChange)]
+        body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
     except CallbackBodyError as error:
         line.update(result="unreadable", detail=str(error))
         metrics.count("CallbacksUnreadable", account=account)
-        return _SUCCESS
-    is_needed = any(isinstance(event, Receipt) for event in events)
-    if is_needed:
-        body = json.dumps({"account": account, "fields": fields}, default=str)
-        callbacks.queue().send(body, group=account)
+        return _answer(200, _SUCCESS)
+    answer = _answer(200, _SUCCESS)
+    tested = platform.release_test(account, fields, request) if fields and app_id else None
+    if tested:
+        reply, body = tested
+        answer = _answer(200, reply.decode(), "application/xml")
+    if body:
+        callbacks.queue().send(json.dumps(body, default=str), group=body["account"])
     door.remember(account, request)
-    line.update(result="queued" if is_needed else "ignored" if events else "repeated")
+    line.update(result="queued" if body else "ignored" if events else "repeated")
     metrics.count("CallbacksReceived", account=account)
-    return _SUCCESS
+    return answer
 
 
-def _answer(status: int, body: str) -> dict[str, Any]:
-    return {"statusCode": status, "headers": {"Content-Type": "text/plain; charset=utf-8"}, "body": body}
+def _answer(status: int, body: str, content_type: str = "text/plain") -> dict[str, Any]:
+    return {"statusCode": status, "headers": {"Content-Type": f"{content_type}; charset=utf-8"}, "body": body}

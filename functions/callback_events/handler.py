@@ -1,4 +1,4 @@
-"""What WeChat has told, from the queue: receipts settle their messages."""
+"""What WeChat has told, from the queue: receipts settle messages, platforms get tickets and merchants."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from functions.callback_events import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
 from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
@@ -20,6 +22,7 @@ from wechat_notify.wechat.callbacks.events import events_of
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
+_AGAIN: Final = "again"
 _THREADS: Final = 10
 PAUSES: Final = (2, 10, 60, 600)
 """Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
@@ -40,12 +43,18 @@ class _Record(NamedTuple):
         """It does not come again."""
         return self.receive_count > len(PAUSES)
 
+    @property
+    def pause(self) -> float:
+        """Seconds after which it comes again, where this is not the last time."""
+        return PAUSES[self.receive_count - 1]
+
 
 class _Handled(NamedTuple):
-    """What the receipts of a callback met, and the error that kept the rest of it from being worked off."""
+    """What the receipts of a callback met, what came of a platform's event, and the error that stopped it."""
 
     record: _Record
     settled: list[Settled]
+    result: str | None = None
     error: Exception | None = None
 
     @property
@@ -61,6 +70,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         records = [_record(record) for record in event["Records"]]
         with ThreadPoolExecutor(min(_THREADS, len(records))) as threads:
             handled = list(threads.map(_settle, records))
+            handled = list(threads.map(_act, handled))
         returned = [each.record for each in handled if each.comes_again]
         found = [settled for each in handled for settled in each.settled]
         for settled in found:
@@ -71,6 +81,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             _report(each, telemetry)
         matches = Counter(settled.match.value for settled in found)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
+        line.update(platform=Counter(each.result for each in handled if each.result))
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
 
 
@@ -93,14 +104,33 @@ def _settle(record: _Record) -> _Handled:
                 receipts = callback_events.receipts()
                 handled.settled.append(receipts.settle(body["account"], event, is_last=record.is_last))
         if handled.comes_again:
-            pause = PAUSES[record.receive_count - 1]
-            callback_events.queue().change_visibility(record.receipt_handle, pause)
+            callback_events.queue().change_visibility(record.receipt_handle, record.pause)
     # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.
     # Raised on, it would take the others of the batch along. What was settled is told all the same: the next
     # time it is a repeat.
     except Exception as error:  # noqa: BLE001
         return handled._replace(error=error)
     return handled
+
+
+def _act(handled: _Handled) -> _Handled:
+    """The same with what came of a platform's event."""
+    record = handled.record
+    if handled.error is not None:
+        return handled
+    try:
+        body = json.loads(record.body)
+        if asked := body.get("release_test"):
+            return handled._replace(result=platform.answer_release_test(body["account"], asked))
+        results = [platform.act(body["account"], body, event) for event in events_of(body["fields"])]
+        return handled._replace(result=results[0] if results else None)
+    except StorageError as error:
+        if not record.is_last:
+            with suppress(StorageError):  # then it comes after the queue's own
+                callback_events.queue().change_visibility(record.receipt_handle, record.pause)
+        return handled._replace(result=_AGAIN, error=error)
+    except Exception as error:  # noqa: BLE001 - as above
+        return handled._replace(error=error)
 
 
 def _report(handled: _Handled, telemetry: Telemetry) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import broadcasts, holds, messages, quotas, schedules, templates
+from functions.team_api import authorizations, broadcasts, holds, messages, quotas, schedules, templates
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -34,6 +34,7 @@ ROUTES: Routes = {
     "GET /v1/accounts/{account}/quota": quotas.get_quotas,
     "GET /v1/accounts/{account}/holds": holds.list_holds,
     "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
+    "GET /v1/accounts/{account}/authorization-link": authorizations.get_link,
     "GET /v1/accounts/{account}/templates": templates.list_templates,
     "GET /v1/accounts/{account}/templates/{id}": templates.get_template,
 }

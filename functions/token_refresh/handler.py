@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
+from functions.token_refresh import platform
 from wechat_notify import bootstrap
+from wechat_notify.bootstrap import token_refresh
 from wechat_notify.core.errors import AccountNameError, UnknownAccountError
 from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
 from wechat_notify.core.outcomes import DomainEvent, Outcome, outcome_to_dict
@@ -29,10 +30,17 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     ``{"account": "shop", "rejected": "<SHA-256 of the token that failed>" | null}``
         a sender asks; the answer carries the token.
 
+    ``{"component": "platform", "request": …}``
+        a request for a third-party platform, see ``functions.token_refresh.platform``.
+
     Anything else is refused: ``bad_request``, or ``account_name`` where no account can have the name.
     """
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
+        if isinstance(event, dict) and "component" in event and "detail-type" not in event:
+            answer = platform.answer(event, line)
+            line.update(result=answer["result"])
+            return answer
         problem = _problem(event)
         if problem:
             line.update(result=problem["result"])
@@ -40,13 +48,13 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         account = event.get("account") if "detail-type" not in event else None
         try:
             if account is None:
-                results = bootstrap.token_refresher().refresh_all(
+                results = token_refresh.token_refresher().refresh_all(
                     lambda: context.get_remaining_time_in_millis() / 1000
                 )
             elif "rejected" in event:
-                results = [bootstrap.token_refresher().replace(account, event["rejected"])]
+                results = [token_refresh.token_refresher().replace(account, event["rejected"])]
             else:
-                results = [bootstrap.token_refresher().refresh(account)]
+                results = [token_refresh.token_refresher().refresh(account)]
         except UnknownAccountError:
             line.update(result="unknown_account")
             return {"result": "unknown_account"}
@@ -129,4 +137,5 @@ def _failure(account: str, failure: Outcome) -> dict[str, Any]:
 def _for_sender(result: Refreshed) -> dict[str, Any]:
     if result.failure:
         return {"result": "failed", "failure": outcome_to_dict(result.failure)}
-    return {"result": "token", "token": asdict(result.token)}  # type: ignore[arg-type] # no failure: a token
+    assert result.token  # noqa: S101 - there is no failure
+    return {"result": "token", "token": result.token.as_dict()}

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from local.client import accepted, call_api, post_json, post_message
 from local.examples import addressed, examples
@@ -48,6 +50,7 @@ class Doors:
         due = self._schedule()
         self._post_twice()
         self._post_refused()
+        self._post_for_a_merchant()
         self._post_undelivered()
         self._post_async()
         self._put_event()
@@ -132,6 +135,35 @@ class Doors:
             if told != reason:
                 self.problems.append(f"the reason of {path} is {told}, not {reason}")
             self._row(f"HTTP, {status} as its receipt says", 1, touser, began)
+
+    def _post_for_a_merchant(self) -> None:
+        """A merchant authorizes a third-party platform, and is an account from then on."""
+        began = time.monotonic()
+        component, merchant = self._stack.add_component("platform"), "wxmerchant"
+        path = "/v1/accounts/platform/authorization-link?redirect_uri=https%3A%2F%2Fexample.com"
+        found: list[Any] = []
+
+        def is_there() -> bool:
+            """Until the platform's first ticket is stored, there is no link."""
+            found.append(call_api(self._state, "GET", path))
+            return bool(found[-1].status_code == HTTPStatus.OK)
+
+        self._await(is_there, 1)
+        self._want(found[-1], 200, "the page on which a merchant authorizes a platform")
+        if found[-1].status_code != HTTPStatus.OK:
+            return
+        code = parse_qs(urlsplit(found[-1].json()["desktop"]).query)["pre_auth_code"][0]
+        order = {"component": component, "app_id": merchant, "pre_auth_code": code}
+        post_json(f"{self._state.simulator_url}/_sim/components/authorize", **order)
+        message = addressed(examples()[0], self._expect("merchant-1"))
+
+        def is_sent() -> bool:
+            found.append(post_message(self._state, message, merchant))
+            return bool(found[-1].status_code != HTTPStatus.NOT_FOUND)
+
+        self._await(is_sent, 1)
+        self._want(found[-1], 200, "a message of a merchant")
+        self._row("HTTP, for a merchant of a platform", 1, "merchant-", began)
 
     def _enqueue(self) -> None:
         self._say(f"Sending {QUEUED:,} messages through SQS")

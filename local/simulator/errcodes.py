@@ -43,6 +43,13 @@ API_UNAUTHORIZED = 48001
 CGI_PATH_NOT_FOUND = 76021
 CGI_PATH_NO_PERMISSION = 76022
 ACCOUNT_FROZEN = 50007
+CLIENT_IP_NOT_REGISTERED = 61004
+COMPONENT_TICKET_EXPIRED = 61005
+COMPONENT_TICKET_INVALID = 61006
+AUTH_CODE_INVALID = 61009
+AUTH_CODE_EXPIRED = 61010
+INVALID_COMPONENT = 61011
+REFRESH_TOKEN_INVALID = 61023
 ACCOUNT_TYPE_ILLEGAL = 200100
 
 ERRMSG = {
@@ -160,12 +167,18 @@ ERRMSG = {
     50005: "user unsubscribed",
     ACCOUNT_FROZEN: "account frozen",
     61003: "component is not authorized by this account",
-    61004: "access clientip is not registered",
+    CLIENT_IP_NOT_REGISTERED: "access clientip is not registered",
+    COMPONENT_TICKET_EXPIRED: "component ticket is expired",
+    COMPONENT_TICKET_INVALID: "component ticket is invalid",
     61007: "api is unauthorized to component",
+    AUTH_CODE_INVALID: "code is invalid",
+    AUTH_CODE_EXPIRED: "code is expired",
+    INVALID_COMPONENT: "invalid component",
     61014: "must use component token",
     61015: "must use account token",
     61016: "function category of API need be confirmed by component",
     61017: "function category not authorized",
+    REFRESH_TOKEN_INVALID: "refresh_token is invalid",
     61024: "must use api_component_token to get token for component acct",
     61450: "system error",
     61503: "data is not ready",

@@ -68,6 +68,20 @@ class Pusher:
             return
         self._schedule(push, 0, self.pauses.late if push.when == "late" else self.pauses.soon)
 
+    def notify(self, request: PushRequest) -> None:
+        """Push an event of a third-party platform, once and soon."""
+        with suppress(RuntimeError):  # it has stopped
+            self._threads.submit(self._is_taken, request)
+
+    def ask(self, request: PushRequest) -> tuple[int, bytes]:
+        """Push a message, and return what is answered: the status, and the body."""
+        given = _given(request)
+        try:
+            with self._opener.open(given, timeout=_ANSWER_SECONDS) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
     def reset(self) -> None:
         """Forget what is due, the counts and the failures."""
         with self._changed:
@@ -128,12 +142,15 @@ class Pusher:
         self._schedule(push, repeats + 1, self.pauses.repeat)
 
     def _is_taken(self, request: PushRequest) -> bool:
-        given = urllib.request.Request(  # noqa: S310 - the address that somebody set
-            request.url, request.body, {"Content-Type": request.content_type}, method="POST"
-        )
         with (
             suppress(OSError, http.client.HTTPException),
-            self._opener.open(given, timeout=_ANSWER_SECONDS) as answer,
+            self._opener.open(_given(request), timeout=_ANSWER_SECONDS) as answer,
         ):
             return answer.status == http.client.OK and answer.read(64) in _TAKEN
         return False
+
+
+def _given(request: PushRequest) -> urllib.request.Request:
+    return urllib.request.Request(  # noqa: S310 - the address that somebody set
+        request.url, request.body, {"Content-Type": request.content_type}, method="POST"
+    )

@@ -117,7 +117,7 @@ def request_of(callback: Callback, receipt: Receipt, now: int, rng: Random) -> P
     fields = _fields(receipt, now, callback.form)
     if receipt.malformed:
         fields.pop("FromUserName")
-    write = _json if is_json else _xml
+    write = _json if is_json else xml
     timestamp, nonce = str(now), str(rng.randrange(10**8, 10**9))
     query = {
         "signature": sign(callback.token, timestamp, nonce),
@@ -176,7 +176,8 @@ def _json(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def _xml(fields: Mapping[str, Any]) -> bytes:
+def xml(fields: Mapping[str, Any]) -> bytes:
+    """A body in WeChat's XML."""
     return f"<xml>{_elements(fields)}</xml>".encode()
 
 

@@ -244,7 +244,14 @@ class Simulator:
         self._stopping = threading.Event()
         rng = Random(seed)  # noqa: S311 - nothing here is secret
         self._pusher = Pusher(clock, rng)
-        self.wechat = WeChat(apps, clock=clock, wait=self._stopping.wait, rng=rng, push=self._pusher.take)
+        self.wechat = WeChat(
+            apps,
+            clock=clock,
+            wait=self._stopping.wait,
+            rng=rng,
+            push=self._pusher.take,
+            notify=self._pusher.notify,
+        )
         self._server = _Server(host, port, self.wechat, self._pusher, self._stopping)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://{host}:{self._server.server_port}"

@@ -15,18 +15,19 @@ from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
 
-from local.simulator import errcodes, faults, messages, template_lists
+from local.simulator import components, errcodes, faults, messages, template_lists
+from local.simulator.components import Components
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
 from local.simulator.journal import Arrival, Journal
 from local.simulator.messages import ENDPOINTS, Endpoint, Template
-from local.simulator.receipts import WITH_RECEIPTS, Callback, Push, Receipt, push_of
+from local.simulator.receipts import WITH_RECEIPTS, Callback, Push, PushRequest, Receipt, push_of
 from local.simulator.tokens import Token, Tokens, beijing_day
 
 STABLE_TOKEN = "/cgi-bin/stable_token"
 TOKEN = "/cgi-bin/token"
 QUOTA = "/cgi-bin/openapi/quota/get"
-PATHS = (*ENDPOINTS, *template_lists.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
+PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
 
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
@@ -124,7 +125,7 @@ _DEFAULT_LIMITS = {
     STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
     TOKEN: Limits(daily=2_000),
     **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
-    **dict.fromkeys((*template_lists.PATHS, QUOTA), Limits()),
+    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA), Limits()),
 }
 
 
@@ -143,6 +144,8 @@ class WeChat:
         Where tokens, rids, msgids and the chances of faults come from.
     push
         Takes the receipts of accepted messages. No lock is held meanwhile.
+    notify
+        Takes the events of third-party platforms.
     """
 
     def __init__(
@@ -153,9 +156,11 @@ class WeChat:
         wait: Callable[[float], object] = time.sleep,
         rng: random.Random | None = None,
         push: Callable[[Push], object] = lambda _: None,
+        notify: Callable[[PushRequest], object] = lambda _: None,
     ) -> None:
         self.lock = threading.RLock()
         self.push = push
+        self.notify = notify
         self._first_apps = dict(apps or {})
         self._clock = clock
         self._wait = wait
@@ -178,6 +183,7 @@ class WeChat:
             self.form_ids_registered: set[str] = set()
             self.token_calls: Counter[tuple[str, str]] = Counter()
             self.callbacks: dict[str, Callback] = {}
+            self.components = Components(self._clock, self._rng, self.tokens, self.notify)
             self.unknown_calls = 0
             self._sent_ids: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
             self._in_progress: set[tuple[str, str]] = set()
@@ -201,6 +207,8 @@ class WeChat:
             return self._send(call, fault)
         if call.path in template_lists.PATHS:
             return self._answer(call, fault, "GET", self._templates)
+        if call.path in components.PATHS:
+            return self._component(call, fault)
         if call.path == QUOTA:
             return self._answer(call, fault, "POST", self._quota)
         return self._token(call, fault)
@@ -303,6 +311,23 @@ class WeChat:
                 app = self._caller(call)
                 self._count_call(app, call.path)
                 payload = answer(app, call)
+            except Refusal as refusal:
+                payload = self._refused(refusal)
+            if fault is not None and fault.effect == "errcode":
+                payload = self._faulty(fault)
+            return Answer(payload, fault=fault)
+
+    def _component(self, call: Call, fault: Fault | None) -> Answer:
+        if fault is not None and fault.when == "before":
+            with self.lock:
+                return Answer(self._faulty(fault), fault=fault)
+        self._spend_latency()
+        with self.lock:
+            try:
+                if call.method != "POST":
+                    raise Refusal(errcodes.REQUIRE_POST)  # noqa: TRY301 - answered below like the rest
+                body = messages.parse_object(call.body)
+                payload = self.components.answer(call.path, call.query, body, call.client_ip)
             except Refusal as refusal:
                 payload = self._refused(refusal)
             if fault is not None and fault.effect == "errcode":

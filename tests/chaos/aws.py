@@ -207,8 +207,8 @@ class Parameters(_Calls):
         accounts = self._reach("list", lambda: list(self._aws.parameters.load_all()))
         yield from map(self._own, accounts)
 
-    def save(self, account: str, token: AccessToken) -> None:
-        self._reach("write", lambda: self._aws.parameters.save(account, token))
+    def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
+        self._reach("write", lambda: self._aws.parameters.save(account, token, sends=sends))
 
     def _reach(
         self, action: str, effect: Callable[[], T], retry_for: float = parameters.PATIENT_RETRY_FOR

@@ -26,6 +26,7 @@ from tests.chaos.workload import CANARY
 from tests.fakes import Core, FakeContext
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
+from wechat_notify.bootstrap import token_refresh as token_refresh_parts
 from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.tokens import access_tokens
@@ -290,8 +291,9 @@ class Lambda:
 
     def lend(self, patch: pytest.MonkeyPatch) -> None:
         """Let ``bootstrap`` hand out the parts of the sandbox that is running, on the service's clock."""
-        for name in ("telemetry", "dispatcher", "ledger", "batch_sender", "token_refresher"):
+        for name in ("telemetry", "dispatcher", "ledger", "batch_sender"):
             patch.setattr(bootstrap, name, lambda name=name: getattr(self._running.sandbox, name))
+        patch.setattr(token_refresh_parts, "token_refresher", lambda: self._running.sandbox.token_refresher)
         patch.setattr(bootstrap, "openid_hasher", lambda: self.openid_hash)
         patch.setattr(bootstrap, "id_factory", lambda: self.new_id)
         patch.setattr(bootstrap, "event_bus", lambda: self.aws.bus)

@@ -69,6 +69,10 @@ class Terminal:
         """Press Ctrl-C."""
         self._child.sendintr()
 
+    def terminate(self) -> None:
+        """End the command with SIGTERM."""
+        self._child.kill(signal.SIGTERM)
+
     def kill(self) -> None:
         """End the command with SIGKILL."""
         self._child.kill(signal.SIGKILL)

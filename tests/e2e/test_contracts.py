@@ -95,7 +95,7 @@ def test_refresher_returns_the_stored_token(service: Service, clients: Clients) 
     token = RefreshFunction(clients, outputs["TokenRefreshFunctionName"]).ask(account, None)
     path = outputs["ParameterPath"]
     assert StoredTokens(clients, path).read(account) == token
-    loaded = Accounts(clients, path, lambda _credentials: None).load(account)  # type: ignore[arg-type,return-value]
+    loaded = Accounts(clients, path, lambda *_: None).load(account)  # type: ignore[arg-type]
     assert (loaded.token, loaded.problem) == (token, None)
     assert StoredTokens(clients, path).read("nobody") is None
     with pytest.raises(StorageError, match="ResourceNotFoundException"):

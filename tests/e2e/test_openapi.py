@@ -30,7 +30,8 @@ def _account(operation: Operation) -> str:
 def shops(service: Service) -> Service:
     """The accounts, each with a token and its templates."""
     for operation in OPERATIONS.values():
-        service.add_account(_account(operation))
+        add = service.add_component if operation.tag == "platforms" else service.add_account
+        add(_account(operation))
     client, names = service.client("lambda"), service.stack.deployment.outputs
     for function in (service.state.token_refresh_function, names["TemplateSyncFunctionName"]):
         client.invoke(FunctionName=function, Payload=b"{}")

@@ -37,8 +37,9 @@ MAY = {
     # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
     "TemplateSyncRole": {"read token", "list names", "put", "get"},
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"publish", "find receipt", *LEDGER},
-    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"},
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", *LEDGER},
+    "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
+    | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
@@ -109,6 +110,7 @@ def calls(deployed: Deployed) -> Calls:
         "list names": ("ssm", "describe_parameters", {}),
         "write token": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/access-token", **written}),
         "write credentials": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/credentials", **written}),
+        "write ticket": ("ssm", "put_parameter", {"Name": f"{ACCOUNTS}/probe/ticket", **written}),
         "ask refresher": ask("TokenRefreshFunction"),
         "sync templates": ask("TemplateSyncFunction"),
         "ask another function": ask("SendApiFunction"),

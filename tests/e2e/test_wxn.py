@@ -6,7 +6,7 @@ import pytest
 
 from local.examples import addressed, examples
 from tests.e2e.conftest import ACCEPTED, CommandLine, Service, eventually
-from wxn.triggers import KINDS
+from wxn.triggers import EXAMPLES
 
 
 def test_quota(wxn: CommandLine) -> None:
@@ -54,7 +54,7 @@ def test_tail_of_unknown_function(wxn: CommandLine) -> None:
     assert "There is no function send_que" in result.stderr
 
 
-@pytest.mark.parametrize("name", [each.name for each in KINDS])
+@pytest.mark.parametrize("name", [each.name for each in EXAMPLES])
 def test_trigger_of_kind(wxn: CommandLine, service: Service, touser: str, name: str) -> None:
     result = wxn("trigger", name, "--to", touser)
 

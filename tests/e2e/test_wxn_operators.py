@@ -37,33 +37,6 @@ def test_account_from_wrong_to_right(wxn: CommandLine, app_id: str, touser: str)
     assert f"There is no account {name}." in wxn("account", "check", name).stderr
 
 
-@pytest.mark.parametrize(
-    ("change", "cause", "told"),
-    [
-        ({"secret_frozen": True}, "secret_frozen", None),
-        ({"ip_whitelist": ["10.0.0.0/8"]}, "ip_not_whitelisted", "127.0.0.1"),
-    ],
-)
-def test_check_names_the_cause(
-    wxn: CommandLine,
-    service: Service,
-    app_id: str,
-    touser: str,
-    *,
-    change: dict[str, object],
-    cause: str,
-    told: str | None,
-) -> None:
-    name = f"odd-{touser[-12:]}"
-    service.tell("apps", app_id=app_id, **change)
-    wxn("account", "add", name, "--app-id", app_id, "--secret-stdin", text=SECRET)
-    checked = wxn("account", "check", name, "--json")
-    found = json.loads(checked.stdout)
-    wxn("account", "remove", name, "--yes")
-
-    assert (checked.exit_code, found["cause"], found.get("address")) == (1, cause, told)
-
-
 def test_dead_letter_is_sent_after_all(
     wxn: CommandLine, service: Service, touser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

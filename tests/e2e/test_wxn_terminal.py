@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from tests.e2e.conftest import CommandLine, Service
-from tests.e2e.terminal import Terminal, command_line, variables
+from tests.e2e.terminal import Terminal, command_line
 from tests.e2e.test_broadcasts import MESSAGE
 from tests.e2e.test_teams_api import Team
 
@@ -113,9 +112,9 @@ def test_answer_no_sends_nothing(
     assert state_of(service, touser) == "checked"
 
 
-@pytest.mark.parametrize("columns", [20, 40])
-def test_resume_in_chinese(terminal: Start, service: Service, paused: str, columns: int) -> None:
+def test_resume_in_chinese(terminal: Start, service: Service, paused: str) -> None:
     """A second Ctrl-C leaves it running."""
+    columns = 20
     screen = terminal("broadcast", "--resume", paused, "--lang", "zh", columns=columns)
     screen.until("等待在")
     screen.until("待发送 1")
@@ -129,21 +128,25 @@ def test_resume_in_chinese(terminal: Start, service: Service, paused: str, colum
     assert state_of(service, paused) == "running"
 
 
-def test_pipe_has_no_control_sequences(wxn: CommandLine, paused: str) -> None:
+def test_terminated_command_shows_the_cursor(terminal: Start, paused: str) -> None:
+    screen = terminal("broadcast", "--resume", paused)
+    screen.until("to come 1")
+    screen.terminate()
+
+    assert screen.exit_code() == 143
+    assert screen.written.rindex(b"\x1b[?25h") > screen.written.rindex(b"\x1b[?25l")
+
+
+def test_pipe_has_no_control_sequences(
+    wxn: CommandLine, paused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the list nor an error, though the variables are those of a terminal."""
-    shown = b""
-    for options in (["--list"], ["--follow", "unknown"]):
-        ended = subprocess.run(  # noqa: S603 - this project's own command
-            command_line("broadcast", *options),
-            cwd=wxn.folder,
-            env=variables(wxn.folder),
-            capture_output=True,
-            check=False,
-        )
-        shown += ended.stdout + ended.stderr
-    assert paused.encode() in shown
-    assert b"error: Not found (404)." in shown
-    assert b"\x1b" not in shown
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = wxn("broadcast", "--list").stdout + wxn("broadcast", "--follow", "unknown").stderr
+
+    assert paused in shown
+    assert "error: Not found (404)." in shown
+    assert "\x1b" not in shown
 
 
 def test_followed_to_its_end(followed: Terminal, wxn: CommandLine, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ class FakeParameterStore:
         self.sources: dict[str, TokenSource] = {}
         self.broken: dict[str, Bilingual] = {}
         self.tokens: dict[str, AccessToken] = {}
+        self.components: set[str] = set()
+        self.component_tokens: dict[str, AccessToken] = {}
         self.failing: dict[str, str] = {}
         self.reads: list[str] = []
         self.saves: list[tuple[str, AccessToken]] = []
@@ -54,15 +56,17 @@ class FakeParameterStore:
             self._fail("with_token", "list the accounts")
             return list(self.tokens)
 
-    def save(self, account: str, token: AccessToken) -> None:
+    def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         with self._lock:
             self._fail("save", "store the access token")
             self.saves.append((account, token))
-            self.tokens[account] = token
+            (self.tokens if sends else self.component_tokens)[account] = token
 
     def _account(self, name: str) -> Account:
         if name in self.broken:
             return Account(name, None, self.tokens.get(name), self.broken[name])
+        if name in self.components:
+            return Account(name, self.sources[name], self.component_tokens.get(name), sends=False)
         return Account(name, self.sources[name], self.tokens.get(name))
 
     def _fail(self, method: str, action: str) -> None:

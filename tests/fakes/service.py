@@ -21,6 +21,7 @@ from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
 from tests.fakes.objects import FakeObjects
 from tests.fakes.parameter_store import FakeParameterStore
+from tests.fakes.platform_function import FakePlatformFunction
 from tests.fakes.queue import FakeQueue
 from tests.fakes.refresher import FakeRefresher
 from tests.fakes.row_queue import FakeRowQueue
@@ -28,7 +29,15 @@ from tests.fakes.schedules import FakeSchedules
 from tests.fakes.step_queue import FakeStepQueue
 from tests.fakes.wechat import FakeWeChat
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts, callback_events, callbacks, teams, template_sync
+from wechat_notify.bootstrap import (
+    broadcasts,
+    callback_events,
+    callbacks,
+    platform,
+    teams,
+    template_sync,
+    token_refresh,
+)
 from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
 from wechat_notify.core.broadcasts.operations import Broadcasts
@@ -46,6 +55,7 @@ from wechat_notify.core.delivery.receipts import Receipts
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.platform.requests import PlatformRequests
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
@@ -122,6 +132,10 @@ class Service(Core):
         def writer() -> str:
             return f"writer-{next(writers)}"
 
+        self.platform_function = FakePlatformFunction()
+        self.platform_requests = PlatformRequests(
+            self.platform_function, now=self.clock.now, sleep=self.clock.sleep, jitter=lowest
+        )
         self.schedules = FakeSchedules()
         self.open_holds = OpenHolds(self.ledger_store, now=self.clock.now, writer=writer)
         self.template_sync = TemplateSync(
@@ -189,7 +203,6 @@ class Service(Core):
             "ledger": self.ledger,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
-            "token_refresher": self.token_refresher,
             "access_tokens": self.tokens,
             "template_registry": self.template_registry,
         }
@@ -222,6 +235,8 @@ class Service(Core):
         }
         for name, part in of_broadcasts.items():
             monkeypatch.setattr(broadcasts, name, lambda part=part: part)
+        monkeypatch.setattr(platform, "platform_requests", lambda: self.platform_requests)
+        monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
         monkeypatch.setattr(callbacks, "door", lambda: self.door)
         monkeypatch.setattr(callback_events, "receipts", lambda: self.receipts)
         for module in (callbacks, callback_events):

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import transfers
-from wxn.broadcasts.progress import Progress, ProgressView
 from wxn.broadcasts.transfers import RecipientsFile
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
+from wxn.progress import Progress, ProgressView
 from wxn.run import Run
 
 _FILE_DIGITS, _OPTIONS_DIGITS = 12, 6
@@ -127,7 +127,7 @@ def _reused(error: ApiError, key: str) -> CommandError:
     return CommandError(
         text(
             f"The id {key} belongs to a broadcast of another file, message or options.",
-            f"id {key} 已用于另一个群发（文件、消息或选项不同）。",
+            f"ID {key} 已用于另一个群发（文件、消息或选项不同）。",
         ),
         text(
             f"Give another --id, or look at that one: wxn broadcast --follow {key}",

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wxn import aws_errors
+from wxn.aws_errors import MAX_SILENCE, reason_to_wait
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 
 Broadcast = dict[str, Any]
 
 ENDED: Final = frozenset({"refused", "finished", "cancelled", "failed"})
-MAX_SILENCE: Final = 600.0
-"""Seconds without an answer after which following ends."""
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.5, 10.0, 1.4
 """Seconds between two looks: few while much happens, more later. Counts are a minute old anyway."""
 
@@ -48,7 +46,7 @@ def looks(
         try:
             found = look()
         except Exception as error:  # noqa: BLE001 - what is none of the network's is raised again
-            reason = _unavailable(error)
+            reason = reason_to_wait(error)
             silence = now() - answered_at
             if silence > MAX_SILENCE:
                 raise CommandError(
@@ -69,11 +67,3 @@ def looks(
             yield found
         sleep(pause)
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-
-
-def _unavailable(error: Exception) -> str:
-    """The reason of an error that can pass; raises any other one again."""
-    known = error if isinstance(error, CommandError) else aws_errors.translate(error)
-    if known is None or known.exit_code is not ExitCode.UNAVAILABLE:
-        raise error
-    return known.message

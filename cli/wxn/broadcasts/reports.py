@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from wxn.broadcasts import words
-from wxn.language import LANGUAGE, text
-from wxn.output import print_table, printable
-from wxn.shown_times import duration, local_time, seconds_between
+from wxn.language import text, translated
+from wxn.output import print_table
+from wxn.times import duration, local_time, seconds_between
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +44,7 @@ def print_check(console: Console, broadcast: Mapping[str, Any]) -> None:
         console.print(text(f"Message of row {row}:", f"第 {row} 行的消息："))
         message = dict(rendered["message"])
         for path, value in _fields({"touser": message.pop("touser", None), **message}):
-            console.print(f"  {path}: {printable(value)}", markup=False)
+            console.print(f"  {path}: {value}", markup=False)
     if report["messages"]:
         console.print()
     _print_estimate(console, broadcast)
@@ -98,7 +98,7 @@ def print_list(console: Console, broadcasts: list[dict[str, Any]], account: str)
 
 
 def _line(console: Console, name: str, value: str) -> None:
-    console.print(text(f"{name}: {printable(value)}", f"{name}：{printable(value)}"), markup=False)
+    console.print(text(f"{name}: {value}", f"{name}：{value}"), markup=False)
 
 
 def _print_columns(console: Console, columns: Mapping[str, list[str]]) -> None:
@@ -123,7 +123,7 @@ def _print_invalid(console: Console, invalid: Mapping[str, Any]) -> None:
         text("This row cannot be sent", "无法发送的原因"),
     )
     rows = [
-        (row["row"], error["field"], error["rule"], error[LANGUAGE])
+        (row["row"], error["field"], error["rule"], translated(error))
         for row in invalid["first"]
         for error in row["errors"]
     ]
@@ -138,7 +138,7 @@ def _print_warnings(console: Console, warnings: list[dict[str, Any]]) -> None:
         return
     console.print()
     columns = text("Rows", "行数"), text("Field", "字段"), text("Warning", "警告")
-    rows = [(f"{each['count']:,}", each["field"], each[LANGUAGE]) for each in warnings]
+    rows = [(f"{each['count']:,}", each["field"], translated(each)) for each in warnings]
     print_table(console, columns, rows, right=columns[:1])
 
 

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
 
 import typer
 
 from wxn.api import ApiError, part
 from wxn.broadcasts import creating, reports, words
 from wxn.broadcasts.following import ENDED, Broadcast, Silence, looks
-from wxn.broadcasts.progress import Progress, ProgressView
+from wxn.broadcasts.refusals import explained, nothing_sent, refusal, sent_already
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
-from wxn.questions import can_ask, confirmed
+from wxn.language import text
+from wxn.progress import Progress, ProgressView
+from wxn.questions import asked, can_ask, confirm
 from wxn.run import Run
-from wxn.shown_times import duration, local_time
-
-_NOT_NOW: Final = {
-    "start": text("cannot be started", "不能开始"),
-    "pause": text("cannot be paused", "不能暂停"),
-    "resume": text("cannot be resumed", "不能继续"),
-    "cancel": text("cannot be cancelled", "不能取消"),
-    "retry": text("cannot be retried", "不能重试"),
-    "results": text("has no results", "没有结果"),
-}
+from wxn.times import duration, local_time
 
 
 class _Choice(Enum):
@@ -37,36 +27,6 @@ class _Choice(Enum):
     LEAVE = auto()
     CANCEL = auto()
     FOLLOW = auto()
-
-
-@contextmanager
-def nothing_sent() -> Iterator[None]:
-    """Tell of an interruption before the start that nothing was sent."""
-    try:
-        yield
-    except (KeyboardInterrupt, typer.Abort):
-        raise CommandError(
-            text("Stopped. Nothing was sent.", "已中断，没有发送任何消息。"),
-            text("The same command begins again.", "重新执行同一命令即可。"),
-            ExitCode.INTERRUPTED,
-        ) from None
-
-
-def explained(error: ApiError, verb: str, broadcast_id: str) -> CommandError:
-    """The error to raise for a refusal: one that is about the state tells the state."""
-    if error.name != "broadcast-state":
-        return error
-    state = words.STATES.get(str(error.problem.get("state")), "?")
-    told = _NOT_NOW[verb]
-    return CommandError(
-        text(f"{broadcast_id} {told}: {state}.", f"{broadcast_id} {told}：{state}。"),
-        text(
-            f"Look at it: wxn broadcast --follow {broadcast_id}",
-            f"查看进度：wxn broadcast --follow {broadcast_id}",
-        ),
-        ExitCode.FAILED,
-        error.problem,
-    )
 
 
 class Session:
@@ -137,7 +97,7 @@ class Session:
         if not self._run.output.as_json and broadcast["state"] in {"checked", "refused"}:
             reports.print_check(self._run.output.console, broadcast)
         if broadcast["state"] == "refused":
-            raise _refusal(broadcast, repeated=was_refused)
+            raise refusal(broadcast, repeated=was_refused)
         return broadcast
 
     def _watch_check(self, broadcast: Broadcast) -> Broadcast:
@@ -154,8 +114,8 @@ class Session:
                 view.show(Progress(text("Checking the rows", "正在检查每一行"), details=told))
         raise AssertionError  # looks has no end
 
-    def is_wanted(self, broadcast: Broadcast) -> bool:
-        """Ask whether a checked broadcast is to be sent; raises ``CommandError`` if nobody can be asked."""
+    def confirm_start(self, broadcast: Broadcast) -> None:
+        """Ask whether a checked broadcast is to be sent; raises as `questions.confirm` does."""
         before = creating.sent_before(self._run, broadcast)
         if before:
             at = local_time(before["started_at"])
@@ -171,15 +131,11 @@ class Session:
             f"Send {messages:,} messages with the account {account} of {where}?",
             f"确定用{where}的账号 {account} 发送 {messages:,} 条消息吗？",
         )
-        wanted = confirmed(self._run.output, question, yes=self._yes)
-        if not wanted:
-            self._run.output.note(
-                text(
-                    f"Nothing was sent. To send it later: wxn broadcast --resume {broadcast['id']}",
-                    f"没有发送任何消息。稍后发送：wxn broadcast --resume {broadcast['id']}",
-                )
-            )
-        return wanted
+        declined = text(
+            f"Nothing was sent. To send it later: wxn broadcast --resume {broadcast['id']}",
+            f"没有发送任何消息。稍后发送：wxn broadcast --resume {broadcast['id']}",
+        )
+        confirm(self._run.output, question, yes=self._yes, declined=declined)
 
     # ------------------------------------------------------------------------------------ after the start
 
@@ -193,14 +149,14 @@ class Session:
         """
         with nothing_sent():
             broadcast = self.await_check(broadcast)
-            is_wanted = broadcast["state"] == "checked" and self.is_wanted(broadcast)
-        if broadcast["state"] == "checked" and not is_wanted:
-            raise typer.Exit(ExitCode.FAILED)
+            is_checked = broadcast["state"] == "checked"
+            if is_checked:
+                self.confirm_start(broadcast)
         if broadcast["state"] in ENDED:
-            self._run.output.note(_sent_already(broadcast))
+            self._run.output.note(sent_already(broadcast))
         if broadcast["state"] == "paused":
             self._end(broadcast)
-        self.follow(broadcast["id"], start=is_wanted)
+        self.follow(broadcast["id"], start=is_checked)
 
     def resume(self, broadcast_id: str) -> None:
         """Let a paused broadcast go on, or a checked one start; follow it. Raises as `go_on` does."""
@@ -311,13 +267,13 @@ class Session:
         broadcast_id, state = broadcast["id"], broadcast["state"]
         self._line(broadcast)
         if state == "refused":
-            raise _refusal(broadcast, repeated=True)
+            raise refusal(broadcast, repeated=True)
         if not self._run.output.as_json:
             reports.print_summary(self._run.output.console, broadcast)
             self._print_next(broadcast)
         if state == "finished":
             return
-        next_step = text("Another --id begins a new one.", "如需重新群发，请用 --id 指定新的编号。")
+        next_step = text("Another --id begins a new one.", "如需重新群发，请用 --id 指定新的 ID。")
         if state in {"checked", "paused"}:
             next_step = text(
                 f"To go on: wxn broadcast --resume {broadcast_id}",
@@ -377,19 +333,17 @@ class Session:
             raise typer.Exit(ExitCode.INTERRUPTED)
 
     def _ask(self) -> _Choice:
-        errors = self._run.output.errors
-        errors.print()
-        errors.print(text("It goes on without this command.", "退出本命令不影响群发。"))
-        for key, told in (
+        keys = (
             ("p", text("pause it", "暂停")),
             ("l", text("leave it running", "退出，群发继续")),
             ("c", text("cancel it for good", "彻底取消")),
             ("Enter", text("follow it further", "继续查看")),
-        ):
-            errors.print(f"{key:>7}  {told}", markup=False)
+        )
+        told = text("It goes on without this command.", "退出本命令不影响群发。")
+        question = "\n".join(["", told, *(f"{key:>7}  {does}" for key, does in keys)])
         try:
-            answer = errors.input("> ").strip().lower()[:1]
-        except EOFError:
+            answer = asked(self._run.output, question).lower()[:1]
+        except typer.Abort:
             return _Choice.LEAVE
         choices = {"p": _Choice.PAUSE, "l": _Choice.LEAVE, "c": _Choice.CANCEL}
         return choices.get(answer, _Choice.FOLLOW)
@@ -421,56 +375,6 @@ def _is_over(broadcast: Broadcast) -> bool:
     if broadcast["state"] == "paused":
         return "reason" in broadcast  # a person who has paused it may be about to let it go on
     return broadcast["state"] == "checked" or (broadcast["state"] in ENDED and "finished_at" in broadcast)
-
-
-def _refusal(broadcast: Broadcast, *, repeated: bool) -> CommandError:
-    """The error of a refused check; ``repeated`` is one that an earlier run of the command has brought."""
-    original = broadcast.get("retry_of")
-    if original and broadcast.get("reason") == "no_valid_rows":
-        return CommandError(
-            text(
-                f"Nothing that failed in {original} can pass by being sent again.",
-                f"{original} 中没有可以通过重发恢复的失败消息。",
-            ),
-            text(
-                f"See why: wxn broadcast --results {original}",
-                f"查看原因：wxn broadcast --results {original}",
-            ),
-            ExitCode.FAILED,
-        )
-    broadcast_id, problem = broadcast["id"], broadcast.get("problem") or {}
-    told = problem.get(LANGUAGE) or words.reason(broadcast) or ""
-    if missing := broadcast.get("report", {}).get("columns", {}).get("missing"):
-        names = ", ".join(missing)
-        told = text(f"The file has no column {names}.", f"文件中没有列 {names}。")
-    correct = text(
-        "Nothing was sent. Correct the file or the message, and repeat the command (docs/recipients.md).",
-        "没有发送任何消息。请修正文件或消息后重新执行（见 docs/recipients.md）。",
-    )
-    check_again = text(
-        "This command has run before. Correct the file or the message; another --id checks the same ones again.",
-        "该命令此前已执行。请修正文件或消息；如需重新检查，请用 --id 指定新的编号。",
-    )
-    return CommandError(
-        text(f"{broadcast_id} is refused: {told}", f"{broadcast_id} 被拒绝：{told}"),
-        check_again if repeated else correct,
-        ExitCode.FAILED,
-        {"reason": broadcast.get("reason"), "problem": problem},
-    )
-
-
-def _sent_already(broadcast: Broadcast) -> str:
-    if original := broadcast.get("retry_of"):
-        broadcast_id = broadcast["id"]
-        return text(
-            f"The failures of {original} were sent again before; nothing is sent now. What failed again: "
-            f"wxn broadcast --retry {broadcast_id}",
-            f"{original} 的失败消息此前已重发，本次没有发送。再次失败的：wxn broadcast --retry {broadcast_id}",
-        )
-    return text(
-        "This command has run before, and its broadcast has ended; nothing is sent now. Another --id begins a new one.",
-        "该命令此前已执行，对应的群发已结束，本次没有发送。如需重新群发，请用 --id 指定新的编号。",
-    )
 
 
 def _silent(silence: Silence) -> Progress:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,16 +17,21 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
+from wxn.system_errors import unreadable
 
 if TYPE_CHECKING:
     import requests
 
 MAX_BYTES: Final = 5 * 1024**3
-"""Of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
+"""Maximum size of one PUT: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html."""
 _ATTEMPTS: Final = 3
 _TIMEOUT: Final = (30, 60)
 """Seconds to connect, which also limit the sending of a block, and to wait for the answer."""
 _BLOCK: Final = 256 * 1024
+_FORMATS: Final = text(
+    "Give a CSV file with a header, or JSON Lines (docs/recipients.md).",
+    "请提供带表头的 CSV 或 JSON Lines 文件（见 docs/recipients.md）。",
+)
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,15 @@ class RecipientsFile:
     def at(cls, path: Path) -> RecipientsFile:
         """The file at a path; CommandError if it cannot be read, is empty, or is too large."""
         try:
-            with path.open("rb") as file:
-                found = os.fstat(file.fileno())
-        except IsADirectoryError:
-            raise _unusable(path, text("is a directory", "是目录")) from None
-        except FileNotFoundError:
-            raise _unusable(path, text("does not exist", "不存在")) from None
+            found = path.stat()
+            # To open a pipe would wait for its writer.
+            if stat.S_ISREG(found.st_mode):
+                path.open("rb").close()
+            elif stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise _unusable(path, text(f"cannot be read ({reason})", f"无法读取（{reason}）")) from None
-        if not path.is_file():
+            raise unreadable(path, error, _FORMATS) from None
+        if not stat.S_ISREG(found.st_mode):
             raise _unusable(path, text("is no file of a known size", "不是普通文件"))
         if not found.st_size:
             raise _unusable(path, text("is empty", "是空文件"))
@@ -58,7 +63,7 @@ class RecipientsFile:
         return cls(path, found.st_size, found.st_mtime_ns)
 
     def has_changed(self) -> bool:
-        """It has another size or time than before."""
+        """True where it has another size or time than before, or is gone."""
         with suppress(OSError):
             found = self.path.stat()
             return (found.st_size, found.st_mtime_ns) != (self.size, self.modified)
@@ -66,13 +71,7 @@ class RecipientsFile:
 
 
 def _unusable(path: Path, reason: str) -> CommandError:
-    return CommandError(
-        text(f"{path} {reason}.", f"{path} {reason}。"),
-        text(
-            "Give a CSV file with a header, or JSON Lines (docs/recipients.md).",
-            "请提供带表头的 CSV 或 JSON Lines 文件（见 docs/recipients.md）。",
-        ),
-    )
+    return CommandError(text(f"{path} {reason}.", f"{path} {reason}。"), _FORMATS)
 
 
 class _Reader:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE, text
-from wxn.shown_times import local_time
+from wxn.language import text
+from wxn.times import local_time
 
 STATES: Final = {
     "checking": text("checking its rows", "正在检查"),
@@ -51,12 +51,12 @@ def reason(broadcast: Mapping[str, Any]) -> str | None:
 
 
 def meaning(errcode: int) -> str | None:
-    """What one of WeChat's codes means, and what to do; None for a code that is not in the table."""
+    """The meaning of one of WeChat's codes, and the thing to do; None for a code that is not in the table."""
     known = by_code(errcode)
     if known is None:
         return None
     separator = text(" ", "")
-    return separator.join((known.fields["meaning"][LANGUAGE], known.fields["advice"][LANGUAGE]))
+    return separator.join((known.text("meaning"), known.text("advice")))
 
 
 def can_pass(counts: Mapping[str, Any]) -> bool:

@@ -10,13 +10,15 @@ import typer
 
 from wxn import accounts
 from wxn.accounts import Accounts, Cause, Checked, StoredAccount
-from wxn.commands.explain import what_to_do
+from wxn.api import hint_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.options import Yes
 from wxn.output import print_table
-from wxn.questions import asked, can_ask, typed
+from wxn.questions import asked, asked_secretly, confirm_by_name, require_terminal
 from wxn.run import Run, command
+from wxn.times import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,7 @@ def add(
         typer.Option(
             metavar="ID",
             help=text(
-                "The app id; asked for without it. With --replace: the stored one.",
+                "The app id; asked for by default, with --replace the stored one.",
                 "AppID，不填则提示输入；与 --replace 一起使用时默认沿用已保存的。",
             ),
         ),
@@ -55,6 +57,13 @@ def add(
         typer.Option(
             "--secret-stdin",
             help=text("Read the app secret from standard input.", "从标准输入读取 AppSecret。"),
+        ),
+    ] = False,
+    component: Annotated[
+        bool,
+        typer.Option(
+            "--component",
+            help=text("It is a third-party platform.", "该账号是第三方平台。"),
         ),
     ] = False,
     replace: Annotated[
@@ -71,11 +80,15 @@ def add(
     existing = stored.one(name)
     if existing is not None and existing.has_credentials and not replace:
         raise accounts.exists(name)
-    if app_id is None and replace and existing is not None:
-        app_id = existing.app_id
+    if existing is not None and existing.type == "authorizer":
+        raise accounts.of_merchant(name)
+    kind = "component" if component else "app"
+    if replace and existing is not None:
+        app_id = app_id or existing.app_id
+        kind = existing.type or kind
     if app_id is None:
-        _require_terminal("--app-id", "--secret-stdin")
-        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"), "> ")
+        require_terminal("--app-id", "--secret-stdin")
+        app_id = asked(run.output, text("The account's AppID (wx…)", "账号的 AppID（wx 开头）"))
     app_id = accounts.checked_app_id(app_id)
     secret = accounts.checked_secret(_secret(read_stdin=secret_stdin))
     for part in accounts.unusual(app_id, secret):
@@ -85,7 +98,7 @@ def add(
                 f"该 {part} 与常见格式不同，请留意。",
             )
         )
-    stored.store(name, app_id, secret, replace=replace)
+    stored.store(name, app_id, secret, kind=kind, replace=replace)
     run.output.note(
         text(f"Stored for {name}. WeChat is asked for a token.", f"已保存 {name} 的凭证，正在向微信验证。")
     )
@@ -95,22 +108,8 @@ def add(
 def _secret(*, read_stdin: bool) -> str:
     if read_stdin:
         return sys.stdin.readline()
-    _require_terminal("--secret-stdin")
-    import getpass  # noqa: PLC0415 - --help starts without it
-
-    try:
-        return getpass.getpass(text("AppSecret (not shown): ", "AppSecret（不显示）："))
-    except EOFError:  # Ctrl-D
-        raise typer.Abort from None
-
-
-def _require_terminal(*options: str) -> None:
-    """Raise CommandError where nobody can be asked; the options take the answers' place."""
-    if not can_ask():
-        raise CommandError(
-            text("There is no terminal to ask at.", "当前不是终端，无法询问。"),
-            text(f"Give {' and '.join(options)}.", f"请使用 {' 和 '.join(options)}。"),
-        )
+    require_terminal("--secret-stdin")
+    return asked_secretly(text("AppSecret (not shown): ", "AppSecret（不显示）："))
 
 
 @command(
@@ -122,7 +121,8 @@ def list_accounts(run: Run) -> None:
     """List the accounts.
 
     With ``--json``: ``accounts``, each with ``name``, ``app_id`` (null where the credentials are missing or
-    cannot be read), ``has_credentials``, ``token_age`` and ``token_expires_in`` (seconds; null without a token).
+    cannot be read), ``has_credentials``, ``type`` (app, component or authorizer), ``component`` (a merchant's
+    platform) and ``revoked``, ``token_age`` and ``token_expires_in`` (seconds; null without a token).
     """
     now = time.time()
     found = [_told(account, now) for account in Accounts(run.stack).all()]
@@ -136,6 +136,7 @@ def list_accounts(run: Run) -> None:
         columns = (
             text("Account", "账号"),
             "AppID",
+            text("Type", "类型"),
             text("Token", "token"),
             text("Token age", "token 已使用"),
         )
@@ -151,6 +152,9 @@ def _told(account: StoredAccount, now: float) -> dict[str, Any]:
         "name": account.name,
         "app_id": account.app_id,
         "has_credentials": account.has_credentials,
+        "type": account.type,
+        "component": account.component,
+        "revoked": account.revoked,
         "token_age": age,
         "token_expires_in": left,
     }
@@ -172,9 +176,22 @@ def _row(account: dict[str, Any]) -> tuple[object, ...]:
     return (
         account["name"],
         app_id,
+        _type(account),
         token,
-        None if age is None else text(f"{age // 60} min", f"{age // 60} 分钟"),
+        None if age is None else duration(age),
     )
+
+
+def _type(account: dict[str, Any]) -> str | None:
+    kind: str | None = account["type"]
+    match kind:
+        case "component":
+            return text("platform", "第三方平台")
+        case "authorizer":
+            of = account["component"]
+            told = text(f"merchant of {of}", f"{of} 的授权账号")
+            return told + (text(", revoked", "，已取消授权") if account["revoked"] else "")
+    return kind
 
 
 @command(
@@ -247,8 +264,8 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
             )
         )
     if explanation:
-        lines += what_to_do(explanation.fields)
-    elif hint := (failure.get("hint") or {}).get(LANGUAGE):
+        lines += explanation.what_to_do
+    elif hint := hint_of(failure):
         lines.append(hint)
     again = text(
         f"then wxn account check {checked.account}", f"处理后执行 wxn account check {checked.account}"
@@ -275,7 +292,7 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
 def remove(
     run: Run,
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove an account.
 
@@ -291,8 +308,8 @@ def remove(
     question = text(
         f"Type {name} to remove it from {run.stack.title}.", f"输入 {name} 以从{run.stack.title}移除该账号。"
     )
-    if not typed(run.output, question, name, yes=yes):
-        raise typer.Abort
+    declined = text("Nothing was removed.", "没有移除。")
+    confirm_by_name(run.output, question, name, yes=yes, declined=declined)
     deleted = stored.delete(name)
 
     def render(console: Console) -> None:

@@ -14,6 +14,7 @@ changed; the last line is its last state. ``--list`` prints the API's answer, ``
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,18 +23,19 @@ import typer
 from wxn.api import ApiError, http_session, part
 from wxn.broadcasts import creating, reports, transfers
 from wxn.broadcasts.following import ENDED
-from wxn.broadcasts.session import Session, explained, nothing_sent
-from wxn.errors import CommandError, ExitCode
+from wxn.broadcasts.refusals import explained, nothing_sent
+from wxn.broadcasts.session import Session
+from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
-from wxn.questions import confirmed, require_answer
+from wxn.options import Yes
+from wxn.questions import confirm, require_answer
 from wxn.run import Run, command
 
 app = typer.Typer()
 
 _NEW = text("A new broadcast", "新建群发")
 _EXISTING = text("Broadcasts that exist", "已有的群发")
-_LIST_LIMIT = 50
 
 
 def _id_option(name: str, en: str, zh: str) -> Any:
@@ -91,7 +93,7 @@ def broadcast(
         _new_option(
             "--time-zone",
             "ZONE",
-            "The zone of the window; Asia/Shanghai without it.",
+            "The zone of the window; Asia/Shanghai by default.",
             "时段所用时区，默认 Asia/Shanghai。",
         ),
     ] = None,
@@ -100,8 +102,8 @@ def broadcast(
         _new_option(
             "--starts-at",
             "TIME",
-            "Not before this time, such as 2026-12-01T09:00:00+08:00.",
-            "最早开始时间，如 2026-12-01T09:00:00+08:00。",
+            "Not to be sent before this time, such as 2026-12-01T09:00:00+08:00.",
+            "此时间之前不发送，如 2026-12-01T09:00:00+08:00。",
         ),
     ] = None,
     expires_at: Annotated[
@@ -109,16 +111,16 @@ def broadcast(
         _new_option(
             "--expires-at",
             "TIME",
-            "What is not sent by this time is not sent.",
-            "到此时间仍未发送的不再发送。",
+            "Not to be sent after this time, such as 2026-12-01T21:00:00+08:00.",
+            "此时间之后不再发送，如 2026-12-01T21:00:00+08:00。",
         ),
     ] = None,
     on_invalid: Annotated[
         Literal["skip", "abort"] | None,
         _new_option(
             "--on-invalid",
-            None,
-            "Leave out bad rows (skip), or send nothing (abort).",
+            "skip|abort",
+            "Bad rows: leave them out (skip, the default), or send nothing (abort).",
             "无效的行：skip 跳过（默认），abort 全部不发。",
         ),
     ] = None,
@@ -126,8 +128,8 @@ def broadcast(
         Literal["once", "send"] | None,
         _new_option(
             "--duplicates",
-            None,
-            "Send to a recipient once, or for each row (send).",
+            "once|send",
+            "Recipients listed twice: send once (the default), or for each row (send).",
             "重复的接收者：once 只发一次（默认），send 每行都发。",
         ),
     ] = None,
@@ -136,7 +138,7 @@ def broadcast(
         _new_option(
             "--max-failures-percent",
             "1-100",
-            "Pause when more than this share fails; 20 without it.",
+            "Pause when more than this share fails; 20 by default.",
             "失败比例 超过此值时 自动暂停，默认 20。",
         ),
     ] = None,
@@ -145,8 +147,8 @@ def broadcast(
         _new_option(
             "--id",
             "ID",
-            "Its id; derived from file, message and options without it.",
-            "群发编号，默认由文件、 消息和选项得出。",
+            "The broadcast's id; by default one made of file, message and options.",
+            "群发 ID，默认由文件、 消息和选项得出。",
         ),
     ] = None,
     check: Annotated[
@@ -182,12 +184,22 @@ def broadcast(
             rich_help_panel=_EXISTING,
         ),
     ] = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            min=1,
+            help=text("With --list: at most so many.", "用于 --list：最多列出的条数。"),
+            rich_help_panel=_EXISTING,
+        ),
+    ] = 50,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             metavar="FILE",
-            help=text("The file of --results; ID.csv without it.", "--results 的保存位置，默认 ID.csv。"),
+            help=text("The file of --results; ID.csv by default.", "--results 的保存位置，默认 ID.csv。"),
             rich_help_panel=_EXISTING,
         ),
     ] = None,
@@ -205,7 +217,7 @@ def broadcast(
             rich_help_panel=_EXISTING,
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Do not ask.", "不再询问。"))] = False,
+    yes: Yes = False,
     detach: Annotated[
         bool, typer.Option("--detach", help=text("Start it and do not follow it.", "开始后不跟踪进度。"))
     ] = False,
@@ -222,6 +234,7 @@ def broadcast(
         "duplicates": duplicates,
         "max_failures_percent": max_failures_percent,
     }
+    _require_finite(rate)
     request = {field: value for field, value in options.items() if value is not None}
     _require_one(
         {"FILE": file, "--follow": follow, "--pause": pause, "--resume": resume, "--cancel": cancel,
@@ -252,7 +265,15 @@ def broadcast(
     elif results is not None:
         _download(run, results, output, force=force)
     else:
-        _list(run)
+        _list(run, limit)
+
+
+def _require_finite(rate: float | None) -> None:
+    if rate is not None and not math.isfinite(rate):
+        raise CommandError(
+            text(f"--rate {rate}: it is a number.", f"--rate 不能是 {rate}，应为数字。"),
+            text("Such as --rate 50, or 0.5.", "例如 --rate 50 或 0.5。"),
+        )
 
 
 def _require_one(given: dict[str, Any]) -> None:
@@ -321,9 +342,9 @@ def _cancel(run: Run, session: Session, broadcast_id: str, *, yes: bool) -> None
         f"Cancel {broadcast_id} for good? {left:,} messages would not be sent.",
         f"确定彻底取消 {broadcast_id} 吗？{left:,} 条消息将不再发送。",
     )
-    if found["state"] not in ENDED and not confirmed(run.output, question, yes=yes):
-        run.output.note(text("It goes on.", "群发继续。"))
-        raise typer.Exit(ExitCode.FAILED)
+    if found["state"] not in ENDED:
+        declined = text("It was not cancelled.", "没有取消。")
+        confirm(run.output, question, yes=yes, declined=declined)
     changed = session.control("cancel", broadcast_id)
     _tell(run, changed, text("Cancelled.", "已取消。"), f"--follow {broadcast_id}")
 
@@ -340,8 +361,7 @@ def _download(run: Run, broadcast_id: str, output: Path | None, *, force: bool) 
     run.output.show(answer, lambda console: console.print(str(target), markup=False))
 
 
-def _list(run: Run) -> None:
-    answer = run.api.call("GET", "broadcasts", query={"limit": _LIST_LIMIT})
+def _list(run: Run, limit: int) -> None:
+    answer = run.api.listed("broadcasts", "broadcasts", limit=limit)
     run.output.show(answer, lambda console: reports.print_list(console, answer["broadcasts"], run.account))
-    if answer["next"]:
-        run.output.note(text(f"The newest {_LIST_LIMIT} are shown.", f"只显示最新的 {_LIST_LIMIT} 个。"))
+    run.output.note_more(answer)

@@ -13,10 +13,12 @@ import typer
 from wxn.dead_letters import MAX_READ, Copies, DeadLetter, DeadLetterQueue, Redrive, Tally, Target, target_of
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.output import print_table, printable
-from wxn.progress import Progress
-from wxn.questions import confirmed
+from wxn.options import DryRun, Yes
+from wxn.output import print_table
+from wxn.progress import Progress, ProgressView
+from wxn.questions import confirm
 from wxn.run import Run, command
+from wxn.times import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +32,7 @@ app = typer.Typer(
 Limit = Annotated[
     int,
     typer.Option(
-        min=1, max=MAX_READ, metavar="N", help=text("At most so many messages.", "最多处理的消息条数。")
+        min=1, max=MAX_READ, metavar="N", help=text("At most so many messages.", "最多读取的消息条数。")
     ),
 ]
 
@@ -58,8 +60,8 @@ def list_letters(
     bodies are asked for.
     """
     sqs = run.stack.client("sqs")
-    with _queue(run, sqs) as queue, Progress(run.output) as progress:
-        found = queue.read(limit, lambda _: True, lambda n: progress.at(text("read", "已读取"), n))
+    with _queue(run, sqs) as queue, ProgressView(run.output) as view:
+        found = queue.read(limit, lambda _: True, lambda done: view.show(_reading(done)))
     rows = [_row(run, copies) for copies in found]
     if run.output.as_json:
         for row, copies in zip(rows, found, strict=True):
@@ -89,7 +91,7 @@ def redrive(
             metavar="ID",
             help=text(
                 "Only this one, by either id that list shows; may be repeated.",
-                "只处理该编号（list 显示的任一编号），可重复指定。",
+                "只处理此消息：list 显示的任一 ID，可重复。",
             ),
         ),
     ] = None,
@@ -97,17 +99,12 @@ def redrive(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help=text("Only those whose reason holds this text.", "只处理原因中包含该文字的死信。"),
+            help=text("Only those whose reason has this text in it.", "只处理原因中包含该文字的死信。"),
         ),
     ] = None,
     limit: Limit = MAX_READ,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help=text("Show what would be sent, and change nothing.", "只显示将要投递的内容。")
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Send once more what is there and asked for.
 
@@ -119,9 +116,9 @@ def redrive(
     ids = set(wanted or [])
     sqs = run.stack.client("sqs")
     queue = _queue(run, sqs)
-    question = _question(run, queue.there, ids, reason, limit)
-    if not dry_run and not confirmed(run.output, question, yes=yes):
-        raise typer.Abort
+    if not dry_run:
+        question = _question(run, queue.there, ids, reason, limit)
+        confirm(run.output, question, yes=yes, declined=text("Nothing was sent.", "没有投递。"))
 
     def is_wanted(letter: DeadLetter) -> bool:
         named = not ids or letter.first_id in ids or letter.producer_id in ids
@@ -131,23 +128,21 @@ def redrive(
     steps: list[Copies] = []
     missing: list[str] = []
     try:
-        with queue, Progress(run.output) as progress:
-            found = queue.read(limit, is_wanted, lambda n: progress.at(text("read", "已读取"), n))
+        with queue, ProgressView(run.output) as view:
+            found = queue.read(limit, is_wanted, lambda done: view.show(_reading(done)))
             names = {
                 name for copies in found for each in copies for name in (each.first_id, each.producer_id)
             }
             if missing := sorted(ids - names):
-                run.output.note(
-                    printable(text(f"not found: {', '.join(missing)}", f"未找到：{'、'.join(missing)}"))
-                )
+                run.output.note(text(f"not found: {', '.join(missing)}", f"未找到：{'、'.join(missing)}"))
             steps = [copies for copies in found if copies[0].is_step]
             found = [copies for copies in found if not copies[0].is_step]
             if not dry_run:
 
-                def count(done: int) -> None:
-                    progress.at(text("sent", "已投递"), done, len(found))
+                def sent(done: int) -> None:
+                    view.show(Progress(text("Sending", "正在投递"), done, len(found)))
 
-                Redrive(queue, sqs, _targets(run), tally=tally, say=_say(run), count=count).run(found)
+                Redrive(queue, sqs, _targets(run), tally=tally, say=run.output.note, count=sent).run(found)
     finally:
         if not dry_run:
             _show_tally(run, tally, missing, steps)
@@ -167,11 +162,14 @@ def redrive(
 
 
 def _queue(run: Run, sqs: Any) -> DeadLetterQueue:
-    return DeadLetterQueue(sqs, run.stack.outputs["DeadLetterQueueUrl"], _say(run))
+    return DeadLetterQueue(sqs, run.stack.outputs["DeadLetterQueueUrl"], run.output.note)
 
 
-def _say(run: Run) -> Any:
-    return lambda told: run.output.note(printable(told))
+def _reading(done: int) -> Progress:
+    return Progress(
+        text("Reading the dead letter queue", "正在读取死信队列"),
+        details=[text(f"{done:,} messages", f"{done:,} 条消息")],
+    )
 
 
 def _question(run: Run, there: int, ids: set[str], reason: str | None, limit: int) -> str:
@@ -182,11 +180,9 @@ def _question(run: Run, there: int, ids: set[str], reason: str | None, limit: in
         else text("all", "全部")
     )
     most = text(f", {limit} at most", f"，最多 {limit} 条") if limit < there else ""
-    return printable(
-        text(
-            f"{run.stack.title}: send {which} of about {there} dead letters once more{most}?",
-            f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息{most}？",
-        )
+    return text(
+        f"{run.stack.title}: send {which} of about {there} dead letters once more{most}?",
+        f"{run.stack.title}：重新投递约 {there} 条死信中{which}消息{most}？",
     )
 
 
@@ -215,14 +211,12 @@ def _show_dry_run(run: Run, found: Sequence[Copies]) -> None:
 
 
 def _about_step(letter: DeadLetter) -> str:
-    """What to do with a broadcast's step."""
-    return printable(
-        text(
-            f"left there: {letter.first_id}, a step of a broadcast: {letter.body}. Repeat the broadcast's last "
-            "call (start, pause, resume or cancel), which sends the step anew.",
-            f"未处理：{letter.first_id} 是群发的步骤：{letter.body}。请重复该群发的最后一次操作"
-            "（start、pause、resume 或 cancel），步骤会重新投递。",
-        )
+    """The thing to do with a broadcast's step."""
+    return text(
+        f"left there: {letter.first_id}, a step of a broadcast: {letter.body}. Repeat the broadcast's last "
+        "call (start, pause, resume or cancel), which sends the step anew.",
+        f"未处理：{letter.first_id} 是群发的步骤：{letter.body}。请重复该群发的最后一次操作"
+        "（start、pause、resume 或 cancel），步骤会重新投递。",
     )
 
 
@@ -252,31 +246,24 @@ def _print(console: Console, rows: Sequence[dict[str, Any]], bodies: Sequence[st
         "receives": text("Receives", "接收次数"),
         "size": text("Size", "字节"),
         "digest": text("Digest", "摘要"),
-        "id": text("Id", "编号"),
-        "producer_id": text("Own id", "自带编号"),
+        "id": "ID",
+        "producer_id": text("Own ID", "自带 ID"),
         "target": text("Goes to", "投递到"),
         "reason": text("Reason", "原因"),
     }
-    numbers = [columns[name] for name in ("age", "copies", "receives", "size")]
+    numbers = [columns[name] for name in ("copies", "receives", "size")]
     table = [[_cell(name, row[name]) for name in columns] for row in rows]
     if rows:
         print_table(console, list(columns.values()), table, right=numbers)
     for row, body in zip(rows, bodies or [], strict=False):
-        console.print(f"{printable(row['id'])}: {_one_line(body)}", markup=False, soft_wrap=True)
+        console.print(f"{row['id']}: {_one_line(body)}", markup=False, soft_wrap=True)
 
 
 def _cell(name: str, value: Any) -> str:
     if name == "age":
-        return _age(value)
+        return duration(value)
     return _one_line(str(value)) if value not in {None, ""} else "-"
 
 
 def _one_line(value: str) -> str:
-    return printable(value).replace("\n", "\\n")
-
-
-def _age(seconds: int) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    return value.replace("\n", "\\n")

@@ -10,7 +10,7 @@ import typer
 
 from wxn.errors import ExitCode
 from wxn.language import text
-from wxn.output import printable
+from wxn.progress import Progress, ProgressView
 from wxn.run import Run, command
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def doctor(run: Run) -> None:
     from wxn.doctor.examination import examine, findings  # noqa: PLC0415
 
     _ = run.stack.region  # an error of its own, before anything is asked
-    with run.output.progress(text("Examining", "检查中")):
+    with ProgressView(run.output) as view:
+        view.show(Progress(text("Examining", "正在检查")))
         reports = examine(Context(run.stack, run.named_account, api=run.api_of))
     found = findings(reports)
     result = {
@@ -87,6 +88,6 @@ def _print_finding(console: Console, finding: Finding) -> None:
     }
     console.print(f"{severities[finding.severity]} [bold]{finding.name}[/]", end="")
     console.print(f" ({finding.account})" if finding.account else "", markup=False)
-    console.print(f"  {printable(finding.seen)}", markup=False)
-    console.print(f"  → {printable(finding.next_step)}", markup=False, soft_wrap=True)
+    console.print(f"  {finding.seen}", markup=False)
+    console.print(f"  → {finding.next_step}", markup=False, soft_wrap=True)
     console.print(f"  {finding.docs}", style="dim", markup=False)

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from wxn.api import Api
-from wxn.erasing.entries import Entries
-from wxn.erasing.files import Files
-from wxn.erasing.letters import Letters
 from wxn.erasing.person import Person
 from wxn.erasing.place import Found, Place
-from wxn.erasing.schedules import Schedules
+from wxn.erasing.places import all_places
 from wxn.errors import CommandError, ExitCode
 from wxn.language import text
-from wxn.output import print_table, printable
-from wxn.progress import Progress
-from wxn.questions import confirmed
+from wxn.options import DryRun, Yes
+from wxn.output import print_table
+from wxn.progress import Progress, ProgressView
+from wxn.questions import confirm
 from wxn.run import Run, command
 from wxn.stacks import Stack
 
@@ -46,11 +42,8 @@ def erase(
     openid: Annotated[
         str, typer.Argument(metavar="OPENID", help=text("The person's openid.", "用户的 openid。"))
     ],
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help=text("Show what is found, and change nothing.", "只显示找到的内容。")),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help=text("Ask nothing.", "不再确认。"))] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Find, ask, erase, and search once more. It may be stopped and repeated at any time.
 
@@ -58,8 +51,8 @@ def erase(
     stay for now, ``blocked`` and ``again``; ``logs_until``, a date. The openid is not repeated.
     """
     stack, account = run.stack, run.account
-    person = Person(openid, _hash_key(stack))
-    places = _places(run, account, person)
+    person = Person.of(openid, stack)
+    places = all_places(stack, account, person)
     logs_until = _logs_until(stack)
     found = _search(run, places)
     if not run.output.as_json:
@@ -70,10 +63,10 @@ def erase(
         _tell_what_stays(run, logs_until)
         return
     erasable = [each for each in found if not each.blocked]
-    if erasable and not confirmed(run.output, _question(run, account, erasable), yes=yes):
-        raise typer.Abort
     left = found
     if erasable:
+        declined = text("Nothing was erased.", "没有删除。")
+        confirm(run.output, _question(run, account, erasable), yes=yes, declined=declined)
         for place in places:
             place.erase([each for each in erasable if each.place == place.name])
         left = _search(run, places)
@@ -83,33 +76,16 @@ def erase(
         raise _left(left)
 
 
-def _places(run: Run, account: str, person: Person) -> list[Place]:
-    stack, sqs = run.stack, run.stack.client("sqs")
-
-    def letters(name: str, url: str) -> Letters:
-        return Letters(name, sqs, url, account, person, lambda _: None)
-
-    # First what could still send something.
-    return [
-        Schedules(stack, account, person),
-        Entries(stack, Api(stack, account), account, person),
-        letters(text("dead letters", "死信"), stack.resources["DeadLetterQueue"]),
-        letters(text("undelivered firings", "未投递的定时触发"), stack.resources["EventDeadLetterQueue"]),
-        letters(text("undelivered callbacks", "未处理的回调"), stack.resources["CallbackDeadLetterQueue"]),
-        Files(stack, account, person),
-    ]
-
-
-def _hash_key(stack: Stack) -> bytes:
-    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.resources["OpenidHashKey"])
-    return str(secret["SecretString"]).encode()
-
-
 def _search(run: Run, places: Sequence[Place]) -> list[Found]:
     found: list[Found] = []
-    with Progress(run.output) as progress:
+    with ProgressView(run.output) as view:
         for place in places:
-            found += place.find(partial(progress.at, place.name))
+            title = text(f"Searching: {place.name}", f"正在检索：{place.name}")
+
+            def searched(done: int, total: int | None, title: str = title) -> None:
+                view.show(Progress(title, done, total or 0, [f"{done:,}"]))
+
+            found += place.find(searched)
     return found
 
 
@@ -180,7 +156,7 @@ def _left(left: Sequence[Found]) -> CommandError:
     ]
     again = list(dict.fromkeys(each.again or text("at once", "立即") for each in left))
     return CommandError(
-        "\n  ".join([text(f"{len(left)} are left.", f"还有 {len(left)} 项未删除。"), *map(printable, lines)]),
+        "\n  ".join([text(f"{len(left)} are left.", f"还有 {len(left)} 项未删除。"), *lines]),
         text(f"Repeat the command {'; '.join(again)}.", f"请在以下时间重新执行：{'；'.join(again)}。"),
         ExitCode.FAILED,
     )
@@ -188,9 +164,8 @@ def _left(left: Sequence[Found]) -> CommandError:
 
 def _logs_until(stack: Stack) -> str:
     """The date on which the last log line about the person goes; raises KeyError for another template."""
-    (described,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
-    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in described["Parameters"]}
-    return (datetime.now(UTC) + timedelta(days=int(parameters["LogRetentionDays"]))).date().isoformat()
+    days = int(stack.parameters["LogRetentionDays"])
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def _tell_what_stays(run: Run, logs_until: str) -> None:

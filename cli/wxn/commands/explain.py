@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import Explanation, Unknown, data, find
-from wxn.language import LANGUAGE, text
-from wxn.output import printable
+from wxn.language import text, translated
 from wxn.run import Run, command
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def explain(
 
 
 def _not_found(unknown: Sequence[Unknown]) -> CommandError:
-    names = ", ".join(printable(each.asked) for each in unknown)
+    names = ", ".join(each.asked for each in unknown)
     nearest = list(dict.fromkeys(name for each in unknown for name in each.nearest))
     return CommandError(
         text(f"Nothing is known of {names}.", f"没有关于 {names} 的说明。"),
@@ -90,10 +89,9 @@ def _not_found(unknown: Sequence[Unknown]) -> CommandError:
 
 
 def _print(console: Console, explanation: Explanation) -> None:
-    fields = explanation.fields
     title = explanation.name if explanation.errcode is None else f"{explanation.errcode} {explanation.name}"
     console.print(title, style="bold", markup=False)
-    sections = _of_problem(fields) if explanation.errcode is None else _of_code(fields)
+    sections = _of_problem(explanation) if explanation.errcode is None else _of_code(explanation)
     for name, lines in sections:
         if len(lines) == 1:
             console.print(f"{name}{text(': ', '：')}{lines[0]}", markup=False)
@@ -103,21 +101,22 @@ def _print(console: Console, explanation: Explanation) -> None:
                 console.print(f"  {line}", markup=False)
 
 
-def _of_problem(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    yield text("HTTP status", "HTTP 状态码"), [", ".join(map(str, fields["statuses"]))]
-    yield text("Meaning", "含义"), [_told(fields["meaning"])]
-    yield text("What to do", "处理方法"), [_told(fields["remedy"])]
+def _of_problem(problem: Explanation) -> Iterator[tuple[str, list[str]]]:
+    yield text("HTTP status", "HTTP 状态码"), [", ".join(map(str, problem.fields["statuses"]))]
+    yield text("Meaning", "含义"), [problem.text("meaning")]
+    yield text("What to do", "处理方法"), [problem.text("remedy")]
 
 
-def _of_code(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+def _of_code(code: Explanation) -> Iterator[tuple[str, list[str]]]:
+    fields = code.fields
     kind = data()["classes"][fields["class"]]
-    yield text("Meaning", "含义"), [_told(fields["meaning"])]
-    yield text("Class", "类别"), [f"{fields['class']}{text(': ', '：')}{_told(kind['meaning'])}"]
-    yield text("What to do", "处理方法"), what_to_do(fields)
+    yield text("Meaning", "含义"), [code.text("meaning")]
+    yield text("Class", "类别"), [f"{fields['class']}{text(': ', '：')}{translated(kind['meaning'])}"]
+    yield text("What to do", "处理方法"), code.what_to_do
     yield (
         text("Causes", "原因"),
         [
-            f"- {_told(cause)} {text('(', '（')}{_CERTAINTY[cause['certainty']]}{text(')', '）')}"
+            f"- {translated(cause)} {text('(', '（')}{_CERTAINTY[cause['certainty']]}{text(')', '）')}"
             for cause in fields["causes"]
         ],
     )
@@ -125,19 +124,8 @@ def _of_code(fields: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         ("send", text("After a message, the service", "发送消息时返回，本服务")),
         ("token", text("When it asks for a token, the service", "获取 access_token 时返回，本服务")),
     ):
-        yield name, [_told(fields[place])] if fields[place] else []
+        yield name, [str(translated(fields[place]))] if fields[place] else []
     yield text("WeChat's text", "微信返回的文字"), list(fields["errmsg"])
-    yield text("Met at", "见于"), [_told(data()["places"][place]) for place in fields["met"]]
+    yield text("Met at", "见于"), [str(translated(data()["places"][place])) for place in fields["met"]]
     yield text("See also", "另见"), [", ".join(map(str, fields["related"]))] if fields["related"] else []
-    page = text("docs/error-codes.md", "docs/zh/error-codes.md")
-    yield text("More", "更多"), [f"{page}#{fields['anchor']}"]
-
-
-def what_to_do(fields: Mapping[str, Any]) -> list[str]:
-    """The steps of a code, numbered; its advice where there are none."""
-    steps = [_told(step) for step in fields["steps"]]
-    return [f"{n}. {step}" for n, step in enumerate(steps, 1)] if steps else [_told(fields["advice"])]
-
-
-def _told(both: Mapping[str, Any]) -> str:
-    return str(both[LANGUAGE])
+    yield text("More", "更多"), [code.page]

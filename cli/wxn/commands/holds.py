@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn.api import part
-from wxn.language import LANGUAGE, text
+from wxn.api import hint_of, part
+from wxn.language import text
 from wxn.output import print_table
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,15 +33,12 @@ def list_holds(run: Run) -> None:
             console.print(text(f"Nothing of {run.account} is held.", f"{run.account} 没有被暂停的消息。"))
             return
         columns = (
-            text("Hold", "暂停"),
+            "ID",
             text("Until", "截止"),
             text("Errcode", "错误码"),
             text("Cause", "原因"),
         )
-        rows = [
-            (h["id"], local_time(h["held_until"]), h.get("errcode"), (h.get("hint") or {}).get(LANGUAGE))
-            for h in holds
-        ]
+        rows = [(h["id"], local_time(h["held_until"]), h.get("errcode"), hint_of(h)) for h in holds]
         print_table(console, columns, rows)
 
     run.output.show(answer, render)
@@ -50,7 +47,10 @@ def list_holds(run: Run) -> None:
 @command(app, help=text("End a hold now, after its cause was mended.", "原因排除后，立即解除暂停。"))
 def release(
     run: Run,
-    hold: Annotated[str, typer.Argument(help=text("Its id, as list shows it.", "list 显示的暂停编号。"))],
+    hold: Annotated[
+        str,
+        typer.Argument(metavar="ID", help=text("The hold's id, as list shows it.", "暂停的 ID，见 list。")),
+    ],
 ) -> None:
     """End one hold."""
     answer: dict[str, Any] = run.api.call("DELETE", f"holds/{part(hold)}")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn.api import ApiError, explain, part
+from wxn.api import ApiError, explain, hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.options import Limit, Since
 from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
-from wxn.shown_times import duration, local_time, seconds_between
 from wxn.suggestions import did_you_mean
-from wxn.times import seconds_since_1970
+from wxn.times import duration, local_time, seconds_between, seconds_since_1970, utc
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,9 +24,8 @@ app = typer.Typer()
 
 STATUSES: Final = ("queued", "sent", "delivered", "undelivered", "failed", "expired", "cancelled", "unknown")
 """The states that a list can have; ``sending`` is found by its id alone."""
-_MAX_PAGE: Final = 100
 _COLOURS: Final = {"sent": "green", "delivered": "green", "queued": "yellow", "sending": "yellow"}
-_MessageId = Annotated[str, typer.Argument(metavar="ID", help=text("The message's id.", "消息 id。"))]
+_MessageId = Annotated[str, typer.Argument(metavar="ID", help=text("The message's id.", "消息 ID。"))]
 
 
 @command(app, "messages", help=text("List messages, the newest first.", "列出消息，最新的在前。"))
@@ -40,25 +38,19 @@ def list_messages(
             "--status",
             metavar="NAMES",
             help=text(
-                f"Some of {', '.join(STATUSES)}, with commas.", f"状态，用逗号分隔：{'、 '.join(STATUSES)}。"
+                f"Only these states, with commas: {', '.join(STATUSES)}.",
+                f"状态，用逗号分隔：{'、 '.join(STATUSES)}。",
             ),
         ),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            help=text("10m, 2h or 3d ago, or a time.", "多久以内（10m、2h、3d），或起始时间。"),
-        ),
-    ] = None,
+    since: Since = None,
     broadcast: Annotated[
         str | None,
-        typer.Option("--broadcast", metavar="ID", help=text("Those of a broadcast.", "某次群发的消息。")),
+        typer.Option(
+            "--broadcast", metavar="ID", help=text("Only those of this broadcast.", "只看此群发的消息。")
+        ),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help=text("At most so many.", "最多列出的条数。"))
-    ] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List the messages of an account.
 
@@ -66,15 +58,8 @@ def list_messages(
     cursor of the page behind them.
     """
     query: dict[str, object] = {"status": _statuses(status), "since": _utc(since), "broadcast": broadcast}
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        wanted = min(limit - len(found), _MAX_PAGE)
-        page = run.api.call("GET", "messages", query={**query, "limit": wanted, "cursor": cursor})
-        found += page["messages"]
-        cursor = page["next"]
-        if cursor is None or len(found) >= limit:
-            break
+    answer = run.api.listed("messages", "messages", limit=limit, query=query)
+    found = answer["messages"]
 
     def render(console: Console) -> None:
         if not found:
@@ -82,7 +67,7 @@ def list_messages(
             return
         columns = (
             text("Time", "时间"),
-            text("Id", "消息 id"),
+            "ID",
             text("Kind", "类型"),
             text("Status", "状态"),
             text("Errcode", "错误码"),
@@ -90,9 +75,8 @@ def list_messages(
         )
         print_table(console, columns, [_row(message) for message in found])
 
-    run.output.show({**page, "messages": found}, render)
-    if cursor is not None:
-        run.output.note(text("There are more: give a greater --limit.", "还有更多消息，可增大 --limit。"))
+    run.output.show(answer, render)
+    run.output.note_more(answer)
 
 
 def _statuses(given: str | None) -> str | None:
@@ -112,7 +96,7 @@ def _utc(given: str | None) -> str | None:
     if given is None:
         return None
     since = max(0.0, seconds_since_1970(given, now=time.time()))
-    return datetime.fromtimestamp(since, UTC).isoformat()
+    return utc(since)
 
 
 def _row(message: dict[str, Any]) -> tuple[object, ...]:
@@ -195,7 +179,7 @@ def _render(console: Console, message: dict[str, Any]) -> None:
         (text("Reason", "原因"), message.get("reason")),
         (text("Class", "错误类别"), message.get("class")),
         *wechat.items(),
-        (text("Cause", "说明"), (message.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "说明"), hint_of(message)),
     ]
     print_fields(console, fields)
     if timeline := message.get("timeline"):

@@ -9,7 +9,7 @@ import typer
 from wxn.language import text
 from wxn.output import print_table
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn import messages
+from wxn import message_options, messages
 from wxn.api import ApiError
 from wxn.cron_times import next_times
 from wxn.errors import CommandError
 from wxn.json_files import read_object
 from wxn.language import text
 from wxn.messages import MessageOptions
-from wxn.output import print_fields, print_outcome, print_table, printable
+from wxn.options import Limit
+from wxn.output import print_fields, print_outcome, print_table
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,6 @@ app = typer.Typer(
 )
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MAX_PAGE: Final = 100
 _SHOWN_TIMES: Final = 3
 _Name = Annotated[
     str,
@@ -47,23 +47,14 @@ _PANEL = text("The time", "时间")
 def list_schedules(
     run: Run,
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, help=text("At most so many.", "最多列出的条数。"))
-    ] = 50,
+    limit: Limit = 50,
 ) -> None:
     """List the account's schedules.
 
     ``--json`` prints the API's answer, which has the names alone, with those of all pages that were read.
     """
-    names: list[str] = []
-    cursor: str | None = None
-    while True:
-        wanted = min(limit - len(names), _MAX_PAGE)
-        page = run.api.call("GET", "schedules", query={"limit": wanted, "cursor": cursor})
-        names += [schedule["name"] for schedule in page["schedules"]]
-        cursor = page["next"]
-        if cursor is None or len(names) >= limit:
-            break
+    answer = run.api.listed("schedules", "schedules", limit=limit)
+    names = [schedule["name"] for schedule in answer["schedules"]]
 
     def render(console: Console) -> None:
         if not names:
@@ -82,9 +73,8 @@ def list_schedules(
         ]
         print_table(console, columns, rows)
 
-    run.output.show({**page, "schedules": [{"name": name} for name in names]}, render)
-    if cursor is not None:
-        run.output.note(text("There are more: give a greater --limit.", "还有更多，可增大 --limit。"))
+    run.output.show(answer, render)
+    run.output.note_more(answer)
 
 
 @command(app, help=text("Show a schedule, and when it fires next.", "查看定时任务及下次触发时间。"))
@@ -95,7 +85,7 @@ def show(run: Run, name: _Name) -> None:
     def render(console: Console) -> None:
         _render(console, schedule)
         content = schedule.get("message") or schedule["broadcast"]
-        console.print(printable(json.dumps(content, ensure_ascii=False, indent=2)), markup=False)
+        console.print(json.dumps(content, ensure_ascii=False, indent=2), markup=False)
 
     run.output.show(schedule, render)
 
@@ -104,7 +94,7 @@ def show(run: Run, name: _Name) -> None:
 def put(
     run: Run,
     name: _Name,
-    file: messages.OneFile = None,
+    file: message_options.OneFile = None,
     *,
     at: Annotated[
         str | None,
@@ -141,7 +131,10 @@ def put(
         typer.Option(
             "--time-zone",
             metavar="ZONE",
-            help=text("Of --at and --cron; Asia/Shanghai without it.", "时区，默认 Asia/Shanghai。"),
+            help=text(
+                "The zone of --at and --cron; Asia/Shanghai by default.",
+                "--at 和 --cron 的时区，默认 Asia/Shanghai。",
+            ),
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -149,7 +142,7 @@ def put(
         bool,
         typer.Option(
             "--disabled",
-            help=text("It is kept, and does not fire.", "只保存，不触发。"),
+            help=text("Keep it, and do not let it fire.", "只保存，不触发。"),
             rich_help_panel=_PANEL,
         ),
     ] = False,
@@ -161,13 +154,13 @@ def put(
             help=text("A broadcast as JSON, in the place of a message.", "JSON 格式的群发，代替消息。"),
         ),
     ] = None,
-    kind: messages.Kind = None,
-    to: messages.To = None,
-    template: messages.Template = None,
-    data: messages.Data = None,
-    page: messages.Page = None,
-    url: messages.Url = None,
-    fields: messages.Fields = None,
+    kind: message_options.Kind = None,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    data: message_options.Data = None,
+    page: message_options.Page = None,
+    url: message_options.Url = None,
+    fields: message_options.Fields = None,
 ) -> None:
     """Put a schedule of a message, given as for ``wxn send``, or of a broadcast."""
     options = MessageOptions(kind, to, template, page, url, data, fields)

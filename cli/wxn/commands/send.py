@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn import messages
-from wxn.api import ApiError, errcode_of
-from wxn.errors import ExitCode
+from wxn import message_options, messages
+from wxn.api import ApiError, errcode_of, hint_of, violations
+from wxn.errors import CommandError, ExitCode
 from wxn.json_files import Document
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import MessageOptions
-from wxn.output import printable
+from wxn.options import DryRun
+from wxn.output import discard
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
 
@@ -28,15 +30,15 @@ _PANEL = text("The way it is sent", "发送方式")
 @command(app, help=text("Send a message.", "发送消息。"))
 def send(
     run: Run,
-    file: messages.File = None,
+    file: message_options.File = None,
     *,
-    kind: messages.Kind = None,
-    to: messages.To = None,
-    template: messages.Template = None,
-    data: messages.Data = None,
-    page: messages.Page = None,
-    url: messages.Url = None,
-    fields: messages.Fields = None,
+    kind: message_options.Kind = None,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    data: message_options.Data = None,
+    page: message_options.Page = None,
+    url: message_options.Url = None,
+    fields: message_options.Fields = None,
     message_id: Annotated[
         str | None,
         typer.Option(
@@ -44,19 +46,12 @@ def send(
             metavar="ID",
             help=text(
                 "The message's id: what is sent again under it is sent once. Several get ID:1, ID:2 and so on, by line.",
-                "消息 id：同一 id 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
+                "消息 ID：同一 ID 重复发送也只发一次。多条消息按行号为 ID:1、 ID:2 等。",
             ),
             rich_help_panel=_PANEL,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help=text("Show what would happen, and send nothing.", "只显示结果，不发送。"),
-            rich_help_panel=_PANEL,
-        ),
-    ] = False,
+    dry_run: DryRun = False,
     respond_async: Annotated[
         bool,
         typer.Option(
@@ -71,8 +66,8 @@ def send(
             "--expires-at",
             metavar="TIME",
             help=text(
-                "Not to be sent later, such as 2026-11-21T18:00:00+08:00.",
-                "过期时间，如 2026-11-21T18:00:00+08:00。",
+                "Not to be sent after this time, such as 2026-11-21T18:00:00+08:00.",
+                "此时间之后不再发送，如 2026-11-21T18:00:00+08:00。",
             ),
             rich_help_panel=_PANEL,
         ),
@@ -116,7 +111,7 @@ _NO_ACCESS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 def _send_several(run: Run, documents: Sequence[Document], way: Sending, prefix: str) -> None:
     note = text(
         f"The ids are {prefix}:<line>; to repeat, --id {prefix}",
-        f"消息 id 为 {prefix}:<行号>；重试请用 --id {prefix}",
+        f"消息 ID 为 {prefix}:<行号>；重试请用 --id {prefix}",
     )
     run.output.note(note)
     codes = set[ExitCode]()
@@ -129,7 +124,21 @@ def _send_several(run: Run, documents: Sequence[Document], way: Sending, prefix:
                 raise
             answer = error.problem
             codes.add(error.exit_code)
-        run.output.show({"line": line, "id": message_id, **answer}, _line(line, message_id, answer))
+        try:
+            run.output.show({"line": line, "id": message_id, **answer}, _line(line, message_id, answer))
+        except BrokenPipeError:
+            discard(sys.stdout)
+            raise CommandError(
+                text(
+                    f"Nobody reads the results any more: what is behind line {line} was not sent.",
+                    f"结果已无人读取：第 {line} 行之后的消息没有发送。",
+                ),
+                text(
+                    f"Repeat the command with --id {prefix}: what was sent is not sent again.",
+                    f"请带上 --id {prefix} 重新执行命令：已发送的不会重发。",
+                ),
+                ExitCode.FAILED,
+            ) from None
         if would_be_refused(answer):
             codes.add(ExitCode.FAILED)
     if codes:
@@ -148,10 +157,10 @@ def _line(line: int, message_id: str, answer: dict[str, Any]) -> Callable[[Conso
             outcome, told = answer["status"], ""
         else:
             outcome = text("refused", "被拒绝") if errcode is None else f"errcode {errcode}"
-            broken = [f"{error['path']}: {error[LANGUAGE]}" for error in answer.get("errors", [])]
-            told = "; ".join(broken) or (answer.get("hint") or {}).get(LANGUAGE) or answer.get("detail", "")
-        console.print(printable(f"{line}  {outcome}  {message_id}  {told}").rstrip(), markup=False)
-        for warning in answer.get("warnings") or []:
-            console.print(printable(f"   {warning['path']}: {warning[LANGUAGE]}"), markup=False)
+            broken = violations(answer.get("errors"))
+            told = "; ".join(broken) or hint_of(answer) or answer.get("detail", "")
+        console.print(f"{line}  {outcome}  {message_id}  {told}".rstrip(), markup=False)
+        for warning in violations(answer.get("warnings")):
+            console.print(f"   {warning}", markup=False)
 
     return render

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from wxn.aws_errors import MAX_SILENCE
 from wxn.errors import CommandError
 from wxn.language import LANGUAGE, text
+from wxn.log_filters import Filter, Kind, detail, is_problem, kind_of, without_summaries
 from wxn.log_lines import LogLine, LogLines, follow, log_groups
+from wxn.options import Since
 from wxn.output import printable
 from wxn.run import Run, command
-from wxn.times import seconds_since_1970
+from wxn.times import local_clock, seconds_since_1970, utc
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -27,9 +26,6 @@ app = typer.Typer()
 _POLL_SECONDS: Final = 2.0
 """CloudWatch Logs takes 5 requests a second and account in small regions; a stack has 8 log groups."""
 _POLL_SECONDS_ON_LAPTOP: Final = 0.5
-_FIRST_ERROR: Final = 400
-"""The lowest HTTP status of an error."""
-_REMEMBERED: Final = 10_000
 _NAMING: Final = ("account", "message_id", "kind")
 """Fields whose values need no name beside them."""
 _SAID: Final = frozenset([
@@ -42,74 +38,6 @@ _USUAL: Final = (
     ("receive_count", 1), ("unchanged", 0), ("not_stored", 0), ("failed", 0),
 )  # fmt: skip
 """Values that say nothing new."""
-
-
-class Kind(StrEnum):
-    """What a line is about."""
-
-    REQUEST = "request"
-    MESSAGE = "message"
-    EVENT = "event"
-    LOG = "log"
-
-
-@dataclass(frozen=True)
-class Filter:
-    """The lines that are wanted; a part that is empty or None wants all."""
-
-    kinds: frozenset[Kind] = frozenset()
-    account: str | None = None
-    message_id: str | None = None
-    problems_only: bool = False
-
-    def wants(self, line: LogLine) -> bool:
-        """True if each part of the filter wants it."""
-        fields = detail(line)
-        return (
-            (not self.kinds or kind_of(line) in self.kinds)
-            and self.account in {None, fields.get("account")}
-            and self.message_id in {None, fields.get("message_id"), fields.get("id")}
-            and (not self.problems_only or is_problem(line))
-        )
-
-
-def detail(line: LogLine) -> Mapping[str, Any]:
-    """The fields that tell about the message or the account; of an event, its ``detail``."""
-    told = line.fields.get("detail") if line.source == "events" else line.fields
-    return told if isinstance(told, dict) else line.fields
-
-
-def kind_of(line: LogLine) -> Kind:
-    """The kind of a line."""
-    if line.source == "events":
-        return Kind.EVENT
-    if "route" in line.fields:
-        return Kind.REQUEST
-    return Kind.MESSAGE if "message_id" in line.fields else Kind.LOG
-
-
-def is_problem(line: LogLine) -> bool:
-    """True of warnings, errors, requests that were refused, and events of failures."""
-    if line.source == "events":
-        return not str(line.fields.get("detail-type", "")).endswith((".closed", ".finished"))
-    return (
-        line.fields.get("level") in {"WARNING", "ERROR", "CRITICAL"}
-        or line.fields.get("status_code", 0) >= _FIRST_ERROR
-    )
-
-
-def without_summaries(lines: Iterable[LogLine]) -> Iterator[LogLine]:
-    """Leave out the line of an invocation whose messages had a line each: it would tell them twice."""
-    own_lines = Counter[str]()
-    for line in lines:
-        request_id = str(line.fields.get("function_request_id"))
-        if kind_of(line) is Kind.MESSAGE:
-            own_lines[request_id] += 1
-            if len(own_lines) > _REMEMBERED:
-                own_lines.clear()
-        elif "messages" in line.fields and own_lines.pop(request_id, 0) >= line.fields["messages"]:
-            continue
-        yield line
 
 
 @command(
@@ -126,7 +54,7 @@ def tail(
         typer.Option(
             metavar="KIND",
             help=text(
-                "Only lines of this kind: request, message, event, log (repeat it).",
+                "Only lines of this kind: request, message, event, log; may be repeated.",
                 "只看此类内容：request、 message、event、log，可重复。",
             ),
         ),
@@ -136,7 +64,7 @@ def tail(
         typer.Option(
             metavar="NAME",
             help=text(
-                "Only this function, such as send_queue, or events (repeat it).",
+                "Only this function, such as send_queue, or events; may be repeated.",
                 "只看此函数（如 send_queue）或 events，可重复。",
             ),
         ),
@@ -150,13 +78,7 @@ def tail(
             "--problems", help=text("Only warnings, errors and refusals.", "只看警告、错误和被拒绝的请求。")
         ),
     ] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help=text("Begin in the past: 10m, 2h, or a time.", "从过去的时间开始，如 10m、2h 或具体时间。"),
-        ),
-    ] = None,
+    since: Since = None,
     no_follow: Annotated[
         bool, typer.Option("--no-follow", help=text("Print what is there, and end.", "输出已有内容后结束。"))
     ] = False,
@@ -184,15 +106,19 @@ def tail(
                 f"正在跟踪{run.stack.title}，按 Ctrl-C 结束。",
             )
         )
-    for line in without_summaries(lines.poll() if no_follow else follow(lines, seconds=pause)):
+    # What ends on this machine does not come back at the same address.
+    patience = MAX_SILENCE if run.stack.laptop is None else 0.0
+    following = follow(lines, seconds=pause, patience=patience, silent=run.output.note)
+    for line in without_summaries(lines.poll() if no_follow else following):
         if wanted.wants(line):
             _print(run, line)
 
 
 def _print(run: Run, line: LogLine) -> None:
     if run.output.as_json:
-        at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        run.output.line({"at": at, "source": line.source, "kind": kind_of(line), "fields": dict(line.fields)})
+        run.output.line(
+            {"at": utc(line.at), "source": line.source, "kind": kind_of(line), "fields": dict(line.fields)}
+        )
     else:
         run.output.console.print(rendered(line), soft_wrap=True)
 
@@ -207,8 +133,7 @@ def rendered(line: LogLine) -> Text:
     """One line for a terminal: time, source, what happened, and the fields that say more."""
     from rich.text import Text  # noqa: PLC0415
 
-    at = datetime.fromtimestamp(line.at).astimezone().strftime("%H:%M:%S")
-    shown = Text.assemble((at, "dim"), " ", (f"{line.source:<14}", "bold"), " ")
+    shown = Text.assemble((local_clock(line.at), "dim"), " ", (f"{line.source:<14}", "bold"), " ")
     for words, style in _words(line):
         shown.append(printable(words), style)
     return shown

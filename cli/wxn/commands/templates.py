@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from wxn.api import part
+from wxn.api import hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
-from wxn.output import print_fields, print_table, printable
+from wxn.functions import invoke
+from wxn.language import text, translated
+from wxn.output import print_fields, print_table
 from wxn.run import Run, command
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +86,7 @@ def show(
         print_table(console, columns, [_row(keyword) for keyword in answer["keywords"]])
         for message in answer["messages"]:
             console.print()
-            console.print(printable(json.dumps(message, ensure_ascii=False, indent=2)), markup=False)
+            console.print(json.dumps(message, ensure_ascii=False, indent=2), markup=False)
 
     run.output.show(answer, render)
 
@@ -98,7 +99,7 @@ def _lasts(long_term: bool | None) -> str | None:  # noqa: FBT001 - a field of t
 
 def _row(keyword: dict[str, Any]) -> tuple[object, ...]:
     values = ", ".join(keyword.get("values") or [])
-    return keyword["key"], keyword["rule"][LANGUAGE], keyword.get("max_length"), values
+    return keyword["key"], translated(keyword["rule"]), keyword.get("max_length"), values
 
 
 @command(app, help=text("Read the templates from WeChat now.", "立即从微信读取模板。"))
@@ -106,33 +107,25 @@ def sync(
     run: Run,
     *,
     every_account: Annotated[
-        bool, typer.Option("--all", help=text("Those of all accounts.", "读取所有账号的模板。"))
+        bool, typer.Option("--all", help=text("Read those of all accounts.", "读取所有账号的模板。"))
     ] = False,
 ) -> None:
     """Invoke the function that reads templates; ``--json`` prints its answer."""
     request = {} if every_account else {"account": run.account}
-    invoked = run.stack.client("lambda", read_timeout=_SYNC_SECONDS).invoke(
-        FunctionName=run.stack.outputs["TemplateSyncFunctionName"], Payload=json.dumps(request)
-    )
-    answer: dict[str, Any] = json.loads(invoked["Payload"].read())
-    if invoked.get("FunctionError"):
+    client = run.stack.client("lambda", read_timeout=_SYNC_SECONDS)
+    name = run.stack.outputs["TemplateSyncFunctionName"]
+    answer: dict[str, Any] = invoke(client, name, request, function="template_sync")
+    if "synced" not in answer:
         raise CommandError(
-            text(
-                f"The function ended with an error: {answer.get('errorType')}.",
-                f"函数执行出错：{answer.get('errorType')}。",
-            ),
-            text(
-                "wxn tail --function template_sync shows its log.",
-                "可用 wxn tail --function template_sync 查看日志。",
-            ),
-            ExitCode.FAILED,
+            text(f"No account can be called {run.account}.", f"{run.account} 不是合法的账号名。"),
+            text("See what there is: wxn account list", "查看已有的：wxn account list"),
         )
 
     def render(console: Console) -> None:
         for account, count in answer["synced"].items():
             console.print(text(f"{account}: {count} templates", f"{account}：{count} 个模板"), markup=False)
         for failure in answer["failed"]:
-            console.print(printable(_failure(failure)), markup=False)
+            console.print(_failure(failure), markup=False)
 
     run.output.show(answer, render)
     if answer["failed"]:
@@ -145,6 +138,6 @@ def _failure(failure: dict[str, Any]) -> str:
         failure.get("family"),
         failure.get("error"),
         failure.get("errcode") and f"errcode {failure['errcode']}",
-        (failure.get("hint") or {}).get(LANGUAGE),
+        hint_of(failure),
     ]
     return text("failed", "失败") + ": " + ", ".join(str(each) for each in parts if each)

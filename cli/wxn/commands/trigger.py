@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wxn import messages
-from wxn.api import ApiError, errcode_of, explain, part
+from wxn import message_options
+from wxn.api import ApiError, errcode_of, explain, hint_of, part
 from wxn.errors import CommandError, ExitCode
-from wxn.language import LANGUAGE, text
+from wxn.language import text
 from wxn.messages import Message
-from wxn.output import print_fields, print_table, printable
+from wxn.options import DryRun
+from wxn.output import print_fields, print_table
 from wxn.run import Run, command
 from wxn.sending import Sending, new_message_id, render_answer, would_be_refused
 from wxn.suggestions import did_you_mean
-from wxn.triggers import ERRORS, KINDS, Trigger, addressed, example, find
+from wxn.triggers import ERRORS, EXAMPLES, Trigger, addressed, example, find
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,15 +41,10 @@ def trigger(
         ),
     ] = None,
     *,
-    to: messages.To = None,
-    template: messages.Template = None,
-    kind: messages.Kind = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help=text("Show what would happen, and send nothing.", "只显示结果，不发送。")
-        ),
-    ] = False,
+    to: message_options.To = None,
+    template: message_options.Template = None,
+    kind: message_options.Kind = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Send the example of a kind, or a message that is answered with an error.
 
@@ -67,8 +63,8 @@ def trigger(
             text(f"There is nothing to trigger by the name {target}.", f"没有名为 {target} 的示例或错误。"),
             did_you_mean(
                 target,
-                [each.name for each in (*KINDS, *ERRORS)],
-                text("wxn trigger lists all.", "wxn trigger 可列出全部。"),
+                [each.name for each in (*EXAMPLES, *ERRORS)],
+                text("See what there is: wxn trigger", "查看已有的：wxn trigger"),
             ),
         )
     recipient = _recipient(run, wanted, to)
@@ -124,7 +120,7 @@ def _recipient(run: Run, wanted: Trigger, to: str | None) -> str:
             text(f"{run.stack.title} sends to real people.", f"{run.stack.title} 会发送给真实用户。"),
             text("Give your own openid: --to OPENID", "请用 --to 指定你自己的 openid"),
         )
-    return to or f"openid-{uuid.uuid4().hex[:12]}"
+    return f"openid-{uuid.uuid4().hex[:12]}" if to is None else to
 
 
 def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) -> Message:
@@ -133,11 +129,11 @@ def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) 
             text(f"{wanted.name} is a kind already.", f"{wanted.name} 已是消息类型。"),
             text("Leave out --kind.", "请去掉 --kind。"),
         )
-    name = kind or (wanted.name if wanted.recipient is None else KINDS[0].name)
-    if name not in {each.name for each in KINDS}:
+    name = kind or (wanted.name if wanted.recipient is None else EXAMPLES[0].name)
+    if name not in {each.name for each in EXAMPLES}:
         raise CommandError(
             text(f"{name} is no kind of message.", f"{name} 不是消息类型。"),
-            did_you_mean(name, [each.name for each in KINDS]),
+            did_you_mean(name, [each.name for each in EXAMPLES]),
         )
     if template is None:
         return example(name)
@@ -148,7 +144,7 @@ def _message(run: Run, wanted: Trigger, kind: str | None, template: str | None) 
     kinds = ", ".join(message["kind"] for message in filled)
     raise CommandError(
         text(f"The template is for {kinds}, not for {name}.", f"该模板用于 {kinds}，而不是 {name}。"),
-        text("wxn templates list shows the templates.", "wxn templates list 可列出模板。"),
+        text("See what there is: wxn templates list", "查看已有的：wxn templates list"),
     )
 
 
@@ -160,12 +156,12 @@ def _is_played(wanted: Trigger, problem: dict[str, Any]) -> bool:
 def _render_problem(console: Console, error: ApiError, message_id: str) -> None:
     problem, errcode = error.problem, errcode_of(error.problem)
     outcome = problem.get("title", "") if errcode is None else f"errcode {errcode}"
-    console.print(printable(f"{outcome}  {message_id}"), markup=False)
+    console.print(f"{outcome}  {message_id}", markup=False)
     fields = [
         ("HTTP", error.status),
         (text("Class", "错误类别"), problem.get("class")),
         ("errmsg", problem.get("errmsg", problem.get("errMsg"))),
-        (text("Cause", "说明"), (problem.get("hint") or {}).get(LANGUAGE)),
+        (text("Cause", "说明"), hint_of(problem)),
     ]
     print_fields(console, fields)
     console.print(f"→ {f'wxn status {message_id}' if errcode is None else explain(errcode)}", markup=False)
@@ -183,12 +179,12 @@ def _tell_holds(run: Run) -> None:
 
 def _list(run: Run) -> None:
     listed = {
-        "kinds": [{"name": each.name, "meaning": each.meaning} for each in KINDS],
+        "kinds": [{"name": each.name, "meaning": each.meaning} for each in EXAMPLES],
         "errors": [{"name": each.name, "errcode": each.errcode, "meaning": each.meaning} for each in ERRORS],
     }
 
     def render(console: Console) -> None:
-        print_table(console, (text("Kind", "类型"), ""), [(each.name, each.meaning) for each in KINDS])
+        print_table(console, (text("Kind", "类型"), ""), [(each.name, each.meaning) for each in EXAMPLES])
         console.print()
         title = text("Error, on this machine alone", "错误（仅限本机环境）")
         print_table(console, (title, ""), [(each.name, each.meaning) for each in ERRORS])

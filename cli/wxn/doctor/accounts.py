@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wxn.api import part
+from wxn.api import hint_of, part
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import refused_token
-from wxn.language import LANGUAGE, text
-from wxn.shown_times import local_time
+from wxn.language import text
+from wxn.times import duration, local_time
 
 _OTHER_KIND_OF_ACCOUNT: Final = frozenset({40200, 76022})
 """WeChat's answers to the token of an account whose kind does not have the API."""
@@ -53,7 +53,7 @@ def quota(context: Context, account: str) -> Iterator[Finding]:
 def holds(context: Context, account: str) -> Iterator[Finding]:
     """Tell what is held."""
     for hold in context.of(account).holds():
-        hint = (hold.get("hint") or {}).get(LANGUAGE, "")
+        hint = hint_of(hold) or ""
         cause, until = hold.get("errcode", hold["class"]), local_time(hold["held_until"])
         yield Finding(
             "hold-open",
@@ -97,10 +97,10 @@ def templates(context: Context, account: str) -> Iterator[Finding]:
     """Look for templates that have not been read for long."""
     times = [_time(at) for at in context.of(account).templates()["synced_at"].values() if at]
     if times and (age := context.now() - max(times)) > _MAX_TEMPLATE_AGE:
-        hours = round(age.total_seconds() / 3600)
+        shown = duration(age.total_seconds())
         yield Finding(
             "templates-old",
-            text(f"Its templates were read {hours} hours ago.", f"该账号的模板是 {hours} 小时前同步的。"),
+            text(f"Its templates were read {shown} ago.", f"该账号的模板是 {shown}前同步的。"),
             account,
             facts={"log": context.log("TemplateSyncFunction")},
         )
@@ -135,7 +135,7 @@ def broadcasts(context: Context, account: str) -> Iterator[Finding]:
 
 
 def _cause(message: Mapping[str, Any]) -> tuple[str, ...]:
-    """The same for messages that failed for the same reason."""
+    """The cause of a failure: equal for messages that failed for one reason."""
     errcode = (message.get("wechat") or {}).get("errcode")
     fields = (message["status"], message["kind"], message.get("template_id"), errcode, message.get("reason"))
     return tuple(map(str, fields))
@@ -182,7 +182,7 @@ def _other_kinds(context: Context, account: str, template: str, kind: str) -> st
 def _seen(message: Mapping[str, Any], count: int) -> str:
     answer = message.get("wechat") or {}
     what = answer.get("errcode", message.get("reason", message.get("class")))
-    hint = (message.get("hint") or {}).get(LANGUAGE, "")
+    hint = hint_of(message) or ""
     at, kind, template = local_time(message["created_at"]), message["kind"], message.get("template_id")
     return text(
         f"{what}: {kind} with {template}, {count} × in 24 hours, the last at {at}. {hint}",

@@ -24,7 +24,7 @@ class Severity(IntEnum):
 
 
 class Advice(NamedTuple):
-    """What to do about a finding; ``next_step`` has placeholders for the finding's facts."""
+    """The thing to do about a finding; ``next_step`` has placeholders for the finding's facts."""
 
     severity: Severity
     next_step: str
@@ -99,8 +99,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "stack-not-found": Advice(
         _CRITICAL,
         text(
-            "Check --stack, --region and --profile; aws cloudformation list-stacks shows what there is.",
-            "请检查 --stack、--region 和 --profile；aws cloudformation list-stacks 可列出已有环境。",
+            "Check --stack, --region and --profile; see what there is: aws cloudformation list-stacks",
+            "请检查 --stack、--region 和 --profile；查看已有的：aws cloudformation list-stacks",
         ),
         text("docs/doctor.md#stack", "docs/zh/doctor.md#堆栈"),
     ),

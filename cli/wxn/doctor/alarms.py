@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 
 def raised(context: Context) -> Iterator[Finding]:
@@ -38,25 +39,21 @@ def topic(context: Context) -> Iterator[Finding]:
     arn = context.stack.parameters.get("AlarmTopicArn")
     if not arn:
         return
-    page: dict[str, str] = {}
     pending = 0
-    while True:
-        try:
-            answer = context.call("sns", "list_subscriptions_by_topic", TopicArn=arn, **page)
-        except ClientError as error:
-            if error.response["Error"].get("Code") != "NotFound":
-                raise
-            seen = text("The topic does not exist.", "该主题不存在。")
-            yield Finding("alarm-topic-unsubscribed", seen, subject=arn)
-            return
-        # In the place of its ARN a subscription that nobody confirmed has a word.
-        arns = [subscription["SubscriptionArn"] for subscription in answer["Subscriptions"]]
-        if any(each.startswith("arn:") for each in arns):
-            return
-        pending += len(arns)
-        if not answer.get("NextToken"):
-            break
-        page = {"NextToken": answer["NextToken"]}
+    try:
+        for page in context.pages("sns", "list_subscriptions_by_topic", TopicArn=arn):
+            # In the place of its ARN a subscription that nobody confirmed has a word.
+            arns = [subscription["SubscriptionArn"] for subscription in page["Subscriptions"]]
+            if any(each.startswith("arn:") for each in arns):
+                return
+            pending += len(arns)
+    except ClientError as error:
+        if code_of(error) != "NotFound":
+            raise
+        yield Finding(
+            "alarm-topic-unsubscribed", text("The topic does not exist.", "该主题不存在。"), subject=arn
+        )
+        return
     seen = text(
         f"Nobody is subscribed; {pending} subscriptions wait for their confirmation.",
         f"没有有效的订阅，{pending} 个订阅尚未确认。",

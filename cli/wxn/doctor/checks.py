@@ -28,7 +28,7 @@ class Check(NamedTuple):
 
 
 class AccountCheck(NamedTuple):
-    """The same for one account."""
+    """A look at one account; ``examine`` gets its name too."""
 
     name: str
     group: str

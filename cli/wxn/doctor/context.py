@@ -1,8 +1,7 @@
-"""What the checks of one run share: the stack, its clients, and facts that several checks need."""
+"""The things that the checks of one run share: the stack, its clients, and facts that several checks need."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
+from wxn.accounts import ACCESS_TOKEN, CREDENTIALS, account_and_part
 from wxn.api import Api
-from wxn.aws_errors import DENIED
+from wxn.aws_errors import DENIED, code_of
 from wxn.doctor.metrics import Metric, series
+from wxn.functions import FunctionFailedError, invoke
 from wxn.stacks import Stack
 
 _READ_SECONDS: Final = 10
@@ -130,14 +131,25 @@ class Context:
         """Call AWS by boto3's names; raises `DeniedError`, and boto3's other errors."""
         return self._allowed(service, lambda: getattr(self._client(service), operation)(**request))
 
+    def pages(self, service: str, operation: str, **request: Any) -> Iterator[Any]:
+        """The pages of a list, as far as they are read; raises as `call` does."""
+        page: dict[str, str] = {}
+        while True:
+            answer = self.call(service, operation, **request, **page)
+            yield answer
+            if not answer.get("NextToken"):
+                return
+            page = {"NextToken": answer["NextToken"]}
+
     def refresh(self, event: Mapping[str, str]) -> Any:
         """Run token_refresh; its answer, or None where the function itself failed."""
         with self._lock:
             client = self.stack.client("lambda", read_timeout=_REFRESH_SECONDS, attempts=1)
-        name, payload = self.resource("TokenRefreshFunction"), json.dumps(event)
-        answer = self._allowed("lambda", lambda: client.invoke(FunctionName=name, Payload=payload))
-        content = answer["Payload"].read()
-        return None if answer.get("FunctionError") else json.loads(content)
+        name = self.resource("TokenRefreshFunction")
+        try:
+            return self._allowed("lambda", lambda: invoke(client, name, event, function="token_refresh"))
+        except FunctionFailedError:
+            return None
 
     def _allowed(self, service: str, call: Callable[[], T]) -> T:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - wxn --help starts without it
@@ -145,7 +157,7 @@ class Context:
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"].get("Code") not in DENIED:
+            if code_of(error) not in DENIED:
                 raise
             operation = error.operation_name
             action = "InvokeFunction" if operation == "Invoke" else operation
@@ -218,7 +230,7 @@ class Context:
         return sorted(name for name, account in self.stored().items() if account.credentials)
 
     def of(self, account: str) -> AccountFacts:
-        """What the API says about an account."""
+        """The answers of the API about an account."""
         with self._lock:
             if account not in self._accounts:
                 self._accounts[account] = AccountFacts(self._api(account), self.now())
@@ -228,14 +240,9 @@ class Context:
         # The values are not asked for: they are secrets, and nothing here needs them.
         within = [{"Key": "Path", "Option": "Recursive", "Values": [self.parameter_path]}]
         changed: dict[str, dict[str, datetime]] = {}
-        page: dict[str, str] = {}
-        while True:
-            answer = self.call("ssm", "describe_parameters", ParameterFilters=within, MaxResults=50, **page)
-            for parameter in answer["Parameters"]:
-                name, _, part = parameter["Name"].removeprefix(f"{self.parameter_path}/").partition("/")
+        for page in self.pages("ssm", "describe_parameters", ParameterFilters=within, MaxResults=50):
+            for parameter in page["Parameters"]:
+                name, part = account_and_part(parameter["Name"], self.parameter_path)
                 changed.setdefault(name, {})[part] = parameter["LastModifiedDate"]
-            if not answer.get("NextToken"):
-                break
-            page = {"NextToken": answer["NextToken"]}
         for name, parts in changed.items():
-            yield Parameters(name, parts.get("credentials"), parts.get("access-token"))
+            yield Parameters(name, parts.get(CREDENTIALS), parts.get(ACCESS_TOKEN))

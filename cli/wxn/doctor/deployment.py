@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -20,7 +21,7 @@ def stack(context: Context) -> Iterator[Finding]:
     try:
         description = context.read_stack()
     except ClientError as error:
-        if error.response["Error"].get("Code") != "ValidationError":
+        if code_of(error) != "ValidationError":
             raise
         region = context.stack.region
         yield Finding(
@@ -94,7 +95,7 @@ def table(context: Context) -> Iterator[Finding]:
     try:
         status = context.call("dynamodb", "describe_table", TableName=name)["Table"]["TableStatus"]
     except ClientError as error:
-        if error.response["Error"].get("Code") != "ResourceNotFoundException":
+        if code_of(error) != "ResourceNotFoundException":
             raise
         status = "MISSING"
     # A table that is updated works.

@@ -134,7 +134,7 @@ def _timed_out(name: str, seconds: float) -> Finding:
 def _made(
     context: Context, name: str, account: str | None, examine: Callable[[], Iterable[Finding]]
 ) -> list[Finding]:
-    """What a check finds; an error is one more finding."""
+    """The findings of a check; an error is one more finding."""
     found: list[Finding] = []
     try:
         found.extend(examine())

@@ -8,7 +8,6 @@ from typing import Any
 
 from wxn.doctor.advice import ADVICE, Severity
 from wxn.explanations import by_code
-from wxn.language import LANGUAGE
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str | None, str | None]:
-        """The same for two findings about one trouble."""
+        """Name, account and subject: equal for two findings about one trouble."""
         return self.name, self.account, self.subject
 
     @property
@@ -61,7 +60,7 @@ class Finding:
         known = by_code(self.errcode) if self.errcode is not None else None
         if known is None:
             return ADVICE[self.name].docs
-        return f"docs/{'zh/' if LANGUAGE == 'zh' else ''}error-codes.md#{known.fields['anchor']}"
+        return known.page
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON has it; what it does not have is left out."""

@@ -7,10 +7,11 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from wxn.aws_errors import CREDENTIALS, translate
+from wxn.aws_errors import CREDENTIALS, code_of, translate
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
+from wxn.times import duration
 
 _MAX_SKEW: Final = timedelta(minutes=4)
 """AWS refuses signatures that are 5 minutes off."""
@@ -30,16 +31,16 @@ def identity(context: Context) -> Iterator[Finding]:
         return
     skew = _skew(context, answer)
     if skew is not None and abs(skew) > _MAX_SKEW:
-        minutes = round(abs(skew).total_seconds() / 60)
+        shown = duration(abs(skew).total_seconds())
         yield Finding(
             "clock-skew",
             text(
-                f"This machine's clock is {minutes} minutes {'ahead of' if skew > timedelta() else 'behind'} AWS's.",
-                f"本机时钟比 AWS {'快' if skew > timedelta() else '慢'} {minutes} 分钟。",
+                f"This machine's clock is {shown} {'ahead of' if skew > timedelta() else 'behind'} AWS's.",
+                f"本机时钟比 AWS {'快' if skew > timedelta() else '慢'} {shown}。",
             ),
         )
     elif refused is not None:
-        code = refused.response["Error"].get("Code")
+        code = code_of(refused)
         if code not in CREDENTIALS:
             raise refused
         if context.stack.laptop is not None:

@@ -8,6 +8,7 @@ from typing import Final
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
+from wxn.times import duration
 
 MAPPINGS: Final = {
     "SendQueueFunctionQueue": ("SendQueue", "SendQueueFunction"),
@@ -72,8 +73,8 @@ def ages(context: Context) -> Iterator[Finding]:
         yield Finding(
             "queue-lags",
             text(
-                f"The oldest message of {queue} is {age / 60:.0f} minutes old; {waiting:,} wait, {delayed:,} are delayed.",
-                f"{queue} 最早的消息已等待 {age / 60:.0f} 分钟；排队 {waiting:,} 条，延迟 {delayed:,} 条。",
+                f"The oldest message of {queue} is {duration(age)} old; {waiting:,} wait, {delayed:,} are delayed.",
+                f"{queue} 最早的消息已等待 {duration(age)}；排队 {waiting:,} 条，延迟 {delayed:,} 条。",
             ),
             subject=queue,
         )

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -27,7 +28,7 @@ def of_stack(context: Context) -> Iterator[Finding]:
         try:
             found = context.call("scheduler", "get_schedule", Name=physical)
         except ClientError as error:
-            if error.response["Error"].get("Code") != "ResourceNotFoundException":
+            if code_of(error) != "ResourceNotFoundException":
                 raise
             seen = text(f"{schedule} is gone.", f"{schedule} 已不存在。")
             repair = text(
@@ -43,19 +44,14 @@ def of_stack(context: Context) -> Iterator[Finding]:
 
 def of_accounts(context: Context) -> Iterator[Finding]:
     """Tell the accounts' schedules that do not fire."""
-    page: dict[str, str] = {}
     prefix = {} if context.account is None else {"NamePrefix": f"{context.account}."}
     group = context.resource("ScheduleGroup")
-    while True:
-        answer = context.call("scheduler", "list_schedules", GroupName=group, **prefix, **page)
-        for schedule in answer["Schedules"]:
+    for page in context.pages("scheduler", "list_schedules", GroupName=group, **prefix):
+        for schedule in page["Schedules"]:
             if schedule["State"] != "ENABLED":
                 account, _, name = schedule["Name"].partition(".")
                 seen = text(f"The schedule {name} does not fire.", f"定时任务 {name} 已停用。")
                 yield Finding("schedule-disabled", seen, account, name)
-        if not answer.get("NextToken"):
-            return
-        page = {"NextToken": answer["NextToken"]}
 
 
 def _enable(name: str, schedule: Mapping[str, Any]) -> str:

@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from wxn.accounts import Cause, Checked
+from wxn.api import hint_of
+from wxn.aws_errors import code_of
 from wxn.doctor.context import Context
 from wxn.doctor.deployment import REFRESHER
 from wxn.doctor.findings import Finding
-from wxn.language import LANGUAGE, text
+from wxn.language import text
+from wxn.times import duration
 
 _MAX_AGE: Final = timedelta(hours=2, minutes=10)
 """WeChat's tokens live for two hours."""
@@ -86,10 +89,10 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
             )
             yield Finding("token-not-stored", seen, name, facts=facts)
         elif (age := context.now() - account.token) > _MAX_AGE:
-            hours = age.total_seconds() / 3600
+            shown = duration(age.total_seconds())
             seen = text(
-                f"Its token was written {hours:.1f} hours ago.",
-                f"该账号的 access_token 是 {hours:.1f} 小时前写入的。",
+                f"Its token was written {shown} ago.",
+                f"该账号的 access_token 是 {shown}前写入的。",
             )
             yield Finding("token-old", seen, name, facts=facts)
 
@@ -131,7 +134,7 @@ def _run_refresher(context: Context) -> Any:
         try:
             return context.refresh(event)
         except ClientError as error:
-            if error.response["Error"].get("Code") != "TooManyRequestsException":
+            if code_of(error) != "TooManyRequestsException":
                 raise
             context.sleep(pause)
     raise RefresherBusyError
@@ -139,7 +142,7 @@ def _run_refresher(context: Context) -> Any:
 
 def refused_token(context: Context, account: str, failure: Mapping[str, Any]) -> Finding:
     """The cause of a token that WeChat does not give; ``failure`` has WeChat's answer, its class and a hint."""
-    checked, errcode, hint = Checked(account, failure), failure.get("errcode"), failure["hint"][LANGUAGE]
+    checked, errcode, hint = Checked(account, failure), failure.get("errcode"), hint_of(failure) or ""
     facts = _facts(context) | {"ip": checked.address or text("the caller's address", "调用方的地址")}
     if errcode is None and failure["class"] == "config":
         return Finding("malformed-credentials", hint, account, facts=facts)

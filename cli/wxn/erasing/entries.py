@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -22,6 +21,7 @@ from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
 from wxn.stacks import Stack
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -116,7 +116,7 @@ class Entries:
         status, now = item["status"]["S"], time.time()
         does = text("remove the hash of the openid", "删除 openid 的哈希值")
         if self._has_openid_as_id(item):
-            does = text("delete it: its id names the openid", "删除该记录：其编号中含有 openid")
+            does = text("delete it: its id names the openid", "删除该记录：其 ID 中含有 openid")
         if status == "queued":
             does = text("cancel it, then remove the hash", "取消发送，并删除哈希值")
         blocked = again = ""
@@ -129,7 +129,7 @@ class Entries:
             blocked = text(
                 "its copy may still be on the queue, and is dropped there", "队列中可能仍有副本，届时会被丢弃"
             )
-            again = text(f"after {_clock(gone_at)}", f"{_clock(gone_at)} 之后")
+            again = text(f"after {local_time(gone_at)}", f"{local_time(gone_at)} 之后")
         elif status == "cancelled" and self._holds:
             blocked = text(
                 "its copy may still be on the queue, while the account is held",
@@ -143,7 +143,7 @@ class Entries:
 
     @cached_property
     def _holds(self) -> list[str]:
-        """What is held, by the holds' ids: copies of messages go back to the queue, whatever the ledger says."""
+        """Ids of the account's holds: while one lasts, copies of messages go back to the queue, whatever the ledger says."""
         return [hold["id"] for hold in self._api.call("GET", "holds")["holds"]]
 
     def _cancel(self, message_id: str) -> None:
@@ -189,7 +189,3 @@ class Entries:
 
     def _has_openid_as_id(self, item: dict[str, Any]) -> bool:
         return self._person.is_named_in(item["id"]["S"])
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M")

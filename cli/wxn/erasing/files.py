@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +37,7 @@ _NO_TEXT: Final = (
 
 
 class _Broadcast(NamedTuple):
-    """What is known of a broadcast's record. ``source`` is the key of its recipients' file."""
+    """A broadcast's record, as far as files depend on it. ``source`` is the key of its recipients' file."""
 
     id: str
     state: str
@@ -81,6 +80,8 @@ class Files:
 
     def erase(self, found: Sequence[Found]) -> None:
         """Rewrite the objects that no broadcast has begun to use since they were found."""
+        import tempfile  # noqa: PLC0415 - --help starts without it
+
         broadcasts = self._broadcasts() if found else {}
         for each in found:
             if any(self._obstacle(each.name, each.data, broadcasts)):
@@ -108,7 +109,7 @@ class Files:
             return True, False
 
     def _may_name(self, key: str) -> bool:
-        """Whether an object can name the person: most do not, which their bytes tell quickly."""
+        """False where an object cannot name the person: most do not, which their bytes tell quickly."""
         end = b""
         for block in self._read(key):
             if self._person.may_be_in(end + block):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 
-from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, Say, account_of, decoded
+from wxn.dead_letters import MAX_READ, DeadLetter, DeadLetterQueue, account_of, decoded
 from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
 from wxn.language import text
+from wxn.times import local_time
 
 _RETENTION_SECONDS: Final = 14 * 86400
 
@@ -20,13 +20,12 @@ class Letters:
     A body that cannot be read may be of any account; it counts where it names the openid.
     """
 
-    def __init__(self, name: str, sqs: Any, url: str, account: str, person: Person, say: Say) -> None:
+    def __init__(self, name: str, sqs: Any, url: str, account: str, person: Person) -> None:
         self.name = name
         self._sqs = sqs
         self._url = url
         self._account = account
         self._person = person
-        self._say = say
         self._seen = 0
 
     def find(self, count: Count) -> Iterator[Found]:
@@ -38,7 +37,7 @@ class Letters:
             read = done
             count(done, None)
 
-        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+        with DeadLetterQueue(self._sqs, self._url) as queue:
             letters = queue.read(MAX_READ, self._is_wanted, counted)
         # SQS's counts are up to a minute behind, and may still have what the search before made visible again.
         hidden = queue.hidden - self._seen
@@ -72,7 +71,7 @@ class Letters:
         if not found:
             return
         names = {each.name for each in found}
-        with DeadLetterQueue(self._sqs, self._url, self._say) as queue:
+        with DeadLetterQueue(self._sqs, self._url) as queue:
             letters = queue.read(MAX_READ, lambda letter: letter.message_id in names)
             queue.delete(letter for copies in letters for letter in copies)
 
@@ -83,7 +82,7 @@ class Letters:
     def _found(self, letter: DeadLetter) -> Found:
         blocked = again = ""
         if self._is_of_others(letter.body):
-            gone = datetime.fromtimestamp(letter.sent_at + _RETENTION_SECONDS).astimezone().date().isoformat()
+            gone = local_time(letter.sent_at + _RETENTION_SECONDS)
             blocked = text(
                 f"it is for other recipients too; SQS deletes it on {gone}",
                 f"其中还有其他收件人；SQS 将于 {gone} 删除",

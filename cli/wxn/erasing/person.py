@@ -6,10 +6,11 @@ import hmac
 import re
 from functools import cached_property
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 from wxn.errors import CommandError
 from wxn.language import text
+from wxn.stacks import Stack
 
 _OPENID: Final = re.compile(r"[A-Za-z0-9_-]{6,128}")
 _ESCAPED: Final = re.compile(r"\\u00(2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
@@ -45,6 +46,13 @@ class Person:
         # All openids have one length at WeChat; those of a test may be the beginning of another one. A hyphen
         # beside it may be a caller's, as in an id made of it.
         self._alone = re.compile(rf"{_BEFORE}{re.escape(openid)}(?![A-Za-z0-9])")
+
+    @classmethod
+    def of(cls, openid: str, stack: Stack) -> Self:
+        """The person to a stack; raises CommandError where it can be nobody's openid."""
+        client = stack.client("secretsmanager")
+        secret = client.get_secret_value(SecretId=stack.resources["OpenidHashKey"])["SecretString"]
+        return cls(openid, str(secret).encode())
 
     @cached_property
     def digest(self) -> bytes:

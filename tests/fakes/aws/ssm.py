@@ -57,7 +57,9 @@ class FakeParameters:
         self, *, ParameterFilters: list[dict[str, Any]], MaxResults: int, NextToken: str = "0"
     ) -> dict[str, Any]:
         """The names under a path, so many at a time, in order."""
-        ((key, option, (path,)),) = [(each["Key"], each["Option"], each["Values"]) for each in ParameterFilters]
+        ((key, option, (path,)),) = [
+            (each["Key"], each["Option"], each["Values"]) for each in ParameterFilters
+        ]
         assert (key, option, MaxResults) == ("Path", "Recursive", 50)
         names = sorted(name for name in self.values if name.startswith(f"{path}/"))
         start = int(NextToken)

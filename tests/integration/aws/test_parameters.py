@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import PATH, ClientsAt
 from tests.integration.contracts.samples import TOKEN, Aws, Source
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.parameters import AccountNames, Accounts, StoredTokens
+from wechat_notify.aws.parameters import AccountNames, Accounts, AppCredentials, StoredTokens
 from wechat_notify.core.errors import UnknownAccountError
 
 Put = Callable[[str, str], None]
@@ -45,6 +45,7 @@ def test_account_has_credentials_and_token(accounts: Accounts, put: Put) -> None
     assert (account.name, account.token, account.problem) == ("shop", TOKEN, None)
     assert isinstance(account.source, Source)
     credentials = account.source.credentials
+    assert isinstance(credentials, AppCredentials)
     assert (credentials.app_id, credentials.app_secret) == ("wxshop", "s3cret")
 
 
@@ -77,14 +78,26 @@ def test_names_are_listed_without_values(aws: Aws, clients: Clients, put: Put) -
     assert names == [f"shop-{number:02}" for number in range(60)]
 
 
+APP = '{"type": "app", "app_id", "app_secret"}'
+COMPONENT = '{"type": "component", "app_id", "app_secret"}'
+AUTHORIZER = '{"type": "authorizer", "component", "app_id"}'
+ANY = f"{APP} or {COMPONENT} or {AUTHORIZER}"
+
+
 @pytest.mark.parametrize(
     ("credentials", "named"),
     [
-        ("wxshop", "JSON"),
-        ('{"type": "authorizer", "app_id": "a", "app_secret": "s"}', "type"),
-        ('{"type": "app", "app_id": "a", "app_secret": " "}', "app_secret"),
-        ('{"type": "app", "app_id": 5}', "app_id, app_secret"),
-        ('{"type": "app", "app_id": "a", "app_secret": "s", "token": "t"}', "an unknown field"),
+        ("wxshop", f"{ANY}; wrong: JSON"),
+        ('{"type": "App", "app_id": "a", "app_secret": "s"}', f"{ANY}; wrong: type"),
+        ('{"app_id": "a", "app_secret": "s"}', f"{ANY}; wrong: type"),
+        ('{"type": "app", "app_id": "a", "app_secret": " "}', f"{APP}; wrong: app_secret"),
+        ('{"type": "app", "app_id": 5}', f"{APP}; wrong: app_id, app_secret"),
+        (
+            '{"type": "app", "app_id": "a", "app_secret": "s", "token": "t"}',
+            f"{APP}; wrong: an unknown field",
+        ),
+        ('{"type": "component", "app_id": "a"}', f"{COMPONENT}; wrong: app_secret"),
+        ('{"type": "authorizer", "component": "A", "app_id": "a"}', f"{AUTHORIZER}; wrong: component"),
     ],
 )
 def test_invalid_credentials_concern_one_account(
@@ -98,7 +111,7 @@ def test_invalid_credentials_concern_one_account(
     assert by_name["broken"].source is None
     problem = by_name["broken"].problem
     assert problem is not None
-    assert problem.en == f'must be {{"type": "app", "app_id", "app_secret"}}; wrong: {named}'
+    assert problem.en == f"must be {named}"
 
 
 def test_invalid_name_is_listed_with_problem(accounts: Accounts, put: Put) -> None:

@@ -15,7 +15,14 @@ from tests.integration.raw_server import (
     silence,
 )
 from wechat_notify.aws.refresher import RefreshFunction
-from wechat_notify.core.errors import RefresherBusyError, StorageError
+from wechat_notify.core.errors import (
+    AccountTakenError,
+    NotAPlatformError,
+    RefresherBusyError,
+    StorageError,
+    TokenUnavailableError,
+    UnknownAccountError,
+)
 from wechat_notify.core.tokens.token import AccessToken
 
 
@@ -33,6 +40,42 @@ def test_refresher_is_invoked_with_the_digest(clients_at: ClientsAt) -> None:
         {"account": "shop", "rejected": None},
     ]
     assert server.accepted == 1
+
+
+def test_permissions_come_with_the_token(clients_at: ClientsAt) -> None:
+    token = {"value": "57_new", "expires_at": 2e9, "obtained_at": 1.5, "permissions": [7, 89], "newer": 1}
+    with RawServer(always(json_answer(result="token", token=token))) as server:
+        answered = RefreshFunction(clients_at(server.url), "token-refresh").ask("shop", None)
+    assert answered == AccessToken("57_new", 2e9, 1.5, permissions=(7, 89))
+
+
+def test_request_for_a_platform(clients_at: ClientsAt) -> None:
+    with RawServer(always(json_answer(result="authorized"))) as server:
+        refresher = RefreshFunction(clients_at(server.url), "token-refresh")
+        assert refresher.ask_platform("platform", "revoke", account="shop", at=1) == {"result": "authorized"}
+    assert asked(server) == [{"component": "platform", "request": "revoke", "account": "shop", "at": 1}]
+
+
+FAILED = {"status": "failed", "error_class": "platform", "hint": {"en": "Wait.", "zh": "等待"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        (json_answer(result="unknown_account"), UnknownAccountError),
+        (json_answer(result="not_a_platform"), NotAPlatformError),
+        (json_answer(result="account_taken"), AccountTakenError),
+        (json_answer(result="failed", failure=FAILED), TokenUnavailableError),
+        (json_answer(result="bad_request", detail="wrong"), StorageError),
+        (json_answer(result="failed"), StorageError),
+        (answer(b"[]"), StorageError),
+        (answer(b"Task timed out", "X-Amz-Function-Error: Unhandled"), StorageError),
+        (answer(b"{}", "X-Amzn-ErrorType: TooManyRequestsException", status="429 Too"), RefresherBusyError),
+    ],
+)
+def test_answers_about_a_platform(clients_at: ClientsAt, written: bytes, error: type[Exception]) -> None:
+    with RawServer(in_turn(written)) as server, pytest.raises(error):
+        RefreshFunction(clients_at(server.url), "token-refresh").ask_platform("platform", "pre_auth_code")
 
 
 def lambda_refuses(name: str, status: str) -> bytes:

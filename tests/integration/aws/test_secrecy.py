@@ -41,7 +41,7 @@ from tests.integration.secrecy import (
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.parameters import Accounts, AppCredentials, Credentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.circuit import QuotaReset
@@ -53,7 +53,7 @@ from wechat_notify.core.errors import RefresherBusyError, StorageError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.queue_messages import DelayedMessage
-from wechat_notify.core.tokens.token import AccessToken, Grant
+from wechat_notify.core.tokens.token import AccessToken, Grant, TokenSource
 from wechat_notify.telemetry import hash_openid
 
 STORED = AccessToken(TOKEN, expires_at=2_000_000_000.0, obtained_at=1.0)
@@ -73,9 +73,15 @@ def parameters(credentials: str) -> bytes:
 def test_parameters_are_not_quoted(clients_at: ClientsAt) -> None:
     credentials = json.dumps({"type": "app", "app_id": "wxapp", "app_secret": SECRET})
     seen: list[AppCredentials] = []
+
+    def source(_account: str, credentials: Credentials, _stored: AccessToken | None) -> TokenSource:
+        assert isinstance(credentials, AppCredentials)
+        seen.append(credentials)
+        return None  # type: ignore[return-value] # none is needed
+
     with RawServer(always(parameters(credentials))) as server:
         clients = clients_at(server.url)
-        accounts = Accounts(clients, PATH, seen.append)  # type: ignore[arg-type] # no source is needed
+        accounts = Accounts(clients, PATH, source)
         accounts.save("shop", STORED)
         assert StoredTokens(clients, PATH).read("shop") == STORED
         assert_clean([repr(accounts.load("shop")), repr(list(accounts.load_all())), repr(seen)])

@@ -9,7 +9,7 @@ from tests.integration.conftest import PATH, RETENTION
 from tests.integration.raw_server import Connection, json_answer
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.parameters import Accounts, Credentials, StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.receipt_index import ReceiptIndex as DynamoDbReceiptIndex
 from wechat_notify.core.delivery import returns
@@ -58,7 +58,7 @@ class FakeStore:
 
 
 class Source:
-    def __init__(self, credentials: AppCredentials) -> None:
+    def __init__(self, _account: str, credentials: Credentials, _stored: AccessToken | None) -> None:
         self.credentials = credentials
 
     def fetch(self, *, force: bool) -> Grant:

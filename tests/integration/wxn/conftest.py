@@ -1,7 +1,6 @@
 """An SQS in this process, whose answers a test may bend, and ``wxn dlq`` on its queues."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from wxn import __main__, dead_letters, stacks
+from tests.unit.wxn import command_line
+from tests.unit.wxn.command_line import Ran, Wxn
+from wxn import dead_letters, stacks
 from wxn.stacks import Stack
 
 WAIT_SECONDS = dead_letters._WAIT_SECONDS
@@ -99,13 +100,30 @@ class Sqs:
 
     def put(self, body: str, **attributes: str) -> str:
         """A dead letter; its SQS message id."""
-        typed = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        sent = self.real.send_message(QueueUrl=self.dlq, MessageBody=body, MessageAttributes=typed)
-        return str(sent["MessageId"])
+        (message_id,) = self.put_all((body, attributes))
+        return message_id
 
-    def fill(self, count: int, **attributes: str) -> list[str]:
+    def put_all(self, *letters: tuple[str, Mapping[str, str]]) -> list[str]:
+        """Dead letters by body and attributes; their SQS message ids."""
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            }
+            for number, (body, attributes) in enumerate(letters)
+        ]
+        ids: list[str] = []
+        for start in range(0, len(entries), 10):
+            sent = self.real.send_message_batch(QueueUrl=self.dlq, Entries=entries[start : start + 10])
+            ids += [each["MessageId"] for each in sent["Successful"]]
+        return ids
+
+    def fill(self, count: int) -> list[str]:
         """Dead letters that differ; their SQS message ids."""
-        return [self.put(f"body {number:02}", **attributes) for number in range(count)]
+        return self.put_all(*((f"body {number:02}", {}) for number in range(count)))
 
     def look(self, url: str) -> list[dict[str, Any]]:
         """What can be received at this moment; it can be received again afterwards."""
@@ -119,10 +137,12 @@ class Sqs:
             AttributeNames=["All"],
         ).get("Messages"):
             found += messages
-        for message in found:
-            self.real.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
+        for start in range(0, len(found), 10):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for number, message in enumerate(found[start : start + 10])
+            ]
+            self.real.change_message_visibility_batch(QueueUrl=url, Entries=entries)
         return found
 
     def counts(self) -> tuple[int, int]:
@@ -161,22 +181,6 @@ class SqsStack(Stack):
         return self._sqs
 
 
-@dataclass
-class Ran:
-    """How the command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def sqs(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Sqs:
     monkeypatch.setattr(dead_letters, "_WAIT_SECONDS", 0)
@@ -184,18 +188,15 @@ def sqs(aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Sqs:
 
 
 @pytest.fixture
-def run(sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Wxn:
     """Runs ``wxn dlq`` on the queues; a redrive asks nothing."""
     monkeypatch.setattr(stacks, "find", lambda *_: SqsStack(sqs))
 
-    def main(command: str, *arguments: str) -> Ran:
+    def run(command: str, *arguments: str) -> Ran:
         unasked = ["--yes"] if command == "redrive" else []
-        monkeypatch.setattr(sys, "argv", ["wxn", "dlq", command, *unasked, *arguments])
-        with pytest.raises(SystemExit) as stop:
-            __main__.main()
-        return Ran(int(stop.value.code or 0), *capsys.readouterr())
+        return command_line.run(monkeypatch, capsys, "dlq", command, *unasked, *arguments)
 
-    return main
+    return run
 
 
 def totals(sent: int, deleted: int, failed: int = 0) -> str:

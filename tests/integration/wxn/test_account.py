@@ -2,7 +2,6 @@
 
 import io
 import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import PATH
-from wxn import __main__, questions, stacks
-from wxn.commands import account
+from tests.unit.wxn import command_line
+from wxn import questions, stacks
 from wxn.stacks import Stack
 
 APP_ID, SECRET = "wx0123456789abcdef", "5ec4e7" + "0" * 26
@@ -76,15 +75,10 @@ def run(
     aws("scheduler").create_schedule_group(Name="group")
 
     def main(*arguments: str, typed: str = "", terminal: bool = False) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["wxn", "account", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        for module in (account, questions):
-            monkeypatch.setattr(module, "can_ask", lambda: terminal)
-        with pytest.raises(SystemExit) as stop:
-            __main__.main()
-        out, err = capsys.readouterr()
-        assert SECRET not in out + err
-        return int(stop.value.code or 0), out, err
+        monkeypatch.setattr(questions, "can_ask", lambda: terminal)
+        ran = command_line.run(monkeypatch, capsys, "account", *arguments, typed=typed)
+        assert SECRET not in ran.out + ran.err
+        return ran.code, ran.out, ran.err
 
     return main
 
@@ -166,8 +160,8 @@ def test_replace_keeps_the_app_id(run: Run, aws: Aws, put: Put) -> None:
         (["shop", "--app-id", APP_ID, "--secret-stdin"], f"{SECRET} x", "This is no AppSecret"),
         (["shop", "--app-id", APP_ID, "--secret-stdin"], "x" * 200, "This is no AppSecret"),
         (["shop", "--app-id", "wx 1", "--secret-stdin"], SECRET, "This is no AppID"),
-        (["shop", "--app-id", APP_ID], SECRET, "Give --secret-stdin"),
-        (["shop", "--secret-stdin"], SECRET, "Give --app-id"),
+        (["shop", "--app-id", APP_ID], SECRET, "Repeat it with --secret-stdin"),
+        (["shop", "--secret-stdin"], SECRET, "Repeat it with --app-id"),
     ],
 )
 def test_add_refuses_and_stores_nothing(
@@ -279,7 +273,9 @@ def test_remove_tells_what_stays(run: Run, aws: Aws, put: Put) -> None:
     assert left == {f"{PATH}/shop-2/{name}" for name in ("credentials", "access-token", "callback")}
 
 
-@pytest.mark.parametrize(("typed", "terminal", "code"), [("yes\n", True, 130), ("shop\n", False, 2)])
+@pytest.mark.parametrize(
+    ("typed", "terminal", "code"), [("yes\n", True, 1), ("", True, 130), ("shop\n", False, 2)]
+)
 def test_remove_needs_the_name(run: Run, put: Put, *, typed: str, terminal: bool, code: int) -> None:
     put("shop/credentials", "{}")
 

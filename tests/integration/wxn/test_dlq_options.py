@@ -1,12 +1,11 @@
 """The options of ``wxn dlq``, and the question before a redrive."""
 
-import io
-import sys
-
 import pytest
 
-from tests.integration.wxn.conftest import Run, Sqs, totals
-from wxn import __main__, questions
+from tests.integration.wxn.conftest import Sqs, totals
+from tests.unit.wxn import command_line
+from tests.unit.wxn.command_line import Wxn
+from wxn import questions
 
 
 @pytest.mark.parametrize(
@@ -17,14 +16,14 @@ from wxn import __main__, questions
         (["redrive", "--to", "https://sqs/1/send"], "There is no option --to"),
     ],
 )
-def test_wrong_usage_calls_nothing(sqs: Sqs, run: Run, arguments: list[str], said: str) -> None:
+def test_wrong_usage_calls_nothing(sqs: Sqs, run: Wxn, arguments: list[str], said: str) -> None:
     ran = run(*arguments)
 
     assert (ran.code, sqs.calls) == (2, [])
     assert said in ran.err
 
 
-def test_missing_queue_is_told(sqs: Sqs, run: Run) -> None:
+def test_missing_queue_is_told(sqs: Sqs, run: Wxn) -> None:
     sqs.put("a")
     sqs.target += "-none"
     ran = run("redrive")
@@ -36,7 +35,7 @@ def test_missing_queue_is_told(sqs: Sqs, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "code", "out", "left"),
-    [("y\n", 0, totals(1, 1), (0, 1)), ("\n", 130, "", (1, 0)), ("", 130, "", (1, 0))],
+    [("y\n", 0, totals(1, 1), (0, 1)), ("\n", 1, "", (1, 0)), ("", 130, "", (1, 0))],
 )
 @pytest.mark.usefixtures("run")
 def test_redrive_asks_first(
@@ -50,15 +49,11 @@ def test_redrive_asks_first(
     left: tuple[int, int],
 ) -> None:
     sqs.put("a", reason="not JSON")
-    monkeypatch.setattr(sys, "argv", ["wxn", "dlq", "redrive", "--reason", "JSON"])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     monkeypatch.setattr(questions, "can_ask", lambda: True)
-    with pytest.raises(SystemExit) as stop:
-        __main__.main()
-    told = capsys.readouterr()
+    ran = command_line.run(monkeypatch, capsys, "dlq", "redrive", "--reason", "JSON", typed=typed)
 
-    assert (stop.value.code, told.out) == (code, out)
-    assert "send those with “JSON” of about 1 dead letters once more?" in told.err
+    assert (ran.code, ran.out) == (code, out)
+    assert "send those with “JSON” of about 1 dead letters once more?" in ran.err
     assert sqs.counts() == left
 
 
@@ -67,11 +62,8 @@ def test_no_terminal_needs_yes(
     sqs: Sqs, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqs.put("a")
-    monkeypatch.setattr(sys, "argv", ["wxn", "dlq", "redrive"])
-    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    with pytest.raises(SystemExit) as stop:
-        __main__.main()
+    ran = command_line.run(monkeypatch, capsys, "dlq", "redrive", typed="y\n")
 
-    assert stop.value.code == 2
-    assert "Repeat it with --yes" in capsys.readouterr().err
+    assert ran.code == 2
+    assert "Repeat it with --yes" in ran.err
     assert sqs.counts() == (1, 0)

@@ -201,7 +201,7 @@ def test_entry_that_changed_meanwhile(entries: Entries, aws: Aws) -> None:
 @pytest.fixture
 def letters(stack: AwsStack, aws: Aws) -> Letters:
     url = aws("sqs").create_queue(QueueName="dead")["QueueUrl"]
-    return Letters("dead letters", stack.client("sqs"), url, "shop", PERSON, lambda _: None)
+    return Letters("dead letters", stack.client("sqs"), url, "shop", PERSON)
 
 
 def message(touser: str, account: str = "shop", **more: Any) -> str:

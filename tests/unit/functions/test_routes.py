@@ -14,7 +14,7 @@ from openapi.operation import Call
 from tests.fakes import FakeContext, Service, load_event
 from tests.unit.functions import contract
 from wechat_notify import bootstrap
-from wechat_notify.bootstrap import broadcasts, teams
+from wechat_notify.bootstrap import broadcasts, platform, teams
 from wechat_notify.core.errors import StorageError
 
 Json = dict[str, Any]
@@ -24,6 +24,7 @@ WITH_BODY = [route for route, operation in OPERATIONS.items() if operation.body]
 STORES = {
     bootstrap: ["dispatcher", "access_tokens"],
     broadcasts: ["broadcasts", "new_broadcasts"],
+    platform: ["platform_requests"],
     teams: ["open_holds", "message_list", "quotas", "schedules", "template_store"],
 }
 

@@ -105,7 +105,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
         "CallbackFunction": told,
-        "CallbackEventsFunction": table | bus | hashing | told,
+        "CallbackEventsFunction": table | bus | hashing | told | tokens,
         "TokenRefreshFunction": bus,
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {

@@ -48,8 +48,15 @@ def test_actions_of_each_role() -> None:
             *log,
         },
         "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
-        "CallbackEventsRole": {"dynamodb:Query"} | take | ledger | write_groups | publish | log,
-        "TokenRefreshRole": {"ssm:GetParametersByPath", "ssm:GetParameters", "ssm:PutParameter"}
+        "CallbackEventsRole": {"dynamodb:Query", "ssm:PutParameter"}
+        | token
+        | take
+        | ledger
+        | write_groups
+        | publish
+        | log,
+        "TokenRefreshRole": {f"ssm:GetParameter{which}" for which in ("", "s", "sByPath")}
+        | {"ssm:PutParameter", "ssm:DeleteParameters"}
         | publish
         | log,
         "ScheduleRole": {"sqs:SendMessage"},
@@ -82,7 +89,9 @@ def test_functions_have_their_own_roles(stack: Stack) -> None:
 ROLES = tuple(name.replace("Function", "Role") for name in FUNCTIONS)
 SENDING = ROLES[:3]
 INVOKERS = {
-    **dict.fromkeys((*SENDING, "TeamApiRole", "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>"),
+    **dict.fromkeys(
+        (*SENDING, "TeamApiRole", "CallbackEventsRole", "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>"
+    ),
     "TemplateSyncScheduleRole": "<TemplateSyncFunction.Arn>",
 }
 LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
@@ -91,7 +100,6 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("ssm:[!GD]*", {"TokenRefreshRole": f"{ACCOUNTS}/*/access-token"}),
         ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
@@ -105,6 +113,17 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 )
 def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str, str]) -> None:
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
+
+
+def test_parameters_that_roles_write(stack: Stack) -> None:
+    written = ("access-token", "component-access-token", "refresh-token", "ticket-request", "credentials")
+    assert stack.resources_for("ssm:Put*") == {
+        "CallbackEventsRole": [f"{ACCOUNTS}/*/ticket"],
+        "TokenRefreshRole": [f"{ACCOUNTS}/*/{name}" for name in written],
+    }
+    assert stack.resources_for("ssm:Delete*") == {
+        "TokenRefreshRole": [f"{ACCOUNTS}/*/{name}" for name in ("access-token", "refresh-token")]
+    }
 
 
 def test_indexes_that_roles_read(stack: Stack) -> None:
@@ -124,8 +143,9 @@ def test_door_reads_callback_keys_alone(stack: Stack) -> None:
 @pytest.mark.parametrize("sender", [*SENDERS, "TeamApiFunction", "TemplateSyncFunction"])
 def test_senders_read_no_credentials(stack: Stack, sender: str) -> None:
     assert stack.allows(sender, "ssm:GetParameter", f"{ACCOUNTS}/shop/access-token")
+    secret = ("credentials", "component-access-token", "refresh-token", "ticket")
     for action in ("", "s", "History", "sByPath"):
-        for name in (f"{ACCOUNTS}/shop/credentials", ACCOUNTS):
+        for name in (*(f"{ACCOUNTS}/shop/{each}" for each in secret), ACCOUNTS):
             assert not stack.allows(sender, f"ssm:GetParameter{action}", name)
 
 

@@ -214,7 +214,12 @@ def test_own_schedules_are_outside_teams(stack: Stack, name: str, rate: str, fun
 # HTTP API
 
 
-PUBLIC = ("GET /v1/callbacks/{account}", "POST /v1/callbacks/{account}")
+PUBLIC = (
+    "GET /v1/callbacks/{account}",
+    "POST /v1/callbacks/components/{component}",
+    "POST /v1/callbacks/components/{component}/{appid}",
+    "POST /v1/callbacks/{account}",
+)
 
 
 def test_routes_ask_for_iam(stack: Stack) -> None:

@@ -11,7 +11,7 @@ import pytest
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.wechat import connections, session
 from wechat_notify.wechat.answers import Answer
-from wechat_notify.wechat.client import _refused_token
+from wechat_notify.wechat.client import refused_token
 from wechat_notify.wechat.error_codes import ERROR_CODES
 from wechat_notify.wechat.outcomes import (
     CAUSES,
@@ -76,7 +76,7 @@ def test_address_in_its_own_hint_alone() -> None:
 def test_whose_appid(code: int) -> None:
     """A send names that of a mini program, a request for a token the account's own."""
     of_a_send = outcome(code)
-    of_a_token = _refused_token(b'{"errcode": %d}' % code, "s")
+    of_a_token = refused_token(b'{"errcode": %d}' % code, ("s",))
     assert "mini program that the message opens" in of_a_send.hint.en
     assert "小程序" in of_a_send.hint.zh
     assert "stored credentials" in of_a_token.hint.en
@@ -95,19 +95,19 @@ def test_whose_appid(code: int) -> None:
 )
 def test_refused_token(errcode: int, error_class: ErrorClass, holds: HoldScope | None) -> None:
     """Its daily limit ends no quota: forced refreshes have their own, while normal calls go on."""
-    found = _refused_token(b'{"errcode": %d}' % errcode, "s")
+    found = refused_token(b'{"errcode": %d}' % errcode, ("s",))
     assert (found.status, found.errcode, found.error_class) == (Status.FAILED, errcode, error_class)
     assert (found.holds, found.repeats, found.until_reset) == (holds, None, False)
 
 
 def test_wrong_secret_is_no_token_error() -> None:
-    found = _refused_token(b'{"errcode": 40001, "errmsg": "rid: 1-2"}', "s")
+    found = refused_token(b'{"errcode": 40001, "errmsg": "rid: 1-2"}', ("s",))
     assert (found.retryable, found.retry_after, found.rid) == (False, None, "1-2")
     assert "AppSecret" in found.hint.en
 
 
 def test_success_without_a_token() -> None:
-    found = _refused_token(b'{"errcode": 0, "errmsg": "ok"}', "s")
+    found = refused_token(b'{"errcode": 0, "errmsg": "ok"}', ("s",))
     assert (found.error_class, found.retryable, found.holds) == (ErrorClass.TRANSIENT, True, None)
     assert (found.errcode, found.cause) == (None, "unreadable answer")
 
@@ -129,7 +129,7 @@ NAMES = frozenset(
 def every_outcome() -> list[Outcome]:
     """One of each code, of each cause and of the token endpoint."""
     outcomes = [outcome(code) for code in (*ERROR_CODES, 12345)]
-    outcomes += [_refused_token(b'{"errcode": %d}' % code, "s") for code in ERROR_CODES]
+    outcomes += [refused_token(b'{"errcode": %d}' % code, ("s",)) for code in ERROR_CODES]
     outcomes += [outcome_of_token_endpoint(cause) for cause in EVERY_CAUSE]
     for sent, passing in ((True, True), (False, True), (False, False)):
         outcomes += [outcome_of_no_answer(NoAnswer(cause, sent, passing)) for cause in EVERY_CAUSE]

@@ -7,13 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from wxn.api import Api, http_session, part
+from wxn.errors import CommandError
 from wxn.stacks import Stack
 
 LAPTOP = {"access_key_id": "AKIA", "secret_access_key": "s", "region": "eu-west-1", "api_url": "http://api"}
 
 
 class SentApi(Api):
-    """Keeps the URLs of its requests, and answers nothing."""
+    """Keeps the URLs of its requests."""
 
     def __init__(self) -> None:
         super().__init__(Stack("fake", laptop=LAPTOP), "shop")
@@ -22,7 +23,7 @@ class SentApi(Api):
 
     def _request(self, _method: str, url: str, **_: Any) -> Any:
         self.urls.append(url)
-        return SimpleNamespace(status_code=204, content=b"")
+        return SimpleNamespace(status_code=200, json=dict)
 
 
 def test_blanks_in_queries_can_be_signed() -> None:
@@ -52,3 +53,10 @@ def test_certificates_are_those_of_boto3(
     stack.outputs = {"ApiUrl": "https://api"}
 
     assert http_session(stack).verify == verify
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_names_that_change_the_path(name: str) -> None:
+    """Such as a variable of a shell that is empty: DELETE must not reach another route."""
+    with pytest.raises(CommandError, match="is no name or id"):
+        part(name)

@@ -22,10 +22,10 @@ FILE = Path("recipients.csv")
         ({"file": FILE}, "There is no message."),
         ({"follow": "a", "rate": 5.0}, "The options of a new broadcast need its file."),
         ({"retry": "a", "message": "message.json"}, "The options of a new broadcast need its file."),
-        ({"retry": "a"}, "This command asks before it acts, and there is no terminal."),
+        ({"retry": "a"}, "This command asks, and there is no terminal."),
         (
             {"file": FILE, "message": "message.json"},
-            "This command asks before it acts, and there is no terminal.",
+            "This command asks, and there is no terminal.",
         ),
     ],
 )
@@ -51,12 +51,12 @@ def test_list_tells_that_there_are_more(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr()
     row = shown.out.splitlines()[-1].split()
     assert (row[0], row[-3:]) == ("spring", ["1,200", "finished", "春"])
-    assert "The newest 50 are shown." in shown.err
+    assert "There are more: give a greater --limit." in shown.err
 
 
 def test_cancel_asks_where_something_is_left() -> None:
     run = FakeRun({"GET broadcasts/spring": {"state": "running", "counts": {"unreleased": 5}}})
-    with pytest.raises(CommandError, match="asks before it acts"):
+    with pytest.raises(CommandError, match="This command asks"):
         broadcast(run, cancel="spring")
 
 

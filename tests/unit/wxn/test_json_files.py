@@ -32,6 +32,7 @@ def refused(path: str) -> CommandError:
         ('{"a": NaN}', "NaN is not JSON"),
         ('{"a": "\\ud800"}', "half of a surrogate pair"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"a": 1e999}', "1e999 is too large a number"),
         ('{"a": ' + "1" * 5000 + "}", "a number of too many digits"),
         ('{"a": 1}\n{"a": }', "line 2, column 7"),
         ('{"a": 1}\n{"a": NaN}', "line 2: NaN is not JSON"),
@@ -91,3 +92,8 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO('{"a": "巧"}'.encode())))
 
     assert read_object("-") == {"a": "巧"}
+
+
+def test_file_without_end() -> None:
+    """Such as a device: what is read of it has a limit."""
+    assert "is larger than 64 MiB" in refused("/dev/zero").message

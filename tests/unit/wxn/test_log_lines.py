@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from wxn.log_lines import LogLines, follow
 from wxn.stacks import Stack
@@ -18,6 +19,9 @@ GROUPS = {
 }
 
 
+THROTTLED: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+
+
 class FakeLogs:
     """CloudWatch Logs: two events a page."""
 
@@ -28,6 +32,7 @@ class FakeLogs:
     def __init__(self) -> None:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.starts: list[int] = []
+        self.throttled: set[str] = set()
 
     def write(self, group: str, at: int, message: str | Mapping[str, Any]) -> None:
         line = message if isinstance(message, str) else json.dumps(message)
@@ -39,6 +44,9 @@ class FakeLogs:
 
     def _pages(self, *, logGroupName: str, startTime: int) -> Iterator[dict[str, Any]]:  # noqa: N803
         self.starts.append(startTime)
+        if logGroupName in self.throttled:
+            self.throttled.clear()
+            raise ClientError(THROTTLED, "FilterLogEvents")
         if logGroupName not in self.events:
             raise self.exceptions.ResourceNotFoundException
         found = [event for event in self.events[logGroupName] if event["timestamp"] >= startTime]
@@ -150,7 +158,34 @@ def test_follow_polls_on(logs: FakeLogs) -> None:
         pauses.append(seconds)
         logs.write("SendApiLogGroup", len(pauses), {"n": len(pauses)})
 
-    lines = follow(LogLines(FakeStack(logs), [], since=0), seconds=2, sleep=sleep)
+    lines = follow(LogLines(FakeStack(logs), [], since=0), seconds=2, patience=0, silent=print, sleep=sleep)
 
     assert [next(lines).fields["n"] for _ in range(3)] == [1, 2, 3]
     assert pauses == [2, 2, 2]
+
+
+def test_no_line_is_lost_to_throttling(logs: FakeLogs) -> None:
+    """The second of two log groups is throttled: the lines of the first come with the next poll."""
+    logs.write("SendApiLogGroup", 1_000, {"n": 1})
+    logs.write("EventLogGroup", 2_000, {"n": 2})
+    logs.throttled.add(GROUPS["EventLogGroup"])
+    notes: list[str] = []
+    lines = follow(
+        LogLines(FakeStack(logs), [], since=0),
+        seconds=2,
+        patience=60,
+        silent=notes.append,
+        now=lambda: 0.0,
+        sleep=lambda _: None,
+    )
+
+    assert [next(lines).fields["n"] for _ in range(2)] == [1, 2]
+    assert notes == ["FilterLogEvents: ThrottlingException: Rate exceeded"]
+
+
+def test_throttling_without_end(logs: FakeLogs) -> None:
+    logs.throttled.add(GROUPS["SendApiLogGroup"])
+    lines = follow(LogLines(FakeStack(logs), [], since=0), seconds=2, patience=0, silent=print)
+
+    with pytest.raises(ClientError):
+        next(lines)

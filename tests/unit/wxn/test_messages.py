@@ -77,7 +77,7 @@ def test_filters_of_list() -> None:
     assert run.asked == [
         {
             "status": "failed,unknown",
-            "since": "2026-02-28T16:00:00+00:00",
+            "since": "2026-02-28T16:00:00.000Z",
             "broadcast": "b",
             "limit": 1,
             "cursor": None,
@@ -92,7 +92,7 @@ def test_list_as_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert row == ["2026-03-01", "15:04:05", "a/1", "template", "failed", "43101", "recipient"]
 
 
-@pytest.mark.parametrize(("since", "utc"), [("999999d", "1970-01-01T00:00:00+00:00")])
+@pytest.mark.parametrize(("since", "utc"), [("999999d", "1970-01-01T00:00:00.000Z")])
 def test_since_before_1970(since: str, utc: str) -> None:
     run = Pages(1)
 
@@ -114,7 +114,7 @@ def test_timeline_with_durations(capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert [line.split()[1:] for line in out.splitlines()[-4:-1]] == [
-        ["15:04:05.000", "+0", "ms", "sending"],
+        ["15:04:05.000", "+0", "s", "sending"],
         ["15:04:05.180", "+180", "ms", "queued", "-1"],
         ["15:06:10.180", "+2", "min", "5", "s", "failed", "43101", "try_again"],
     ]

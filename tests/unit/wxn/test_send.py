@@ -249,3 +249,20 @@ def test_several_messages_stop(tmp_path: Path, error: CommandError) -> None:
     assert caught.value is error
     assert len(run.calls) == 1
     assert "--id batch:1" not in caught.value.next_step
+
+
+def test_several_messages_without_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader of a pipe ends it behind the first line."""
+    run = FakeRun({POST: SENT})
+    monkeypatch.setattr(run.output, "show", lambda *_: throw(BrokenPipeError()))
+    monkeypatch.setattr("wxn.commands.send.discard", lambda _: None)
+
+    with pytest.raises(CommandError, match="behind line 1 was not sent") as caught:
+        send(run, lines_file(tmp_path), message_id="batch")
+
+    assert len(run.calls) == 1
+    assert "--id batch:" in caught.value.next_step
+
+
+def throw(error: Exception) -> None:
+    raise error

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from wxn.commands.tail import Filter, Kind, is_problem, kind_of, rendered, without_summaries
+from wxn.commands.tail import rendered
+from wxn.log_filters import Filter, Kind, is_problem, kind_of, without_summaries
 from wxn.log_lines import LogLine
 
 

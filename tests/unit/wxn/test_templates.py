@@ -40,7 +40,7 @@ class FakeStack(Stack):
         assert (service, read_timeout) == ("lambda", 620)
         return self
 
-    def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - AWS's names
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
         self.invoked.append((FunctionName, json.loads(Payload)))
         return {"Payload": io.BytesIO(json.dumps(self._answer).encode()), **self._more}
 
@@ -108,4 +108,11 @@ def test_sync_that_broke() -> None:
     with pytest.raises(CommandError) as caught:
         sync(run_with(stack))
 
-    assert caught.value.message == "The function ended with an error: StorageError."
+    assert caught.value.message == "template_sync ended with an error: StorageError."
+
+
+def test_sync_of_impossible_account() -> None:
+    with pytest.raises(CommandError, match="No account can be called shop") as caught:
+        sync(run_with(FakeStack({"result": "bad_request"})))
+
+    assert caught.value.exit_code == ExitCode.USAGE

@@ -12,7 +12,7 @@ from wxn.api import ApiError
 from wxn.commands.trigger import trigger
 from wxn.errors import CommandError, ExitCode
 from wxn.stacks import Stack
-from wxn.triggers import ERRORS, KINDS, addressed, example, find
+from wxn.triggers import ERRORS, EXAMPLES, addressed, example, find
 
 POST = "POST messages"
 SENT = {"id": "1", "kind": "template", "status": "sent"}
@@ -26,12 +26,12 @@ def on_laptop(answers: dict[str, Any], *, as_json: bool = False) -> FakeRun:
 
 
 def test_names_are_unique() -> None:
-    names = [each.name for each in (*KINDS, *ERRORS)]
+    names = [each.name for each in (*EXAMPLES, *ERRORS)]
 
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", [each.name for each in KINDS])
+@pytest.mark.parametrize("name", [each.name for each in EXAMPLES])
 def test_examples_keep_the_rules(name: str) -> None:
     message, warnings = parse_message(addressed(example(name), "oA"))
 
@@ -39,7 +39,7 @@ def test_examples_keep_the_rules(name: str) -> None:
 
 
 def test_every_kind_has_an_example() -> None:
-    assert {example(each.name)["kind"] for each in KINDS} == set(kinds.KINDS)
+    assert {example(each.name)["kind"] for each in EXAMPLES} == set(kinds.KINDS)
 
 
 def test_every_class_has_an_error() -> None:
@@ -119,6 +119,15 @@ def test_error_behind_a_hold() -> None:
     assert "wxn holds list" in caught.value.next_step
 
 
+def test_empty_recipient_is_not_replaced() -> None:
+    """Such as a variable of a shell that is empty: the service refuses it."""
+    run = on_laptop({POST: SENT})
+
+    trigger(run, "template", to="")
+
+    assert run.calls[0][2]["touser"] == ""
+
+
 def test_refused_example() -> None:
     with pytest.raises(ApiError):
         trigger(on_laptop({POST: ApiError(422, {"errcode": 43101})}), "template")
@@ -153,7 +162,7 @@ def test_wrong_use(name: str, options: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "next_step"), [("quotas", "Did you mean quota?"), ("4310x", "wxn trigger lists all.")]
+    ("name", "next_step"), [("quotas", "Did you mean quota?"), ("4310x", "See what there is: wxn trigger")]
 )
 def test_unknown_name(name: str, next_step: str) -> None:
     with pytest.raises(CommandError) as caught:
@@ -196,4 +205,4 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     trigger(FakeRun({}))
 
     out = capsys.readouterr().out
-    assert [each.name for each in (*KINDS, *ERRORS) if each.name not in out] == []
+    assert [each.name for each in (*EXAMPLES, *ERRORS) if each.name not in out] == []

@@ -2,12 +2,14 @@
 
 ``<path>/<account>/callback``
     SecureString, JSON ``{"app_id", "mode", "keys": [{"token", "encoding_aes_key"}, …]}``: the newest keys
-    first. While keys are changed at WeChat, the old ones stand behind them.
+    first. While keys are changed at WeChat, the old ones stand behind them. A third-party platform may have
+    ``"aliases": {"wx…": "shop"}``, the names of merchants' accounts, and ``"release_test": true`` while
+    WeChat examines it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -15,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.parameters import AccountNames
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.messages.identifiers import AccountName
 
 RETRY_FOR: Final = 1.0
 _KEPT_FOR: Final = 300.0
@@ -44,6 +47,12 @@ class CallbackKeys(BaseModel):
     app_id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     mode: Literal["plain", "compatible", "secure"] = "secure"
     keys: Annotated[tuple[CallbackKey, ...], Field(min_length=1, max_length=3)]
+    aliases: Mapping[str, AccountName] = {}
+    release_test: bool = False
+
+    def merchant(self, app_id: str) -> str:
+        """The name of a merchant's account: its alias, or its appid."""
+        return self.aliases.get(app_id, app_id.lower())
 
     @model_validator(mode="after")
     def _keys_of_the_mode(self) -> CallbackKeys:

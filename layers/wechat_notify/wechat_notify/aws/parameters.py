@@ -1,16 +1,19 @@
 """The parameters of an account: its credentials, which an operator writes, and its access token.
 
 ``<path>/<account>/credentials``
-    SecureString, JSON ``{"type": "app", "app_id", "app_secret"}``.
+    SecureString, JSON. An app: ``{"type": "app", "app_id", "app_secret"}``. A third-party platform:
+    ``{"type": "component", "app_id", "app_secret"}``. A merchant who authorized one, written by the token
+    refresher: ``{"type": "authorizer", "component", "app_id"}``.
 ``<path>/<account>/access-token``
     SecureString, JSON; written by the token refresher alone.
+``<path>/<component>/component-access-token``
+    The same of a third-party platform, under a name that no sender may read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -18,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError, UnknownAccountError
-from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, is_account_name
+from wechat_notify.core.messages.identifiers import ACCOUNT_NAME, AccountName, is_account_name
+from wechat_notify.core.platform.ports import Component, Merchant
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken, Account, TokenSource
 
@@ -28,6 +32,7 @@ PATIENT_RETRY_FOR = 7.5
 """The same for the refresher, for whom nobody else repeats it."""
 _CREDENTIALS = "credentials"
 _ACCESS_TOKEN = "access-token"  # noqa: S105 - a parameter's name
+_COMPONENT_TOKEN = "component-access-token"  # noqa: S105
 
 Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -40,6 +45,63 @@ class AppCredentials(BaseModel):
     type: Literal["app"]
     app_id: Secret
     app_secret: Annotated[Secret, Field(repr=False)]
+
+
+class ComponentCredentials(BaseModel):
+    """The credentials of a third-party platform, as an operator stores them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    type: Literal["component"]
+    app_id: Secret
+    app_secret: Annotated[Secret, Field(repr=False)]
+    token_parameter: Literal["component_access_token", "access_token"] = "component_access_token"  # noqa: S105
+
+    def component(self, account: str) -> Component:
+        """The platform under its account's name."""
+        return Component(account, self.app_id, self.app_secret, self.token_parameter)
+
+
+class AuthorizerCredentials(BaseModel):
+    """The credentials of a merchant; what grants it is its refresh token, in a parameter of its own.
+
+    ``func_info`` are the ids of the permission sets. Where an operator wrote the credentials it is absent,
+    and nothing is refused by it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    type: Literal["authorizer"]
+    component: AccountName
+    app_id: Secret
+    func_info: tuple[int, ...] | None = None
+    authorized_at: int | None = None
+    revoked_at: int | None = None
+
+    def merchant(self, account: str) -> Merchant:
+        """The merchant under its account's name."""
+        return Merchant(
+            account, self.app_id, self.component, self.func_info, self.authorized_at or 0, self.revoked_at
+        )
+
+
+Credentials = AppCredentials | ComponentCredentials | AuthorizerCredentials
+_FORMS = {
+    "app": '{"type": "app", "app_id", "app_secret"}',
+    "component": '{"type": "component", "app_id", "app_secret"}',
+    "authorizer": '{"type": "authorizer", "component", "app_id"}',
+}
+"""What an operator is told to write, by type."""
+
+
+@cache
+def _credentials_adapter() -> TypeAdapter[Credentials]:
+    return TypeAdapter(Annotated[Credentials, Field(discriminator="type")])
+
+
+def read_credentials(value: str) -> Credentials:
+    """The credentials in a parameter; raises ``ValidationError``."""
+    return _credentials_adapter().validate_json(value)
 
 
 class StoredTokens:
@@ -106,10 +168,15 @@ class Accounts:
     path : str
         The parameter path under which accounts are stored.
     source : Callable
-        Where a token comes from, by the credentials.
+        Where a token comes from, by the account's name, its credentials and its stored token.
     """
 
-    def __init__(self, aws: Clients, path: str, source: Callable[[AppCredentials], TokenSource]) -> None:
+    def __init__(
+        self,
+        aws: Clients,
+        path: str,
+        source: Callable[[str, Credentials, AccessToken | None], TokenSource],
+    ) -> None:
         self._aws = aws
         self._path = path
         self._source = source
@@ -118,7 +185,8 @@ class Accounts:
         """One account; raises ``UnknownAccountError`` or ``StorageError``."""
         if not is_account_name(account):
             raise UnknownAccountError(account)
-        names = [f"{self._path}/{account}/{name}" for name in (_CREDENTIALS, _ACCESS_TOKEN)]
+        wanted = (_CREDENTIALS, _ACCESS_TOKEN, _COMPONENT_TOKEN)
+        names = [f"{self._path}/{account}/{name}" for name in wanted]
         found = self._aws.call(
             "read the account",
             lambda: self._aws.ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"],
@@ -130,7 +198,7 @@ class Accounts:
         return self._account(account, values)
 
     def load_all(self) -> Iterator[Account]:
-        """Every account that has credentials; raises ``StorageError``."""
+        """Every account that has credentials, but for merchants who revoked them; raises ``StorageError``."""
         found: dict[str, dict[str, str]] = {}
         page: dict[str, Any] = {}
         while True:
@@ -142,16 +210,17 @@ class Accounts:
                 break
             page = {"NextToken": answer["NextToken"]}
         for account, values in found.items():
-            if _CREDENTIALS in values:
+            if _CREDENTIALS in values and not _is_revoked(values[_CREDENTIALS]):
                 yield self._account(account, values)
 
-    def save(self, account: str, token: AccessToken) -> None:
+    def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         """Replace the stored token; raises ``StorageError``."""
-        value = json.dumps(asdict(token), separators=(",", ":"))
+        value = json.dumps(token.as_dict(), separators=(",", ":"))
+        name = _ACCESS_TOKEN if sends else _COMPONENT_TOKEN
         self._aws.call(
             "store the access token",
             lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{_ACCESS_TOKEN}",
+                Name=f"{self._path}/{account}/{name}",
                 Value=value,
                 Type="SecureString",
                 Overwrite=True,
@@ -169,24 +238,53 @@ class Accounts:
         )
 
     def _account(self, account: str, values: dict[str, str]) -> Account:
-        source: TokenSource | None = None
-        problem: Bilingual | None = None
         if not is_account_name(account):
-            problem = Bilingual(f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}")
-        else:
-            try:
-                source = self._source(AppCredentials.model_validate_json(values[_CREDENTIALS]))
-            except ValidationError as error:
-                # Only the names of fields, never their content: a secret may be in any wrong place.
-                wrong = {str(details["loc"][0]) if details["loc"] else "JSON" for details in error.errors()}
-                fields = ", ".join(sorted(wrong & {"JSON", *AppCredentials.model_fields}))
-                form = '{"type": "app", "app_id", "app_secret"}'
-                problem = Bilingual(
-                    f"must be {form}; wrong: {fields or 'an unknown field'}",
-                    f"必须是 {form}；有误：{fields or '未知字段'}",
-                )
-        token = _token(values[_ACCESS_TOKEN]) if _ACCESS_TOKEN in values else None
-        return Account(account, source, token, problem)
+            wrong_name = Bilingual(
+                f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}"
+            )
+            return Account(account, None, _stored(values, _ACCESS_TOKEN), wrong_name)
+        try:
+            credentials = read_credentials(values[_CREDENTIALS])
+        except ValidationError as error:
+            return Account(account, None, _stored(values, _ACCESS_TOKEN), _problem(error))
+        sends = not isinstance(credentials, ComponentCredentials)
+        token = _stored(values, _ACCESS_TOKEN if sends else _COMPONENT_TOKEN)
+        return Account(account, self._source(account, credentials, token), token, sends=sends)
+
+
+def _is_revoked(value: str) -> bool:
+    try:
+        credentials = read_credentials(value)
+    except ValidationError:
+        return False
+    return isinstance(credentials, AuthorizerCredentials) and credentials.revoked_at is not None
+
+
+def _problem(error: ValidationError) -> Bilingual:
+    """What is wrong with credentials: the names of fields, for a secret may be in any wrong place."""
+    found = error.errors()
+    if any(details["type"].startswith("union_tag") for details in found):
+        forms, wrong = list(_FORMS.values()), {"type"}
+    elif not all(details["loc"] for details in found):
+        forms, wrong = list(_FORMS.values()), {"JSON"}
+    else:
+        kind = str(found[0]["loc"][0])
+        models: dict[str, type[BaseModel]] = {
+            "app": AppCredentials,
+            "component": ComponentCredentials,
+            "authorizer": AuthorizerCredentials,
+        }
+        named = {str(details["loc"][1]) for details in found if len(details["loc"]) > 1}
+        forms, wrong = [_FORMS[kind]], named & {*models[kind].model_fields}
+    fields = ", ".join(sorted(wrong))
+    return Bilingual(
+        f"must be {' or '.join(forms)}; wrong: {fields or 'an unknown field'}",
+        f"必须是 {' 或 '.join(forms)}；有误：{fields or '未知字段'}",
+    )
+
+
+def _stored(values: dict[str, str], name: str) -> AccessToken | None:
+    return _token(values[name]) if name in values else None
 
 
 @cache

@@ -11,13 +11,15 @@ from typing import Any
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import (
+    AccountTakenError,
+    NotAPlatformError,
     RefresherBusyError,
     StorageError,
     TokenUnavailableError,
     UnknownAccountError,
 )
 from wechat_notify.core.outcomes import outcome_from_dict
-from wechat_notify.core.tokens.token import AccessToken
+from wechat_notify.core.tokens.token import AccessToken, token_from_dict
 
 _ACTION = "ask for a token"
 _BUSY = frozenset({"TooManyRequestsException", "ReadTimeoutError"})
@@ -45,16 +47,38 @@ class RefreshFunction:
         StorageError
             The function could not be invoked, or failed.
         """
-        request = json.dumps({"account": account, "rejected": rejected})
+        answer = self._ask(account, {"account": account, "rejected": rejected})
+        with suppress(ValueError, KeyError, TypeError):
+            return _token(account, json.loads(answer))
+        raise StorageError(_ACTION, "UnreadableAnswer")
+
+    def ask_platform(self, component: str, request: str, **fields: str | int) -> dict[str, Any]:
+        """The answer to a request for a third-party platform.
+
+        Raises
+        ------
+        RefresherBusyError, UnknownAccountError, StorageError
+            As ``ask`` does.
+        NotAPlatformError
+            The account is none.
+        AccountTakenError
+            The merchant's account is somebody else's.
+        TokenUnavailableError
+            WeChat refused the call.
+        """
+        answer = self._ask(component, {"component": component, "request": request, **fields})
+        with suppress(ValueError, KeyError, TypeError):
+            return _of_platform(component, json.loads(answer))
+        raise StorageError(_ACTION, "UnreadableAnswer")
+
+    def _ask(self, account: str, event: dict[str, Any]) -> bytes:
+        request = json.dumps(event)
         try:
-            answer = self._aws.call(_ACTION, lambda: self._invoke(request))  # once: it may be running
+            return self._aws.call(_ACTION, lambda: self._invoke(request))  # once: it may be running
         except StorageError as error:
             if error.code in _BUSY:
                 raise RefresherBusyError(account) from None
             raise
-        with suppress(ValueError, KeyError, TypeError):
-            return _token(account, json.loads(answer))
-        raise StorageError(_ACTION, "UnreadableAnswer")
 
     def _invoke(self, request: str) -> bytes:
         answer = self._aws.lambda_.invoke(FunctionName=self._function_name, Payload=request)
@@ -64,9 +88,24 @@ class RefreshFunction:
         return payload
 
 
+def _of_platform(component: str, result: dict[str, Any]) -> dict[str, Any]:
+    match result["result"]:
+        case "unknown_account":
+            raise UnknownAccountError(component)
+        case "not_a_platform":
+            raise NotAPlatformError(component)
+        case "account_taken":
+            raise AccountTakenError(component)
+        case "failed":
+            raise TokenUnavailableError(outcome_from_dict(result["failure"]))
+        case "bad_request":
+            raise StorageError(_ACTION, "BadRequest")
+    return result
+
+
 def _token(account: str, result: dict[str, Any]) -> AccessToken:
     if result["result"] == "unknown_account":
         raise UnknownAccountError(account)
     if result["result"] == "failed":
         raise TokenUnavailableError(outcome_from_dict(result["failure"]))
-    return AccessToken(**result["token"])
+    return token_from_dict(result["token"])

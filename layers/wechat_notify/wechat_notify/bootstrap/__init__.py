@@ -14,7 +14,7 @@ from functools import cache, partial
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
-from wechat_notify.aws.parameters import Accounts, AppCredentials, StoredTokens
+from wechat_notify.aws.parameters import StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
 from wechat_notify.core.delivery.batch import BatchSender
@@ -26,8 +26,6 @@ from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
-from wechat_notify.core.tokens.refresher import TokenRefresher
-from wechat_notify.core.tokens.token import Grant
 from wechat_notify.settings import Settings, starts_from_snapshot
 from wechat_notify.telemetry import Telemetry, hash_openid
 from wechat_notify.wechat.client import WeChatClient
@@ -62,9 +60,15 @@ def id_factory() -> Callable[[], str]:
 
 
 @cache
+def wechat_session() -> HttpSession:
+    """The connections to WeChat."""
+    return HttpSession(settings().wechat_api_base, proxy=settings().wechat_proxy)
+
+
+@cache
 def wechat() -> WeChatClient:
     """The client for WeChat."""
-    return WeChatClient(HttpSession(settings().wechat_api_base, proxy=settings().wechat_proxy))
+    return WeChatClient(wechat_session())
 
 
 @cache
@@ -97,11 +101,17 @@ def ledger() -> Ledger:
 
 
 @cache
+def refresh_function() -> RefreshFunction:
+    """The function token_refresh."""
+    return RefreshFunction(aws(), settings().token_refresh_function)
+
+
+@cache
 def access_tokens() -> AccessTokens:
     """The accounts' tokens, as a sender has them."""
     return AccessTokens(
         StoredTokens(aws(), settings().parameter_path),
-        RefreshFunction(aws(), settings().token_refresh_function),
+        refresh_function(),
         now=time.time,
         sleep=time.sleep,
         jitter=_random.uniform,
@@ -150,22 +160,6 @@ def batch_sender() -> BatchSender:
     dead_letters = Queue(aws(), settings().dead_letter_queue_url)
     returns = Returns(send_queue(), dead_letters, now=time.time, jitter=_random.uniform)
     return BatchSender(dispatcher(), returns)
-
-
-class _AppTokens:
-    """The token source of credentials of the type ``app``: WeChat's ``stable_token``."""
-
-    def __init__(self, credentials: AppCredentials) -> None:
-        self._credentials = credentials
-
-    def fetch(self, *, force: bool) -> Grant:
-        return wechat().fetch_token(self._credentials.app_id, self._credentials.app_secret, force=force)
-
-
-@cache
-def token_refresher() -> TokenRefresher:
-    """The refresher of the stored tokens."""
-    return TokenRefresher(Accounts(aws(), settings().parameter_path, _AppTokens), now=time.time)
 
 
 def register_for_snapshots() -> None:

@@ -73,6 +73,18 @@ class UnknownAccountError(WeChatNotifyError):
     reason = "unknown_account"
 
 
+class NotAPlatformError(WeChatNotifyError):
+    """The account's credentials are not those of a third-party platform."""
+
+    reason = "not_a_platform"
+
+
+class AccountTakenError(WeChatNotifyError):
+    """An account of this name exists, and is another one than the merchant of an event."""
+
+    reason = "account_taken"
+
+
 class InvalidRequestError(WeChatNotifyError):
     """A body is JSON but no send request; ``violations`` names every wrong field of its envelope.
 

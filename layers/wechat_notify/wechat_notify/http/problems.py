@@ -16,6 +16,7 @@ from wechat_notify.core.errors import (
     InvalidMessageError,
     MalformedBodyError,
     MediaTypeError,
+    NotAPlatformError,
     StartedError,
     StorageError,
     UnknownAccountError,
@@ -118,6 +119,13 @@ REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
         Bilingual(
             "No credentials are stored for this account; store them, or check the account in the path.",
             "该账号没有存储凭证，请先存储凭证，或检查路径中的账号名。",
+        ),
+    ),
+    NotAPlatformError: (
+        409,
+        Bilingual(
+            "The account is no third-party platform; name the one whose credentials have the type component.",
+            "该账号不是第三方平台，请使用凭证 type 为 component 的账号。",
         ),
     ),
     BodyTooLargeError: (

@@ -6,7 +6,7 @@ Whatever happens becomes an ``Outcome`` of our own words.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -92,7 +92,7 @@ class WeChatClient:
         from wechat_notify.wechat import template_lists  # noqa: PLC0415 - no sender asks for templates
 
         answer = self._session.get(f"{template_lists.PATHS[family]}?access_token={quote(token, safe='')}")
-        body = answer if isinstance(answer, NoAnswer) else _by_status(*answer)
+        body = answer if isinstance(answer, NoAnswer) else body_by_status(*answer)
         if isinstance(body, NoAnswer):
             raise TemplatesUnavailableError(outcome_of_template_list(body.reason))
         listed = template_lists.read(family, body, token)
@@ -115,11 +115,14 @@ class WeChatClient:
     def _post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Return the answer's body, or why there is none."""
         answer = self._session.post(path, body)
-        return answer if isinstance(answer, NoAnswer) else _by_status(*answer)
+        return answer if isinstance(answer, NoAnswer) else body_by_status(*answer)
 
 
-def _by_status(status: int, content: bytes) -> bytes | NoAnswer:
-    """An answer is read whatever its status says, if it is WeChat's JSON; otherwise the status decides."""
+def body_by_status(status: int, content: bytes) -> bytes | NoAnswer:
+    """The answer's body, or why there is none.
+
+    It is read whatever its status says, if it is WeChat's JSON; otherwise the status decides.
+    """
     if status == _OK:
         return content
     try:
@@ -144,7 +147,14 @@ def _grant(body: bytes, app_secret: str) -> Grant:
         fields = parse_json(body)
     except UnreadableAnswerError:
         fields = {}
-    token, expires_in = fields.get("access_token"), fields.get("expires_in")
+    if grant := read_grant(fields, "access_token"):
+        return grant
+    raise TokenUnavailableError(refused_token(body, (app_secret,)))
+
+
+def read_grant(fields: Mapping[str, object], name: str) -> Grant | None:
+    """A token and its time in the fields of an answer; None where they are not there, or make no sense."""
+    token, expires_in = fields.get(name), fields.get("expires_in")
     if (
         isinstance(token, str)
         and token
@@ -154,7 +164,7 @@ def _grant(body: bytes, app_secret: str) -> Grant:
         and 0 < expires_in <= _MAX_EXPIRES_IN
     ):
         return Grant(token, float(expires_in))
-    raise TokenUnavailableError(_refused_token(body, app_secret))
+    return None
 
 
 def _refused(body: bytes, token: str, unreadable: Callable[[str], Outcome]) -> Outcome:
@@ -168,9 +178,10 @@ def _refused(body: bytes, token: str, unreadable: Callable[[str], Outcome]) -> O
     return outcome._replace(status=Status.FAILED)
 
 
-def _refused_token(body: bytes, app_secret: str) -> Outcome:
+def refused_token(body: bytes, secrets: Iterable[str]) -> Outcome:
+    """The outcome of a token endpoint that gave none; ``secrets`` are blanked out of its errmsg."""
     try:
-        answer = parse_answer(body, (app_secret,))
+        answer = parse_answer(body, secrets)
     except UnreadableAnswerError:
         return outcome_of_token_endpoint(UNREADABLE)
     outcome = outcome_of(answer)

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes import ERRCODES, Service, answer, lost, message, misdirected, unreachable
 from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.errors import TokenUnavailableError, UnknownAccountError
+from wechat_notify.core.messages.kinds import KINDS
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 
 REJECTED = [40001, 40014, 42001]
@@ -46,6 +47,32 @@ def test_other_outcomes_are_not_repeated(service: Service, outcome: Outcome) -> 
     assert send(service) == Exchange(outcome, 1, 0.0)
     assert service.wechat.attempts == [(message(), "token-1-of-wx-shop")]
     assert service.refresher.asked == []
+
+
+# ---- permission sets
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("granted", [None, (), (7,), (18,), (89,), (1, 100)])
+def test_kind_needs_its_permission_set(service: Service, kind: str, granted: tuple[int, ...] | None) -> None:
+    """A merchant may grant its platform less than all; an account of its own grants nothing."""
+    needed = {
+        "subscription": {89},
+        "one_time_subscription": {7},
+        "template": {7, 100, 101},
+        "mini_program_subscription": {18},
+        "mini_program_template": {18},
+    }[kind]
+    token = replace(service.store.tokens["shop"], permissions=granted)
+    exchange = service.sender.send("shop", message(kind=kind), token, lambda: 60.0)
+    if granted is None or needed & set(granted):
+        assert (exchange.outcome.status, exchange.posts) == (Status.SENT, 1)
+    else:
+        assert (exchange.outcome.error_class, exchange.posts) == (ErrorClass.PERMISSION, 0)
+        assert not exchange.outcome.retryable
+        assert kind in exchange.outcome.hint.en
+        assert kind in exchange.outcome.hint.zh
+        assert service.wechat.attempts == []
 
 
 # ---- rejected tokens

@@ -49,5 +49,5 @@ def call(
     status, body = response["statusCode"], json.loads(response["body"])
     media_type = "application/problem+json" if status >= 400 else "application/json"
     assert response["headers"]["Content-Type"] == media_type
-    assert status < 500 or body["class"] == "transient"
+    assert status == 502 or status < 500 or body["class"] == "transient"
     return Response(status, body, response["headers"])

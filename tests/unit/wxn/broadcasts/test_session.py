@@ -112,7 +112,7 @@ def test_same_file_with_other_options_is_told(capsys: Capture) -> None:
     earlier = broadcast("finished") | {"id": "0123456789ab-999999"}
     run = FakeRun({"GET broadcasts": {"broadcasts": [checked, broadcast("finished"), earlier]}})
 
-    assert session(run).is_wanted(checked)
+    session(run).confirm_start(checked)
     assert "(0123456789ab-999999)" in capsys.readouterr().err
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_file_that_changes_meanwhile(file: RecipientsFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("missing.csv", "does not exist"), ("", "is a directory"), ("empty.csv", "is empty")]
+    ("name", "told"), [("missing.csv", "There is no file"), ("", "is a directory"), ("empty.csv", "is empty")]
 )
 def test_unusable_file(tmp_path: Path, name: str, told: str) -> None:
     (tmp_path / "empty.csv").touch()
@@ -108,3 +109,11 @@ def test_existing_file_stays(tmp_path: Path) -> None:
     transfers.refuse_to_overwrite(target, force=True)
     with pytest.raises(CommandError, match="exists"):
         transfers.refuse_to_overwrite(target, force=False)
+
+
+def test_pipe_without_writer(tmp_path: Path) -> None:
+    """It is refused at once: to open it would wait for its writer."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(CommandError, match="no file of a known size"):
+        RecipientsFile.at(tmp_path / "pipe")

@@ -9,7 +9,7 @@ from wechat_notify.core.broadcasts import retries
 from wechat_notify.core.broadcasts.broadcast import State
 from wechat_notify.core.broadcasts.counts import Counts
 from wxn.broadcasts import words
-from wxn.shown_times import local_time
+from wxn.times import local_time
 
 LATER = "2026-03-01T16:05:00.000Z"
 AT = local_time(LATER)

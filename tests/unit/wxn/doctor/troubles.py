@@ -230,7 +230,7 @@ TROUBLES = (
     Trouble("api-not-permitted", hold("permission", 48001), "48001", frozenset({"hold-open"})),
     Trouble("token-not-stored", not_stored),
     Trouble("token-not-stored", no_token),
-    Trouble("token-old", old_token, "3.0 hours"),
+    Trouble("token-old", old_token, "3 h ago"),
     Trouble("credentials-missing", no_credentials, "wxn account add shop"),
     Trouble("no-accounts", lambda world: world.stored.clear()),
     Trouble("refresher-disabled", lambda world: world.concurrency.update(TokenRefreshFunction=0)),
@@ -261,15 +261,13 @@ TROUBLES = (
     Trouble(
         "callback-dead-letters", lambda world: world.queue_counts["CallbackDeadLetterQueue"].update({"": 1})
     ),
-    Trouble(
-        "queue-lags", metric("SendQueue", "ApproximateAgeOfOldestMessage", 2400.0, 1.0), "40 minutes old"
-    ),
+    Trouble("queue-lags", metric("SendQueue", "ApproximateAgeOfOldestMessage", 2400.0, 1.0), "40 min old"),
     Trouble(
         "queue-in-flight-limit",
         lambda world: world.queue_counts["SendQueue"].update(NotVisible=110_000),
         "110,000",
     ),
-    Trouble("clock-skew", skewed, "20 minutes behind"),
+    Trouble("clock-skew", skewed, "20 min behind"),
     Trouble(
         "clock-skew",
         answer("sts:GetCallerIdentity", RefusedError("InvalidClientTokenId", "", at(-6))),
@@ -324,7 +322,7 @@ TROUBLES = (
     Trouble("messages-failing", unsent(reason="internal_error", **{"class": "other"}), "internal_error"),
     Trouble("recipients-refused", judged(43101, "recipient"), "43101"),
     Trouble("outcome-unknown", unsent(status="unknown")),
-    Trouble("templates-old", old_templates, "20 hours"),
+    Trouble("templates-old", old_templates, "20 h ago"),
     Trouble("broadcast-paused", broadcast("paused", reason="too_many_failures"), "spring"),
     Trouble("broadcast-stalled", broadcast("checking")),
     Trouble("broadcast-stalled", broadcast("running", next_release_at=iso(hours_ago(1)))),

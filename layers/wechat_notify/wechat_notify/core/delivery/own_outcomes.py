@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.retry_policy import Decision
+from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.texts import Bilingual, iso_time
 
@@ -33,6 +34,21 @@ _IS_IN_DOUBT = Bilingual(
     "A copy under a new id can reach the user as a second message.",
     "使用新的 id 重发可能造成用户收到两条。",
 )
+
+
+def not_granted(message: Message) -> Outcome:
+    """Return the refusal of a kind that a merchant did not let its third-party platform send."""
+    sets = ", ".join(map(str, sorted(message.permission_sets)))
+    return Outcome(
+        Status.FAILED,
+        ErrorClass.PERMISSION,
+        Bilingual(
+            f"Nothing was sent: the account granted its third-party platform no permission set for "
+            f"{message.kind} messages (one of {sets}). Have its administrator authorize again with it.",
+            f"消息未发出：该账号未向第三方平台授予 {message.kind} 消息所需的权限集（{sets} 之一），"
+            "请让账号管理员重新授权并勾选。",
+        ),
+    )
 
 
 def held(circuit: Circuit, after: float) -> Outcome:

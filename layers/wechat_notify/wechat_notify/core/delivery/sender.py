@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
+from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.time_budgets import (
     MAX_TOKEN_WAIT,
     TIME_FOR_A_CLAIM,
@@ -98,6 +99,8 @@ class Sender:
         expired : Callable
             Whether the message is not to be sent any more: asked again when a token was waited for.
         """
+        if token.permissions is not None and message.permission_sets.isdisjoint(token.permissions):
+            return Exchange(own_outcomes.not_granted(message), 0, 0.0)
         posts, seconds, began = 0, 0.0, self._now()
         while True:
             started = self._clock()

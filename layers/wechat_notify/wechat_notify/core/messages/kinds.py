@@ -69,6 +69,8 @@ Language = Literal["zh_CN", "en_US", "zh_HK", "zh_TW"]
 
 class _Message(_Body):
     endpoint: ClassVar[str]
+    permission_sets: ClassVar[frozenset[int]]
+    """The permission sets of which a merchant must have granted one to its third-party platform."""
     touser: Identifier
     template_id: Identifier
     expires_at: Expiry | None = None
@@ -95,6 +97,7 @@ class Subscription(_Message):
     """Official account, subscription notification (``subscribe/bizsend``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/subscribe/bizsend"
+    permission_sets: ClassVar[frozenset[int]] = frozenset({89})
     kind: Literal["subscription"]
     page: Text | None = None
     miniprogram: MiniProgram | None = None
@@ -127,6 +130,7 @@ class OneTimeSubscription(_Message):
     """Official account or mobile app, one-time subscription message (``template/subscribe``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/template/subscribe"
+    permission_sets: ClassVar[frozenset[int]] = frozenset({7})
     kind: Literal["one_time_subscription"]
     url: Text | None = None
     miniprogram: MiniProgramPage | None = None
@@ -147,6 +151,7 @@ class MiniProgramTemplate(_Message):
     """Mini program template message (``wxopen/template/send``), also in the Cloud Call spelling."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/wxopen/template/send"
+    permission_sets: ClassVar[frozenset[int]] = frozenset({18})
     kind: Literal["mini_program_template"]
     template_id: Identifier = Field(validation_alias=AliasChoices("template_id", "templateId"))
     page: Text | None = None
@@ -187,6 +192,7 @@ class MiniProgramSubscription(_Message):
     """Mini program subscription message (``subscribe/send``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/subscribe/send"
+    permission_sets: ClassVar[frozenset[int]] = frozenset({18})
     kind: Literal["mini_program_subscription"]
     page: Text | None = None
     data: Annotated[Data, PlainValidator(Keywords())]
@@ -198,6 +204,7 @@ class Template(_Message):
     """Official account template message (``template/send``)."""
 
     endpoint: ClassVar[str] = "/cgi-bin/message/template/send"
+    permission_sets: ClassVar[frozenset[int]] = frozenset({7, 100, 101})
     kind: Literal["template"]
     url: Text | None = None
     miniprogram: MiniProgram | None = None

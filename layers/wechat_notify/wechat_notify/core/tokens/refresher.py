@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.errors import StorageError, TokenUnavailableError
+from wechat_notify.core.errors import NotAPlatformError, StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
@@ -25,6 +26,8 @@ _EXPIRY_DRIFT = 60.0
 """``expires_in`` counts whole seconds and the answer travels; a difference below this is no change."""
 _IN_VAIN_FOR = 5.0
 """Seconds for which WeChat is not asked again about a token that it hands out and rejects."""
+_COMPONENT_FAILED_FOR = 60.0
+"""The same of a third-party platform's token, for which all its merchants ask; such calls are limited."""
 _CONCURRENT_ACCOUNTS = 16
 TIME_FOR_A_REFRESH = 58.0
 """Seconds that one account may take at worst: two calls to WeChat, a write before and one after the second
@@ -40,8 +43,8 @@ class AccountStore(Protocol):
     def load_all(self) -> Iterator[Account]:
         """Every account that has credentials."""
 
-    def save(self, account: str, token: AccessToken) -> None:
-        """Replace the stored token."""
+    def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
+        """Replace the stored token; ``sends`` as in the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class TokenRefresher:
         self._now = now
         self._forced: dict[str, AccessToken] = {}
         self._failures: dict[str, tuple[str | None, Outcome, float]] = {}
+        self._component_lock = threading.Lock()
 
     def refresh_all(self, seconds_left: SecondsLeft) -> list[Refreshed]:
         """Every account, concurrently; one account's failure stops no other. In order of name.
@@ -91,10 +95,13 @@ class TokenRefresher:
                 return Refreshed(account.name, failure=_on_unexpected_error(type(error).__name__))
 
         accounts = sorted(self._store.load_all(), key=lambda account: account.name)
-        if not accounts:
-            return []
-        with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(accounts))) as pool:
-            return list(pool.map(renew, accounts))
+        # Third-party platforms first: their merchants' tokens are had with theirs.
+        results: list[Refreshed] = []
+        for sends in (False, True):
+            if stage := [account for account in accounts if account.sends is sends]:
+                with ThreadPoolExecutor(min(_CONCURRENT_ACCOUNTS, len(stage))) as pool:
+                    results += pool.map(renew, stage)
+        return sorted(results, key=lambda result: result.account)
 
     def refresh(self, account: str) -> Refreshed:
         """One account on demand, as the schedule would; raises ``UnknownAccountError``, ``StorageError``."""
@@ -119,11 +126,51 @@ class TokenRefresher:
             As the store does.
         """
         stored = self._store.load(account)
+        if not stored.sends:
+            return Refreshed(account, failure=_SENDS_NOTHING)
+        return self._replace(stored, rejected)
+
+    def component_token(self, component: str, rejected: str | None = None) -> AccessToken:
+        """The token of a third-party platform, for the calls that its merchants' tokens need.
+
+        Of several threads that were rejected together the first one has it replaced. A refusal of WeChat's
+        answers all that ask the same for a minute.
+
+        Parameters
+        ----------
+        component, rejected
+            As ``account`` and ``rejected`` of ``replace``.
+
+        Raises
+        ------
+        UnknownAccountError, NotAPlatformError
+            There are no credentials of a third-party platform under this name.
+        TokenUnavailableError, StorageError
+            As elsewhere.
+        """
+        with self._component_lock:
+            stored = self._store.load(component)
+            if stored.sends and stored.source:
+                raise NotAPlatformError(component)
+            result = self._replace(stored, rejected)
+            if failure := result.failure:
+                if (
+                    failure.errcode is not None or failure.cause
+                ):  # it cost a call; a missing ticket costs none
+                    until = self._now() + _COMPONENT_FAILED_FOR
+                    self._failures.setdefault(component, (rejected, failure, until))
+                raise TokenUnavailableError(failure)
+        self._failures.pop(component, None)
+        assert result.token  # noqa: S101 - there is no failure
+        return result.token
+
+    def _replace(self, stored: Account, rejected: str | None) -> Refreshed:
         if stored.token and stored.token.usable(self._now()) and stored.token.digest != rejected:
-            return Refreshed(account, stored.token)
-        question, failure, until = self._failures.get(account, (None, BUSY, 0.0))
+            return Refreshed(stored.name, stored.token)
+        question, failure, until = self._failures.get(stored.name, (None, BUSY, 0.0))
         if question == rejected and self._now() < until:
-            return Refreshed(account, failure=failure)
+            return Refreshed(stored.name, failure=failure)
+        self._failures.pop(stored.name, None)
         return self._renew(stored, rejected)
 
     def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
@@ -135,7 +182,7 @@ class TokenRefresher:
             token = self._token(account, account.source.fetch(force=False), kept)
             if token.digest == rejected:
                 try:
-                    kept = self._reserve_forced(account.name, token)
+                    kept = self._reserve_forced(account, token)
                 except TokenUnavailableError as error:
                     # Until another may be forced, everybody who was rejected would cost one call.
                     pause = min(_IN_VAIN_FOR, error.outcome.retry_after or _IN_VAIN_FOR)
@@ -148,26 +195,33 @@ class TokenRefresher:
         if token.digest == rejected:
             return Refreshed(account.name, failure=_NOT_REPLACED, calls=calls, forced=forced)
         changed = kept is None or (
-            token.value != kept.value or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT
+            (token.value, token.permissions) != (kept.value, kept.permissions)
+            or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT
         )
         stored = True
         if changed:
             try:
-                self._store.save(account.name, token)
+                self._store.save(account.name, token, sends=account.sends)
             except StorageError:
                 stored = False  # the token is good: whoever asked gets it, the next run stores it
         return Refreshed(account.name, token, None, calls, forced, changed, stored)
 
     def _token(self, account: Account, grant: Grant, kept: AccessToken | None) -> AccessToken:
         now = self._now()
-        token = AccessToken(grant.value, now + grant.expires_in, now)
+        token = AccessToken(grant.value, now + grant.expires_in, now, permissions=grant.permissions)
         if kept is not None:
             obtained_at = kept.obtained_at if grant.value == kept.value else now
-            token = replace(kept, value=token.value, expires_at=token.expires_at, obtained_at=obtained_at)
+            token = replace(
+                kept,
+                value=token.value,
+                expires_at=token.expires_at,
+                obtained_at=obtained_at,
+                permissions=grant.permissions,
+            )
         # The store may show an older version for a moment; this process wrote the newest itself.
         return _with_newest_use(token, self._forced.get(account.name))
 
-    def _reserve_forced(self, account: str, token: AccessToken) -> AccessToken:
+    def _reserve_forced(self, account: Account, token: AccessToken) -> AccessToken:
         """Write down the use of one forced refresh before it is used, so that no crash loses it."""
         now = self._now()
         today = datetime.fromtimestamp(now, BEIJING).date().isoformat()
@@ -179,10 +233,10 @@ class TokenRefresher:
             raise TokenUnavailableError(_FORCED_USED_UP)
         reserved = replace(token, forced_day=today, forced_count=count + 1, forced_at=now)
         try:
-            self._store.save(account, reserved)
+            self._store.save(account.name, reserved, sends=account.sends)
         except StorageError:
             raise TokenUnavailableError(_FORCED_NOT_COUNTED) from None
-        self._forced[account] = reserved
+        self._forced[account.name] = reserved
         return reserved
 
 
@@ -226,6 +280,12 @@ _NO_TIME = unavailable(
     ErrorClass.TRANSIENT,
     "The refresh of all accounts ran out of time before this one; the next run comes in 5 minutes.",
     "刷新全部账号时超时，未轮到该账号，下次刷新在 5 分钟后。",
+)
+_SENDS_NOTHING = unavailable(
+    ErrorClass.CONFIG,
+    "The account is a third-party platform, which sends no messages: name the merchant's account.",
+    "该账号是第三方平台，不能发送消息：请使用授权商家的账号名。",
+    retryable=False,
 )
 _NOT_REPLACED = unavailable(
     ErrorClass.TOKEN,

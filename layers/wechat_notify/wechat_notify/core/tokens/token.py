@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Any, Protocol
 
-from wechat_notify.core.texts import Bilingual
+from wechat_notify.core.texts import Bilingual, without_none
 
 _EXPIRY_MARGIN = 10.0
 """Seconds before its expiry from which a token is not used for a new message."""
@@ -18,6 +20,8 @@ class AccessToken:
 
     ``forced_day`` (a date in Beijing), ``forced_count`` and ``forced_at`` are the account's
     use of its forced refreshes, kept beside the token because that is written by the same hand.
+    ``permissions`` are the ids of the permission sets that a merchant granted to its third-party platform:
+    they travel with the token, so that a sender reads nothing else. None where nothing limits the account.
     """
 
     value: str
@@ -26,6 +30,7 @@ class AccessToken:
     forced_day: str = ""
     forced_count: int = 0
     forced_at: float = 0.0
+    permissions: tuple[int, ...] | None = None
 
     def __repr__(self) -> str:
         """Without the token: reprs end in logs and tracebacks."""
@@ -40,13 +45,33 @@ class AccessToken:
         """SHA-256 of the token, to name it without sending it."""
         return hashlib.sha256(self.value.encode()).hexdigest()
 
+    def as_dict(self) -> dict[str, Any]:
+        """The token for JSON, as it is stored and handed over. What an account does not have is left out."""
+        return without_none(**asdict(self))
+
+
+def token_from_dict(fields: Mapping[str, Any]) -> AccessToken:
+    """The token that ``as_dict`` took apart; what another version of it has more is left out.
+
+    Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else.
+    """
+    known = {
+        field.name: fields[field.name] for field in dataclass_fields(AccessToken) if field.name in fields
+    }
+    permissions = known.pop("permissions", None)
+    return AccessToken(**known, permissions=None if permissions is None else tuple(permissions))
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """WeChat's answer on the token endpoint; ``expires_in`` is the time *remaining*, in seconds."""
+    """WeChat's answer on the token endpoint; ``expires_in`` is the time *remaining*, in seconds.
+
+    ``permissions`` as in the token.
+    """
 
     value: str
     expires_in: float
+    permissions: tuple[int, ...] | None = None
 
     def __repr__(self) -> str:
         """Without the token."""
@@ -64,13 +89,15 @@ class TokenSource(Protocol):
 class Account:
     """The stored parameters of one account.
 
-    ``source`` is None where the credentials cannot be used; ``problem`` then says why.
+    ``source`` is None where the credentials cannot be used; ``problem`` then says why. ``sends`` is False of
+    a third-party platform: its token is stored where no sender reads it.
     """
 
     name: str
     source: TokenSource | None
     token: AccessToken | None = None
     problem: Bilingual | None = None
+    sends: bool = True
 
 
 class TokenReader(Protocol):

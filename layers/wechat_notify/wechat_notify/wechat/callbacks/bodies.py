@@ -46,6 +46,9 @@ def _from_json(text: bytes) -> Any:
 
 
 def _from_xml(text: bytes) -> Any:
+    # WeChat's own examples of authorized and updateauthorized end with a second opening tag.
+    if text.rstrip().endswith(b"<xml>"):
+        text = text.rstrip().removesuffix(b"<xml>") + b"</xml>"
     try:
         root = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
     except (DefusedXmlException, ParseError, ValueError, LookupError, RecursionError):

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from wechat_notify.core.callbacks.events import CallbackBodyError
 from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.wechat.callbacks import replies
 from wechat_notify.wechat.callbacks.bodies import parse_fields
 from wechat_notify.wechat.callbacks.cipher import CallbackCipher, CipherError
-from wechat_notify.wechat.callbacks.signature import is_signed
+from wechat_notify.wechat.callbacks.signature import is_signed, signature
 
 T = TypeVar("T")
 
@@ -48,6 +49,13 @@ class Keys(Protocol):
     @property
     def keys(self) -> tuple[Key, ...]:
         """The pairs that are accepted."""
+
+    @property
+    def release_test(self) -> bool:
+        """WeChat examines the platform: its test messages are answered."""
+
+    def merchant(self, app_id: str) -> str:
+        """The name of a merchant's account."""
 
 
 class KeyStore(Protocol):
@@ -118,6 +126,14 @@ class CallbackDoor:
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
+    def seal(self, account: str, message: bytes, timestamp: str, nonce: str) -> bytes:
+        """An answer, encrypted and signed by the newest key (XML)."""
+        keys = self.keys(account)
+        key = keys.keys[0]
+        assert key.encoding_aes_key is not None  # noqa: S101 - as below
+        encrypted = CallbackCipher(key.encoding_aes_key, keys.app_id).encrypt(message)
+        return replies.sealed(encrypted, signature(key.token, timestamp, nonce, encrypted), timestamp, nonce)
+
     def _fields(self, keys: Keys, request: CallbackRequest) -> dict[str, Any]:
         if keys.mode != "plain":
             return self._decrypted(keys, request)
@@ -161,7 +177,7 @@ class CallbackDoor:
 
         Raises `Refused` where neither fits.
         """
-        keys = self._keys(account)
+        keys = self.keys(account)
         try:
             return read(keys)
         except Refused:
@@ -170,7 +186,8 @@ class CallbackDoor:
                 raise
         return read(newer)
 
-    def _keys(self, account: str) -> Keys:
+    def keys(self, account: str) -> Keys:
+        """The keys of an account; raises `Refused`, ``StorageError``."""
         keys = self._store.read(account) if is_account_name(account) else None
         if keys is None:
             raise Refused("unknown_account")

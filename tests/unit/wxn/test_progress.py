@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wxn.broadcasts.progress import Progress, ProgressView
 from wxn.output import Output
+from wxn.progress import Progress, ProgressView
 
 
 def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,8 @@ def usage_error(error: Any) -> CommandError | None:
     context = getattr(error, "ctx", None)
     help_command = f"{context.command_path if context else 'wxn'} --help"
     next_step = text(f"Read {help_command}.", f"请查看 {help_command}。")
+    if re.fullmatch(r"-\d", str(getattr(error, "option_name", ""))[:2]):
+        next_step = text("Write -- before a negative number.", "负数前请加上 --。")
     return CommandError(_told(error, message), next_step, ExitCode.USAGE)
 
 

@@ -1,0 +1,1 @@
+"""Third-party platforms (components): accounts of merchants that authorized one."""
