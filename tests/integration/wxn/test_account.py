@@ -243,7 +243,7 @@ def test_list_shows_no_secret(run: Run, put: Put) -> None:
     assert rows == [
         "broken credentials cannot be read none",
         "half no credentials expired 10 min",
-        f"shop {APP_ID} good 10 min",
+        f"shop {APP_ID} app good 10 min",
     ]
     assert "TOKEN-VALUE" not in out + run("list", "--json")[1]
 
