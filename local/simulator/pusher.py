@@ -69,9 +69,9 @@ class Pusher:
         self._schedule(push, 0, self.pauses.late if push.when == "late" else self.pauses.soon)
 
     def notify(self, request: PushRequest) -> None:
-        """Push an event of a third-party platform, once and soon."""
+        """Push an event of a third-party platform soon, and again where it is not taken."""
         with suppress(RuntimeError):  # it has stopped
-            self._threads.submit(self._is_taken, request)
+            self._threads.submit(self._push_until_taken, request)
 
     def ask(self, request: PushRequest) -> tuple[int, bytes]:
         """Push a message, and return what is answered: the status, and the body."""
@@ -119,6 +119,15 @@ class Pusher:
                     return
                 _, _, push, repeats = heapq.heappop(self._due)
                 self._threads.submit(self._push, push, repeats)
+
+    def _push_until_taken(self, request: PushRequest) -> None:
+        for _ in range(_REPEATS):
+            if self._is_taken(request):
+                return
+            with self._changed:
+                if self._changed.wait_for(lambda: self._is_stopped, self.pauses.repeat):
+                    return
+        self._is_taken(request)
 
     def _push(self, push: Push, repeats: int) -> None:
         with self._changed:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from local.examples import addressed, examples
 from tests.e2e.conftest import Service
 
-SENDERS = 200
+SENDERS = 100
 
 
 def test_revoked_token_costs_one_refresh(service: Service, touser: str) -> None:

@@ -118,6 +118,14 @@ def test_refused_by_wechat(service: Service, errcode: int, expected: tuple[int, 
     assert (content["account"], content["kind"]) == ("shop", "subscription")
 
 
+def test_refusal_that_may_be_mistaken(service: Service) -> None:
+    """WeChat answers 40037 wrongly now and then: its caller may repeat the message."""
+    service.wechat.plan.append(answer(40037))
+    response = call(SUBSCRIPTION)
+    assert (response.status, response.says) == (422, "not-sent")
+    assert response.retry_after is not None
+
+
 def test_field_that_wechat_names(service: Service) -> None:
     service.wechat.plan.append(answer(47003, "argument invalid! data.thing1.value invalid", field="thing1"))
     first, again = keyed(), keyed()
