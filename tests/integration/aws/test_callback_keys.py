@@ -101,7 +101,7 @@ def test_account_without_keys_is_asked_for_again(keys: StoredCallbackKeys, clock
     assert tokens(keys) == []
     put("shop/callback", value(KEY))
     assert tokens(keys) == []
-    clock.advance(11)
+    clock.advance(1.1)
     assert tokens(keys) == ["first"]
 
 

@@ -24,6 +24,9 @@ _KEPT_FOR: Final = 300.0
 """Seconds for which keys are used before they are read again."""
 _ASKED_AGAIN_AFTER: Final = 10.0
 """Seconds before a signature under other keys makes them be read again: anybody can send one."""
+_LISTED_AGAIN_AFTER: Final = 1.0
+"""Seconds before the names are listed again for an account that is not among them. WeChat asks for the address
+of an account as soon as somebody has entered it, and that is soon after its keys were stored."""
 _CALLBACK: Final = "callback"
 
 _Token = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -114,7 +117,7 @@ class StoredCallbackKeys:
         is_fresh = known.keys is not None and not newer and now - known.read_at < _KEPT_FOR
         if is_fresh or now - known.asked_at < _ASKED_AGAIN_AFTER:
             return known.keys
-        if known.keys is None and not self._accounts.has_keys(account, kept_for=_ASKED_AGAIN_AFTER):
+        if known.keys is None and not self._accounts.has_keys(account, kept_for=_LISTED_AGAIN_AFTER):
             return None
         try:
             known = _Known(now, now, self._read(account))
