@@ -25,7 +25,7 @@ _NEXT = """
 Next:
   make up                              the same stack, until Ctrl-C
   .venv/bin/wxn trigger subscription   an example, from a second terminal
-  README.md                            "Send a message", and "Read on"
+  README.md                            "Try it", and "Read on"
 """
 
 
