@@ -10,7 +10,7 @@ from wechat_notify.core.texts import Bilingual
 
 
 class ClassText(NamedTuple):
-    """What the codes of a class have in common, and who can do something about it."""
+    """The meaning that the codes of a class have in common, and who can do something about it."""
 
     meaning: Bilingual
     remedy: Bilingual

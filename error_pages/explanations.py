@@ -23,13 +23,13 @@ class Text(TypedDict):
 
 
 class Cause(Text):
-    """What is known of a cause, and from what kind of source."""
+    """A known cause, and the kind of source that it is from."""
 
     certainty: Certainty
 
 
 class Service(Text):
-    """What the service does; the HTTP status and ``retryable`` of what its caller is answered."""
+    """The action of the service; the HTTP status and ``retryable`` of what its caller is answered."""
 
     status: int
     retryable: bool

@@ -30,7 +30,7 @@ class Certainty(StrEnum):
 
 
 class Place(StrEnum):
-    """Where WeChat gives an answer: the token endpoints, the endpoint of a kind, or a group of others."""
+    """The place where WeChat gives an answer: the token endpoints, the endpoint of a kind, or a group of others."""
 
     TOKEN = "token"  # noqa: S105 - an endpoint, not a secret
     SUBSCRIPTION = "subscription"

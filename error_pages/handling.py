@@ -33,7 +33,7 @@ from wechat_notify.wechat.session import HttpResponse, HttpSession
 
 
 class Handling(NamedTuple):
-    """What the service does about an answer, and the HTTP status and ``retryable`` of its caller's answer."""
+    """The action of the service on an answer, and the HTTP status and ``retryable`` of its caller's answer."""
 
     text: Bilingual
     status: int

@@ -161,7 +161,7 @@ PUBLISHED: Mapping[str, type] = {
     "broadcast.paused": BroadcastPaused,
     "broadcast.finished": BroadcastFinished,
 }
-"""What the service publishes: the types of the details, by the detail-type."""
+"""The published events: the types of the details, by the detail-type."""
 
 _TEXT: Json = {"type": "string"}
 _ENVELOPE: Json = {

@@ -63,7 +63,7 @@ class StoredAccount(NamedTuple):
 
 
 class Cause(StrEnum):
-    """Why WeChat gives no token."""
+    """The reason why WeChat gives no token."""
 
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a cause's name
     SECRET_FROZEN = "secret_frozen"  # noqa: S105 - the same

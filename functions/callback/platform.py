@@ -1,4 +1,4 @@
-"""What differs where the receiver of callbacks is a third-party platform.
+"""The differences where the receiver of callbacks is a third-party platform.
 
 Its merchants' messages come to an address that ends with the merchant's appid, encrypted with the
 platform's keys.

@@ -1,4 +1,4 @@
-"""What WeChat has told, from the queue: receipts settle messages, platforms get tickets and merchants."""
+"""The events of the callback queue: receipts settle messages, platforms get tickets and merchants."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Record(NamedTuple):
 
 
 class _Handled(NamedTuple):
-    """What the receipts of a callback met, what came of a platform's event, and the error that stopped it."""
+    """The matches of a callback's receipts, the result of a platform event, and the error that stopped it."""
 
     record: _Record
     settled: list[Settled]

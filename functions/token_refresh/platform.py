@@ -51,7 +51,7 @@ class Authorize(_Request):
     at: int
 
     def answer(self) -> dict[str, Any]:
-        """What was changed."""
+        """The change that was made."""
         change = token_refresh.authorizations().authorize(
             self.component, self.account, self.app_id, self.authorization_code, self.at
         )
@@ -67,7 +67,7 @@ class Revoke(_Request):
     at: int
 
     def answer(self) -> dict[str, Any]:
-        """What was changed."""
+        """The change that was made."""
         change = token_refresh.authorizations().revoke(self.component, self.account, self.app_id, self.at)
         return {"result": change.value}
 

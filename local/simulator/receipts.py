@@ -32,7 +32,7 @@ _NAMED = re.compile(r"receipt-(user-block|system-failed|freq-limit|none|late|twi
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where an app's events are pushed to.
+    """The address that an app's events are pushed to.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which pages are there in Chinese too."""
+"""The pages that are there in Chinese too."""
 
 from __future__ import annotations
 

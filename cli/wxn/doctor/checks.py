@@ -40,7 +40,7 @@ FIRST: Final = (
     Check("identity", _MACHINE, text("keys, clock and network", "身份、时钟与网络"), machine.identity),
     Check("stack", _STACK, text("the stack", "环境"), deployment.stack),
 )
-"""Where one of these finds something that nothing works without, no other check is made."""
+"""If one of these finds something that nothing works without, no other check is made."""
 
 STACK_CHECKS: Final = (
     Check("functions", _STACK, text("functions may run", "函数可以运行"), deployment.functions),

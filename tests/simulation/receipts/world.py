@@ -102,7 +102,7 @@ class ReceiptWorld(World):
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing is left to be done."""
+        """True if nothing is left to be done."""
         running = any(function.running for function in self.functions if function is not self.token_refresh)
         return not (self.outstanding or running or self.queue.messages or self.callbacks.messages)
 

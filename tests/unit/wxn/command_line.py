@@ -29,7 +29,7 @@ def write_state(folder: Path) -> None:
 
 @dataclass
 class Ran:
-    """How the command ended, and what it printed."""
+    """The end of the command, and what it printed."""
 
     code: int
     out: str

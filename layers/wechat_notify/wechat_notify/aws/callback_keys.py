@@ -25,8 +25,8 @@ _KEPT_FOR: Final = 300.0
 _ASKED_AGAIN_AFTER: Final = 10.0
 """Seconds before a signature under other keys makes them be read again: anybody can send one."""
 _LISTED_AGAIN_AFTER: Final = 1.0
-"""Seconds before the names are listed again for an account that is not among them. WeChat asks for the address
-of an account as soon as somebody has entered it, and that is soon after its keys were stored."""
+"""Seconds before the names are listed again for an account that is not among them. WeChat asks for an
+account's address as soon as somebody has entered it, and that is soon after its keys were stored."""
 _CALLBACK: Final = "callback"
 
 _Token = Annotated[str, StringConstraints(min_length=1, max_length=64)]

@@ -91,7 +91,7 @@ _FORMS = {
     "component": '{"type": "component", "app_id", "app_secret"}',
     "authorizer": '{"type": "authorizer", "component", "app_id"}',
 }
-"""What an operator is told to write, by type."""
+"""The form that an operator is told to write, by type."""
 
 
 @cache
@@ -261,7 +261,7 @@ def _is_revoked(value: str) -> bool:
 
 
 def _problem(error: ValidationError) -> Bilingual:
-    """What is wrong with credentials: the names of fields, for a secret may be in any wrong place."""
+    """The mistakes in credentials: the names of fields, for a secret may be in any wrong place."""
     found = error.errors()
     if any(details["type"].startswith("union_tag") for details in found):
         forms, wrong = list(_FORMS.values()), {"type"}

@@ -107,7 +107,7 @@ class Tickets:
 
 
 class PlatformParameters:
-    """What is stored of platforms and merchants, as token_refresh has it."""
+    """The stored data of platforms and merchants, as token_refresh has it."""
 
     def __init__(self, aws: Clients, path: str) -> None:
         self._parameters = _Parameters(aws, path)

@@ -65,7 +65,7 @@ class PlatformClient:
         raise refusal
 
     def query_auth(self, component: Component, token: str, code: str) -> Authorization:
-        """What a merchant granted (``api_query_auth``)."""
+        """The grant of a merchant (``api_query_auth``)."""
         fields, refusal = self._ask(
             component, token, "api_query_auth", {"authorization_code": code}, secrets=(code,)
         )

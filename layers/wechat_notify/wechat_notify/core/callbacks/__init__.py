@@ -1,1 +1,1 @@
-"""What WeChat tells back: receipts, consents, tickets and authorizations."""
+"""The events that WeChat tells by callback: receipts, consents, tickets and authorizations."""

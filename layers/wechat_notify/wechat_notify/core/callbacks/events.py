@@ -1,4 +1,4 @@
-"""What WeChat tells by a callback, whatever form it comes in."""
+"""The events of WeChat's callbacks, whatever form they come in."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _KINDS: Final[Mapping[bool, frozenset[str]]] = {
 
 
 class Match(StrEnum):
-    """What a receipt met."""
+    """The result of matching a receipt."""
 
     SETTLED = "settled"
     """The message's status is that of the receipt now."""

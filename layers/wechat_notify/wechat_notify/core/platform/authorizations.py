@@ -28,7 +28,7 @@ _USED_CODE = frozenset({61009, 61010})
 
 
 class Change(StrEnum):
-    """What an event changed."""
+    """The change that an event made."""
 
     AUTHORIZED = "authorized"
     REVOKED = "revoked"

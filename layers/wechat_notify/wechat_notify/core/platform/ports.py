@@ -65,7 +65,7 @@ class AuthorizerGrant:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What an authorization code bought; ``permissions`` as in ``Merchant``."""
+    """The result of exchanging an authorization code; ``permissions`` as in ``Merchant``."""
 
     app_id: str
     tokens: AuthorizerGrant
@@ -86,7 +86,7 @@ class PreAuthCode:
 
 
 class PlatformStore(Protocol):
-    """What is stored of platforms and merchants; every method raises ``StorageError``."""
+    """The store of platforms and merchants; every method raises ``StorageError``."""
 
     def read_component(self, component: str) -> Component:
         """A platform's credentials; raises ``UnknownAccountError``, ``NotAPlatformError``."""
@@ -132,7 +132,7 @@ class PlatformApi(Protocol):
         """The code of an authorization page."""
 
     def query_auth(self, component: Component, token: str, code: str) -> Authorization:
-        """What a merchant granted; a code works once."""
+        """The grant of a merchant; a code works once."""
 
     def authorizer_token(
         self, component: Component, token: str, app_id: str, refresh_token: str

@@ -1,4 +1,4 @@
-"""Why a platform or a merchant has no token, in words that say what to do."""
+"""The reasons why a platform or a merchant has no token, in words that say what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other functions ask of token_refresh: it alone calls WeChat for platforms, and writes tokens."""
+"""The requests to token_refresh, which alone calls WeChat for platforms, and writes tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the tokens of a platform and of its merchants come from.
+"""The token sources of a platform and of its merchants.
 
 Unlike ``stable_token``, both calls make a new token each time, and their number is limited: WeChat is asked
 where the stored token is missing, was rejected, or ends soon.

@@ -173,7 +173,7 @@ class CallbackDoor:
         return signers
 
     def _first_that_fits(self, account: str, read: Callable[[Keys], T]) -> T:
-        """What is read under the account's keys, or else under those that were stored since.
+        """The value read under the account's keys, or else under those that were stored since.
 
         Raises `Refused` where neither fits.
         """
