@@ -24,7 +24,7 @@ _MAX_LENGTH: Final = 128
 CREDENTIALS: Final = "credentials"
 ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _UNKNOWN: Final = "unknown_account"
-_COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105
+_COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105 - the same
 _CALLBACK: Final = "callback"
 _ALL: Final = (
     CREDENTIALS,
