@@ -111,6 +111,9 @@ def rule(node: Any, given: dict[str, Any]) -> Any:
         ({"BatchSize": "11"}, "BatchWindow"),
         ({"SubnetIds": "subnet-1"}, "SecurityGroupIds"),
         ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
+        ({"FixedEgress": "true", "FixedEgressZones": "2"}, None),
+        ({"FixedEgress": "true", "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "own subnets"),
+        ({"FixedEgress": "true", "WeChatProxy": "http://10.0.0.5:3128"}, "WeChatProxy"),
     ],
 )
 def test_parameters_that_go_together(given: dict[str, str], broken: str | None) -> None:
