@@ -162,9 +162,17 @@ class DeadLetterQueue:
             )
 
     def read(
-        self, limit: int, is_wanted: Callable[[DeadLetter], bool], count: Count = lambda _: None
+        self,
+        limit: int,
+        is_wanted: Callable[[DeadLetter], bool],
+        count: Count = lambda _: None,
+        *,
+        is_extra: Callable[[DeadLetter], bool] = lambda _: False,
     ) -> list[Copies]:
-        """Up to ``limit`` messages, oldest first; they were there before anything that is sent after."""
+        """Up to ``limit`` messages, oldest first; they were there before anything that is sent after.
+
+        Those that are ``is_extra`` come along, and do not count.
+        """
         found: dict[tuple[str, str], Copies] = {}
         wanted = empty = 0
         while wanted < limit and len(self._held) < MAX_READ and empty < _EMPTY_RECEIVES:
@@ -184,7 +192,7 @@ class DeadLetterQueue:
             empty = 0 if new else empty + 1
             for letter in filter(is_wanted, map(DeadLetter.of, new)):
                 found.setdefault((letter.first_id, letter.body), []).append(letter)
-                wanted += 1
+                wanted += not is_extra(letter)
             count(len(self._held))
         return sorted(found.values(), key=lambda copies: min(letter.sent_at for letter in copies))
 

@@ -45,7 +45,22 @@ def _told(error: Any, message: str) -> str:
             f"{choices[1]} {choices[2]}: it is one of {allowed}.",
             f"{choices[1]} 不能是 {choices[2]}，可选：{allowed}。",
         )
-    return text(message, f"用法有误：{message}")
+    return _of_a_number(message) or text(message, f"用法有误：{message}")
+
+
+def _of_a_number(message: str) -> str | None:
+    """The rule of its number that an option's value breaks; the parser tells it in English alone."""
+    if limit := re.match(
+        r"Invalid value for '(.+?)': Input should be (greater|less) than or equal to (\S+)", message
+    ):
+        if limit[2] == "greater":
+            return text(f"{limit[1]} is at least {limit[3]}.", f"{limit[1]} 不能小于 {limit[3]}。")
+        return text(f"{limit[1]} is at most {limit[3]}.", f"{limit[1]} 不能大于 {limit[3]}。")
+    if number := re.match(r"Invalid value for '(.+?)': Input should be a valid (integer|number)", message):
+        if number[2] == "integer":
+            return text(f"{number[1]} is a whole number.", f"{number[1]} 必须是整数。")
+        return text(f"{number[1]} is a number.", f"{number[1]} 必须是数字。")
+    return None
 
 
 def _unknown(what: str, name: str, nearest: str | None) -> str:

@@ -129,7 +129,12 @@ def redrive(
     missing: list[str] = []
     try:
         with queue, ProgressView(run.output) as view:
-            found = queue.read(limit, is_wanted, lambda done: view.show(_reading(done)))
+            found = queue.read(
+                limit,
+                is_wanted,
+                lambda done: view.show(_reading(done)),
+                is_extra=lambda letter: letter.is_step,  # a limit below their number would send nothing
+            )
             names = {
                 name for copies in found for each in copies for name in (each.first_id, each.producer_id)
             }

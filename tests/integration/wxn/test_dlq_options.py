@@ -11,8 +11,8 @@ from wxn import questions
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["list", "--limit", "0"], "greater than or equal to 1"),
-        (["redrive", "--limit", "100001"], "less than or equal to 100000"),
+        (["list", "--limit", "0"], "--limit is at least 1."),
+        (["redrive", "--limit", "100001"], "--limit is at most 100000."),
         (["redrive", "--to", "https://sqs/1/send"], "There is no option --to"),
     ],
 )

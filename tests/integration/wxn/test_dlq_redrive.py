@@ -243,6 +243,15 @@ def test_limit_counts_what_is_asked(sqs: Sqs, run: Wxn) -> None:
     assert left == {"odd": 5, "even": 20}
 
 
+def test_steps_that_stay_use_up_no_limit(sqs: Sqs, run: Wxn) -> None:
+    """Repeated with the same limit, the command would never come to what is behind them."""
+    step = json.dumps({"account": "shop", "broadcast": "b1", "step": 7})
+    sqs.put_all(*((step, {"message_id": f"step-{number}"}) for number in range(12)))
+    sqs.put_all(*((f"body {number}", {}) for number in range(3)))
+    assert run("redrive", "--limit", "3").out.startswith("3 sent, 3 deleted")
+    assert sqs.bodies(sqs.dlq) == [step] * 12
+
+
 def test_dry_run_changes_nothing(sqs: Sqs, run: Wxn) -> None:
     first = sqs.put("secret")
     sqs.put("secret", message_id=first)
