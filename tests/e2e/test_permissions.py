@@ -26,7 +26,8 @@ def lambda_handler(calls, context):
 ACCOUNTS = "/wechat-notify/local/accounts"
 TOKEN, CREDENTIALS = f"{ACCOUNTS}/demo/access-token", f"{ACCOUNTS}/demo/credentials"
 LEDGER = {"put", "get", "get many", "put template", "get template"}
-GROUPS = {"put group", "put template group"}
+UPDATES = {"update", "update template"}
+GROUPS = {"insert", "insert template", *UPDATES}
 FILES = {"read file", "write file", "list files"}
 MAY = {
     "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
@@ -37,9 +38,16 @@ MAY = {
     "BroadcastRole": {"begin step", "release", "publish", "list names", *LEDGER, *FILES},
     "TeamApiRole": {"read token", "ask refresher", "begin step", "publish", *LEDGER, *FILES}
     | {"list messages", "read schedule", "list schedules"},
-    "TemplateSyncRole": {"read token", "list names", "put template", "get template", "put template group"},
+    "TemplateSyncRole": {
+        "read token",
+        "list names",
+        "put template",
+        "get template",
+        "insert template",
+        "update template",
+    },
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt"} | LEDGER | GROUPS,
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt"} | LEDGER | UPDATES,
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
@@ -102,18 +110,13 @@ def calls(deployed: Deployed) -> Calls:
             },
         )
 
-    def in_groups(item: dict[str, Any]) -> Call:
-        """The two statements that the service makes."""
-        insert = f"INSERT INTO \"{table}\" VALUE {{'pk': ?}}"
-        update = f'UPDATE "{table}" SET "probed" = ? WHERE "pk" = ?'  # noqa: S608 - the table's own name
-        parameters = [[item["pk"]], [{"BOOL": True}, item["pk"]]]
-        statements = zip((insert, update), parameters, strict=True)
-        return (
-            "dynamodb",
-            "batch_execute_statement",
-            {"Statements": [{"Statement": text, "Parameters": given} for text, given in statements]},
-        )
+    def in_group(statement: str, *parameters: Any) -> Call:
+        """Writes of several threads go out as one call."""
+        group = [{"Statement": statement, "Parameters": [*parameters]}]
+        return "dynamodb", "batch_execute_statement", {"Statements": group}
 
+    insert = f"INSERT INTO \"{table}\" VALUE {{'pk': ?}}"
+    update = f'UPDATE "{table}" SET "probed" = ? WHERE "pk" = ?'  # noqa: S608 - the table's own name
     own = ("wechat-notify", bus)
     return {
         "read token": ("ssm", "get_parameter", {"Name": TOKEN}),
@@ -146,8 +149,10 @@ def calls(deployed: Deployed) -> Calls:
         "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
         "put template": ("dynamodb", "put_item", {"TableName": table, "Item": template}),
         "get template": ("dynamodb", "get_item", {"TableName": table, "Key": template}),
-        "put group": in_groups(key),
-        "put template group": in_groups(template),
+        "insert": in_group(insert, key["pk"]),
+        "insert template": in_group(insert, template["pk"]),
+        "update": in_group(update, {"BOOL": True}, key["pk"]),
+        "update template": in_group(update, {"BOOL": True}, template["pk"]),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
         "scan": ("dynamodb", "scan", {"TableName": table}),
         "list messages": query("listed", "listed"),
