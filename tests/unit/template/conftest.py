@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Stack:
         partition: str = "aws",
         **given: str,
     ) -> None:
-        source = change(yaml_parse(TEMPLATE))
+        source = change(deepcopy(SOURCE))
         region = REGIONS[partition]
         for resource in source["Resources"].values():
             for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
