@@ -68,7 +68,7 @@ def test_every_call_is_recorded(request: pytest.FixtureRequest, made: Recorded) 
         contract.write(made)
     known = contract.recorded()
     elsewhere = {
-        (each.role, action, each.resource) for each in contract.MADE_ELSEWHERE for action in each.actions
+        (each.principal, action, each.resource) for each in contract.MADE_ELSEWHERE for action in each.actions
     }
     new = [
         (role, action, word)

@@ -30,7 +30,7 @@ CONTEXTS: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("TemplateSyncRole", "dynamodb:*"): {"dynamodb:LeadingKeys": ["templates#shop"]},
     ("*", "iam:PassRole"): {"iam:PassedToService": "scheduler.amazonaws.com"},
 }
-"""What is known of a role's calls beside their resource. The emulator enforces the first two."""
+"""What is known of a principal's calls beside their resource. The emulator enforces the first two."""
 
 FOREIGN: Final[dict[str, Any]] = {
     "events:source": "somebody-else",
@@ -46,7 +46,7 @@ FOREIGN: Final[dict[str, Any]] = {
 class MadeElsewhere(NamedTuple):
     """Calls that the end-to-end tests do not see."""
 
-    role: str
+    principal: str
     actions: tuple[str, ...]
     resource: str
     why: str
@@ -111,7 +111,7 @@ def calls(stack: Stack) -> list[Call]:
     """All calls that the stack's policies must allow."""
     found = recorded_calls()
     found += [
-        Call(made.role, action, made.resource, context(made.role, action))
+        Call(made.principal, action, made.resource, context(made.principal, action))
         for made in MADE_ELSEWHERE
         for action in made.actions
         if not action.startswith("ec2:") or "VpcConfig" in stack["TokenRefreshFunction"]
@@ -161,10 +161,10 @@ def word(arn: str, known: dict[str, str]) -> str:
     return re.sub(r"arn:aws:scheduler:.*:schedule/[^/]+/.+", "schedule:name", arn)
 
 
-def context(role: str, action: str) -> dict[str, Any]:
-    """What is known of a role's call beside its resource."""
-    for (roles, actions), known in CONTEXTS.items():
-        if roles in ("*", role) and re.fullmatch(actions.replace("*", ".*"), action):
+def context(principal: str, action: str) -> dict[str, Any]:
+    """What is known of a principal's call beside its resource."""
+    for (principals, actions), known in CONTEXTS.items():
+        if principals in ("*", principal) and re.fullmatch(actions.replace("*", ".*"), action):
             return known
     return {}
 

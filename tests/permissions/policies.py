@@ -16,7 +16,8 @@ from tests.unit.template.conftest import Node, Stack
 
 OPERATOR = "an operator"
 """Somebody whose own policies allow everything, as an administrator's do."""
-_RESOURCES_WITH_POLICIES = ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy")
+_DOCUMENTS = ("PolicyDocument", "ResourcePolicyDocument", "ResourcePolicy", "KeyPolicy")
+"""The properties in which resources have their policies."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +58,20 @@ def statements(stack: Stack) -> list[Statement]:
         found += [Statement(role, (role,), node) for node in stack.statements(role)]
         for trust in stack[role]["AssumeRolePolicyDocument"]["Statement"]:
             found += _of_resource(role, {"Resource": f"<{role}.Arn>", **trust})
-    for kind in _RESOURCES_WITH_POLICIES:
-        for owner, properties in stack.of_type(kind).items():
-            found += _all_of_resource(owner, properties["PolicyDocument"])
-    for owner, properties in stack.of_type("AWS::Logs::LogGroup").items():
-        found += _all_of_resource(owner, properties.get("ResourcePolicyDocument", {"Statement": []}))
+    for owner, resource in stack.resources.items():
+        for name in _DOCUMENTS if not resource["Type"].startswith("AWS::IAM::") else ():
+            for node in resource["Properties"].get(name, {}).get("Statement", []):
+                found += _of_resource(owner, node)
     return found
-
-
-def _all_of_resource(owner: str, document: Node) -> Iterator[Statement]:
-    for node in document["Statement"]:
-        yield from _of_resource(owner, node)
 
 
 def _of_resource(owner: str, node: Node) -> Iterator[Statement]:
     principal = node["Principal"]
-    services = ["*"] if principal == "*" else _list(principal["Service"])
+    names = ["*"] if principal == "*" else [each for kind in principal.values() for each in _list(kind)]
     content = {name: value for name, value in node.items() if name != "Principal"}
     for name in ("Action", "Resource"):
         content[name] = _list(content[name])
-    yield Statement(owner, tuple(services), content)
+    yield Statement(owner, tuple(names), content)
 
 
 def _list(value: Any) -> list[Any]:

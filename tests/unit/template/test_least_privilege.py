@@ -12,7 +12,7 @@ import pytest
 
 from tests.permissions import contract
 from tests.permissions.policies import OPERATOR, Call, Statement, allowed, statements, unnoticed, users
-from tests.unit.template.conftest import EGRESS, ROOT, Stack, deployed
+from tests.unit.template.conftest import EGRESS, ROOT, SOURCE, Stack, deployed
 
 EVERYTHING = {"Tracing": "Active", "Receipts": "true", **EGRESS}
 """All that a parameter can switch on; what is there without it is there then too."""
@@ -30,6 +30,12 @@ def world() -> World:
     calls = contract.calls(stack)
     expected = dict.fromkeys(calls, True) | dict.fromkeys(contract.foreign(calls), False)
     return World(stack, statements(stack), expected)
+
+
+def test_everything_is_switched_on() -> None:
+    """All that has a policy is judged here: a parameter that makes more belongs to EVERYTHING."""
+    policies = {name for name, node in SOURCE["Resources"].items() if "Statement" in str(node)}
+    assert policies <= world().stack.resources.keys()
 
 
 def owners() -> list[str]:
@@ -102,11 +108,13 @@ def test_every_role_has_calls() -> None:
 
 
 def test_recorded_roles_exist() -> None:
-    named = {*contract.recorded(), *(made.role for made in contract.MADE_ELSEWHERE)}
-    assert named <= set(world().stack.roles)
+    named = {*contract.recorded(), *(made.principal for made in contract.MADE_ELSEWHERE)}
+    assert {each for each in named if "." not in each} <= set(world().stack.roles)
 
 
-@pytest.mark.parametrize("made", contract.MADE_ELSEWHERE, ids=lambda made: f"{made.role}-{made.actions[0]}")
+@pytest.mark.parametrize(
+    "made", contract.MADE_ELSEWHERE, ids=lambda made: f"{made.principal}-{made.actions[0]}"
+)
 def test_calls_made_elsewhere_have_a_reason(made: contract.MadeElsewhere) -> None:
     """A page of AWS, or a test that is there."""
     if made.why.startswith("https://docs.aws.amazon.com/"):
