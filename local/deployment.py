@@ -276,7 +276,7 @@ def _with_plain_conditions(planned: Deployment) -> Template:
 
 
 def is_unknown_alarm(resource: Resource) -> bool:
-    """Return whether the emulator cannot have an alarm: it knows none on several metrics or on other alarms."""
+    """Return whether the emulator cannot have an alarm: one on several metrics, or on other alarms."""
     return resource["Type"] == "AWS::CloudWatch::CompositeAlarm" or (
         resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
     )

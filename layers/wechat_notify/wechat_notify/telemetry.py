@@ -273,7 +273,7 @@ class Telemetry:
             with self._guarded:
                 self._synced(result)
         if of_all:
-            failed = sum(bool(result.error or result.failures) for result in results)
+            failed = sum(result.read_nothing for result in results)
             self.metrics.measure("TemplateSyncFailedShare", "Percent", 100 * failed / max(1, len(results)))
 
     def _synced(self, result: Synced) -> None:
