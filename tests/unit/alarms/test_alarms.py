@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+from benchmarks.prices import PRICES
 from tests.fakes import Service
 from tests.unit.alarms.cases import CASES, Case
 from tests.unit.alarms.cloudwatch import ALARM, OK, AlarmClock, MetricAlarm, metrics_of
@@ -24,6 +27,7 @@ from tests.unit.alarms.timeline import (
 )
 from tests.unit.template.conftest import FUNCTIONS, Stack, deployed
 
+ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
 BEGIN = 30
 """Minutes of calm before a fault."""
@@ -204,3 +208,41 @@ def test_alarms_are_what_cloudwatch_takes() -> None:
             [],
             ["result"],
         )
+
+
+# The documents
+
+
+LABELS = {
+    "docs/operations.md": ("- **Meaning:** ", "- **First look:** ", "- **Remedy:** "),
+    "docs/zh/operations.md": ("- **含义：**", "- **首先查看：**", "- **处理：**"),
+}
+
+
+@pytest.mark.parametrize("page", LABELS)
+def test_every_alarm_has_a_section(page: str) -> None:
+    """With a meaning, a first look with a command, and a remedy; and a line with what it costs a month."""
+    text = (ROOT / page).read_text("utf-8")
+    for name, dollars in costs().items():
+        told = section(text, name)
+        meaning, look, remedy = (told.partition(label)[2].partition("\n- **")[0] for label in LABELS[page])
+        assert meaning
+        assert "`" in look
+        assert remedy
+        assert re.search(rf"^\| `{name}` \|.* \| {dollars:.2f} \|$", text, re.MULTILINE)
+    assert f"{sum(costs().values()) - costs()['CanaryAlarm']:.2f}" in text
+
+
+def section(text: str, alarm: str) -> str:
+    """What stands below the heading that names an alarm."""
+    parts = (part.partition("\n") for part in text.split("\n### ")[1:])
+    (told,) = (below for title, _, below in parts if f"`{alarm}`" in title)
+    return told.partition("\n## ")[0]
+
+
+def costs() -> dict[str, float]:
+    """Dollars a month of each alarm: https://aws.amazon.com/cloudwatch/pricing/."""
+    metric = stack().of_type("AWS::CloudWatch::Alarm").items()
+    composites = stack().of_type("AWS::CloudWatch::CompositeAlarm")
+    prices = {name: len(metrics_of(alarm)) * PRICES["alarm"].dollars for name, alarm in metric}
+    return prices | dict.fromkeys(composites, PRICES["composite"].dollars)
