@@ -13,6 +13,7 @@ from typing import Any, Literal
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.failed_shares import FailedShares
 from wechat_notify.core.delivery.results import (
     Expired,
     Failed,
@@ -30,7 +31,6 @@ from wechat_notify.core.delivery.results import (
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.core.tokens.refresher import Refreshed
-from wechat_notify.failed_shares import FailedShares
 
 _Unit = Literal["Milliseconds", "Seconds", "Percent"]
 _Dimensions = tuple[tuple[str, str], ...]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wechat_notify.failed_shares import FailedShares
+from wechat_notify.core.delivery.failed_shares import FailedShares
 
 
 def noted(shares: FailedShares, account: str, results: str) -> None:
