@@ -135,6 +135,11 @@ class AlarmClock:
     composites: Mapping[str, str] = field(default_factory=dict)
     raised: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
 
+    @property
+    def metrics(self) -> set[str]:
+        """The names of the metrics that are looked at."""
+        return {name for alarm in self.alarms.values() for _, name, _ in metrics_of(alarm.properties)}
+
     def run(self, stream: Stream, begin: float, end: float, step: float = 60.0) -> None:
         """Look every ``step`` seconds, both ends included; changes of a state are noted."""
         now = begin

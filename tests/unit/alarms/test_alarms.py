@@ -75,7 +75,7 @@ def test_fault_raises_alarm(case: Case, functions: Functions, own: Sources) -> N
     ends = BEGIN + case.lasts
     timeline = Timeline(calm, service_of(stack()))
     timeline = timeline.with_fault(BEGIN * MINUTE, ends * MINUTE, case.sources(functions))
-    stream = timeline.stream((ends + case.recovers) / 60)
+    stream = timeline.stream((ends + case.recovers) / 60, clock(case.alarm).metrics)
     step = MINUTE if case.lasts < 600 else 10 * MINUTE
     for fills_empty in (True, False):
         alarms = clock(case.alarm, fills_empty=fills_empty)
@@ -98,7 +98,8 @@ def test_every_alarm_has_a_case() -> None:
 def raised(calm: Sources, *, hours: float, step: float = 5 * MINUTE) -> set[str]:
     """The alarms that are raised in these hours."""
     alarms = clock()
-    alarms.run(Timeline(calm, service_of(stack())).stream(hours), 20 * MINUTE, hours * HOUR, step)
+    stream = Timeline(calm, service_of(stack())).stream(hours, alarms.metrics)
+    alarms.run(stream, 20 * MINUTE, hours * HOUR, step)
     return {name for name, noted in alarms.raised.items() if any(state == ALARM for _, state in noted)}
 
 
@@ -117,7 +118,7 @@ def test_first_message_of_a_morning(own: Sources) -> None:
     awake = {"SendQueue": of_queue("SendQueue", waiting=1.0)}
     timeline = Timeline(calm, service_of(stack())).with_fault(HOUR, HOUR + 4 * MINUTE, awake)
     alarms = clock("QueueStalledAlarm")
-    alarms.run(timeline.stream(2.0), HOUR / 2, 2 * HOUR)
+    alarms.run(timeline.stream(2.0, alarms.metrics), HOUR / 2, 2 * HOUR)
     assert [state for _, state in alarms.raised["QueueStalledAlarm"]] == [OK]
 
 
@@ -150,8 +151,8 @@ def test_account_that_fails_once(functions: Functions, own: Sources) -> None:
     before = written(functions.tokens_refused("bank"), 5)
     both = {"tokens": written(functions.tokens_refused("cafe"), 5)}
     timeline = Timeline({**day(own), "tokens": before}, service_of(stack()))
-    stream = timeline.with_fault(2 * HOUR, 2 * HOUR + 5 * MINUTE, both).stream(4)
     alarms = clock("MoreAccountsFailAlarm")
+    stream = timeline.with_fault(2 * HOUR, 2 * HOUR + 5 * MINUTE, both).stream(4, alarms.metrics)
     alarms.run(stream, HOUR, 4 * HOUR)
     assert [state for _, state in alarms.raised["MoreAccountsFailAlarm"]] == [OK]
 

@@ -113,8 +113,8 @@ class Timeline:
     def with_fault(self, begin: float, end: float, sources: Sources) -> Timeline:
         return Timeline(self.calm, self.service, [*self.faults, (begin, end, sources)])
 
-    def stream(self, hours: float) -> Stream:
-        """The values of so many hours."""
+    def stream(self, hours: float, wanted: Collection[str]) -> Stream:
+        """The values of so many hours, of the metrics of these names."""
         stream = Stream()
         for minute in range(int(hours * 60)):
             at = minute * MINUTE
@@ -126,6 +126,8 @@ class Timeline:
             def put(
                 namespace: str, metric: str, dimensions: Mapping[str, str], value: float, at: float = at
             ) -> None:
+                if metric not in wanted:
+                    return
                 own = {"service": self.service} if namespace == "WeChatNotify" else {}
                 stream.put(namespace, metric, {**dimensions, **own}.items(), at, value)
 

@@ -43,7 +43,8 @@ def test_canary_has_an_alarm_where_one_is_sent() -> None:
 @pytest.mark.parametrize("partition", ["aws", "aws-cn"])
 def test_topic_is_encrypted_for_alarms(partition: str) -> None:
     """Under a key that CloudWatch may use, which AWS's own key for SNS is not, and over TLS."""
-    stack = Stack(partition=partition, AlarmEmail=EMAIL)
+    given = {} if partition == "aws" else {"partition": partition}
+    stack = deployed(AlarmEmail=EMAIL, **given)
     assert stack["AlarmTopic"] == {"KmsMasterKeyId": "<AlarmKey>"}
     assert stack["AlarmSubscription"] == {
         "TopicArn": "<AlarmTopic>",
