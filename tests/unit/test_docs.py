@@ -153,7 +153,7 @@ def test_event_is_documented(detail_type: str) -> None:
 )
 def test_template_is_documented(page: str, kind: str) -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
-    alarms = [name for name, part in template["Resources"].items() if part["Type"].endswith("::Alarm")]
+    alarms = [name for name, part in template["Resources"].items() if part["Type"].endswith("Alarm")]
     text = (DOCS / page).read_text("utf-8")
     names = alarms if kind == "alarm" else template["Parameters"]
     assert [name for name in names if f"`{name}`" not in text] == []
