@@ -25,6 +25,8 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
             {"AttributeName": "receipt_key", "AttributeType": "S"},
+            {"AttributeName": "openid_hash", "AttributeType": "S"},
+            {"AttributeName": "account", "AttributeType": "S"},
         ],
         "GlobalSecondaryIndexes": [
             {
@@ -38,6 +40,14 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {
                 "IndexName": "receipts",
                 "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "people",
+                "KeySchema": [
+                    {"AttributeName": "openid_hash", "KeyType": "HASH"},
+                    {"AttributeName": "account", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],
