@@ -90,6 +90,7 @@ class Entries:
         pages: SimpleQueue[tuple[int, list[dict[str, Any]]]],
         stopped: threading.Event,
     ) -> None:
+        hashes = {f":hash{number}": {"S": each} for number, each in enumerate(self._person.hashes)}
         for page in self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             ConsistentRead=True,
@@ -98,12 +99,12 @@ class Entries:
             ProjectionExpression="pk, id, #status, updated_at, lease_until, version, openid_hash",
             FilterExpression=(
                 "account = :account AND begins_with(pk, :messages) "
-                "AND (openid_hash = :hash OR contains(id, :openid))"
+                f"AND (openid_hash IN ({', '.join(hashes)}) OR contains(id, :openid))"
             ),
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={
                 ":account": {"S": self._account},
-                ":hash": {"S": self._person.hash},
+                **hashes,
                 ":openid": {"S": self._person.openid},
                 ":messages": {"S": "message#"},
             },
@@ -184,7 +185,7 @@ class Entries:
             return  # it has changed meanwhile: the next search tells
 
     def _is_of_person(self, item: dict[str, Any]) -> bool:
-        has_hash = item.get("openid_hash", {}).get("S") == self._person.hash
+        has_hash = item.get("openid_hash", {}).get("S") in self._person.hashes
         return has_hash or self._has_openid_as_id(item)
 
     def _has_openid_as_id(self, item: dict[str, Any]) -> bool:

@@ -17,7 +17,8 @@ def test_actions_of_each_role() -> None:
     ledger = {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
     write_groups = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
     token = {"ssm:GetParameter", "lambda:InvokeFunction"}
-    send = {"sqs:SendMessage"} | token | ledger | publish | log
+    key = {"secretsmanager:GetSecretValue"}
+    send = {"sqs:SendMessage"} | token | ledger | publish | log | key
     calls = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
     take = {f"sqs:{call}" for call in calls}
     files = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
@@ -49,6 +50,7 @@ def test_actions_of_each_role() -> None:
         },
         "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
         "CallbackEventsRole": {"dynamodb:Query", "ssm:PutParameter"}
+        | key
         | token
         | take
         | ledger
@@ -71,7 +73,9 @@ WITHOUT_RESOURCES = ("xray:", "ec2:", "ssm:DescribeParameters", "scheduler:ListS
 
 def test_no_patterns_and_no_everything(stack: Stack) -> None:
     group = "arn:aws:scheduler:eu-west-1:123456789012:schedule/<ScheduleGroup>"
-    own = re.compile(rf"<\w+\.Arn>(/\*|/index/listed|/index/receipts)?|{ACCOUNTS}(/.+)?|{group}/\*")
+    own = re.compile(
+        rf"<\w+\.Arn>(/\*|/index/listed|/index/receipts)?|<OpenidHashKey>|{ACCOUNTS}(/.+)?|{group}/\*"
+    )
     for statement in (each for role in stack.roles for each in stack.statements(role)):
         assert statement["Effect"] == "Allow"
         assert not {"NotAction", "NotResource"} & statement.keys()
@@ -102,6 +106,10 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
     [
         ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
+        (
+            "secretsmanager:*",
+            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey>"),
+        ),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
         (

@@ -15,7 +15,7 @@ from tests.unit.wxn.fakes import FakeApi
 from wechat_notify.core.broadcasts import duplicates, manifest, results
 from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
 from wechat_notify.core.broadcasts.recipients import read_rows
-from wechat_notify.telemetry import hash_openid as hash_of_service
+from wechat_notify.core.openid_hashes import hash_openid as hash_of_service
 from wxn.erasing.entries import Entries
 from wxn.erasing.person import Person, hash_openid
 from wxn.erasing.rewriting import document, lines_of, without_digests, without_rows
@@ -195,7 +195,7 @@ class EndlessTable:
             "id": {"S": "m1"},
             "status": {"S": "sent"},
             "updated_at": {"N": "1"},
-            "openid_hash": {"S": WANG.hash},
+            "openid_hash": {"S": WANG.hashes[0]},
         }
         for _page in range(PAGES):
             self.pages += 1
