@@ -77,7 +77,7 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    body = json.dumps(_with_plain_conditions(planned), separators=(",", ":"))
+    body = json.dumps(_without_unknown_alarms(_with_plain_conditions(planned)), separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
@@ -273,6 +273,18 @@ def _with_plain_conditions(planned: Deployment) -> Template:
         for name in planned.template.get("Conditions", {})
     }
     return {**planned.template, "Conditions": conditions}
+
+
+def is_unknown_alarm(resource: Resource) -> bool:
+    """Return whether the emulator cannot have an alarm: one on several metrics, or on other alarms."""
+    return resource["Type"] == "AWS::CloudWatch::CompositeAlarm" or (
+        resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
+    )
+
+
+def _without_unknown_alarms(template: Template) -> Template:
+    known = {name: each for name, each in template["Resources"].items() if not is_unknown_alarm(each)}
+    return {**template, "Resources": known}
 
 
 # ------------------------------------------------------------------------------------- after the fact

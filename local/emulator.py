@@ -335,7 +335,7 @@ def main() -> None:
     kept = None
     if arguments.keep is not None:
         services = kept_state.Services(
-            cloudformation, dynamodb, lambda_svc, persistence, s3, scheduler, secretsmanager, sqs, ssm
+            cloudformation, dynamodb, persistence, s3, scheduler, secretsmanager, sqs, ssm
         )
         kept = kept_state.KeptState(arguments.keep, VERSION, services)
         orders[kept_state.PATH] = lambda _: kept.restore()

@@ -16,7 +16,8 @@ def test_actions_of_each_role() -> None:
     ledger = {"dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
     write_groups = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
     token = {"ssm:GetParameter", "lambda:InvokeFunction"}
-    send = {"sqs:SendMessage"} | token | ledger | publish | log
+    key = {"secretsmanager:GetSecretValue"}
+    send = {"sqs:SendMessage"} | token | ledger | publish | log | key
     calls = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
     take = {f"sqs:{call}" for call in calls}
     files = {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
@@ -48,6 +49,7 @@ def test_actions_of_each_role() -> None:
         },
         "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
         "CallbackEventsRole": {"dynamodb:Query", "ssm:PutParameter", "dynamodb:PartiQLUpdate"}
+        | key
         | token
         | take
         | ledger
@@ -85,6 +87,10 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
     [
         ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
+        (
+            "secretsmanager:*",
+            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey>"),
+        ),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
         (
