@@ -112,6 +112,19 @@ def test_quiet_night(own: Sources) -> None:
     assert raised(night(own, ["tokens", "templates"]), hours=8) == set()
 
 
+@pytest.mark.parametrize("fills_empty", [True, False])
+def test_dead_consumer_at_night(own: Sources, *, fills_empty: bool) -> None:
+    """One message waits for a function that has not run for hours: of its runs there is no value at all."""
+    calm = night(own, ["tokens", "templates"])
+    waiting = {"BroadcastQueue": of_queue("BroadcastQueue", waiting=1.0)}
+    timeline = Timeline(calm, service_of(stack())).with_fault(HOUR, 3 * HOUR, waiting)
+    alarms = clock("MessagesDoNotFlowAlarm", fills_empty=fills_empty)
+    alarms.run(timeline.stream(3.0, alarms.metrics), HOUR / 2, 3 * HOUR)
+    (raised_at, state) = alarms.raised["MessagesDoNotFlowAlarm"][-1]
+    assert state == ALARM
+    assert raised_at <= HOUR + 20 * MINUTE
+
+
 def test_first_message_of_a_morning(own: Sources) -> None:
     """A message that waits for a function that starts is no queue that stands still."""
     calm = night(own, ["tokens", "templates"])
