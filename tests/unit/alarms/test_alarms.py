@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.prices import PRICES
 from tests.fakes import Service
-from tests.unit.alarms.cases import CASES, Case
+from tests.unit.alarms.cases import AGES, CASES, Case
 from tests.unit.alarms.cloudwatch import ALARM, OK, AlarmClock, MetricAlarm, metrics_of
 from tests.unit.alarms.service_metrics import Functions
 from tests.unit.alarms.timeline import (
@@ -25,7 +25,7 @@ from tests.unit.alarms.timeline import (
     service_of,
     written,
 )
-from tests.unit.template.conftest import FUNCTIONS, Stack, deployed
+from tests.unit.template.conftest import FUNCTIONS, SOURCE, Stack, deployed
 
 ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -200,6 +200,17 @@ def test_every_queue_is_watched() -> None:
         if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
     }
     assert alone == queues - taken
+
+
+def test_every_queue_has_dead_letters_and_ages() -> None:
+    """What cannot be worked off goes to a queue with an alarm; each function that takes from one measures ages."""
+    redriven = [queue.get("RedrivePolicy") for queue in stack().of_type("AWS::SQS::Queue").values()]
+    targets = {policy["deadLetterTargetArn"].replace(".Arn", ".QueueName") for policy in redriven if policy}
+    assert targets <= watched("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    mappings = stack().of_type("AWS::Lambda::EventSourceMapping").values()
+    names = [mapping["FunctionName"].strip("<>") for mapping in mappings]
+    folders = {SOURCE["Resources"][name]["Properties"]["CodeUri"] for name in names}
+    assert folders == {f"functions/{name}" for name in AGES}
 
 
 def test_own_metrics_are_under_service_alone() -> None:
