@@ -20,6 +20,7 @@ from tests.unit.alarms.timeline import (
     Timeline,
     day,
     night,
+    nothing,
     of_api,
     of_queue,
     service_of,
@@ -170,6 +171,31 @@ def test_account_that_fails_once(functions: Functions, own: Sources) -> None:
     assert [state for _, state in alarms.raised["MoreAccountsFailAlarm"]] == [OK]
 
 
+def test_each_further_account_is_told(functions: Functions, own: Sources) -> None:
+    """While others are broken, and stay so."""
+    broken = [written(functions.tokens_refused(account), 5) for account in ("bank", "cafe", "gym")]
+    timeline = Timeline({**day(own), "tokens": broken[0]}, service_of(stack()))
+    for hour, tokens in ((2, broken[1]), (4, broken[2])):
+        timeline = timeline.with_fault(hour * HOUR, 6 * HOUR, {"tokens": tokens})
+    alarms = clock("MoreAccountsFailAlarm")
+    alarms.run(timeline.stream(6, alarms.metrics), HOUR, 6 * HOUR)
+    assert [state for _, state in alarms.raised["MoreAccountsFailAlarm"]] == [OK, ALARM, OK, ALARM, OK]
+
+
+def test_backlog_that_is_worked_off(own: Sources) -> None:
+    """Many messages that wait are no queue that stands still."""
+    assert raised({**day(own), "SendQueue": of_queue("SendQueue", waiting=50_000.0)}, hours=2) == set()
+
+
+def test_tokens_that_nobody_looks_at(own: Sources) -> None:
+    """Without a run for all accounts nothing is known of them, and one alarm says so."""
+    timeline = Timeline(day(own), service_of(stack())).with_fault(HOUR, 3 * HOUR, {"tokens": nothing})
+    alarms = clock()
+    alarms.run(timeline.stream(3, alarms.metrics), HOUR, 3 * HOUR, 5 * MINUTE)
+    found = {name for name, noted in alarms.raised.items() if noted[-1][1] == ALARM}
+    assert found == {"TokenRefreshMissingAlarm"}
+
+
 # What is watched
 
 
@@ -203,7 +229,7 @@ def test_every_queue_is_watched() -> None:
 
 
 def test_every_queue_has_dead_letters_and_ages() -> None:
-    """What cannot be worked off goes to a queue with an alarm; each function that takes from one measures ages."""
+    """What cannot be worked off goes to a queue with an alarm; each function that takes measures ages."""
     redriven = [queue.get("RedrivePolicy") for queue in stack().of_type("AWS::SQS::Queue").values()]
     targets = {policy["deadLetterTargetArn"].replace(".Arn", ".QueueName") for policy in redriven if policy}
     assert targets <= watched("AWS/SQS", "ApproximateNumberOfMessagesVisible")
