@@ -284,6 +284,23 @@ def test_every_alarm_has_a_section(page: str) -> None:
     assert f"{sum(costs().values()) - costs()['CanaryAlarm']:.2f}" in text
 
 
+@pytest.mark.parametrize("page", LABELS)
+def test_first_looks_are_commands(page: str) -> None:
+    """Of wxn, with options that it has."""
+    reference = (ROOT / "docs/wxn.md").read_text("utf-8")
+    everywhere, *commands = reference.split("\n### ")
+    for name in costs():
+        told = re.sub(r"\s+", " ", section((ROOT / page).read_text("utf-8"), name))
+        for line in re.findall(r"`(wxn [^`]+)`", told):
+            words = line.split()
+            known = [
+                each for each in commands if words[: len(title := each.partition("\n")[0].split())] == title
+            ]
+            assert known, line
+            options = [word for word in words if word.startswith("--")]
+            assert all(f"`{option}" in known[0] or f"`{option}" in everywhere for option in options), line
+
+
 def section(text: str, alarm: str) -> str:
     """What stands below the heading that names an alarm."""
     parts = (part.partition("\n") for part in text.split("\n### ")[1:])
