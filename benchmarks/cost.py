@@ -47,6 +47,7 @@ class Assumptions:
     side_by_side: int = 20
     retention_days: int = 30
     listed_bytes: float = 160.0
+    people_bytes: float = 90.0
     queues: int = 4
     log_retention_days: int = 30
     wire_overhead: float = 250.0
@@ -98,7 +99,7 @@ DOORS = {
     "event bus": "bus",
     "Scheduler": "scheduler",
 }
-COLUMNS = ("door", "SQS", "Lambda", "ledger", "lists", "logs", "data out")
+COLUMNS = ("door", "SQS", "Lambda", "ledger", "lists", "people", "logs", "data out")
 
 
 class Model:
@@ -168,6 +169,9 @@ class Model:
         # One write of the index for each, where messages that were sent are listed.
         listed = _MILLION * (given.listed_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
         bill.add("lists", self.price("write") + listed * self.price("stored"))
+        # And one of the index by receiver, with which a person is erased.
+        people = _MILLION * (given.people_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
+        bill.add("people", self.price("write") + people * self.price("stored"))
         sent = _MILLION * (self.measured.request_bytes + given.wire_overhead) / _GB
         bill.add("data out", sent * self.price("out"))
         return bill

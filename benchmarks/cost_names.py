@@ -18,6 +18,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "Lambda": "Lambda",
     "ledger": "账本",
     "lists": "列表",
+    "people": "收件人",
     "logs": "日志",
     "data out": "出站流量",
     "**$ a million**": "**每百万条（美元）**",

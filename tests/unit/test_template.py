@@ -117,6 +117,9 @@ def rule(node: Any, given: dict[str, Any]) -> Any:
         ({"Stage": "prod", "AlarmTopicArn": ALARMS}, None),
         ({"Stage": "prod"}, "somebody hears of its alarms"),
         ({"AlarmEmail": "ops@example.com", "AlarmTopicArn": ALARMS}, "not both"),
+        ({"FixedEgress": "true", "FixedEgressZones": "2"}, None),
+        ({"FixedEgress": "true", "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "own subnets"),
+        ({"FixedEgress": "true", "WeChatProxy": "http://10.0.0.5:3128"}, "WeChatProxy"),
     ],
 )
 def test_parameters_that_go_together(given: dict[str, str], broken: str | None) -> None:

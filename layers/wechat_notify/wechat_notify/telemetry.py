@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import hmac
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aws_lambda_powertools import Logger
@@ -327,19 +325,6 @@ def _level(result: Result, warnings: Sequence[Violation]) -> _Level:
         case Replayed() | InFlight() if not result.attempted or result.status is Status.SENT:
             return "info"
     return "warning"
-
-
-def hash_openid(openid: str, key: bytes) -> str:
-    """An openid as logs may carry it: 16 hex digits of its HMAC-SHA256, the same for the same user."""
-    digest = _keyed(key).copy()
-    digest.update(openid.encode())
-    return digest.hexdigest()[:16]
-
-
-@lru_cache(maxsize=4)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """Begun once: ``hmac.digest`` takes the key in anew, and lets other threads go first meanwhile."""
-    return hmac.new(key, digestmod="sha256")
 
 
 def _location(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.template.conftest import Node, Stack, deployed
+from tests.unit.template.conftest import REGIONS, Node, Stack, deployed
 
 EMAIL, ARN = "ops@example.com", "arn:aws:sns:eu-west-1:123456789012:alarms"
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
@@ -53,7 +53,9 @@ def test_topic_is_encrypted_for_alarms(partition: str) -> None:
     }
     of_this_stack = {
         "StringEquals": {"aws:SourceAccount": "123456789012"},
-        "ArnLike": {"aws:SourceArn": f"arn:{partition}:cloudwatch:eu-west-1:123456789012:alarm:stack-*"},
+        "ArnLike": {
+            "aws:SourceArn": f"arn:{partition}:cloudwatch:{REGIONS[partition]}:123456789012:alarm:stack-*"
+        },
     }
     cloudwatch: Any = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
     admitted = {**cloudwatch, "Condition": of_this_stack}

@@ -8,7 +8,7 @@ import pytest
 from functions.callback_events import handler as callback_events
 from functions.send_api import handler as send_api
 from functions.team_api import handler as team_api
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, SENDERS, Node, Stack, deployed
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, REGIONS, SENDERS, Node, Stack, deployed
 
 MESSAGES = ("SendQueue", "BroadcastQueue")
 TAKEN = (*MESSAGES, "BroadcastStepQueue")
@@ -25,6 +25,8 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
             {"AttributeName": "receipt_key", "AttributeType": "S"},
+            {"AttributeName": "openid_hash", "AttributeType": "S"},
+            {"AttributeName": "account", "AttributeType": "S"},
         ],
         "GlobalSecondaryIndexes": [
             {
@@ -38,6 +40,14 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {
                 "IndexName": "receipts",
                 "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "people",
+                "KeySchema": [
+                    {"AttributeName": "openid_hash", "KeyType": "HASH"},
+                    {"AttributeName": "account", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],
@@ -276,18 +286,18 @@ def test_functions_have_their_own_logs(stack: Stack) -> None:
     assert {properties["RetentionInDays"] for properties in kept} == {"90"}
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+@pytest.mark.parametrize("partition", REGIONS)
 def test_event_log_is_written_by_bus(partition: str) -> None:
     """By EventBridge alone, from rules of the stack's bus; it has no role, but a policy of the group."""
-    stack = Stack(partition=partition)
+    stack, region = deployed(partition=partition), REGIONS[partition]
     group = stack["EventLogGroup"]
     assert group["LogGroupName"] == "/aws/events/stack"
-    arn = f"arn:{partition}:logs:eu-west-1:123456789012:log-group:/aws/events/stack:*"
+    arn = f"arn:{partition}:logs:{region}:123456789012:log-group:/aws/events/stack:*"
     create, write = group["ResourcePolicyDocument"]["Statement"]
     for statement in (create, write):
         assert statement["Effect"] == "Allow"
         assert statement["Principal"] == {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
         assert statement["Resource"] == arn
     assert (create["Action"], write["Action"]) == ("logs:CreateLogStream", "logs:PutLogEvents")
-    rules = f"arn:{partition}:events:eu-west-1:123456789012:rule/<EventBus>/*"
+    rules = f"arn:{partition}:events:{region}:123456789012:rule/<EventBus>/*"
     assert write["Condition"] == {"ArnLike": {"aws:SourceArn": rules}}

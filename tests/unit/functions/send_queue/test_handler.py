@@ -32,6 +32,7 @@ from tests.unit.functions.send_queue.events import (
 from tests.unit.standings import KEY
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.settings import MissingSettingError
@@ -250,9 +251,24 @@ def test_unforeseen_error_is_given_up(
     assert OPENID not in service.log.getvalue()
 
 
+def test_key_that_cannot_be_read_puts_the_batch_off(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise StorageError("read the openid hash key", "ReadTimeout")
+
+    monkeypatch.setattr(service.hash_keys, "load", fail)
+    assert handle(BATCH) == ids(BATCH)
+    assert service.wechat.attempts == []
+    assert len(service.queue.handed_out_again) == 3
+    lines = service.lines("message put off")
+    assert len(lines) == 3
+    assert "read the openid hash key" in lines[0]["detail"]
+
+
 def test_missing_key_sends_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
-        raise MissingSettingError("OPENID_HASH_KEY")
+        raise MissingSettingError("OPENID_HASH_SECRET")
 
     monkeypatch.setattr(bootstrap, "openid_hasher", missing)
     with pytest.raises(InvocationError, match="MissingSettingError"):
