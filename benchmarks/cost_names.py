@@ -31,7 +31,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "{metrics} metrics ({accounts} accounts)": "{metrics} 个指标（{accounts} 个账号）",
     "{alarms} alarms": "{alarms} 个告警",
     "the openid hash key": "openid 哈希密钥",
-    "token_refresh, every 5 minutes": "token_refresh，每 5 分钟一次",
+    "token_refresh, every 5 minutes": "token_refresh，每 5 分钟一次",  # nosec B105 # a name, not a secret
     "**together**": "**合计**",
     # By messages a day.
     "WeChat calls a second": "每秒调用微信次数",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
 import tomllib
