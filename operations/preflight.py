@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
 import tomllib
