@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.fakes import START, Service
-from wechat_notify.core.consents.consents import Recorded
+from wechat_notify.core.consents.consents import Confirmed
 from wechat_notify.core.consents.links import LIFETIME, Signer, new_nonce, page_url
 from wechat_notify.core.errors import ConsentLinkError
 
@@ -43,8 +43,8 @@ def test_reserved_keeps_wechats_limit(service: Service, account: str, scene: str
 
 
 def test_a_confirmation_is_one_message_however_often_it_comes(service: Service, reserved: str) -> None:
-    assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Recorded(1, changed=True)
-    assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Recorded()
+    assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Confirmed("shop", 1)
+    assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Confirmed("shop", 0)
     assert left(service) == 1
 
 

@@ -48,6 +48,13 @@ class Recorded(NamedTuple):
     changed: bool = False
 
 
+class Confirmed(NamedTuple):
+    """A link's account, and the number of new grants: none where the confirmation came again."""
+
+    account: str
+    granted: int
+
+
 class Consents:
     """Records and takes consents. Every method raises ``StorageError``.
 
@@ -88,7 +95,7 @@ class Consents:
             case Subscription() | MiniProgramSubscription():
                 scene = None
             case OneTimeSubscription():
-                scene = message.scene
+                scene = str(int(message.scene))  # "007" is 7
             case _:
                 return None
         return Need(account, self._keyed_hash(message.touser), message.template_id, scene)
@@ -259,7 +266,7 @@ class Links:
             raise StorageError("store the link", "Contended")
         return link, self._signer.write(nonce, expires_at)
 
-    def confirm(self, reserved: str, template_id: str, scene: str, openid: str) -> Recorded:
+    def confirm(self, reserved: str, template_id: str, scene: str, openid: str) -> Confirmed:
         """Record a confirmation: the first one binds the link to its person, who may repeat it.
 
         Raises
@@ -274,7 +281,7 @@ class Links:
             if link.person is not None:
                 if link.person != person:
                     raise ConsentLinkError("used")
-                return self._consents.confirm(link, openid)
+                return Confirmed(link.account, self._consents.confirm(link, openid).granted)
             bound = link.successor(writer=self._writer(), person=person, confirmed_at=round(self._now(), 3))
             link = self._store.put_link(bound) or bound
         raise StorageError("bind the link", "Contended")
