@@ -55,8 +55,9 @@ class Assumptions:
     log_overhead: float = 350.0
     accounts: int = 10
     metrics_an_account: int = 6
-    metrics_anyway: int = 13
-    alarms: int = 11
+    metrics_anyway: int = 17
+    alarms: int = 34
+    alarm_metrics: int = 57
     token_age: float = 45.0
     peak: float = 5.0
 
@@ -191,7 +192,9 @@ class Model:
         return {
             "pollers of {queues} idle queues": polls * self.price("sqs"),
             "{metrics} metrics ({accounts} accounts)": self.metrics * self.price("metric"),
-            "{alarms} alarms": given.alarms * self.price("alarm"),
+            "{alarms} alarms on {alarm_metrics} metrics": given.alarm_metrics * self.price("alarm"),
+            "an alarm on alarms": self.price("composite"),
+            "the key of the alarms' topic": self.price("key"),
             "the openid hash key": self.price("secret"),
             "token_refresh, every 5 minutes": decrypted * self.price("kms")
             + _DAY

@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Self
 
+from wxn import hash_keys
 from wxn.errors import CommandError
 from wxn.language import text
 from wxn.stacks import Stack
@@ -52,9 +53,7 @@ class Person:
     @classmethod
     def of(cls, openid: str, stack: Stack) -> Self:
         """The person to a stack; raises CommandError where it can be nobody's openid."""
-        client = stack.client("secretsmanager")
-        secret = client.get_secret_value(SecretId=stack.resources["OpenidHashKey"])["SecretString"]
-        return cls(openid, str(secret).encode())
+        return cls(openid, *(key.encode() for key in hash_keys.read(stack).all))
 
     @cached_property
     def digest(self) -> bytes:

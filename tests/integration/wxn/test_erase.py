@@ -25,7 +25,7 @@ from wxn.stacks import Stack
 
 Aws = Callable[[str], Any]
 OPENID, OTHER = "oGZUI0egBJY1zhBYw2KhdUfwVJJE", "oGZUI0egBJY1zhBYw2KhdUfwVJJF"
-PERSON = Person(OPENID, b"key")
+PERSON = Person(OPENID, b"key", b"earlier", b"earliest")
 BUCKET = "broadcasts"
 
 
@@ -123,6 +123,15 @@ def test_entry_stays_without_the_person(entries: Entries, aws: Aws, status: str)
     left = entry(aws, "m1")
     assert not {"openid_hash", "receipt_key"} & left.keys()
     assert (left["status"]["S"], left["fingerprint"]["S"], left["version"]["N"]) == (status, "erased", "2")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_entry_under_an_earlier_key(entries: Entries, aws: Aws, number: int) -> None:
+    put_entry(aws, "m1", "sent", openid_hash={"S": PERSON.hashes[number]})
+
+    assert [each.name for each in found(entries)] == ["m1"]
+    assert erased(entries) == []
+    assert not {"openid_hash", "receipt_key"} & entry(aws, "m1").keys()
 
 
 def test_entries_of_others_stay(entries: Entries, aws: Aws) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wechat_notify.core.broadcasts import duplicates, manifest, results
 from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
 from wechat_notify.core.broadcasts.recipients import read_rows
-from wechat_notify.telemetry import hash_openid as hash_of_service
+from wechat_notify.core.openid_hashes import hash_openid as hash_of_service
 from wxn.erasing.person import Person, hash_openid
 from wxn.erasing.rewriting import document, lines_of, without_digests, without_rows
 from wxn.errors import CommandError
