@@ -116,7 +116,8 @@ def calls(stack: Stack) -> list[Call]:
         for action in made.actions
         if not action.startswith("ec2:") or "VpcConfig" in stack["TokenRefreshFunction"]
     ]
-    found += [*_of_functions(stack), *_of_schedules(stack), *_of_rules(stack), *_over_tls(stack)]
+    found += [*_of_functions(stack), *_of_schedules(stack), *_of_rules(stack), *_of_alarms(stack)]
+    found += _over_tls(stack)
     return list(dict.fromkeys(found))
 
 
@@ -146,14 +147,17 @@ def resource(word: str) -> str:
 
 
 def word(arn: str, known: dict[str, str]) -> str:
-    """The word for an ARN that the emulator was asked about; ``known`` are names by the stack's ARNs."""
-    for own, name in known.items():
+    """The word for an ARN that the emulator was asked about.
+
+    ``known`` are the references by the stack's ARNs, such as ``<Ledger.Arn>``.
+    """
+    for own, reference in known.items():
         if arn == own:
-            return f"<{name}.Arn>"
+            return reference
         if arn.startswith(f"{own}/index/"):
-            return f"<{name}.Arn>{arn.removeprefix(own)}"
+            return f"{reference}{arn.removeprefix(own)}"
         if arn.startswith(f"{own}/"):
-            return f"<{name}.Arn>/file"
+            return f"{reference}/file"
     if found := re.fullmatch(
         r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts(?:/[^/]+/([^/]+))?", arn
     ):
@@ -232,11 +236,31 @@ def _of_rules(stack: Stack) -> Iterator[Call]:
                 yield Call(service, "logs:PutLogEvents", stream, by_rule)
 
 
+def _of_alarms(stack: Stack) -> Iterator[Call]:
+    """CloudWatch publishes to the stack's topic, under its key; the account's policies decide about the key.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    by_alarm = {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:stack-Alarm",
+    }
+    for topic in stack.of_type("AWS::SNS::Topic"):
+        yield Call("cloudwatch.amazonaws.com", "sns:Publish", f"<{topic}>", by_alarm)
+    for key in stack.of_type("AWS::KMS::Key"):
+        yield Call(f"arn:aws:iam::{ACCOUNT}:root", "kms:DescribeKey", f"<{key}.Arn>")
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            yield Call("cloudwatch.amazonaws.com", action, f"<{key}.Arn>", by_alarm)
+
+
 def _over_tls(stack: Stack) -> Iterator[Call]:
     """Whoever may do everything may do nothing in plain text."""
     over = {"aws:SecureTransport": "true"}
     for queue in stack.of_type("AWS::SQS::Queue"):
         yield Call(OPERATOR, "sqs:ReceiveMessage", f"<{queue}.Arn>", over)
+    for topic in stack.of_type("AWS::SNS::Topic"):
+        yield Call(OPERATOR, "sns:Publish", f"<{topic}>", over)
     for bucket in stack.of_type("AWS::S3::Bucket"):
         yield Call(OPERATOR, "s3:ListBucket", f"<{bucket}.Arn>", over)
         yield Call(OPERATOR, "s3:GetObject", f"<{bucket}.Arn>/file", over)

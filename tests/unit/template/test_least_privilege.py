@@ -14,7 +14,7 @@ from tests.permissions import contract
 from tests.permissions.policies import OPERATOR, Call, Statement, allowed, statements, unnoticed, users
 from tests.unit.template.conftest import EGRESS, ROOT, SOURCE, Stack, deployed
 
-EVERYTHING = {"Tracing": "Active", "Receipts": "true", **EGRESS}
+EVERYTHING = {"Tracing": "Active", "Receipts": "true", "AlarmEmail": "team@example.com", **EGRESS}
 """All that a parameter can switch on; what is there without it is there then too."""
 
 
@@ -136,9 +136,12 @@ REVIEWED: dict[str, str] = {
     r"arn:aws:scheduler:[^:]+:\d+:schedule/<ScheduleGroup>/\*": f"{OWN_NAMES}: schedules of one group",
     r"arn:aws:logs:[^:]+:\d+:log-group:/aws/events/stack:\*": f"{OWN_NAMES}: streams of one group",
     r"arn:aws:events:[^:]+:\d+:rule/<EventBus>/\*": "the bus stands for its rule",
+    r"arn:aws:cloudwatch:[^:]+:\d+:alarm:stack-\*": "the stack's alarms, which name the topic and its key",
+    r"kms:\*": "a key's policy leaves it to IAM: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
+    r"kms:GenerateDataKey\*": "https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html",
     r"templates#\*": f"{OWN_NAMES}: the accounts' templates",
     "Deny Principal": ANYBODY,
-    "Deny (sqs|s3)": ANYBODY,
+    r"Deny (sqs|s3):\*": ANYBODY,
     r"Deny <BroadcastBucket\.Arn>/\*": ANYBODY,
     r"\* ssm:DescribeParameters": f"{NO_RESOURCES}: {ACTIONS}/list_awssystemsmanager.html",
     r"\* scheduler:ListSchedules": f"{NO_RESOURCES}: {ACTIONS}/list_amazoneventbridgescheduler.html",
@@ -155,7 +158,7 @@ def stars(statement: Statement) -> Iterator[str]:
         yield f"{denial}Principal"
     for action in node["Action"]:
         if "*" in action:
-            yield denial + action.partition(":")[0]
+            yield denial + action
         if "*" in node["Resource"]:
             yield f"* {action}"
     yield from (denial + each for each in node["Resource"] if "*" in each and each != "*")
