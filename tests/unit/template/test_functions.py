@@ -57,8 +57,9 @@ def test_handlers_keep_their_module_path(name: str) -> None:
     package = folder.replace("/", ".")
     assert (ROOT / folder).is_dir()
     assert function["Properties"]["Handler"] == f"{package}.handler.lambda_handler"
-    assert function["Metadata"] == {
-        "BuildProperties": {"ParentPackageMode": "explicit", "ParentPackages": package}
+    assert function["Metadata"]["BuildProperties"] == {
+        "ParentPackageMode": "explicit",
+        "ParentPackages": package,
     }
 
 
