@@ -47,7 +47,9 @@ MAY = {
         "update template",
     },
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt"} | LEDGER | UPDATES,
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", "delete consents"}
+    | LEDGER
+    | GROUPS,
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
@@ -154,6 +156,11 @@ def calls(deployed: Deployed) -> Calls:
         "update": in_group(update, {"BOOL": True}, key["pk"]),
         "update template": in_group(update, {"BOOL": True}, template["pk"]),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
+        "delete consents": (
+            "dynamodb",
+            "delete_item",
+            {"TableName": table, "Key": {"pk": {"S": "consents#probe#0"}}},
+        ),
         "scan": ("dynamodb", "scan", {"TableName": table}),
         "list messages": query("listed", "listed"),
         "find receipt": query("receipts", "receipt_key"),
