@@ -292,6 +292,7 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
             clients("lambda").put_function_recursion_config(
                 FunctionName=deployment.physical_ids[name], RecursiveLoop=recursion
             )
+    _reach_api(clients, deployment)
     for name, resource in deployment.resources("AWS::Lambda::EventSourceMapping"):
         # A parameter arrives as text, and the emulator's poller cannot compare text with a number.
         scaling = resolve(resource["Properties"].get("ScalingConfig"), deployment)
@@ -314,6 +315,21 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 TableName=deployment.physical_ids[name],
                 TimeToLiveSpecification=resolve(time_to_live, deployment),
             )
+
+
+def _reach_api(clients: Clients, deployment: Deployment) -> None:
+    """Give functions that call the API its address here; nobody resolves the one that it has in AWS."""
+    client = clients("lambda")
+    for name, resource in deployment.resources("AWS::Lambda::Function"):
+        if "API_URL" not in resource["Properties"].get("Environment", {}).get("Variables", {}):
+            continue
+        function = deployment.physical_ids[name]
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        ((api, _),) = deployment.resources("AWS::ApiGatewayV2::Api")
+        url = f"{client.meta.endpoint_url}/_aws/execute-api/{deployment.physical_ids[api]}"
+        client.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**variables, "API_URL": url}}
+        )
 
 
 _NO_VALUE: Final = object()
