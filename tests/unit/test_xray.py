@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 
 from tests.fakes import OPENID, message
@@ -148,11 +149,15 @@ class _Raw:
         return [b'{"Item": {"pk": {"S": "%s"}}}' % OPENID.encode()]
 
 
+def answered(status: int) -> AWSResponse:
+    return AWSResponse("", status, HTTPHeaders(), _Raw())
+
+
 @pytest.mark.parametrize(
     ("answer", "flags", "status"),
     [
-        (AWSResponse("", 200, {}, _Raw()), set(), 200),
-        (AWSResponse("", 500, {}, _Raw()), {"fault"}, 500),
+        (answered(200), set(), 200),
+        (answered(500), {"fault"}, 500),
         (EndpointConnectionError(endpoint_url=f"https://{TOKEN}"), {"fault"}, None),
     ],
     ids=["answered", "failed", "silent"],
@@ -204,7 +209,7 @@ def test_nothing_is_imported_where_nothing_is_traced(tracing: str) -> None:
         "TRACING": tracing,
         "WECHAT_API_BASE": "https://api.weixin.qq.com",
     }
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
     assert ("xray" in done.stdout) is (tracing == "Active")

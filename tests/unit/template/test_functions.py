@@ -193,6 +193,7 @@ def test_outputs() -> None:
         "TokenRefreshFunctionName": "<TokenRefreshFunction>",
         "TemplateSyncFunctionName": "<TemplateSyncFunction>",
         "CanaryFunctionName": "<CanaryFunction>",
+        "CanaryParameterName": "/wechat-notify/dev/canary",
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",

@@ -89,7 +89,7 @@ def test_refusal_names_errcode(service: Service, prepare: Prepare, capsys: Captu
         (REHEARSAL | {"message": {**MESSAGE, "kind": "letter"}}, False, "dry_run", "invalid-message"),
     ],
 )
-def test_failures(  # noqa: PLR0913
+def test_failures(
     service: Service,
     prepare: Prepare,
     capsys: Capture,
@@ -132,7 +132,13 @@ def test_dry_run_notices_a_refused_token(service: Service, prepare: Prepare) -> 
     [("delivered", "arrived", "delivered"), ("undelivered", "failed", "receipt"), ("", "failed", "receipt")],
 )
 def test_receipt_is_awaited(
-    service: Service, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, status: str, arrived: str, step: str
+    service: Service,
+    prepare: Prepare,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    status: str,
+    arrived: str,
+    step: str,
 ) -> None:
     door = prepare(**TO_A_PERSON, receipt=True)
     real = door.call
