@@ -8,11 +8,13 @@ errcodes that are not in the table, which a server could make up without end.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.failed_shares import FailedShares
 from wechat_notify.core.delivery.results import (
     Expired,
     Failed,
@@ -34,7 +36,7 @@ from wechat_notify.core.tokens.refresher import Refreshed
 if TYPE_CHECKING:
     from wechat_notify.core.canary import Sighting
 
-_Unit = Literal["Milliseconds", "Seconds"]
+_Unit = Literal["Milliseconds", "Seconds", "Percent"]
 _Dimensions = tuple[tuple[str, str], ...]
 
 _NAMESPACE = "WeChatNotify"
@@ -55,6 +57,7 @@ class Metrics:
         self._service = service
         self._counts: Counter[tuple[str, _Dimensions]] = Counter()
         self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
+        self._shares = FailedShares()
 
     def count(self, name: str, number: int = 1, /, **dimensions: str) -> None:
         """Add to a count."""
@@ -83,7 +86,11 @@ class Metrics:
                 self.count("MessagesHeld", **by_account)
             case Sent() | Unknown() | Expired() if entry:
                 self.count(_COUNTED[entry.status], **by_account, **by_kind)
+                if result.attempted and entry.status is not Status.EXPIRED:
+                    self._shares.note(account, failed=entry.status is Status.UNKNOWN)
             case Failed() | TryAgain():
+                if result.attempted:
+                    self._shares.note(account, failed=True)
                 error_class = outcome.error_class.value if outcome else "none"
                 by_errcode = {"class": error_class, "errcode": _errcode(outcome)}
                 self.count("MessagesFailed", **by_account, **by_errcode)
@@ -100,8 +107,8 @@ class Metrics:
         """Count what the refresher did for one account."""
         account = result.account
         self.count("TokenRefreshes", result.calls, account=account)
-        if result.token:
-            self.measure("TokenAge", "Seconds", now - result.token.obtained_at, account=account)
+        if result.best:
+            self.measure("TokenAge", "Seconds", now - result.best.obtained_at, account=account)
         if not result.stored:
             self.count("TokenNotStored", account=account)
         if result.failure:
@@ -113,12 +120,21 @@ class Metrics:
         if seen.latency is not None:
             self.measure("CanaryLatency", "Milliseconds", round(seen.latency * 1000, 1))
 
+    def accounts(self, results: Sequence[Refreshed], now: float) -> None:
+        """Count the accounts in trouble after a run for all of them; a zero says that it was looked at."""
+        self.count("AccountsFailing", sum(result.failure is not None for result in results))
+        self.count("AccountsNotStored", sum(not result.stored for result in results))
+        usable = sum(result.best is not None and result.best.usable(now) for result in results)
+        self.count("AccountsWithoutToken", len(results) - usable)
+
     def cold_start(self, context: Any) -> None:
         """Write Powertools' ``ColdStart``, by function; it is a document of its own."""
         self._provider().add_cold_start_metric(context)
 
     def flush(self) -> None:
         """Write a document for each set of dimensions, and begin anew."""
+        if share := self._shares.worst():
+            self.measure("FailedShare", "Percent", share)
         providers: dict[_Dimensions, AmazonCloudWatchEMFProvider] = {}
         counts, self._counts = self._counts, Counter()
         values, self._values = self._values, defaultdict(list)
