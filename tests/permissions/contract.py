@@ -20,6 +20,7 @@ CALLS: Final = Path(__file__).with_name("calls.json")
 REGION: Final = REGIONS["aws"]
 ACCOUNT: Final = "123456789012"
 _PARAMETERS: Final = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/wechat-notify/dev/accounts"
+_API: Final = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<HttpApi>/$default"
 _SCHEDULES: Final = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<ScheduleGroup>"
 
 Recorded = dict[str, dict[str, list[str]]]
@@ -85,6 +86,30 @@ MADE_ELSEWHERE: Final = (
         "<BroadcastStepQueue.Arn>",
         "tests/unit/functions/broadcast/test_handler.py::test_failures_are_further_and_further_apart",
     ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("ssm:GetParameter",),
+        _PARAMETERS.removesuffix("accounts") + "canary",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/POST/v1/accounts/shop/messages",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/messages/canary-20260301T070500Z",
+        "tests/unit/functions/canary/test_handler.py::test_receipt_is_awaited",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/quota",
+        "tests/unit/functions/canary/test_handler.py::test_dry_run_uses_a_real_token",
+    ),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<SendQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<BroadcastStepQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<EventDeadLetterQueue.Arn>", _SCHEDULER),
@@ -116,7 +141,13 @@ def calls(stack: Stack) -> list[Call]:
         for action in made.actions
         if not action.startswith("ec2:") or "VpcConfig" in stack["TokenRefreshFunction"]
     ]
-    found += [*_of_functions(stack), *_of_schedules(stack), *_of_rules(stack), *_over_tls(stack)]
+    found += [
+        *_of_functions(stack),
+        *_of_schedules(stack),
+        *_of_rules(stack),
+        *_of_alarms(stack),
+        *_over_tls(stack),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -232,11 +263,29 @@ def _of_rules(stack: Stack) -> Iterator[Call]:
                 yield Call(service, "logs:PutLogEvents", stream, by_rule)
 
 
+def _of_alarms(stack: Stack) -> Iterator[Call]:
+    """CloudWatch publishes by the policies of the topic and of its key, which IAM leaves to the account.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:stack-QueueStalledAlarm-1"
+    named = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": alarm}
+    for topic, properties in stack.of_type("AWS::SNS::Topic").items():
+        key = properties["KmsMasterKeyId"].replace(">", ".Arn>")
+        yield Call("cloudwatch.amazonaws.com", "sns:Publish", f"<{topic}>", named)
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            yield Call("cloudwatch.amazonaws.com", action, key, named)
+        yield Call(f"arn:aws:iam::{ACCOUNT}:root", "kms:PutKeyPolicy", key)
+
+
 def _over_tls(stack: Stack) -> Iterator[Call]:
     """Whoever may do everything may do nothing in plain text."""
     over = {"aws:SecureTransport": "true"}
     for queue in stack.of_type("AWS::SQS::Queue"):
         yield Call(OPERATOR, "sqs:ReceiveMessage", f"<{queue}.Arn>", over)
+    for topic in stack.of_type("AWS::SNS::Topic"):
+        yield Call(OPERATOR, "sns:Publish", f"<{topic}>", over)
     for bucket in stack.of_type("AWS::S3::Bucket"):
         yield Call(OPERATOR, "s3:ListBucket", f"<{bucket}.Arn>", over)
         yield Call(OPERATOR, "s3:GetObject", f"<{bucket}.Arn>/file", over)

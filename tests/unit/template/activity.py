@@ -143,6 +143,10 @@ def _queue(service: Service) -> None:
     handle(enqueued(key="quota"))
     service.bus.failing = None
     handle(enqueued(key="held"))
+    handle("send_queue/parked")
+    for number in range(25):  # enough for a share
+        service.wechat.plan.append(answer(43101))
+        handle(enqueued(body("template"), key=f"share-{number}"))
 
     def fail(_: object) -> None:
         service.ledger_store.failing = {"put": "ServiceUnavailable"}
