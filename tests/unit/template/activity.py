@@ -33,6 +33,8 @@ from tests.unit.functions.broadcast import steps
 from tests.unit.functions.callback import requests
 from tests.unit.functions.callback_events import test_handler as receipts
 from tests.unit.functions.canary.door import FakeOrders, HandlersDoor
+from tests.unit.functions.send_api import test_consents as consents
+from tests.unit.functions.send_api.calls import KEYED
 from tests.unit.functions.send_api.calls import call as call_api
 from tests.unit.functions.send_queue.events import enqueued, handle
 from tests.unit.functions.team_api.calls import call as call_team_api
@@ -90,11 +92,16 @@ def whole_day(monkeypatch: pytest.MonkeyPatch) -> Told:
             service.wechat.plan.append(outcome)
             call_api(api_event("POST", "shop", f"api-{number}", body()))
         call_api(api_event("POST", "Shop", "api-9", body()))
+    with told.by(service, "SendApiLogGroup"):
+        _ask_for_consent(service)
     with told.by(service, "CallbackEventsLogGroup"):
         receipts.add(service, "m-1", 1)
         receipts.add(service, "m-2", 2)
         receipts.handle(receipts.fields(1), receipts.fields(2, "failed:user block"))
         receipts.handle(receipts.fields(3), receives=receipts.LAST)
+        accepted = {"TemplateId": "TEMPLATE", "SubscribeStatusString": "accept", "PopupScene": "1"}
+        popup = {"Event": "subscribe_msg_popup_event", "SubscribeMsgPopupEvent": {"List": accepted}}
+        receipts.handle(receipts.fields() | popup)
     with told.by(service, "TokenRefreshLogGroup"):
         service.add_account("bank", stored=False)
         service.add_account("cafe", stored=False)
@@ -158,6 +165,16 @@ def _queue(service: Service) -> None:
     service.wechat.while_in_flight = lambda _: None
     handle(enqueued(key="put-off"))
     service.ledger_store.failing = {}
+
+
+def _ask_for_consent(service: Service) -> None:
+    service.store.consents["shop"] = "enforce"
+    service.token_refresher.refresh("shop")
+    service.clock.advance(120)  # the cached token's
+    call_api(KEYED)
+    consents.accept(service)
+    call_api({**KEYED, "headers": {**KEYED["headers"], "idempotency-key": "with-consent"}})
+    service.store.consents["shop"] = "off"
 
 
 def _canary(service: Service, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
