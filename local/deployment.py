@@ -77,8 +77,8 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    deployed = _with_arns_of_secrets(_without_unknown_alarms(_with_plain_conditions(planned)))
-    body = json.dumps(deployed, separators=(",", ":"))
+    deployed = _without_queries(_without_unknown_alarms(_with_plain_conditions(planned)))
+    body = json.dumps(_with_arns_of_secrets(deployed), separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
@@ -267,6 +267,12 @@ def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping
     raise LocalStackError(f"{key}: the local stack does not know the authorizer {', '.join(names)}")
 
 
+def _without_queries(template: Template) -> Template:
+    """The template without saved queries, a type that the emulator refuses."""
+    kept = {n: r for n, r in template["Resources"].items() if r["Type"] != "AWS::Logs::QueryDefinition"}
+    return {**template, "Resources": kept}
+
+
 def _with_plain_conditions(planned: Deployment) -> Template:
     """The template with its conditions evaluated: the emulator takes every ``Fn::Join`` there for true."""
     conditions = {
@@ -325,6 +331,7 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
             clients("lambda").put_function_recursion_config(
                 FunctionName=deployment.physical_ids[name], RecursiveLoop=recursion
             )
+    _reach_api(clients, deployment)
     for name, resource in deployment.resources("AWS::Lambda::EventSourceMapping"):
         # A parameter arrives as text, and the emulator's poller cannot compare text with a number.
         scaling = resolve(resource["Properties"].get("ScalingConfig"), deployment)
@@ -347,6 +354,21 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 TableName=deployment.physical_ids[name],
                 TimeToLiveSpecification=resolve(time_to_live, deployment),
             )
+
+
+def _reach_api(clients: Clients, deployment: Deployment) -> None:
+    """Give functions that call the API its address here; nobody resolves the one that it has in AWS."""
+    client = clients("lambda")
+    for name, resource in deployment.resources("AWS::Lambda::Function"):
+        if "API_URL" not in resource["Properties"].get("Environment", {}).get("Variables", {}):
+            continue
+        function = deployment.physical_ids[name]
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        ((api, _),) = deployment.resources("AWS::ApiGatewayV2::Api")
+        url = f"{client.meta.endpoint_url}/_aws/execute-api/{deployment.physical_ids[api]}"
+        client.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**variables, "API_URL": url}}
+        )
 
 
 _NO_VALUE: Final = object()

@@ -20,6 +20,7 @@ CALLS: Final = Path(__file__).with_name("calls.json")
 REGION: Final = REGIONS["aws"]
 ACCOUNT: Final = "123456789012"
 _PARAMETERS: Final = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/wechat-notify/dev/accounts"
+_API: Final = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<HttpApi>/$default"
 _SCHEDULES: Final = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<ScheduleGroup>"
 
 Recorded = dict[str, dict[str, list[str]]]
@@ -87,6 +88,30 @@ MADE_ELSEWHERE: Final = (
         ("sqs:ChangeMessageVisibility",),
         "<BroadcastStepQueue.Arn>",
         "tests/unit/functions/broadcast/test_handler.py::test_failures_are_further_and_further_apart",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("ssm:GetParameter",),
+        _PARAMETERS.removesuffix("accounts") + "canary",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/POST/v1/accounts/shop/messages",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/messages/canary-20260301T070500Z",
+        "tests/unit/functions/canary/test_handler.py::test_receipt_is_awaited",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/quota",
+        "tests/unit/functions/canary/test_handler.py::test_dry_run_uses_a_real_token",
     ),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<SendQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<BroadcastStepQueue.Arn>", _SCHEDULER),

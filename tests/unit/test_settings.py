@@ -41,6 +41,8 @@ VARIABLES = {
     "SEND_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:send",
     "BROADCAST_STEP_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:steps",
     "EVENT_DEAD_LETTER_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:events-dead",
+    "API_URL": "https://api.test",
+    "CANARY_PARAMETER": "/wechat-notify/dev/canary",
 }
 SETTINGS = [name for name, value in vars(Settings).items() if isinstance(value, property)]
 PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_clear")]
@@ -50,6 +52,7 @@ PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TRACING", "Active")
     for part in PARTS:
         getattr(bootstrap, part).cache_clear()
     yield

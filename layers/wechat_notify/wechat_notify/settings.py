@@ -28,6 +28,19 @@ def starts_from_snapshot(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
+def xray_daemon(environ: Mapping[str, str] = os.environ) -> tuple[str, int] | None:
+    """Host and UDP port of X-Ray's daemon, as Lambda sets them; None where nothing is traced."""
+    if environ.get("TRACING") != "Active":
+        return None
+    host, _, port = environ.get("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000").rpartition(":")
+    return host, int(port)
+
+
+def trace_header(environ: Mapping[str, str] = os.environ) -> str:
+    """The tracing header of the current invocation; Lambda's runtime sets it anew for each."""
+    return environ.get("_X_AMZN_TRACE_ID", "")
+
+
 class Settings:
     """The variables, read when asked for: no function has all of them."""
 
@@ -66,6 +79,16 @@ class Settings:
         if value and not _PROXY.fullmatch(value):
             raise MalformedSettingError("WECHAT_PROXY must be a scheme, a host and a port")
         return value or None
+
+    @property
+    def api_url(self) -> str:
+        """The address of this stack's HTTP API, without a slash at its end."""
+        return self._required("API_URL").rstrip("/")
+
+    @property
+    def canary_parameter(self) -> str:
+        """The name of the SSM parameter that says what the canary sends."""
+        return self._required("CANARY_PARAMETER")
 
     @property
     def token_refresh_function(self) -> str:

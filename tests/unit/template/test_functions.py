@@ -57,10 +57,8 @@ def test_handlers_keep_their_module_path(name: str) -> None:
     package = folder.replace("/", ".")
     assert (ROOT / folder).is_dir()
     assert function["Properties"]["Handler"] == f"{package}.handler.lambda_handler"
-    assert function["Metadata"]["BuildProperties"] == {
-        "ParentPackageMode": "explicit",
-        "ParentPackages": package,
-    }
+    build = function["Metadata"]["BuildProperties"]
+    assert build == {"ParentPackageMode": "explicit", "ParentPackages": package}
 
 
 def test_only_token_refresh_is_reserved(stack: Stack) -> None:
@@ -76,6 +74,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "RES_OPTIONS": "timeout:1 attempts:2",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "TRACING": stack["CanaryFunction"]["TracingConfig"]["Mode"],
     }
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
     table |= {"RECEIPTS": "false"}
@@ -108,6 +107,10 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "CallbackFunction": told,
         "CallbackEventsFunction": table | bus | hashing | told | tokens,
         "TokenRefreshFunction": bus,
+        "CanaryFunction": {
+            "API_URL": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com",
+            "CANARY_PARAMETER": "/wechat-notify/dev/canary",
+        },
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
         name: everywhere | variables for name, variables in own.items()
@@ -129,7 +132,11 @@ def test_nobody_waits_for_too_long(stack: Stack) -> None:
     assert stack["CallbackFunction"]["Timeout"] <= 10  # WeChat gives up after 5 s
     invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
-    assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
+    assert ages == {
+        "<TokenRefreshFunction>": 300,
+        "<TemplateSyncFunction>": 3600,
+        "<CanaryFunction>": 60,
+    }
     assert {each["MaximumRetryAttempts"] for each in invocations} == {0}
 
 
@@ -184,6 +191,8 @@ def test_outputs() -> None:
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
         "TokenRefreshFunctionName": "<TokenRefreshFunction>",
         "TemplateSyncFunctionName": "<TemplateSyncFunction>",
+        "CanaryFunctionName": "<CanaryFunction>",
+        "CanaryParameterName": "/wechat-notify/dev/canary",
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",

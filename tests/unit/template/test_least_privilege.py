@@ -14,7 +14,13 @@ from tests.permissions import contract
 from tests.permissions.policies import OPERATOR, Call, Statement, allowed, statements, unnoticed, users
 from tests.unit.template.conftest import EGRESS, ROOT, SOURCE, Stack, deployed
 
-EVERYTHING = {"Tracing": "Active", "Receipts": "true", "AlarmEmail": "ops@example.com", **EGRESS}
+EVERYTHING = {
+    "Tracing": "Active",
+    "Receipts": "true",
+    "CanarySchedule": "rate(5 minutes)",
+    "AlarmEmail": "ops@example.com",
+    **EGRESS,
+}
 """All that a parameter can switch on; what is there without it is there then too."""
 
 
@@ -143,6 +149,9 @@ REVIEWED: dict[str, str] = {
     r"Deny <BroadcastBucket\.Arn>/\*": ANYBODY,
     r"\* ssm:DescribeParameters": f"{NO_RESOURCES}: {ACTIONS}/list_awssystemsmanager.html",
     r"\* scheduler:ListSchedules": f"{NO_RESOURCES}: {ACTIONS}/list_amazoneventbridgescheduler.html",
+    r"arn:aws:execute-api:[^:]+:\d+:<HttpApi>/\$default/\w+/v1/accounts/\*/(messages(/canary-\*)?|quota)": (
+        f"{OWN_NAMES}: accounts; the canary calls three routes"
+    ),
     r"\* xray:PutT\w+": f"{NO_RESOURCES}: {ACTIONS}/list_awsx-ray.html",
     "kms": "of one key: what SNS asks for, and what IAM decides",
     r"arn:aws:cloudwatch:[^:]+:\d+:alarm:stack-\*": f"{OWN_NAMES}: alarms of one stack",

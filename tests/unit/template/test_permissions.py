@@ -7,6 +7,8 @@ import pytest
 from tests.unit.template.conftest import FUNCTIONS, SENDERS, Stack, deployed
 
 ACCOUNTS = "arn:aws:ssm:eu-west-1:123456789012:parameter/wechat-notify/dev/accounts"
+CANARY = "arn:aws:ssm:eu-west-1:123456789012:parameter/wechat-notify/dev/canary"
+API = "arn:aws:execute-api:eu-west-1:123456789012:<HttpApi>/$default"
 
 
 def test_actions_of_each_role() -> None:
@@ -64,6 +66,7 @@ def test_actions_of_each_role() -> None:
         | {"ssm:PutParameter", "ssm:DeleteParameters"}
         | publish
         | log,
+        "CanaryRole": {"ssm:GetParameter", "execute-api:Invoke"} | log,
         "ScheduleRole": {"sqs:SendMessage"},
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
         "TemplateSyncScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
@@ -90,7 +93,10 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("dynamodb:[!QD]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        (
+            "dynamodb:[!QD]*",
+            dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole", "CanaryRole"}, "<Ledger.Arn>"),
+        ),
         ("dynamodb:Delete*", {"CallbackEventsRole": "<Ledger.Arn>"}),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
@@ -101,7 +107,7 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
         ("lambda:InvokeFunction", INVOKERS),
         (
             "events:PutEvents",
-            dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole"}, "<EventBus.Arn>"),
+            dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole", "CanaryRole"}, "<EventBus.Arn>"),
         ),
         ("logs:PutLogEvents", LOGS),
     ],
@@ -174,7 +180,9 @@ def test_templates_have_keys_of_their_own(stack: Stack) -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
 
 
-@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"TemplateSyncFunction", "CallbackFunction"}))
+@pytest.mark.parametrize(
+    "function", sorted(set(FUNCTIONS) - {"TemplateSyncFunction", "CallbackFunction", "CanaryFunction"})
+)
 def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
     assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}

@@ -102,6 +102,8 @@ class Clients:
         Makes the client of a service; boto3's without it.
     clock, sleep, jitter, now : Callable
         Seconds on a clock that never goes back; a pause; a number between two others; seconds since 1970.
+    trace : Callable, optional
+        Has DynamoDB's client tell of its calls.
     """
 
     def __init__(
@@ -112,8 +114,10 @@ class Clients:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Jitter = random.uniform,
         now: Callable[[], float] = time.time,
+        trace: Callable[[Any], Any] | None = None,
     ) -> None:
         self._make = make
+        self._trace = trace
         self._now = now
         self._used: dict[Service, float] = {}
         self._clock = clock
@@ -248,7 +252,8 @@ class Clients:
             if not configuration.get_config_variable("ca_bundle"):
                 self._verify = str(_AMAZON_ROOTS)
             self._session = boto3.Session(botocore_session=configuration)
-        return checked(self._session.client(service, config=client_config(service), verify=self._verify))
+        client = checked(self._session.client(service, config=client_config(service), verify=self._verify))
+        return self._trace(client) if self._trace and service == "dynamodb" else client
 
     def _trust_all(self) -> None:
         """Make the clients anew, with botocore's CA bundle in place of Amazon's roots.
