@@ -343,7 +343,7 @@ def resolve(value: Any, deployment: Deployment, get_att: Callable[[str, str], st
     return {k: v for k, v in resolved.items() if v is not _NO_VALUE}
 
 
-def _call(  # noqa: PLR0911 - one for each function
+def _call(  # noqa: C901, PLR0911 - one for each function
     function: str, argument: Any, deployment: Deployment, get_att: Callable[[str, str], str] | None
 ) -> Any:
     def inner(value: Any) -> Any:
@@ -359,6 +359,10 @@ def _call(  # noqa: PLR0911 - one for each function
             return inner(then if inner({"Condition": condition}) else otherwise)
         case "Fn::Equals":
             return inner(argument[0]) == inner(argument[1])
+        case "Fn::And":
+            return all(inner(each) for each in argument)
+        case "Fn::Or":
+            return any(inner(each) for each in argument)
         case "Fn::Not":
             return not inner(argument[0])
         case "Fn::Join":

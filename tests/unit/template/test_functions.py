@@ -80,7 +80,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
     hashing: Node = {"OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}"}
-    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
+    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunctionAliaslive>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
     broadcasts: Node = {
@@ -129,6 +129,7 @@ def test_nobody_waits_for_too_long(stack: Stack) -> None:
     invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
     assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
+    assert {each["Qualifier"] for each in invocations} == {"live"}
     assert {each["MaximumRetryAttempts"] for each in invocations} == {0}
 
 
@@ -181,8 +182,8 @@ def test_outputs() -> None:
         "SendQueueUrl": "<SendQueue>",
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
-        "TokenRefreshFunctionName": "<TokenRefreshFunction>",
-        "TemplateSyncFunctionName": "<TemplateSyncFunction>",
+        "TokenRefreshFunctionName": "<TokenRefreshFunction>:live",
+        "TemplateSyncFunctionName": "<TemplateSyncFunction>:live",
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",
