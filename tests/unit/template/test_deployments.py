@@ -128,7 +128,7 @@ def seconds_to_alarm(alarm: Node) -> int:
         metric["MetricStat"] for metric in alarm.get("Metrics", ()) if "MetricStat" in metric
     ]
     period = max(int(str(part["Period"])) for part in parts or [alarm])
-    return period * int(alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]))
+    return period * int(str(alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])))
 
 
 def test_codedeploy_moves_these_aliases_alone() -> None:
