@@ -14,6 +14,7 @@ from wxn.commands import (
     doctor,
     erase,
     explain,
+    hash_key,
     holds,
     messages,
     quota,
@@ -79,6 +80,7 @@ for module in (
     account,
     dlq,
     erase,
+    hash_key,
 ):
     if module.app.registered_callback is None and module.app.info.name:
         module.app.callback(add_help_option=False)(_group)

@@ -8,6 +8,7 @@ the fakes of tests/fakes/aws and of tests/simulation.
 from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import START, Clock, highest, lowest
 from tests.fakes.event_bus import FakeBus
+from tests.fakes.hashes import FakeHashes, FakeHashKeys, hashes
 from tests.fakes.lambda_context import FakeContext
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID, OTHER_OPENID, api_event, body, load_event, message
@@ -32,6 +33,8 @@ __all__ = [
     "FakeBroadcastStore",
     "FakeBus",
     "FakeContext",
+    "FakeHashKeys",
+    "FakeHashes",
     "FakeLedgerStore",
     "FakeObjects",
     "FakeParameterStore",
@@ -47,6 +50,7 @@ __all__ = [
     "api_event",
     "body",
     "break_down",
+    "hashes",
     "highest",
     "load_event",
     "lost",

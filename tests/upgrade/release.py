@@ -39,6 +39,7 @@ QUEUES: Final = ("send", "broadcast", "steps", "callbacks", "dead", "callbacks-d
 TABLE, BUCKET = "ledger", "files"
 CALLBACK_TOKEN: Final = "callback-token-of-the-rehearsal"
 OFFICIAL: Final = "gh_1"
+HASH_KEY: Final = "a key of the rehearsal"
 DAY: Final = 86400.0
 MAX_ROUNDS: Final = 15
 """Rounds of all queues, a minute apart, in which the work must be over."""
@@ -148,7 +149,7 @@ class Release:
 
     def __init__(self, wechat: WeChat) -> None:
         self.wechat = wechat
-        services = ("dynamodb", "sqs", "ssm", "s3", "events", "scheduler")
+        services = ("dynamodb", "sqs", "ssm", "s3", "events", "scheduler", "secretsmanager")
         self.aws: dict[str, Any] = {
             name: boto3.client(name, region_name=REGION)  # type: ignore[call-overload] # any of them
             for name in services
@@ -185,10 +186,12 @@ class Release:
         self.aws["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.aws["events"].create_event_bus(Name="bus")
         self.aws["scheduler"].create_schedule_group(Name="stack")
+        self.aws["secretsmanager"].create_secret(Name="openid-hash-key", SecretString=HASH_KEY)
         os.environ |= {
             "PARAMETER_PATH": PATH,
             "WECHAT_API_BASE": self.wechat.url,
-            "OPENID_HASH_KEY": "a key of the rehearsal",
+            "OPENID_HASH_KEY": HASH_KEY,  # as the release before secrets has it
+            "OPENID_HASH_SECRET": "openid-hash-key",
             "TOKEN_REFRESH_FUNCTION": "token-refresh",
             "LEDGER_TABLE": TABLE,
             "LEDGER_RETENTION_DAYS": "30",

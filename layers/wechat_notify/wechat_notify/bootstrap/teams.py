@@ -27,8 +27,10 @@ def message_list() -> MessageList:
 
 @cache
 def cursors() -> Cursors:
-    """Cursors of lists; the key is the openids' with a word of its own."""
-    return Cursors(hmac.digest(bootstrap.settings().openid_hash_key, b"cursors", "sha256"))
+    """Cursors of lists; their keys are the openids' with a word of its own."""
+    return Cursors(
+        lambda: [hmac.digest(key, b"cursors", "sha256") for key in bootstrap.hash_keys().load().all]
+    )
 
 
 @cache
