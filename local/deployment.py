@@ -371,10 +371,6 @@ def _call(  # noqa: C901, PLR0911 - one for each function
             return inner(then if inner({"Condition": condition}) else otherwise)
         case "Fn::Equals":
             return inner(argument[0]) == inner(argument[1])
-        case "Fn::And":
-            return all(inner(each) for each in argument)
-        case "Fn::Or":
-            return any(inner(each) for each in argument)
         case "Fn::Not":
             return not inner(argument[0])
         case "Fn::And" | "Fn::Or":
