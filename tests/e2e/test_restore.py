@@ -25,7 +25,8 @@ def test_restored_ledger_is_copied_back(
     lost, changed = f"{touser}-lost", f"{touser}-changed"
     messages = {name: addressed(examples()[0], name) for name in (lost, changed)}
     for name, message in messages.items():
-        assert service.post(message, headers={"Idempotency-Key": name}).status_code == 200
+        answer = service.post(message, headers={"Idempotency-Key": name})
+        assert answer.status_code == 200, answer.text
         service.becomes(name, *ACCEPTED)
     keys = {name: {"pk": {"S": f"message#{service.state.account}#{name}"}} for name in messages}
 
