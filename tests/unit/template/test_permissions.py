@@ -48,7 +48,12 @@ def test_actions_of_each_role() -> None:
             *log,
         },
         "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
-        "CallbackEventsRole": {"dynamodb:Query", "ssm:PutParameter", "dynamodb:PartiQLUpdate"}
+        "CallbackEventsRole": {
+            "dynamodb:Query",
+            "dynamodb:DeleteItem",
+            "ssm:PutParameter",
+            *write_groups,
+        }
         | key
         | token
         | take
@@ -89,7 +94,8 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        ("dynamodb:[!QD]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        ("dynamodb:Delete*", {"CallbackEventsRole": "<Ledger.Arn>"}),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
             "secretsmanager:*",
@@ -114,6 +120,13 @@ def test_aliases_that_roles_invoke(stack: Stack) -> None:
         **{role: [alias] for role, alias in SCHEDULED.items()},
         **{role: ["<TokenRefreshFunctionAliaslive>", "<TokenRefreshFunction.Arn>"] for role in asking},
     }
+
+
+def test_consents_alone_are_deleted(stack: Stack) -> None:
+    (statement,) = (
+        each for each in stack.statements("CallbackEventsRole") if "dynamodb:DeleteItem" in each["Action"]
+    )
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["consents#*"]}}
 
 
 def test_parameters_that_roles_write(stack: Stack) -> None:
