@@ -76,7 +76,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
         records = [_record(record) for record in event["Records"]]
-        with ThreadPoolExecutor(min(_THREADS, len(records))) as threads:
+        with ThreadPoolExecutor(
+            min(_THREADS, len(records)) or 1
+        ) as threads:  # deployment_check has no records
             handled = list(threads.map(_settle, records))
             handled = list(threads.map(_act, handled))
         returned = [each.record for each in handled if each.comes_again]

@@ -56,6 +56,12 @@ HOLDING: dict[str, tuple[Callable[[Deployed, str, Properties], Properties], str]
         "",
     ),
     "Events::EventBus": (lambda its, name, _: its.client("events").describe_event_bus(Name=name), "Name"),
+    "Lambda::Alias": (
+        lambda its, _, given: its.client("lambda").get_alias(
+            FunctionName=given["FunctionName"], Name=given["Name"]
+        ),
+        "Name FunctionVersion",
+    ),
     "Lambda::EventInvokeConfig": (
         lambda its, _, given: its.client("lambda").get_function_event_invoke_config(
             FunctionName=given["FunctionName"], Qualifier=given["Qualifier"]
@@ -78,6 +84,7 @@ READ_BACK = {
     "Lambda::EventSourceMapping",
     "Lambda::Function",
     "Lambda::Permission",
+    "Lambda::Version",
     "Logs::LogGroup",
     "SQS::Queue",
     "S3::Bucket",
@@ -137,7 +144,7 @@ def test_event_source_mapping(deployed: Deployed) -> None:
         mapping = deployed.client("lambda").get_event_source_mapping(UUID=physical)
         assert mapping["State"] == "Enabled"
         assert mapping["EventSourceArn"] == properties["EventSourceArn"]
-        assert mapping["FunctionArn"] == deployed.function(properties["FunctionName"])["FunctionArn"]
+        assert mapping["FunctionArn"] == properties["FunctionName"]  # an alias, by its ARN
         assert mapping["FunctionResponseTypes"] == properties["FunctionResponseTypes"]
         # CloudFormation takes numbers as text from a parameter.
         assert mapping["BatchSize"] == int(properties["BatchSize"])
@@ -145,6 +152,13 @@ def test_event_source_mapping(deployed: Deployed) -> None:
         assert mapping["MaximumBatchingWindowInSeconds"] == window
         maximum = int(properties["ScalingConfig"]["MaximumConcurrency"])
         assert mapping["ScalingConfig"] == {"MaximumConcurrency": maximum}
+
+
+def test_aliases_serve_the_only_version(deployed: Deployed) -> None:
+    for arn, properties in deployed("AWS::Lambda::Version"):
+        published = deployed.client("lambda").get_function(FunctionName=arn)["Configuration"]
+        assert published["FunctionName"] == properties["FunctionName"]
+        assert published["Version"] == "1"
 
 
 def test_functions(deployed: Deployed) -> None:

@@ -54,6 +54,7 @@ MAY = {
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
+    "DeploymentRole": set(),  # there is no CodeDeploy here
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
 }
 Call = tuple[str, str, dict[str, Any]]
@@ -91,7 +92,7 @@ def calls(deployed: Deployed) -> Calls:
         return "sqs", "send_message", {"QueueUrl": physical[queue], **late}
 
     def ask(function: str) -> Call:
-        return "lambda", "invoke", {"FunctionName": physical[function], "InvocationType": "DryRun"}
+        return "lambda", "invoke", {"FunctionName": f"{physical[function]}:live", "InvocationType": "DryRun"}
 
     def publish(*events: tuple[str, str]) -> Call:
         entries = [

@@ -29,6 +29,7 @@ Recorded = dict[str, dict[str, list[str]]]
 CONTEXTS: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("*", "events:PutEvents"): {"events:source": "wechat-notify"},
     ("TemplateSyncRole", "dynamodb:*"): {"dynamodb:LeadingKeys": ["templates#shop"]},
+    ("codedeploy.amazonaws.com", "sts:AssumeRole"): {"aws:SourceAccount": ACCOUNT},
     ("CallbackEventsRole", "dynamodb:DeleteItem"): {
         "dynamodb:LeadingKeys": ["consents#shop#9f2c41d07a3be85c"]
     },
@@ -61,6 +62,15 @@ _ATTACHING: Final = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "Des
 _DETACHING: Final = ("DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 _S3: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
 _SCHEDULER: Final = "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html"
+_CODE_DEPLOY: Final = (
+    "https://docs.aws.amazon.com/codedeploy/latest/userguide/getting-started-create-service-role.html"
+)
+_CHECK: Final = "tests/unit/functions/deployment_check/test_handler.py::test_handlers_pass"
+SHIFTED: Final = (
+    *("SendApiFunction", "SendQueueFunction", "SendBroadcastFunction"),
+    *("TeamApiFunction", "CallbackFunction", "CallbackEventsFunction"),
+)
+"""Functions whose aliases are moved gradually."""
 MADE_ELSEWHERE: Final = (
     MadeElsewhere(
         "TokenRefreshRole",
@@ -112,6 +122,44 @@ MADE_ELSEWHERE: Final = (
         ("execute-api:Invoke",),
         f"{_API}/GET/v1/accounts/shop/quota",
         "tests/unit/functions/canary/test_handler.py::test_dry_run_uses_a_real_token",
+    ),
+    MadeElsewhere("codedeploy.amazonaws.com", ("sts:AssumeRole",), "<DeploymentRole.Arn>", _CODE_DEPLOY),
+    MadeElsewhere("DeploymentRole", ("cloudwatch:DescribeAlarms",), "*", _CODE_DEPLOY),
+    MadeElsewhere(
+        "DeploymentRole", ("lambda:InvokeFunction",), "<DeploymentCheckFunction.Arn>", _CODE_DEPLOY
+    ),
+    *(
+        MadeElsewhere(
+            "DeploymentRole",
+            ("lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"),
+            f"<{function}.Arn>:live",
+            _CODE_DEPLOY,
+        )
+        for function in SHIFTED
+    ),
+    *(
+        MadeElsewhere("DeploymentCheckRole", ("lambda:InvokeFunction",), f"<{function}.Arn>:7", _CHECK)
+        for function in SHIFTED
+    ),
+    MadeElsewhere(
+        "DeploymentCheckRole",
+        (
+            "codedeploy:ListDeploymentTargets",
+            "codedeploy:BatchGetDeploymentTargets",
+            "codedeploy:PutLifecycleEventHookExecutionStatus",
+        ),
+        f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:deploymentgroup:stack-application/group",
+        _CHECK,
+    ),
+    # By versions of the release before aliases, which have the same roles as the new ones.
+    *(
+        MadeElsewhere(
+            role,
+            ("lambda:InvokeFunction",),
+            "<TokenRefreshFunction.Arn>",
+            "tests/unit/template/test_permissions.py::test_aliases_that_roles_invoke",
+        )
+        for role in ("SendApiRole", "SendQueueRole", "SendBroadcastRole", "TeamApiRole", "CallbackEventsRole")
     ),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<SendQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<BroadcastStepQueue.Arn>", _SCHEDULER),
@@ -184,6 +232,8 @@ def word(arn: str, known: dict[str, str]) -> str:
     for own, name in known.items():
         if arn == own:
             return f"<{name}.Arn>"
+        if arn == f"{own}:live":
+            return f"<{name}Aliaslive>"
         if arn.startswith(f"{own}/index/"):
             return f"<{name}.Arn>{arn.removeprefix(own)}"
         if arn.startswith(f"{own}/"):
@@ -222,7 +272,7 @@ def _of_functions(stack: Stack) -> Iterator[Call]:
                 yield Call(role, action, "*")
     for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-            role = stack.role_of(mapping["FunctionName"].strip("<>"))
+            role = stack.role_of(mapping["FunctionName"].strip("<>").removesuffix("Aliaslive"))
             yield Call(role, action, mapping["EventSourceArn"])
 
 

@@ -22,6 +22,7 @@ VARIABLES = {
     "WECHAT_API_BASE": "https://wechat.test",
     "WECHAT_PROXY": "http://10.0.0.5:3128",
     "TOKEN_REFRESH_FUNCTION": "token_refresh",
+    "CHECKED_FUNCTIONS": '{"stack-SendApiFunction-1": "send_api"}',
     "SEND_QUEUE_URL": "https://sqs.test/send",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.test/dead",
     "CALLBACK_QUEUE_URL": "https://sqs.test/callbacks",
@@ -64,6 +65,7 @@ def test_settings_from_their_variables() -> None:
     settings = Settings(VARIABLES)
     assert {name.upper(): getattr(settings, name) for name in SETTINGS} == {
         **VARIABLES,
+        "CHECKED_FUNCTIONS": {"stack-SendApiFunction-1": "send_api"},
         "LEDGER_RETENTION_DAYS": 30,
         "LIST_SENT_MESSAGES": True,
         "RECEIPTS": False,

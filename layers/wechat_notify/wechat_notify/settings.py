@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -94,6 +95,15 @@ class Settings:
     def token_refresh_function(self) -> str:
         """The name of the function that senders ask for a token."""
         return self._required("TOKEN_REFRESH_FUNCTION")
+
+    @property
+    def checked_functions(self) -> dict[str, str]:
+        """Functions that are tried before they get traffic: by their names in AWS, those of their code."""
+        value = self._required("CHECKED_FUNCTIONS")
+        try:
+            return {str(name): str(code) for name, code in json.loads(value).items()}
+        except (ValueError, AttributeError):
+            raise MalformedSettingError("CHECKED_FUNCTIONS must be a JSON object") from None
 
     @property
     def send_queue_url(self) -> str:

@@ -80,7 +80,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
     hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey>"}
-    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
+    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunctionAliaslive>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
     broadcasts: Node = {
@@ -137,6 +137,7 @@ def test_nobody_waits_for_too_long(stack: Stack) -> None:
         "<TemplateSyncFunction>": 3600,
         "<CanaryFunction>": 60,
     }
+    assert {each["Qualifier"] for each in invocations} == {"live"}
     assert {each["MaximumRetryAttempts"] for each in invocations} == {0}
 
 
@@ -189,9 +190,9 @@ def test_outputs() -> None:
         "SendQueueUrl": "<SendQueue>",
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
-        "TokenRefreshFunctionName": "<TokenRefreshFunction>",
-        "TemplateSyncFunctionName": "<TemplateSyncFunction>",
-        "CanaryFunctionName": "<CanaryFunction>",
+        "TokenRefreshFunctionName": "<TokenRefreshFunction>:live",
+        "TemplateSyncFunctionName": "<TemplateSyncFunction>:live",
+        "CanaryFunctionName": "<CanaryFunction>:live",
         "CanaryParameterName": "/wechat-notify/dev/canary",
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",

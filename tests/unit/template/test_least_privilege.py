@@ -19,6 +19,7 @@ EVERYTHING = {
     "Receipts": "true",
     "CanarySchedule": "rate(5 minutes)",
     "AlarmEmail": "ops@example.com",
+    "GradualDeployment": "true",
     **EGRESS,
 }
 """All that a parameter can switch on; what is there without it is there then too."""
@@ -143,6 +144,9 @@ REVIEWED: dict[str, str] = {
     r"arn:aws:logs:[^:]+:\d+:log-group:/aws/events/stack:\*": f"{OWN_NAMES}: streams of one group",
     r"arn:aws:events:[^:]+:\d+:rule/<EventBus>/\*": "the bus stands for its rule",
     r"templates#\*": f"{OWN_NAMES}: the accounts' templates",
+    r"<\w+Function\.Arn>:?\*": f"{OWN_NAMES}: a function's versions and aliases",
+    r"arn:aws:codedeploy:[^:]+:\d+:deploymentgroup:stack-\*": "a reference to the application is a circle",
+    r"\* cloudwatch:DescribeAlarms": f"{NO_RESOURCES}: CodeDeploy asks for all of them",
     r"consents#\*": f"{OWN_NAMES}: the accounts' consents",
     "Deny Principal": ANYBODY,
     "Deny (sqs|s3)": ANYBODY,

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "ssm"]
+Service = Literal[
+    "codedeploy", "dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "ssm"
+]
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
 READ_TIMEOUTS: dict[Service, float] = {
+    "codedeploy": 5.0,
     "dynamodb": 1.0,
     "events": 1.5,
     "lambda": 6.0,
@@ -129,6 +132,11 @@ class Clients:
         self._verify: str | None = None
         for name, level in _QUIET_LOGGERS.items():
             logging.getLogger(name).setLevel(level)
+
+    @property
+    def codedeploy(self) -> Any:
+        """The client of CodeDeploy."""
+        return self._client("codedeploy")
 
     @property
     def dynamodb(self) -> DynamoDBClient:

@@ -14,6 +14,7 @@ from wechat_notify.core.delivery.entry import (
     CANCELLED,
     CLOCK_SKEW,
     EXHAUSTED,
+    NEWER_RELEASE,
     NOT_RECORDED,
     TRY_AGAIN,
     Entry,
@@ -200,7 +201,7 @@ class Ledger:
             # The claim was given up while its holder was still alive: the answer counts all the same,
             # though a refusal says nothing of a copy that went out meanwhile.
             known = status is Status.SENT or (status is Status.FAILED and existing.attempts == entry.attempts)
-            if existing.status is not Status.UNKNOWN or not known:
+            if existing.status is not Status.UNKNOWN or existing.reason == NEWER_RELEASE or not known:
                 return existing
             wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
