@@ -17,6 +17,7 @@ from typing import Any
 
 from local.simulator import components, errcodes, faults, messages, template_lists
 from local.simulator.components import Components
+from local.simulator.consents import Consent, Consents
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
 from local.simulator.journal import Arrival, Journal
@@ -72,6 +73,10 @@ class App:
         Those that exist; empty means that they are not checked.
     without
         The paths of the lists of templates and of the endpoints that an account of its kind does not have.
+    consents
+        Messages that use consents up need one. Without, those of which nothing is known go out too.
+    domains
+        Registered business domains, to which pages may lead back; empty means all.
     """
 
     app_id: str
@@ -83,6 +88,8 @@ class App:
     pages: frozenset[str] = frozenset()
     openids: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
+    consents: bool = False
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,7 @@ class WeChat:
             self.journal = Journal()
             self.settings = Settings()
             self.templates: dict[str, dict[str, Template]] = {}
-            self.consents: dict[tuple[str, str, str, str | None], int] = {}
+            self.consents = Consents()
             self.limits: dict[tuple[str, str], Limits] = {}
             self.form_ids: OrderedDict[tuple[str, str], FormId] = OrderedDict()
             self.form_ids_registered: set[str] = set()
@@ -189,6 +196,10 @@ class WeChat:
             self._in_progress: set[tuple[str, str]] = set()
             self._today: tuple[int, Counter[tuple[str, str]]] = (0, Counter())
             self._this_minute: tuple[int, Counter[tuple[str, ...]]] = (0, Counter())
+
+    def callback_of(self, app_id: str) -> Callback | None:
+        """The address that an app's events are pushed to: its own, or that of a merchant's platform."""
+        return self.callbacks.get(app_id) or self.components.callback_of(app_id)
 
     @property
     def now(self) -> float:
@@ -392,7 +403,7 @@ class WeChat:
         return answer
 
     def _receipt(self, message: _Message, arrival: Arrival) -> Push | None:
-        callback = self.callbacks.get(message.app.app_id)
+        callback = self.callback_of(message.app.app_id)
         if callback is None or arrival.outcome != "accepted" or arrival.path not in WITH_RECEIPTS:
             return None
         assert arrival.msgid is not None  # noqa: S101 - these endpoints have one
@@ -494,7 +505,7 @@ class WeChat:
         self._count_openid(message)
         # Nothing refuses it any more, so that a refused call leaves consents and form ids as they were.
         if consent is not None and endpoint.consent == "credit":
-            self.consents[consent] -= 1
+            self.consents.use(consent)
         if form_id is not None:
             form_id.left -= 1
             form_id.openid = message.touser
@@ -558,19 +569,22 @@ class WeChat:
             self.form_ids.popitem(last=False)
         return form_id
 
-    def _consent(self, message: _Message, template_id: str) -> tuple[str, str, str, str | None] | None:
+    def _consent(self, message: _Message, template_id: str) -> Consent | None:
         """The consent that a message needs, ``None`` where nothing is known of it and it goes unchecked."""
-        if message.endpoint.consent is None:
+        wanted = message.endpoint.consent
+        if wanted is None:
             return None
         # Consent to a one-time message belongs to the scene in which it was given.
         scenes = (str(message.body.get("scene")), None) if "scene" in message.body else (None,)
         for scene in scenes:
-            key = (message.app.app_id, message.touser, template_id, scene)
-            credits_left = self.consents.get(key)
-            if credits_left is not None:
-                if credits_left <= 0:
+            consent = Consent(message.app.app_id, message.touser, template_id, scene)
+            left = self.consents.left(consent)
+            if left is not None:
+                if left <= 0:
                     raise Refusal(errcodes.NOT_SUBSCRIBED)
-                return key
+                return consent
+        if wanted == "credit" and message.app.consents:
+            raise Refusal(errcodes.NOT_SUBSCRIBED)
         return None
 
     # Limits
