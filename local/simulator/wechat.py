@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.simulator import components, errcodes, faults, messages, template_lists
 from local.simulator.components import Components
@@ -28,8 +29,11 @@ from local.simulator.tokens import Token, Tokens, beijing_day
 STABLE_TOKEN = "/cgi-bin/stable_token"
 TOKEN = "/cgi-bin/token"
 QUOTA = "/cgi-bin/openapi/quota/get"
-PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
+CALLBACK_CHECK = "/cgi-bin/callback/check"
+PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA, CALLBACK_CHECK)
 
+_ACTIONS = ("dns", "ping", "all")
+_OPERATORS = ("DEFAULT", "CHINANET", "UNICOM", "CAP")
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
 _FORM_ID_LIFE = 7 * 86_400
@@ -132,7 +136,7 @@ _DEFAULT_LIMITS = {
     STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
     TOKEN: Limits(daily=2_000),
     **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
-    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA), Limits()),
+    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA, CALLBACK_CHECK), Limits()),
 }
 
 
@@ -220,8 +224,9 @@ class WeChat:
             return self._answer(call, fault, "GET", self._templates)
         if call.path in components.PATHS:
             return self._component(call, fault)
-        if call.path == QUOTA:
-            return self._answer(call, fault, "POST", self._quota)
+        if call.path in (QUOTA, CALLBACK_CHECK):
+            answer = self._quota if call.path == QUOTA else self._callback_check
+            return self._answer(call, fault, "POST", answer)
         return self._token(call, fault)
 
     def _refused(self, refusal: Refusal) -> dict[str, Any]:
@@ -369,6 +374,24 @@ class WeChat:
         if limits.per_minute:
             told["rate_limit"] = {"call_count": limits.per_minute, "refresh_second": 60}
         return told
+
+    def _callback_check(self, app: App, call: Call) -> dict[str, Any]:
+        """The addresses of the app's callback, and a ping of each."""
+        asked = messages.parse_object(call.body)
+        if asked.get("action") not in _ACTIONS:
+            raise Refusal(errcodes.INVALID_CHECK_ACTION)
+        if asked.get("check_operator") not in _OPERATORS:
+            raise Refusal(errcodes.INVALID_CHECK_OPERATOR)
+        callback = self.callbacks.get(app.app_id)
+        if callback is None:
+            raise Refusal(errcodes.INVALID_URL)
+        found = _addresses(urlsplit(callback.url).hostname or "")
+        pinged = {"from_operator": "CAP", "package_loss": "0%", "time": "21.434ms"}
+        told = {
+            "dns": [{"ip": ip, "real_operator": "UNICOM"} for ip in found],
+            "ping": [{"ip": ip, **pinged} for ip in found],
+        }
+        return told if asked["action"] == "all" else {asked["action"]: told[asked["action"]]}
 
     # Sends
 
@@ -623,6 +646,14 @@ class WeChat:
         if self._this_minute[0] != minute:
             self._this_minute = (minute, Counter())
         return self._this_minute[1]
+
+
+def _addresses(host: str) -> list[str]:
+    """Without asking anybody: names that end in ``.invalid`` have none, others one that stands for any."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return [] if host.endswith(".invalid") else ["127.0.0.1" if host == "localhost" else "203.0.113.10"]
 
 
 def _whitelisted(client_ip: str, whitelist: tuple[str, ...]) -> bool:
