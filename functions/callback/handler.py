@@ -13,7 +13,7 @@ from typing import Any
 from functions.callback import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callbacks
-from wechat_notify.core.callbacks.events import AuthorizationChange, CallbackBodyError, Receipt, Ticket
+from wechat_notify.core.callbacks.events import CallbackBodyError, OtherEvent
 from wechat_notify.http import requests
 from wechat_notify.wechat.callbacks.door import CallbackRequest, Refused
 from wechat_notify.wechat.callbacks.events import events_of
@@ -53,7 +53,7 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
     try:
         fields = door.open(account, request)
         events = events_of(fields) if fields is not None else []
-        needed = [event for event in events if isinstance(event, Receipt | Ticket | AuthorizationChange)]
+        needed = [event for event in events if not isinstance(event, OtherEvent)]
         body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
     except CallbackBodyError as error:
         line.update(result="unreadable", detail=str(error))

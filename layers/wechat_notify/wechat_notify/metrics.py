@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.results import (
+    ConsentUse,
     Expired,
     Failed,
     Held,
@@ -39,6 +40,10 @@ _COUNTED = {
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
+_CONSENTS: dict[ConsentUse | None, str] = {
+    ConsentUse.USED: "ConsentsUsed",
+    ConsentUse.REFUSED: "ConsentsRefused",
+}
 
 
 class Metrics:
@@ -63,6 +68,8 @@ class Metrics:
     def message(self, message: Message, result: Result, account: str) -> None:
         """Count a message once by what it came to, and by each turn that brought it no nearer to that."""
         exchange, outcome, entry = result.exchange, result.outcome, result.entry
+        if result.consent in _CONSENTS:
+            self.count(_CONSENTS[result.consent], account=account)
         # Without an attempt the account may be a name that somebody made up.
         known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
         by_account = {"account": account} if known else {}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hmac
+import random
 import time
 from functools import cache
 
 from wechat_notify import bootstrap
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.aws.schedules import Schedules
+from wechat_notify.core.consents.consents import Links
+from wechat_notify.core.consents.links import Signer
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.schedules.schedule import Content
 from wechat_notify.core.templates.template import TemplateStore
+
+_random = random.SystemRandom()
 
 
 @cache
@@ -29,6 +34,20 @@ def message_list() -> MessageList:
 def cursors() -> Cursors:
     """Cursors of lists; the key is the openids' with a word of its own."""
     return Cursors(hmac.digest(bootstrap.settings().openid_hash_key, b"cursors", "sha256"))
+
+
+@cache
+def consent_links() -> Links:
+    """Confirmation links; the key is the openids' with a word of its own."""
+    return Links(
+        bootstrap.consent_table(),
+        bootstrap.consents(),
+        Signer(hmac.digest(bootstrap.settings().openid_hash_key, b"consent links", "sha256")),
+        keyed_hash=bootstrap.openid_hasher(),
+        now=time.time,
+        writer=bootstrap.id_factory(),
+        random_bits=_random.getrandbits,
+    )
 
 
 @cache
