@@ -82,7 +82,7 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-bench",
         "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",
         "POWERTOOLS_LOG_LEVEL": "INFO",
-        "OPENID_HASH_KEY": "a key for benchmarks that is as long as the real one would be",
+        "OPENID_HASH_SECRET": "arn:aws:secretsmanager:us-east-1:111122223333:secret:OpenidHashKey-abcdef",
         "TOKEN_REFRESH_FUNCTION": "token-refresh",
         "SEND_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/send",
         "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/dead",

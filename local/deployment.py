@@ -77,7 +77,7 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    body = json.dumps(_with_plain_conditions(planned), separators=(",", ":"))
+    body = json.dumps(_without_unknown_alarms(_with_plain_conditions(planned)), separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
@@ -275,6 +275,18 @@ def _with_plain_conditions(planned: Deployment) -> Template:
     return {**planned.template, "Conditions": conditions}
 
 
+def is_unknown_alarm(resource: Resource) -> bool:
+    """Return whether the emulator cannot have an alarm: one on several metrics, or on other alarms."""
+    return resource["Type"] == "AWS::CloudWatch::CompositeAlarm" or (
+        resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
+    )
+
+
+def _without_unknown_alarms(template: Template) -> Template:
+    known = {name: each for name, each in template["Resources"].items() if not is_unknown_alarm(each)}
+    return {**template, "Resources": known}
+
+
 # ------------------------------------------------------------------------------------- after the fact
 
 
@@ -343,7 +355,7 @@ def resolve(value: Any, deployment: Deployment, get_att: Callable[[str, str], st
     return {k: v for k, v in resolved.items() if v is not _NO_VALUE}
 
 
-def _call(  # noqa: PLR0911 - one for each function
+def _call(  # noqa: C901, PLR0911 - one for each function
     function: str, argument: Any, deployment: Deployment, get_att: Callable[[str, str], str] | None
 ) -> Any:
     def inner(value: Any) -> Any:
@@ -361,6 +373,13 @@ def _call(  # noqa: PLR0911 - one for each function
             return inner(argument[0]) == inner(argument[1])
         case "Fn::Not":
             return not inner(argument[0])
+        case "Fn::And" | "Fn::Or":
+            return (all if function == "Fn::And" else any)(inner(argument))
+        case "Fn::Select":
+            return inner(argument[1])[int(argument[0])]
+        case "Fn::GetAZs":
+            region = inner(argument) or deployment.region
+            return [f"{region}{letter}" for letter in "abc"]
         case "Fn::Join":
             separator, parts = inner(argument[0]), inner(argument[1])
             return separator.join([parts] if isinstance(parts, str) else parts)
@@ -378,11 +397,18 @@ def _substituted(name: str, names: Mapping[str, Any]) -> Any:
     return {"Fn::GetAtt": name} if re.fullmatch(r"\w+\.\w+", name) else {"Ref": name}
 
 
+_PARTITIONS: Final = {"cn-": ("aws-cn", "amazonaws.com.cn"), "us-gov-": ("aws-us-gov", "amazonaws.com")}
+"""Name and DNS suffix of the partitions beside ``aws``, by the beginning of their regions' names."""
+
+
 def _reference(name: str, deployment: Deployment) -> Any:
+    partitions = (each for start, each in _PARTITIONS.items() if deployment.region.startswith(start))
+    partition, suffix = next(partitions, ("aws", "amazonaws.com"))
     pseudo = {
         "AWS::NoValue": _NO_VALUE,
         "AWS::StackName": deployment.stack_name,
-        "AWS::Partition": "aws",
+        "AWS::Partition": partition,
+        "AWS::URLSuffix": suffix,
         "AWS::Region": deployment.region,
         "AWS::AccountId": deployment.account_id,
     }

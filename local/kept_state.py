@@ -34,7 +34,6 @@ class Services:
 
     cloudformation: Any
     dynamodb: Any
-    lambda_svc: Any
     persistence: Any
     s3: Any
     scheduler: Any
@@ -196,15 +195,9 @@ def _fill(services: Services, content: Content) -> tuple[dict[str, int], list[st
 
 def _fill_secrets(services: Services, kept: Mapping[str, str]) -> None:
     """Give the stack its former generated secrets: openids in the ledger are hashed under one of them."""
-    functions = list(services.lambda_svc._functions.values())
     for name, secret in _secrets(services).items():
         version = _value(secret)
-        former = kept.get(name, version["SecretString"])
-        # A template resolves a secret into a function's variables when it is deployed.
-        for function in functions:
-            variables = function["config"].get("Environment", {}).get("Variables", {})
-            variables.update({k: former for k, v in variables.items() if v == version["SecretString"]})
-        version["SecretString"] = former
+        version["SecretString"] = kept.get(name, version["SecretString"])
 
 
 def _secrets(services: Services) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from wxn import __version__
 from wxn.commands import (
     account,
     broadcast,
+    consents,
     dlq,
     doctor,
     erase,
     explain,
+    hash_key,
     holds,
     messages,
     quota,
@@ -71,6 +73,7 @@ for module in (
     messages,
     schedules,
     templates,
+    consents,
     holds,
     quota,
     tail,
@@ -79,6 +82,7 @@ for module in (
     account,
     dlq,
     erase,
+    hash_key,
 ):
     if module.app.registered_callback is None and module.app.info.name:
         module.app.callback(add_help_option=False)(_group)

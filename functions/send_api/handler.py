@@ -62,7 +62,8 @@ def _post(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
         from functions.send_api import dry_run  # noqa: PLC0415 - no message that is sent needs it
 
         return dry_run.answer(request, message, warnings)
-    openid_hash = bootstrap.openid_hasher()  # before it is sent: nothing may fail after that
+    openid_hash = bootstrap.openid_hasher()
+    openid_hash.load()  # before it is sent: nothing may fail after that
     if headers.prefers_async(given):
         result = bootstrap.dispatcher().accept(request, message)
     else:

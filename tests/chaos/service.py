@@ -23,7 +23,7 @@ from functions.token_refresh import handler as token_refresh
 from tests.chaos.aws import Aws, DeadLetters, Parameters, Queue, Table
 from tests.chaos.wechat import number_in
 from tests.chaos.workload import CANARY
-from tests.fakes import Core, FakeContext
+from tests.fakes import Core, FakeContext, hashes
 from wechat_notify import bootstrap
 from wechat_notify.aws import refresher
 from wechat_notify.bootstrap import token_refresh as token_refresh_parts
@@ -33,7 +33,7 @@ from wechat_notify.core.tokens import access_tokens
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import AccessToken, Grant
-from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
 from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
@@ -208,6 +208,7 @@ class Lambda:
         """Questions for a token, by account, that were answered with none."""
         self.failed: list[str] = []
         """Invocations that ended with an error, though nobody killed them."""
+        self.openid_hash = hashes(CANARY.encode())
         self._warm: defaultdict[str, list[Sandbox]] = defaultdict(list)
         self._running = threading.local()
         self._refreshing = threading.Lock()
@@ -216,11 +217,6 @@ class Lambda:
     def new_id(self) -> str:
         """An id as the service makes them."""
         return new_id(self.aws.clock.now, self.aws.rng.getrandbits)
-
-    @staticmethod
-    def openid_hash(openid: str) -> str:
-        """An openid as logs may carry it."""
-        return hash_openid(openid, CANARY.encode())
 
     def invoke(self, function: str, event: dict[str, Any], dies_within: int) -> Any:
         """What a function answers; raises ``Crashed`` where it has none.

@@ -13,7 +13,7 @@ from local.examples import addressed, examples
 from tests.e2e.conftest import CommandLine, Deployed, Service, eventually
 from tests.e2e.test_broadcasts import MESSAGE, becomes, results
 from tests.e2e.test_teams_api import Team
-from wechat_notify.telemetry import hash_openid
+from wechat_notify.core.openid_hashes import hash_openid
 from wxn import dead_letters
 
 Json = dict[str, Any]

@@ -9,6 +9,7 @@ from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import START, Clock, highest, lowest
 from tests.fakes.consent_store import FakeConsentStore
 from tests.fakes.event_bus import FakeBus
+from tests.fakes.hashes import FakeHashes, FakeHashKeys, hashes
 from tests.fakes.lambda_context import FakeContext
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID, OTHER_OPENID, api_event, body, load_event, message
@@ -34,6 +35,8 @@ __all__ = [
     "FakeBus",
     "FakeConsentStore",
     "FakeContext",
+    "FakeHashKeys",
+    "FakeHashes",
     "FakeLedgerStore",
     "FakeObjects",
     "FakeParameterStore",
@@ -49,6 +52,7 @@ __all__ = [
     "api_event",
     "body",
     "break_down",
+    "hashes",
     "highest",
     "load_event",
     "lost",

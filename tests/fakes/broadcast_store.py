@@ -27,7 +27,7 @@ class FakeBroadcastStore:
         self.paces: dict[str, AccountPace] = {}
         self.history: list[Broadcast] = []
         self.failing: dict[str, str] = {}
-        self._cursors = Cursors(b"a key for tests")
+        self._cursors = Cursors(lambda: [b"a key for tests"])
 
     def put(self, broadcast: Broadcast) -> Broadcast | None:
         self._fail("put")

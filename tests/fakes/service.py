@@ -18,6 +18,7 @@ from tests.fakes.callback_keys import FakeCallbackKeys
 from tests.fakes.clock import BEIJING, Clock, lowest
 from tests.fakes.consent_store import FakeConsentStore
 from tests.fakes.event_bus import FakeBus
+from tests.fakes.hashes import FakeHashKeys
 from tests.fakes.ledger_store import FakeLedgerStore
 from tests.fakes.messages import OPENID
 from tests.fakes.objects import FakeObjects
@@ -59,13 +60,14 @@ from wechat_notify.core.delivery.receipts import Receipts
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.openid_hashes import KeyedHash, OpenidHashes
 from wechat_notify.core.platform.requests import PlatformRequests
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.core.tokens.refresher import TokenRefresher
 from wechat_notify.core.tokens.token import Refresher, TokenReader
-from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.callbacks.door import CallbackDoor
 
 _services = itertools.count()
@@ -90,7 +92,7 @@ class Core:
         queue: Any,
         dead_letters: Any,
         writer: Callable[[], str],
-        keyed_hash: Callable[[str], str],
+        keyed_hash: KeyedHash,
         consent_store: Any = None,
         jitter: Callable[[float, float], float] = lowest,
         pool: Executor | None = None,
@@ -128,6 +130,9 @@ class Service(Core):
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.hash_keys = FakeHashKeys(b"a key for tests")
+        self.openid_hash = OpenidHashes(self.hash_keys)
+        """How the service writes an openid into logs and into the ledger."""
         self.wechat = FakeWeChat(self.clock)
         self.store = FakeParameterStore()
         self.queue = FakeQueue()
@@ -171,7 +176,7 @@ class Service(Core):
         self.consent_links = Links(
             self.consent_store,
             self.consents,
-            Signer(b"a key for tests"),
+            Signer(lambda: self.hash_keys.load().all),
             keyed_hash=self.openid_hash,
             now=self.clock.now,
             writer=writer,
@@ -201,10 +206,6 @@ class Service(Core):
         self.door = CallbackDoor(self.callback_keys, now=self.clock.now)
         self.receipts = Receipts(self.ledger, self.ledger_store, self.openid_hash)
         self.add_account("shop")
-
-    def openid_hash(self, openid: str) -> str:
-        """How the service writes an openid into logs and into the ledger."""
-        return hash_openid(openid, b"a key for tests")
 
     def add_account(self, account: str, *, stored: bool = True) -> None:
         """An account of an app of its own, with a token from WeChat in the store."""
@@ -239,7 +240,7 @@ class Service(Core):
             "open_holds": self.open_holds,
             "consent_links": self.consent_links,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
-            "cursors": Cursors(b"a key for tests"),
+            "cursors": Cursors(lambda: [b"a key for tests"]),
             "quotas": Quotas(
                 self.tokens,
                 self.wechat,
@@ -271,7 +272,8 @@ class Service(Core):
             monkeypatch.setattr(module, "queue", lambda: self.callback_queue)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
-        monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
+        for name in ("token_refresh", "send_queue", "broadcast", "callback_events"):
+            monkeypatch.setattr(f"functions.{name}.handler.time", fake_time)
 
     def lines(self, text: str | None = None) -> list[dict[str, Any]]:
         """The log's lines, all of them or those of one text."""

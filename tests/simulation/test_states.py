@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.fakes import (
     START,
     Clock,
+    FakeHashes,
     FakeLedgerStore,
     FakeParameterStore,
     FakeRefresher,
@@ -58,7 +59,7 @@ class Ledgers(RuleBasedStateMachine):
                 self.store,
                 now=partial(self._now, skew),
                 writer=self._writer,
-                keyed_hash=lambda text: text[-16:],
+                keyed_hash=FakeHashes(lambda text: text[-16:]),
             )
             for skew in self.skews
         ]

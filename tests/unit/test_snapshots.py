@@ -71,7 +71,7 @@ def test_parts_made_before_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", break_down)
     session.tls_context.cache_clear()
     bootstrap.before_snapshot()
-    assert bootstrap.aws()._made.keys() == {"dynamodb", "ssm", "sqs", "lambda", "events"}
+    assert bootstrap.aws()._made.keys() == {"dynamodb", "ssm", "secretsmanager", "sqs", "lambda", "events"}
     assert session.tls_context.cache_info().currsize == 1
     assert bootstrap.dispatcher.cache_info().currsize == 1
     bootstrap.aws().close()

@@ -42,13 +42,14 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.delivery.sender import Exchange
+from wechat_notify.core.openid_hashes import hash_openid
 from wechat_notify.core.outcomes import DomainEvent, Status
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken
 from wechat_notify.core.violations import Violation
 from wechat_notify.metrics import Metrics
-from wechat_notify.telemetry import InvocationError, hash_openid
+from wechat_notify.telemetry import InvocationError
 
 Capture = pytest.CaptureFixture[str]
 Counted = dict[str, dict[str, str]]

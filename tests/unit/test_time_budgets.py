@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.fakes import Clock, highest, lowest
 from tests.unit.test_template import SOURCE
-from wechat_notify.aws import clients, events, group_commit, parameters, versioned_items
+from wechat_notify.aws import clients, events, group_commit, hash_keys, parameters, versioned_items
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.ledger_table import LedgerTable
@@ -41,6 +41,8 @@ def worst(service: clients.Service, retry_for: float) -> float:
 
 
 READ_TOKEN = worst("ssm", parameters.RETRY_FOR)
+READ_HASH_KEYS = worst("secretsmanager", hash_keys.RETRY_FOR)
+"""At the beginning of a process, before anything is done."""
 PARAMETERS = worst("ssm", parameters.PATIENT_RETRY_FOR)
 GROUP = group_commit.MAX_WAIT + worst("dynamodb", 0.0)
 """A group's turn and its call, after which the item is put alone in what is left of its time."""
@@ -77,6 +79,13 @@ def test_aws_calls_end_in_time() -> None:
     assert READ_TOKEN <= 6
     assert ASK <= 8.5
     assert PARAMETERS <= 12.5
+    assert READ_HASH_KEYS <= 6
+
+
+def test_keys_leave_time_for_a_message() -> None:
+    """Also where they are read for as long as it takes; a message that is waited for is put off then."""
+    assert timeout("SendQueueFunction") >= READ_HASH_KEYS + time_budgets.TIME_FOR_A_MESSAGE
+    assert worst("secretsmanager", 0.0) + 24 <= timeout("SendApiFunction")
 
 
 Attempt = Callable[[clients.Service], Any]

@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Self
 
+from wxn import hash_keys
 from wxn.errors import CommandError
 from wxn.language import text
 from wxn.stacks import Stack
@@ -29,10 +30,12 @@ class Person:
     openid
         As the account's messages have it as ``touser``.
     key
-        The stack's ``OpenidHashKey``.
+        The stack's current key of hashes.
+    earlier
+        The keys before it.
     """
 
-    def __init__(self, openid: str, key: bytes) -> None:
+    def __init__(self, openid: str, key: bytes, *earlier: bytes) -> None:
         if not _OPENID.fullmatch(openid):
             raise CommandError(
                 text("This is no openid.", "openid 格式不正确。"),
@@ -42,7 +45,7 @@ class Person:
                 ),
             )
         self.openid = openid
-        self.hash = hash_openid(openid, key)
+        self.hashes = tuple(hash_openid(openid, each) for each in (key, *earlier))
         # All openids have one length at WeChat; those of a test may be the beginning of another one. A hyphen
         # beside it may be a caller's, as in an id made of it.
         self._alone = re.compile(rf"{_BEFORE}{re.escape(openid)}(?![A-Za-z0-9])")
@@ -50,9 +53,7 @@ class Person:
     @classmethod
     def of(cls, openid: str, stack: Stack) -> Self:
         """The person to a stack; raises CommandError where it can be nobody's openid."""
-        client = stack.client("secretsmanager")
-        secret = client.get_secret_value(SecretId=stack.resources["OpenidHashKey"])["SecretString"]
-        return cls(openid, str(secret).encode())
+        return cls(openid, *(key.encode() for key in hash_keys.read(stack).all))
 
     @cached_property
     def digest(self) -> bytes:

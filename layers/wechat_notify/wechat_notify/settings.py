@@ -88,9 +88,9 @@ class Settings:
         return self._required("CALLBACK_QUEUE_URL")
 
     @property
-    def openid_hash_key(self) -> bytes:
-        """The key under which openids are hashed for logs."""
-        return self._required("OPENID_HASH_KEY").encode()
+    def openid_hash_secret(self) -> str:
+        """The ARN of the secret with the keys under which openids are hashed."""
+        return self._required("OPENID_HASH_SECRET")
 
     @property
     def ledger_table(self) -> str:

@@ -23,7 +23,9 @@ from wechat_notify.core.errors import StorageError
 
 
 def of(clients: Clients) -> BroadcastTable:
-    return BroadcastTable(clients, "ledger", RETENTION, Cursors(b"a key for tests"), now=lambda: START)
+    return BroadcastTable(
+        clients, "ledger", RETENTION, Cursors(lambda: [b"a key for tests"]), now=lambda: START
+    )
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.fakes import hashes
 from tests.integration.aws.samples import calls_of
 from tests.integration.conftest import PATH, ClientsAt
 from tests.integration.contracts.samples import EventBridgeBusAt, Source
@@ -54,7 +54,6 @@ from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.outcomes import DomainEvent
 from wechat_notify.core.queue_messages import DelayedMessage
 from wechat_notify.core.tokens.token import AccessToken, Grant, TokenSource
-from wechat_notify.telemetry import hash_openid
 
 STORED = AccessToken(TOKEN, expires_at=2_000_000_000.0, obtained_at=1.0)
 
@@ -185,7 +184,7 @@ def test_stored_and_published_data_is_clean(
     errcode: int,
 ) -> None:
     """Not the ledger's items, not the events; the openid is there as its hash."""
-    openid_hash = partial(hash_openid, key=b"a key for tests")
+    openid_hash = hashes(b"a key for tests")
     ledger = Ledger(ledger_table, now=time.time, writer=lambda: "writer", keyed_hash=openid_hash)
     circuits = Circuits(ledger_table, now=time.time, writer=lambda: "writer", quota_reset=QuotaReset(UTC))
     said = echo(lambda seen: json_answer(errcode=errcode, errmsg=f"{seen} {TOKEN} rid: a-b"))

@@ -17,7 +17,7 @@ from wechat_notify.core.broadcasts.ports import BroadcastStore
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.errors import CursorError, StorageError
 
-CURSORS = Cursors(b"a key for tests")
+CURSORS = Cursors(lambda: [b"a key for tests"])
 
 
 @pytest.fixture(params=["fake", "DynamoDB"])

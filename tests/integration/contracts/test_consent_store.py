@@ -64,6 +64,14 @@ def test_what_was_deleted_stays_deleted(store: ConsentStore) -> None:
     assert store.put(PERSON) is None  # begun anew
 
 
+def test_what_is_retired_is_there_until_then(store: ConsentStore) -> None:
+    store.put(PERSON)
+    store.retire(PERSON)
+    found = store.read("shop", "5f2c")
+    assert found
+    assert found.templates == PERSON.templates
+
+
 def test_an_item_goes_by_itself_where_no_grant_is_left(request: pytest.FixtureRequest, aws: Any) -> None:
     request.getfixturevalue("ledger_table")
     table = ConsentTable(request.getfixturevalue("clients"), "ledger", RETENTION)

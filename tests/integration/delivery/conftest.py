@@ -137,7 +137,9 @@ def service(
             "LIST_SENT_MESSAGES": "true",
             "RECEIPTS": "false",
             "QUOTA_RESET": "00:00+08:00",
-            "OPENID_HASH_KEY": "a key for tests",
+            "OPENID_HASH_SECRET": aws("secretsmanager").create_secret(
+                Name="openid-hash-key", SecretString="a key for tests"
+            )["ARN"],
             "SEND_QUEUE_URL": aws("sqs").create_queue(QueueName="send")["QueueUrl"],
             "DEAD_LETTER_QUEUE_URL": aws("sqs").create_queue(QueueName="dead")["QueueUrl"],
             "EVENT_BUS_NAME": aws("events").create_event_bus(Name="bus") and "bus",

@@ -11,20 +11,25 @@ from typing import Any
 import pytest
 
 from tests.unit.wxn.fakes import FakeApi
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.consent_table import ConsentTable
 from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.core.consents.record import PersonConsents
 from wxn import dead_letters
 from wxn.erasing import letters as letters_module
+from wxn.erasing.consents import Consents
 from wxn.erasing.entries import Entries
 from wxn.erasing.files import Files
 from wxn.erasing.letters import Letters
 from wxn.erasing.person import Person
 from wxn.erasing.place import Found, Place
 from wxn.erasing.schedules import Schedules
+from wxn.errors import CommandError
 from wxn.stacks import Stack
 
 Aws = Callable[[str], Any]
 OPENID, OTHER = "oGZUI0egBJY1zhBYw2KhdUfwVJJE", "oGZUI0egBJY1zhBYw2KhdUfwVJJF"
-PERSON = Person(OPENID, b"key")
+PERSON = Person(OPENID, b"key", b"earlier", b"earliest")
 BUCKET = "broadcasts"
 
 
@@ -53,8 +58,7 @@ def stack(aws: Aws, ledger_table: LedgerTable, monkeypatch: pytest.MonkeyPatch) 
 
 
 def found(place: Place) -> list[Found]:
-    """Each once: moto's parallel scans all read everything."""
-    return list({each.name: each for each in place.find(lambda _done, _total: None)}.values())
+    return list(place.find(lambda _done, _total: None))
 
 
 def erased(place: Place) -> list[Found]:
@@ -94,8 +98,8 @@ def put_entry(
         "version": {"N": str(version)},
         "fingerprint": {"S": "f" * 32},
         "writer": {"S": "w"},
-        "openid_hash": {"S": PERSON.hash},
-        "receipt_key": {"S": f"shop#openid#{PERSON.hash}"},
+        "openid_hash": {"S": PERSON.hashes[0]},
+        "receipt_key": {"S": f"shop#openid#{PERSON.hashes[0]}"},
     }
     aws("dynamodb").put_item(TableName="ledger", Item=item | more)
 
@@ -125,6 +129,15 @@ def test_entry_stays_without_the_person(entries: Entries, aws: Aws, status: str)
     assert (left["status"]["S"], left["fingerprint"]["S"], left["version"]["N"]) == (status, "erased", "2")
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_entry_under_an_earlier_key(entries: Entries, aws: Aws, number: int) -> None:
+    put_entry(aws, "m1", "sent", openid_hash={"S": PERSON.hashes[number]})
+
+    assert [each.name for each in found(entries)] == ["m1"]
+    assert erased(entries) == []
+    assert not {"openid_hash", "receipt_key"} & entry(aws, "m1").keys()
+
+
 def test_entries_of_others_stay(entries: Entries, aws: Aws) -> None:
     put_entry(aws, "m1", "sent", account="other")
     put_entry(aws, "m2", "sent", openid_hash={"S": "0" * 16})
@@ -133,8 +146,57 @@ def test_entries_of_others_stay(entries: Entries, aws: Aws) -> None:
     assert found(entries) == []
 
 
+def test_entries_are_found_without_a_scan(entries: Entries, aws: Aws) -> None:
+    for number in range(120):  # more than one BatchGetItem
+        put_entry(aws, f"m{number}", "sent")
+    calls: list[str] = []
+    events = aws("dynamodb").meta.events
+    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+
+    assert len(found(entries)) == 120
+    assert {name: calls.count(name) for name in calls} == {
+        "DescribeTable": 1,
+        "Query": 2,
+        "BatchGetItem": 2,
+    }
+
+
+def test_entries_under_an_earlier_key_are_found(stack: AwsStack, api: Cancelling, aws: Aws) -> None:
+    put_entry(aws, "old", "sent")
+    person = Person(OPENID, b"new key", b"key")
+    put_entry(aws, "new", "sent", openid_hash={"S": person.hashes[0]})
+    entries = Entries(stack, api, "shop", person)
+
+    assert [each.name for each in found(entries)] == ["new", "old"]
+    assert erased(entries) == []
+
+
+def test_other_items_of_the_person_are_no_messages(entries: Entries, aws: Aws) -> None:
+    put_entry(aws, "m1", "sent", pk={"S": f"consents#shop#{PERSON.hashes[0]}"})
+
+    assert found(entries) == []
+
+
+@pytest.mark.parametrize(
+    ("indexes", "told"),
+    [
+        ([], "The table has no index people."),
+        ([{"IndexName": "people", "IndexStatus": "CREATING"}], "DynamoDB is still filling the index people."),
+    ],
+)
+def test_index_is_not_there_yet(
+    entries: Entries, monkeypatch: pytest.MonkeyPatch, indexes: list[Any], told: str
+) -> None:
+    """Nothing is found, and that must not read as if nothing were stored."""
+    table = {"Table": {"GlobalSecondaryIndexes": indexes}}
+    monkeypatch.setattr(entries._dynamodb, "describe_table", lambda **_: table)
+
+    with pytest.raises(CommandError, match=told):
+        found(entries)
+
+
 def test_entry_with_openid_as_id(entries: Entries, aws: Aws) -> None:
-    put_entry(aws, f"news-{OPENID}", "sent", age=4000, openid_hash={"S": "0" * 16})
+    put_entry(aws, f"news-{OPENID}", "sent", age=4000)
 
     assert erased(entries) == []
     assert entry(aws, f"news-{OPENID}") is None
@@ -191,7 +253,7 @@ def test_entry_that_changed_meanwhile(entries: Entries, aws: Aws) -> None:
     put_entry(aws, "m1", "delivered", version=2)
     entries.erase(before)
 
-    assert entry(aws, "m1")["openid_hash"]["S"] == PERSON.hash
+    assert entry(aws, "m1")["openid_hash"]["S"] == PERSON.hashes[0]
     assert erased(entries) == []
 
 
@@ -450,3 +512,28 @@ def test_openid_across_blocks(files: Files, aws: Aws, openid: str) -> None:
 
     assert erased(files) == []
     assert content(aws, "shop/uploads/u1") == before + after
+
+
+# Consents
+
+
+HASH = PERSON.hashes[0]
+
+
+def test_consents(aws: Aws, stack: AwsStack) -> None:
+    names = [f"consents#shop#{HASH}", f"consents#other#{HASH}", "consents#shop#0123"]
+    for name in names:
+        aws("dynamodb").put_item(TableName="ledger", Item={"pk": {"S": name}, "version": {"N": "1"}})
+    place = Consents(stack, "shop", PERSON)
+    (consents,) = found(place)
+    assert (consents.name, OPENID in str(consents)) == (HASH, False)
+    assert erased(place) == []
+    kept = {item["pk"]["S"] for item in aws("dynamodb").scan(TableName="ledger")["Items"]}
+    assert kept == set(names[1:])
+    place.erase([])
+
+
+def test_key_of_consents_is_the_services(aws: Aws, stack: AwsStack, clients: Clients) -> None:
+    ConsentTable(clients, "ledger", 0.0).put(PersonConsents("shop", HASH, 1))
+    assert len(found(Consents(stack, "shop", PERSON))) == 1
+    assert len(aws("dynamodb").scan(TableName="ledger")["Items"]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fakes import FakeHashes
 from tests.simulation.planted_bugs.bug import Patches, bug, in_place_of
 from tests.simulation.world.setting import TABLE
 from wechat_notify import bootstrap
@@ -12,8 +13,8 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.transitions import Transitions
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.openid_hashes import hash_openid
 from wechat_notify.core.outcomes import Status
-from wechat_notify.telemetry import hash_openid
 
 _ACCEPTED = "what was accepted is sent or unknown"
 _TWICE = "twice only where an answer was lost and the sender agreed"
@@ -142,10 +143,10 @@ def lease_without_skew() -> Patches:
 @in_place_of(transitions, "fingerprint", breaks=_COMES_TO_ITS_END)
 def keyed_fingerprint(right: Any, request: Any) -> str:
     """A message is told from others by a key that is replaced."""
-    return hash_openid(right(request), key=bootstrap.settings().openid_hash_key).ljust(32, "0")
+    return hash_openid(right(request), key=bootstrap.hash_keys().load().current).ljust(32, "0")
 
 
 @in_place_of(Ledger, "__init__", breaks="no secret leaves the service")
 def openid_in_clear(right: Any, *args: Any, **named: Any) -> None:
     """The ledger keeps openids as they are."""
-    right(*args, **{**named, "keyed_hash": lambda openid: openid})
+    right(*args, **{**named, "keyed_hash": FakeHashes(str)})

@@ -101,12 +101,13 @@ class ReceiptWorld(World):
         self.parameters.values[f"{PATH}/{account}/callback"] = json.dumps(stored)
 
     def environment_of(self, _invocation: Invocation) -> dict[str, str]:
-        """All functions know of receipts, and hash receivers under one key, as deployed ones do."""
-        return {
-            "RECEIPTS": "true",
-            "CALLBACK_QUEUE_URL": CALLBACKS,
-            "OPENID_HASH_KEY": "a key for simulations",
-        }
+        """All functions know of receipts."""
+        return {"RECEIPTS": "true", "CALLBACK_QUEUE_URL": CALLBACKS}
+
+    def hash_keys(self, at: float) -> list[bytes]:
+        """Rotated once in five minutes, and none is forgotten while its messages may have receipts."""
+        number = int(at - self.start) // 300
+        return [f"key {each} for simulations".encode() for each in range(number, -1, -1)]
 
     @property
     def at_rest(self) -> bool:

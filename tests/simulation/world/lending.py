@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import base as single_metrics
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 
+from tests.fakes import FakeHashKeys
 from tests.simulation.clients import WatchedClients
 from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Lock, Pool
@@ -152,15 +153,15 @@ class Lender:
         if name not in parts:
             match name:
                 case "settings":
-                    # Replaced by and by, so that two functions may have different ones.
-                    number = int(running().sandbox.born - self._world.start) // 10
                     parts[name] = Settings(
                         {
                             **ENVIRONMENT,
-                            "OPENID_HASH_KEY": f"key {number} for simulations",
                             **self._world.environment_of(running()),
                         }
                     )
+                case "hash_keys":
+                    # Rotated by and by, so that two functions may have different ones.
+                    parts[name] = FakeHashKeys(*self._world.hash_keys(running().sandbox.born))
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
                 case "aws":

@@ -9,7 +9,7 @@ from wechat_notify.core.errors import CursorError
 
 LIST = ["messages", "shop", ["failed"], None]
 POSITION = [1772348645.123, "order-4711"]
-CURSORS = Cursors(b"a key for tests")
+CURSORS = Cursors(lambda: [b"a key for tests"])
 CURSOR = CURSORS.write(LIST, POSITION)
 
 
@@ -17,6 +17,13 @@ def test_cursor_comes_back() -> None:
     assert CURSORS.read(LIST, CURSOR) == POSITION
     assert "order" not in CURSOR
     assert CURSOR.isascii()
+
+
+def test_cursor_outlives_a_rotation() -> None:
+    rotated = Cursors(lambda: [b"a new key", b"a key for tests"])
+    assert rotated.read(LIST, CURSOR) == POSITION
+    assert rotated.read(LIST, rotated.write(LIST, POSITION)) == POSITION
+    assert rotated.write(LIST, POSITION) != CURSOR
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,7 @@ def test_cursor_comes_back() -> None:
         (LIST, "é"),
         (LIST, "a=b"),
         (LIST, base64.urlsafe_b64encode(b"0" * 12 + b'[0,""]').decode()),
-        (LIST, Cursors(b"another key").write(LIST, POSITION)),
+        (LIST, Cursors(lambda: [b"another key"]).write(LIST, POSITION)),
     ],
 )
 def test_forged_cursor_is_refused(of: list[object], cursor: str) -> None:

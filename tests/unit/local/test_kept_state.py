@@ -44,14 +44,12 @@ class Emulator:
         self.queue: dict[str, Any] = {"messages": []}
         self.secret = changes.get("secret", "generated")
         self.version = {"SecretString": self.secret, "Stages": ["AWSCURRENT"]}
-        self.function = {"config": {"Environment": {"Variables": {"KEY": self.secret, "OTHER": "x"}}}}
         self.parameters = Store()
         self.schedules = Store({"default/physical-Refresh": schedule("physical-Refresh", "rate(5 minutes)")})
         self.fired: dict[Any, float] = {}
         self.services = Services(
             cloudformation=SimpleNamespace(_stacks={"stack": {"_resources": own}}),
             dynamodb=SimpleNamespace(_tables={"physical-Ledger": self.table}, _set_item=self._set_item),
-            lambda_svc=SimpleNamespace(_functions={"f": self.function}),
             persistence=SimpleNamespace(_json_default=None, _json_object_hook=None),
             s3=SimpleNamespace(_buckets={"physical-Bucket": self.bucket}),
             scheduler=SimpleNamespace(
@@ -123,7 +121,6 @@ def test_generated_secrets_stay(path: Path) -> None:
     after = Emulator(secret="new")
     restarted(path, Emulator(secret="old"), after)
     assert after.version["SecretString"] == "old"
-    assert after.function["config"]["Environment"]["Variables"] == {"KEY": "old", "OTHER": "x"}
 
 
 @pytest.mark.parametrize(

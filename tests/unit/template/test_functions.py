@@ -79,7 +79,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
-    hashing: Node = {"OPENID_HASH_KEY": "{{resolve:secretsmanager:<OpenidHashKey>:SecretString}}"}
+    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey>"}
     tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
@@ -101,7 +101,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SendApiFunction": sending | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
-        "BroadcastFunction": table | bus | hashing | broadcasts,
+        "BroadcastFunction": table | bus | broadcasts,
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
         "CallbackFunction": told,

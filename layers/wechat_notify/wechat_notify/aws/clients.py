@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "events", "lambda", "s3", "scheduler", "sqs", "ssm"]
+Service = Literal["dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "ssm"]
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
@@ -46,6 +47,7 @@ READ_TIMEOUTS: dict[Service, float] = {
     "lambda": 6.0,
     "s3": 10.0,
     "scheduler": 3.0,
+    "secretsmanager": 1.5,
     "sqs": 3.0,
     "ssm": 1.5,
 }
@@ -148,6 +150,11 @@ class Clients:
     def scheduler(self) -> EventBridgeSchedulerClient:
         """The client of EventBridge Scheduler."""
         return self._client("scheduler")  # type: ignore[no-any-return]
+
+    @property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """The client of Secrets Manager."""
+        return self._client("secretsmanager")  # type: ignore[no-any-return]
 
     @property
     def sqs(self) -> SQSClient:

@@ -46,6 +46,11 @@ class ConsentTable(VersionedItems):
         over = None if consents.has_unused else consents.updated_at
         return self.put_item(CONSENTS, consents, over, revives=False)
 
+    def retire(self, consents: PersonConsents) -> None:
+        """Let an item go by itself after the retention, unless another call changes it."""
+        following = consents._replace(version=consents.version + 1)
+        self.put_item(CONSENTS, following, self._now(), revives=False)
+
     def delete(self, account: str, openid_hash: str) -> None:
         """Delete all that is known of a person."""
         key = {"pk": to_attribute(_consents_key(account, openid_hash))}

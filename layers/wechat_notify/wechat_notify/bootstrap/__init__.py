@@ -14,6 +14,7 @@ from functools import cache, partial
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.consent_table import ConsentTable
 from wechat_notify.aws.events import EventBus
+from wechat_notify.aws.hash_keys import StoredHashKeys
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import StoredTokens
 from wechat_notify.aws.queue import Queue
@@ -27,10 +28,11 @@ from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
 from wechat_notify.core.delivery.sender import Sender
 from wechat_notify.core.messages.identifiers import new_id
+from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
 from wechat_notify.settings import Settings, starts_from_snapshot
-from wechat_notify.telemetry import Telemetry, hash_openid
+from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.session import HttpSession, tls_context
 
@@ -51,9 +53,15 @@ def telemetry() -> Telemetry:
 
 
 @cache
-def openid_hasher() -> Callable[[str], str]:
-    """The function that hashes an openid for logs."""
-    return partial(hash_openid, key=settings().openid_hash_key)
+def hash_keys() -> StoredHashKeys:
+    """The keys of openids' hashes; none is read here."""
+    return StoredHashKeys(aws(), settings().openid_hash_secret)
+
+
+@cache
+def openid_hasher() -> OpenidHashes:
+    """Hashes openids for the ledger and for logs."""
+    return OpenidHashes(hash_keys())
 
 
 @cache
@@ -202,4 +210,4 @@ def before_snapshot() -> None:
     """
     for part in (telemetry, dispatcher, event_bus, tls_context):
         part()
-    aws().make("dynamodb", "ssm", "sqs", "lambda", "events")
+    aws().make("dynamodb", "ssm", "secretsmanager", "sqs", "lambda", "events")

@@ -32,17 +32,21 @@ def message_list() -> MessageList:
 
 @cache
 def cursors() -> Cursors:
-    """Cursors of lists; the key is the openids' with a word of its own."""
-    return Cursors(hmac.digest(bootstrap.settings().openid_hash_key, b"cursors", "sha256"))
+    """Cursors of lists; their keys are the openids' with a word of its own."""
+    return Cursors(
+        lambda: [hmac.digest(key, b"cursors", "sha256") for key in bootstrap.hash_keys().load().all]
+    )
 
 
 @cache
 def consent_links() -> Links:
-    """Confirmation links; the key is the openids' with a word of its own."""
+    """Confirmation links; their keys are the openids' with a word of its own."""
     return Links(
         bootstrap.consent_table(),
         bootstrap.consents(),
-        Signer(hmac.digest(bootstrap.settings().openid_hash_key, b"consent links", "sha256")),
+        Signer(
+            lambda: [hmac.digest(key, b"consent links", "sha256") for key in bootstrap.hash_keys().load().all]
+        ),
         keyed_hash=bootstrap.openid_hasher(),
         now=time.time,
         writer=bootstrap.id_factory(),

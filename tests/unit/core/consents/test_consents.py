@@ -18,6 +18,19 @@ TEMPLATE, PERSON = "J5tWfHcX2mNq8sVb", "o-1"
 A, B = Holder("a", "writer-a"), Holder("b", "writer-b")
 
 
+class Hashes:
+    """Hashes under keys that have names, the current one first."""
+
+    def __init__(self) -> None:
+        self.keys: tuple[str, ...] = ("new",)
+
+    def __call__(self, text: str) -> str:
+        return self.every(text)[0]
+
+    def every(self, text: str) -> tuple[str, ...]:
+        return tuple(f"{key} hash of {text}" for key in self.keys)
+
+
 class Case:
     """Consents over a fake store; ``unsent`` are the messages that were not sent, ``asked`` counts."""
 
@@ -26,6 +39,7 @@ class Case:
         self.unsent: set[str] = set()
         self.asked: list[list[str]] = []
         self.long_term: set[str] = set()
+        self.hashes = Hashes()
         writers = itertools.count()
 
         def unsent(_account: str, message_ids: Iterable[str]) -> set[str]:
@@ -36,11 +50,11 @@ class Case:
             self.store,
             unsent,
             long_term=lambda _account, template_id: template_id in self.long_term,
-            keyed_hash=lambda openid: f"hash of {openid}",
+            keyed_hash=self.hashes,
             now=lambda: 1000.0,
             writer=lambda: f"w-{next(writers)}",
         )
-        self.need = Need("shop", f"hash of {PERSON}", TEMPLATE, None)
+        self.need = Need("shop", self.hashes.every(PERSON), TEMPLATE, None)
 
     def accept(self, *times: int, template_id: str = TEMPLATE) -> Recorded:
         events = [ConsentChange(PERSON, template_id, accepted=True, asked=True, at=at) for at in times]
@@ -166,7 +180,7 @@ def test_43101_corrects(case: Case) -> None:
     case.accept(1, 2)
     case.consents.correct(case.need, 5.0)
     assert case.left() == 0
-    case.consents.correct(case.need._replace(openid_hash="nobody"), 5.0)
+    case.consents.correct(case.need._replace(hashes=("nobody",)), 5.0)
     assert len(case.store.people) == 1
 
 
@@ -176,3 +190,17 @@ def test_a_store_that_fails_says_so(case: Case, method: str) -> None:
     erase = method == "delete"
     with pytest.raises(StorageError):
         case.consents.record("shop", [PersonLeft(PERSON, erase=erase, at=2)])
+
+
+def test_after_a_rotation_of_the_key(case: Case) -> None:
+    """What was granted before counts, once."""
+    case.accept(1, 2)
+    case.hashes.keys = ("newer", "new")
+    need = Need("shop", case.hashes.every(PERSON), TEMPLATE, None)
+    assert case.left() == 2
+    assert [bool(case.consents.take(need, Holder(str(n), "w"))) for n in range(3)] == [True, True, False]
+    assert [each.openid_hash for each in case.store.retired] == [f"new hash of {PERSON}"]
+    case.accept(1)  # its event once more
+    assert case.left() == 0
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=9)])
+    assert case.store.people == {}

@@ -91,7 +91,7 @@ def test_forged(service: Service, reserved: str) -> None:
         f"{reserved[:place]}{'0' if reserved[place] != '0' else '1'}{reserved[place + 1 :]}"
         for place in range(len(reserved))
     ]
-    foreign = Signer(b"another key").write(reserved[:24], START_PLUS_A_DAY)
+    foreign = Signer(lambda: [b"another key"]).write(reserved[:24], START_PLUS_A_DAY)
     for each in (*changed, foreign, "", "A" * 64, reserved + "0", reserved.upper(), "é" * 64, "٣" * 64):
         assert problem_of(service, each) == "forged"
     assert service.consent_store.calls["read_link"] == 0

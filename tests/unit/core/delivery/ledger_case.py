@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import Clock, FakeLedgerStore, answer, body
+from tests.fakes import Clock, FakeHashes, FakeLedgerStore, answer, body
 from wechat_notify.core.delivery.entry import CLOCK_SKEW, Entry
 from wechat_notify.core.delivery.ledger import Ledger, Written
 from wechat_notify.core.delivery.results import NotOurs
@@ -18,6 +18,7 @@ from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest, with_options
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.openid_hashes import KeyedHash
 from wechat_notify.core.outcomes import Status
 
 SECONDS = 60.0
@@ -27,6 +28,9 @@ Found = Written | NotOurs
 
 def keyed(text: str) -> str:
     return hashlib.sha256(f"a key and {text}".encode()).hexdigest()[:16]
+
+
+HASHES = FakeHashes(keyed, lambda text: keyed(f"earlier {text}"))
 
 
 @dataclass
@@ -41,7 +45,7 @@ class LedgerCase:
         self.message: Message = parse_message(self.content, "order-1")[0]
         self.request = with_options(SendRequest("order-1", "shop", self.content), self.message)
 
-    def another(self, *, clock: Clock | None = None, keyed_hash: Callable[[str], str] = keyed) -> Ledger:
+    def another(self, *, clock: Clock | None = None, keyed_hash: KeyedHash = HASHES) -> Ledger:
         """A ledger of another process."""
         return Ledger(
             self.store,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.clock import Clock
+from tests.fakes.hashes import FakeHashes
 from tests.fakes.ledger_store import FakeLedgerStore
 from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import NOT_RECORDED, Change, Entry
@@ -20,6 +21,7 @@ NOW = Clock().now()
 ACCEPTED = Outcome(Status.SENT, ErrorClass.SUCCESS, Bilingual("", ""), errcode=0, msgid=MSGID)
 LOST = Outcome(Status.UNKNOWN, ErrorClass.UNKNOWN, Bilingual("", ""), cause="ReadTimeout")
 DELIVERED = Receipt(str(MSGID), "openid-1", delivered=True, reason=None, at=int(NOW) + 5)
+KEYED = FakeHashes(lambda openid: f"#{openid}", lambda openid: f"earlier#{openid}")
 
 
 def blocked(template_id: str | None = None) -> Receipt:
@@ -34,10 +36,8 @@ class Case:
     def __init__(self) -> None:
         self.store = FakeLedgerStore()
         self.clock = Clock(NOW + 10)
-        ledger = Ledger(
-            self.store, now=self.clock.now, writer=lambda: "receipts", keyed_hash=lambda o: f"#{o}"
-        )
-        self.receipts = Receipts(ledger, self.store, lambda openid: f"#{openid}")
+        ledger = Ledger(self.store, now=self.clock.now, writer=lambda: "receipts", keyed_hash=KEYED)
+        self.receipts = Receipts(ledger, self.store, KEYED)
 
     def add(self, message_id: str = "m-1", status: Status = Status.SENT, **fields: Any) -> Entry:
         given: dict[str, Any] = {

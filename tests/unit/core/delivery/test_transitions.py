@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import OPENID, START, answer, body
+from tests.fakes import OPENID, START, FakeHashes, answer, body
 from tests.unit.core.delivery.ledger_case import CALLS, LEASE, WRITES, LedgerCase, keyed
 from wechat_notify.core.delivery.entry import EXHAUSTED, HELD, TRY_AGAIN, Entry
 from wechat_notify.core.delivery.ledger import Written
@@ -236,9 +236,14 @@ def test_keyed_fingerprint_of_old_entries(case: LedgerCase) -> None:
     assert isinstance(case.claim(), IdReused)
 
 
+def test_keyed_fingerprint_under_an_earlier_key(case: LedgerCase) -> None:
+    case.store_entry(QUEUED, fingerprint=keyed(f"earlier {canonical(case.content)}"))
+    assert isinstance(case.claim(), Written)
+
+
 def test_fingerprint_needs_no_key(case: LedgerCase) -> None:
     case.set_status(QUEUED)
-    other = case.another(keyed_hash=lambda text: f"other {text}")
+    other = case.another(keyed_hash=FakeHashes(lambda text: f"other {text}"))
     assert isinstance(case.claim(other), Written)
 
 

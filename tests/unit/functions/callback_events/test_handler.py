@@ -13,6 +13,7 @@ from tests.fakes import OPENID, START, FakeContext, Service, answer, metrics
 from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.receipts import Settled
+from wechat_notify.core.openid_hashes import HashKeys
 from wechat_notify.core.outcomes import Status
 
 Capture = pytest.CaptureFixture[str]
@@ -96,6 +97,19 @@ def test_repeat_tells_nothing(service: Service, capsys: Capture) -> None:
     assert handle(fields()) == []
     assert counted(capsys) == {"MessagesDelivered": 1}
     assert len(service.bus.events) == 1
+
+
+def test_receipt_of_a_lost_answer_is_found_after_a_rotation(service: Service) -> None:
+    """Its msgid is not known, so that the receiver's hash, under the key before, is all that finds it."""
+    service.ledger_store.put(
+        Entry("shop", "m-1", Status.UNKNOWN, "print", "sender", START, START, kind="template")._replace(
+            openid_hash=service.openid_hash(OPENID), attempts=1, lost_at=START
+        )
+    )
+    service.hash_keys.keys = HashKeys(b"a new key", service.hash_keys.keys.all)
+    assert service.openid_hash(OPENID) != service.ledger_store.entries["shop", "m-1"].openid_hash
+    assert handle(fields(), receives=LAST) == []
+    assert status(service) is Status.DELIVERED
 
 
 def test_unknown_message_comes_again(service: Service) -> None:

@@ -21,6 +21,7 @@ from tests.unit.functions.send_api.calls import (
     post,
 )
 from wechat_notify import bootstrap
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import Outcome
 from wechat_notify.settings import MissingSettingError
@@ -191,11 +192,23 @@ def test_event_of_another_shape() -> None:
     assert lambda_handler({}, FakeContext())["statusCode"] == 500
 
 
+def test_hash_key_that_cannot_be_read(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller is told to try again, and nothing was sent."""
+
+    def fail() -> None:
+        raise StorageError("read the openid hash key", "ReadTimeout")
+
+    monkeypatch.setattr(service.hash_keys, "load", fail)
+    assert call(SUBSCRIPTION).status == 503
+    assert service.wechat.attempts == []
+    assert len(service.lines("message put off")) == 1
+
+
 def test_missing_hash_key(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is noticed before the message is sent."""
 
     def missing() -> None:
-        raise MissingSettingError("OPENID_HASH_KEY")
+        raise MissingSettingError("OPENID_HASH_SECRET")
 
     monkeypatch.setattr(bootstrap, "openid_hasher", missing)
     assert call(SUBSCRIPTION).status == 500

@@ -16,6 +16,7 @@ from tests.fakes import (
     break_down,
     load_event,
     lost,
+    metrics,
     unreachable,
 )
 from tests.unit.functions.send_queue.events import (
@@ -31,6 +32,7 @@ from tests.unit.functions.send_queue.events import (
 from tests.unit.standings import KEY
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.records import HELD_SINCE, MESSAGE_ID
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import parse_queue_body, queue_body
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.settings import MissingSettingError
@@ -249,11 +251,56 @@ def test_unforeseen_error_is_given_up(
     assert OPENID not in service.log.getvalue()
 
 
+def test_key_that_cannot_be_read_puts_the_batch_off(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise StorageError("read the openid hash key", "ReadTimeout")
+
+    monkeypatch.setattr(service.hash_keys, "load", fail)
+    assert handle(BATCH) == ids(BATCH)
+    assert service.wechat.attempts == []
+    assert len(service.queue.handed_out_again) == 3
+    lines = service.lines("message put off")
+    assert len(lines) == 3
+    assert "read the openid hash key" in lines[0]["detail"]
+
+
 def test_missing_key_sends_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
-        raise MissingSettingError("OPENID_HASH_KEY")
+        raise MissingSettingError("OPENID_HASH_SECRET")
 
     monkeypatch.setattr(bootstrap, "openid_hasher", missing)
     with pytest.raises(InvocationError, match="MissingSettingError"):
         handle(BATCH)
     assert service.wechat.attempts == []
+
+
+@pytest.mark.parametrize(
+    ("age", "told"), [(59.0, {}), (61.0, {"WaitingAge": 61}), (7200.0, {"WaitingAge": 7200})]
+)
+def test_age_of_oldest_message(service: Service, capsys: Capture, age: float, told: dict[str, int]) -> None:
+    """Since it came to the queue; below a minute it costs no line."""
+    event = enqueued(body(), body(touser=f"{OPENID}-2"))
+    for record, seconds in zip(event["Records"], (0.0, age), strict=True):
+        sent_at = {"SentTimestamp": str(int((service.clock.now() - seconds) * 1000))}
+        record["attributes"] = record["attributes"] | sent_at
+    handle(event)
+    assert ages(capsys) == told
+    (line,) = service.lines("invocation finished")
+    assert line.get("waiting_s") == told.get("WaitingAge")
+
+
+def test_age_of_held_message(service: Service, capsys: Capture) -> None:
+    """Since it was held first; its copy is new to SQS, and it is no message that lags."""
+    service.wechat.plan.append(answer(45009))
+    handle(enqueued())
+    capsys.readouterr()
+    handle(load_event("send_queue/parked"))
+    assert ages(capsys) == {"HeldAge": 3600}
+
+
+def ages(capsys: Capture) -> dict[str, float]:
+    """What was measured of ages, under ``service`` alone."""
+    found = metrics(capsys.readouterr().out)
+    return {each.name: each.value for each in found if each.unit == "Seconds" and not each.dimensions}

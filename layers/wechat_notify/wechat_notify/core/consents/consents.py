@@ -2,6 +2,9 @@
 
 WeChat has no API that shows the consents that are left, so the count here is ours. Every write is the
 successor of one version: of two senders that want the same grant one has to look again.
+
+A person's item has the hash of their openid as its key. After a rotation of the hashes' key it is copied
+to the new hash when it is next read; the earlier one goes by itself.
 """
 
 from __future__ import annotations
@@ -20,16 +23,20 @@ from wechat_notify.core.messages.kinds import (
     OneTimeSubscription,
     Subscription,
 )
+from wechat_notify.core.openid_hashes import KeyedHash
 
 _MAX_WRITES: Final = 8
 """Times that a write is judged anew because another one came in between."""
 
 
 class Need(NamedTuple):
-    """The consent that a message needs, of a person and to a template (or to one scene of it)."""
+    """The consent that a message needs, of a person and to a template (or to one scene of it).
+
+    ``hashes`` are those of the openid, that under the current key first.
+    """
 
     account: str
-    openid_hash: str
+    hashes: tuple[str, ...]
     template_id: str
     scene: str | None
 
@@ -66,7 +73,7 @@ class Consents:
         Tells which of some messages were not sent.
     long_term : Callable
         Whether an account's template is a long-term one, as far as its templates are known.
-    keyed_hash : Callable
+    keyed_hash : KeyedHash
         Hashes an openid, as entries have it.
     now, writer : Callable
         Seconds since the epoch; new names for writes.
@@ -78,7 +85,7 @@ class Consents:
         unsent: UnsentMessages,
         *,
         long_term: Callable[[str, str], bool],
-        keyed_hash: Callable[[str], str],
+        keyed_hash: KeyedHash,
         now: Callable[[], float],
         writer: Callable[[], str],
     ) -> None:
@@ -98,16 +105,16 @@ class Consents:
                 scene = str(int(message.scene))  # "007" is 7
             case _:
                 return None
-        return Need(account, self._keyed_hash(message.touser), message.template_id, scene)
+        return Need(account, self._keyed_hash.every(message.touser), message.template_id, scene)
 
     def of(self, account: str, openid: str) -> PersonConsents:
         """The consents of a person."""
-        openid_hash = self._keyed_hash(openid)
-        return self._store.read(account, openid_hash) or PersonConsents(account, openid_hash)
+        hashes = self._keyed_hash.every(openid)
+        return self._read(account, hashes) or PersonConsents(account, hashes[0])
 
     def is_given(self, need: Need) -> bool:
         """Return whether a message would find a grant now; nothing is taken."""
-        person = self._store.read(need.account, need.openid_hash)
+        person = self._read(need.account, need.hashes)
         if person is None:
             return False
         if self._lasts(need):
@@ -122,7 +129,7 @@ class Consents:
         being sent, and that was not given back, is free.
         """
         lasts = self._lasts(need)
-        person = self._store.read(need.account, need.openid_hash)
+        person = self._read(need.account, need.hashes)
         for _ in range(_MAX_WRITES):
             if person is None:
                 return None
@@ -143,7 +150,7 @@ class Consents:
             return False
         return self._update(
             need.account,
-            need.openid_hash,
+            need.hashes,
             lambda person: person.returned(need.template_id, need.scene, holder),
         ).changed
 
@@ -151,15 +158,16 @@ class Consents:
         """Drop the grants that WeChat does not know: it answered 43101 to a message sent at this time."""
         self._update(
             need.account,
-            need.openid_hash,
+            need.hashes,
             lambda person: person.corrected(need.template_id, need.scene, posted_at),
         )
 
     def record(self, account: str, events: Sequence[ConsentChange | PersonLeft]) -> Recorded:
         """Record the events of one callback, which are all about one person."""
-        openid_hash = self._keyed_hash(events[0].openid)
+        hashes = self._keyed_hash.every(events[0].openid)
         if any(isinstance(event, PersonLeft) and event.erase for event in events):
-            self._store.delete(account, openid_hash)
+            for openid_hash in hashes:
+                self._store.delete(account, openid_hash)
             return Recorded(changed=True)
 
         def changed(person: PersonConsents) -> PersonConsents:
@@ -167,7 +175,7 @@ class Consents:
                 person = _after(person, event)
             return person
 
-        return self._update(account, openid_hash, changed, new=True)
+        return self._update(account, hashes, changed, new=True)
 
     def confirm(self, link: ConsentLink, openid: str) -> Recorded:
         """Record the grant of a link that this person confirmed."""
@@ -175,7 +183,7 @@ class Consents:
         at = link.confirmed_at
         return self._update(
             link.account,
-            self._keyed_hash(openid),
+            self._keyed_hash.every(openid),
             lambda person: person.granted(link.template_id, link.scene, f"link:{link.nonce}", at),
             new=True,
         )
@@ -197,18 +205,18 @@ class Consents:
     def _update(
         self,
         account: str,
-        openid_hash: str,
+        hashes: tuple[str, ...],
         change: Callable[[PersonConsents], PersonConsents],
         *,
         new: bool = False,
     ) -> Recorded:
         """Write what a change makes of a person's consents; nothing where it changes nothing."""
-        person = self._store.read(account, openid_hash)
+        person = self._read(account, hashes)
         for _ in range(_MAX_WRITES):
             if person is None:
                 if not new:
                     return Recorded()
-                person = PersonConsents(account, openid_hash)
+                person = PersonConsents(account, hashes[0])
             changed = change(person)
             if changed == person:
                 return Recorded()
@@ -217,6 +225,22 @@ class Consents:
                 return Recorded(len(_keys(changed) - _keys(person)), changed=True)
             person = existing
         raise StorageError("write the person's consents", "Contended")
+
+    def _read(self, account: str, hashes: tuple[str, ...]) -> PersonConsents | None:
+        """What is known of a person: under the current hash, or a copy of what is under an earlier one."""
+        current, *earlier = hashes
+        found = self._store.read(account, current)
+        if found is not None:
+            return found
+        for openid_hash in earlier:
+            known = self._store.read(account, openid_hash)
+            if known is None:
+                continue
+            copy = known._replace(openid_hash=current, version=0)
+            existing = self._put(copy, copy)
+            self._store.retire(known)
+            return existing or self._store.read(account, current)
+        return None
 
     def _put(self, changed: PersonConsents, before: PersonConsents) -> PersonConsents | None:
         wanted = changed._replace(version=before.version)
@@ -244,7 +268,7 @@ class Links:
         consents: Consents,
         signer: Signer,
         *,
-        keyed_hash: Callable[[str], str],
+        keyed_hash: KeyedHash,
         now: Callable[[], float],
         writer: Callable[[], str],
         random_bits: Callable[[int], int],
@@ -276,13 +300,15 @@ class Links:
             another person.
         """
         link = self._find(reserved, template_id, scene)
-        person = self._keyed_hash(f"{link.nonce}{openid}")
+        people = self._keyed_hash.every(f"{link.nonce}{openid}")
         for _ in range(_MAX_WRITES):
             if link.person is not None:
-                if link.person != person:
+                if link.person not in people:
                     raise ConsentLinkError("used")
                 return Confirmed(link.account, self._consents.confirm(link, openid).granted)
-            bound = link.successor(writer=self._writer(), person=person, confirmed_at=round(self._now(), 3))
+            bound = link.successor(
+                writer=self._writer(), person=people[0], confirmed_at=round(self._now(), 3)
+            )
             link = self._store.put_link(bound) or bound
         raise StorageError("bind the link", "Contended")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -57,15 +58,18 @@ class ConsentLink(NamedTuple):
 
 
 class Signer:
-    """Writes and reads ``reserved``; ``key`` keeps others from making any."""
+    """Writes and reads ``reserved``.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    ``keys`` returns the keys that keep others from making any, the one to write with first.
+    """
+
+    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
+        self._keys = keys
 
     def write(self, nonce: str, expires_at: int) -> str:
         """Return the ``reserved`` of a link."""
         signed = f"{nonce}{expires_at:08x}"
-        return signed + self._tag(signed)
+        return signed + _tag(self._keys()[0], signed)
 
     def read(self, reserved: str, now: float) -> str:
         """Return the nonce of a link; nothing is stored or looked up. Raises ``ConsentLinkError``."""
@@ -73,14 +77,15 @@ class Signer:
         if parts is None:
             raise ConsentLinkError("forged")
         nonce, expiry, tag = parts.groups()
-        if not hmac.compare_digest(tag, self._tag(nonce + expiry)):
+        if not any(hmac.compare_digest(tag, _tag(key, nonce + expiry)) for key in self._keys()):
             raise ConsentLinkError("forged")
         if int(expiry, 16) <= now:
             raise ConsentLinkError("expired")
         return nonce
 
-    def _tag(self, signed: str) -> str:
-        return hmac.digest(self._key, signed.encode(), "sha256")[:16].hex()
+
+def _tag(key: bytes, signed: str) -> str:
+    return hmac.digest(key, signed.encode(), "sha256")[:16].hex()
 
 
 def new_nonce(random_bits: int) -> str:

@@ -90,6 +90,14 @@ class BatchSender:
                 handled.extend(part)
         return self._returns.park(handled)
 
+    def put_off(self, records: Sequence[Record], error: StorageError) -> list[Handled]:
+        """Hand a batch out again of which no message can be sent for now."""
+        self._returns.begin_batch()
+        return [
+            self._returns.return_after_storage_error(Handled(record, Disposition.RETURNED), error)
+            for record in records
+        ]
+
     def _in_order(self, lane: OpenidGroup, seconds_left: SecondsLeft) -> Iterator[Handled]:
         """The messages to one openid; when WeChat has had enough of them, the rest waits as well."""
         wait: float | None = None

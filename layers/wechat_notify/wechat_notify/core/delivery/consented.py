@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from wechat_notify.core.clocks import SecondsLeft
-from wechat_notify.core.consents.consents import Consents, Hold
+from wechat_notify.core.consents.consents import Consents, Hold, Need
 from wechat_notify.core.consents.record import Holder
 from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.entry import Entry
@@ -57,23 +57,26 @@ class Consented:
     ) -> None:
         self._consents = consents
         self._enforced = policy == ENFORCE
+        self._message = message
         self._claimed = claimed
         self._now = now
-        self._need = consents.need(claimed.account, message)
+        self._need: Need | None = None
         self._hold: Hold | None = None
         self._use: ConsentUse | None = None
         self._posted_at = 0.0
 
     def send(self, post: Callable[[], Exchange]) -> Exchange:
         """Take a grant and make the POST; an exchange without a POST where the policy forbids it."""
-        if self._need is None:
-            return post()
         try:
-            self._hold = self._consents.take(self._need, Holder(self._claimed.id, self._claimed.writer))
+            self._need = self._consents.need(self._claimed.account, self._message)
+            if self._need is not None:
+                holder = Holder(self._claimed.id, self._claimed.writer)
+                self._hold = self._consents.take(self._need, holder)
         except StorageError:
             if self._enforced:
                 return Exchange(own_outcomes.CONSENTS_UNREAD, 0, 0.0)
             self._need = None  # it is sent, and nothing is said of what is not known
+        if self._need is None:
             return post()
         if self._hold is None:
             self._use = ConsentUse.MISSING

@@ -30,6 +30,7 @@ from wechat_notify.core.delivery.transitions import (
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.openid_hashes import KeyedHash
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.texts import Bilingual
 
@@ -78,7 +79,7 @@ class Ledger:
         *,
         now: Callable[[], float],
         writer: Callable[[], str],
-        keyed_hash: Callable[[str], str],
+        keyed_hash: KeyedHash,
     ) -> None:
         self._store = store
         self._clock = now

@@ -7,13 +7,14 @@ it is found among those to its receiver, by kind, template and time, and only wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from wechat_notify.core.callbacks.events import Receipt
 from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Entry, awaits_receipt
 from wechat_notify.core.delivery.ledger import Ledger, Written
+from wechat_notify.core.openid_hashes import KeyedHash
 from wechat_notify.core.outcomes import Status
 
 _DOUBTED_FOR: Final = 900.0
@@ -74,7 +75,7 @@ class Receipts:
         Hashes an openid, as entries have it.
     """
 
-    def __init__(self, ledger: Ledger, index: ReceiptIndex, keyed_hash: Callable[[str], str]) -> None:
+    def __init__(self, ledger: Ledger, index: ReceiptIndex, keyed_hash: KeyedHash) -> None:
         self._ledger = ledger
         self._index = index
         self._keyed_hash = keyed_hash
@@ -117,7 +118,8 @@ class Receipts:
 
     def _in_doubt(self, account: str, receipt: Receipt) -> str | None:
         """The id of the one message in doubt that the receipt fits, None where none or several do."""
-        ids = self._index.by_receiver(account, self._keyed_hash(receipt.openid))
+        hashes = self._keyed_hash.every(receipt.openid)
+        ids = [each for hashed in hashes for each in self._index.by_receiver(account, hashed)]
         entries = self._index.read_many(account, ids).values()
         fitting = [entry.id for entry in entries if _fits(entry, receipt)]
         return fitting[0] if len(fitting) == 1 else None

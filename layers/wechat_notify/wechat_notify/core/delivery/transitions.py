@@ -22,6 +22,7 @@ from wechat_notify.core.errors import IllegalTransitionError
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.fingerprint import KEYED_LENGTH, canonical, fingerprint
 from wechat_notify.core.messages.kinds import Message
+from wechat_notify.core.openid_hashes import KeyedHash
 from wechat_notify.core.outcomes import Outcome, Status
 
 _OPEN = frozenset({Status.QUEUED, Status.SENDING, Status.UNKNOWN})
@@ -71,11 +72,11 @@ class Transitions:
     ----------
     now : Callable
         Seconds since the epoch, to the millisecond, as they are stored.
-    keyed_hash : Callable
+    keyed_hash : KeyedHash
         Hashes an openid.
     """
 
-    def __init__(self, now: Callable[[], float], keyed_hash: Callable[[str], str]) -> None:
+    def __init__(self, now: Callable[[], float], keyed_hash: KeyedHash) -> None:
         self._now = now
         self._keyed_hash = keyed_hash
 
@@ -178,7 +179,7 @@ class Transitions:
     def is_same(self, existing: Entry, request: SendRequest) -> bool:
         """Return whether an entry is of this very message and not of another one under its id."""
         if len(existing.fingerprint) == KEYED_LENGTH:  # as it was compared when it was written
-            return existing.fingerprint == self._keyed_hash(canonical(request.message))
+            return existing.fingerprint in self._keyed_hash.every(canonical(request.message))
         return existing.fingerprint == fingerprint(request)
 
     def not_ours(self, existing: Entry) -> InFlight | Replayed:

@@ -1,0 +1,165 @@
+"""A rotation of the openid hash key by ``wxn hash-key``: the service and ``wxn erase`` know both keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.fakes import Clock
+from tests.unit.wxn import command_line
+from tests.unit.wxn.fakes import FakeApi
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.hash_keys import FRESH_FOR, StoredHashKeys
+from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.aws.receipt_index import ReceiptIndex
+from wechat_notify.core.callbacks.events import Receipt
+from wechat_notify.core.delivery.ledger import Ledger
+from wechat_notify.core.delivery.receipts import Match, Receipts
+from wechat_notify.core.messages.envelope import SendRequest
+from wechat_notify.core.messages.parser import parse_message
+from wechat_notify.core.openid_hashes import OpenidHashes
+from wechat_notify.core.outcomes import Status
+from wxn import questions, stacks
+from wxn.erasing.entries import Entries
+from wxn.erasing.person import Person
+from wxn.hash_keys import SECONDS_UNTIL_READ
+from wxn.stacks import Stack
+
+Aws = Callable[[str], Any]
+Run = Callable[..., command_line.Ran]
+OPENID = "oGZUI0egBJY1zhBYw2KhdUfwVJJE"
+FIRST = "k" * 64
+
+
+class KeyStack(Stack):
+    """A stack whose secret is as CloudFormation generated it."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__("stack", region="eu-central-1")
+        self._aws = aws
+        arn = aws("secretsmanager").create_secret(Name="generated", SecretString=FIRST)["ARN"]
+        self.resources = {"OpenidHashKey": arn}
+        self.parameters = {"LedgerRetentionDays": "30"}
+        self.outputs = {"LedgerTableName": "ledger"}
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self._aws(service)
+
+    @property
+    def secret(self) -> str:
+        found = self._aws("secretsmanager").get_secret_value(SecretId=self.resources["OpenidHashKey"])
+        return str(found["SecretString"])
+
+
+@pytest.fixture
+def stack(aws: Aws) -> KeyStack:
+    return KeyStack(aws)
+
+
+@pytest.fixture
+def run(stack: KeyStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setattr(stacks, "find", lambda *_: stack)
+
+    def main(*arguments: str, typed: str = "", terminal: bool = False) -> command_line.Ran:
+        monkeypatch.setattr(questions, "can_ask", lambda: terminal)
+        ran = command_line.run(monkeypatch, capsys, "hash-key", *arguments, typed=typed)
+        kept = [stack.secret] if stack.secret == FIRST else re.findall(r"[0-9a-f]{64}", stack.secret)
+        assert not [key for key in (FIRST, *kept) if key in ran.out + ran.err]
+        return ran
+
+    return main
+
+
+class Process:
+    """A warm process of the service, which has read the keys."""
+
+    def __init__(self, clients: Clients, stack: KeyStack) -> None:
+        self.clock = Clock()
+        keys = StoredHashKeys(clients, stack.resources["OpenidHashKey"], clock=self.clock.now)
+        self.hashes = OpenidHashes(keys)
+        self.hashes.load()
+        table = LedgerTable(clients, "ledger", 86_400.0, match_receipts=True)
+        self.ledger = Ledger(table, now=self.clock.now, writer=lambda: "writer", keyed_hash=self.hashes)
+        self.receipts = Receipts(self.ledger, ReceiptIndex(clients, "ledger", table), self.hashes)
+
+    def send_and_lose_the_answer(self, message_id: str) -> str:
+        """A message whose answer is lost; the hash of its receiver in the ledger."""
+        content = {
+            "kind": "template",
+            "touser": OPENID,
+            "template_id": "T",
+            "data": {"thing1": {"value": "深圳"}},
+        }
+        message = parse_message(content)[0]
+        request = SendRequest(message_id, "shop", content)
+        claimed = self.ledger.claim(request, message, 60.0, takes_queued=True).entry
+        assert claimed is not None
+        self.ledger.finish(claimed, Status.UNKNOWN, lost_at=self.clock.now())
+        assert claimed.openid_hash is not None
+        return claimed.openid_hash
+
+    def settle(self, msgid: str) -> Match:
+        receipt = Receipt(msgid, OPENID, delivered=True, reason=None, at=int(self.clock.now()))
+        return self.receipts.settle("shop", receipt, is_last=True).match
+
+
+@pytest.mark.usefixtures("ledger_table")
+def test_both_keys_find_a_person_after_a_rotation(run: Run, stack: KeyStack, clients: Clients) -> None:
+    process = Process(clients, stack)
+    before = process.send_and_lose_the_answer("before")
+    assert run("rotate", "--yes").code == 0
+    process.clock.advance(FRESH_FOR)
+    assert process.settle("1") is Match.SETTLED  # under the key before
+
+    process.hashes.load()
+    after = process.send_and_lose_the_answer("after")
+    assert after != before
+    assert process.settle("2") is Match.SETTLED
+
+    person = Person.of(OPENID, stack)
+    assert person.hashes == (after, before)
+    entries = Entries(stack, FakeApi({"GET holds": {"holds": []}}), "shop", person)
+    found = {each.name: each for each in entries.find(lambda _done, _total: None)}
+    assert sorted(found) == ["after", "before"]
+    entries.erase(list(found.values()))
+    assert list(entries.find(lambda _done, _total: None)) == []
+
+
+def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
+    for count in (2, 3):
+        ran = run("rotate", "--yes", "--json")
+        assert (ran.code, json.loads(ran.out)) == (0, {"keys": count})
+    kept = json.loads(stack.secret)
+    assert kept["earlier"][-1] == FIRST
+    assert len({kept["current"], *kept["earlier"]}) == 3
+    assert len(kept["current"]) == 64
+    assert SECONDS_UNTIL_READ == FRESH_FOR
+
+    ran = run("forget", "--yes", "--json")
+    assert (ran.code, json.loads(ran.out)) == (0, {"keys": 1})
+    assert json.loads(stack.secret) == {"current": kept["current"], "earlier": []}
+
+
+@pytest.mark.parametrize("command", ["rotate", "forget"])
+def test_declined_changes_nothing(run: Run, stack: KeyStack, command: str) -> None:
+    assert run("rotate", "--yes").code == 0
+    before = stack.secret
+    assert run(command, typed="n\n", terminal=True).code == 1
+    assert run(command).code != 0  # nobody can be asked
+    assert stack.secret == before
+
+
+def test_secret_that_cannot_be_read(
+    stack: KeyStack, aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stacks, "find", lambda *_: stack)
+    broken = '{"current": "SECRET", "earlier": [""]}'
+    aws("secretsmanager").put_secret_value(SecretId=stack.resources["OpenidHashKey"], SecretString=broken)
+    ran = command_line.run(monkeypatch, capsys, "hash-key", "rotate", "--yes")
+    assert ran.code == 1
+    assert "SECRET" not in ran.out + ran.err
+    assert stack.secret == broken
