@@ -77,7 +77,8 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    body = json.dumps(_without_unknown_alarms(_with_plain_conditions(planned)), separators=(",", ":"))
+    deployed = _with_arns_of_secrets(_without_unknown_alarms(_with_plain_conditions(planned)))
+    body = json.dumps(deployed, separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
@@ -285,6 +286,26 @@ def is_unknown_alarm(resource: Resource) -> bool:
 def _without_unknown_alarms(template: Template) -> Template:
     known = {name: each for name, each in template["Resources"].items() if not is_unknown_alarm(each)}
     return {**template, "Resources": known}
+
+
+def _with_arns_of_secrets(template: Template) -> Template:
+    """The template with secrets referred to by their ARN; the emulator has the name, which no policy matches.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
+    """
+    resources = template["Resources"].items()
+    secrets = {name for name, resource in resources if resource["Type"] == "AWS::SecretsManager::Secret"}
+
+    def replaced(node: Any) -> Any:
+        if isinstance(node, list):
+            return [replaced(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if node.keys() == {"Ref"} and node["Ref"] in secrets:
+            return {"Fn::GetAtt": [node["Ref"], "Arn"]}
+        return {name: replaced(each) for name, each in node.items()}
+
+    return {**template, "Resources": replaced(template["Resources"])}
 
 
 # ------------------------------------------------------------------------------------- after the fact

@@ -39,7 +39,8 @@ def decisions(deployed: Deployed) -> list[dict[str, Any]]:
     named = [name for kind in _NAMED for name, _ in deployed.deployment.resources(kind)]
     known = {deployed.get_att(name, "Arn"): f"<{name}.Arn>" for name in named}
     secrets = deployed.deployment.resources("AWS::SecretsManager::Secret")
-    known |= {physical[name]: f"<{name}>" for name, _ in secrets}  # their reference is the ARN
+    describe = deployed.client("secretsmanager").describe_secret
+    known |= {describe(SecretId=physical[name])["ARN"]: f"<{name}>" for name, _ in secrets}
     url = f"{deployed.service.state.aws_endpoint_url}{permissions.PATH}"
     return [
         {**each, "role": roles[each["role"]], "word": contract.word(each["resource"], known)}

@@ -126,3 +126,16 @@ def test_packages_are_as_built(tmp_path: Path) -> None:
     assert contents[resources["Function"]["Properties"]["CodeUri"]["Key"]] == ["functions/send/handler.py"]
     assert contents[resources["Layer"]["Properties"]["ContentUri"]["Key"]] == ["python/core/__init__.py"]
     assert deployment.package(again, tmp_path) == zips
+
+
+def test_secrets_are_referred_to_by_their_arn() -> None:
+    """As AWS resolves the reference; nothing else is changed."""
+    policy = {"Resource": {"Ref": "Key"}, "Actions": ["a", {"Ref": "Table"}]}
+    resources = {
+        "Key": {"Type": "AWS::SecretsManager::Secret"},
+        "Table": {"Type": "AWS::DynamoDB::Table"},
+        "Role": {"Type": "AWS::IAM::Role", "Properties": policy},
+    }
+    changed = deployment._with_arns_of_secrets({"Resources": deepcopy(resources)})
+    told = {"Resource": {"Fn::GetAtt": ["Key", "Arn"]}, "Actions": ["a", {"Ref": "Table"}]}
+    assert changed["Resources"] == {**resources, "Role": {"Type": "AWS::IAM::Role", "Properties": told}}

@@ -144,7 +144,6 @@ REVIEWED: dict[str, str] = {
     r"\* ssm:DescribeParameters": f"{NO_RESOURCES}: {ACTIONS}/list_awssystemsmanager.html",
     r"\* scheduler:ListSchedules": f"{NO_RESOURCES}: {ACTIONS}/list_amazoneventbridgescheduler.html",
     r"\* xray:PutT\w+": f"{NO_RESOURCES}: {ACTIONS}/list_awsx-ray.html",
-    r"\* kms:\S+": "in the policy of a key it is the key: https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html",
     "kms": "of one key: what SNS asks for, and what IAM decides",
     r"arn:aws:cloudwatch:[^:]+:\d+:alarm:stack-\*": f"{OWN_NAMES}: alarms of one stack",
     r"\* ec2:\w+": f"{NO_RESOURCES}: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html",
