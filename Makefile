@@ -14,7 +14,7 @@ export RUNTIME_PYTHON
 BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos rehearse mutants bench cost openapi error-pages command-pages \
+.PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos rehearse fuzz mutants bench cost openapi error-pages command-pages \
 	docs lock clean scan scan-template scan-code scan-secrets scan-libraries secrets sbom
 
 help: ## list the commands
@@ -153,6 +153,14 @@ MUTANTS ?= 400
 mutants: .venv-mutants/.done ## small changes to the core that no test notices: MUTANTS of them (or all) from SEED
 	@.venv-mutants/bin/python -m tests.mutants --mutants $(MUTANTS) --seed $(SEED)
 
+.venv-fuzz/.done: requirements/fuzz.txt
+	@"$(or $(RUNTIME_PYTHON),$(PYTHON))" -m local.install .venv-fuzz requirements/fuzz.txt
+	@touch $@
+
+SECONDS ?= 60
+fuzz: .venv-fuzz/.done ## callbacks of any bytes, guided by coverage, for SECONDS from SEED; REPEAT=.fuzz/… repeats a finding
+	@PYTHONPATH=.:layers/wechat_notify .venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED) $(REPEAT)
+
 # Python 3.13 where there is one: what is measured then is what Lambda runs.
 .venv-bench/.done: requirements/benchmarks.txt
 	@"$(or $(RUNTIME_PYTHON),$(PYTHON))" -m local.install .venv-bench requirements/benchmarks.txt
@@ -192,11 +200,11 @@ command-pages: setup ## renew docs/wxn.md and the same in Chinese from the comma
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants requirements/docs requirements/scan; do \
+		requirements/mutants requirements/fuzz requirements/docs requirements/scan; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .venv-scan sbom .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-fuzz .venv-docs .venv-scan sbom .mutants .fuzz .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

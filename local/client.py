@@ -15,7 +15,9 @@ def http(method: str, url: str, body: bytes | None = None, headers: Mapping[str,
 
     with requests.Session() as session:
         session.trust_env = False
-        return session.request(method, url, data=body, headers=dict(headers or {}), timeout=30)
+        return session.request(
+            method, url, data=body, headers=dict(headers or {}), timeout=30, allow_redirects=False
+        )
 
 
 def call_api(

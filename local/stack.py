@@ -439,22 +439,34 @@ class Stack:
 
         app_id, secret = f"wx{name}", secrets.token_hex(16)
         key = asdict(CallbackKey(secrets.token_hex(16), secrets.token_hex(22)[:_AES_KEY]))
-        parameters = {
-            "credentials": {"type": "component", "app_id": app_id, "app_secret": secret},
-            "callback": {"app_id": app_id, "keys": [key], **callback},
-        }
-        for part, value in parameters.items():
-            self.client("ssm").put_parameter(
-                Name=f"{self.deployment.outputs['ParameterPath']}/{name}/{part}",
-                Type="SecureString",
-                Value=json.dumps(value),
-                Overwrite=True,
-            )
+        self._store(
+            name,
+            credentials={"type": "component", "app_id": app_id, "app_secret": secret},
+            callback={"app_id": app_id, "keys": [key], **callback},
+        )
         url = f"{self.state.api_url}/v1/callbacks/components/{name}"
         orders = f"{self.state.simulator_url}/_sim/components"
         post_json(orders, component=app_id, secret=secret, url=url, **key)
         post_json(f"{orders}/ticket", component=app_id)
         return app_id
+
+    def add_account_with_consents(self, name: str) -> None:
+        """An account under this name that sends nothing without a consent, here as at the simulator."""
+        from local.client import post_json  # noqa: PLC0415 - it imports this module
+
+        app_id, secret = f"wx{name}", secrets.token_hex(16)
+        post_json(f"{self.state.simulator_url}/_sim/apps", app_id=app_id, secret=secret, consents=True)
+        app = {"type": "app", "app_id": app_id, "app_secret": secret}
+        self._store(name, credentials={**app, "consents": "enforce"})
+
+    def _store(self, account: str, **parameters: object) -> None:
+        for part, value in parameters.items():
+            self.client("ssm").put_parameter(
+                Name=f"{self.deployment.outputs['ParameterPath']}/{account}/{part}",
+                Type="SecureString",
+                Value=json.dumps(value),
+                Overwrite=True,
+            )
 
     def _refresh_token(self, wechat_api_base: str, *, must_succeed: bool) -> None:
         self._report("Fetching the first access token")

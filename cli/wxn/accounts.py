@@ -24,13 +24,13 @@ _MAX_LENGTH: Final = 128
 CREDENTIALS: Final = "credentials"
 ACCESS_TOKEN: Final = "access-token"  # noqa: S105 - a parameter's name
 _UNKNOWN: Final = "unknown_account"
-_COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105 - the same
-_CALLBACK: Final = "callback"
+COMPONENT_TOKEN: Final = "component-access-token"  # noqa: S105 - the same
+CALLBACK: Final = "callback"
 _ALL: Final = (
     CREDENTIALS,
     ACCESS_TOKEN,
-    _COMPONENT_TOKEN,
-    _CALLBACK,
+    COMPONENT_TOKEN,
+    CALLBACK,
     "refresh-token",
     "ticket",
     "ticket-request",
@@ -219,7 +219,7 @@ class Accounts:
 
     def one(self, name: str) -> StoredAccount | None:
         """One account; None where there is none."""
-        looked_at = (CREDENTIALS, ACCESS_TOKEN, _COMPONENT_TOKEN, _CALLBACK)
+        looked_at = (CREDENTIALS, ACCESS_TOKEN, COMPONENT_TOKEN, CALLBACK)
         names = [self._parameter(name, part) for part in looked_at]
         found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
@@ -368,7 +368,7 @@ def unknown(name: str) -> CommandError:
 def _account(name: str, values: Mapping[str, str]) -> StoredAccount:
     credentials = _fields(values.get(CREDENTIALS))
     app_id, kind, component = (credentials.get(field) for field in ("app_id", "type", "component"))
-    token = _fields(values.get(_COMPONENT_TOKEN if kind == "component" else ACCESS_TOKEN))
+    token = _fields(values.get(COMPONENT_TOKEN if kind == "component" else ACCESS_TOKEN))
     return StoredAccount(
         name,
         has_credentials=CREDENTIALS in values,

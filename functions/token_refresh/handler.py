@@ -30,6 +30,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     ``{"account": "shop", "rejected": "<SHA-256 of the token that failed>" | null}``
         a sender asks; the answer carries the token.
 
+    ``{"account": "shop", "request": "callback_check"}``
+        ``wxn doctor`` asks; the answer has the IP addresses to which WeChat pushes the account's events.
     ``{"component": "platform", "request": …}``
         a request for a third-party platform, see ``functions.token_refresh.platform``.
 
@@ -51,8 +53,8 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
                 results = token_refresh.token_refresher().refresh_all(
                     lambda: context.get_remaining_time_in_millis() / 1000
                 )
-            elif "rejected" in event:
-                results = [token_refresh.token_refresher().replace(account, event["rejected"])]
+            elif "rejected" in event or "request" in event:
+                results = [token_refresh.token_refresher().replace(account, event.get("rejected"))]
             else:
                 results = [token_refresh.token_refresher().refresh(account)]
         except UnknownAccountError:
@@ -67,10 +69,15 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         telemetry.publish(events, bootstrap.event_bus)
         report = _report(results)
         line.update({name: len(accounts) for name, accounts in report.items()})
-        return _for_sender(results[0]) if account is not None and "rejected" in event else report
+        if account is None:
+            return report
+        if "request" in event:
+            return _callback_addresses(results[0])
+        return _for_sender(results[0]) if "rejected" in event else report
 
 
-_FIELDS = ("account", "rejected")
+_FIELDS = ("account", "rejected", "request")
+_CALLBACK_CHECK = "callback_check"
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 # A replay names its archive.
 _EVENT_FIELDS = frozenset(
@@ -101,10 +108,12 @@ def _problem(event: Any) -> dict[str, Any] | None:  # noqa: PLR0911 - one for ea
             close = get_close_matches(str(name), _FIELDS, 1)
             return _bad_request(f"unknown field, did you mean {close[0]}?" if close else "unknown field")
     account, rejected = event.get("account"), event.get("rejected")
-    if ("account" in event or "rejected" in event) and not isinstance(account, str):
+    if event and not isinstance(account, str):
         return _bad_request("account must be text")
     if not isinstance(rejected, str | None):
         return _bad_request("rejected must be text or null")
+    if event.get("request", _CALLBACK_CHECK) != _CALLBACK_CHECK or {"rejected", "request"} <= event.keys():
+        return _bad_request("request must be callback_check, without rejected")
     if account is not None and not is_account_name(account):
         return {"result": AccountNameError.reason, "detail": f"account {ACCOUNT_NAME.text.en}"}
     return None
@@ -132,6 +141,15 @@ def _failure(account: str, failure: Outcome) -> dict[str, Any]:
         "rid": failure.rid,
         "hint": failure.hint.as_dict(),
     }
+
+
+def _callback_addresses(result: Refreshed) -> dict[str, Any]:
+    if result.token is None:
+        return _for_sender(result)
+    addresses = bootstrap.wechat().callback_addresses(result.token.value)
+    if isinstance(addresses, Outcome):
+        return {"result": "refused", "refused": _failure(result.account, addresses)}
+    return {"result": "callback_check", "addresses": list(addresses)}
 
 
 def _for_sender(result: Refreshed) -> dict[str, Any]:

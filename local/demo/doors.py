@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-from local.client import accepted, call_api, post_json, post_message
+from local.client import accepted, call_api, get_json, http, post_json, post_message
 from local.examples import addressed, examples
 from local.stack import Settings, Stack
 
@@ -52,6 +52,7 @@ class Doors:
         self._post_refused()
         self._post_for_a_merchant()
         self._post_undelivered()
+        self._use_consent_up()
         self._post_async()
         self._put_event()
         self._enqueue()
@@ -164,6 +165,39 @@ class Doors:
         self._await(is_sent, 1)
         self._want(found[-1], 200, "a message of a merchant")
         self._row("HTTP, for a merchant of a platform", 1, "merchant-", began)
+
+    def _use_consent_up(self) -> None:
+        """A person confirms on WeChat's page; one message goes out, and the next one is not even tried."""
+        began = time.monotonic()
+        account, touser, message = "club", self._expect("consent-1"), examples()[1]
+        self._stack.add_account_with_consents(account)
+        query = urlencode(
+            {
+                "scene": message["scene"],
+                "template_id": message["template_id"],
+                "redirect_url": f"{self._state.api_url}/v1/consents/confirm",
+            }
+        )
+        link = call_api(self._state, "GET", f"/v1/accounts/{account}/consents/links?{query}")
+        self._want(link, 200, "a link to a confirmation page")
+        if link.status_code != HTTPStatus.OK:
+            return
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        page = http("POST", link.json()["url"], b"decision=confirm&openid=" + touser.encode(), form)
+        self._want(page, 302, "the button of the confirmation page")
+        back = http("GET", page.headers.get("Location", ""), headers={"Accept": "application/json"})
+        self._want(back, 200, "the confirmation")
+        answers = [post_message(self._state, addressed(message, touser), account) for _ in range(2)]
+        self._want(answers[0], 200, "a message with a consent")
+        self._want(answers[1], 422, "a message without a consent")
+        arrived = [each for each in self._arrived(account) if each["errcode"] != 0]
+        if arrived:
+            self.problems.append(f"the message without a consent was sent: {arrived}")
+        self._row("HTTP, a consent is used up", 2, touser, began)
+
+    def _arrived(self, account: str) -> list[dict[str, Any]]:
+        found = get_json(f"{self._state.simulator_url}/_sim/messages?limit=10&app_id=wx{account}")
+        return list(found["messages"])
 
     def _enqueue(self) -> None:
         self._say(f"Sending {QUEUED:,} messages through SQS")

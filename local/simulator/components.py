@@ -4,7 +4,7 @@ import random
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
@@ -129,6 +129,14 @@ class Components:
             AUTHORIZER_LIST: self._authorizer_list,
         }
         return answers[path](component, body)
+
+    def callback_of(self, app_id: str) -> Callback | None:
+        """The address for the events of a merchant: its platform's, under whose keys and appid they are."""
+        for component in self.all.values():
+            if app_id in component.merchants:
+                own = component.callback
+                return replace(own, url=f"{own.url}/{app_id}", app_id=component.app_id)
+        return None
 
     # What happens to a platform
 

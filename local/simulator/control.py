@@ -1,16 +1,17 @@
 """The control API under ``/_sim/``: look at what arrived, and decide how WeChat behaves."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Any, cast
+from typing import Any
 
 from local.simulator import errcodes, template_lists
 from local.simulator.components import Component
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
+from local.simulator.orders import MISSING, ControlError, Input, parse_object
+from local.simulator.people import People
 from local.simulator.pusher import Pauses, Pusher
 from local.simulator.receipts import FAILURES, FORMS, MODES, WITH_RECEIPTS, Callback, Push, Receipt
 from local.simulator.wechat import PATHS, App, Limits, WeChat
@@ -19,82 +20,6 @@ PREFIX = "/_sim/"
 _LISTED = 100
 _MAX_LISTED = 10_000
 _AES_KEY = 43
-_MISSING: Any = object()
-
-
-class ControlError(Exception):
-    """The control API was asked for something that it cannot do.
-
-    Attributes
-    ----------
-    status
-        The HTTP status of the answer.
-    """
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class _Input:
-    """A JSON object from outside, taken apart name by name; what is left over at the end was a mistake."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._left = dict(values)
-
-    def has(self, name: str) -> bool:
-        return name in self._left
-
-    def take(self, name: str, default: Any = _MISSING) -> Any:
-        if name not in self._left and default is _MISSING:
-            raise ControlError(f"{name} is missing")
-        return self._left.pop(name, default)
-
-    def text(self, name: str, default: Any = _MISSING) -> Any:
-        value = self.take(name, default)
-        if value is not default and not (isinstance(value, str) and value):
-            raise ControlError(f"{name} must be a string that is not empty")
-        return value
-
-    def choice(self, name: str, choices: tuple[Any, ...], default: Any = _MISSING) -> Any:
-        value = self.take(name, default)
-        if value not in choices:
-            raise ControlError(f"{name} must be one of {', '.join(map(json.dumps, choices))}")
-        return choices[choices.index(value)]  # 1 equals True and 46101.0 equals 46101
-
-    def number(self, name: str, low: float, high: float, default: Any = _MISSING) -> Any:
-        value = self.take(name, default)
-        if value is default:
-            return value
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            raise ControlError(f"{name} must be a number from {low:g} to {high:g}")
-        return value
-
-    def integer(self, name: str, low: float, default: Any = _MISSING, high: float = 10**12) -> Any:
-        value = self.number(name, low, high, default)
-        if value is not default and not isinstance(value, int):
-            raise ControlError(f"{name} must be a whole number")
-        return value
-
-    def limit(self, name: str, default: int | None) -> int | None:
-        """A count, or null for no limit."""
-        if self.has(name) and self._left[name] is None:
-            self._left.pop(name)
-            return None
-        return cast("int | None", self.integer(name, 0, default))
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        return cast("bool", self.choice(name, (True, False), default))
-
-    def texts(self, name: str, default: Any = ()) -> tuple[str, ...]:
-        value = self.take(name, default)
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise ControlError(f"{name} must be a list of strings")
-        return tuple(value)
-
-    def end(self) -> None:
-        if self._left:
-            raise ControlError(f"unknown: {', '.join(sorted(map(str, self._left)))}")
 
 
 class Control:
@@ -104,7 +29,7 @@ class Control:
         self._wechat = wechat
         self._pusher = pusher
         self._redirects_followed = 0
-        self._routes: dict[tuple[str, str], Callable[[_Input], dict[str, Any]]] = {
+        self._routes: dict[tuple[str, str], Callable[[Input], dict[str, Any]]] = {
             ("GET", "health"): self._health,
             ("GET", "messages"): self._messages,
             ("DELETE", "messages"): self._clear_messages,
@@ -117,7 +42,6 @@ class Control:
             ("GET", "apps"): self._list_apps,
             ("POST", "apps"): self._set_app,
             ("POST", "templates"): self._register_template,
-            ("POST", "consents"): self._set_consent,
             ("POST", "form_ids"): self._register_form_id,
             ("POST", "quotas"): self._set_quota,
             ("GET", "callbacks"): self._list_callbacks,
@@ -133,6 +57,7 @@ class Control:
             ("GET", "settings"): self._list_settings,
             ("POST", "settings"): self._set_settings,
             ("POST", "reset"): self._reset,
+            **People(wechat, self._app, pusher.take).routes,
         }
 
     def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -153,25 +78,25 @@ class Control:
             if known:
                 raise ControlError(f"{path} takes {' and '.join(known)}", 405)
             raise ControlError(f"there is no {path}", 404)
-        given = _Input(_parse_object(body) if method == "POST" else query)
+        given = Input(parse_object(body) if method == "POST" else query)
         with self._wechat.lock:
             return route(given)
 
-    def _app(self, given: _Input) -> App:
+    def _app(self, given: Input) -> App:
         app_id = given.text("app_id")
         app = self._wechat.apps.get(app_id)
         if app is None:
             raise ControlError(f"there is no app {app_id}; POST {PREFIX}apps adds one")
         return app
 
-    def _known_app_id(self, given: _Input) -> str | None:
+    def _known_app_id(self, given: Input) -> str | None:
         return self._app(given).app_id if given.has("app_id") else None
 
-    def _health(self, given: _Input) -> dict[str, Any]:
+    def _health(self, given: Input) -> dict[str, Any]:
         given.end()
         return {"status": "ok", "apps": len(self._wechat.apps)}
 
-    def _messages(self, given: _Input) -> dict[str, Any]:
+    def _messages(self, given: Input) -> dict[str, Any]:
         limit = given.text("limit", str(_LISTED))
         if not (limit.isascii() and limit.isdigit() and int(limit[:9]) <= _MAX_LISTED):
             raise ControlError(f"limit must be a whole number up to {_MAX_LISTED}")
@@ -180,11 +105,11 @@ class Control:
         total, newest = self._wechat.journal.newest(int(limit), app_id, path)
         return {"total": total, "messages": [arrival.listed() for arrival in newest]}
 
-    def _clear_messages(self, given: _Input) -> dict[str, Any]:
+    def _clear_messages(self, given: Input) -> dict[str, Any]:
         given.end()
         return {"cleared": self._wechat.journal.clear()}
 
-    def _stats(self, given: _Input) -> dict[str, Any]:
+    def _stats(self, given: Input) -> dict[str, Any]:
         given.end()
         journal, calls = self._wechat.journal, self._wechat.token_calls
         by_app = {
@@ -204,11 +129,11 @@ class Control:
             "redirects_followed": self._redirects_followed,
         }
 
-    def _list_faults(self, given: _Input) -> dict[str, Any]:
+    def _list_faults(self, given: Input) -> dict[str, Any]:
         given.end()
         return {"faults": self._wechat.faults.listed()}
 
-    def _plant_fault(self, given: _Input) -> dict[str, Any]:
+    def _plant_fault(self, given: Input) -> dict[str, Any]:
         effect: Effect = given.choice("effect", EFFECTS)
         # A cut or slow answer is usually meant to hide that the message was accepted.
         when: When = given.choice(
@@ -238,32 +163,32 @@ class Control:
         self._wechat.faults.plant(fault)
         return {"faults": self._wechat.faults.listed()}
 
-    def _clear_faults(self, given: _Input) -> dict[str, Any]:
+    def _clear_faults(self, given: Input) -> dict[str, Any]:
         given.end()
         return {"cleared": self._wechat.faults.clear()}
 
-    def _revoke_tokens(self, given: _Input) -> dict[str, Any]:
+    def _revoke_tokens(self, given: Input) -> dict[str, Any]:
         app_id = self._known_app_id(given)
         sticky = given.flag("sticky", default=False)
         given.end()
         return {"revoked": self._wechat.tokens.revoke(app_id, sticky=sticky)}
 
-    def _expire_tokens(self, given: _Input) -> dict[str, Any]:
+    def _expire_tokens(self, given: Input) -> dict[str, Any]:
         app_id = self._known_app_id(given)
         seconds = given.number("seconds", 0, 7200, 0)
         given.end()
         return {"expiring": self._wechat.tokens.expire(app_id, seconds)}
 
-    def _list_apps(self, given: _Input) -> dict[str, Any]:
+    def _list_apps(self, given: Input) -> dict[str, Any]:
         given.end()
         return {"apps": [_listed_app(app) for app in self._wechat.apps.values()]}
 
-    def _set_app(self, given: _Input) -> dict[str, Any]:
+    def _set_app(self, given: Input) -> dict[str, Any]:
         app_id = given.text("app_id")
         old = self._wechat.apps.get(app_id) or App(app_id, "")
         app = replace(
             old,
-            secret=given.text("secret", old.secret or _MISSING),
+            secret=given.text("secret", old.secret or MISSING),
             secret_frozen=given.flag("secret_frozen", default=old.secret_frozen),
             account_frozen=given.flag("account_frozen", default=old.account_frozen),
             ip_whitelist=given.texts("ip_whitelist", old.ip_whitelist),
@@ -275,6 +200,8 @@ class Control:
             pages=frozenset(given.texts("pages", tuple(old.pages))),
             openids=frozenset(given.texts("openids", tuple(old.openids))),
             without=frozenset(given.texts("without", tuple(old.without))),
+            consents=given.flag("consents", default=old.consents),
+            domains=frozenset(given.texts("domains", tuple(old.domains))),
         )
         given.end()
         for entry in app.ip_whitelist:
@@ -288,12 +215,12 @@ class Control:
         self._wechat.apps[app_id] = app
         return _listed_app(app)
 
-    def _register_template(self, given: _Input) -> dict[str, Any]:
+    def _register_template(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         enums = given.take("enums", {})
         if not isinstance(enums, dict):
             raise ControlError("enums must be an object of lists by keyword")
-        values = _Input(enums)
+        values = Input(enums)
         template = Template(
             given.text("template_id"),
             given.choice("path", (None, *ENDPOINTS), None),
@@ -309,24 +236,7 @@ class Control:
         registered[template.template_id] = template
         return {"templates": sorted(registered)}
 
-    def _set_consent(self, given: _Input) -> dict[str, Any]:
-        scene = given.take("scene", None)
-        key = (
-            self._app(given).app_id,
-            given.text("openid"),
-            given.text("template_id"),
-            str(scene) if scene is not None else None,
-        )
-        given.has("credits") or given.take("credits")
-        left = given.limit("credits", None)
-        given.end()
-        if left is None:
-            self._wechat.consents.pop(key, None)
-        else:
-            self._wechat.consents[key] = left
-        return {"credits": left}
-
-    def _register_form_id(self, given: _Input) -> dict[str, Any]:
+    def _register_form_id(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         value = given.text("form_id")
         openid = given.text("openid", None)
@@ -336,7 +246,7 @@ class Control:
         form_id = self._wechat.register_form_id(app_id, value, openid, age)
         return {"form_id": value, "uses": form_id.left}
 
-    def _set_quota(self, given: _Input) -> dict[str, Any]:
+    def _set_quota(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         path = given.choice("path", PATHS)
         old = self._wechat.limits_of(app_id, path)
@@ -353,7 +263,7 @@ class Control:
             "openid_per_minute": limits.openid_per_minute,
         }
 
-    def _list_callbacks(self, given: _Input) -> dict[str, Any]:
+    def _list_callbacks(self, given: Input) -> dict[str, Any]:
         given.end()
         callbacks = {
             app_id: {"url": callback.url, "mode": callback.mode, "form": callback.form}
@@ -361,7 +271,7 @@ class Control:
         }
         return {"callbacks": callbacks, "pushes": dict(self._pusher.counts)}
 
-    def _set_callback(self, given: _Input) -> dict[str, Any]:
+    def _set_callback(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         callback = Callback(
             given.text("url"),
@@ -377,12 +287,12 @@ class Control:
         if callback.mode != "plain" and not (len(key) == _AES_KEY and key.isascii() and key.isalnum()):
             raise ControlError(f"encoding_aes_key must be {_AES_KEY} letters and digits")
         self._wechat.callbacks[app_id] = callback
-        return self._list_callbacks(_Input({}))
+        return self._list_callbacks(Input({}))
 
-    def _push_receipt(self, given: _Input) -> dict[str, Any]:
+    def _push_receipt(self, given: Input) -> dict[str, Any]:
         """Push a receipt of a message that another program of the account has sent, or that never was."""
         app_id = self._app(given).app_id
-        callback = self._wechat.callbacks.get(app_id)
+        callback = self._wechat.callback_of(app_id)
         if callback is None:
             raise ControlError(f"{app_id} has no callback; POST {PREFIX}callbacks sets one")
         receipt = Receipt(
@@ -397,14 +307,14 @@ class Control:
         self._pusher.take(Push(callback, receipt))
         return {"msgid": receipt.msgid}
 
-    def _component(self, given: _Input) -> Component:
+    def _component(self, given: Input) -> Component:
         app_id = given.text("component")
         component = self._wechat.components.all.get(app_id)
         if component is None:
             raise ControlError(f"there is no component {app_id}; POST {PREFIX}components adds one")
         return component
 
-    def _list_components(self, given: _Input) -> dict[str, Any]:
+    def _list_components(self, given: Input) -> dict[str, Any]:
         given.end()
         listed = {
             app_id: {
@@ -415,16 +325,16 @@ class Control:
         }
         return {"components": listed, "texts": self._wechat.components.texts}
 
-    def _set_component(self, given: _Input) -> dict[str, Any]:
+    def _set_component(self, given: Input) -> dict[str, Any]:
         app_id = given.text("component")
         old = self._wechat.components.all.get(app_id)
         component = Component(
             app_id,
-            given.text("secret", old.secret if old else _MISSING),
+            given.text("secret", old.secret if old else MISSING),
             Callback(
-                given.text("url", old.callback.url if old else _MISSING),
-                given.text("token", old.callback.token if old else _MISSING),
-                given.text("encoding_aes_key", old.callback.encoding_aes_key if old else _MISSING),
+                given.text("url", old.callback.url if old else MISSING),
+                given.text("token", old.callback.token if old else MISSING),
+                given.text("encoding_aes_key", old.callback.encoding_aes_key if old else MISSING),
             ),
             given.texts("ip_whitelist", old.ip_whitelist if old else ()),
             given.choice(
@@ -443,15 +353,15 @@ class Control:
             )
         else:
             self._wechat.components.all[app_id] = component
-        return self._list_components(_Input({}))
+        return self._list_components(Input({}))
 
-    def _push_ticket(self, given: _Input) -> dict[str, Any]:
+    def _push_ticket(self, given: Input) -> dict[str, Any]:
         component = self._component(given)
         given.end()
         self._wechat.components.push_ticket(component)
         return {"pushed": True}
 
-    def _authorize(self, given: _Input) -> dict[str, Any]:
+    def _authorize(self, given: Input) -> dict[str, Any]:
         """A merchant's administrator confirms the page; the merchant is an app from then on."""
         component, app_id = self._component(given), given.text("app_id")
         func_info = given.take("func_info", [7, 18, 89])
@@ -469,13 +379,13 @@ class Control:
             raise ControlError(refusal.errmsg) from None
         return {"authorization_code": bought}
 
-    def _unauthorize(self, given: _Input) -> dict[str, Any]:
+    def _unauthorize(self, given: Input) -> dict[str, Any]:
         component, app_id = self._component(given), given.text("app_id")
         given.end()
         self._wechat.components.unauthorize(component, app_id)
         return {"unauthorized": app_id}
 
-    def _lose_refresh_token(self, given: _Input) -> dict[str, Any]:
+    def _lose_refresh_token(self, given: Input) -> dict[str, Any]:
         component, app_id = self._component(given), given.text("app_id")
         given.end()
         if app_id not in component.merchants:
@@ -483,7 +393,7 @@ class Control:
         self._wechat.components.lose(component, app_id)
         return {"lost": app_id}
 
-    def _push_message(self, given: _Input) -> dict[str, Any]:
+    def _push_message(self, given: Input) -> dict[str, Any]:
         """Push a person's text to a merchant; what the platform answers is an encrypted text, or nothing."""
         component = self._component(given)
         request = self._wechat.components.message(
@@ -493,7 +403,7 @@ class Control:
         status, body = self._pusher.ask(request)
         return {"status": status, "body": body.decode(errors="replace")}
 
-    def _list_settings(self, given: _Input) -> dict[str, Any]:
+    def _list_settings(self, given: Input) -> dict[str, Any]:
         given.end()
         settings = self._wechat.settings
         return {
@@ -506,7 +416,7 @@ class Control:
             "mark_fail_seconds": self._pusher.pauses.mark_fail,
         }
 
-    def _set_settings(self, given: _Input) -> dict[str, Any]:
+    def _set_settings(self, given: Input) -> dict[str, Any]:
         settings, tokens = self._wechat.settings, self._wechat.tokens
         latency = given.number("latency", 0, 60, settings.latency)
         fault_seconds = given.number("fault_seconds", 0, 3600, settings.fault_seconds)
@@ -521,26 +431,14 @@ class Control:
         given.end()
         self._pusher.pauses = changed
         settings.latency, settings.fault_seconds, tokens.lifetime = latency, fault_seconds, lifetime
-        return self._list_settings(_Input({}))
+        return self._list_settings(Input({}))
 
-    def _reset(self, given: _Input) -> dict[str, Any]:
+    def _reset(self, given: Input) -> dict[str, Any]:
         given.end()
         self._wechat.reset()
         self._pusher.reset()
         self._redirects_followed = 0
         return {"reset": True}
-
-
-def _parse_object(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        return {}
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ControlError("the body is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise ControlError("the body is not a JSON object")
-    return parsed
 
 
 def _listed_app(app: App) -> dict[str, Any]:
@@ -554,4 +452,6 @@ def _listed_app(app: App) -> dict[str, Any]:
         "pages": sorted(app.pages),
         "openids": len(app.openids),
         "without": sorted(app.without),
+        "consents": app.consents,
+        "domains": sorted(app.domains),
     }

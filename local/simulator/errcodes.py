@@ -10,6 +10,9 @@ INVALID_APPID = 40013
 INVALID_ACCESS_TOKEN = 40014
 INVALID_CHARSET = 40033
 INVALID_ARGS = 40035
+INVALID_URL = 40201
+INVALID_CHECK_ACTION = 40202
+INVALID_CHECK_OPERATOR = 40203
 INVALID_TEMPLATE_ID_SIZE = 40036
 INVALID_TEMPLATE_ID = 40037
 INVALID_TITLE_SIZE = 40062
@@ -71,6 +74,9 @@ ERRMSG = {
     INVALID_CHARSET: "invalid charset",
     40034: "invalid template size",
     INVALID_ARGS: "invalid args",
+    INVALID_URL: "invalid url",
+    INVALID_CHECK_ACTION: "invalid action",
+    INVALID_CHECK_OPERATOR: "invalid check_operator",
     INVALID_TEMPLATE_ID_SIZE: "invalid template_id size",
     INVALID_TEMPLATE_ID: "invalid template_id",
     40039: "invalid url size",

@@ -1,4 +1,4 @@
-"""Pushes receipts as WeChat does: again where they are not taken, and after too many failures not at all."""
+"""Pushes events as WeChat does: again where they are not taken, and after too many failures not at all."""
 
 import heapq
 import http.client
@@ -26,7 +26,7 @@ _TAKEN = (b"success", b"")
 
 @dataclass(slots=True)
 class Pauses:
-    """Seconds: before a receipt, before a late one, before a repeat, and without pushes after failures."""
+    """Seconds: before an event, before a late one, before a repeat, and without pushes after failures."""
 
     soon: float = 0.1
     late: float = 3.0
@@ -35,7 +35,7 @@ class Pauses:
 
 
 class Pusher:
-    """Pushes receipts in threads of its own.
+    """Pushes events in threads of its own.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Pusher:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def take(self, push: Push) -> None:
-        """Push a receipt in due time; an early one is pushed when this returns."""
+        """Push an event in due time; an early one is pushed when this returns."""
         if push.when == "early":
             self._push(push, 0)
             return
@@ -134,7 +134,7 @@ class Pusher:
             if time.monotonic() < self._silent_until:
                 self.counts["not_pushed"] += 1
                 return
-            request = request_of(push.callback, push.receipt, int(self._clock()), self._rng)
+            request = request_of(push.callback, push.event, int(self._clock()), self._rng)
         taken = [self._is_taken(request) for _ in range(push.times)]
         is_taken = all(taken)
         with self._changed:

@@ -1,4 +1,4 @@
-"""The receipts of accepted messages: who gets them, what they say, and in which of WeChat's forms."""
+"""The receipts of accepted messages, and the forms of all events that are pushed to accounts."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape  # nosec B406 # it writes XML only
 
@@ -38,6 +38,8 @@ class Callback:
     ----------
     encoding_aes_key
         43 characters; ``None`` in plain mode.
+    app_id
+        The appid under the encryption: a platform's for its merchants. ``None``: the account's own.
     form
         Of a mini program's events: ``json`` has a list of one as an object, ``json_list`` as a list,
         ``json_wrapped`` has the list in an object of its own. Official accounts get XML, whatever it is.
@@ -48,6 +50,29 @@ class Callback:
     encoding_aes_key: str | None = None
     mode: Mode = "secure"
     form: Form = "xml"
+    app_id: str | None = None
+
+
+class Event(Protocol):
+    """An event that is pushed to an app's callback."""
+
+    @property
+    def app_id(self) -> str:
+        """The app."""
+
+    @property
+    def openid(self) -> str:
+        """The person."""
+
+    @property
+    def malformed(self) -> bool:
+        """The person's openid is left out of the body."""
+
+    def is_json(self, form: Form) -> bool:
+        """Tell whether the account's form is one of JSON."""
+
+    def fields(self, now: int, form: Form) -> dict[str, Any]:
+        """The fields of the body, pushed at a time in epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +87,41 @@ class Receipt:
     status: str = "success"
     malformed: bool = False
 
+    def is_json(self, form: Form) -> bool:
+        """Tell whether it is a mini program's whose form is one of JSON."""
+        return form != "xml" and self.path == SUBSCRIBE_SEND
+
+    def fields(self, now: int, form: Form) -> dict[str, Any]:
+        """The fields of the body."""
+        fields = head(self.openid, now)
+        if self.path == TEMPLATE_SEND:
+            return {
+                **fields,
+                "Event": "TEMPLATESENDJOBFINISH",
+                "MsgID": self.msgid,
+                "Status": self.status,
+            }
+        code = "0" if self.status == "success" else "1"
+        status = self.status.removeprefix("failed:").strip()
+        item: dict[str, Any] = {
+            "TemplateId": self.template_id,
+            "MsgID": str(self.msgid),
+            "ErrorCode": code,
+            "ErrorStatus": status,
+        }
+        fields["Event"] = "subscribe_msg_sent_event"
+        is_json = self.is_json(form)
+        if is_json and form == "json":
+            return {**fields, "List": item}
+        if is_json and form == "json_list":
+            return {**fields, "CreateTime": str(now), "List": [item]}
+        numbers = {"MsgID": self.msgid, "ErrorCode": int(code)} if is_json else {}
+        return {**fields, "SubscribeMsgSentEvent": {"List": [{**item, **numbers}]}}
+
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A receipt on its way.
+    """An event on its way.
 
     Attributes
     ----------
@@ -76,7 +132,7 @@ class Push:
     """
 
     callback: Callback
-    receipt: Receipt
+    event: Event
     times: int = 1
     when: Literal["early", "soon", "late"] = "soon"
 
@@ -111,25 +167,30 @@ def push_of(callback: Callback, receipt: Receipt) -> Push | None:
     return Push(callback, receipt, times=2 if order == "twice" else 1, when=when)
 
 
-def request_of(callback: Callback, receipt: Receipt, now: int, rng: Random) -> PushRequest:
-    """The request that pushes a receipt, signed and encrypted as the callback's mode has it."""
-    is_json = callback.form != "xml" and receipt.path == SUBSCRIBE_SEND
-    fields = _fields(receipt, now, callback.form)
-    if receipt.malformed:
-        fields.pop("FromUserName")
+def head(openid: str, at: int) -> dict[str, Any]:
+    """The fields that each event begins with."""
+    return {"ToUserName": _TO_USER_NAME, "FromUserName": openid, "CreateTime": at, "MsgType": "event"}
+
+
+def request_of(callback: Callback, event: Event, now: int, rng: Random) -> PushRequest:
+    """The request that pushes an event, signed and encrypted as the callback's mode has it."""
+    is_json = event.is_json(callback.form)
+    fields = event.fields(now, callback.form)
+    if event.malformed:
+        fields = {name: value for name, value in fields.items() if value != event.openid}
     write = _json if is_json else xml
     timestamp, nonce = str(now), str(rng.randrange(10**8, 10**9))
     query = {
         "signature": sign(callback.token, timestamp, nonce),
         "timestamp": timestamp,
         "nonce": nonce,
-        "openid": receipt.openid,
+        "openid": event.openid,
     }
     if callback.mode == "plain":
         body = write(fields)
     else:
         assert callback.encoding_aes_key is not None  # noqa: S101 # nosec B101 # the control API holds it
-        encrypted = encrypt(callback.encoding_aes_key, write(fields), receipt.app_id)
+        encrypted = encrypt(callback.encoding_aes_key, write(fields), callback.app_id or event.app_id)
         query |= {
             "encrypt_type": "aes",
             "msg_signature": sign(callback.token, timestamp, nonce, encrypted),
@@ -138,38 +199,6 @@ def request_of(callback: Callback, receipt: Receipt, now: int, rng: Random) -> P
         body = write({**shown, "Encrypt": encrypted})
     content_type = "application/json" if is_json else "text/xml"
     return PushRequest(f"{callback.url}?{urlencode(query)}", body, content_type)
-
-
-def _fields(receipt: Receipt, now: int, form: Form) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "ToUserName": _TO_USER_NAME,
-        "FromUserName": receipt.openid,
-        "CreateTime": now,
-        "MsgType": "event",
-    }
-    if receipt.path == TEMPLATE_SEND:
-        return {
-            **fields,
-            "Event": "TEMPLATESENDJOBFINISH",
-            "MsgID": receipt.msgid,
-            "Status": receipt.status,
-        }
-    code = "0" if receipt.status == "success" else "1"
-    status = receipt.status.removeprefix("failed:").strip()
-    item: dict[str, Any] = {
-        "TemplateId": receipt.template_id,
-        "MsgID": str(receipt.msgid),
-        "ErrorCode": code,
-        "ErrorStatus": status,
-    }
-    fields["Event"] = "subscribe_msg_sent_event"
-    is_json = form != "xml" and receipt.path == SUBSCRIBE_SEND
-    if is_json and form == "json":
-        return {**fields, "List": item}
-    if is_json and form == "json_list":
-        return {**fields, "CreateTime": str(now), "List": [item]}
-    numbers = {"MsgID": receipt.msgid, "ErrorCode": int(code)} if is_json else {}
-    return {**fields, "SubscribeMsgSentEvent": {"List": [{**item, **numbers}]}}
 
 
 def _json(fields: Mapping[str, Any]) -> bytes:

@@ -18,13 +18,16 @@ from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from local.simulator.control import PREFIX, Control, ControlError
+from local.simulator import pages
+from local.simulator.control import PREFIX, Control
 from local.simulator.faults import Fault
+from local.simulator.orders import ControlError
 from local.simulator.pusher import Pusher
 from local.simulator.wechat import Call, WeChat
 
 _PAGE = Path(__file__).with_name("page.html")
-_PAGE_PATHS = ("/", "/_sim", "/_sim/")
+_PERSON = Path(__file__).with_name("person.html")
+_STATIC = {"/": _PAGE, "/_sim": _PAGE, "/_sim/": _PAGE, "/_sim/person": _PERSON}
 _JSON = "application/json; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 _LARGEST_BODY = 1024 * 1024
@@ -48,8 +51,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(path).path if "://" in path else path
         parameters = dict(reversed(parse_qsl(query, keep_blank_values=True, errors="replace")))
         try:
-            if path in _PAGE_PATHS:
-                self._write(HTTPStatus.OK, _PAGE.read_bytes(), _HTML)
+            if path in _STATIC:
+                self._write(HTTPStatus.OK, _STATIC[path].read_bytes(), _HTML)
+            elif path in pages.PATHS:
+                self._write_page(self.server.pages.answer(self.command, path, parameters, body))
             elif path.startswith(PREFIX):
                 self._write_control(path, parameters, body)
             else:
@@ -77,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self.rfile.read(int(length))
         self.close_connection = True
         return None
+
+    def _write_page(self, page: pages.Page) -> None:
+        extra = () if page.location is None else (f"Location: {page.location}",)
+        self._write(page.status, page.html.encode(), _HTML, *extra)
 
     def _write_control(self, path: str, parameters: Mapping[str, str], body: bytes) -> None:
         try:
@@ -163,6 +172,7 @@ class _Server(ThreadingHTTPServer):
     ) -> None:
         self.wechat = wechat
         self.control = Control(wechat, pusher)
+        self.pages = pages.Pages(wechat)
         self.stopping = stopping
         self._open: dict[socket.socket, threading.Thread] = {}
         self._open_lock = threading.Lock()

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.simulator import components, errcodes, faults, messages, template_lists
 from local.simulator.components import Components
+from local.simulator.consents import Consent, Consents
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
 from local.simulator.journal import Arrival, Journal
@@ -27,8 +29,11 @@ from local.simulator.tokens import Token, Tokens, beijing_day
 STABLE_TOKEN = "/cgi-bin/stable_token"  # nosec B105 # a name, not a secret
 TOKEN = "/cgi-bin/token"  # nosec B105 # a name, not a secret
 QUOTA = "/cgi-bin/openapi/quota/get"
-PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
+CALLBACK_CHECK = "/cgi-bin/callback/check"
+PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA, CALLBACK_CHECK)
 
+_ACTIONS = ("dns", "ping", "all")
+_OPERATORS = ("DEFAULT", "CHINANET", "UNICOM", "CAP")
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
 _FORM_ID_LIFE = 7 * 86_400
@@ -72,6 +77,10 @@ class App:
         Those that exist; empty means that they are not checked.
     without
         The paths of the lists of templates and of the endpoints that an account of its kind does not have.
+    consents
+        Messages that use consents up need one. Without, those of which nothing is known go out too.
+    domains
+        Registered business domains, to which pages may lead back; empty means all.
     """
 
     app_id: str
@@ -83,6 +92,8 @@ class App:
     pages: frozenset[str] = frozenset()
     openids: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
+    consents: bool = False
+    domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,7 @@ _DEFAULT_LIMITS = {
     STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
     TOKEN: Limits(daily=2_000),
     **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
-    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA), Limits()),
+    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA, CALLBACK_CHECK), Limits()),
 }
 
 
@@ -177,7 +188,7 @@ class WeChat:
             self.journal = Journal()
             self.settings = Settings()
             self.templates: dict[str, dict[str, Template]] = {}
-            self.consents: dict[tuple[str, str, str, str | None], int] = {}
+            self.consents = Consents()
             self.limits: dict[tuple[str, str], Limits] = {}
             self.form_ids: OrderedDict[tuple[str, str], FormId] = OrderedDict()
             self.form_ids_registered: set[str] = set()
@@ -189,6 +200,10 @@ class WeChat:
             self._in_progress: set[tuple[str, str]] = set()
             self._today: tuple[int, Counter[tuple[str, str]]] = (0, Counter())
             self._this_minute: tuple[int, Counter[tuple[str, ...]]] = (0, Counter())
+
+    def callback_of(self, app_id: str) -> Callback | None:
+        """The address that an app's events are pushed to: its own, or that of a merchant's platform."""
+        return self.callbacks.get(app_id) or self.components.callback_of(app_id)
 
     @property
     def now(self) -> float:
@@ -209,8 +224,9 @@ class WeChat:
             return self._answer(call, fault, "GET", self._templates)
         if call.path in components.PATHS:
             return self._component(call, fault)
-        if call.path == QUOTA:
-            return self._answer(call, fault, "POST", self._quota)
+        if call.path in (QUOTA, CALLBACK_CHECK):
+            answer = self._quota if call.path == QUOTA else self._callback_check
+            return self._answer(call, fault, "POST", answer)
         return self._token(call, fault)
 
     def _refused(self, refusal: Refusal) -> dict[str, Any]:
@@ -359,6 +375,24 @@ class WeChat:
             told["rate_limit"] = {"call_count": limits.per_minute, "refresh_second": 60}
         return told
 
+    def _callback_check(self, app: App, call: Call) -> dict[str, Any]:
+        """The addresses of the app's callback, and a ping of each."""
+        asked = messages.parse_object(call.body)
+        if asked.get("action") not in _ACTIONS:
+            raise Refusal(errcodes.INVALID_CHECK_ACTION)
+        if asked.get("check_operator") not in _OPERATORS:
+            raise Refusal(errcodes.INVALID_CHECK_OPERATOR)
+        callback = self.callbacks.get(app.app_id)
+        if callback is None:
+            raise Refusal(errcodes.INVALID_URL)
+        found = _addresses(urlsplit(callback.url).hostname or "")
+        pinged = {"from_operator": "CAP", "package_loss": "0%", "time": "21.434ms"}
+        told = {
+            "dns": [{"ip": ip, "real_operator": "UNICOM"} for ip in found],
+            "ping": [{"ip": ip, **pinged} for ip in found],
+        }
+        return told if asked["action"] == "all" else {asked["action"]: told[asked["action"]]}
+
     # Sends
 
     def _send(self, call: Call, fault: Fault | None) -> Answer:
@@ -392,7 +426,7 @@ class WeChat:
         return answer
 
     def _receipt(self, message: _Message, arrival: Arrival) -> Push | None:
-        callback = self.callbacks.get(message.app.app_id)
+        callback = self.callback_of(message.app.app_id)
         if callback is None or arrival.outcome != "accepted" or arrival.path not in WITH_RECEIPTS:
             return None
         assert arrival.msgid is not None  # noqa: S101 # nosec B101 # these endpoints have one
@@ -494,7 +528,7 @@ class WeChat:
         self._count_openid(message)
         # Nothing refuses it any more, so that a refused call leaves consents and form ids as they were.
         if consent is not None and endpoint.consent == "credit":
-            self.consents[consent] -= 1
+            self.consents.use(consent)
         if form_id is not None:
             form_id.left -= 1
             form_id.openid = message.touser
@@ -558,19 +592,22 @@ class WeChat:
             self.form_ids.popitem(last=False)
         return form_id
 
-    def _consent(self, message: _Message, template_id: str) -> tuple[str, str, str, str | None] | None:
+    def _consent(self, message: _Message, template_id: str) -> Consent | None:
         """The consent that a message needs, ``None`` where nothing is known of it and it goes unchecked."""
-        if message.endpoint.consent is None:
+        wanted = message.endpoint.consent
+        if wanted is None:
             return None
         # Consent to a one-time message belongs to the scene in which it was given.
         scenes = (str(message.body.get("scene")), None) if "scene" in message.body else (None,)
         for scene in scenes:
-            key = (message.app.app_id, message.touser, template_id, scene)
-            credits_left = self.consents.get(key)
-            if credits_left is not None:
-                if credits_left <= 0:
+            consent = Consent(message.app.app_id, message.touser, template_id, scene)
+            left = self.consents.left(consent)
+            if left is not None:
+                if left <= 0:
                     raise Refusal(errcodes.NOT_SUBSCRIBED)
-                return key
+                return consent
+        if wanted == "credit" and message.app.consents:
+            raise Refusal(errcodes.NOT_SUBSCRIBED)
         return None
 
     # Limits
@@ -609,6 +646,14 @@ class WeChat:
         if self._this_minute[0] != minute:
             self._this_minute = (minute, Counter())
         return self._this_minute[1]
+
+
+def _addresses(host: str) -> list[str]:
+    """Without asking anybody: names that end in ``.invalid`` have none, others one that stands for any."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return [] if host.endswith(".invalid") else ["127.0.0.1" if host == "localhost" else "203.0.113.10"]
 
 
 def _whitelisted(client_ip: str, whitelist: tuple[str, ...]) -> bool:

@@ -37,6 +37,7 @@ class FakeWeChat:
         self.refusals: dict[str, Outcome] = {}
         self.lists: dict[tuple[str, Family], list[Template] | Outcome] = {}
         self.quotas: dict[str, Quota | Outcome] = {}
+        self.addresses: tuple[str, ...] | Outcome = ()
         self._apps: dict[str, TokenApp] = {}
         self._tokens = StableTokens[TokenApp](
             clock.now, lambda app: f"token-{app.issued}-of-{app.app_id}", life=life
@@ -88,6 +89,10 @@ class FakeWeChat:
     def fetch_quota(self, endpoint: str, token: str) -> Quota | Outcome:
         """What ``quotas`` has for the endpoint: its numbers, or why there are none."""
         return self.quotas.get(endpoint, Quota(0, 0, 0)) if self.is_good(token) else answer(40001)
+
+    def callback_addresses(self, token: str) -> tuple[str, ...] | Outcome:
+        """What ``addresses`` has, or why there are none."""
+        return self.addresses if self.is_good(token) else answer(40001)
 
     def fetch_templates(self, family: Family, token: str) -> list[Template]:
         """What ``lists`` has for the token's app: templates, or why there are none."""

@@ -177,6 +177,8 @@ class FakeWeChat:
         """Of each account: two accounts may have the same ones."""
         self.on_accepted: Callable[[Accepted], None] = lambda _: None
         """Is told each message that was taken."""
+        self.lets_out: Callable[[str, str, dict[str, Any]], bool] = lambda *_: True
+        """Takes an account, a path and a message; False where its receiver has not consented."""
 
     def add(self, account: str, secret: str) -> App:
         """An app for an account."""
@@ -261,6 +263,8 @@ class FakeWeChat:
         refused = self.refused_openids.get(body["touser"]) or self.refused_markers.get(marker)
         if refused:
             return _error(refused, "data.thing1.value invalid" if refused == 47003 else "refused")
+        if not self.lets_out(app.account, path, body):
+            return _error(43101, "user refuse to accept the msg")
         msgid = next(self._msgids[app.account])
         if path == TEMPLATE and body.get("client_msg_id"):
             key = (app.account, body["touser"], body["client_msg_id"])

@@ -34,6 +34,8 @@ class Advice(NamedTuple):
 _CRITICAL, _PROBLEM, _NOTE = Severity.CRITICAL, Severity.PROBLEM, Severity.NOTE
 _ACCOUNTS: Final = text("docs/operations.md#accounts", "docs/zh/operations.md#账号")
 _REFRESH: Final = text("docs/operations.md#token-refresh", "docs/zh/operations.md#access_token-的刷新")
+_PLATFORM: Final = text("docs/platform.md#set-a-platform-up", "docs/zh/platform.md#配置第三方平台")
+_CALLBACK: Final = text("docs/callbacks.md#set-it-up", "docs/zh/callbacks.md#设置")
 _ALARMS: Final = text("docs/operations.md#alarms", "docs/zh/operations.md#告警")
 _MENDED: Final = text("docs/operations.md#when-an-account-works-again", "docs/zh/operations.md#账号恢复之后")
 
@@ -256,6 +258,46 @@ ADVICE: Final[Mapping[str, Advice]] = {
             "请登录账号后台（mp.weixin.qq.com）查看通知，由账号管理员解除限制。",
         ),
         _ACCOUNTS,
+    ),
+    "platform-keys-missing": Advice(
+        _CRITICAL,
+        text(
+            "Store the token and the EncodingAESKey of {account} in {path}/{account}/callback: no ticket can be read without them.",
+            "请将 {account} 的 Token 和 EncodingAESKey 存入 {path}/{account}/callback：没有密钥就无法读取 ticket。",
+        ),
+        _PLATFORM,
+    ),
+    "platform-ticket-missing": Advice(
+        _CRITICAL,
+        text(
+            "Check the URL of authorization events of {account} at open.weixin.qq.com, and its keys here: {log}",
+            "请检查 {account} 在 open.weixin.qq.com 的授权事件接收 URL 以及此处的密钥：{log}",
+        ),
+        _PLATFORM,
+    ),
+    "merchant-not-authorized": Advice(
+        _PROBLEM,
+        text(
+            "Have the administrator of {account} authorize the platform again; if they left for good, delete its parameters under {path}/{account}.",
+            "请让 {account} 的管理员重新授权第三方平台；若不再服务该商家，请删除 {path}/{account} 下的参数。",
+        ),
+        text("docs/platform.md#let-a-merchant-authorize", "docs/zh/platform.md#商家授权"),
+    ),
+    "callback-unresolved": Advice(
+        _PROBLEM,
+        text(
+            "Correct the address at WeChat; the service's own is {url}",
+            "请在微信后台修正回调地址；本服务的地址是 {url}",
+        ),
+        _CALLBACK,
+    ),
+    "callback-check-refused": Advice(
+        _NOTE,
+        text(
+            "If no address was entered at WeChat, enter {url}; otherwise nothing has to be done.",
+            "若微信后台尚未填写回调地址，请填写 {url}；否则无需处理。",
+        ),
+        _CALLBACK,
     ),
     "token-refresh-failed": Advice(
         _CRITICAL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from wxn.doctor import accounts, alarms, deployment, machine, queues, schedules, tokens
+from wxn.doctor import accounts, alarms, deployment, machine, platforms, queues, schedules, tokens
 from wxn.doctor.context import Context
 from wxn.doctor.findings import Finding
 from wxn.language import text
@@ -62,6 +62,7 @@ STACK_CHECKS: Final = (
         tokens.refresher_throttles,
     ),
     Check("stored-tokens", _TOKENS, text("stored tokens", "已存储的 token"), tokens.stored_tokens),
+    Check("platforms", _TOKENS, text("third-party platforms", "第三方平台"), platforms.platforms),
     Check("mappings", _QUEUES, text("queues are read", "队列有消费者"), queues.mappings),
     Check("dead-letters", _QUEUES, text("dead letters", "死信"), queues.dead_letters),
     Check("backlogs", _QUEUES, text("messages in flight", "处理中的消息"), queues.backlogs),
@@ -76,6 +77,11 @@ STACK_CHECKS: Final = (
 
 REFRESH: Final = Check("refresh", _TOKENS, text("a refresh now", "立即刷新一次"), tokens.refresh)
 """Made when the stored tokens were looked at: it may replace them."""
+
+CALLBACKS: Final = Check(
+    "callback-addresses", _TOKENS, text("callback addresses", "回调地址"), platforms.callback_addresses
+)
+"""Made after a refresh: it asks the same function."""
 
 ACCOUNT_CHECKS: Final = (
     AccountCheck("quota", _TOKENS, text("quotas", "额度"), accounts.quota),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from wxn.accounts import ACCESS_TOKEN, CREDENTIALS, account_and_part
+from wxn.accounts import ACCESS_TOKEN, CALLBACK, COMPONENT_TOKEN, CREDENTIALS, account_and_part
 from wxn.api import Api
 from wxn.aws_errors import DENIED, code_of
 from wxn.doctor.metrics import Metric, series
@@ -67,11 +67,39 @@ class Once(Generic[T]):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of an account, by the times of their last change; None where there is none."""
+    """The parameters of an account, by the times of their last change."""
 
     name: str
-    credentials: datetime | None = None
-    token: datetime | None = None
+    parts: Mapping[str, datetime]
+
+    def changed(self, part: str) -> datetime | None:
+        """The last change of a parameter; None where there is none."""
+        return self.parts.get(part)
+
+    @property
+    def credentials(self) -> datetime | None:
+        """The last change of its credentials."""
+        return self.changed(CREDENTIALS)
+
+    @property
+    def token(self) -> datetime | None:
+        """The time of its access token; of a platform's that is another one."""
+        return self.changed(ACCESS_TOKEN) or self.changed(COMPONENT_TOKEN)
+
+    @property
+    def is_platform(self) -> bool:
+        """It is a third-party platform, of which token_refresh or WeChat has written something."""
+        return not {COMPONENT_TOKEN, "ticket", "ticket-request"}.isdisjoint(self.parts)
+
+    @property
+    def is_merchant(self) -> bool:
+        """It is a merchant of a platform, with a refresh token."""
+        return "refresh-token" in self.parts
+
+    @property
+    def has_callback(self) -> bool:
+        """It has keys for callbacks."""
+        return CALLBACK in self.parts
 
 
 class AccountFacts:
@@ -224,10 +252,13 @@ class Context:
 
     @property
     def accounts(self) -> Sequence[str]:
-        """The accounts to examine; raises `DeniedError` where they cannot be listed."""
+        """The accounts that send, to examine; raises `DeniedError` where they cannot be listed."""
         if self.account is not None:
-            return [self.account]
-        return sorted(name for name, account in self.stored().items() if account.credentials)
+            stored = self.stored().get(self.account)
+            return [] if stored is not None and stored.is_platform else [self.account]
+        return sorted(
+            name for name, account in self.stored().items() if account.credentials and not account.is_platform
+        )
 
     def of(self, account: str) -> AccountFacts:
         """The answers of the API about an account."""
@@ -245,4 +276,4 @@ class Context:
                 name, part = account_and_part(parameter["Name"], self.parameter_path)
                 changed.setdefault(name, {})[part] = parameter["LastModifiedDate"]
         for name, parts in changed.items():
-            yield Parameters(name, parts.get(CREDENTIALS), parts.get(ACCESS_TOKEN))
+            yield Parameters(name, parts)

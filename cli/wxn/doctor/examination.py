@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from wxn.api import ApiError
 from wxn.aws_errors import translate
 from wxn.doctor.advice import Severity
-from wxn.doctor.checks import ACCOUNT_CHECKS, FIRST, REFRESH, STACK_CHECKS, AccountCheck, Check
+from wxn.doctor.checks import ACCOUNT_CHECKS, CALLBACKS, FIRST, REFRESH, STACK_CHECKS, AccountCheck, Check
 from wxn.doctor.context import Context, DeniedError, MissingResourceError
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import NO_TOKEN
@@ -59,7 +59,7 @@ def examine(context: Context, seconds: float = STAGE_SECONDS) -> list[Report]:
             reports += _side_by_side(pool, context, [check], seconds)
             if _stops(reports[-1]):
                 return _complete(reports)
-        for checks in (STACK_CHECKS, [REFRESH]):
+        for checks in (STACK_CHECKS, [REFRESH], [CALLBACKS]):
             reports += _side_by_side(pool, context, checks, seconds)
         reports += _of_accounts(pool, context, _accounts(context), seconds)
     finally:
@@ -198,5 +198,5 @@ def _complete(reports: Sequence[Report]) -> list[Report]:
         ]
         for report in reports
     }
-    checks = (*FIRST, *STACK_CHECKS, REFRESH, *ACCOUNT_CHECKS)
+    checks = (*FIRST, *STACK_CHECKS, REFRESH, CALLBACKS, *ACCOUNT_CHECKS)
     return [Report(check, made.get(check.name)) for check in checks]

@@ -29,7 +29,13 @@ _BY_CAUSE: Final[Mapping[Cause | None, str]] = {
     Cause.WRONG_APP_ID: "wrong-app-id",
     Cause.NO_PERMISSION: "account-blocked",
 }
-NO_TOKEN: Final = frozenset({*_BY_CAUSE.values(), "malformed-credentials", "token-refresh-failed"})
+NO_TOKEN: Final = frozenset(
+    {
+        *_BY_CAUSE.values(),
+        *("malformed-credentials", "token-refresh-failed"),
+        *("platform-keys-missing", "platform-ticket-missing", "merchant-not-authorized"),
+    }
+)
 """The findings about an account for which WeChat gives no token."""
 _NO_CREDENTIALS: Final = text("There is no parameter with its credentials.", "没有存储该账号凭证的参数。")
 
@@ -100,7 +106,7 @@ def stored_tokens(context: Context) -> Iterator[Finding]:
 def refresh(context: Context) -> Iterator[Finding]:
     """Run token_refresh once, as the schedule does: WeChat's answer tells what is wrong with an account."""
     try:
-        answer = _run_refresher(context)
+        answer = run_refresher(context, {} if context.account is None else {"account": context.account})
     except RefresherBusyError:
         if context.refresher_concurrency() != 0:  # then that is told already
             seen = text(
@@ -125,11 +131,10 @@ def refresh(context: Context) -> Iterator[Finding]:
         yield refused_token(context, failure["account"], failure)
 
 
-def _run_refresher(context: Context) -> Any:
+def run_refresher(context: Context, event: Mapping[str, str]) -> Any:
     """Its answer, None where it failed; `RefresherBusyError` where Lambda does not run it."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    event = {} if context.account is None else {"account": context.account}
     for pause in (*_PAUSES, 0.0):
         try:
             return context.refresh(event)
@@ -144,6 +149,15 @@ def refused_token(context: Context, account: str, failure: Mapping[str, Any]) ->
     """The cause of a token that WeChat does not give; ``failure`` has WeChat's answer, its class and a hint."""
     checked, errcode, hint = Checked(account, failure), failure.get("errcode"), hint_of(failure) or ""
     facts = _facts(context) | {"ip": checked.address or text("the caller's address", "调用方的地址")}
+    stored = context.stored().get(account)
+    if errcode is None and failure["class"] == "platform" and stored is not None:
+        # A merchant with a refresh token fails for want of its platform's ticket.
+        if stored.is_platform:
+            return Finding("platform-ticket-missing", hint, account, facts=facts)
+        if not stored.is_merchant:
+            return Finding("merchant-not-authorized", hint, account, facts=facts)
+    if errcode is None and failure["class"] == "permission":
+        return Finding("merchant-not-authorized", hint, account, facts=facts)
     if errcode is None and failure["class"] == "config":
         return Finding("malformed-credentials", hint, account, facts=facts)
     name = _BY_CAUSE.get(checked.cause, "token-refresh-failed")

@@ -15,7 +15,9 @@ from typing import Any
 
 from tests.fakes.aws import Refusal
 
-CONDITION = "attribute_not_exists(pk) OR version = :previous"
+IS_NEXT = "version = :previous"
+"""The condition of an item that stays deleted."""
+CONDITION = f"attribute_not_exists(pk) OR {IS_NEXT}"
 MAX_KEYS = 100
 MAX_STATEMENTS = 25
 TRANSIENT = ("ProvisionedThroughputExceeded", "ThrottlingError", "InternalServerError", "TransactionConflict")
@@ -53,11 +55,11 @@ class FakeDynamoDb:
         table = self.tables.setdefault(TableName, {})
         key = Item["pk"]["S"]
         existing = table.get(key)
-        if ConditionExpression is not None and existing is not None:
-            assert ConditionExpression == CONDITION
+        if ConditionExpression == IS_NEXT or (ConditionExpression is not None and existing is not None):
+            assert ConditionExpression in {IS_NEXT, CONDITION}
             assert ExpressionAttributeValues is not None
-            if existing.get("version") != ExpressionAttributeValues[":previous"]:
-                asked_for = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+            if existing is None or existing.get("version") != ExpressionAttributeValues[":previous"]:
+                asked_for = existing and ReturnValuesOnConditionCheckFailure == "ALL_OLD"
                 raise Refusal("ConditionalCheckFailedException", **({"Item": existing} if asked_for else {}))
         self._store(TableName, Item)
         return {}

@@ -158,6 +158,17 @@ def test_accounts_with_keys(clients: Clients, clock: Clock, put: Put) -> None:
     assert accounts.has_keys("bank")
 
 
+def test_merchants(clients: Clients, clock: Clock, put: Put) -> None:
+    """Their events come under their platform's keys."""
+    put("platform/callback", value(KEY))
+    put("wxshop/refresh-token", "r")
+    put("bank/access-token", "{}")
+    names = ("platform", "wxshop", "bank")
+    for merchants in (True, False):
+        accounts = CallbackAccounts(clients, PATH, clock=clock.now, merchants=merchants)
+        assert [accounts.has_keys(name) for name in names] == [True, merchants, False]
+
+
 def test_ssm_that_does_not_answer(clients_at: Callable[..., Clients], clock: Clock) -> None:
     clients = clients_at("http://127.0.0.1:9")
     with pytest.raises(StorageError):

@@ -7,10 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from local.simulator.receipts import FAILURES, Callback, Receipt, request_of
+from local.simulator.receipts import FAILURES, Callback, Event, Receipt, request_of
 from tests.fakes.aws.sqs import FakeSqs
 from tests.simulation import wechat
 from tests.simulation.wechat import Accepted
@@ -45,6 +45,14 @@ class Pushed:
     """The address has answered that it has it."""
     given_up: bool = False
     pushes: list[float] = field(default_factory=list)
+
+
+class Delivery(Protocol):
+    """What became of the pushes of one event."""
+
+    taken: bool
+    given_up: bool
+    pushes: list[float]
 
 
 class ReceiptWorld(World):
@@ -127,21 +135,22 @@ class ReceiptWorld(World):
         after = 0.0 if draw < 0.2 else chance.uniform(0.2, 5) if draw < 0.9 else chance.uniform(5, _LATE)
         times = 2 if chance.random() < 0.2 else 1
         for _ in range(times):
-            self._push_after(after, accepted.account, receipt, pushed)
+            self.push_after(after, accepted.account, receipt, pushed)
         if chance.random() < _OTHERS:
             others = Receipt(
                 receipt.app_id, f"o{CANARY}another", wechat.TEMPLATE, "", chance.randrange(1, 10**9)
             )
-            self._push_after(after, accepted.account, others, Pushed(accepted, "of others"))
+            self.push_after(after, accepted.account, others, Pushed(accepted, "of others"))
 
-    def _push_after(self, seconds: float, account: str, receipt: Receipt, pushed: Pushed) -> None:
+    def push_after(self, seconds: float, account: str, event: Event, pushed: Delivery) -> None:
+        """Push an event in so many seconds, and again where it is not taken."""
         self.outstanding += 1
-        self.scheduler.at(self.scheduler.now + seconds, partial(self._push, account, receipt, pushed))
+        self.scheduler.at(self.scheduler.now + seconds, partial(self._push, account, event, pushed))
 
-    def _push(self, account: str, receipt: Receipt, pushed: Pushed) -> None:
+    def _push(self, account: str, told: Event, pushed: Delivery) -> None:
         """Make the request; what is repeated is the same one."""
         pushed.pushes.append(self.scheduler.now)
-        request = request_of(self._keys[account], receipt, int(self.scheduler.now), self._pushes)
+        request = request_of(self._keys[account], told, int(self.scheduler.now), self._pushes)
         query = dict(parse_qsl(urlsplit(request.url).query))
         event = {
             "routeKey": "POST /v1/callbacks/{account}",
@@ -153,7 +162,7 @@ class ReceiptWorld(World):
         }
         self._ask(event, pushed, _REPEATS)
 
-    def _ask(self, event: dict[str, Any], pushed: Pushed, repeats: int) -> None:
+    def _ask(self, event: dict[str, Any], pushed: Delivery, repeats: int) -> None:
         def ended(_: Invocation, answer: Any) -> None:
             if answer is not DEAD and (answer["statusCode"], answer["body"]) == (200, "success"):
                 pushed.taken = True

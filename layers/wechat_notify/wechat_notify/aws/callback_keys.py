@@ -28,6 +28,7 @@ _LISTED_AGAIN_AFTER: Final = 1.0
 """Seconds before the names are listed again for an account that is not among them. WeChat asks for an
 account's address as soon as somebody has entered it, and that is soon after its keys were stored."""
 _CALLBACK: Final = "callback"
+_MERCHANT: Final = "refresh-token"
 
 _Token = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _EncodingKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{43}$")]
@@ -65,10 +66,22 @@ class CallbackKeys(BaseModel):
 
 
 class CallbackAccounts:
-    """Tells which accounts have callback keys, without their values."""
+    """Tells which accounts have callback keys, without their values.
 
-    def __init__(self, aws: Clients, path: str, *, clock: Callable[[], float]) -> None:
+    Parameters
+    ----------
+    clock
+        Monotonic seconds.
+    merchants
+        True takes in merchants, whose events come under the keys of their platform. It has some: without its
+        callbacks no ticket comes, and without a ticket no merchant has a refresh token.
+    """
+
+    def __init__(
+        self, aws: Clients, path: str, *, clock: Callable[[], float], merchants: bool = False
+    ) -> None:
         self._names = AccountNames(aws, path)
+        self._wanted = (_CALLBACK, _MERCHANT) if merchants else (_CALLBACK,)
         self._clock = clock
         self._listed_at = float("-inf")
         self._accounts: frozenset[str] = frozenset()
@@ -77,7 +90,7 @@ class CallbackAccounts:
         """Return whether an account had keys at most so many seconds ago; raises ``StorageError``."""
         now = self._clock()
         if now - self._listed_at >= kept_for:
-            self._accounts = frozenset(self._names.having(_CALLBACK, retry_for=RETRY_FOR))
+            self._accounts = frozenset(self._names.having(*self._wanted, retry_for=RETRY_FOR))
             self._listed_at = now
         return account in self._accounts
 

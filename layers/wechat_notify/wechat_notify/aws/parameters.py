@@ -142,8 +142,8 @@ class AccountNames:
         """The accounts that have a stored token; raises ``StorageError``."""
         return self.having(_ACCESS_TOKEN, retry_for=PATIENT_RETRY_FOR)
 
-    def having(self, wanted: str, *, retry_for: float) -> list[str]:
-        """The accounts that have a parameter of this name; raises ``StorageError``."""
+    def having(self, *wanted: str, retry_for: float) -> list[str]:
+        """The accounts that have a parameter of one of these names; raises ``StorageError``."""
         # Not GetParametersByPath: who may call that can read the credentials as well.
         within: Any = [{"Key": "Path", "Option": "Recursive", "Values": [self._path]}]
         names: list[str] = []
@@ -159,7 +159,7 @@ class AccountNames:
                 break
             page = {"NextToken": answer["NextToken"]}
         found = (name.removeprefix(f"{self._path}/").partition("/") for name in names)
-        return [account for account, _, name in found if name == wanted and is_account_name(account)]
+        return [account for account, _, name in found if name in wanted and is_account_name(account)]
 
 
 class Accounts:

@@ -35,7 +35,8 @@ def step_queue() -> Queue:
 
 @cache
 def _callback_accounts() -> CallbackAccounts:
-    return CallbackAccounts(bootstrap.aws(), bootstrap.settings().parameter_path, clock=time.monotonic)
+    path = bootstrap.settings().parameter_path
+    return CallbackAccounts(bootstrap.aws(), path, clock=time.monotonic, merchants=True)
 
 
 def _has_receipts(account: str) -> bool:

@@ -18,6 +18,7 @@ from wechat_notify.wechat.outcomes import (
     UNREADABLE,
     hint_for,
     outcome_of,
+    outcome_of_callback_check,
     outcome_of_no_answer,
     outcome_of_quota,
     outcome_of_template_list,
@@ -111,6 +112,17 @@ class WeChatClient:
         if isinstance(body, NoAnswer):
             return outcome_of_quota(body.reason)
         return quotas.read(body) or _refused(body, token, outcome_of_quota)
+
+    def callback_addresses(self, token: str) -> tuple[str, ...] | Outcome:
+        """The addresses to which WeChat pushes the account's events, or why it tells none; never raises."""
+        from wechat_notify.wechat import callback_check  # noqa: PLC0415 - no sender asks for them
+
+        path = f"{callback_check.PATH}?access_token={quote(token, safe='')}"
+        body = self._post(path, callback_check.REQUEST)
+        if isinstance(body, NoAnswer):
+            return outcome_of_callback_check(body.reason)
+        addresses = callback_check.read(body)
+        return _refused(body, token, outcome_of_callback_check) if addresses is None else addresses
 
     def _post(self, path: str, body: bytes) -> bytes | NoAnswer:
         """Return the answer's body, or why there is none."""

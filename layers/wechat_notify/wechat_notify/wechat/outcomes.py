@@ -182,6 +182,11 @@ def outcome_of_quota(reason: str) -> Outcome:
     return _not_answered(reason, Bilingual("WeChat's quota endpoint", "微信的额度查询接口"))
 
 
+def outcome_of_callback_check(reason: str) -> Outcome:
+    """Return the outcome of a question for an account's callback address that was not answered."""
+    return _not_answered(reason, Bilingual("WeChat's check of the callback address", "微信的网络检测接口"))
+
+
 def outcome_of_platform(reason: str) -> Outcome:
     """Return the outcome of a call of a third-party platform that was not answered."""
     return _not_answered(reason, Bilingual("WeChat's third-party platform API", "微信的第三方平台接口"))

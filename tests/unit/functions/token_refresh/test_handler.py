@@ -177,6 +177,36 @@ def test_no_token_or_secret_is_seen(service: Service, capsys: Capture) -> None:
     assert [secret for secret in ("token-1-of", "token-2-of", "s" * 32) if secret in seen] == []
 
 
+# ---------------------------------------------------------------- the address of an account's callbacks
+
+CHECK = {"account": "shop", "request": "callback_check"}
+
+
+def test_callback_addresses(service: Service) -> None:
+    service.wechat.addresses = ("203.0.113.10",)
+    assert refresh(CHECK) == {"result": "callback_check", "addresses": ["203.0.113.10"]}
+    service.wechat.addresses = answer(40201, "invalid url")
+    told = refresh(CHECK)
+    assert told["result"] == "refused"
+    assert (told["refused"]["errcode"], told["refused"]["errmsg"]) == (40201, "invalid url")
+
+
+def test_no_token_for_the_check(service: Service) -> None:
+    service.add_account("bank", stored=False)
+    service.wechat.refuse_tokens("wx-bank", answer(40125))
+    told = refresh({**CHECK, "account": "bank"})
+    assert (told["result"], told["failure"]["errcode"]) == ("failed", 40125)
+    assert refresh({**CHECK, "account": "nobody"}) == {"result": "unknown_account"}
+
+
+@pytest.mark.parametrize(
+    "event", [{"request": "callback_check"}, {**CHECK, "request": "ping"}, {**CHECK, "rejected": None}]
+)
+def test_checks_that_make_no_sense(service: Service, event: dict[str, Any]) -> None:
+    assert refresh(event)["result"] == "bad_request"
+    assert service.wechat.fetches == []
+
+
 # ---------------------------------------------------------------- what alarms look at
 
 

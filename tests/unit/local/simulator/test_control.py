@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.simulator.control import ControlError
 from local.simulator.messages import TEMPLATE_SEND
+from local.simulator.orders import ControlError
 from local.simulator.wechat import TOKEN
 from tests.unit.local.simulator.conftest import World
 

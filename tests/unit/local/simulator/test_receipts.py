@@ -10,8 +10,8 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from local.simulator.control import ControlError
 from local.simulator.messages import BIZSEND, SUBSCRIBE_SEND, TEMPLATE_SEND
+from local.simulator.orders import ControlError
 from local.simulator.receipts import Callback, Form, Mode, Push, Receipt, encrypt, request_of, sign
 from tests.unit.local.simulator.conftest import World
 
@@ -41,8 +41,9 @@ def pushing(world: World) -> World:
 def test_accepted_messages_have_receipts(pushing: World, endpoint: str) -> None:
     answer = pushing.send(endpoint, touser="oA")
     (push,) = pushing.pushed
-    assert (push.receipt.openid, push.receipt.msgid) == ("oA", answer["msgid"])
-    assert (push.receipt.status, push.times, push.when) == ("success", 1, "soon")
+    assert isinstance(push.event, Receipt)
+    assert (push.event.openid, push.event.msgid) == ("oA", answer["msgid"])
+    assert (push.event.status, push.times, push.when) == ("success", 1, "soon")
 
 
 def test_others_have_none(pushing: World) -> None:
@@ -61,7 +62,7 @@ def test_app_without_callback_has_none(world: World) -> None:
 
 def test_lost_answer_has_a_receipt(pushing: World) -> None:
     pushing.send(touser="fault-reset-after")
-    assert [push.receipt.openid for push in pushing.pushed] == ["fault-reset-after"]
+    assert [push.event.openid for push in pushing.pushed] == ["fault-reset-after"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,8 @@ def test_receivers_order_receipts(pushing: World, touser: str, expected: dict[st
 
 
 def _told(push: Push) -> dict[str, Any]:
-    given = push.receipt
+    given = push.event
+    assert isinstance(given, Receipt)
     return {
         "status": given.status,
         "times": push.times,

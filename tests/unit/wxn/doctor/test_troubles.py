@@ -73,6 +73,36 @@ def test_named_account_alone(world: World) -> None:
     assert told(world, "shop") == []
 
 
+def test_platforms_and_addresses_in_order(world: World) -> None:
+    """A platform sends nothing: neither its quotas nor an access token of its own are looked for."""
+    fresh = {"ticket": hours_ago(0.1), "component-access-token": hours_ago(1), "callback": hours_ago(900)}
+    world.stored["platform"] = {"credentials": hours_ago(900), **fresh}
+    world.stored["shop"]["callback"] = hours_ago(900)
+    world.stored["merchant"] = {
+        name: hours_ago(1) for name in ("credentials", "refresh-token", "access-token")
+    }
+
+    assert told(world) == []
+    assert told(world, "platform") == []
+    assert world.actions.count("lambda:Invoke") == 3
+
+
+def test_merchant_waits_for_its_platform(world: World) -> None:
+    """It has a refresh token: the platform's missing ticket is the cause."""
+    failure(None, "platform", "")(world)
+    world.stored["shop"]["refresh-token"] = hours_ago(900)
+
+    assert [finding.name for finding in told(world)] == ["token-refresh-failed"]
+
+
+def test_account_without_a_token_is_asked_nothing(world: World) -> None:
+    failure(40125)(world)
+    world.stored["shop"]["callback"] = hours_ago(900)
+    world.callback = {"result": "failed", "failure": {}}
+
+    assert [finding.name for finding in told(world)] == ["wrong-secret"]
+
+
 def test_one_trouble_is_told_once(world: World) -> None:
     """The refresher and the quota of each kind meet the same wrong secret."""
     failure(40125)(world)

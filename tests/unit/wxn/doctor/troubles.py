@@ -189,7 +189,55 @@ def api_problem(status: int, **problem: str) -> Plant:
     return lambda world: world.api.update({"GET quota": ApiError(status, problem)})
 
 
+def callback(**answer: Any) -> Plant:
+    """The account has callback keys, and token_refresh answers the question for its address so."""
+
+    def plant(world: World) -> None:
+        world.stored["shop"]["callback"] = hours_ago(1000)
+        world.callback = answer
+
+    return plant
+
+
+def platform(**hours: float) -> Plant:
+    """Beside the account there is a platform; its parameters by the hours since their last change."""
+
+    def plant(world: World) -> None:
+        named = {name.replace("_", "-"): hours_ago(each) for name, each in hours.items()}
+        world.stored["platform"] = {"credentials": hours_ago(1000), **named}
+
+    return plant
+
+
+def merchant(error_class: str) -> Plant:
+    """The account is a merchant for whom WeChat has no refresh token."""
+
+    def plant(world: World) -> None:
+        failure(None, error_class, "")(world)
+        del world.stored["shop"]["access-token"]
+
+    return plant
+
+
 TROUBLES = (
+    Trouble("platform-keys-missing", platform(ticket_request=0.1, component_access_token=1)),
+    Trouble("platform-ticket-missing", platform(ticket_request=0.1, callback=1), "no ticket"),
+    Trouble(
+        "platform-ticket-missing",
+        platform(ticket=13, callback=900, component_access_token=13),
+        "13 h ago",
+    ),
+    Trouble("merchant-not-authorized", merchant("platform"), "authorize the platform again"),
+    Trouble("merchant-not-authorized", merchant("permission"), "the hint"),
+    Trouble("callback-unresolved", callback(result="callback_check", addresses=[]), "IP address"),
+    Trouble(
+        "callback-check-refused",
+        callback(
+            result="refused", refused={"class": "other", "errcode": 40201, "errmsg": "invalid url rid: 1-2-3"}
+        ),
+        "WeChat answers 40201 invalid url.",
+    ),
+    Trouble("stack-outdated", callback(result="bad_request"), "the check of callback addresses"),
     Trouble(
         "wrong-secret", failure(40125, errmsg="invalid appsecret rid: 1-2-3"), "40125: invalid appsecret"
     ),

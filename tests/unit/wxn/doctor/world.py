@@ -76,6 +76,7 @@ class World(Stack):
             "not_stored": [],
             "failed": [],
         }
+        self.callback: dict[str, Any] = {"result": "callback_check", "addresses": ["203.0.113.10"]}
         self.schedules: list[dict[str, Any]] = [schedule("shop.news")]
         self.stack_schedules = {"RefreshSchedule": "ENABLED", "TemplateSyncSchedule": "ENABLED"}
         self.concurrency: dict[str, int] = {"TokenRefreshFunction": 1}
@@ -99,7 +100,7 @@ class World(Stack):
             },
             "lambda:GetFunctionConcurrency": self._concurrency,
             "lambda:GetEventSourceMapping": lambda asked: self.mappings[UUIDS[asked["UUID"]]],
-            "lambda:Invoke": lambda _: {"StatusCode": 200, "Payload": payload(self.refreshed)},
+            "lambda:Invoke": self._invoked,
             "dynamodb:DescribeTable": lambda _: {"Table": {"TableStatus": self.table_status}},
             "ssm:DescribeParameters": self._parameters,
             "cloudwatch:GetMetricData": self._metric_data,
@@ -154,6 +155,10 @@ class World(Stack):
             ],
         }
         return {"Stacks": [stack]}
+
+    def _invoked(self, asked: Asked) -> dict[str, Any]:
+        is_check = json.loads(asked["Payload"]).get("request") == "callback_check"
+        return {"StatusCode": 200, "Payload": payload(self.callback if is_check else self.refreshed)}
 
     def _concurrency(self, asked: Asked) -> dict[str, Any]:
         reserved = self.concurrency.get(asked["FunctionName"].removeprefix("id-"))
