@@ -62,11 +62,6 @@ def test_handlers_keep_their_module_path(name: str) -> None:
     }
 
 
-def test_only_token_refresh_is_reserved(stack: Stack) -> None:
-    reserved = {name: stack[name].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
-    assert reserved == {name: 1 if name == "TokenRefreshFunction" else None for name in FUNCTIONS}
-
-
 def test_environment_is_what_functions_read(stack: Stack) -> None:
     everywhere: Node = {
         "PARAMETER_PATH": "/wechat-notify/dev/accounts",
@@ -105,8 +100,8 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
         "CallbackFunction": told,
-        "CallbackEventsFunction": table | bus | hashing | told | tokens,
-        "TokenRefreshFunction": bus,
+        "CallbackEventsFunction": table | bus | hashing | told | tokens | {"PARAMETER_KMS_KEY": ""},
+        "TokenRefreshFunction": bus | {"PARAMETER_KMS_KEY": ""},
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
         name: everywhere | variables for name, variables in own.items()

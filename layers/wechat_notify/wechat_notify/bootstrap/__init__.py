@@ -82,7 +82,7 @@ def wechat() -> WeChatClient:
 @cache
 def aws() -> Clients:
     """boto3's clients."""
-    return Clients(jitter=_random.uniform)
+    return Clients(parameter_key=settings().parameter_kms_key, jitter=_random.uniform)
 
 
 @cache
