@@ -13,6 +13,7 @@ from functions.callback_events import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
 from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
+from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
@@ -85,7 +86,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
 
 
-def _events(entries: Iterable[Any]) -> Iterator[Any]:
+def _events(entries: Iterable[Entry]) -> Iterator[Any]:
     for entry in entries:
         yield from message_events(entry)
 
@@ -102,7 +103,11 @@ def _settle(record: _Record) -> _Handled:
         for event in events_of(body["fields"]):
             if isinstance(event, Receipt):
                 receipts = callback_events.receipts()
-                handled.settled.append(receipts.settle(body["account"], event, is_last=record.is_last))
+                handled.settled.append(
+                    receipts.settle(
+                        body["account"], event, is_last=record.is_last, callback=record.message_id
+                    )
+                )
         if handled.comes_again:
             callback_events.queue().change_visibility(record.receipt_handle, record.pause)
     # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.

@@ -104,7 +104,7 @@ class Process:
 
     def settle(self, msgid: str) -> Match:
         receipt = Receipt(msgid, OPENID, delivered=True, reason=None, at=int(self.clock.now()))
-        return self.receipts.settle("shop", receipt, is_last=True).match
+        return self.receipts.settle("shop", receipt, is_last=True, callback=msgid).match
 
 
 @pytest.mark.usefixtures("ledger_table")

@@ -41,7 +41,7 @@ def written_without_condition(_right: Any, self: Ledger, account: str, message_i
         return existing
     status = Status.DELIVERED if told["delivered"] else Status.UNDELIVERED
     outcome = existing.outcome and existing.outcome._replace(msgid=told["msgid"])
-    named = {"writer": self._writer(), "now": self._now(), "reason": told["reason"], "outcome": outcome}
+    named = {"writer": told["writer"], "now": self._now(), "reason": told["reason"], "outcome": outcome}
     wanted = existing.moved(status, **named)
     self._store.put(wanted, patient=True)
     return Written(wanted)

@@ -74,7 +74,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
-    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey>"}
+    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey.Id>"}
     tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
@@ -99,7 +99,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "BroadcastFunction": table | bus | broadcasts,
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
-        "CallbackFunction": told,
+        "CallbackFunction": told | {"RECEIPTS": "false"},
         "CallbackEventsFunction": table | bus | hashing | told | tokens | {"PARAMETER_KMS_KEY": ""},
         "TokenRefreshFunction": bus | {"PARAMETER_KMS_KEY": ""},
     }

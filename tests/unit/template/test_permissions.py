@@ -74,7 +74,7 @@ WITHOUT_RESOURCES = ("xray:", "ec2:", "ssm:DescribeParameters", "scheduler:ListS
 def test_no_patterns_and_no_everything(stack: Stack) -> None:
     group = "arn:aws:scheduler:eu-west-1:123456789012:schedule/<ScheduleGroup>"
     own = re.compile(
-        rf"<\w+\.Arn>(/\*|/index/listed|/index/receipts)?|<OpenidHashKey>|{ACCOUNTS}(/.+)?|{group}/\*"
+        rf"<\w+\.Arn>(/\*|/index/listed|/index/receipts)?|<OpenidHashKey.Id>|{ACCOUNTS}(/.+)?|{group}/\*"
     )
     for statement in (each for role in stack.roles for each in stack.statements(role)):
         assert statement["Effect"] == "Allow"
@@ -108,7 +108,7 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
             "secretsmanager:*",
-            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey>"),
+            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey.Id>"),
         ),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         ("lambda:InvokeFunction", INVOKERS),
