@@ -47,6 +47,7 @@ class Assumptions:
     side_by_side: int = 20
     retention_days: int = 30
     listed_bytes: float = 160.0
+    people_bytes: float = 90.0
     queues: int = 4
     log_retention_days: int = 30
     wire_overhead: float = 250.0
@@ -54,8 +55,9 @@ class Assumptions:
     log_overhead: float = 350.0
     accounts: int = 10
     metrics_an_account: int = 6
-    metrics_anyway: int = 13
-    alarms: int = 11
+    metrics_anyway: int = 17
+    alarms: int = 34
+    alarm_metrics: int = 57
     token_age: float = 45.0
     peak: float = 5.0
 
@@ -97,7 +99,7 @@ DOORS = {
     "event bus": "bus",
     "Scheduler": "scheduler",
 }
-COLUMNS = ("door", "SQS", "Lambda", "ledger", "lists", "logs", "data out")
+COLUMNS = ("door", "SQS", "Lambda", "ledger", "lists", "people", "logs", "data out")
 
 
 class Model:
@@ -167,6 +169,9 @@ class Model:
         # One write of the index for each, where messages that were sent are listed.
         listed = _MILLION * (given.listed_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
         bill.add("lists", self.price("write") + listed * self.price("stored"))
+        # And one of the index by receiver, with which a person is erased.
+        people = _MILLION * (given.people_bytes + 100) / _GB * given.retention_days / MONTH_DAYS
+        bill.add("people", self.price("write") + people * self.price("stored"))
         sent = _MILLION * (self.measured.request_bytes + given.wire_overhead) / _GB
         bill.add("data out", sent * self.price("out"))
         return bill
@@ -187,7 +192,9 @@ class Model:
         return {
             "pollers of {queues} idle queues": polls * self.price("sqs"),
             "{metrics} metrics ({accounts} accounts)": self.metrics * self.price("metric"),
-            "{alarms} alarms": given.alarms * self.price("alarm"),
+            "{alarms} alarms on {alarm_metrics} metrics": given.alarm_metrics * self.price("alarm"),
+            "an alarm on alarms": self.price("composite"),
+            "the key of the alarms' topic": self.price("key"),
             "the openid hash key": self.price("secret"),
             "token_refresh, every 5 minutes": decrypted * self.price("kms")
             + _DAY

@@ -126,6 +126,7 @@ class _Page:
             "metrics": self._model.metrics,
             "accounts": given.accounts,
             "alarms": given.alarms,
+            "alarm_metrics": given.alarm_metrics,
         }
         rows = [[self._said(name, **figures), f"{dollars:.2f}"] for name, dollars in fixed.items()]
         rows.append([self._said("**together**"), f"**{sum(fixed.values()):.2f}**"])

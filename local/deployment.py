@@ -78,7 +78,7 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    body = json.dumps(_as_the_emulator_takes_it(planned), separators=(",", ":"))
+    body = json.dumps(_without_unknown_alarms(_as_the_emulator_takes_it(planned)), separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
     cloudformation.create_stack(
@@ -280,6 +280,18 @@ def _as_the_emulator_takes_it(planned: Deployment) -> Template:
     return {**planned.template, "Conditions": conditions, "Resources": resources}
 
 
+def is_unknown_alarm(resource: Resource) -> bool:
+    """Return whether the emulator cannot have an alarm: one on several metrics, or on other alarms."""
+    return resource["Type"] == "AWS::CloudWatch::CompositeAlarm" or (
+        resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
+    )
+
+
+def _without_unknown_alarms(template: Template) -> Template:
+    known = {name: each for name, each in template["Resources"].items() if not is_unknown_alarm(each)}
+    return {**template, "Resources": known}
+
+
 # ------------------------------------------------------------------------------------- after the fact
 
 
@@ -374,10 +386,13 @@ def _call(  # noqa: C901, PLR0911 - one for each function
             return str(inner(argument[0])) == str(inner(argument[1]))  # a number is text as well
         case "Fn::Not":
             return not inner(argument[0])
-        case "Fn::And":
-            return all(map(inner, argument))
-        case "Fn::Or":
-            return any(map(inner, argument))
+        case "Fn::And" | "Fn::Or":
+            return (all if function == "Fn::And" else any)(inner(argument))
+        case "Fn::Select":
+            return inner(argument[1])[int(argument[0])]
+        case "Fn::GetAZs":
+            region = inner(argument) or deployment.region
+            return [f"{region}{letter}" for letter in "abc"]
         case "Fn::Join":
             separator, parts = inner(argument[0]), inner(argument[1])
             return separator.join([parts] if isinstance(parts, str) else parts)
@@ -395,11 +410,18 @@ def _substituted(name: str, names: Mapping[str, Any]) -> Any:
     return {"Fn::GetAtt": name} if re.fullmatch(r"\w+\.\w+", name) else {"Ref": name}
 
 
+_PARTITIONS: Final = {"cn-": ("aws-cn", "amazonaws.com.cn"), "us-gov-": ("aws-us-gov", "amazonaws.com")}
+"""Name and DNS suffix of the partitions beside ``aws``, by the beginning of their regions' names."""
+
+
 def _reference(name: str, deployment: Deployment) -> Any:
+    partitions = (each for start, each in _PARTITIONS.items() if deployment.region.startswith(start))
+    partition, suffix = next(partitions, ("aws", "amazonaws.com"))
     pseudo = {
         "AWS::NoValue": _NO_VALUE,
         "AWS::StackName": deployment.stack_name,
-        "AWS::Partition": "aws",
+        "AWS::Partition": partition,
+        "AWS::URLSuffix": suffix,
         "AWS::Region": deployment.region,
         "AWS::AccountId": deployment.account_id,
     }

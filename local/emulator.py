@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from local import kept_state, worker_faults
+from local import kept_state, permissions, worker_faults
 from local.docs import with_docs
 from local.orders import Order, with_orders
 
@@ -125,110 +125,6 @@ def context_attributes(schedule: Mapping[str, Any], fired_at: float) -> dict[str
 def fill_in(text: str, attributes: Mapping[str, str]) -> str:
     """``text`` with every ``<aws.scheduler.…>`` keyword replaced; an unknown one stays, as in AWS."""
     return re.sub(r"<aws\.scheduler\.([a-z-]+)>", lambda m: attributes.get(m[1], m[0]), text)
-
-
-def patch_parameter_arns(iam_actions: Any, iam_evaluator: Any) -> None:
-    """Authorise ssm:GetParametersByPath on its path, and what names several parameters on each of them.
-
-    ministack asks for a policy on ``*`` for all of these.
-    """
-    original_arn = iam_actions.extract_resource_arn
-    original_enforce = iam_evaluator.enforce
-
-    def extract_resource_arn(
-        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *rest: Any
-    ) -> str:
-        names = parameter_names(headers.get("x-amz-target", ""), body) if service == "ssm" else []
-        if names:
-            _query_params, region, account_id = rest
-            # No ARN of a parameter has a space in it, so several travel as one.
-            return " ".join(f"arn:aws:ssm:{region}:{account_id}:parameter/{name}" for name in names)
-        arn: str = original_arn(service, method, path, headers, body, *rest)
-        return arn
-
-    def enforce(
-        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **rest: Any
-    ) -> Any:
-        arns = resource_arn.split() if service == "ssm" else [resource_arn]
-        denials = (
-            original_enforce(access_key_id, iam_action, service, region, resource_arn=arn, **rest)
-            for arn in arns
-        )
-        return next(filter(None, denials), None)
-
-    iam_actions.extract_resource_arn = extract_resource_arn
-    iam_evaluator.enforce = enforce
-
-
-def parameter_names(target: str, body: bytes) -> list[str]:
-    """The parameters, or the path of parameters, that a request for several of them is about."""
-    if target == "AmazonSSM.GetParametersByPath":
-        return [str(json.loads(body)["Path"]).strip("/")]
-    if target in {"AmazonSSM.GetParameters", "AmazonSSM.DeleteParameters"}:
-        return [str(name).lstrip("/") for name in json.loads(body)["Names"]]
-    return []
-
-
-def patch_schedule_arns(iam_actions: Any) -> None:
-    """Authorise what is done to a schedule on the schedule of its own group; ministack takes ``default``."""
-    original = iam_actions.extract_resource_arn
-
-    def extract_resource_arn(
-        service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *rest: Any
-    ) -> str:
-        arn: str = original(service, method, path, headers, body, *rest)
-        query_params, *_ = rest
-        return (
-            arn.replace("/default/", f"/{schedule_group(query_params, body)}/", 1)
-            if service == "scheduler"
-            else arn
-        )
-
-    iam_actions.extract_resource_arn = extract_resource_arn
-
-
-def schedule_group(query_params: Mapping[str, Any], body: bytes) -> str:
-    """The group that a request about a schedule names, in its query or in its body."""
-    given = query_params.get("groupName") or (json.loads(body).get("GroupName") if body else None)
-    return str(given[0] if isinstance(given, list) else given or "default")
-
-
-def patch_batch_actions(iam_actions: Any) -> None:
-    """Authorise SQS's batches as what they are batches of; ministack asks for an action of their own.
-
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
-    """
-    original = iam_actions.extract_iam_action
-
-    def extract_iam_action(service: str, *rest: Any) -> str | None:
-        action: str | None = original(service, *rest)
-        return action.removesuffix("Batch") if action and service == "sqs" else action
-
-    iam_actions.extract_iam_action = extract_iam_action
-
-
-def patch_event_sources(iam_actions: Any) -> None:
-    """Let policies know the source of events (``events:source``).
-
-    ministack has no such condition key, and what depends on it is denied.
-    """
-    original = iam_actions.request_tag_context
-
-    def request_context(service: str, action: str, body: bytes, *rest: Any) -> dict[str, Any]:
-        context: dict[str, Any] = original(service, action, body, *rest)
-        return {**context, **event_source(body)} if action == "events:PutEvents" else context
-
-    iam_actions.request_tag_context = request_context
-
-
-def event_source(body: bytes) -> dict[str, str]:
-    """The condition key of a PutEvents request.
-
-    AWS asks the policies about each entry. Here they are asked once, so that entries of several sources
-    must not look like those of any one.
-    """
-    sources = {str(entry.get("Source")) for entry in json.loads(body)["Entries"]}
-    return {"events:source": " ".join(sorted(sources))}
 
 
 def patch_throttle_metrics(lambda_svc: Any, record: Callable[..., None]) -> None:
@@ -421,10 +317,7 @@ def main() -> None:
         patch_schedule_sweep(scheduler)
         patch_context_attributes(eventbridge)
         patch_log_targets(eventbridge, cloudwatch_logs)
-        patch_parameter_arns(iam_actions, iam_evaluator)
-        patch_schedule_arns(iam_actions)
-        patch_batch_actions(iam_actions)
-        patch_event_sources(iam_actions)
+        decisions = permissions.patch(iam_actions, iam_evaluator)
         patch_throttle_metrics(lambda_svc, cloudwatch.record_metric)
         patch_queue_times(sqs)
         patch_log_retention(lambda_svc, cloudwatch_logs)
@@ -437,6 +330,7 @@ def main() -> None:
         worker_faults.PATH: lambda order: {
             "killed": worker_faults.kill_running(lambda_runtime, order["function"])
         },
+        permissions.PATH: lambda _: {"decisions": decisions.told()},
     }
     kept = None
     if arguments.keep is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,14 @@ def environment(name: str, config: Path) -> dict[str, Any]:
     return merged
 
 
-def template_parameters(settings: dict[str, Any], template: str) -> dict[str, str]:
+def overrides(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The template's parameters that an environment gives, by their names."""
+    given = settings.get("parameter_overrides", [])
+    pairs = shlex.split(given) if isinstance(given, str) else given
+    return {name: value.strip("'\"") for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def template_parameters(settings: Mapping[str, Any], template: str) -> dict[str, str]:
     """The values of the template's parameters in an environment: its overrides over the defaults.
 
     Parameters
@@ -51,6 +59,4 @@ def template_parameters(settings: dict[str, Any], template: str) -> dict[str, st
     """
     section = template.partition("\nParameters:\n")[2].partition("\nRules:\n")[0]
     found = dict(re.findall(r'^  (\w+):\n(?:    .*\n)*?    Default: "?([^"\n]*)"?$', section, re.MULTILINE))
-    given = settings.get("parameter_overrides", [])
-    pairs = shlex.split(given) if isinstance(given, str) else given
-    return found | dict(pair.split("=", 1) for pair in pairs)
+    return found | overrides(settings)

@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.environments import PreflightError, environment, template_parameters
+from operations.environments import PreflightError, environment, overrides, template_parameters
 
 _ROOT: Final = Path(__file__).parents[1]
 _LOCKS: Final = tuple(_ROOT / "layers" / name / "requirements.txt" for name in ("wechat_notify", "callback"))
@@ -34,8 +34,13 @@ RESERVING: Final = {
     "CallbackFunction": "CallbackConcurrency",
 }
 """The parameters that reserve executions for functions; token_refresh has one in any case."""
+_PRODUCTION: Final = "prod"
+_USUAL_CONCURRENCY: Final = 1000
+"""As the template's parameters have it."""
 _REFRESHER: Final = "TokenRefreshFunction"
-_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+)
 _MISSING: Final = frozenset({"ValidationError", "ResourceNotFoundException"})
 """No such stack, or no such function in it."""
 _TIMEOUTS: Final = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
@@ -116,6 +121,54 @@ def _reserved(aws: Callable[[str], Any], stack_name: str, function: str) -> int:
     return int(reserved.get("ReservedConcurrentExecutions", 0))
 
 
+def check_quota(aws: Callable[[str], Any], given: Mapping[str, str]) -> str | None:
+    """Compare the quota that ConcurrencyAlarm reckons with with the account's; a remark where they differ."""
+    try:
+        quota = aws("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    except AwsError:
+        return None  # check_concurrency has said so
+    reckoned = given.get("AccountConcurrency", str(_USUAL_CONCURRENCY))
+    if reckoned == str(quota):
+        return None
+    return (
+        f"ConcurrencyAlarm reckons with {reckoned} concurrent executions, and the account has {quota} in "
+        f"this region: give AccountConcurrency={quota}."
+    )
+
+
+def check_alarms(aws: Callable[[str], Any], name: str, given: Mapping[str, str]) -> str | None:
+    """Check that somebody hears of production's alarms; a remark elsewhere, or where that is not known."""
+    topic, in_production = given.get("AlarmTopicArn"), given.get("Stage") == _PRODUCTION
+    if not topic:
+        if in_production and not given.get("AlarmEmail"):
+            raise PreflightError(
+                "Nobody would hear of production's alarms: add AlarmEmail=<address>, or AlarmTopicArn=<ARN> "
+                f"of a topic with a subscriber, to the parameter_overrides of ENV={name} in samconfig.toml."
+            )
+        return None
+    try:
+        pages = aws("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        # In the place of its ARN a subscription that nobody confirmed has a word.
+        if any(
+            each["SubscriptionArn"].startswith("arn:") for page in pages for each in page["Subscriptions"]
+        ):
+            return None
+    except AwsError as error:
+        if _code(error) in _DENIED:
+            return "May not look at the alarms' topic (sns:ListSubscriptionsByTopic): not checked."
+        raise PreflightError(
+            f"The topic of AlarmTopicArn cannot be looked at ({_code(error)}): correct its ARN; it must be "
+            "in this account and region."
+        ) from None
+    problem = (
+        f"Nobody has confirmed a subscription to {topic}: aws sns subscribe --topic-arn {topic} --protocol "
+        "email --notification-endpoint <address>, and follow the link in the mail."
+    )
+    if in_production:
+        raise PreflightError(problem)
+    return problem
+
+
 def check_wheels(run: Callable[..., Any] = subprocess.run) -> None:
     """Check that the locks have a wheel of every library for both of Lambda's platforms.
 
@@ -156,11 +209,15 @@ def preflight(name: str, config: Path, say: Callable[[str], object]) -> None:
     made = session(settings)
 
     def aws(service: str) -> Any:
-        return made.client(service, config=_TIMEOUTS)  # type: ignore[call-overload] # any of four services
+        return made.client(service, config=_TIMEOUTS)  # type: ignore[call-overload] # any of five services
 
     check_credentials(aws)
-    remark = check_concurrency(aws, settings["stack_name"], parameters)
-    if remark:
+    remarks = (
+        check_alarms(aws, name, overrides(settings)),
+        check_concurrency(aws, settings["stack_name"], parameters),
+        check_quota(aws, overrides(settings)),
+    )
+    for remark in filter(None, remarks):
         say(remark)
     check_wheels()
     say(f"{settings['stack_name']} can be deployed to {made.region_name}")

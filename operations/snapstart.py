@@ -19,11 +19,19 @@ SENDERS: Final = ("SendApiFunction", "SendQueueFunction", "SendBroadcastFunction
 """The others are left out: no message waits for them. token_refresh is invoked without an alias."""
 
 
+_HAS_SNAPSHOTS: Final = "HasSnapshots"
+"""The condition in the changed template. Neither the China regions nor GovCloud offer SnapStart for Python.
+https://docs.amazonaws.cn/en_us/aws/latest/userguide/lambda.html
+https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html"""
+
+
 def with_snapshots(template: dict[str, Any], deployment: str) -> dict[str, Any]:
     """A SAM template whose senders are invoked by an alias, with one new version for each deployment."""
+    template["Conditions"][_HAS_SNAPSHOTS] = {"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws"]}
+    snapshots = {"ApplyOn": "PublishedVersions"}
     for name in SENDERS:
         template["Resources"][name]["Properties"] |= {
-            "SnapStart": {"ApplyOn": "PublishedVersions"},
+            "SnapStart": {"Fn::If": [_HAS_SNAPSHOTS, snapshots, {"Ref": "AWS::NoValue"}]},
             "AutoPublishAlias": "live",
             "AutoPublishCodeSha256": deployment,
             # The old one goes when the alias has moved on: a snapshot is billed as long as it is there.

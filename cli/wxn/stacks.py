@@ -102,7 +102,12 @@ class Stack:
         from botocore.config import Config  # noqa: PLC0415
 
         retries: Any = {"mode": "standard", "total_max_attempts": attempts}
-        standard = Config(connect_timeout=5, read_timeout=read_timeout, retries=retries)
+        standard = Config(
+            connect_timeout=5,
+            read_timeout=read_timeout,
+            retries=retries,
+            user_agent_extra="wxn",  # CloudTrail tells by it what was done with this command
+        )
         if self.laptop is None:
             _ = self.region
             try:

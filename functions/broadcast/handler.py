@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from wechat_notify.core.errors import (
 )
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.core.messages.strict_json import parse_json
+from wechat_notify.core.queue_messages import oldest_age
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -31,7 +33,8 @@ up after a thousand, which take nine days then."""
 def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
     """Do the steps of one SQS batch; one that fails is reported as a batch item failure, and comes again."""
     failed: list[str] = []
-    with bootstrap.telemetry().invocation(context) as line:
+    telemetry = bootstrap.telemetry()
+    with telemetry.invocation(context) as line:
         for record in event["Records"]:
             try:
                 line.update(_run(record))
@@ -43,6 +46,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
                 with suppress(StorageError):  # it comes back later then, after the queue's own timeout
                     broadcasts.step_queue().change_visibility(record["receiptHandle"], wait)
         line.update(returned=len(failed))
+        telemetry.waited(oldest_age(event["Records"], time.time()))
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.queue_messages import oldest_age
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.callbacks.events import events_of
 
@@ -82,6 +84,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             _report(each, telemetry)
         matches = Counter(settled.match.value for settled in found)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
+        telemetry.waited(oldest_age(event["Records"], time.time()))
         line.update(platform=Counter(each.result for each in handled if each.result))
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
 

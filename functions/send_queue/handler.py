@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.records import Disposition, Handled, Record
+from wechat_notify.core.delivery.waiting import oldest, oldest_held
 from wechat_notify.core.errors import StorageError
+from wechat_notify.core.queue_messages import sent_at
 from wechat_notify.telemetry import Telemetry
 
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
@@ -35,6 +38,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         for item in handled:
             _report(telemetry, item, openid_hash)
         telemetry.returned(len(returned))
+        now = time.time()
+        telemetry.waited(oldest(handled, now), oldest_held(handled, now))
         events = [domain_event for item in handled if item.result for domain_event in item.result.events]
         telemetry.publish(events, bootstrap.event_bus)
         line.update(messages=len(records), returned=len(returned), statuses=Counter(map(_status, handled)))
@@ -51,6 +56,7 @@ def _record(record: dict[str, Any]) -> Record:
         attributes={
             name: value["stringValue"] for name, value in attributes.items() if value["dataType"] == "String"
         },
+        sent_at=sent_at(record),
     )
 
 

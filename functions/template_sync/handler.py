@@ -31,7 +31,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             results = [sync.sync(event["account"])]
         else:
             results = sync.sync_all(lambda: context.get_remaining_time_in_millis() / 1000)
-        telemetry.synced(results)
+        telemetry.synced(results, of_all="account" not in event)
         report = _report(results)
         line.update(synced=len(report["synced"]), failed=len(report["failed"]))
         return report

@@ -58,7 +58,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
         except UnknownAccountError:
             line.update(result="unknown_account")
             return {"result": "unknown_account"}
-        telemetry.refreshed(results, time.time())
+        telemetry.refreshed(results, time.time(), of_all=account is None)
         events = [
             DomainEvent("token.failed", without_none(**_failure(result.account, result.failure)))
             for result in results

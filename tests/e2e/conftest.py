@@ -34,6 +34,11 @@ def eventually(answer: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
     return got
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put last what looks back at all the others."""
+    items.sort(key=lambda item: item.path.name == "test_used_permissions.py")
+
+
 @dataclass(frozen=True)
 class Service:
     """The stack as its clients see it, and the simulator as it sees the service."""

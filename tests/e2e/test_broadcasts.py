@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
+import uuid
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from local.client import http
-from tests.e2e.conftest import Service, eventually
+from tests.e2e.conftest import ACCEPTED, Service, eventually
 from tests.e2e.test_teams_api import Team
 
 Json = dict[str, Any]
@@ -107,3 +110,35 @@ def test_broadcast_from_a_request(team: Team, service: Service, touser: str) -> 
     for path in ("", "/results"):
         other.call("GET", f"broadcasts/{broadcast_id}{path}", status=404)
     assert http("GET", team.call("GET", f"broadcasts/{broadcast_id}/results")["url"] + "x").status_code == 403
+
+
+def test_broadcast_queue_is_worked_off_as_the_other(service: Service, team: Team, touser: str) -> None:
+    """Without a token, after a transient error, beyond the quota, and where a body cannot be read."""
+    order = {"app_id": f"wx{team.account}", "path": "/cgi-bin/message/subscribe/bizsend"}
+    unreadable = f"unreadable {uuid.uuid4().hex}"
+    url = service.stack.deployment.physical_ids["BroadcastQueue"]
+
+    def enqueue(body: str) -> None:
+        service.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+    def enqueue_message(name: str, receiver: str, **envelope: object) -> None:
+        content = {**MESSAGE, "touser": receiver, "data": {"thing1": {"value": "花"}}}
+        enqueue(json.dumps({"account": team.account, "id": name, "message": content, **envelope}))
+
+    enqueue(unreadable)
+    enqueue_message(f"{touser}-first", f"{touser}-1")
+    service.becomes(f"{touser}-first", *ACCEPTED, account=team.account)
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="milliseconds")
+    enqueue_message(f"{touser}-again", "errcode--1", expires_at=soon)
+    assert eventually(lambda: service.look(f"{touser}-again", team.account).json().get("attempts"))
+    service.tell("quotas", **order, daily=1)
+    enqueue_message(f"{touser}-held", f"{touser}-2")
+    assert eventually(lambda: team.call("GET", "holds")["holds"])
+    service.becomes(f"{touser}-held", "queued", account=team.account)
+    dead: list[str] = []
+
+    def is_dead() -> bool:
+        dead.extend(service.taken_from(service.state.dead_letter_queue_url))
+        return unreadable in dead
+
+    assert eventually(is_dead)

@@ -25,19 +25,29 @@ def lambda_handler(calls, context):
 """
 ACCOUNTS = "/wechat-notify/local/accounts"
 TOKEN, CREDENTIALS = f"{ACCOUNTS}/demo/access-token", f"{ACCOUNTS}/demo/credentials"
-LEDGER = {"put", "get", "get many"}
+LEDGER = {"put", "get", "get many", "put template", "get template"}
+UPDATES = {"update", "update template"}
+GROUPS = {"insert", "insert template", *UPDATES}
 FILES = {"read file", "write file", "list files"}
 MAY = {
     "SendApiRole": {"read token", "ask refresher", "enqueue", "park", "publish", *LEDGER},
-    "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish", *LEDGER},
-    "SendBroadcastRole": {"read token", "ask refresher", "release", "put aside", "publish", *LEDGER},
+    "SendQueueRole": {"read token", "ask refresher", "enqueue", "park", "put aside", "publish"}
+    | LEDGER
+    | GROUPS,
+    "SendBroadcastRole": {"read token", "ask refresher", "release", "put aside", "publish"} | LEDGER | GROUPS,
     "BroadcastRole": {"begin step", "release", "publish", "list names", *LEDGER, *FILES},
     "TeamApiRole": {"read token", "ask refresher", "begin step", "publish", *LEDGER, *FILES}
     | {"list messages", "read schedule", "list schedules"},
-    # That it writes keys of its own only is not enforced here: the emulator knows no dynamodb:LeadingKeys.
-    "TemplateSyncRole": {"read token", "list names", "put", "get"},
+    "TemplateSyncRole": {
+        "read token",
+        "list names",
+        "put template",
+        "get template",
+        "insert template",
+        "update template",
+    },
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", *LEDGER},
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt"} | LEDGER | UPDATES,
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
@@ -72,7 +82,7 @@ def calls(deployed: Deployed) -> Calls:
     # For an account that nobody sends for, and so late that nobody takes it off its queue.
     written = {"Value": "x", "Type": "SecureString", "Overwrite": True}
     late = {"MessageBody": "probe", "DelaySeconds": 900, "MessageGroupId": "probe"}
-    key = {"pk": {"S": "probe"}}
+    key, template = {"pk": {"S": "probe"}}, {"pk": {"S": "templates#probe"}}
     keys = {"Keys": [key]}
 
     def send(queue: str) -> Call:
@@ -100,6 +110,13 @@ def calls(deployed: Deployed) -> Calls:
             },
         )
 
+    def in_group(statement: str, *parameters: Any) -> Call:
+        """Writes of several threads go out as one call."""
+        group = [{"Statement": statement, "Parameters": [*parameters]}]
+        return "dynamodb", "batch_execute_statement", {"Statements": group}
+
+    insert = f"INSERT INTO \"{table}\" VALUE {{'pk': ?}}"
+    update = f'UPDATE "{table}" SET "probed" = ? WHERE "pk" = ?'  # noqa: S608 - the table's own name
     own = ("wechat-notify", bus)
     return {
         "read token": ("ssm", "get_parameter", {"Name": TOKEN}),
@@ -130,6 +147,12 @@ def calls(deployed: Deployed) -> Calls:
         "get": ("dynamodb", "get_item", {"TableName": table, "Key": key}),
         "get many": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys}}),
         "get from another": ("dynamodb", "batch_get_item", {"RequestItems": {table: keys, "another": keys}}),
+        "put template": ("dynamodb", "put_item", {"TableName": table, "Item": template}),
+        "get template": ("dynamodb", "get_item", {"TableName": table, "Key": template}),
+        "insert": in_group(insert, key["pk"]),
+        "insert template": in_group(insert, template["pk"]),
+        "update": in_group(update, {"BOOL": True}, key["pk"]),
+        "update template": in_group(update, {"BOOL": True}, template["pk"]),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
         "scan": ("dynamodb", "scan", {"TableName": table}),
         "list messages": query("listed", "listed"),

@@ -27,9 +27,11 @@ def merchant() -> str:
     return f"wx{uuid.uuid4().hex[:16]}"
 
 
-def authorize(service: Service, component: str, merchant: str, **options: Any) -> str:
+def authorize(
+    service: Service, component: str, merchant: str, *, platform: str = PLATFORM, **options: Any
+) -> str:
     """As an administrator does on the page to which the link leads; the authorization code."""
-    path = f"/v1/accounts/{PLATFORM}/authorization-link?redirect_uri=https%3A%2F%2Fexample.com%2Fback"
+    path = f"/v1/accounts/{platform}/authorization-link?redirect_uri=https%3A%2F%2Fexample.com%2Fback"
     link = call_api(service.state, "GET", path)
     assert link.status_code == 200, link.text
     query = dict(parse_qsl(urlsplit(link.json()["desktop"]).query))

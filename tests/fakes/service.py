@@ -246,7 +246,8 @@ class Service(Core):
             monkeypatch.setattr(module, "queue", lambda: self.callback_queue)
         monkeypatch.setattr(template_sync, "template_sync", lambda: self.template_sync)
         fake_time = SimpleNamespace(time=self.clock.now)
-        monkeypatch.setattr("functions.token_refresh.handler.time", fake_time)
+        for name in ("token_refresh", "send_queue", "broadcast", "callback_events"):
+            monkeypatch.setattr(f"functions.{name}.handler.time", fake_time)
 
     def lines(self, text: str | None = None) -> list[dict[str, Any]]:
         """The log's lines, all of them or those of one text."""

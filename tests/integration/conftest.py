@@ -166,6 +166,8 @@ def ledger_table(aws: Callable[[str], Any], clients: Clients) -> LedgerTable:
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
             {"AttributeName": "receipt_key", "AttributeType": "S"},
+            {"AttributeName": "openid_hash", "AttributeType": "S"},
+            {"AttributeName": "account", "AttributeType": "S"},
         ],
         GlobalSecondaryIndexes=[
             {
@@ -179,6 +181,14 @@ def ledger_table(aws: Callable[[str], Any], clients: Clients) -> LedgerTable:
             {
                 "IndexName": "receipts",
                 "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "people",
+                "KeySchema": [
+                    {"AttributeName": "openid_hash", "KeyType": "HASH"},
+                    {"AttributeName": "account", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],

@@ -51,6 +51,7 @@ VALUES = {
         ["", ALARMS, "arn:aws-cn:sns:cn-north-1:123456789012:wechat_alarms"],
         ["alarms", ALARMS.replace("sns", "sqs"), f"{ALARMS}:0a1b2c3d-subscription"],
     ),
+    "AlarmEmail": (["", "ops@example.com"], ["ops", "@example.com", "ops@", "a b@example.com", "a@b@c"]),
 }
 ROWS = [
     (name, value, valid)
@@ -113,6 +114,14 @@ def rule(node: Any, given: dict[str, Any]) -> Any:
         ({"MonthlyBudget": "50", "AlarmEmail": "ops@example.com"}, None),
         ({"MonthlyBudget": "50"}, "AlarmEmail"),
         ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
+        ({"Stage": "staging"}, None),
+        ({"Stage": "prod", "AlarmEmail": "ops@example.com"}, None),
+        ({"Stage": "prod", "AlarmTopicArn": ALARMS}, None),
+        ({"Stage": "prod"}, "somebody hears of its alarms"),
+        ({"AlarmEmail": "ops@example.com", "AlarmTopicArn": ALARMS}, "not both"),
+        ({"FixedEgress": "true", "FixedEgressZones": "2"}, None),
+        ({"FixedEgress": "true", "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "own subnets"),
+        ({"FixedEgress": "true", "WeChatProxy": "http://10.0.0.5:3128"}, "WeChatProxy"),
     ],
 )
 def test_parameters_that_go_together(given: dict[str, str], broken: str | None) -> None:

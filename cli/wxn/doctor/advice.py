@@ -487,16 +487,16 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "alarm-raised": Advice(
         _PROBLEM,
         text(
-            "Look {subject} up in the table of alarms.",
-            "请在告警表中查看 {subject} 的含义和处理方法。",
+            "Look {subject} up among the alarms: its section has the meaning, a first look and the remedy.",
+            "请查看 {subject} 的告警说明：其中有含义、首先查看的内容和处理方法。",
         ),
         _ALARMS,
     ),
     "alarm-without-action": Advice(
         _PROBLEM,
         text(
-            "Nobody hears of the alarms of this stage: deploy it with AlarmTopicArn.",
-            "该环境的告警无人接收：请在部署时设置 AlarmTopicArn。",
+            "Nobody hears of the alarms of this stage: deploy it with AlarmEmail or AlarmTopicArn.",
+            "该环境的告警无人接收：请在部署时设置 AlarmEmail 或 AlarmTopicArn。",
         ),
         _ALARMS,
     ),

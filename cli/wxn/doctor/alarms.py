@@ -36,7 +36,7 @@ def topic(context: Context) -> Iterator[Finding]:
     """Look whether somebody subscribed to the topic of the alarms."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
-    arn = context.stack.parameters.get("AlarmTopicArn")
+    arn = context.stack.parameters.get("AlarmTopicArn") or context.stack.resources.get("AlarmTopic")
     if not arn:
         return
     pending = 0
@@ -64,5 +64,10 @@ def topic(context: Context) -> Iterator[Finding]:
 def _alarms(context: Context) -> dict[str, Any]:
     """The stack's alarms by their logical ids."""
     names = {physical: name for name, physical in context.stack.resources.items() if name.endswith("Alarm")}
-    answer = context.call("cloudwatch", "describe_alarms", AlarmNames=list(names), MaxRecords=100)
-    return {names[alarm["AlarmName"]]: alarm for alarm in answer["MetricAlarms"]}
+    # Without their names it leaves out alarms on alarms.
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    kinds = ["MetricAlarm", "CompositeAlarm"]
+    request = {"AlarmNames": list(names), "AlarmTypes": kinds, "MaxRecords": 100}
+    answer = context.call("cloudwatch", "describe_alarms", **request)
+    found = [alarm for kind in kinds for alarm in answer.get(f"{kind}s", [])]
+    return {names[alarm["AlarmName"]]: alarm for alarm in found}

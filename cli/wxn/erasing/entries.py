@@ -7,28 +7,25 @@ openid, which ids must not, is deleted.
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from http import HTTPStatus
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from wxn.api import Api, ApiError, part
 from wxn.erasing.person import Person
 from wxn.erasing.place import Count, Found
+from wxn.errors import CommandError, ExitCode
 from wxn.language import text
 from wxn.stacks import Stack
 from wxn.times import local_time
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-_SEGMENTS: Final = 4
-"""Parts of the table that are read at a time."""
-_LOOK_SECONDS: Final = 0.2
+_INDEX: Final = "people"
+_KEYS_A_CALL: Final = 100
+"""BatchGetItem's most."""
+_FIELDS: Final = "pk, id, #status, updated_at, lease_until, version, openid_hash"
 _COPY_SECONDS: Final = 3900
 """Seconds for which the queue may hide a copy of a message: an hour at most, and clocks that differ."""
 _SENDING_SECONDS: Final = 300
@@ -48,13 +45,21 @@ class Entries:
         self._person = person
 
     def find(self, count: Count) -> Iterator[Found]:
-        """Scan the table: no index has the hash."""
-        total = self._dynamodb.describe_table(TableName=self._table)["Table"]["ItemCount"]
+        """Ask the index of people for the person's keys, and the table for their entries.
+
+        Raises
+        ------
+        CommandError
+            The table has no such index (yet).
+        """
+        self._require_index()
         searched = 0
-        for scanned, items in self._scanned():
-            searched += scanned
-            count(searched, max(total, searched))
-            yield from (self._found(item) for item in items if self._is_of_person(item))
+        for keys in self._pages_of_keys():
+            for item in self._read(keys):
+                if self._is_of_person(item):
+                    yield self._found(item)
+            searched += len(keys)
+            count(searched, None)
 
     def erase(self, found: Sequence[Found]) -> None:
         """Cancel what waits, then take the person's hash away."""
@@ -64,54 +69,50 @@ class Entries:
             else:
                 self._write(each.data)
 
-    def _scanned(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of all segments as they come: how many items were read, and those of the person."""
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # noqa: PLC0415 - --help starts without it
+    def _require_index(self) -> None:
+        table = self._dynamodb.describe_table(TableName=self._table)["Table"]
+        indexes = {each["IndexName"]: each for each in table.get("GlobalSecondaryIndexes", [])}
+        if _INDEX not in indexes:
+            raise CommandError(
+                text(f"The table has no index {_INDEX}.", f"数据表没有索引 {_INDEX}。"),
+                text("Deploy this version first.", "请先部署此版本。"),
+            )
+        if indexes[_INDEX]["IndexStatus"] != "ACTIVE":
+            raise CommandError(
+                text(f"DynamoDB is still filling the index {_INDEX}.", f"DynamoDB 仍在创建索引 {_INDEX}。"),
+                text("Repeat the command in some minutes.", "请几分钟后重新执行。"),
+                ExitCode.UNAVAILABLE,
+            )
 
-        pages: SimpleQueue[tuple[int, list[dict[str, Any]]]] = SimpleQueue()
-        stopped = threading.Event()
-        with ThreadPoolExecutor(_SEGMENTS) as threads:
-            running: set[Future[None]] = {
-                threads.submit(self._scan, segment, pages, stopped) for segment in range(_SEGMENTS)
-            }
-            try:
-                while running:
-                    done, running = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                    while not pages.empty():
-                        yield pages.get()
-            finally:  # Ctrl-C must not wait for the end of the table
-                stopped.set()
+    def _pages_of_keys(self) -> Iterator[list[dict[str, Any]]]:
+        """The keys of the person's entries. A message may have a hash of each key that was in use."""
+        for hashed in self._person.hashes:
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=_INDEX,
+                KeyConditionExpression="openid_hash = :hash AND account = :account",
+                ExpressionAttributeValues={":hash": {"S": hashed}, ":account": {"S": self._account}},
+                PaginationConfig={"PageSize": _KEYS_A_CALL},
+            )
+            for page in pages:
+                keys = [item["pk"] for item in page["Items"]]
+                yield [{"pk": key} for key in keys if key["S"].startswith("message#")]
 
-    def _scan(
-        self,
-        segment: int,
-        pages: SimpleQueue[tuple[int, list[dict[str, Any]]]],
-        stopped: threading.Event,
-    ) -> None:
-        hashes = {f":hash{number}": {"S": each} for number, each in enumerate(self._person.hashes)}
-        for page in self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._table,
-            ConsistentRead=True,
-            Segment=segment,
-            TotalSegments=_SEGMENTS,
-            ProjectionExpression="pk, id, #status, updated_at, lease_until, version, openid_hash",
-            FilterExpression=(
-                "account = :account AND begins_with(pk, :messages) "
-                f"AND (openid_hash IN ({', '.join(hashes)}) OR contains(id, :openid))"
-            ),
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={
-                ":account": {"S": self._account},
-                **hashes,
-                ":openid": {"S": self._person.openid},
-                ":messages": {"S": "message#"},
-            },
-        ):
-            pages.put((page["ScannedCount"], page["Items"]))
-            if stopped.is_set():
-                return
+    def _read(self, keys: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The entries as they are now: the index may be behind them."""
+        while keys:
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={
+                    self._table: {
+                        "Keys": keys,
+                        "ConsistentRead": True,
+                        "ProjectionExpression": _FIELDS,
+                        "ExpressionAttributeNames": {"#status": "status"},
+                    }
+                }
+            )
+            yield from answer["Responses"].get(self._table, [])
+            keys = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
 
     def _found(self, item: dict[str, Any]) -> Found:
         status, now = item["status"]["S"], time.time()
@@ -185,8 +186,7 @@ class Entries:
             return  # it has changed meanwhile: the next search tells
 
     def _is_of_person(self, item: dict[str, Any]) -> bool:
-        has_hash = item.get("openid_hash", {}).get("S") in self._person.hashes
-        return has_hash or self._has_openid_as_id(item)
+        return item.get("openid_hash", {}).get("S") in self._person.hashes
 
     def _has_openid_as_id(self, item: dict[str, Any]) -> bool:
         return self._person.is_named_in(item["id"]["S"])

@@ -7,11 +7,13 @@ names that nobody has stored are never a dimension, for each value is billed as 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from wechat_notify.core.delivery.entry import Entry
+from wechat_notify.core.delivery.failed_shares import FailedShares
 from wechat_notify.core.delivery.results import (
     Expired,
     Failed,
@@ -30,7 +32,7 @@ from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Status
 from wechat_notify.core.tokens.refresher import Refreshed
 
-_Unit = Literal["Milliseconds", "Seconds"]
+_Unit = Literal["Milliseconds", "Seconds", "Percent"]
 _Dimensions = tuple[tuple[str, str], ...]
 
 _NAMESPACE = "WeChatNotify"
@@ -51,6 +53,7 @@ class Metrics:
         self._service = service
         self._counts: Counter[tuple[str, _Dimensions]] = Counter()
         self._values: defaultdict[tuple[str, _Unit, _Dimensions], list[float]] = defaultdict(list)
+        self._shares = FailedShares()
 
     def count(self, name: str, number: int = 1, /, **dimensions: str) -> None:
         """Add to a count."""
@@ -79,7 +82,11 @@ class Metrics:
                 self.count("MessagesHeld", **by_account)
             case Sent() | Unknown() | Expired() if entry:
                 self.count(_COUNTED[entry.status], **by_account, **by_kind)
+                if result.attempted and entry.status is not Status.EXPIRED:
+                    self._shares.note(account, failed=entry.status is Status.UNKNOWN)
             case Failed() | TryAgain():
+                if result.attempted:
+                    self._shares.note(account, failed=True)
                 error_class = outcome.error_class.value if outcome else "none"
                 errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
                 self.count("MessagesFailed", **by_account, **{"class": error_class, "errcode": errcode})
@@ -96,13 +103,20 @@ class Metrics:
         """Count what the refresher did for one account."""
         account = result.account
         self.count("TokenRefreshes", result.calls, account=account)
-        if result.token:
-            self.measure("TokenAge", "Seconds", now - result.token.obtained_at, account=account)
+        if result.best:
+            self.measure("TokenAge", "Seconds", now - result.best.obtained_at, account=account)
         if not result.stored:
             self.count("TokenNotStored", account=account)
         if result.failure:
             errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
             self.count("TokenRefreshFailed", account=account, errcode=errcode)
+
+    def accounts(self, results: Sequence[Refreshed], now: float) -> None:
+        """Count the accounts in trouble after a run for all of them; a zero says that it was looked at."""
+        self.count("AccountsFailing", sum(result.failure is not None for result in results))
+        self.count("AccountsNotStored", sum(not result.stored for result in results))
+        usable = sum(result.best is not None and result.best.usable(now) for result in results)
+        self.count("AccountsWithoutToken", len(results) - usable)
 
     def cold_start(self, context: Any) -> None:
         """Write Powertools' ``ColdStart``, by function; it is a document of its own."""
@@ -110,6 +124,8 @@ class Metrics:
 
     def flush(self) -> None:
         """Write a document for each set of dimensions, and begin anew."""
+        if share := self._shares.worst():
+            self.measure("FailedShare", "Percent", share)
         providers: dict[_Dimensions, AmazonCloudWatchEMFProvider] = {}
         counts, self._counts = self._counts, Counter()
         values, self._values = self._values, defaultdict(list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -38,6 +38,8 @@ class InvocationError(Exception):
 
 _Level = Literal["debug", "info", "warning", "error"]
 
+_WORTH_TELLING = 60.0
+"""Seconds of age below which nothing is told: most batches are younger, and a value is a line in the log."""
 _OPENED = frozenset({"circuit.opened", "quota.reached"})
 
 
@@ -221,6 +223,23 @@ class Telemetry:
         """Messages that went back to the queue to be repeated."""
         self.metrics.count("MessagesReturned", count)
 
+    def waited(self, waiting: float, held: float = 0.0) -> None:
+        """Measure the age of the oldest message of a batch, and of the oldest that a circuit holds.
+
+        Parameters
+        ----------
+        waiting : float
+            Seconds since the message came to the queue, however often it was received since.
+        held : float
+            Seconds since it was held for the first time, however often its copy was replaced since.
+        """
+        ages = {"WaitingAge": waiting, "HeldAge": held}
+        for name, age in ages.items():
+            if age >= _WORTH_TELLING:
+                self.metrics.measure(name, "Seconds", round(age))
+        if waiting >= _WORTH_TELLING:
+            self._line.update(waiting_s=round(waiting))
+
     def rehearsed(self, account: str, message: Message, would: str) -> None:
         """A dry run: the invocation's line says so, and nothing is counted."""
         with self._guarded:
@@ -246,11 +265,14 @@ class Telemetry:
                     openid_hash=entry.openid_hash,
                 )
 
-    def synced(self, results: Iterable[Synced]) -> None:
-        """Report what came of reading the accounts' templates, account by account."""
+    def synced(self, results: Sequence[Synced], *, of_all: bool) -> None:
+        """Report what came of reading the templates of an account, or of all accounts."""
         for result in results:
             with self._guarded:
                 self._synced(result)
+        if of_all:
+            failed = sum(result.read_nothing for result in results)
+            self.metrics.measure("TemplateSyncFailedShare", "Percent", 100 * failed / max(1, len(results)))
 
     def _synced(self, result: Synced) -> None:
         if result.error:
@@ -267,11 +289,13 @@ class Telemetry:
         if result.dropped:
             self.logger.warning("templates left out", account=result.account, count=result.dropped)
 
-    def refreshed(self, results: Iterable[Refreshed], now: float) -> None:
-        """Report the refresher's results, account by account."""
+    def refreshed(self, results: Sequence[Refreshed], now: float, *, of_all: bool = False) -> None:
+        """Report the refresher's results for an account, or for all accounts."""
         for result in results:
             with self._guarded:
                 self._refreshed(result, now)
+        if of_all:
+            self.metrics.accounts(results, now)
 
     def _refreshed(self, result: Refreshed, now: float) -> None:
         self.metrics.refreshed(result, now)

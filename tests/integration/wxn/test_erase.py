@@ -20,6 +20,7 @@ from wxn.erasing.letters import Letters
 from wxn.erasing.person import Person
 from wxn.erasing.place import Found, Place
 from wxn.erasing.schedules import Schedules
+from wxn.errors import CommandError
 from wxn.stacks import Stack
 
 Aws = Callable[[str], Any]
@@ -53,8 +54,7 @@ def stack(aws: Aws, ledger_table: LedgerTable, monkeypatch: pytest.MonkeyPatch) 
 
 
 def found(place: Place) -> list[Found]:
-    """Each once: moto's parallel scans all read everything."""
-    return list({each.name: each for each in place.find(lambda _done, _total: None)}.values())
+    return list(place.find(lambda _done, _total: None))
 
 
 def erased(place: Place) -> list[Found]:
@@ -142,8 +142,57 @@ def test_entries_of_others_stay(entries: Entries, aws: Aws) -> None:
     assert found(entries) == []
 
 
+def test_entries_are_found_without_a_scan(entries: Entries, aws: Aws) -> None:
+    for number in range(120):  # more than one BatchGetItem
+        put_entry(aws, f"m{number}", "sent")
+    calls: list[str] = []
+    events = aws("dynamodb").meta.events
+    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+
+    assert len(found(entries)) == 120
+    assert {name: calls.count(name) for name in calls} == {
+        "DescribeTable": 1,
+        "Query": 2,
+        "BatchGetItem": 2,
+    }
+
+
+def test_entries_under_an_earlier_key_are_found(stack: AwsStack, api: Cancelling, aws: Aws) -> None:
+    put_entry(aws, "old", "sent")
+    person = Person(OPENID, b"new key", b"key")
+    put_entry(aws, "new", "sent", openid_hash={"S": person.hashes[0]})
+    entries = Entries(stack, api, "shop", person)
+
+    assert [each.name for each in found(entries)] == ["new", "old"]
+    assert erased(entries) == []
+
+
+def test_other_items_of_the_person_are_no_messages(entries: Entries, aws: Aws) -> None:
+    put_entry(aws, "m1", "sent", pk={"S": f"consents#shop#{PERSON.hashes[0]}"})
+
+    assert found(entries) == []
+
+
+@pytest.mark.parametrize(
+    ("indexes", "told"),
+    [
+        ([], "The table has no index people."),
+        ([{"IndexName": "people", "IndexStatus": "CREATING"}], "DynamoDB is still filling the index people."),
+    ],
+)
+def test_index_is_not_there_yet(
+    entries: Entries, monkeypatch: pytest.MonkeyPatch, indexes: list[Any], told: str
+) -> None:
+    """Nothing is found, and that must not read as if nothing were stored."""
+    table = {"Table": {"GlobalSecondaryIndexes": indexes}}
+    monkeypatch.setattr(entries._dynamodb, "describe_table", lambda **_: table)
+
+    with pytest.raises(CommandError, match=told):
+        found(entries)
+
+
 def test_entry_with_openid_as_id(entries: Entries, aws: Aws) -> None:
-    put_entry(aws, f"news-{OPENID}", "sent", age=4000, openid_hash={"S": "0" * 16})
+    put_entry(aws, f"news-{OPENID}", "sent", age=4000)
 
     assert erased(entries) == []
     assert entry(aws, f"news-{OPENID}") is None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
+from samtranslator.yaml_helper import yaml_parse
 
 from operations import environments, preflight
 from operations.environments import template_parameters
@@ -29,10 +30,19 @@ class FakeAws:
             "get_account_settings": {"AccountLimit": account},
             "describe_stack_resource": {"StackResourceDetail": {"PhysicalResourceId": "refresh"}},
             "get_function_concurrency": {"ReservedConcurrentExecutions": reserved} if reserved else {},
+            "list_subscriptions_by_topic": {"Subscriptions": []},
         }
 
+    def subscribe(self, *arns: str) -> None:
+        subscriptions = [{"SubscriptionArn": arn} for arn in arns]
+        self._answers["list_subscriptions_by_topic"] = {"Subscriptions": subscriptions}
+
+    def paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=lambda **asked: [self._operation(name)(**asked)])
+
     def __call__(self, _service: str) -> Any:
-        return SimpleNamespace(**{name: self._operation(name) for name in self._answers})
+        operations = {name: self._operation(name) for name in self._answers}
+        return SimpleNamespace(get_paginator=self.paginator, **operations)
 
     def _operation(self, name: str) -> Callable[..., Any]:
         def call(**_: Any) -> Any:
@@ -144,6 +154,65 @@ def test_unseen_concurrency_stops_no_deployment(operation: str, denied: str) -> 
     assert "try again" in told(preflight.check_concurrency, aws, "stack", PARAMETERS)
 
 
+@pytest.mark.parametrize(
+    "given", [["Stage=prod", "AlarmEmail=ops@example.com"], 'Stage="prod" AlarmEmail="ops@example.com"']
+)
+def test_overrides_as_sam_reads_them(given: object) -> None:
+    expected = {"Stage": "prod", "AlarmEmail": "ops@example.com"}
+    assert environments.overrides({"parameter_overrides": given}) == expected
+    assert environments.overrides({}) == {}
+
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
+CONFIRMED = f"{TOPIC}:1"
+PROD = {"Stage": "prod", "AlarmTopicArn": TOPIC}
+
+
+@pytest.mark.parametrize(
+    "given", [{"Stage": "prod", "AlarmEmail": "ops@example.com"}, PROD, {"Stage": "dev"}, {}]
+)
+def test_somebody_hears_of_alarms(given: dict[str, str]) -> None:
+    """Or need not, outside of production."""
+    aws = FakeAws()
+    aws.subscribe("PendingConfirmation", CONFIRMED)
+    assert preflight.check_alarms(aws, "prod", given) is None
+
+
+def test_production_needs_somebody_who_hears() -> None:
+    message = told(preflight.check_alarms, FakeAws(), "prod", {"Stage": "prod"})
+    assert "add AlarmEmail=<address>" in message
+    assert "ENV=prod" in message
+
+
+@pytest.mark.parametrize("arns", [(), ("PendingConfirmation",)])
+def test_topic_needs_a_confirmed_subscription(arns: tuple[str, ...]) -> None:
+    aws = FakeAws()
+    aws.subscribe(*arns)
+    assert "sns subscribe --topic-arn" in told(preflight.check_alarms, aws, "prod", PROD)
+    remark = preflight.check_alarms(aws, "staging", PROD | {"Stage": "staging"})
+    assert "Nobody has confirmed" in str(remark)
+
+
+def test_topic_that_cannot_be_looked_at() -> None:
+    """One that is not there stops a deployment; that nobody may look does not."""
+    aws = FakeAws()
+    aws.failing = {"list_subscriptions_by_topic": refusal("AuthorizationError")}
+    assert "not checked" in str(preflight.check_alarms(aws, "prod", PROD))
+    aws.failing = {"list_subscriptions_by_topic": refusal("NotFound")}
+    assert "correct its ARN" in told(preflight.check_alarms, aws, "prod", PROD)
+
+
+def test_quota_that_the_alarm_reckons_with() -> None:
+    assert preflight.check_quota(FakeAws(limit=1000), {}) is None
+    assert preflight.check_quota(FakeAws(limit=5000), {"AccountConcurrency": "5000"}) is None
+    assert "AccountConcurrency=5000" in str(preflight.check_quota(FakeAws(limit=5000), {}))
+    aws = FakeAws()
+    aws.failing = {"get_account_settings": refusal("AccessDenied")}
+    assert preflight.check_quota(aws, {}) is None
+    template = yaml_parse((ROOT / "template.yaml").read_text("utf-8"))
+    assert template["Parameters"]["AccountConcurrency"]["Default"] == preflight._USUAL_CONCURRENCY
+
+
 class Uv:
     """An installer that has wheels for the first platforms only."""
 
@@ -198,5 +267,7 @@ def test_what_is_well_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     made = SimpleNamespace(region_name="eu-west-1", client=lambda service, **_: aws(service))
     monkeypatch.setattr(preflight, "session", lambda _parameters: made)
     monkeypatch.setattr(preflight, "check_wheels", lambda: None)
-    assert preflight.main(["--env", "prod"]) == 0
-    assert capsys.readouterr().err == "wechat-notify-prod can be deployed to eu-west-1\n"
+    assert preflight.main(["--env", "staging"]) == 0
+    assert capsys.readouterr().err == "wechat-notify-staging can be deployed to eu-west-1\n"
+    assert preflight.main(["--env", "prod"]) == 1  # until somebody is named who hears of its alarms
+    assert capsys.readouterr().err.startswith("Nobody would hear")

@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ FUNCTIONS = (
 )
 SENDERS = FUNCTIONS[:3]
 VPC = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
-_REGION = "eu-west-1"
+EGRESS = {"FixedEgress": "true", "FixedEgressZones": "2"}
+REGIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 Node = dict[str, Any]
 
@@ -43,21 +45,25 @@ class Stack:
         partition: str = "aws",
         **given: str,
     ) -> None:
-        text = TEMPLATE.replace("!Ref AWS::Partition", partition).replace("${AWS::Partition}", partition)
-        source = change(yaml_parse(text))
+        source = change(deepcopy(SOURCE))
+        region = REGIONS[partition]
         for resource in source["Resources"].values():
             for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
                 resource["Properties"][key] = "s3://bucket/key"  # SAM transforms packaged templates only
         parameters = {name: parameter["Default"] for name, parameter in PARAMETERS.items()} | given
-        translated = translate(source, parameters, _REGION)
-        names = {name: f"<{name}>" for name in translated["Resources"]} | {"AWS::URLSuffix": "amazonaws.com"}
-        self._deployment = Deployment("stack", "123456789012", _REGION, translated, parameters, {}, names)
+        translated = translate(source, parameters, region)
+        names = {name: f"<{name}>" for name in translated["Resources"]}
+        self._deployment = Deployment("stack", "123456789012", region, translated, parameters, {}, names)
         self.resources: dict[str, Node] = {
             name: self._resolved(resource)
             for name, resource in translated["Resources"].items()
-            if "Condition" not in resource or self._resolved({"Condition": resource["Condition"]})
+            if self._is_made(resource)
         }
-        self.outputs: Node = self._resolved(translated["Outputs"])
+        made = {name: output for name, output in translated["Outputs"].items() if self._is_made(output)}
+        self.outputs: Node = self._resolved(made)
+
+    def _is_made(self, node: Node) -> bool:
+        return "Condition" not in node or self._resolved({"Condition": node["Condition"]})
 
     def _resolved(self, node: Any) -> Any:
         return resolve(node, self._deployment, lambda name, attribute: f"<{name}.{attribute}>")
@@ -138,6 +144,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "traced": {"Tracing": "Active"},
     "x86_64-traced": {"Architecture": "x86_64", "Tracing": "Active"},
     "vpc": VPC,
+    "fixed-egress": EGRESS,
 }
 
 

@@ -1,4 +1,4 @@
-"""What the template promises of the ledger, the queues, the events, the HTTP API, logs and alarms."""
+"""What the template promises of the ledger, the queues, the events, the HTTP API and logs."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 from functions.callback_events import handler as callback_events
 from functions.send_api import handler as send_api
 from functions.team_api import handler as team_api
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, SENDERS, Node, Stack, deployed
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, REGIONS, SENDERS, Node, Stack, deployed
 
 MESSAGES = ("SendQueue", "BroadcastQueue")
 TAKEN = (*MESSAGES, "BroadcastStepQueue")
@@ -25,6 +25,8 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {"AttributeName": "listed", "AttributeType": "S"},
             {"AttributeName": "created_at", "AttributeType": "N"},
             {"AttributeName": "receipt_key", "AttributeType": "S"},
+            {"AttributeName": "openid_hash", "AttributeType": "S"},
+            {"AttributeName": "account", "AttributeType": "S"},
         ],
         "GlobalSecondaryIndexes": [
             {
@@ -38,6 +40,14 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             {
                 "IndexName": "receipts",
                 "KeySchema": [{"AttributeName": "receipt_key", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "people",
+                "KeySchema": [
+                    {"AttributeName": "openid_hash", "KeyType": "HASH"},
+                    {"AttributeName": "account", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
         ],
@@ -265,7 +275,7 @@ def test_api_is_throttled_and_logged(stack: Stack) -> None:
     assert all(value.startswith("$context.") and "query" not in value.lower() for value in fields.values())
 
 
-# Logs and alarms
+# Logs
 
 
 def test_functions_have_their_own_logs(stack: Stack) -> None:
@@ -278,58 +288,18 @@ def test_functions_have_their_own_logs(stack: Stack) -> None:
     assert {properties["RetentionInDays"] for properties in kept} == {"90"}
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn"])
+@pytest.mark.parametrize("partition", REGIONS)
 def test_event_log_is_written_by_bus(partition: str) -> None:
     """By EventBridge alone, from rules of the stack's bus; it has no role, but a policy of the group."""
-    stack = Stack(partition=partition)
+    stack, region = deployed(partition=partition), REGIONS[partition]
     group = stack["EventLogGroup"]
     assert group["LogGroupName"] == "/aws/events/stack"
-    arn = f"arn:{partition}:logs:eu-west-1:123456789012:log-group:/aws/events/stack:*"
+    arn = f"arn:{partition}:logs:{region}:123456789012:log-group:/aws/events/stack:*"
     create, write = group["ResourcePolicyDocument"]["Statement"]
     for statement in (create, write):
         assert statement["Effect"] == "Allow"
         assert statement["Principal"] == {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
         assert statement["Resource"] == arn
     assert (create["Action"], write["Action"]) == ("logs:CreateLogStream", "logs:PutLogEvents")
-    rules = f"arn:{partition}:events:eu-west-1:123456789012:rule/<EventBus>/*"
+    rules = f"arn:{partition}:events:{region}:123456789012:rule/<EventBus>/*"
     assert write["Condition"] == {"ArnLike": {"aws:SourceArn": rules}}
-
-
-def test_alarms_watch_what_exists(stack: Stack) -> None:
-    service = stack["TokenRefreshFunction"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-    alarms = stack.of_type("AWS::CloudWatch::Alarm")
-    dimensions = {name: alarm["Dimensions"] for name, alarm in alarms.items()}
-    waiting = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName")
-    oldest = ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName")
-    assert {
-        name: (alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"])
-        for name, alarm in alarms.items()
-        for dimension in dimensions[name]
-    } == {
-        "DeadLetterAlarm": (*waiting, "<DeadLetterQueue.QueueName>"),
-        "EventDeadLetterAlarm": (*waiting, "<EventDeadLetterQueue.QueueName>"),
-        "CallbackDeadLetterAlarm": (*waiting, "<CallbackDeadLetterQueue.QueueName>"),
-        "OldestMessageAlarm": (*oldest, "<SendQueue.QueueName>"),
-        "TokenRefreshAlarm": ("WeChatNotify", "TokenRefreshFailed", "service", service),
-        "TokenRefreshErrorAlarm": ("AWS/Lambda", "Errors", "FunctionName", "<TokenRefreshFunction>"),
-        "TokenRefreshMissingAlarm": ("AWS/Lambda", "Invocations", "FunctionName", "<TokenRefreshFunction>"),
-        "UnknownErrcodeAlarm": ("WeChatNotify", "UnknownErrcode", "service", service),
-        "UnforeseenAlarm": ("WeChatNotify", "MessagesUnforeseen", "service", service),
-        "AnswersNotRecordedAlarm": ("WeChatNotify", "AnswersNotRecorded", "service", service),
-        "ApiErrorAlarm": ("AWS/ApiGateway", "5xx", "ApiId", "<HttpApi>"),
-    }
-    assert {len(each) for each in dimensions.values()} == {1}
-    assert stack["OldestMessageAlarm"]["Threshold"] > 900  # SQS's longest delay: nothing held lags
-
-
-@pytest.mark.parametrize("name", ["UnforeseenAlarm", "AnswersNotRecordedAlarm", "UnknownErrcodeAlarm"])
-def test_one_message_raises_the_alarm(stack: Stack, name: str) -> None:
-    alarm = stack[name]
-    assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
-    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-
-
-@pytest.mark.parametrize(("topic", "actions"), [("", None), ("arn:topic", ["arn:topic"])])
-def test_alarms_need_a_topic(topic: str, actions: list[str] | None) -> None:
-    for alarm in deployed(AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm").values():
-        assert alarm.get("AlarmActions") == actions

@@ -3,24 +3,18 @@
 import csv
 import io
 import json
-import time
-from collections.abc import Iterator
-from typing import Any, Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.wxn.fakes import FakeApi
 from wechat_notify.core.broadcasts import duplicates, manifest, results
 from wechat_notify.core.broadcasts.formats import HEAD_BYTES, detect
 from wechat_notify.core.broadcasts.recipients import read_rows
 from wechat_notify.core.openid_hashes import hash_openid as hash_of_service
-from wxn.erasing.entries import Entries
 from wxn.erasing.person import Person, hash_openid
 from wxn.erasing.rewriting import document, lines_of, without_digests, without_rows
 from wxn.errors import CommandError
-from wxn.stacks import Stack
 
 OPENID = "oGZUI0egBJY1zhBYw2KhdUfwVJJE"
 KEY = b"the stack's key"
@@ -173,52 +167,3 @@ def test_document_without_a_person() -> None:
         "report": {"messages": messages[:1], "rows": 2},
         "message": {"touser": "", "n": 1.5},
     }
-
-
-PAGES = 5_000
-
-
-class EndlessTable:
-    """A DynamoDB with a table that nobody wants to read to its end."""
-
-    def __init__(self) -> None:
-        self.pages = 0
-
-    def describe_table(self, **_: object) -> dict[str, Any]:
-        return {"Table": {"ItemCount": 10_000_000}}
-
-    def get_paginator(self, _: str) -> Self:
-        return self
-
-    def paginate(self, **_: object) -> Iterator[dict[str, Any]]:
-        item = {
-            "id": {"S": "m1"},
-            "status": {"S": "sent"},
-            "updated_at": {"N": "1"},
-            "openid_hash": {"S": WANG.hashes[0]},
-        }
-        for _page in range(PAGES):
-            self.pages += 1
-            time.sleep(0.001)
-            yield {"ScannedCount": 1, "Items": [item]}
-
-
-class OfTable(Stack):
-    def __init__(self, table: EndlessTable) -> None:
-        super().__init__("stack")
-        self._table = table
-        self.outputs = {"LedgerTableName": "ledger"}
-
-    def client(self, service: str, **_: Any) -> Any:
-        assert service == "dynamodb"
-        return self._table
-
-
-def test_scan_ends_with_its_reader() -> None:
-    """Ctrl-C does not wait for the end of the table."""
-    table = EndlessTable()
-    found = Entries(OfTable(table), FakeApi({}), "shop", WANG).find(lambda _done, _total: None)
-    assert next(found).name == "m1"
-    found.close()  # type: ignore[attr-defined]
-
-    assert 0 < table.pages < PAGES

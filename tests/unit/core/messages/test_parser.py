@@ -43,6 +43,24 @@ def test_unknown_kind(kind: object) -> None:
     assert (violation.path, violation.rule, violation.limit) == ("kind", "choice", ", ".join(KINDS))
 
 
+# ---------------------------------------------------------------- the id
+
+
+@pytest.mark.parametrize(
+    ("openid", "message_id", "is_warned"),
+    [
+        ("oGZUI0egBJY1zhBYw2KhdUfwVJJE", "order-oGZUI0egBJY1zhBYw2KhdUfwVJJE-1", True),
+        ("oGZUI0egBJY1zhBYw2KhdUfwVJJE", "order-oGZUI0egBJY1zhBYw2KhdUfwVJJF-1", False),
+        ("oGZUI0egBJY1zhBYw2KhdUfwVJJE", None, False),
+        ("abc", "0193abc7", False),
+    ],
+)
+def test_id_that_names_the_receiver(openid: str, message_id: str | None, *, is_warned: bool) -> None:
+    _, warnings = parse_message(example("template", touser=openid), message_id)
+
+    assert [(each.path, each.rule) for each in warnings] == ([("id", "names_receiver")] if is_warned else [])
+
+
 # ---------------------------------------------------------------- client_msg_id
 
 

@@ -16,6 +16,7 @@ from tests.fakes import (
     break_down,
     load_event,
     lost,
+    metrics,
     unreachable,
 )
 from tests.unit.functions.send_queue.events import (
@@ -273,3 +274,33 @@ def test_missing_key_sends_nothing(service: Service, monkeypatch: pytest.MonkeyP
     with pytest.raises(InvocationError, match="MissingSettingError"):
         handle(BATCH)
     assert service.wechat.attempts == []
+
+
+@pytest.mark.parametrize(
+    ("age", "told"), [(59.0, {}), (61.0, {"WaitingAge": 61}), (7200.0, {"WaitingAge": 7200})]
+)
+def test_age_of_oldest_message(service: Service, capsys: Capture, age: float, told: dict[str, int]) -> None:
+    """Since it came to the queue; below a minute it costs no line."""
+    event = enqueued(body(), body(touser=f"{OPENID}-2"))
+    for record, seconds in zip(event["Records"], (0.0, age), strict=True):
+        sent_at = {"SentTimestamp": str(int((service.clock.now() - seconds) * 1000))}
+        record["attributes"] = record["attributes"] | sent_at
+    handle(event)
+    assert ages(capsys) == told
+    (line,) = service.lines("invocation finished")
+    assert line.get("waiting_s") == told.get("WaitingAge")
+
+
+def test_age_of_held_message(service: Service, capsys: Capture) -> None:
+    """Since it was held first; its copy is new to SQS, and it is no message that lags."""
+    service.wechat.plan.append(answer(45009))
+    handle(enqueued())
+    capsys.readouterr()
+    handle(load_event("send_queue/parked"))
+    assert ages(capsys) == {"HeldAge": 3600}
+
+
+def ages(capsys: Capture) -> dict[str, float]:
+    """What was measured of ages, under ``service`` alone."""
+    found = metrics(capsys.readouterr().out)
+    return {each.name: each.value for each in found if each.unit == "Seconds" and not each.dimensions}

@@ -64,3 +64,19 @@ def test_malformed_events_are_refused(listed: Service, event: Any) -> None:
     """A misspelt account must not read everybody's."""
     assert sync(event)["result"] == "bad_request"
     assert listed.ledger_store.templates == {}
+
+
+def shares(capsys: pytest.CaptureFixture[str]) -> list[float]:
+    found = metrics(capsys.readouterr().out)
+    return [each.value for each in found if each.name == "TemplateSyncFailedShare"]
+
+
+def test_share_of_accounts_without_lists(listed: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """One list of two is one; an account by itself is no run for all."""
+    sync({})
+    assert shares(capsys) == [0]
+    listed.wechat.lists["wx-bank", Family.SUBSCRIPTION] = answer(45009)
+    sync({})
+    assert shares(capsys) == [50]
+    sync({"account": "bank"})
+    assert shares(capsys) == []

@@ -175,3 +175,54 @@ def test_no_token_or_secret_is_seen(service: Service, capsys: Capture) -> None:
     seen = json.dumps(reports) + events + service.log.getvalue() + capsys.readouterr().out
     assert (len(service.lines()) >= 5, len(service.bus.events)) == (True, 2)
     assert [secret for secret in ("token-1-of", "token-2-of", "s" * 32) if secret in seen] == []
+
+
+# ---------------------------------------------------------------- what alarms look at
+
+
+def counts(capsys: Capture) -> dict[str, float]:
+    """The counts of accounts in trouble, under ``service`` alone."""
+    found = metrics(capsys.readouterr().out)
+    return {
+        each.name: each.value for each in found if each.name.startswith("Accounts") and not each.dimensions
+    }
+
+
+@pytest.mark.parametrize(
+    ("later", "without"),
+    [(0, 0), (7200 - 11, 0), (7200 - 10, 1)],  # a token is not used in its last ten seconds
+)
+def test_accounts_in_trouble_are_counted(service: Service, capsys: Capture, later: int, without: int) -> None:
+    """A token that is stored is good until it runs out, though it cannot be refreshed."""
+    service.add_account("bank")
+    service.wechat.refuse_tokens("wx-bank", answer(40125))
+    service.clock.advance(later)
+    refresh({})
+    assert counts(capsys) == {
+        "AccountsFailing": 1,
+        "AccountsNotStored": 0,
+        "AccountsWithoutToken": without,
+    }
+
+
+def test_token_that_is_not_stored_is_counted(service: Service, capsys: Capture) -> None:
+    """And is good all the same."""
+    service.store.failing = {"save": "ThrottlingException"}
+    service.wechat.renew("wx-shop")
+    refresh({})
+    assert counts(capsys) == {"AccountsFailing": 0, "AccountsNotStored": 1, "AccountsWithoutToken": 0}
+
+
+@pytest.mark.parametrize("event", [ONE_ACCOUNT, REJECTED])
+@pytest.mark.usefixtures("service")
+def test_one_account_is_no_count_of_all(capsys: Capture, event: dict[str, Any]) -> None:
+    refresh(event)
+    assert counts(capsys) == {}
+
+
+def test_age_of_a_token_that_is_not_refreshed(service: Service, capsys: Capture) -> None:
+    service.wechat.refuse_tokens("wx-shop", answer(40125))
+    service.clock.advance(3600)
+    refresh({})
+    ages = [each.value for each in metrics(capsys.readouterr().out) if each.name == "TokenAge"]
+    assert ages == [3600, 3600]

@@ -171,6 +171,12 @@ def old_templates(world: World) -> None:
     world.api["GET templates"] = world.api["GET templates"] | {"synced_at": at}
 
 
+def unconfirmed_email(world: World) -> None:
+    """Of the stack's own topic."""
+    world.stack_parameters = {"Stage": "prod", "AlarmEmail": "ops@example.com", "AlarmTopicArn": ""}
+    world.subscriptions = [subscription("PendingConfirmation")]
+
+
 def no_topic(world: World) -> None:
     world.answers["sns:ListSubscriptionsByTopic"] = RefusedError("NotFound")
 
@@ -335,7 +341,9 @@ TROUBLES = (
     Trouble(
         "alarm-raised", lambda world: world.alarms.update(DeadLetterAlarm=alarm("DeadLetterAlarm", "ALARM"))
     ),
-    Trouble("alarm-without-action", silent_alarms, "1 of 2 alarms"),
+    Trouble("alarm-raised", lambda world: world.composite.update(StateValue="ALARM"), "MessagesDoNotFlow"),
+    Trouble("alarm-without-action", silent_alarms, "1 of 3 alarms"),
+    Trouble("alarm-topic-unsubscribed", unconfirmed_email, "1 subscriptions wait"),
     Trouble("alarm-topic-unsubscribed", lambda world: world.subscriptions.clear()),
     Trouble(
         "alarm-topic-unsubscribed",

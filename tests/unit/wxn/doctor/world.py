@@ -38,6 +38,7 @@ FUNCTIONS = (
     *("Callback", "CallbackEvents"),
 )
 ALARMS = ("DeadLetterAlarm", "TokenRefreshMissingAlarm")
+COMPOSITE = "MessagesDoNotFlowAlarm"
 UUIDS = {str(uuid5(NAMESPACE_OID, name)): name for name in MAPPINGS}
 Asked = Mapping[str, Any]
 Answer = Mapping[str, Any] | Exception
@@ -80,6 +81,7 @@ class World(Stack):
         self.concurrency: dict[str, int] = {"TokenRefreshFunction": 1}
         self.mappings: dict[str, dict[str, Any]] = {name: {"State": "Enabled"} for name in MAPPINGS}
         self.alarms = {name: alarm(name) for name in ALARMS}
+        self.composite = alarm(COMPOSITE)
         self.subscriptions = [subscription(f"{TOPIC}:1")]
         self.stack_status = "CREATE_COMPLETE"
         self.missing: set[str] = set()
@@ -101,7 +103,7 @@ class World(Stack):
             "dynamodb:DescribeTable": lambda _: {"Table": {"TableStatus": self.table_status}},
             "ssm:DescribeParameters": self._parameters,
             "cloudwatch:GetMetricData": self._metric_data,
-            "cloudwatch:DescribeAlarms": lambda _: {"MetricAlarms": list(self.alarms.values())},
+            "cloudwatch:DescribeAlarms": self._described_alarms,
             "sqs:GetQueueAttributes": self._queue,
             "scheduler:GetSchedule": self._stack_schedule,
             "scheduler:ListSchedules": lambda _: {"Schedules": self.schedules},
@@ -133,6 +135,12 @@ class World(Stack):
 
     def api_of(self, _account: str) -> Api:
         return FakeApi(self.api)
+
+    def _described_alarms(self, asked: Asked) -> dict[str, Any]:
+        """Those of the kinds that were asked for: an alarm on alarms is left out where nobody names it."""
+        kinds = asked.get("AlarmTypes", ["MetricAlarm"])
+        found = {"MetricAlarm": list(self.alarms.values()), "CompositeAlarm": [self.composite]}
+        return {f"{kind}s": found[kind] for kind in kinds}
 
     def _described(self, _asked: Asked) -> dict[str, Any]:
         stack = {
@@ -227,7 +235,15 @@ def quota(kind: str, *, used: int = 10) -> dict[str, Any]:
 
 def resources() -> list[dict[str, Any]]:
     queues = {name: f"https://sqs.eu-west-1.amazonaws.com/123456789012/{name}" for name in QUEUES}
-    others = ["Ledger", "ScheduleGroup", "RefreshSchedule", "TemplateSyncSchedule", *ALARMS]
+    others = [
+        "Ledger",
+        "ScheduleGroup",
+        "RefreshSchedule",
+        "TemplateSyncSchedule",
+        "AlarmTopic",
+        COMPOSITE,
+        *ALARMS,
+    ]
     others += [f"{function}{part}" for function in FUNCTIONS for part in ("Function", "LogGroup")]
     physical = queues | {name: uuid for uuid, name in UUIDS.items()} | {name: f"id-{name}" for name in others}
     common = {

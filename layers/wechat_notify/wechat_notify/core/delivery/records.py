@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from wechat_notify.core.delivery.entry import MAX_RETENTION
 from wechat_notify.core.delivery.results import Result
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
@@ -17,16 +18,31 @@ MESSAGE_ID = "message_id"
 PRODUCER_ID = "id"
 """Message attributes: since when it is parked (seconds since the epoch); the id that a body without one
 had when it first came; of a dead letter, the id that its body names."""
+_CLOCKS_APART = 300.0
+"""Seconds by which another process may be ahead."""
+_MAX_DIGITS = 12
 
 
 class Record(NamedTuple):
-    """One message as the queue handed it out, for the ``receive_count``-th time."""
+    """One message as the queue handed it out, for the ``receive_count``-th time.
+
+    ``sent_at`` is when this copy came to the queue, in seconds since the epoch, None where that is not known.
+    """
 
     message_id: str
     receipt_handle: str
     body: str
     receive_count: int
     attributes: Mapping[str, str] = MappingProxyType({})
+    sent_at: float | None = None
+
+    def held_since(self, now: float) -> float | None:
+        """Time since which a message is held; None where it is not, or a producer made the time up."""
+        text = self.attributes.get(HELD_SINCE, "")
+        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+            return None
+        since = float(text)
+        return since if now - MAX_RETENTION <= since <= now + _CLOCKS_APART else None
 
 
 class Disposition(StrEnum):

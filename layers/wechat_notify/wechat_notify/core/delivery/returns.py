@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wechat_notify.core.clocks import Jitter
-from wechat_notify.core.delivery.entry import MAX_RETENTION
 from wechat_notify.core.delivery.records import (
     HELD_SINCE,
     MESSAGE_ID,
@@ -26,9 +25,6 @@ _MAX_DELAY = 900.0
 """Seconds for which SQS delays a message at most: what is parked for longer comes by and is parked again."""
 _SPREAD = 600.0
 """Seconds at most over which messages that were parked together come back."""
-_CLOCKS_APART = 300.0
-"""Seconds by which another process may be ahead."""
-_MAX_DIGITS = 12
 
 
 class DeadLetters(Protocol):
@@ -127,11 +123,7 @@ class Returns:
 
     def held_since(self, record: Record) -> float | None:
         """Time since which a message is held; None where it is not, or a producer made the time up."""
-        text = record.attributes.get(HELD_SINCE, "")
-        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-            return None
-        since, now = float(text), self._now()
-        return since if now - MAX_RETENTION <= since <= now + _CLOCKS_APART else None
+        return record.held_since(self._now())
 
     def to_dead_letters(self, handled: Handled) -> Handled:
         """Keep the body among the dead letters, with its own id and the one under which it first came."""

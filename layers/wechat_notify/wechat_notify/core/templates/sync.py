@@ -46,6 +46,11 @@ class Synced(NamedTuple):
     failures: tuple[tuple[Family, Outcome], ...] = ()
     error: str | None = None
 
+    @property
+    def read_nothing(self) -> bool:
+        """No list was read. One of the two always fails where WeChat does not grant it to an account."""
+        return self.error is not None or len(self.failures) == len(Family)
+
 
 class TemplateSync:
     """Copies WeChat's lists into the store, with the stored tokens, which it never changes.

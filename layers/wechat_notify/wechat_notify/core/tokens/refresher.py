@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -52,7 +52,8 @@ class Refreshed:
     """The refresher's result for one account.
 
     ``failure`` is None where there is a token; ``calls`` counts calls to WeChat's token endpoint;
-    ``stored`` is False where the store refused a token that is good all the same.
+    ``stored`` is False where the store refused a token that is good all the same. ``kept`` is the token that
+    was in the store before, whatever it is still good for.
     """
 
     account: str
@@ -62,6 +63,12 @@ class Refreshed:
     forced: bool = False
     changed: bool = False
     stored: bool = True
+    kept: AccessToken | None = field(default=None, compare=False)  # what was found, and no result
+
+    @property
+    def best(self) -> AccessToken | None:
+        """The newest token that is known, None where the account never had one."""
+        return self.token or self.kept
 
 
 class TokenRefresher:
@@ -88,11 +95,12 @@ class TokenRefresher:
 
         def renew(account: Account) -> Refreshed:
             if seconds_left() < TIME_FOR_A_REFRESH:
-                return Refreshed(account.name, failure=_NO_TIME)
+                return Refreshed(account.name, failure=_NO_TIME, kept=account.token)
             try:
                 return self._renew(account)
             except Exception as error:  # noqa: BLE001 - the other accounts' results are to be reported too
-                return Refreshed(account.name, failure=_on_unexpected_error(type(error).__name__))
+                failure = _on_unexpected_error(type(error).__name__)
+                return Refreshed(account.name, failure=failure, kept=account.token)
 
         accounts = sorted(self._store.load_all(), key=lambda account: account.name)
         # Third-party platforms first: their merchants' tokens are had with theirs.
@@ -176,7 +184,8 @@ class TokenRefresher:
     def _renew(self, account: Account, rejected: str | None = None) -> Refreshed:
         """Fetch in normal mode; force only if that hands back the very token that was rejected."""
         if account.source is None:
-            return Refreshed(account.name, failure=_unusable_credentials(account.problem))
+            problem = _unusable_credentials(account.problem)
+            return Refreshed(account.name, failure=problem, kept=account.token)
         calls, forced, kept = 1, False, account.token
         try:
             token = self._token(account, account.source.fetch(force=False), kept)
@@ -191,9 +200,9 @@ class TokenRefresher:
                 calls, forced = 2, True
                 token = self._token(account, account.source.fetch(force=True), kept)
         except TokenUnavailableError as error:
-            return Refreshed(account.name, failure=error.outcome, calls=calls, forced=forced)
+            return Refreshed(account.name, None, error.outcome, calls, forced, kept=account.token)
         if token.digest == rejected:
-            return Refreshed(account.name, failure=_NOT_REPLACED, calls=calls, forced=forced)
+            return Refreshed(account.name, None, _NOT_REPLACED, calls, forced, kept=account.token)
         changed = kept is None or (
             (token.value, token.permissions) != (kept.value, kept.permissions)
             or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT

@@ -1,0 +1,46 @@
+"""docs/privacy.md names everything in which something can be stored."""
+
+import fnmatch
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.template.conftest import ROOT, SOURCE
+
+STORES = (
+    "AWS::DynamoDB::Table",
+    "AWS::Events::Archive",
+    "AWS::Events::EventBus",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::SSM::Parameter",
+    "AWS::Scheduler::ScheduleGroup",
+    "AWS::SecretsManager::Secret",
+)
+PAGES = [ROOT / "docs/privacy.md", ROOT / "docs/zh/privacy.md"]
+
+
+def stored() -> set[str]:
+    """Logical ids of stores, and the parameters below an account that some role may read or write."""
+    resources = SOURCE["Resources"]
+    names = {name for name, each in resources.items() if each["Type"] in STORES}
+    policies = json.dumps([each for each in resources.values() if each["Type"] == "AWS::IAM::Role"])
+    return names | {f"…/{name}" for name in re.findall(r"accounts/\*/([a-z-]+)", policies)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_every_store_is_named(page: Path) -> None:
+    table = page.read_text("utf-8").partition("\n|---")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[1:]]
+    assert {len(row) for row in rows} == {4}
+    assert all(cell.strip() for row in rows for cell in row)
+
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
+    names = stored()
+    assert len(names) > 20
+    assert {name for name in names if not any(fnmatch.fnmatchcase(name, each) for each in named)} == set()
+    gone = {each for each in named if not any(fnmatch.fnmatchcase(name, each) for name in names)}
+    assert gone == {"Tracing"}
