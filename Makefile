@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos mutants bench cost openapi error-pages command-pages \
-	docs lock clean
+	docs lock clean scan scan-template scan-code scan-secrets scan-libraries secrets sbom
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,8 +26,10 @@ demo: $(VENV)/.local ## the whole service on this machine: every door, a broadca
 up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
 	@$(BIN)/python -m local.stack up
 
-check: setup ## everything that CI checks
-	@$(MAKE) --no-print-directory -j 2 -O lint types architecture template docs
+# While pip fills one environment, which takes one processor, the other one scans.
+check: ## everything that CI checks
+	@$(MAKE) --no-print-directory -j 2 -O setup scan-code scan-secrets scan-libraries sbom docs \
+		lint types architecture template scan-template
 	@$(MAKE) --no-print-directory test-modules
 	@$(MAKE) --no-print-directory -j 3 -O test-stacks test-service test-runtime
 
@@ -61,8 +63,45 @@ architecture: setup
 REGIONS := us-east-1 eu-west-1 ap-east-1 cn-north-1 cn-northwest-1
 
 template: setup
-	@$(BIN)/cfn-lint --regions $(REGIONS) us-gov-west-1 us-gov-east-1 -- template.yaml
-	@$(BIN)/cfn-lint --regions $(REGIONS) -- events/examples/*.yaml
+	@$(BIN)/cfn-lint --include-checks I --regions $(REGIONS) us-gov-west-1 us-gov-east-1 -- template.yaml
+	@$(BIN)/cfn-lint --include-checks I --regions $(REGIONS) -- $(filter-out template.yaml,$(TEMPLATES))
+	@! echo 'Resources: {Planted: {Type: AWS::SQS::Queue, Properties: {Unknown: 1}}}' | $(BIN)/cfn-lint - >/dev/null 2>&1 || \
+		{ echo "cfn-lint does not find a property that does not exist" >&2; exit 1; }
+
+TEMPLATES := template.yaml operations/audit-trail.yaml $(wildcard events/examples/*.yaml)
+
+# checkov brings pins of its own.
+.venv-scan/.done: requirements/scan.txt
+	@$(PYTHON) -m local.install .venv-scan requirements/scan.txt
+	@touch $@
+
+scan: scan-template scan-code scan-secrets scan-libraries ## scanners on the template, the code, the files and the libraries
+
+scan-template: setup .venv-scan/.done
+	@PYTHONPATH=. $(BIN)/python -m scanners.transform template.yaml > .venv-scan/template.json
+	@.venv-scan/bin/python -m scanners.template template.yaml=.venv-scan/template.json \
+		$(filter-out template.yaml,$(TEMPLATES))
+
+CODE := benchmarks cli command_pages error_pages functions layers local openapi operations scanners
+scan-code: .venv-scan/.done
+	@.venv-scan/bin/bandit --quiet --recursive $(CODE) > .venv-scan/bandit.txt 2>&1 || { cat .venv-scan/bandit.txt; exit 1; }
+	@! echo 'eval(input())' | .venv-scan/bin/bandit --quiet - >/dev/null 2>&1 || { echo "bandit does not find an eval" >&2; exit 1; }
+
+scan-secrets: .venv-scan/.done
+	@.venv-scan/bin/python -m scanners.secrets
+
+scan-libraries: .venv-scan/.done
+	@.venv-scan/bin/python -m scanners.libraries $(LAYERS:%=layers/%/requirements.txt)
+
+secrets: .venv-scan/.done ## take what looks like a secret now as known to be none: look at the diff of .secrets.baseline
+	@.venv-scan/bin/python -m scanners.secrets --renew
+
+LAYERS := wechat_notify callback
+sbom: .venv-scan/.done ## bills of materials of the layers (CycloneDX), into sbom
+	@mkdir -p sbom
+	@for layer in $(LAYERS); do \
+		.venv-scan/bin/cyclonedx-py requirements layers/$$layer/requirements.txt --schema-version 1.6 \
+			--output-reproducible --outfile sbom/$$layer.cdx.json || exit 1; done
 
 # Two at a time; the tests of one file stay together, for they share what is dear to make.
 PYTEST := -m pytest -q -n 2 --dist loadfile
@@ -149,11 +188,11 @@ command-pages: setup ## renew docs/wxn.md and the same in Chinese from the comma
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants requirements/docs; do \
+		requirements/mutants requirements/docs requirements/scan; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-docs .venv-scan sbom .mutants .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

@@ -33,7 +33,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "an alarm on alarms": "组合告警",
     "the key of the alarms' topic": "告警主题的密钥",
     "the openid hash key": "openid 哈希密钥",
-    "token_refresh, every 5 minutes": "token_refresh，每 5 分钟一次",
+    "token_refresh, every 5 minutes": "token_refresh，每 5 分钟一次",  # nosec B105 # a name, not a secret
     "**together**": "**合计**",
     # By messages a day.
     "WeChat calls a second": "每秒调用微信次数",

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import threading
 import time
@@ -33,8 +33,8 @@ class Server:
     """The running server; ``addresses`` has its doors."""
 
     def __init__(self, process: subprocess.Popen[str], ca_file: str) -> None:
-        assert process.stdin
-        assert process.stdout
+        assert process.stdin  # nosec B101 # for the type checker
+        assert process.stdout  # nosec B101 # for the type checker
         self._ask, self._answers = process.stdin, process.stdout
         self.ca_file = ca_file
         self.addresses: dict[str, str] = json.loads(self._answers.readline())
@@ -53,7 +53,7 @@ def serving() -> Iterator[Server]:
     with TemporaryDirectory() as folder:
         ca_file = str(Path(folder) / "ca.pem")
         command = [sys.executable, "-m", "benchmarks.server", ca_file]
-        with subprocess.Popen(
+        with subprocess.Popen(  # nosec B603 # no shell; the command is this code's own
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
             os.sched_setaffinity(process.pid, {_SERVER_CORE})
@@ -73,7 +73,7 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "example",
+        "AWS_SECRET_ACCESS_KEY": "example",  # nosec B105 # a name, not a secret
         "AWS_SESSION_TOKEN": "example" * 60,  # Lambda's credentials are temporary, and their token is long
         "AWS_ENDPOINT_URL": server.addresses[aws],
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -83,7 +83,7 @@ def environment(server: Server, wechat: str = "wechat_tls", aws: str = "aws") ->
         "POWERTOOLS_METRICS_NAMESPACE": "WeChatNotify",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "OPENID_HASH_SECRET": "arn:aws:secretsmanager:us-east-1:111122223333:secret:OpenidHashKey-abcdef",
-        "TOKEN_REFRESH_FUNCTION": "token-refresh",
+        "TOKEN_REFRESH_FUNCTION": "token-refresh",  # nosec B105 # a name, not a secret
         "SEND_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/send",
         "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/111122223333/dead",
         "LEDGER_TABLE": "ledger",

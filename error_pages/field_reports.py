@@ -32,7 +32,7 @@ class Certainty(StrEnum):
 class Place(StrEnum):
     """The place where WeChat gives an answer: the token endpoints, the endpoint of a kind, or a group of others."""
 
-    TOKEN = "token"  # noqa: S105 - an endpoint, not a secret
+    TOKEN = "token"  # noqa: S105 # nosec B105 # an endpoint, not a secret
     SUBSCRIPTION = "subscription"
     ONE_TIME_SUBSCRIPTION = "one_time_subscription"
     MINI_PROGRAM_TEMPLATE = "mini_program_template"

@@ -126,7 +126,7 @@ def _opened(outcome: Outcome) -> Circuit:
     """Return the circuit that an outcome opens at the second 0."""
     circuits = Circuits(_NoCircuits(), now=lambda: 0.0, writer=lambda: "", quota_reset=QuotaReset(UTC))
     opened, _ = circuits.record("account", _MESSAGE, outcome, Admission())
-    assert opened  # noqa: S101 - the outcome holds something
+    assert opened  # noqa: S101 # nosec B101 # the outcome holds something
     return opened
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
 import time
@@ -52,14 +52,14 @@ def install(pip: Sequence[str], lock: Path, *, name: str) -> None:
     collected = 0
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
+        subprocess.Popen(  # nosec B603 # no shell; the command is this code's own
             [*pip, "install", *PIP_OPTIONS, "--requirement", str(lock)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
         ) as process,
     ):
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # noqa: S101 # nosec B101 # it is a pipe
         for line in process.stdout:
             if package := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line):
                 collected += 1
@@ -84,7 +84,7 @@ def _find_an_index(pip: Sequence[str], entry: str, name: str) -> None:
         requirement = Path(folder, "requirement.txt")
         requirement.write_text(entry + "\n", encoding="utf-8")
         quick = ("--quiet", "--retries=0", "--timeout=10", "--dry-run", "--ignore-installed")
-        answer = subprocess.run(
+        answer = subprocess.run(  # nosec B603 # no shell; the command is this code's own
             [*pip, "install", *PIP_OPTIONS, *quick, "--requirement", str(requirement)],
             capture_output=True,
             check=False,
@@ -97,7 +97,7 @@ def _find_an_index(pip: Sequence[str], entry: str, name: str) -> None:
 
 
 def _create(folder: Path) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # nosec B603 # no shell; the command is this code's own
         [sys.executable, "-m", "venv", "--clear", str(folder)], capture_output=True, text=True, check=False
     )
     if done.returncode:

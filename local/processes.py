@@ -15,7 +15,7 @@ import re
 import runpy
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
 import threading
@@ -78,7 +78,7 @@ class Child:
 
     def start(self, pass_fds: Sequence[int] = ()) -> None:
         """Start the process; its own session keeps the terminal's Ctrl-C away from it."""
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # nosec B603 # no shell; the command is this code's own
             self._command,
             cwd=self._folder,
             env=self._environment,
@@ -151,7 +151,7 @@ def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
         If no interpreter runs or the libraries cannot be installed.
     """
     python = _runtime_python()
-    version = subprocess.run(
+    version = subprocess.run(  # nosec B603 # no shell; the command is this code's own
         [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
@@ -167,7 +167,7 @@ def worker_python(cache: Path, report: Callable[[str], None]) -> Path:
     # Built beside its place and renamed when complete, so that an interrupted build is never found.
     building = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
     try:
-        subprocess.run([python, "-m", "venv", "--without-pip", str(building)], check=True)
+        subprocess.run([python, "-m", "venv", "--without-pip", str(building)], check=True)  # nosec B603 # no shell; the command is this code's own
         pip = [sys.executable, "-m", "pip", "--python", str(building / "bin/python")]
         for lock in LAYER_LOCKS:
             install(pip, lock, name="the functions' interpreter")
@@ -188,7 +188,7 @@ def _runtime_python() -> str:
         # A version manager's shim may be on the path without the version behind it.
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             if candidate:
-                subprocess.run([candidate, "-c", "import venv"], check=True, capture_output=True)
+                subprocess.run([candidate, "-c", "import venv"], check=True, capture_output=True)  # nosec B603 # no shell; the command is this code's own
                 return candidate
     raise LocalStackError(f"RUNTIME_PYTHON={wanted} does not run")
 

@@ -223,7 +223,7 @@ class Stack:
         self._wait(emulator, lambda: _answers(f"{self._endpoint}/_ministack/health"))
         simulator_url = self._wait(simulator, lambda: _announced(simulator.output())) if simulator else None
         wechat_api_base = simulator_url or settings.wechat_api_base
-        assert wechat_api_base is not None  # noqa: S101 - one of the two was chosen above
+        assert wechat_api_base is not None  # noqa: S101 # nosec B101 # one of the two was chosen above
 
         self._report("Deploying template.yaml (3 s)")
         self._deploy(wechat_api_base)

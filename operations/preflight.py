@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
+import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,8 @@ RESERVING: Final = {
 }
 """The parameters that reserve executions for functions; token_refresh has one in any case."""
 _PRODUCTION: Final = "prod"
+_AWS_KEY: Final = "alias/aws/sns"
+"""https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns"""
 _USUAL_CONCURRENCY: Final = 1000
 """As the template's parameters have it."""
 _REFRESHER: Final = "TokenRefreshFunction"
@@ -146,8 +148,16 @@ def check_alarms(aws: Callable[[str], Any], name: str, given: Mapping[str, str])
                 f"of a topic with a subscriber, to the parameter_overrides of ENV={name} in samconfig.toml."
             )
         return None
+    sns = aws("sns")
     try:
-        pages = aws("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        key = sns.get_topic_attributes(TopicArn=topic)["Attributes"].get("KmsMasterKeyId", "")
+        if key.endswith(_AWS_KEY):
+            raise PreflightError(
+                f"CloudWatch cannot publish to {topic}, which is encrypted under {_AWS_KEY}: give it a key "
+                "of your own whose policy allows cloudwatch.amazonaws.com kms:Decrypt and "
+                "kms:GenerateDataKey*."
+            )
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
         # In the place of its ARN a subscription that nobody confirmed has a word.
         if any(
             each["SubscriptionArn"].startswith("arn:") for page in pages for each in page["Subscriptions"]
@@ -155,7 +165,8 @@ def check_alarms(aws: Callable[[str], Any], name: str, given: Mapping[str, str])
             return None
     except AwsError as error:
         if _code(error) in _DENIED:
-            return "May not look at the alarms' topic (sns:ListSubscriptionsByTopic): not checked."
+            actions = "sns:GetTopicAttributes, sns:ListSubscriptionsByTopic"
+            return f"May not look at the alarms' topic ({actions}): not checked."
         raise PreflightError(
             f"The topic of AlarmTopicArn cannot be looked at ({_code(error)}): correct its ARN; it must be "
             "in this account and region."

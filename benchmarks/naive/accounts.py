@@ -12,7 +12,7 @@ TIMEOUT = 5
 
 @lru_cache(maxsize=1024)
 def _client(account: str) -> WeChatClient:
-    client = WeChatClient(account, secret="", timeout=TIMEOUT, auto_retry=False)
+    client = WeChatClient(account, secret="", timeout=TIMEOUT, auto_retry=False)  # nosec B106 # it is asked for nothing
     client.API_BASE_URL = os.environ["WECHAT_API_BASE"] + "/cgi-bin/"
     return client
 

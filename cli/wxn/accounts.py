@@ -65,8 +65,8 @@ class StoredAccount(NamedTuple):
 class Cause(StrEnum):
     """The reason why WeChat gives no token."""
 
-    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a cause's name
-    SECRET_FROZEN = "secret_frozen"  # noqa: S105 - the same
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 # nosec B105 # a cause's name
+    SECRET_FROZEN = "secret_frozen"  # noqa: S105 # nosec B105 # the same
     IP_NOT_WHITELISTED = "ip_not_whitelisted"
     WRONG_APP_ID = "wrong_app_id"
     NO_PERMISSION = "no_permission"

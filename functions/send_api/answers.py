@@ -51,7 +51,7 @@ class PostedMessage:
             case Replayed(entry=Entry() as entry):
                 response = self._replayed(result, entry)
                 return replace(response, headers={**response.headers, "Idempotent-Replayed": "true"})
-        assert result.outcome  # noqa: S101 - what was tried, or could not be, has one
+        assert result.outcome  # noqa: S101 # nosec B101 # what was tried, or could not be, has one
         return self._attempted(result.outcome, result.entry)
 
     def _replayed(self, result: Replayed, entry: Entry) -> ApiResponse:

@@ -137,5 +137,5 @@ def _failure(account: str, failure: Outcome) -> dict[str, Any]:
 def _for_sender(result: Refreshed) -> dict[str, Any]:
     if result.failure:
         return {"result": "failed", "failure": outcome_to_dict(result.failure)}
-    assert result.token  # noqa: S101 - there is no failure
+    assert result.token  # noqa: S101 # nosec B101 # there is no failure
     return {"result": "token", "token": result.token.as_dict()}

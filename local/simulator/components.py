@@ -287,7 +287,7 @@ class Components:
     def _request(self, component: Component, text: bytes, url: str, receiver: str) -> PushRequest:
         """A request in secure mode, which is the only one of platforms."""
         callback = component.callback
-        assert callback.encoding_aes_key is not None  # noqa: S101 - the control API holds it
+        assert callback.encoding_aes_key is not None  # noqa: S101 # nosec B101 # the control API holds it
         encrypted = encrypt(callback.encoding_aes_key, text, component.app_id)
         timestamp, nonce = str(int(self._clock())), str(self._rng.randrange(10**8, 10**9))
         query = {

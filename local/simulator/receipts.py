@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406 # it writes XML only
 
 from local.simulator.messages import BIZSEND, SUBSCRIBE_SEND, TEMPLATE_SEND
 
@@ -128,7 +128,7 @@ def request_of(callback: Callback, receipt: Receipt, now: int, rng: Random) -> P
     if callback.mode == "plain":
         body = write(fields)
     else:
-        assert callback.encoding_aes_key is not None  # noqa: S101 - the control API holds it
+        assert callback.encoding_aes_key is not None  # noqa: S101 # nosec B101 # the control API holds it
         encrypted = encrypt(callback.encoding_aes_key, write(fields), receipt.app_id)
         query |= {
             "encrypt_type": "aes",
@@ -198,7 +198,7 @@ def _elements(fields: Mapping[str, Any]) -> str:
 
 def sign(token: str, *parts: str) -> str:
     """SHA-1 of the token and the parts in sorted order."""
-    return hashlib.sha1("".join(sorted([token, *parts])).encode()).hexdigest()  # noqa: S324 - WeChat's choice
+    return hashlib.sha1("".join(sorted([token, *parts])).encode()).hexdigest()  # noqa: S324 # nosec B324 # WeChat's choice
 
 
 def encrypt(encoding_aes_key: str, message: bytes, app_id: str) -> str:

@@ -242,7 +242,7 @@ class Simulator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._stopping = threading.Event()
-        rng = Random(seed)  # noqa: S311 - nothing here is secret
+        rng = Random(seed)  # noqa: S311 # nosec B311 # nothing here is secret
         self._pusher = Pusher(clock, rng)
         self.wechat = WeChat(
             apps,

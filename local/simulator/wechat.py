@@ -24,8 +24,8 @@ from local.simulator.messages import ENDPOINTS, Endpoint, Template
 from local.simulator.receipts import WITH_RECEIPTS, Callback, Push, PushRequest, Receipt, push_of
 from local.simulator.tokens import Token, Tokens, beijing_day
 
-STABLE_TOKEN = "/cgi-bin/stable_token"
-TOKEN = "/cgi-bin/token"
+STABLE_TOKEN = "/cgi-bin/stable_token"  # nosec B105 # a name, not a secret
+TOKEN = "/cgi-bin/token"  # nosec B105 # a name, not a secret
 QUOTA = "/cgi-bin/openapi/quota/get"
 PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA)
 
@@ -164,7 +164,7 @@ class WeChat:
         self._first_apps = dict(apps or {})
         self._clock = clock
         self._wait = wait
-        self._rng = rng if rng is not None else random.Random()  # noqa: S311 - nothing here is secret
+        self._rng = rng if rng is not None else random.Random()  # noqa: S311 # nosec B311 # nothing here is secret
         self._msgid = _FIRST_MSGID + self._rng.randrange(10**17)
         self.reset()
 
@@ -395,7 +395,7 @@ class WeChat:
         callback = self.callbacks.get(message.app.app_id)
         if callback is None or arrival.outcome != "accepted" or arrival.path not in WITH_RECEIPTS:
             return None
-        assert arrival.msgid is not None  # noqa: S101 - these endpoints have one
+        assert arrival.msgid is not None  # noqa: S101 # nosec B101 # these endpoints have one
         receipt = Receipt(
             message.app.app_id,
             message.touser,

@@ -123,7 +123,13 @@ def calls(stack: Stack) -> list[Call]:
         for action in made.actions
         if not action.startswith("ec2:") or "VpcConfig" in stack["TokenRefreshFunction"]
     ]
-    found += [*_of_functions(stack), *_of_schedules(stack), *_of_rules(stack), *_over_tls(stack)]
+    found += [
+        *_of_functions(stack),
+        *_of_schedules(stack),
+        *_of_rules(stack),
+        *_of_alarms(stack),
+        *_over_tls(stack),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -241,6 +247,22 @@ def _of_rules(stack: Stack) -> Iterator[Call]:
                 yield Call(service, "logs:PutLogEvents", stream, by_rule)
 
 
+def _of_alarms(stack: Stack) -> Iterator[Call]:
+    """CloudWatch publishes by the policies of the topic and of its key, which IAM leaves to the account.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    alarm = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:stack-QueueStalledAlarm-1"
+    named = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": alarm}
+    for topic, properties in stack.of_type("AWS::SNS::Topic").items():
+        key = properties["KmsMasterKeyId"].replace(">", ".Arn>")
+        yield Call("cloudwatch.amazonaws.com", "sns:Publish", f"<{topic}>", named)
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            yield Call("cloudwatch.amazonaws.com", action, key, named)
+        yield Call(f"arn:aws:iam::{ACCOUNT}:root", "kms:PutKeyPolicy", key)
+
+
 def _over_tls(stack: Stack) -> Iterator[Call]:
     """Whoever may do everything may do nothing in plain text."""
     over = {"aws:SecureTransport": "true"}
@@ -248,6 +270,8 @@ def _over_tls(stack: Stack) -> Iterator[Call]:
         yield Call(OPERATOR, "sqs:ReceiveMessage", f"<{queue}.Arn>", over)
     for secret in stack.of_type("AWS::SecretsManager::Secret"):
         yield Call(OPERATOR, "secretsmanager:GetSecretValue", f"<{secret}.Id>", over)
+    for topic in stack.of_type("AWS::SNS::Topic"):
+        yield Call(OPERATOR, "sns:Publish", f"<{topic}>", over)
     for bucket in stack.of_type("AWS::S3::Bucket"):
         yield Call(OPERATOR, "s3:ListBucket", f"<{bucket}.Arn>", over)
         yield Call(OPERATOR, "s3:GetObject", f"<{bucket}.Arn>/file", over)

@@ -86,11 +86,12 @@ STALLED = [
         ("CallbackQueue", "CallbackEventsFunction"),
     )
 ]
-OLDEST = [
-    Case("OldestMessageAlarm", "message", _own(Functions.message_returned), within=8),
-    Case("OldestMessageAlarm", "step", _own(Functions.step_returned, every=10), within=8),
-    Case("OldestMessageAlarm", "callback", _own(Functions.callback_returned, every=10), within=8),
-]
+AGES = {
+    "send_queue": Functions.message_returned,
+    "broadcast": Functions.step_returned,
+    "callback_events": Functions.callback_returned,
+}
+OLDEST = [Case("OldestMessageAlarm", name, _own(fault, every=10), within=8) for name, fault in AGES.items()]
 TOKENS = [
     Case("TokenRefreshAlarm", "refused", _refreshed(lambda its: its.tokens_refused("bank")), within=15),
     Case("NoTokenAlarm", "run out", _refreshed(lambda its: its.tokens_run_out("bank")), within=15),

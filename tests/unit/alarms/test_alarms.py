@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.prices import PRICES
 from tests.fakes import Service
-from tests.unit.alarms.cases import CASES, Case
+from tests.unit.alarms.cases import AGES, CASES, Case
 from tests.unit.alarms.cloudwatch import ALARM, OK, AlarmClock, MetricAlarm, metrics_of
 from tests.unit.alarms.service_metrics import Functions
 from tests.unit.alarms.timeline import (
@@ -20,12 +20,13 @@ from tests.unit.alarms.timeline import (
     Timeline,
     day,
     night,
+    nothing,
     of_api,
     of_queue,
     service_of,
     written,
 )
-from tests.unit.template.conftest import FUNCTIONS, Stack, deployed
+from tests.unit.template.conftest import FUNCTIONS, SOURCE, Stack, deployed
 
 ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -112,6 +113,19 @@ def test_quiet_night(own: Sources) -> None:
     assert raised(night(own, ["tokens", "templates"]), hours=8) == set()
 
 
+@pytest.mark.parametrize("fills_empty", [True, False])
+def test_dead_consumer_at_night(own: Sources, *, fills_empty: bool) -> None:
+    """One message waits for a function that has not run for hours: of its runs there is no value at all."""
+    calm = night(own, ["tokens", "templates"])
+    waiting = {"BroadcastQueue": of_queue("BroadcastQueue", waiting=1.0)}
+    timeline = Timeline(calm, service_of(stack())).with_fault(HOUR, 3 * HOUR, waiting)
+    alarms = clock("MessagesDoNotFlowAlarm", fills_empty=fills_empty)
+    alarms.run(timeline.stream(3.0, alarms.metrics), HOUR / 2, 3 * HOUR)
+    (raised_at, state) = alarms.raised["MessagesDoNotFlowAlarm"][-1]
+    assert state == ALARM
+    assert raised_at <= HOUR + 20 * MINUTE
+
+
 def test_first_message_of_a_morning(own: Sources) -> None:
     """A message that waits for a function that starts is no queue that stands still."""
     calm = night(own, ["tokens", "templates"])
@@ -157,6 +171,31 @@ def test_account_that_fails_once(functions: Functions, own: Sources) -> None:
     assert [state for _, state in alarms.raised["MoreAccountsFailAlarm"]] == [OK]
 
 
+def test_each_further_account_is_told(functions: Functions, own: Sources) -> None:
+    """While others are broken, and stay so."""
+    broken = [written(functions.tokens_refused(account), 5) for account in ("bank", "cafe", "gym")]
+    timeline = Timeline({**day(own), "tokens": broken[0]}, service_of(stack()))
+    for hour, tokens in ((2, broken[1]), (4, broken[2])):
+        timeline = timeline.with_fault(hour * HOUR, 6 * HOUR, {"tokens": tokens})
+    alarms = clock("MoreAccountsFailAlarm")
+    alarms.run(timeline.stream(6, alarms.metrics), HOUR, 6 * HOUR)
+    assert [state for _, state in alarms.raised["MoreAccountsFailAlarm"]] == [OK, ALARM, OK, ALARM, OK]
+
+
+def test_backlog_that_is_worked_off(own: Sources) -> None:
+    """Many messages that wait are no queue that stands still."""
+    assert raised({**day(own), "SendQueue": of_queue("SendQueue", waiting=50_000.0)}, hours=2) == set()
+
+
+def test_tokens_that_nobody_looks_at(own: Sources) -> None:
+    """Without a run for all accounts nothing is known of them, and one alarm says so."""
+    timeline = Timeline(day(own), service_of(stack())).with_fault(HOUR, 3 * HOUR, {"tokens": nothing})
+    alarms = clock()
+    alarms.run(timeline.stream(3, alarms.metrics), HOUR, 3 * HOUR, 5 * MINUTE)
+    found = {name for name, noted in alarms.raised.items() if noted[-1][1] == ALARM}
+    assert found == {"TokenRefreshMissingAlarm"}
+
+
 # What is watched
 
 
@@ -187,6 +226,17 @@ def test_every_queue_is_watched() -> None:
         if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
     }
     assert alone == queues - taken
+
+
+def test_every_queue_has_dead_letters_and_ages() -> None:
+    """What cannot be worked off goes to a queue with an alarm; each function that takes measures ages."""
+    redriven = [queue.get("RedrivePolicy") for queue in stack().of_type("AWS::SQS::Queue").values()]
+    targets = {policy["deadLetterTargetArn"].replace(".Arn", ".QueueName") for policy in redriven if policy}
+    assert targets <= watched("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    mappings = stack().of_type("AWS::Lambda::EventSourceMapping").values()
+    names = [mapping["FunctionName"].strip("<>") for mapping in mappings]
+    folders = {SOURCE["Resources"][name]["Properties"]["CodeUri"] for name in names}
+    assert folders == {f"functions/{name}" for name in AGES}
 
 
 def test_own_metrics_are_under_service_alone() -> None:
@@ -232,6 +282,23 @@ def test_every_alarm_has_a_section(page: str) -> None:
         assert remedy
         assert re.search(rf"^\| `{name}` \|.* \| {dollars:.2f} \|$", text, re.MULTILINE)
     assert f"{sum(costs().values()) - costs()['CanaryAlarm']:.2f}" in text
+
+
+@pytest.mark.parametrize("page", LABELS)
+def test_first_looks_are_commands(page: str) -> None:
+    """Of wxn, with options that it has."""
+    reference = (ROOT / "docs/wxn.md").read_text("utf-8")
+    everywhere, *commands = reference.split("\n### ")
+    for name in costs():
+        told = re.sub(r"\s+", " ", section((ROOT / page).read_text("utf-8"), name))
+        for line in re.findall(r"`(wxn [^`]+)`", told):
+            words = line.split()
+            known = [
+                each for each in commands if words[: len(title := each.partition("\n")[0].split())] == title
+            ]
+            assert known, line
+            options = [word for word in words if word.startswith("--")]
+            assert all(f"`{option}" in known[0] or f"`{option}" in everywhere for option in options), line
 
 
 def section(text: str, alarm: str) -> str:

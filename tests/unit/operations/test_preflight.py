@@ -31,11 +31,15 @@ class FakeAws:
             "describe_stack_resource": {"StackResourceDetail": {"PhysicalResourceId": "refresh"}},
             "get_function_concurrency": {"ReservedConcurrentExecutions": reserved} if reserved else {},
             "list_subscriptions_by_topic": {"Subscriptions": []},
+            "get_topic_attributes": {"Attributes": {}},
         }
 
     def subscribe(self, *arns: str) -> None:
         subscriptions = [{"SubscriptionArn": arn} for arn in arns]
         self._answers["list_subscriptions_by_topic"] = {"Subscriptions": subscriptions}
+
+    def encrypt(self, key: str) -> None:
+        self._answers["get_topic_attributes"] = {"Attributes": {"KmsMasterKeyId": key}}
 
     def paginator(self, name: str) -> Any:
         return SimpleNamespace(paginate=lambda **asked: [self._operation(name)(**asked)])
@@ -191,6 +195,16 @@ def test_topic_needs_a_confirmed_subscription(arns: tuple[str, ...]) -> None:
     assert "sns subscribe --topic-arn" in told(preflight.check_alarms, aws, "prod", PROD)
     remark = preflight.check_alarms(aws, "staging", PROD | {"Stage": "staging"})
     assert "Nobody has confirmed" in str(remark)
+
+
+@pytest.mark.parametrize("key", ["alias/aws/sns", "arn:aws:kms:eu-west-1:123456789012:alias/aws/sns"])
+def test_topic_that_cloudwatch_cannot_publish_to(key: str) -> None:
+    aws = FakeAws()
+    aws.subscribe(CONFIRMED)
+    aws.encrypt(key)
+    assert "CloudWatch cannot publish" in told(preflight.check_alarms, aws, "staging", PROD)
+    aws.encrypt("alias/alarms")
+    assert preflight.check_alarms(aws, "prod", PROD) is None
 
 
 def test_topic_that_cannot_be_looked_at() -> None:

@@ -14,7 +14,7 @@ from tests.permissions import contract
 from tests.permissions.policies import OPERATOR, Call, Statement, allowed, statements, unnoticed, users
 from tests.unit.template.conftest import EGRESS, ROOT, SOURCE, Stack, deployed
 
-EVERYTHING = {"Tracing": "Active", "Receipts": "true", **EGRESS}
+EVERYTHING = {"Tracing": "Active", "Receipts": "true", "AlarmEmail": "ops@example.com", **EGRESS}
 """All that a parameter can switch on; what is there without it is there then too."""
 
 
@@ -148,6 +148,9 @@ REVIEWED: dict[str, str] = {
     r"\* ssm:DescribeParameters": f"{NO_RESOURCES}: {ACTIONS}/list_awssystemsmanager.html",
     r"\* scheduler:ListSchedules": f"{NO_RESOURCES}: {ACTIONS}/list_amazoneventbridgescheduler.html",
     r"\* xray:PutT\w+": f"{NO_RESOURCES}: {ACTIONS}/list_awsx-ray.html",
+    r"\* kms:\S+": "in the policy of a key it is the key: https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html",
+    "kms": "of one key: what SNS asks for, and what IAM decides",
+    r"arn:aws:cloudwatch:[^:]+:\d+:alarm:stack-\*": f"{OWN_NAMES}: alarms of one stack",
     r"\* ec2:\w+": f"{NO_RESOURCES}: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html",
 }
 """Every ``*`` of the policies, and why it is there. The parameter of an account is one of a few names."""

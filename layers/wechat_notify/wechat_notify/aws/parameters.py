@@ -31,8 +31,8 @@ RETRY_FOR = 1.0
 PATIENT_RETRY_FOR = 7.5
 """The same for the refresher, for whom nobody else repeats it."""
 _CREDENTIALS = "credentials"
-_ACCESS_TOKEN = "access-token"  # noqa: S105 - a parameter's name
-_COMPONENT_TOKEN = "component-access-token"  # noqa: S105
+_ACCESS_TOKEN = "access-token"  # noqa: S105 # nosec B105 # a parameter's name
+_COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
 
 Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 

@@ -14,7 +14,7 @@ class ErrorClass(StrEnum):
 
     SUCCESS = "success"
     TRANSIENT = "transient"
-    TOKEN = "token"  # noqa: S105 - a class of errors, not a secret
+    TOKEN = "token"  # noqa: S105 # nosec B105 # a class of errors, not a secret
     RECIPIENT = "recipient"
     REQUEST = "request"
     TEMPLATE = "template"

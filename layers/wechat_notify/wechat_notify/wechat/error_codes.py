@@ -42,8 +42,8 @@ class RetryHint(StrEnum):
     NEXT_DAY_OR_CLEAR_QUOTA = "next_day_or_clear_quota"
     NEXT_MONTH = "next_month"
     NEXT_PERIOD = "next_period"
-    AFTER_TOKEN_REFRESH_ONCE = "after_token_refresh_once"  # noqa: S105 - a hint, not a token
-    AFTER_COMPONENT_TOKEN_REFRESH = "after_component_token_refresh"  # noqa: S105 - the same
+    AFTER_TOKEN_REFRESH_ONCE = "after_token_refresh_once"  # noqa: S105 # nosec B105 # a hint, not a token
+    AFTER_COMPONENT_TOKEN_REFRESH = "after_component_token_refresh"  # noqa: S105 # nosec B105 # the same
     AFTER_NEW_COMPONENT_TICKET = "after_new_component_ticket"
     AFTER_REAUTHORIZATION = "after_reauthorization"
     AFTER_USER_ACTION = "after_user_action"

@@ -269,7 +269,7 @@ def _message_violations(message: object) -> Iterator[Violation]:
 def _written(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    assert isinstance(value, Decimal)  # noqa: S101 - JSON has no other type
+    assert isinstance(value, Decimal)  # noqa: S101 # nosec B101 # JSON has no other type
     return written_out(value)
 
 

@@ -110,8 +110,8 @@ class Returns:
         ]
 
     def _delayed_copy(self, item: Handled) -> DelayedMessage:
-        assert item.request  # noqa: S101 - what is held was read
-        assert isinstance(item.result, Held)  # noqa: S101 - the same
+        assert item.request  # noqa: S101 # nosec B101 # what is held was read
+        assert isinstance(item.result, Held)  # noqa: S101 # nosec B101 # the same
         held_for = item.result.after
         delay = held_for + self._jitter(0, min(_SPREAD, held_for))
         if held_for >= _MAX_DELAY:  # spread already while it waits

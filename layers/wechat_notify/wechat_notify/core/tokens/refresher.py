@@ -169,7 +169,7 @@ class TokenRefresher:
                     self._failures.setdefault(component, (rejected, failure, until))
                 raise TokenUnavailableError(failure)
         self._failures.pop(component, None)
-        assert result.token  # noqa: S101 - there is no failure
+        assert result.token  # noqa: S101 # nosec B101 # there is no failure
         return result.token
 
     def _replace(self, stored: Account, rejected: str | None) -> Refreshed:
@@ -258,7 +258,7 @@ def _with_newest_use(token: AccessToken, known: AccessToken | None) -> AccessTok
 
 
 def _unusable_credentials(problem: Bilingual | None) -> Outcome:
-    assert problem  # noqa: S101 - an account without a source has one
+    assert problem  # noqa: S101 # nosec B101 # an account without a source has one
     return unavailable(
         ErrorClass.CONFIG,
         f"The account's credentials parameter cannot be used: {problem.en}.",

@@ -6,7 +6,7 @@ Official accounts get XML alone, mini programs one of the two, third-party platf
 from __future__ import annotations
 
 from typing import Any, Final
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError  # nosec B405 # its types only: defusedxml parses
 
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException

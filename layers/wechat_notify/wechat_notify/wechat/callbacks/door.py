@@ -131,7 +131,7 @@ class CallbackDoor:
         """An answer, encrypted and signed by the newest key (XML)."""
         keys = self.keys(account)
         key = keys.keys[0]
-        assert key.encoding_aes_key is not None  # noqa: S101 - as below
+        assert key.encoding_aes_key is not None  # noqa: S101 # nosec B101 # as below
         encrypted = CallbackCipher(key.encoding_aes_key, keys.app_id).encrypt(message)
         return replies.sealed(encrypted, signature(key.token, timestamp, nonce, encrypted), timestamp, nonce)
 
@@ -154,7 +154,7 @@ class CallbackDoor:
             raise Refused("not_encrypted")
         # Several, where the token stayed when the EncodingAESKey was changed.
         for key in self._signers(keys, request, "msg_signature", encrypted):
-            assert key.encoding_aes_key is not None  # noqa: S101 - the parameter's model holds it
+            assert key.encoding_aes_key is not None  # noqa: S101 # nosec B101 # the parameter's model holds it
             with suppress(CipherError):
                 return parse_fields(CallbackCipher(key.encoding_aes_key, keys.app_id).decrypt(encrypted))
         raise Refused("cipher")

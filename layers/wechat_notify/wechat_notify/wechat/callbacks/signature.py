@@ -16,7 +16,7 @@ def signature(token: str, timestamp: str, nonce: str, encrypted: str | None = No
     of the server check and of the plain mode, which does not.
     """
     parts = [token, timestamp, nonce] if encrypted is None else [token, timestamp, nonce, encrypted]
-    return hashlib.sha1("".join(sorted(parts)).encode()).hexdigest()  # noqa: S324 - WeChat's choice
+    return hashlib.sha1("".join(sorted(parts)).encode()).hexdigest()  # noqa: S324 # nosec B324 # WeChat's choice
 
 
 def is_signed(given: str, token: str, timestamp: str, nonce: str, encrypted: str | None = None) -> bool:
