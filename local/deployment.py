@@ -334,7 +334,9 @@ def _apply_stages(clients: Clients, deployment: Deployment) -> None:
         given = resolve({k: v for k, v in resource["Properties"].items() if k in names}, deployment)
         if "DefaultRouteSettings" in given:
             clients("apigatewayv2").update_stage(**given)
-    for _, policy in deployment.resources(_RESOURCE_POLICY):
+    for policy in deployment.template["Resources"].values():
+        if policy["Type"] != _RESOURCE_POLICY:
+            continue
         properties = resolve(policy["Properties"], deployment)
         clients("secretsmanager").put_resource_policy(
             SecretId=properties["SecretId"], ResourcePolicy=json.dumps(properties["ResourcePolicy"])

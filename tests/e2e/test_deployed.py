@@ -178,7 +178,8 @@ def test_secret(deployed: Deployed) -> None:
     functions = [deployed.function(name) for name, _ in deployed("AWS::Lambda::Function")]
     (policy,) = [
         resource["Properties"]["ResourcePolicy"]
-        for _, resource in deployed.deployment.resources("AWS::SecretsManager::ResourcePolicy")
+        for resource in deployed.deployment.template["Resources"].values()
+        if resource["Type"] == "AWS::SecretsManager::ResourcePolicy"
     ]
     answer = deployed.client("secretsmanager").get_resource_policy(SecretId=physical)
     assert json.loads(answer["ResourcePolicy"]) == policy

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import OPENID
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.openid_hashes import OpenidHashes
@@ -150,3 +151,12 @@ except InvocationError as error:
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert "NoCredentialsError" in result.stdout
+
+
+@pytest.mark.usefixtures("environment")
+def test_ledger_of_a_function_without_the_hash_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as broadcast, which cancels messages and hashes nothing."""
+    monkeypatch.delenv("OPENID_HASH_SECRET")
+    assert bootstrap.ledger()
+    with pytest.raises(MissingSettingError, match="OPENID_HASH_SECRET"):
+        bootstrap.openid_hasher()(OPENID)

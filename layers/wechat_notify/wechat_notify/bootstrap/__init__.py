@@ -51,8 +51,8 @@ def telemetry() -> Telemetry:
 
 @cache
 def hash_keys() -> StoredHashKeys:
-    """The keys of openids' hashes; none is read here."""
-    return StoredHashKeys(aws(), settings().openid_hash_secret)
+    """The keys of openids' hashes; not even their secret's name is read here: broadcast has none."""
+    return StoredHashKeys(aws(), lambda: settings().openid_hash_secret)
 
 
 @cache
