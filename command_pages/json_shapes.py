@@ -41,6 +41,8 @@ JSON: Final[Mapping[str, str]] = {
         "`synced`, the number of templates of each account, and `failed`",
         "`synced`（各账号的模板数）和 `failed`",
     ),
+    "consents show": _answer("GET …/consents"),
+    "consents link": _answer("GET …/consents/links"),
     "holds list": _answer("GET …/holds"),
     "holds release": _answer("DELETE …/holds/{hold}"),
     "quota": _answer("GET …/quota"),
@@ -54,14 +56,15 @@ JSON: Final[Mapping[str, str]] = {
         "`explanations`，每个错误码一项：`name`、`code` 和中英文说明",
     ),
     "account list": text(
-        "`accounts`: `name`, `app_id`, `has_credentials`, `token_age` and `token_expires_in` in seconds",
-        "`accounts`：`name`、`app_id`、`has_credentials`、`token_age` 和 `token_expires_in`（秒）",
+        "`accounts`: `name`, `app_id`, `has_credentials`, `consents` (the policy), `token_age` and `token_expires_in` in seconds",
+        "`accounts`：`name`、`app_id`、`has_credentials`、`consents`（授权策略）、`token_age` 和 `token_expires_in`（秒）",
     ),
     "account add": text("as `account check`", "同 `account check`"),
     "account check": text(
         "`account`, `accepted`, `token_stored`; where WeChat refused `cause`, `address`, `class`, `errcode`, `errmsg`, `rid`, `hint` and `explanation`",
         "`account`、`accepted`、`token_stored`；微信拒绝时为 `cause`、`address`、`class`、`errcode`、`errmsg`、`rid`、`hint` 和 `explanation`",
     ),
+    "account consents": text("`account`, `consents`, `before`", "`account`、`consents`、`before`"),
     "account remove": text(
         "`account`, `deleted` (parameters), `schedules` (names of those that still exist)",
         "`account`、`deleted`（参数）、`schedules`（仍存在的定时任务名）",

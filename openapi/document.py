@@ -13,6 +13,7 @@ from openapi import (
     authorizations,
     bodies,
     broadcasts,
+    consents,
     holds,
     messages,
     problems,
@@ -33,6 +34,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **holds.OPERATIONS,
     **templates.OPERATIONS,
     **authorizations.OPERATIONS,
+    **consents.OPERATIONS,
 }
 """By the route key, as the handlers' ``ROUTES`` have it."""
 
@@ -80,7 +82,8 @@ def document() -> Json:
 def problem_names(operation: Operation) -> dict[int, list[str]]:
     """The names of an operation's problem documents, by status."""
     found: dict[int, list[str]] = {}
-    for name in (*operation.problems, *COMMON):
+    common = (name for name in COMMON if not (operation.public and name == "account-name"))
+    for name in (*operation.problems, *common):
         for status in PROBLEMS[name].statuses:
             found.setdefault(status, []).append(name)
     return dict(sorted(found.items()))
@@ -101,6 +104,7 @@ def _operation(path: str, operation: Operation, answers: dict[str, Json]) -> Jso
         "tags": [operation.tag],
         "summary": operation.summary,
         **({"description": operation.text} if operation.text else {}),
+        **({"security": []} if operation.public else {}),
         "parameters": _parameters(path, operation),
         **body,
         "responses": answers,
@@ -123,7 +127,7 @@ def _answer(answer: Answer, operation: Operation, components: dict[str, Json]) -
     if answer is operation.answers.get(operation.example.status):
         content["example"] = operation.example_answer
     headers = (*answer.headers, *(("Idempotent-Replayed",) if operation.replays else ()))
-    return {"description": answer.text, **_headers(headers), "content": {_JSON: content}}
+    return {"description": answer.text, **_headers(headers), "content": {_JSON: content, **_page(operation)}}
 
 
 def _refusal(status: int, names: list[str], operation: Operation) -> Json:
@@ -133,7 +137,12 @@ def _refusal(status: int, names: list[str], operation: Operation) -> Json:
         headers.append("Idempotent-Replayed")
     text = "; ".join(f"`{name}`: {PROBLEMS[name].text.en}" for name in names)
     schema = choices[0] if len(choices) == 1 else {"oneOf": choices}
-    return {"description": text, **_headers(headers), "content": {_PROBLEM_JSON: {"schema": schema}}}
+    content = {_PROBLEM_JSON: {"schema": schema}, **_page(operation)}
+    return {"description": text, **_headers(headers), "content": content}
+
+
+def _page(operation: Operation) -> Json:
+    return {"text/html": {"schema": {"type": "string"}}} if operation.public else {}
 
 
 _REPLAYED = frozenset({"expired", "cancelled", "not-sent", "outcome-unknown"})
@@ -233,6 +242,7 @@ _TAGS = {
     "quotas": "What the account may send today.",
     "holds": "What waits because WeChat stopped accepting it.",
     "templates": "The templates that the account has at WeChat.",
+    "consents": "What people allowed the account to send them.",
     "platforms": "Third-party platforms, which act for the accounts of merchants.",
 }
 

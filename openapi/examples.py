@@ -65,6 +65,35 @@ GET_AUTHORIZATION_LINK = Example(
     volatile=frozenset({"desktop", "mobile", "expires_at"}),
 )
 
+_CONSENTS = "/v1/accounts/{account}/consents"
+_SCENE = {"scene": "1000", "template_id": _TEMPLATE}
+MAKE_CONSENT_LINK = Example(
+    Call(f"GET {_CONSENTS}/links", query={**_SCENE, "redirect_url": "https://shop.example.com/subscribed"}),
+    200,
+    volatile=frozenset({"url", "reserved", "expires_at"}),
+)
+CONFIRM_CONSENT = Example(
+    Call(
+        "GET /v1/consents/confirm",
+        query={
+            "openid": "OPENID",
+            **_SCENE,
+            "action": "confirm",
+            "reserved": "5e0c9f1d7a3b2468ace013576b0d1a4fa0813dfa2b47c80e915a6db34f7081c2",
+        },
+        headers={"Accept": "application/json"},
+        takes=("reserved",),
+    ),
+    200,
+    (MAKE_CONSENT_LINK.call,),
+)
+GET_CONSENTS = Example(
+    Call(f"GET {_CONSENTS}", query={"openid": "OPENID"}),
+    200,
+    (MAKE_CONSENT_LINK.call, CONFIRM_CONSENT.call),
+    volatile=frozenset({"granted_at"}),
+)
+
 _NEWS = {"name": "monday-news"}
 PUT_SCHEDULE = Example(
     Call(

@@ -82,6 +82,13 @@ class Preview(TypedDict):
     keywords: list[ShownKeyword]
 
 
+class DryRunRefusal(TypedDict):
+    """The reason why the message would be refused."""
+
+    error_class: Class
+    hint: Text
+
+
 class DryRun(TypedDict):
     """The fate that the message would have. Nothing was sent or written."""
 
@@ -93,6 +100,7 @@ class DryRun(TypedDict):
     status: NotRequired[Status]
     expires_at: NotRequired[Time]
     hold: NotRequired[DryRunHold]
+    refusal: NotRequired[DryRunRefusal]
     warnings: list[Violation]
     preview: Preview
 

@@ -19,13 +19,17 @@ ACCOUNT = "shop"
 
 @dataclass(frozen=True)
 class Call:
-    """A request to a route of the account ``ACCOUNT``, with what its path names beside the account."""
+    """A request to a route of the account ``ACCOUNT``, with what its path names beside the account.
+
+    ``takes`` are the parameters of its query that an answer before it gives.
+    """
 
     route: str
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Json | None = None
+    takes: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -80,7 +84,8 @@ class Operation:
 
     ``body`` names the schema of its request body. ``problems`` are the names of its problem documents beside
     those that every route has. ``query`` is the model that checks its query string, ``parameters`` describes
-    each parameter of the path and the query. ``replays``: an answer may be a repeated one.
+    each parameter of the path and the query. ``replays``: an answer may be a repeated one. ``public``: it is
+    called without a signature and without an account, and answers a browser with a page.
     """
 
     id: str
@@ -95,6 +100,7 @@ class Operation:
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[Header, ...] = ()
     replays: bool = False
+    public: bool = False
 
     @property
     def example_answer(self) -> Json:

@@ -65,6 +65,12 @@ class OfBroadcast(OfRequest):
     state: State
 
 
+class OfConsentLink(OfRequest):
+    """With the reason why the link was not confirmed."""
+
+    reason: Literal["forged", "expired", "mismatch", "used"]
+
+
 class OfPlatform(TypedDict):
     """With WeChat's answer, null where there is none."""
 
@@ -173,6 +179,32 @@ PROBLEMS: Mapping[str, Named] = {
         ),
         OfPlatform,
         retries=(503,),
+    ),
+    "token-unavailable": Named(
+        (502, 503),
+        Bilingual(
+            "WeChat gives the account no token, or its appid is not stored here yet. `errcode` is WeChat's.",
+            "无法获取该账号的 access_token，或尚未获得其 appid。`errcode` 为微信返回的错误码。",
+        ),
+        Bilingual(
+            "`hint` says what to do. With `retryable` repeat it after `Retry-After` seconds.",
+            "处理方法见 `hint`；`retryable` 为 true 时，可在 `Retry-After` 秒后重试。",
+        ),
+        OfPlatform,
+        retries=(503,),
+    ),
+    "consent-link": Named(
+        (422,),
+        Bilingual(
+            "The confirmation is not of a link that can be confirmed: `reason` says that it is forged, expired, of "
+            "another template or scene, or used by another person.",
+            "该确认不对应可用的授权链接，原因见 `reason`：伪造、过期、模板或 scene 不符、已被他人使用。",
+        ),
+        Bilingual(
+            "Make a new link for each confirmation, and hand its parameters over as WeChat gave them.",
+            "每次授权请重新获取链接，并将微信带回的参数原样传入。",
+        ),
+        OfConsentLink,
     ),
     "unknown-message": Named(
         (404,),

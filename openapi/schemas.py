@@ -82,8 +82,11 @@ def _appid(schema: Json, variables: Mapping[str, Any]) -> Json:
     return {**schema, "pattern": f"^{variables['_APPID']}$"}
 
 
+def _letters(schema: Json, variables: Mapping[str, Any]) -> Json:
+    return {**schema, "pattern": f"^[A-Za-z0-9_-]{{1,{variables['most']}}}$"}
+
+
 RULES: dict[str, Rule] = {
-    "authorizations._address": _address,
     "authorizations._appid": _appid,
     "field_types._no_control_characters": _adds(TEXT),
     "field_types._no_outer_blanks": _adds(_TRIMMED),
@@ -96,6 +99,8 @@ RULES: dict[str, Rule] = {
     "kinds.OneTimeSubscription._has_content": _says_no_more,
     "kinds.MiniProgramTemplate._names_a_keyword": _says_no_more,
     "keywords.color_text": _is({"description": "a colour; it stops no message"}),
+    "consents.letters.<locals>.check": _letters,
+    "queries._address": _address,
     "queries.whole_number.<locals>.check": _whole_number,
     "messages._statuses": _statuses,
     "messages._with_plus": _says_no_more,

@@ -48,7 +48,8 @@ class StoredAccount(NamedTuple):
     """One account. ``app_id`` is None where its credentials are missing or cannot be read.
 
     ``type`` is ``app``, ``component`` (a third-party platform) or ``authorizer`` (a merchant of ``component``,
-    who may have ended that: ``revoked``). ``obtained_at`` and ``expires_at`` are those of its access token, seconds
+    who may have ended that: ``revoked``). ``consents`` is the policy on messages without a consent, None of a
+    merchant, who has the platform's. ``obtained_at`` and ``expires_at`` are those of its access token, seconds
     since the epoch; None without one.
     """
 
@@ -60,6 +61,18 @@ class StoredAccount(NamedTuple):
     type: str | None = None
     component: str | None = None
     revoked: bool = False
+    consents: str | None = None
+
+
+class Policy(StrEnum):
+    """What becomes of a message whose receiver has no consent left."""
+
+    OFF = "off"
+    """Consents are recorded, and messages do not ask for them."""
+    WARN = "warn"
+    """It is sent, with a warning."""
+    ENFORCE = "enforce"
+    """It is refused before the call to WeChat."""
 
 
 class Cause(StrEnum):
@@ -213,10 +226,36 @@ class Accounts:
         return _account(name, values) if values else None
 
     def store(self, name: str, app_id: str, secret: str, *, kind: str, replace: bool) -> None:
-        """Store credentials of a type; CommandError where there are some and ``replace`` is not given."""
+        """Store credentials of a type; CommandError where there are some and ``replace`` is not given.
+
+        What else stands in those that are replaced stays, such as the policy on consents.
+        """
+        kept = self._credentials(name) if replace else {}
+        self._put(name, {**kept, "type": kind, "app_id": app_id, "app_secret": secret}, replace=replace)
+
+    def set_consents(self, name: str, policy: Policy) -> str | None:
+        """Set an account's policy on consents; the policy before. CommandError where it cannot have one."""
+        known = self._credentials(name)
+        if not known:
+            raise unknown(name)
+        if known.get("type") == "authorizer":
+            raise _has_platforms_policy(name, str(known.get("component")))
+        before = known.pop("consents", Policy.OFF.value)
+        if before != policy:
+            more = {} if policy is Policy.OFF else {"consents": policy.value}
+            self._put(name, {**known, **more}, replace=True)
+        return str(before)
+
+    def _credentials(self, name: str) -> dict[str, Any]:
+        """The fields of stored credentials; none where there are none that can be read."""
+        names = [self._parameter(name, CREDENTIALS)]
+        found = self._ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        return _fields(found[0]["Value"]) if found else {}
+
+    def _put(self, name: str, credentials: Mapping[str, Any], *, replace: bool) -> None:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
-        value = json.dumps({"type": kind, "app_id": app_id, "app_secret": secret})
+        value = json.dumps(credentials)
         key = self._stack.parameters.get("KmsKeyArn")
         try:
             self._ssm.put_parameter(
@@ -305,6 +344,20 @@ def of_merchant(name: str) -> CommandError:
     )
 
 
+def _has_platforms_policy(name: str, component: str) -> CommandError:
+    return CommandError(
+        text(
+            f"{name} is a merchant of a third-party platform, and has the platform's policy.",
+            f"{name} 是第三方平台的授权账号，沿用平台的策略。",
+        ),
+        text(
+            f"To set that: wxn account consents {component} …",
+            f"请设置平台：wxn account consents {component} …",
+        ),
+        ExitCode.FAILED,
+    )
+
+
 def unknown(name: str) -> CommandError:
     """The reason that ends a command about an account that is not stored."""
     return CommandError(
@@ -330,7 +383,14 @@ def _account(name: str, values: Mapping[str, str]) -> StoredAccount:
         type=kind if isinstance(kind, str) else None,
         component=component if isinstance(component, str) else None,
         revoked="revoked_at" in credentials,
+        consents=_policy(credentials),
     )
+
+
+def _policy(credentials: Mapping[str, Any]) -> str | None:
+    if not credentials or credentials.get("type") == "authorizer":
+        return None
+    return str(credentials.get("consents", Policy.OFF.value))
 
 
 def _fields(value: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from wxn import __version__
 from wxn.commands import (
     account,
     broadcast,
+    consents,
     dlq,
     doctor,
     erase,
@@ -72,6 +73,7 @@ for module in (
     messages,
     schedules,
     templates,
+    consents,
     holds,
     quota,
     tail,

@@ -13,13 +13,7 @@ from typing import Any
 from functions.callback import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callbacks
-from wechat_notify.core.callbacks.events import (
-    AuthorizationChange,
-    CallbackBodyError,
-    CallbackEvent,
-    Receipt,
-    Ticket,
-)
+from wechat_notify.core.callbacks.events import CallbackBodyError, CallbackEvent, OtherEvent, Receipt
 from wechat_notify.core.errors import UnusableKeysError
 from wechat_notify.http import requests
 from wechat_notify.wechat.callbacks.door import CallbackRequest, Refused
@@ -83,9 +77,9 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
 
 def _is_needed(event: CallbackEvent) -> bool:
     """Return whether something is done about an event; receipts only where the stack matches them."""
-    return isinstance(event, Ticket | AuthorizationChange) or (
-        isinstance(event, Receipt) and callbacks.matches_receipts()
-    )
+    if isinstance(event, Receipt):
+        return callbacks.matches_receipts()
+    return not isinstance(event, OtherEvent)
 
 
 def _answer(status: int, body: str, content_type: str = "text/plain") -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from functions.callback_events import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
-from wechat_notify.core.callbacks.events import CallbackBodyError, Receipt
+from wechat_notify.core.callbacks.events import CallbackBodyError, ConsentChange, PersonLeft, Receipt
+from wechat_notify.core.consents.consents import Recorded
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
@@ -53,10 +54,15 @@ class _Record(NamedTuple):
 
 
 class _Handled(NamedTuple):
-    """The matches of a callback's receipts, the result of a platform event, and the error that stopped it."""
+    """The matches of a callback's receipts, the result of a platform event, and the error that stopped it.
+
+    ``consents`` is what came of a person's decisions, of the account ``account``.
+    """
 
     record: _Record
     settled: list[Settled]
+    account: str = ""
+    consents: Recorded | None = None
     result: str | None = None
     error: Exception | None = None
 
@@ -84,6 +90,11 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             _report(each, telemetry)
         matches = Counter(settled.match.value for settled in found)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
+        consents = [(each.account, each.consents) for each in handled if each.consents]
+        for account, recorded in consents:
+            if recorded.granted:
+                telemetry.metrics.count("ConsentsGranted", recorded.granted, account=account)
+        line.update(consents=Counter("changed" if each.changed else "unchanged" for _, each in consents))
         telemetry.waited(oldest_age(event["Records"], time.time()))
         line.update(platform=Counter(each.result for each in handled if each.result))
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
@@ -103,7 +114,8 @@ def _settle(record: _Record) -> _Handled:
     handled = _Handled(record, [])
     try:
         body = json.loads(record.body)
-        for event in events_of(body["fields"]):
+        events = events_of(body["fields"])
+        for event in events:
             if isinstance(event, Receipt):
                 receipts = callback_events.receipts()
                 handled.settled.append(
@@ -111,6 +123,9 @@ def _settle(record: _Record) -> _Handled:
                         body["account"], event, is_last=record.is_last, callback=record.message_id
                     )
                 )
+        if decisions := [event for event in events if isinstance(event, ConsentChange | PersonLeft)]:
+            recorded = bootstrap.consents().record(body["account"], decisions)
+            handled = handled._replace(account=body["account"], consents=recorded)
         if handled.comes_again:
             callback_events.queue().change_visibility(record.receipt_handle, record.pause)
     # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.

@@ -7,8 +7,9 @@ from typing import Any
 from functions.send_api import answers, headers
 from wechat_notify import bootstrap
 from wechat_notify.core.clocks import SecondsLeft
+from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.entry import Entry
-from wechat_notify.core.delivery.results import Result, Unknown
+from wechat_notify.core.delivery.results import ConsentUse, Result, Unknown
 from wechat_notify.core.errors import (
     InvalidFieldsError,
     StartedError,
@@ -78,6 +79,8 @@ def _post(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
         alone=True,
     )
     telemetry.publish(result.events, bootstrap.event_bus)
+    if result.consent is ConsentUse.MISSING:
+        warnings = [*warnings, own_outcomes.CONSENT_MISSING]
     return answers.PostedMessage(request, message, warnings, keyed=key is not None).answer(result)
 
 

@@ -14,26 +14,13 @@ from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.findings import rule_error
 from wechat_notify.core.platform.pages import pages
 from wechat_notify.core.texts import iso_time
-from wechat_notify.http import queries, requests
-from wechat_notify.http.problems import problem
+from wechat_notify.http import problems, queries, requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse
 
 _MAX_WAIT: Final = 15.0
 """Seconds for which a busy token_refresh is waited for."""
-_ADDRESS: Final = r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?][!-~]{0,1000})?"
 _APPID: Final = r"wx[A-Za-z0-9]{1,62}"
-
-
-def _address(value: str) -> str:
-    if not re.fullmatch(_ADDRESS, value):
-        raise rule_error(
-            "format",
-            "must be an address that begins with https:// or http://",
-            "必须是以 https:// 或 http:// 开头的地址",
-            limit="https://…",
-        )
-    return value
 
 
 def _appid(value: str) -> str:
@@ -47,7 +34,7 @@ def _appid(value: str) -> str:
 class LinkQuery(queries.Query):
     """The query of a link."""
 
-    redirect_uri: Annotated[str, AfterValidator(_address)]
+    redirect_uri: queries.Address
     auth_type: Annotated[int, queries.whole_number(1, 6)] = 3
     biz_appid: Annotated[str, AfterValidator(_appid)] | None = None
 
@@ -59,18 +46,7 @@ def get_link(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
     try:
         code = platform.platform_requests().pre_auth_code(account, min(_MAX_WAIT, seconds_left() / 2))
     except TokenUnavailableError as error:
-        outcome = error.outcome
-        return problem(
-            503 if outcome.retryable else 502,
-            "platform-refused",
-            outcome.hint,
-            error_class=outcome.error_class,
-            retryable=outcome.retryable,
-            retry_after=outcome.retry_after,
-            errcode=outcome.errcode,
-            errmsg=outcome.errmsg,
-            rid=outcome.rid,
-        )
+        return problems.unavailable("platform-refused", error.outcome)
     links = pages(code, query.redirect_uri, query.auth_type, query.biz_appid)
     content = {
         "account": account,

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.team_api import authorizations, broadcasts, holds, messages, quotas, schedules, templates
+from functions.team_api import (
+    authorizations,
+    broadcasts,
+    consents,
+    holds,
+    messages,
+    quotas,
+    schedules,
+    templates,
+)
 from wechat_notify import bootstrap
 from wechat_notify.http import router
 from wechat_notify.http.router import Routes
@@ -35,6 +44,9 @@ ROUTES: Routes = {
     "GET /v1/accounts/{account}/holds": holds.list_holds,
     "DELETE /v1/accounts/{account}/holds/{hold}": holds.end_hold,
     "GET /v1/accounts/{account}/authorization-link": authorizations.get_link,
+    "GET /v1/accounts/{account}/consents": consents.get_consents,
+    "GET /v1/accounts/{account}/consents/links": consents.make_link,
+    "GET /v1/consents/confirm": consents.confirm,
     "GET /v1/accounts/{account}/templates": templates.list_templates,
     "GET /v1/accounts/{account}/templates/{id}": templates.get_template,
 }

@@ -38,11 +38,11 @@ def shops(service: Service) -> Service:
     return service
 
 
-def play(service: Service, call: Call, account: str) -> Any:
+def play(service: Service, call: Call, account: str, told: dict[str, str]) -> Any:
+    """Play a call; ``told`` is what earlier answers gave."""
+    query = {name: told[name] if name in call.takes else value for name, value in call.query.items()}
     values = {name: quote(value, safe="") for name, value in {**call.path, "account": account}.items()}
-    path = (
-        call.route.partition(" ")[2].format_map(values) + ("?" if call.query else "") + urlencode(call.query)
-    )
+    path = call.route.partition(" ")[2].format_map(values) + ("?" if query else "") + urlencode(query)
     body = None if call.body is None else json.dumps(call.body).encode()
     headers = {**({} if body is None else {"Content-Type": "application/json"}), **call.headers}
     return call_api(service.state, call.method, path, body, headers)
@@ -66,15 +66,18 @@ def _shape(value: Any) -> Any:
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.id)
 def test_example_does_what_it_says(shops: Service, operation: Operation) -> None:
     account, example = _account(operation), operation.example
+    given: dict[str, str] = {}
     for call in example.before:
-        status = play(shops, call, account).status_code
+        answer = play(shops, call, account, given)
+        given |= {name: value for name, value in answer.json().items() if isinstance(value, str)}
+        status = answer.status_code
         assert status in {*OPERATIONS[call.route].answers, *REFUSED_ON_PURPOSE}
 
     def answered() -> Any:
-        answer = play(shops, example.call, account)
+        answer = play(shops, example.call, account, given)
         return answer if answer.status_code == example.status else None
 
-    answer = eventually(answered, 60) if example.eventually else play(shops, example.call, account)
+    answer = eventually(answered, 60) if example.eventually else play(shops, example.call, account, given)
     assert answer is not None
     assert answer.status_code == example.status, answer.text
     told = json.loads(answer.text.replace(account, ACCOUNT))

@@ -26,7 +26,7 @@ _NAMED = (
     "AWS::S3::Bucket",
     "AWS::Events::EventBus",
 )
-"""Types of resources that calls name; beside parameters and schedules."""
+"""Types of resources that calls name, beside secrets, parameters and schedules."""
 _ELSEWHERE = {"test_stack.py", "test_documents.py"}
 """Test files with stacks of their own, or with commands that are not installed everywhere."""
 
@@ -37,7 +37,9 @@ def decisions(deployed: Deployed) -> list[dict[str, Any]]:
     physical = deployed.deployment.physical_ids
     roles = {physical[name]: name for name, _ in deployed.deployment.resources("AWS::IAM::Role")}
     named = [name for kind in _NAMED for name, _ in deployed.deployment.resources(kind)]
-    known = {deployed.get_att(name, "Arn"): name for name in named}
+    known = {deployed.get_att(name, "Arn"): f"<{name}.Arn>" for name in named}
+    secrets = deployed.deployment.resources("AWS::SecretsManager::Secret")
+    known |= {physical[name]: f"<{name}>" for name, _ in secrets}  # their reference is the ARN
     url = f"{deployed.service.state.aws_endpoint_url}{permissions.PATH}"
     return [
         {**each, "role": roles[each["role"]], "word": contract.word(each["resource"], known)}

@@ -7,6 +7,7 @@ the fakes of tests/fakes/aws and of tests/simulation.
 
 from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.clock import START, Clock, highest, lowest
+from tests.fakes.consent_store import FakeConsentStore
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.hashes import FakeHashes, FakeHashKeys, hashes
 from tests.fakes.lambda_context import FakeContext
@@ -32,6 +33,7 @@ __all__ = [
     "Core",
     "FakeBroadcastStore",
     "FakeBus",
+    "FakeConsentStore",
     "FakeContext",
     "FakeHashKeys",
     "FakeHashes",

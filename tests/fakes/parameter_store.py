@@ -15,7 +15,8 @@ class FakeParameterStore:
     """Both sides of the parameter store: ``AccountStore`` and ``TokenReader``; and ``AccountNames``.
 
     ``failing`` maps a method's name to AWS's error code, for as long as it stands there; ``broken``
-    an account to why its credentials cannot be used.
+    an account to why its credentials cannot be used; ``consents`` an account to its policy, ``app_ids``
+    to its app id.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,8 @@ class FakeParameterStore:
         self.broken: dict[str, Bilingual] = {}
         self.tokens: dict[str, AccessToken] = {}
         self.components: set[str] = set()
+        self.consents: dict[str, str] = {}
+        self.app_ids: dict[str, str] = {}
         self.component_tokens: dict[str, AccessToken] = {}
         self.failing: dict[str, str] = {}
         self.reads: list[str] = []
@@ -67,7 +70,13 @@ class FakeParameterStore:
             return Account(name, None, self.tokens.get(name), self.broken[name])
         if name in self.components:
             return Account(name, self.sources[name], self.component_tokens.get(name), sends=False)
-        return Account(name, self.sources[name], self.tokens.get(name))
+        return Account(
+            name,
+            self.sources[name],
+            self.tokens.get(name),
+            app_id=self.app_ids.get(name),
+            consents=self.consents.get(name),
+        )
 
     def _fail(self, method: str, action: str) -> None:
         if method in self.failing:

@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from tests.fakes.broadcast_store import FakeBroadcastStore
 from tests.fakes.callback_keys import FakeCallbackKeys
 from tests.fakes.clock import BEIJING, Clock, lowest
+from tests.fakes.consent_store import FakeConsentStore
 from tests.fakes.event_bus import FakeBus
 from tests.fakes.hashes import FakeHashKeys
 from tests.fakes.ledger_store import FakeLedgerStore
@@ -43,10 +44,13 @@ from wechat_notify.core.broadcasts.creating import NewBroadcasts
 from wechat_notify.core.broadcasts.engine import Engine
 from wechat_notify.core.broadcasts.operations import Broadcasts
 from wechat_notify.core.broadcasts.ports import Services
+from wechat_notify.core.consents.consents import Consents, Links
+from wechat_notify.core.consents.links import Signer
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuit import QuotaReset
 from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.consented import UnsentEntries
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.ledger import Ledger
@@ -89,6 +93,7 @@ class Core:
         dead_letters: Any,
         writer: Callable[[], str],
         keyed_hash: KeyedHash,
+        consent_store: Any = None,
         jitter: Callable[[float, float], float] = lowest,
         pool: Executor | None = None,
     ) -> None:
@@ -98,11 +103,20 @@ class Core:
         self.ledger = Ledger(table, now=now, writer=writer, keyed_hash=keyed_hash)
         self.circuits = Circuits(table, now=now, writer=writer, quota_reset=QuotaReset(BEIJING))
         self.template_registry = TemplateRegistry(table, now=now)
+        self.consents = Consents(
+            consent_store or FakeConsentStore(),
+            UnsentEntries(table),
+            long_term=self.template_registry.is_long_term,
+            keyed_hash=keyed_hash,
+            now=now,
+            writer=writer,
+        )
         self.dispatcher = Dispatcher(
             self.ledger,
             self.circuits,
             self.sender,
             queue,
+            self.consents,
             now=now,
             jitter=jitter,
             check=self.template_registry.check,
@@ -126,6 +140,7 @@ class Service(Core):
         self.step_queue = FakeQueue()
         self.bus = FakeBus()
         self.ledger_store = FakeLedgerStore()
+        self.consent_store = FakeConsentStore()
         self.log = io.StringIO()
         self.telemetry = Telemetry(
             Logger(service=f"service-{next(_services)}", stream=self.log, utc=True, use_rfc3339=True)
@@ -155,6 +170,17 @@ class Service(Core):
             dead_letters=self.dead_letters,
             writer=writer,
             keyed_hash=self.openid_hash,
+            consent_store=self.consent_store,
+        )
+        bits = itertools.count(2**64)
+        self.consent_links = Links(
+            self.consent_store,
+            self.consents,
+            Signer(lambda: self.hash_keys.load().all),
+            keyed_hash=self.openid_hash,
+            now=self.clock.now,
+            writer=writer,
+            random_bits=lambda _: next(bits),
         )
         self.broadcast_store = FakeBroadcastStore()
         self.objects = FakeObjects(self.clock.now)
@@ -202,6 +228,7 @@ class Service(Core):
             "openid_hasher": self.openid_hash,
             "id_factory": lambda: new_id(self.clock.now, lambda _bits: next(bits)),
             "dispatcher": self.dispatcher,
+            "consents": self.consents,
             "ledger": self.ledger,
             "event_bus": self.bus,
             "batch_sender": self.batch_sender,
@@ -212,6 +239,7 @@ class Service(Core):
             monkeypatch.setattr(bootstrap, name, lambda part=part: part)
         of_teams: dict[str, object] = {
             "open_holds": self.open_holds,
+            "consent_links": self.consent_links,
             "message_list": MessageList(self.ledger_store, self.ledger_store),
             "cursors": Cursors(lambda: [b"a key for tests"]),
             "quotas": Quotas(

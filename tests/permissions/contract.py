@@ -28,6 +28,9 @@ Recorded = dict[str, dict[str, list[str]]]
 CONTEXTS: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("*", "events:PutEvents"): {"events:source": "wechat-notify"},
     ("TemplateSyncRole", "dynamodb:*"): {"dynamodb:LeadingKeys": ["templates#shop"]},
+    ("CallbackEventsRole", "dynamodb:DeleteItem"): {
+        "dynamodb:LeadingKeys": ["consents#shop#9f2c41d07a3be85c"]
+    },
     ("*", "iam:PassRole"): {"iam:PassedToService": "scheduler.amazonaws.com"},
 }
 """What is known of a principal's calls beside their resource. The emulator enforces the first two."""

@@ -61,7 +61,9 @@ def statements(stack: Stack) -> list[Statement]:
     for owner, resource in stack.resources.items():
         for name in _DOCUMENTS if not resource["Type"].startswith("AWS::IAM::") else ():
             for node in resource["Properties"].get(name, {}).get("Statement", []):
-                found += _of_resource(owner, node)
+                # In the policy of a key, "*" is that key.
+                own = {"Resource": f"<{owner}.Arn>"} if name == "KeyPolicy" else {}
+                found += _of_resource(owner, node | own)
     return found
 
 

@@ -271,6 +271,7 @@ class Scenarios:
         world.wechat.replace_token(app)
         token = {
             "value": app.token,
+            "app_id": app.app_id,
             "expires_at": app.expires_at,
             "obtained_at": world.start,
             "forced_day": local_day(world.start),

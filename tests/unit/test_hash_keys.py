@@ -25,7 +25,7 @@ class Secret:
         self.reads = 0
         self.clock = Clock()
         clients = Clients(
-            lambda _service: SimpleNamespace(get_secret_value=self._get),
+            lambda _service: SimpleNamespace(get_secret_value=self._get, close=lambda: None),
             clock=self.clock.now,
             sleep=self.clock.sleep,
             jitter=lowest,

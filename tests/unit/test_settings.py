@@ -14,6 +14,7 @@ import pytest
 from tests.fakes import OPENID
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.settings import MalformedSettingError, MissingSettingError, Settings
 
@@ -157,6 +158,6 @@ except InvocationError as error:
 def test_ledger_of_a_function_without_the_hash_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as broadcast, which cancels messages and hashes nothing."""
     monkeypatch.delenv("OPENID_HASH_SECRET")
-    assert bootstrap.ledger()
+    assert isinstance(bootstrap.ledger(), Ledger)
     with pytest.raises(MissingSettingError, match="OPENID_HASH_SECRET"):
         bootstrap.openid_hasher()(OPENID)

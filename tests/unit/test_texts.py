@@ -26,7 +26,7 @@ NAMES = re.compile(
     r"|Unicode|\bIDs?\b|config\.json|permissions\.openapi|AppID"
     r"|token API|\bcode\b|HH:MM|T18:00:00|U\+FFFD|\btype\b|\bapp\b|NaN|\buXXXX\b|#FF0000|\btrue\b|\bfalse\b"
     r"|CSV|CRLF|LF|\bCR\b|MiB|GB18030|UTF-16|Mac|Lines|\.xlsx?\b|,name\b|IANA|Asia/Shanghai"
-    r"|\brecipients\b|\bupload\b|\bstarts_at\b|\bcursor\b|\btime_zone\b"
+    r"|\bscene\b|\breserved\b|\brecipients\b|\bupload\b|\bstarts_at\b|\bcursor\b|\btime_zone\b"
     r"|\bat\b|\bcron\b|\brate\b|\bminutes\b|\bScheduler\b|\btrue\b|\bfalse\b"
     r"|\bcallback\b|authorization-link|\bcomponent\b|https?://|\bappid\b|\bwx1234\b"
     r"|\bexpires_at\b|\bsend_window\b|\bmissing_columns\b|\bon_invalid\b|\babort\b|\bPUT\b|\bstate\b|\bbroadcast\b|\bmessage\b"

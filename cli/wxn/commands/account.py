@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wxn import accounts
-from wxn.accounts import Accounts, Cause, Checked, StoredAccount
+from wxn.accounts import Accounts, Cause, Checked, Policy, StoredAccount
 from wxn.api import hint_of
 from wxn.errors import CommandError, ExitCode
 from wxn.explanations import by_code
@@ -122,7 +122,7 @@ def list_accounts(run: Run) -> None:
 
     With ``--json``: ``accounts``, each with ``name``, ``app_id`` (null where the credentials are missing or
     cannot be read), ``has_credentials``, ``type`` (app, component or authorizer), ``component`` (a merchant's
-    platform) and ``revoked``, ``token_age`` and ``token_expires_in`` (seconds; null without a token).
+    platform) and ``revoked``, ``consents`` (the policy; null of a merchant, who has the platform's), ``token_age`` and ``token_expires_in`` (seconds; null without a token).
     """
     now = time.time()
     found = [_told(account, now) for account in Accounts(run.stack).all()]
@@ -139,6 +139,7 @@ def list_accounts(run: Run) -> None:
             text("Type", "类型"),
             text("Token", "token"),
             text("Token age", "token 已使用"),
+            text("Consents", "授权策略"),
         )
         print_table(console, columns, [_row(each) for each in found])
 
@@ -155,6 +156,7 @@ def _told(account: StoredAccount, now: float) -> dict[str, Any]:
         "type": account.type,
         "component": account.component,
         "revoked": account.revoked,
+        "consents": account.consents,
         "token_age": age,
         "token_expires_in": left,
     }
@@ -179,6 +181,7 @@ def _row(account: dict[str, Any]) -> tuple[object, ...]:
         _type(account),
         token,
         None if age is None else duration(age),
+        account["consents"],
     )
 
 
@@ -280,6 +283,50 @@ def _reason(checked: Checked, failure: Any) -> CommandError:
         f"{more}{again}",
         ExitCode.UNAVAILABLE if cause is Cause.TRANSIENT else ExitCode.FAILED,
     )
+
+
+@command(
+    app,
+    help=text(
+        "Set what becomes of a message whose receiver has no consent left.",
+        "设置接收人没有可用授权时的处理策略。",
+    ),
+)
+def consents(
+    run: Run,
+    name: Name,
+    policy: Annotated[
+        Policy,
+        typer.Argument(
+            help=text(
+                "off: consents are only recorded. warn: the message is sent with a warning. enforce: it is refused.",
+                "off 只记录授权、 warn 发送并警告、 enforce 拒绝发送。",
+            )
+        ),
+    ],
+) -> None:
+    """Set an account's policy on consents; of a third-party platform, that of its merchants too.
+
+    With ``--json``: ``account``, ``consents`` and ``before``.
+    """
+    accounts.require_name(name)
+    before = Accounts(run.stack).set_consents(name, policy)
+
+    def render(console: Console) -> None:
+        told = text(
+            f"{name}: {policy.value} (was {before}). Live within 6 minutes.",
+            f"{name}：{policy.value}（原为 {before}），6 分钟内生效。",
+        )
+        console.print(told, markup=False)
+
+    run.output.show({"account": name, "consents": policy.value, "before": before}, render)
+    if policy is Policy.ENFORCE and before == Policy.OFF:
+        run.output.note(
+            text(
+                "What was sent before is not counted: warn for a while first shows what would be refused.",
+                "此前发送的消息未计入，建议先使用 warn 观察一段时间。",
+            )
+        )
 
 
 @command(

@@ -77,7 +77,7 @@ class Entries:
                 text(f"The table has no index {_INDEX}.", f"数据表没有索引 {_INDEX}。"),
                 text("Deploy this version first.", "请先部署此版本。"),
             )
-        if indexes[_INDEX]["IndexStatus"] != "ACTIVE":
+        if indexes[_INDEX].get("IndexStatus") == "CREATING":  # the emulator has none
             raise CommandError(
                 text(f"DynamoDB is still filling the index {_INDEX}.", f"DynamoDB 仍在创建索引 {_INDEX}。"),
                 text("Repeat the command in some minutes.", "请几分钟后重新执行。"),

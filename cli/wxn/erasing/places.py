@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wxn.api import Api
+from wxn.erasing.consents import Consents
 from wxn.erasing.entries import Entries
 from wxn.erasing.files import Files
 from wxn.erasing.letters import Letters
@@ -26,4 +27,5 @@ def all_places(stack: Stack, account: str, person: Person) -> list[Place]:
         Entries(stack, Api(stack, account), account, person),
         *(Letters(name, sqs, stack.resources[queue], account, person) for queue, name in queues.items()),
         Files(stack, account, person),
+        Consents(stack, account, person),
     ]

@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.failed_shares import FailedShares
 from wechat_notify.core.delivery.results import (
+    ConsentUse,
     Expired,
     Failed,
     Held,
@@ -41,6 +42,10 @@ _COUNTED = {
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
 }
+_CONSENTS: dict[ConsentUse | None, str] = {
+    ConsentUse.USED: "ConsentsUsed",
+    ConsentUse.REFUSED: "ConsentsRefused",
+}
 
 
 class Metrics:
@@ -66,6 +71,7 @@ class Metrics:
     def message(self, message: Message, result: Result, account: str) -> None:
         """Count a message once by what it came to, and by each turn that brought it no nearer to that."""
         exchange, outcome, entry = result.exchange, result.outcome, result.entry
+        self._consent(result, account)
         # Without an attempt the account may be a name that somebody made up.
         known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
         by_account = {"account": account} if known else {}
@@ -93,6 +99,10 @@ class Metrics:
             # The call that gave it its status has counted it.
             case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
                 self.count("MessagesReplayed", result=result.name)
+
+    def _consent(self, result: Result, account: str) -> None:
+        if name := _CONSENTS.get(result.consent):
+            self.count(name, account=account)
 
     def ended(self, entry: Entry) -> None:
         """Count a message that came to its end because somebody asked about it."""

@@ -51,6 +51,12 @@ class Settings:
         return self._required("WECHAT_API_BASE")
 
     @property
+    def wechat_pages_base(self) -> str:
+        """Scheme and host of WeChat's pages for people; those of a stand-in where its API has one."""
+        base = self.wechat_api_base
+        return "https://mp.weixin.qq.com" if base.endswith(".weixin.qq.com") else base
+
+    @property
     def wechat_proxy(self) -> str | None:
         """The HTTP proxy on the way to WeChat, such as ``http://10.0.0.5:3128``; None without one.
 

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.delivery.results import (
+    ConsentUse,
     Held,
     InFlight,
     NotDue,
@@ -151,6 +152,7 @@ class Telemetry:
             "reason": entry and entry.reason,
             "attempts": entry and entry.attempts,
             "wechat_ms": exchange and round(exchange.seconds * 1000, 1),
+            "consent": result.consent,
             "warnings": [warning.for_log() for warning in warnings],
             **fields,
         }
@@ -319,7 +321,8 @@ def _level(result: Result, warnings: Sequence[Violation]) -> _Level:
         case Held() if not result.attempted:
             return "debug"  # each of a hundred thousand, every quarter of an hour
         case Sent():
-            return "info" if warnings else "debug"  # its entry says the same, but for the warnings
+            is_noted = warnings or result.consent is ConsentUse.MISSING
+            return "info" if is_noted else "debug"  # its entry says the same, but for the warnings
         case Queued() | NotDue():
             return "info"
         case Replayed() | InFlight() if not result.attempted or result.status is Status.SENT:

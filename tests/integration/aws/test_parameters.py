@@ -126,3 +126,29 @@ def test_invalid_name_is_listed_with_problem(accounts: Accounts, put: Put) -> No
     (account,) = accounts.load_all()
     assert account.source is None
     assert "a-z, 0-9 and -" in str(account.problem)
+
+
+def test_policy_on_consents(accounts: Accounts, put: Put) -> None:
+    """A merchant has its platform's; without one, or with one that cannot be read, it is off."""
+    secrets = {"app_id": "wx1", "app_secret": "s3cret"}
+    put("shop", "not a parameter of an account")
+    put("off/credentials", app("wxoff"))
+    put("shop/credentials", json.dumps({"type": "app", **secrets, "consents": "warn"}))
+    put("platform/credentials", json.dumps({"type": "component", **secrets, "consents": "enforce"}))
+    for name, component in (("merchant", "platform"), ("orphan", "gone"), ("odd", "shop")):
+        merchant = {"type": "authorizer", "component": component, "app_id": f"wx-{name}"}
+        put(f"{name}/credentials", json.dumps(merchant))
+    put("wrong/credentials", json.dumps({"type": "app", **secrets, "consents": "always"}))
+    wanted = {
+        "off": (None, "wxoff"),
+        "shop": ("warn", "wx1"),
+        "platform": ("enforce", "wx1"),
+        "merchant": ("enforce", "wx-merchant"),
+        "orphan": (None, "wx-orphan"),
+        "odd": ("warn", "wx-odd"),
+        "wrong": (None, None),
+    }
+    listed = {account.name: (account.consents, account.app_id) for account in accounts.load_all()}
+    assert listed == wanted
+    assert {name: (accounts.load(name).consents, accounts.load(name).app_id) for name in wanted} == wanted
+    assert "consents" in str(accounts.load("wrong").problem)

@@ -198,6 +198,7 @@ def test_stored_and_published_data_is_clean(
             circuits,
             sender,  # type: ignore[arg-type] # as much of one as is needed
             Queue(clients, "url"),
+            SimpleNamespace(),  # type: ignore[arg-type] # the account's policy is off
             now=time.time,
             jitter=min,
         )

@@ -255,7 +255,7 @@ def test_list_shows_no_secret(run: Run, put: Put) -> None:
     assert rows == [
         "broken credentials cannot be read none",
         "half no credentials expired 10 min",
-        f"shop {APP_ID} app good 10 min",
+        f"shop {APP_ID} app good 10 min off",
     ]
     assert "TOKEN-VALUE" not in out + run("list", "--json")[1]
 
@@ -297,3 +297,36 @@ def test_remove_needs_the_name(run: Run, put: Put, *, typed: str, terminal: bool
 
 def test_remove_of_unknown_account(run: Run) -> None:
     assert run("remove", "shop", "--yes")[0] == 1
+
+
+# The policy on consents
+
+
+def policy_of(run: Run, name: str = "shop") -> Any:
+    listed = json.loads(run("list", "--json")[1])["accounts"]
+    return next(each["consents"] for each in listed if each["name"] == name)
+
+
+def test_policy_on_consents(run: Run, aws: Aws) -> None:
+    add(run)
+    assert policy_of(run) == "off"
+    code, out, err = run("consents", "shop", "enforce")
+    assert (code, out) == (0, "shop: enforce (was off). Live within 6 minutes.\n")
+    assert "warn for a while" in err
+    assert stored(aws) == {"type": "app", "app_id": APP_ID, "app_secret": SECRET, "consents": "enforce"}
+    assert policy_of(run) == "enforce"
+    assert add(run, "--replace")[0] == 0  # a new secret changes no policy
+    assert policy_of(run) == "enforce"
+    code, out, _ = run("consents", "shop", "off", "--json")
+    assert json.loads(out) == {"account": "shop", "consents": "off", "before": "enforce"}
+    assert stored(aws) == {"type": "app", "app_id": APP_ID, "app_secret": SECRET}
+
+
+def test_policy_of_those_that_have_none(run: Run, put: Put) -> None:
+    put("merchant/credentials", json.dumps({"type": "authorizer", "component": "p", "app_id": "wxm"}))
+    code, _, err = run("consents", "merchant", "warn")
+    assert (code, "wxn account consents p" in err) == (1, True)
+    assert policy_of(run, "merchant") is None
+    code, _, err = run("consents", "shop", "warn")
+    assert (code, "There is no account shop" in err) == (1, True)
+    assert run("consents", "shop", "always")[0] == 2

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from tests.unit.wxn.fakes import FakeApi
+from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.consent_table import ConsentTable
 from wechat_notify.aws.ledger_table import LedgerTable
+from wechat_notify.core.consents.record import PersonConsents
 from wxn import dead_letters
 from wxn.erasing import letters as letters_module
+from wxn.erasing.consents import Consents
 from wxn.erasing.entries import Entries
 from wxn.erasing.files import Files
 from wxn.erasing.letters import Letters
@@ -508,3 +512,28 @@ def test_openid_across_blocks(files: Files, aws: Aws, openid: str) -> None:
 
     assert erased(files) == []
     assert content(aws, "shop/uploads/u1") == before + after
+
+
+# Consents
+
+
+HASH = PERSON.hashes[0]
+
+
+def test_consents(aws: Aws, stack: AwsStack) -> None:
+    names = [f"consents#shop#{HASH}", f"consents#other#{HASH}", "consents#shop#0123"]
+    for name in names:
+        aws("dynamodb").put_item(TableName="ledger", Item={"pk": {"S": name}, "version": {"N": "1"}})
+    place = Consents(stack, "shop", PERSON)
+    (consents,) = found(place)
+    assert (consents.name, OPENID in str(consents)) == (HASH, False)
+    assert erased(place) == []
+    kept = {item["pk"]["S"] for item in aws("dynamodb").scan(TableName="ledger")["Items"]}
+    assert kept == set(names[1:])
+    place.erase([])
+
+
+def test_key_of_consents_is_the_services(aws: Aws, stack: AwsStack, clients: Clients) -> None:
+    ConsentTable(clients, "ledger", 0.0).put(PersonConsents("shop", HASH, 1))
+    assert len(found(Consents(stack, "shop", PERSON))) == 1
+    assert len(aws("dynamodb").scan(TableName="ledger")["Items"]) == 1

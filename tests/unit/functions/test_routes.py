@@ -22,10 +22,10 @@ Json = dict[str, Any]
 ROUTES = {**send_api.ROUTES, **team_api.ROUTES}
 WITH_BODY = [route for route, operation in OPERATIONS.items() if operation.body]
 STORES = {
-    bootstrap: ["dispatcher", "access_tokens"],
+    bootstrap: ["dispatcher", "access_tokens", "consents"],
     broadcasts: ["broadcasts", "new_broadcasts"],
     platform: ["platform_requests"],
-    teams: ["open_holds", "message_list", "quotas", "schedules", "template_store"],
+    teams: ["consent_links", "open_holds", "message_list", "quotas", "schedules", "template_store"],
 }
 
 
@@ -46,6 +46,11 @@ def ask(call: Call, **changes: Any) -> str:
     return f"{response['statusCode']} {problem}"
 
 
+@pytest.fixture(params=[route for route in OPERATIONS if "{account}" in route])
+def call_of_account(request: pytest.FixtureRequest) -> Call:
+    return OPERATIONS[request.param].example.call
+
+
 @pytest.fixture(params=OPERATIONS)
 def call(request: pytest.FixtureRequest) -> Call:
     return OPERATIONS[request.param].example.call
@@ -56,9 +61,9 @@ def test_routes_are_documented() -> None:
 
 
 @pytest.mark.usefixtures("service")
-def test_account_name(call: Call) -> None:
-    parameters = {**call.path, "account": "Shop"}
-    assert ask(call, pathParameters=parameters) == "404 account-name"
+def test_account_name(call_of_account: Call) -> None:
+    parameters = {**call_of_account.path, "account": "Shop"}
+    assert ask(call_of_account, pathParameters=parameters) == "404 account-name"
 
 
 def test_storage_is_down(service: Service, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
@@ -73,9 +78,9 @@ def test_storage_is_down(service: Service, monkeypatch: pytest.MonkeyPatch, call
 
 
 @pytest.mark.usefixtures("service")
-def test_unforeseen_error(call: Call) -> None:
+def test_unforeseen_error(call_of_account: Call) -> None:
     """API Gateway never leaves out what a path names."""
-    assert ask(call, pathParameters={}) == "500 internal-error"
+    assert ask(call_of_account, pathParameters={}) == "500 internal-error"
 
 
 @pytest.mark.usefixtures("service")

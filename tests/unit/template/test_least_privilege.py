@@ -141,6 +141,7 @@ REVIEWED: dict[str, str] = {
     r"arn:aws:logs:[^:]+:\d+:log-group:/aws/events/stack:\*": f"{OWN_NAMES}: streams of one group",
     r"arn:aws:events:[^:]+:\d+:rule/<EventBus>/\*": "the bus stands for its rule",
     r"templates#\*": f"{OWN_NAMES}: the accounts' templates",
+    r"consents#\*": f"{OWN_NAMES}: the accounts' consents",
     "Deny Principal": ANYBODY,
     "Deny (sqs|s3|secretsmanager)": ANYBODY,
     r"\* secretsmanager:\*": "the one secret that has the policy",

@@ -48,7 +48,12 @@ def test_actions_of_each_role() -> None:
             *log,
         },
         "CallbackRole": {"ssm:DescribeParameters", "ssm:GetParameter", "sqs:SendMessage"} | log,
-        "CallbackEventsRole": {"dynamodb:Query", "ssm:PutParameter", "dynamodb:PartiQLUpdate"}
+        "CallbackEventsRole": {
+            "dynamodb:Query",
+            "dynamodb:DeleteItem",
+            "ssm:PutParameter",
+            *write_groups,
+        }
         | key
         | token
         | take
@@ -85,7 +90,8 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("dynamodb:[!Q]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        ("dynamodb:[!QD]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        ("dynamodb:Delete*", {"CallbackEventsRole": "<Ledger.Arn>"}),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
             "secretsmanager:*",
@@ -102,6 +108,13 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 )
 def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str, str]) -> None:
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
+
+
+def test_consents_alone_are_deleted(stack: Stack) -> None:
+    (statement,) = (
+        each for each in stack.statements("CallbackEventsRole") if "dynamodb:DeleteItem" in each["Action"]
+    )
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["consents#*"]}}
 
 
 def test_parameters_that_roles_write(stack: Stack) -> None:

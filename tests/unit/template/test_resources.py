@@ -232,10 +232,13 @@ PUBLIC = (
     "POST /v1/callbacks/components/{component}/{appid}",
     "POST /v1/callbacks/{account}",
 )
+"""The routes that WeChat calls."""
+CONFIRMATION = "GET /v1/consents/confirm"
+"""The route that WeChat leads people to: the signature of its link lets them in."""
 
 
 def test_routes_ask_for_iam(stack: Stack) -> None:
-    """All but WeChat's."""
+    """All but WeChat's, and those that its pages lead to."""
     body = stack["HttpApi"]["Body"]
     named = {
         f"{method.upper()} {path}": node
@@ -248,8 +251,10 @@ def test_routes_ask_for_iam(stack: Stack) -> None:
         **dict.fromkeys(PUBLIC, "CallbackFunction"),
     }
     open_routes = [route for route, node in named.items() if node["security"] == [{"NONE": []}]]
-    assert sorted(open_routes) == list(PUBLIC)
-    assert all(node["security"] == [{"AWS_IAM": []}] for route, node in named.items() if route not in PUBLIC)
+    assert sorted(open_routes) == sorted([*PUBLIC, CONFIRMATION])
+    assert all(
+        node["security"] == [{"AWS_IAM": []}] for route, node in named.items() if route not in open_routes
+    )
     scheme = body["components"]["securitySchemes"]["AWS_IAM"]
     assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
     assert "x-amazon-apigateway-cors" not in body

@@ -30,7 +30,7 @@ class ConditionalPut(NamedTuple):
     """An item that takes the place of its version ``previous``, which is 0 for the first.
 
     ``attributes`` are the names that an item of its type can have. ``retry_for`` is for how many seconds the
-    put is repeated after ``began``.
+    put is repeated after ``began``. ``revives``: an item that was deleted meanwhile is stored anew.
     """
 
     action: str
@@ -39,6 +39,7 @@ class ConditionalPut(NamedTuple):
     previous: int
     retry_for: float
     began: float
+    revives: bool = True
 
     @property
     def key(self) -> str:
@@ -47,10 +48,13 @@ class ConditionalPut(NamedTuple):
 
     def request(self, table_name: str) -> Any:
         """The put as ``PutItem`` is asked for it."""
+        is_next = "version = :previous"
         return {
             "TableName": table_name,
             "Item": self.item,
-            "ConditionExpression": "attribute_not_exists(pk) OR version = :previous",
+            "ConditionExpression": f"attribute_not_exists(pk) OR {is_next}"
+            if self.revives or not self.previous
+            else is_next,
             "ExpressionAttributeValues": {":previous": {"N": str(self.previous)}},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

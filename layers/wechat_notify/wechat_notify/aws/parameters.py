@@ -3,7 +3,8 @@
 ``<path>/<account>/credentials``
     SecureString, JSON. An app: ``{"type": "app", "app_id", "app_secret"}``. A third-party platform:
     ``{"type": "component", "app_id", "app_secret"}``. A merchant who authorized one, written by the token
-    refresher: ``{"type": "authorizer", "component", "app_id"}``.
+    refresher: ``{"type": "authorizer", "component", "app_id"}``. ``consents`` of the first two is the policy
+    on messages without a consent, for a platform's merchants too.
 ``<path>/<account>/access-token``
     SecureString, JSON; written by the token refresher alone.
 ``<path>/<component>/component-access-token``
@@ -34,6 +35,7 @@ _CREDENTIALS = "credentials"
 _ACCESS_TOKEN = "access-token"  # noqa: S105 # nosec B105 # a parameter's name
 _COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
 
+ConsentPolicy = Literal["off", "warn", "enforce"]
 Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -45,6 +47,7 @@ class AppCredentials(BaseModel):
     type: Literal["app"]
     app_id: Secret
     app_secret: Annotated[Secret, Field(repr=False)]
+    consents: ConsentPolicy = "off"
 
 
 class ComponentCredentials(BaseModel):
@@ -56,6 +59,7 @@ class ComponentCredentials(BaseModel):
     app_id: Secret
     app_secret: Annotated[Secret, Field(repr=False)]
     token_parameter: Literal["component_access_token", "access_token"] = "component_access_token"  # noqa: S105
+    consents: ConsentPolicy = "off"
 
     def component(self, account: str) -> Component:
         """The platform under its account's name."""
@@ -195,7 +199,16 @@ class Accounts:
         values = {parameter["Name"].rpartition("/")[2]: parameter["Value"] for parameter in found}
         if _CREDENTIALS not in values:
             raise UnknownAccountError(account)
-        return self._account(account, values)
+        return self._account(account, values, self._read_credentials)
+
+    def _read_credentials(self, account: str) -> str | None:
+        name = f"{self._path}/{account}/{_CREDENTIALS}"
+        found = self._aws.call(
+            "read the account",
+            lambda: self._aws.ssm.get_parameters(Names=[name], WithDecryption=True)["Parameters"],
+            retry_for=PATIENT_RETRY_FOR,
+        )
+        return found[0]["Value"] if found else None
 
     def load_all(self) -> Iterator[Account]:
         """Every account that has credentials, but for merchants who revoked them; raises ``StorageError``."""
@@ -211,7 +224,7 @@ class Accounts:
             page = {"NextToken": answer["NextToken"]}
         for account, values in found.items():
             if _CREDENTIALS in values and not _is_revoked(values[_CREDENTIALS]):
-                yield self._account(account, values)
+                yield self._account(account, values, lambda name: found.get(name, {}).get(_CREDENTIALS))
 
     def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         """Replace the stored token; raises ``StorageError``."""
@@ -238,7 +251,9 @@ class Accounts:
             retry_for=PATIENT_RETRY_FOR,
         )
 
-    def _account(self, account: str, values: dict[str, str]) -> Account:
+    def _account(
+        self, account: str, values: dict[str, str], credentials_of: Callable[[str], str | None]
+    ) -> Account:
         if not is_account_name(account):
             wrong_name = Bilingual(
                 f"the account's name {ACCOUNT_NAME.text.en}", f"账号名{ACCOUNT_NAME.text.zh}"
@@ -250,7 +265,26 @@ class Accounts:
             return Account(account, None, _stored(values, _ACCESS_TOKEN), _problem(error))
         sends = not isinstance(credentials, ComponentCredentials)
         token = _stored(values, _ACCESS_TOKEN if sends else _COMPONENT_TOKEN)
-        return Account(account, self._source(account, credentials, token), token, sends=sends)
+        return Account(
+            account,
+            self._source(account, credentials, token),
+            token,
+            sends=sends,
+            app_id=credentials.app_id,
+            consents=_consents(credentials, credentials_of),
+        )
+
+
+def _consents(credentials: Credentials, credentials_of: Callable[[str], str | None]) -> str | None:
+    """The policy on messages without a consent, a merchant's by its platform; None where it is off."""
+    if isinstance(credentials, AuthorizerCredentials):
+        try:
+            credentials = read_credentials(credentials_of(credentials.component) or "")
+        except ValidationError:
+            return None
+    if isinstance(credentials, AuthorizerCredentials) or credentials.consents == "off":
+        return None
+    return credentials.consents
 
 
 def _is_revoked(value: str) -> bool:

@@ -63,21 +63,31 @@ class VersionedItems:
         self,
         item_type: ItemType[T],
         value: T,
-        over: float,
+        over: float | None,
         more: Mapping[str, Any] = MappingProxyType({}),
         *,
         patient: bool = False,
+        revives: bool = True,
     ) -> T | None:
         """Store a value as the successor of its version before, until ``over`` and for the retention after.
 
         Returns None where it was stored, otherwise the existing value, which another call has written.
-        ``more`` are attributes beside the value's; ``patient`` is for what must not be lost.
+        ``over`` is None of what is kept until somebody deletes it, and names ``ttl`` among its type's
+        attributes. ``more`` are attributes beside the value's; ``patient`` is for what must not be lost.
+        ``revives`` is False of what must stay deleted: the write of its successor fails.
         """
-        ttl = to_attribute(math.ceil(over + self._retention_seconds))
-        item = {**item_type.to_item(value), "ttl": ttl, **more}
+        item = {**item_type.to_item(value), **more}
+        if over is not None:
+            item["ttl"] = to_attribute(math.ceil(over + self._retention_seconds))
         retry_for = PATIENT_RETRY_FOR if patient else RETRY_FOR
         put = ConditionalPut(
-            item_type.writing, item, item_type.attributes, value.version - 1, retry_for, self._clock()
+            item_type.writing,
+            item,
+            item_type.attributes,
+            value.version - 1,
+            retry_for,
+            self._clock(),
+            revives,
         )
         answer = self._commits.write(put)
         for _ in range(2):

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from wechat_notify.aws.clients import Clients
+from wechat_notify.aws.consent_table import ConsentTable
 from wechat_notify.aws.events import EventBus
 from wechat_notify.aws.hash_keys import StoredHashKeys
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.parameters import StoredTokens
 from wechat_notify.aws.queue import Queue
 from wechat_notify.aws.refresher import RefreshFunction
+from wechat_notify.core.consents.consents import Consents
 from wechat_notify.core.delivery.batch import BatchSender
 from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.consented import UnsentEntries
 from wechat_notify.core.delivery.dispatcher import Dispatcher
 from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.delivery.returns import Returns
@@ -138,9 +141,29 @@ def dispatcher() -> Dispatcher:
         circuits,
         sender,
         send_queue(),
+        consents(),
         now=time.time,
         jitter=_random.uniform,
         check=template_registry().check,
+    )
+
+
+@cache
+def consent_table() -> ConsentTable:
+    """The table of consents."""
+    return ConsentTable(aws(), settings().ledger_table, retention_seconds())
+
+
+@cache
+def consents() -> Consents:
+    """The consent ledger."""
+    return Consents(
+        consent_table(),
+        UnsentEntries(ledger_table()),
+        long_term=template_registry().is_long_term,
+        keyed_hash=openid_hasher(),
+        now=time.time,
+        writer=id_factory(),
     )
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hmac
+import random
 import time
 from functools import cache
 
 from wechat_notify import bootstrap
 from wechat_notify.aws.message_index import MessageIndex
 from wechat_notify.aws.schedules import Schedules
+from wechat_notify.core.consents.consents import Links
+from wechat_notify.core.consents.links import Signer
 from wechat_notify.core.cursors import Cursors
 from wechat_notify.core.delivery.holds import OpenHolds
 from wechat_notify.core.delivery.listing import MessageList
 from wechat_notify.core.delivery.quotas import Quotas
 from wechat_notify.core.schedules.schedule import Content
 from wechat_notify.core.templates.template import TemplateStore
+
+_random = random.SystemRandom()
 
 
 @cache
@@ -30,6 +35,22 @@ def cursors() -> Cursors:
     """Cursors of lists; their keys are the openids' with a word of its own."""
     return Cursors(
         lambda: [hmac.digest(key, b"cursors", "sha256") for key in bootstrap.hash_keys().load().all]
+    )
+
+
+@cache
+def consent_links() -> Links:
+    """Confirmation links; their keys are the openids' with a word of its own."""
+    return Links(
+        bootstrap.consent_table(),
+        bootstrap.consents(),
+        Signer(
+            lambda: [hmac.digest(key, b"consent links", "sha256") for key in bootstrap.hash_keys().load().all]
+        ),
+        keyed_hash=bootstrap.openid_hasher(),
+        now=time.time,
+        writer=bootstrap.id_factory(),
+        random_bits=_random.getrandbits,
     )
 
 

@@ -140,6 +140,19 @@ class UnknownHoldError(WeChatNotifyError):
     reason = "unknown_hold"
 
 
+class ConsentLinkError(WeChatNotifyError):
+    """A confirmation that no link of ours stands for; ``problem`` says why.
+
+    It is ``forged``, ``expired``, ``mismatch`` (another template or scene) or ``used`` (by somebody else).
+    """
+
+    reason = "consent_link"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
 class StartedError(WeChatNotifyError):
     """The message has been started, so that it cannot be cancelled; ``status`` is its state."""
 

@@ -10,6 +10,7 @@ from wechat_notify.core.errors import (
     BodyTooLargeError,
     BroadcastIdReusedError,
     BroadcastStateError,
+    ConsentLinkError,
     CursorError,
     IdempotencyKeyError,
     InvalidFieldsError,
@@ -28,7 +29,7 @@ from wechat_notify.core.errors import (
     UnknownUploadError,
     WeChatNotifyError,
 )
-from wechat_notify.core.outcomes import ErrorClass
+from wechat_notify.core.outcomes import ErrorClass, Outcome
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.http.responses import ApiResponse
 
@@ -68,6 +69,9 @@ def refusal(error: WeChatNotifyError) -> ApiResponse:
         case BodyTooLargeError():
             size = error.limit // 1024
             hint = Bilingual(f"The body is larger than {size} KiB.", f"请求体超过 {size} KiB。")
+        case ConsentLinkError():
+            hint = _LINKS[error.problem]
+            more["reason"] = error.problem
         case StartedError():
             more["message_status"] = error.status.value
         case BroadcastStateError():
@@ -75,6 +79,21 @@ def refusal(error: WeChatNotifyError) -> ApiResponse:
         case StorageError():
             more |= {"error_class": ErrorClass.TRANSIENT, "retryable": True, "retry_after": RETRY_AFTER}
     return problem(status, name, hint, **more)
+
+
+def unavailable(name: str, outcome: Outcome) -> ApiResponse:
+    """The answer where there is no token: WeChat gives none, or not now."""
+    return problem(
+        503 if outcome.retryable else 502,
+        name,
+        outcome.hint,
+        error_class=outcome.error_class,
+        retryable=outcome.retryable,
+        retry_after=outcome.retry_after,
+        errcode=outcome.errcode,
+        errmsg=outcome.errmsg,
+        rid=outcome.rid,
+    )
 
 
 def problem(
@@ -103,6 +122,25 @@ def problem(
     return ApiResponse(status, {**body, "rid": None, **more}, headers)
 
 
+_LINKS = {
+    "forged": Bilingual(
+        "reserved is not one that this service made; begin with a new link.",
+        "reserved 不是本服务生成的，请重新获取链接。",
+    ),
+    "expired": Bilingual(
+        "The link has expired: it can be confirmed for 24 hours. Begin with a new one.",
+        "链接已过期（有效期 24 小时），请重新获取链接。",
+    ),
+    "mismatch": Bilingual(
+        "The link was made for another template or scene; nothing was recorded.",
+        "链接对应的模板或 scene 与参数不一致，未作记录。",
+    ),
+    "used": Bilingual(
+        "The link has been confirmed already; a confirmation is one message, and a new one needs a new link.",
+        "该链接已被确认。一次确认对应一条消息，再次授权请使用新的链接。",
+    ),
+}
+"""The answers to a confirmation, by the error's ``problem``."""
 REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
     MalformedBodyError: (400, Bilingual("The body cannot be read.", "请求体无法解析。")),
     AccountNameError: (
@@ -223,6 +261,7 @@ REFUSALS: dict[type[WeChatNotifyError], tuple[int, Bilingual]] = {
             "该账号没有此 id 的暂停，可能已自行结束。",
         ),
     ),
+    ConsentLinkError: (422, Bilingual("The link cannot be confirmed.", "链接无法确认。")),
     StartedError: (
         409,
         Bilingual(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from wechat_notify.core.errors import InvalidFieldsError
 from wechat_notify.core.messages.findings import rule_error
@@ -35,6 +35,22 @@ def whole_number(least: int, most: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+_ADDRESS: Final = r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:[/?][!-~]{0,1000})?"
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(_ADDRESS, value):
+        raise rule_error(
+            "format",
+            "must be an address that begins with https:// or http://",
+            "必须是以 https:// 或 http:// 开头的地址",
+            limit="https://…",
+        )
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""An address that WeChat's pages lead back to."""
 Q = TypeVar("Q", bound=Query)
 
 

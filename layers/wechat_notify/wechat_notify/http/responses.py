@@ -9,6 +9,28 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class HtmlPage:
+    """One page for a person's browser, which nothing is loaded into and nobody keeps."""
+
+    status: int
+    html: str
+
+    def for_api_gateway(self, _request_id: str) -> dict[str, Any]:
+        """The page in payload format 2.0."""
+        return {"statusCode": self.status, "headers": _PAGE_HEADERS, "body": self.html}
+
+
+_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    # The address has the openid in it.
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class ApiResponse:
     """One HTTP answer before it has API Gateway's form."""
 

@@ -9,10 +9,10 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import StorageError, WeChatNotifyError
 from wechat_notify.http import problems
 from wechat_notify.http.requests import HttpEvent
-from wechat_notify.http.responses import ApiResponse
+from wechat_notify.http.responses import ApiResponse, HtmlPage
 from wechat_notify.telemetry import Telemetry
 
-Route = Callable[[HttpEvent, SecondsLeft], ApiResponse]
+Route = Callable[[HttpEvent, SecondsLeft], ApiResponse | HtmlPage]
 Routes = Mapping[str, Route]
 """By the route key, as API Gateway has found it and the template names it."""
 
@@ -41,6 +41,7 @@ def respond(
     try:
         with telemetry().invocation(context, request_id) as line:
             route = event["routeKey"]
+            response: ApiResponse | HtmlPage
             try:
                 response = routes[route](event, lambda: context.get_remaining_time_in_millis() / 1000)
             except problems.REFUSED as error:
@@ -50,7 +51,8 @@ def respond(
                     line.update(detail=str(error))
                 refused(event, error)
             line.update(route=route, status_code=response.status)
-            line.setdefault("account", event["pathParameters"]["account"])  # each route has one
+            if "{account}" in route:
+                line.setdefault("account", event["pathParameters"]["account"])
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
         response = problems.INTERNAL_ERROR
     return response.for_api_gateway(request_id)

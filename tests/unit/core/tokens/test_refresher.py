@@ -339,3 +339,19 @@ def test_force_stays_within_limits(steps: list[tuple[float, str]]) -> None:
     assert all(later - earlier >= 30 for earlier, later in pairwise(forced))
     days = [datetime.fromtimestamp(at, BEIJING).date() for at in forced]
     assert all(days.count(day) <= 20 for day in days)
+
+
+def test_what_belongs_to_the_account_is_stored_with_its_token(service: Service) -> None:
+    """Also where the token stays as it was, so that a change is live with the next scheduled run."""
+    store = service.store
+    before = store.tokens["shop"]
+    store.consents["shop"], store.app_ids["shop"] = "enforce", "wx-of-the-shop"
+    (refreshed,) = service.token_refresher.refresh_all(lambda: 120.0)
+    assert refreshed.changed
+    assert store.tokens["shop"] == replace(before, consents="enforce", app_id="wx-of-the-shop")
+    (again,) = service.token_refresher.refresh_all(lambda: 120.0)
+    assert (again.changed, len(store.saves)) == (False, 1)
+    store.consents.clear()
+    service.token_refresher.refresh("shop")
+    assert store.tokens["shop"].consents is None
+    assert "consents" not in store.tokens["shop"].as_dict()

@@ -137,7 +137,6 @@ CONSENT = RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event").
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe"), "ignored"),
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "<b>bold</b>"), "ignored"),
         (TEXT, "ignored"),
-        (CONSENT, "ignored"),
         (RECEIPT.replace(f"<![CDATA[{OPENID}]]>", ""), "unreadable"),
         (RECEIPT.replace("3045934662186581610", "one"), "unreadable"),
         (RECEIPT.replace("<xml>", "<xml><MsgID>1</MsgID>"), "unreadable"),
@@ -154,6 +153,23 @@ def test_rest_is_answered_success(service: Service, capsys: Capture, text: str, 
     assert logged(service)["result"] == result
     name = "CallbacksUnreadable" if result == "unreadable" else "CallbacksReceived"
     assert counted(capsys) == {name: 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONSENT,
+        CONSENT.replace("popup", "change").replace("accept", "reject"),
+        RECEIPT.replace("TEMPLATESENDJOBFINISH", "unsubscribe"),
+        RECEIPT.replace("TEMPLATESENDJOBFINISH", "user_authorization_revoke").replace(
+            "<MsgID>3045934662186581610</MsgID>", f"<OpenID>{OPENID}</OpenID>"
+        ),
+    ],
+)
+def test_decisions_on_consents_are_queued(service: Service, text: str) -> None:
+    assert ask(Request(text).event()) == TAKEN
+    assert len(queued(service)) == 1
+    assert logged(service)["result"] == "queued"
 
 
 def test_replay_is_taken_once(service: Service) -> None:

@@ -248,3 +248,74 @@ def test_nothing_secret_is_seen(service: Service, capsys: Capture) -> None:
     seen = events + service.log.getvalue() + capsys.readouterr().out
     assert service.openid_hash(OPENID) in seen
     assert OPENID not in seen
+
+
+# ---- consents
+
+
+def decision(*answers: str, event: str = "subscribe_msg_popup_event", at: int = int(START)) -> dict[str, Any]:
+    listed = [
+        {"TemplateId": f"t-{number}", "SubscribeStatusString": given} for number, given in enumerate(answers)
+    ]
+    told = {"List": listed[0] if len(listed) == 1 else listed} if listed else {}
+    return {
+        "FromUserName": OPENID,
+        "OpenID": OPENID,
+        "CreateTime": str(at),
+        "MsgType": "event",
+        "Event": event,
+        **told,
+    }
+
+
+def unused(service: Service, template_id: str = "t-0", account: str = "shop") -> int:
+    return len(service.consents.of(account, OPENID).of(template_id, None).unused)
+
+
+def test_a_popup_grants(service: Service, capsys: Capture) -> None:
+    popup = decision("accept", "reject", "accept")
+    assert handle(popup) == []
+    assert [unused(service, f"t-{number}") for number in range(3)] == [1, 0, 1]
+    assert counted(capsys) == {"ConsentsGranted": 2}
+    assert handle(popup, popup) == []  # WeChat repeats it
+    assert [unused(service, f"t-{number}") for number in range(3)] == [1, 0, 1]
+    assert service.consent_store.calls["put"] == 1
+    lines = [line["consents"] for line in service.lines("invocation finished")]
+    assert lines == [{"changed": 1}, {"unchanged": 2}]
+    assert OPENID not in service.log.getvalue() + repr(service.consent_store.people)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        decision("reject", event="subscribe_msg_change_event", at=int(START) + 1),
+        decision(event="unsubscribe", at=int(START) + 1),
+    ],
+)
+@pytest.mark.parametrize("comes", ["before", "after"])
+def test_the_end_of_a_subscription(service: Service, end: dict[str, Any], comes: str) -> None:
+    events = [decision("accept"), end]
+    for event in events if comes == "after" else reversed(events):
+        assert handle(event) == []
+    assert unused(service) == 0
+
+
+@pytest.mark.parametrize("event", ["user_authorization_revoke", "user_authorization_cancellation"])
+def test_a_revocation_leaves_nothing(service: Service, event: str) -> None:
+    handle(decision("accept"))
+    handle(decision("accept"), account="other")
+    assert handle(decision(event=event)) == []
+    assert [account for account, _ in service.consent_store.people] == ["other"]
+
+
+def test_a_decision_that_cannot_be_stored_comes_again(service: Service) -> None:
+    service.consent_store.failing["put"] = "InternalServerError"
+    assert handle(decision("accept"), fields(), receives=LAST) == ["r-0"]
+    service.consent_store.failing.clear()
+    assert handle(decision("accept"), receives=2) == []
+    assert unused(service) == 1
+
+
+def test_decisions_of_a_merchant(service: Service) -> None:
+    assert handle(decision("accept"), account="wx-merchant") == []
+    assert (unused(service, account="wx-merchant"), unused(service)) == (1, 0)

@@ -192,3 +192,21 @@ def test_unknown_account(service: Service) -> None:
 def test_broken_ledger(service: Service) -> None:
     service.ledger_store.failing["read"] = "ThrottlingException"
     assert rehearse().status == 503
+
+
+@pytest.mark.parametrize("policy", ["warn", "enforce"])
+def test_receiver_without_a_consent(synced: Service, policy: str) -> None:
+    synced.store.consents["shop"] = policy
+    synced.token_refresher.refresh("shop")
+    before = state(synced)
+    content = rehearse().content
+    assert state(synced) == before
+    if policy == "warn":
+        assert (content["would"], "refusal" in content) == ("send", False)
+        assert [(each["path"], each["rule"]) for each in content["warnings"]] == [("touser", "no_consent")]
+    else:
+        assert (content["would"], content["warnings"]) == ("refuse", [])
+        assert (content["refusal"]["class"], "43101" in content["refusal"]["hint"]["en"]) == (
+            "recipient",
+            True,
+        )

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from wechat_notify.core.clocks import Jitter, SecondsLeft
+from wechat_notify.core.consents.consents import Consents
 from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
 from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.consented import ENFORCE
 from wechat_notify.core.delivery.dry_run import Foreseen, Would
 from wechat_notify.core.delivery.entry import REQUEUED
 from wechat_notify.core.delivery.ledger import Ledger, Written
@@ -51,15 +53,17 @@ class Dispatcher:
         circuits: Circuits,
         sender: Sender,
         queue: SendQueue,
+        consents: Consents,
         *,
         now: Callable[[], float],
         jitter: Jitter,
         check: Callable[[SendRequest], CheckedRequest] = intake.check,
     ) -> None:
-        self._parts = Parts(ledger, circuits, sender, now, jitter)
+        self._parts = Parts(ledger, circuits, sender, consents, now, jitter)
         self._ledger = ledger
         self._circuits = circuits
         self._sender = sender
+        self._consents = consents
         self._queue = queue
         self._now = now
         self.check = check
@@ -160,7 +164,15 @@ class Dispatcher:
             return Foreseen(Would.EXPIRE)
         self._circuits.prefetch([request.account])
         held = self._circuits.admit(request.account, message).held
-        return Foreseen(Would.HOLD if held else Would.SEND, hold=held)
+        return Foreseen(Would.HOLD, hold=held) if held else self._foresee_consent(request.account, message)
+
+    def _foresee_consent(self, account: str, message: Message) -> Foreseen:
+        token = self._sender.stored_token(account)
+        policy = token.consents if token else None
+        need = self._consents.need(account, message) if policy else None
+        if need is None or self._consents.is_given(need):
+            return Foreseen(Would.SEND)
+        return Foreseen(Would.REFUSE if policy == ENFORCE else Would.SEND, lacks_consent=True)
 
     def look_up(self, account: str, message_id: str) -> Result | None:
         """Return what became of a message; None where there is none. Raises ``StorageError``."""

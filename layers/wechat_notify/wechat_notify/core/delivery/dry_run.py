@@ -24,11 +24,18 @@ class Would(StrEnum):
     """Its id belongs to another message."""
     EXPIRE = "expire"
     """Its time has passed."""
+    REFUSE = "refuse"
+    """Its receiver has no unused consent, and the account sends nothing without one."""
 
 
 class Foreseen(NamedTuple):
-    """The result that a message would have: ``status`` is its id's, ``hold`` is what it would wait for."""
+    """The result that a message would have.
+
+    ``status`` is its id's, ``hold`` is what it would wait for. ``lacks_consent``: no unused consent of its
+    receiver is known, where the account's policy asks for one.
+    """
 
     would: Would
     status: Status | None = None
     hold: Circuit | None = None
+    lacks_consent: bool = False

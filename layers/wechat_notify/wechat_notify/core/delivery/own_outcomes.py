@@ -7,6 +7,7 @@ from wechat_notify.core.delivery.retry_policy import Decision
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.texts import Bilingual, iso_time
+from wechat_notify.core.violations import Violation
 
 TOO_LATE = Outcome(
     Status.FAILED,
@@ -19,6 +20,37 @@ TOO_LATE = Outcome(
     retry_after=2.0,
     unjudged=True,
 )
+CONSENTS_UNREAD = Outcome(
+    Status.FAILED,
+    ErrorClass.TRANSIENT,
+    Bilingual(
+        "The receiver's consents cannot be read, and the account sends nothing without one; nothing was "
+        "sent. Try again shortly.",
+        "暂时无法读取接收人的订阅授权，而该账号要求有授权才发送；消息未发出，请稍后重试。",
+    ),
+    retryable=True,
+    retry_after=2.0,
+    unjudged=True,
+)
+NO_CONSENT = Outcome(
+    Status.FAILED,
+    ErrorClass.RECIPIENT,
+    Bilingual(
+        "Nothing was sent: the receiver has no unused consent to this template (for this scene), and WeChat "
+        "would answer 43101. Have them accept it in a popup or confirm a link, then send again.",
+        "消息未发出：接收人对该模板（及 scene）没有未使用的订阅授权，微信会返回 43101。"
+        "请让用户再次订阅或确认授权链接后重新发送。",
+    ),
+)
+CONSENT_MISSING = Violation(
+    "touser",
+    "no_consent",
+    Bilingual(
+        "has no unused consent to this template that is known here; WeChat may answer 43101",
+        "在本服务中没有该模板的未使用订阅授权记录，微信可能返回 43101",
+    ),
+)
+"""The warning where such a message is sent all the same."""
 _WAS_LOST = Bilingual(
     "WeChat's answer was lost: the message may have been sent.", "未收到微信的应答：消息可能已发出。"
 )

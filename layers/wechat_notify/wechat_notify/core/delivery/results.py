@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.sender import Exchange
 from wechat_notify.core.outcomes import DomainEvent, Outcome, Status
+
+
+class ConsentUse(StrEnum):
+    """The use that an attempt made of its receiver's consent; not said where the account's policy is off."""
+
+    USED = "used"
+    """It used up a grant."""
+    RETURNED = "returned"
+    """It took a grant and gave it back: the message was not sent, and WeChat's answer was not 43101."""
+    MISSING = "missing"
+    """No grant is known; the message went to WeChat all the same."""
+    REFUSED = "refused"
+    """No grant is known, so the message did not go to WeChat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +34,7 @@ class Result:
 
     ``entry`` is the message's entry as it is now, None where the ledger was not asked. ``outcome`` is what
     the last attempt came to, or why there was none. ``delivery`` is this call's attempt, None where it made
-    none. ``events`` are to be published.
+    none. ``events`` are to be published. ``consent`` is the use that was made of the receiver's consent.
     """
 
     name: ClassVar[str]
@@ -30,6 +44,7 @@ class Result:
     outcome: Outcome | None = None
     exchange: Exchange | None = None
     events: Sequence[DomainEvent] = ()
+    consent: ConsentUse | None = None
 
     @property
     def attempted(self) -> bool:

@@ -2,12 +2,13 @@
 
 ::
 
-    circuits ─► token ─► claim ─► POST ─► decide ─► finish ─► circuits
-     held?      none?    ours?            again?
+    circuits ─► token ─► claim ─► (consent) ─► POST ─► decide ─► finish ─► circuits
+     held?      none?    ours?       given?            again?
 
 Where a hold has run out, the ledger is asked first: only a message that is to be sent may be its probe. The
 way is the same for HTTP and the queue; ``core.delivery.attempts`` says what each does with a message that was
-not sent.
+not sent. Consents are asked for where the account's policy, which comes with its token, says so
+(``core.delivery.consented``).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from wechat_notify.core.clocks import Jitter, SecondsLeft
+from wechat_notify.core.consents.consents import Consents
 from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.circuit import Admission, Circuit
 from wechat_notify.core.delivery.circuits import Circuits
+from wechat_notify.core.delivery.consented import Consented
 from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.ledger import Ledger, Written
@@ -58,6 +61,7 @@ class Parts(NamedTuple):
     ledger: Ledger
     circuits: Circuits
     sender: Sender
+    consents: Consents
     now: Callable[[], float]
     jitter: Jitter
 
@@ -82,7 +86,7 @@ class Attempt(ABC):
     def __init__(
         self, parts: Parts, request: SendRequest, message: Message, seconds_left: SecondsLeft
     ) -> None:
-        self._ledger, self._circuits, self._sender, self._now, self._jitter = parts
+        self._ledger, self._circuits, self._sender, self._consents, self._now, self._jitter = parts
         self._request = request
         self._message = message
         self._seconds_left = seconds_left
@@ -155,13 +159,18 @@ class Attempt(ABC):
         )
         if not isinstance(found, Written) or found.entry.status is not Status.SENDING:
             return as_result(found)
+        if token.consents is None:
+            return self._finish(found.entry, self._post(token), admission)
+        consented = Consented(self._consents, token.consents, self._message, found.entry, self._now)
+        exchange = consented.send(lambda: self._post(token))
+        result = self._finish(found.entry, exchange, admission)
+        return replace(result, consent=consented.settle(exchange.outcome, self._seconds_left))
+
+    def _post(self, token: AccessToken) -> Exchange:
         # The table took its time: neither the POST nor the record of its answer must be cut off. What expired
         # meanwhile becomes so by the policy.
         if self._seconds_left() < TIME_FOR_AN_ATTEMPT or self._is_expired():
-            return self._finish(found.entry, Exchange(own_outcomes.TOO_LATE, 0, 0.0), admission)
-        return self._finish(found.entry, self._post(token), admission)
-
-    def _post(self, token: AccessToken) -> Exchange:
+            return Exchange(own_outcomes.TOO_LATE, 0, 0.0)
         return self._sender.send(
             self._request.account, self._message, token, self._seconds_left, self._is_expired
         )

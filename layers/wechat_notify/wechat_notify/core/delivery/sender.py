@@ -61,6 +61,10 @@ class Sender:
         """Return whether something could be sent for the account."""
         return self._tokens.has_credentials(account)
 
+    def stored_token(self, account: str) -> AccessToken | None:
+        """The account's stored token, usable or not; raises ``StorageError``."""
+        return self._tokens.stored(account)
+
     def token(self, account: str, seconds_left: SecondsLeft) -> AccessToken:
         """The account's token, had before a message is claimed: waiting for it puts nothing in doubt.
 

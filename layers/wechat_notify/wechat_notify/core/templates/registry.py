@@ -51,6 +51,11 @@ class TemplateRegistry:
             raise InvalidMessageError(violations)
         return checked._replace(warnings=[*checked.warnings, *warnings]) if warnings else checked
 
+    def is_long_term(self, account: str, template_id: str) -> bool:
+        """Return whether a subscription to a template lasts, as far as the account's templates are known."""
+        known = self.of(account)
+        return known is not None and any(each.long_term for each in known.named(template_id))
+
     def of(self, account: str) -> AccountTemplates | None:
         """An account's templates as far as they are known, 5 minutes old at most unless the store is down."""
         read_at, known = self._known.get(account, (None, None))

@@ -159,6 +159,15 @@ class AccessTokens:
             return True
         return True
 
+    def stored(self, account: str) -> AccessToken | None:
+        """The account's token as it is stored, usable or not, for what stands beside it; None without any.
+
+        It may be as old as one that ``get`` returns. Raises ``StorageError``.
+        """
+        known = self._cache.get(account)
+        token = known.fresh(self._now()) if known else None
+        return token or self._reader.read(account)
+
     @contextmanager
     def _locked(self, account: str, timeout: float | None = None) -> Iterator[_Cached]:
         """The account's entry, for one thread at a time: the others find there what the first one got."""

@@ -204,8 +204,7 @@ class TokenRefresher:
         if token.digest == rejected:
             return Refreshed(account.name, None, _NOT_REPLACED, calls, forced, kept=account.token)
         changed = kept is None or (
-            (token.value, token.permissions) != (kept.value, kept.permissions)
-            or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT
+            _of_account(token) != _of_account(kept) or abs(token.expires_at - kept.expires_at) > _EXPIRY_DRIFT
         )
         stored = True
         if changed:
@@ -217,7 +216,14 @@ class TokenRefresher:
 
     def _token(self, account: Account, grant: Grant, kept: AccessToken | None) -> AccessToken:
         now = self._now()
-        token = AccessToken(grant.value, now + grant.expires_in, now, permissions=grant.permissions)
+        token = AccessToken(
+            grant.value,
+            now + grant.expires_in,
+            now,
+            permissions=grant.permissions,
+            app_id=account.app_id,
+            consents=account.consents,
+        )
         if kept is not None:
             obtained_at = kept.obtained_at if grant.value == kept.value else now
             token = replace(
@@ -226,6 +232,8 @@ class TokenRefresher:
                 expires_at=token.expires_at,
                 obtained_at=obtained_at,
                 permissions=grant.permissions,
+                app_id=account.app_id,
+                consents=account.consents,
             )
         # The store may show an older version for a moment; this process wrote the newest itself.
         return _with_newest_use(token, self._forced.get(account.name))
@@ -247,6 +255,11 @@ class TokenRefresher:
             raise TokenUnavailableError(_FORCED_NOT_COUNTED) from None
         self._forced[account.name] = reserved
         return reserved
+
+
+def _of_account(token: AccessToken) -> tuple[object, ...]:
+    """The fields that are stored anew where they differ, whatever is left of the token's time."""
+    return token.value, token.permissions, token.app_id, token.consents
 
 
 def _with_newest_use(token: AccessToken, known: AccessToken | None) -> AccessToken:

@@ -22,6 +22,8 @@ class AccessToken:
     use of its forced refreshes, kept beside the token because that is written by the same hand.
     ``permissions`` are the ids of the permission sets that a merchant granted to its third-party platform:
     they travel with the token, so that a sender reads nothing else. None where nothing limits the account.
+    So do ``app_id``, which confirmation links name, and ``consents``: the account's policy on messages
+    without a consent, ``warn`` or ``enforce``, None where it is off.
     """
 
     value: str
@@ -31,6 +33,8 @@ class AccessToken:
     forced_count: int = 0
     forced_at: float = 0.0
     permissions: tuple[int, ...] | None = None
+    app_id: str | None = None
+    consents: str | None = None
 
     def __repr__(self) -> str:
         """Without the token: reprs end in logs and tracebacks."""
@@ -90,7 +94,8 @@ class Account:
     """The stored parameters of one account.
 
     ``source`` is None where the credentials cannot be used; ``problem`` then says why. ``sends`` is False of
-    a third-party platform: its token is stored where no sender reads it.
+    a third-party platform: its token is stored where no sender reads it. ``app_id`` and ``consents`` as in
+    the token.
     """
 
     name: str
@@ -98,6 +103,8 @@ class Account:
     token: AccessToken | None = None
     problem: Bilingual | None = None
     sends: bool = True
+    app_id: str | None = None
+    consents: str | None = None
 
 
 class TokenReader(Protocol):

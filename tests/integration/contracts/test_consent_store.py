@@ -1,0 +1,106 @@
+"""The table of consents: the fake, and DynamoDB."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.fakes import FakeConsentStore
+from tests.integration.conftest import RETENTION, ClientsAt
+from tests.integration.raw_server import RawServer, always, refused
+from wechat_notify.aws.consent_table import CONSENTS, ConsentTable
+from wechat_notify.core.consents.links import ConsentLink
+from wechat_notify.core.consents.ports import ConsentStore
+from wechat_notify.core.consents.record import ConsentGrant, Holder, PersonConsents, TemplateConsents
+from wechat_notify.core.errors import StorageError
+
+GRANTS = (ConsentGrant("popup:7", 7.0), ConsentGrant("link:0a", 8.5, "order-1", "writer-9"))
+TEMPLATE = TemplateConsents("t-1", "0", GRANTS, 8.5, 3.0, 2.0, 1.0, 0.5)
+PERSON = PersonConsents("shop", "5f2c", 1, "w-1", 9.125, 4.0, 0.25, (TEMPLATE,))
+LINK = ConsentLink("0a", "shop", "t-1", "10000", 99.0, 1, "w-1", "77aa", 20.0, 10.0)
+
+
+@pytest.fixture(params=["fake", "DynamoDB"])
+def store(request: pytest.FixtureRequest) -> ConsentStore:
+    if request.param == "fake":
+        return FakeConsentStore()
+    request.getfixturevalue("ledger_table")
+    return ConsentTable(request.getfixturevalue("clients"), "ledger", RETENTION)
+
+
+def test_every_field_is_kept(store: ConsentStore) -> None:
+    assert store.read("shop", "5f2c") is None
+    assert store.put(PERSON) is None
+    assert store.read("shop", "5f2c") == PERSON
+    assert store.read("other", "5f2c") is None
+    assert store.read_link("0a") is None
+    assert store.put_link(LINK) is None
+    assert store.read_link("0a") == LINK
+
+
+def test_one_successor_of_a_version(store: ConsentStore) -> None:
+    store.put(PERSON)
+    store.put_link(LINK)
+    taken = PERSON.takes("t-1", "0", Holder("order-2", "w-2"))
+    assert taken
+    first, second = (taken.successor(writer=writer, now=10.0) for writer in ("w-2", "w-3"))
+    assert store.put(first) is None
+    assert store.put(first) is None  # its answer was lost
+    assert store.put(second) == first
+    bound = LINK.successor(writer="w-2", refused_at=11.0)
+    assert store.put_link(bound) is None
+    assert store.put_link(LINK.successor(writer="w-3")) == bound
+
+
+def test_what_was_deleted_stays_deleted(store: ConsentStore) -> None:
+    store.put(PERSON)
+    store.delete("shop", "5f2c")
+    store.delete("shop", "5f2c")
+    with pytest.raises(StorageError):
+        store.put(PERSON.successor(writer="w-2", now=10.0))
+    assert store.read("shop", "5f2c") is None
+    assert store.put(PERSON) is None  # begun anew
+
+
+def test_what_is_retired_is_there_until_then(store: ConsentStore) -> None:
+    store.put(PERSON)
+    store.retire(PERSON)
+    found = store.read("shop", "5f2c")
+    assert found
+    assert found.templates == PERSON.templates
+
+
+def test_an_item_goes_by_itself_where_no_grant_is_left(request: pytest.FixtureRequest, aws: Any) -> None:
+    request.getfixturevalue("ledger_table")
+    table = ConsentTable(request.getfixturevalue("clients"), "ledger", RETENTION)
+
+    def ttl(key: str) -> str | None:
+        item = aws("dynamodb").get_item(TableName="ledger", Key={"pk": {"S": key}})["Item"]
+        found: str | None = item.get("ttl", {}).get("N")
+        return found
+
+    key = CONSENTS.key(PERSON)
+    assert key == "consents#shop#5f2c"
+    table.put(PERSON)
+    assert ttl(key) is None
+    used = PERSON.takes("t-1", "0", Holder("order-2", "w-2"))
+    assert used
+    table.put(used.successor(writer="w-2", now=20.0))
+    assert ttl(key) == str(math.ceil(20 + RETENTION))
+    freed = used.successor(writer="w-2", now=20.0).withdrawn("other", 1.0)
+    freed = freed.freed("t-1", "0", {"order-2"}).granted("t-2", None, "popup:9", 9.0)
+    table.put(freed.successor(writer="w-3", now=21.0))
+    assert ttl(key) is None
+    table.put_link(LINK)
+    assert ttl("consent-link#0a") == "99"
+
+
+@pytest.mark.parametrize("call", ["read", "put", "delete", "read_link", "put_link"])
+def test_a_table_that_fails(clients_at: ClientsAt, call: str) -> None:
+    given: dict[str, Any] = {"put": PERSON, "put_link": LINK, "read_link": "0a"}
+    with RawServer(always(refused("AccessDeniedException"))) as server:
+        table = ConsentTable(clients_at(server.url), "ledger", RETENTION)
+        with pytest.raises(StorageError, match="AccessDenied"):
+            getattr(table, call)(*([given[call]] if call in given else ["shop", "5f2c"]))
