@@ -30,7 +30,8 @@ build: .venv-sam/.done ## build the functions and the layers, for both architect
 
 .PHONY: deploy
 deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
-	@.venv-sam/bin/python operations/preflight.py --env '$(ENV)'
+	@.venv-sam/bin/python -m operations.preflight --env '$(ENV)'
 	@$(MAKE) --no-print-directory build
 	@.venv-sam/bin/python -m operations.versions --env '$(ENV)' .aws-sam/build/template.yaml
+	@.venv-sam/bin/python -m operations.retention --env '$(ENV)' .aws-sam/build/template.yaml
 	@$(SAM) deploy --config-env '$(ENV)' $(UNATTENDED)

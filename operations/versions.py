@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from samtranslator.yaml_helper import yaml_parse
 
-from operations.preflight import PreflightError, environment
+from operations.environments import PreflightError, environment
 
 _ROOT: Final = Path(__file__).parents[1]
 _CODE: Final = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}

@@ -120,6 +120,18 @@ def _policy(value: Any) -> Sequence[str]:
     return [found.message for found in lint(json.dumps(template), regions=["us-east-1"])]
 
 
+def _is_key_policy(value: Any) -> bool:
+    return _has("Version", "Statement")(value) and any("Principal" in each for each in value["Statement"])
+
+
+def _key_policy(value: Any) -> Sequence[str]:
+    """As the policy of a key in a template."""
+    key = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": value, "EnableKeyRotation": True}}
+    keeps = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Key": key | keeps}}
+    return [found.message for found in lint(json.dumps(template), regions=["us-east-1"])]
+
+
 @functools.cache
 def _schemas() -> Sequence[dict[str, Any]]:
     """The schemas of all bodies and answers of the HTTP API."""
@@ -141,6 +153,7 @@ def _error(check: Callable[[Any], None], value: Any) -> jsonschema.ValidationErr
 
 
 _RECOGNISED: Mapping[Callable[[Any], bool], Callable[[Any], Sequence[str]]] = {
+    _is_key_policy: _key_policy,
     _has("Version", "Statement"): _policy,
     _is_pattern: _pattern,
     _has("detail-type", "detail"): _event,

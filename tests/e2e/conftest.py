@@ -207,6 +207,8 @@ class Deployed:
             return physical.rpartition("/")[2]
         if (kind, attribute) == ("AWS::Lambda::Version", "Version"):
             return physical.rpartition(":")[2]
+        if (kind, attribute) == ("AWS::SecretsManager::Secret", "Id"):
+            return str(self.client("secretsmanager").describe_secret(SecretId=physical)["ARN"])
         assert attribute == "Arn", f"{name}.{attribute}"
         arn: dict[str, Callable[[], str]] = {
             "AWS::SQS::Queue": lambda: self.queue(physical)["QueueArn"],

@@ -28,7 +28,8 @@ def test_resources_with_true_conditions_exist(deployed: Deployed) -> None:
         if "Condition" not in resource or resolve({"Condition": resource["Condition"]}, deployment)
         if not is_unknown_alarm(resource)  # tests/unit/alarms/ tries these
     }
-    assert set(deployment.physical_ids) == expected
+    refused = {"OpenidHashKeyPolicy"}  # its type is unknown to the emulator; test_secret reads it back
+    assert set(deployment.physical_ids) == expected - refused
     assert {resources[name]["Type"].removeprefix("AWS::") for name in expected} == READ_BACK | HOLDING.keys()
 
 
@@ -49,7 +50,7 @@ HOLDING: dict[str, tuple[Callable[[Deployed, str, Properties], Properties], str]
         lambda its, _, given: its.client("apigatewayv2").get_stage(
             ApiId=given["ApiId"], StageName=given["StageName"]
         ),
-        "AutoDeploy DefaultRouteSettings AccessLogSettings",
+        "AutoDeploy DefaultRouteSettings RouteSettings AccessLogSettings",
     ),
     "CloudWatch::Alarm": (
         lambda its, name, _: its.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0],
@@ -91,6 +92,7 @@ READ_BACK = {
     "S3::BucketPolicy",
     "SQS::QueuePolicy",
     "Scheduler::Schedule",
+    "SecretsManager::ResourcePolicy",
     "SecretsManager::Secret",
 }
 """The other kinds, each by a test of its own."""
@@ -177,7 +179,8 @@ def test_functions(deployed: Deployed) -> None:
                 assert actual[name] == value
         concurrency = deployed.client("lambda").get_function_concurrency(FunctionName=physical)
         reserved = concurrency.get("ReservedConcurrentExecutions")
-        assert reserved == properties.get("ReservedConcurrentExecutions")
+        expected = properties.get("ReservedConcurrentExecutions")
+        assert reserved == (None if expected is None else int(expected))
         recursion = deployed.client("lambda").get_function_recursion_config(FunctionName=physical)
         assert recursion["RecursiveLoop"] == properties.get("RecursiveLoop", "Terminate")
 
@@ -187,6 +190,13 @@ def test_secret(deployed: Deployed) -> None:
     secret = deployed.client("secretsmanager").get_secret_value(SecretId=physical)["SecretString"]
     assert len(secret) == properties["GenerateSecretString"]["PasswordLength"]
     functions = [deployed.function(name) for name, _ in deployed("AWS::Lambda::Function")]
+    (policy,) = [
+        resource["Properties"]["ResourcePolicy"]
+        for resource in deployed.deployment.template["Resources"].values()
+        if resource["Type"] == "AWS::SecretsManager::ResourcePolicy"
+    ]
+    answer = deployed.client("secretsmanager").get_resource_policy(SecretId=physical)
+    assert json.loads(answer["ResourcePolicy"]) == policy
     assert secret not in json.dumps([function["Environment"] for function in functions])
 
 

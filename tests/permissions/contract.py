@@ -161,6 +161,13 @@ MADE_ELSEWHERE: Final = (
         )
         for role in ("SendApiRole", "SendQueueRole", "SendBroadcastRole", "TeamApiRole", "CallbackEventsRole")
     ),
+    MadeElsewhere(
+        "CallbackEventsRole",
+        ("secretsmanager:GetSecretValue",),
+        "<OpenidHashKey.Id>",
+        "tests/unit/functions/callback_events/test_handler.py"
+        "::test_receipt_of_a_lost_answer_is_found_after_a_rotation",
+    ),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<SendQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<BroadcastStepQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<EventDeadLetterQueue.Arn>", _SCHEDULER),
@@ -230,14 +237,14 @@ def resource(word: str) -> str:
 def word(arn: str, known: dict[str, str]) -> str:
     """The word for an ARN that the emulator was asked about; ``known`` are names by the stack's ARNs."""
     for own, name in known.items():
-        if arn == own:
-            return f"<{name}.Arn>"
         if arn == f"{own}:live":
             return f"<{name}Aliaslive>"
-        if arn.startswith(f"{own}/index/"):
+        if arn == own or arn.startswith(f"{own}/index/"):
             return f"<{name}.Arn>{arn.removeprefix(own)}"
         if arn.startswith(f"{own}/"):
             return f"<{name}.Arn>/file"
+    if arn.startswith("arn:aws:secretsmanager:"):
+        return "<OpenidHashKey.Id>"  # the only one
     if found := re.fullmatch(
         r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts(?:/[^/]+/([^/]+))?", arn
     ):
@@ -337,6 +344,8 @@ def _over_tls(stack: Stack) -> Iterator[Call]:
     over = {"aws:SecureTransport": "true"}
     for queue in stack.of_type("AWS::SQS::Queue"):
         yield Call(OPERATOR, "sqs:ReceiveMessage", f"<{queue}.Arn>", over)
+    for secret in stack.of_type("AWS::SecretsManager::Secret"):
+        yield Call(OPERATOR, "secretsmanager:GetSecretValue", f"<{secret}.Id>", over)
     for topic in stack.of_type("AWS::SNS::Topic"):
         yield Call(OPERATOR, "sns:Publish", f"<{topic}>", over)
     for bucket in stack.of_type("AWS::S3::Bucket"):

@@ -94,7 +94,9 @@ def test_receipt_does_not_replace_newer_state(service: Service, sent: Entry) -> 
     newer = in_newer_state(service, sent)
     assert sent.outcome
     assert sent.outcome.msgid
-    found = service.ledger.record_receipt("shop", KEY, delivered=True, reason=None, msgid=sent.outcome.msgid)
+    found = service.ledger.record_receipt(
+        "shop", KEY, delivered=True, reason=None, msgid=sent.outcome.msgid, writer="w2"
+    )
     assert found == newer
 
 

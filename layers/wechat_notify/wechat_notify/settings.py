@@ -92,6 +92,11 @@ class Settings:
         return self._required("CANARY_PARAMETER")
 
     @property
+    def parameter_kms_key(self) -> str | None:
+        """The ARN of the KMS key of parameters that are written; None where it is SSM's own."""
+        return self._environ.get("PARAMETER_KMS_KEY") or None
+
+    @property
     def token_refresh_function(self) -> str:
         """The name of the function that senders ask for a token."""
         return self._required("TOKEN_REFRESH_FUNCTION")

@@ -61,11 +61,6 @@ def test_handlers_keep_their_module_path(name: str) -> None:
     assert build == {"ParentPackageMode": "explicit", "ParentPackages": package}
 
 
-def test_only_token_refresh_is_reserved(stack: Stack) -> None:
-    reserved = {name: stack[name].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
-    assert reserved == {name: 1 if name == "TokenRefreshFunction" else None for name in FUNCTIONS}
-
-
 def test_environment_is_what_functions_read(stack: Stack) -> None:
     everywhere: Node = {
         "PARAMETER_PATH": "/wechat-notify/dev/accounts",
@@ -79,7 +74,7 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
-    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey>"}
+    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey.Id>"}
     tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunctionAliaslive>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
@@ -104,9 +99,9 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "BroadcastFunction": table | bus | broadcasts,
         "TeamApiFunction": sending | broadcasts | schedules,
         "TemplateSyncFunction": table,
-        "CallbackFunction": told,
-        "CallbackEventsFunction": table | bus | hashing | told | tokens,
-        "TokenRefreshFunction": bus,
+        "CallbackFunction": told | {"RECEIPTS": "false"},
+        "CallbackEventsFunction": table | bus | hashing | told | tokens | {"PARAMETER_KMS_KEY": ""},
+        "TokenRefreshFunction": bus | {"PARAMETER_KMS_KEY": ""},
         "CanaryFunction": {
             "API_URL": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com",
             "CANARY_PARAMETER": "/wechat-notify/dev/canary",

@@ -105,7 +105,7 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
             "secretsmanager:*",
-            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey>"),
+            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey.Id>"),
         ),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
         (

@@ -52,6 +52,8 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             },
         ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+        "DeletionProtectionEnabled": False,
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
     }
     ledger = stack.resources["Ledger"]
     assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -103,6 +103,8 @@ class Clients:
     ----------
     make : Callable, optional
         Makes the client of a service; boto3's without it.
+    parameter_key : str, optional
+        The KMS key that encrypts parameters which are written; SSM's own without it.
     clock, sleep, jitter, now : Callable
         Seconds on a clock that never goes back; a pause; a number between two others; seconds since 1970.
     trace : Callable, optional
@@ -113,12 +115,15 @@ class Clients:
         self,
         make: Callable[[Service], Any] | None = None,
         *,
+        parameter_key: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Jitter = random.uniform,
         now: Callable[[], float] = time.time,
         trace: Callable[[Any], Any] | None = None,
     ) -> None:
+        self.encryption: dict[str, Any] = {"KeyId": parameter_key} if parameter_key else {}
+        """What a call of ``PutParameter`` for a SecureString says besides."""
         self._make = make
         self._trace = trace
         self._now = now

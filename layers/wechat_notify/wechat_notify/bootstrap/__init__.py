@@ -59,8 +59,8 @@ def telemetry() -> Telemetry:
 
 @cache
 def hash_keys() -> StoredHashKeys:
-    """The keys of openids' hashes; none is read here."""
-    return StoredHashKeys(aws(), settings().openid_hash_secret)
+    """The keys of openids' hashes; not even their secret's name is read here: broadcast has none."""
+    return StoredHashKeys(aws(), lambda: settings().openid_hash_secret)
 
 
 @cache
@@ -110,11 +110,12 @@ def wechat() -> WeChatClient:
 @cache
 def aws() -> Clients:
     """boto3's clients."""
+    key = settings().parameter_kms_key
     if xray_daemon():
         from wechat_notify.aws.traced import trace  # noqa: PLC0415 - as above
 
-        return Clients(jitter=_random.uniform, trace=partial(trace, tracer=tracer()))
-    return Clients(jitter=_random.uniform)
+        return Clients(parameter_key=key, jitter=_random.uniform, trace=partial(trace, tracer=tracer()))
+    return Clients(parameter_key=key, jitter=_random.uniform)
 
 
 @cache
