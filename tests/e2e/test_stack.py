@@ -346,4 +346,4 @@ def test_demo(start: Start) -> None:
     process = start("local.demo")
     output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, output + errors
-    assert "2,977 accepted, 5 refused, 0 duplicate; 1 token refresh" in " ".join(output.split())
+    assert "2,978 accepted, 5 refused, 0 duplicate; 2 token refreshes" in " ".join(output.split())

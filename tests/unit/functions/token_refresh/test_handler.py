@@ -7,6 +7,7 @@ import pytest
 
 from functions.token_refresh.handler import lambda_handler
 from tests.fakes import FakeContext, Service, answer, load_event, metrics, unreachable
+from wechat_notify import bootstrap
 from wechat_notify.core.outcomes import outcome_from_dict
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.core.tokens.token import AccessToken
@@ -179,16 +180,17 @@ def test_no_token_or_secret_is_seen(service: Service, capsys: Capture) -> None:
 
 # ---------------------------------------------------------------- the address of an account's callbacks
 
-CHECK = {"account": "shop", "request": "callback_check"}
+CHECK = load_event("token_refresh/callback_check")
 
 
-def test_callback_addresses(service: Service) -> None:
+def test_callback_addresses(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "wechat", lambda: service.wechat)
     service.wechat.addresses = ("203.0.113.10",)
     assert refresh(CHECK) == {"result": "callback_check", "addresses": ["203.0.113.10"]}
-    service.wechat.addresses = answer(40201, "invalid url")
+    service.wechat.addresses = answer(48001, "api unauthorized")
     told = refresh(CHECK)
     assert told["result"] == "refused"
-    assert (told["refused"]["errcode"], told["refused"]["errmsg"]) == (40201, "invalid url")
+    assert (told["refused"]["errcode"], told["refused"]["errmsg"]) == (48001, "api unauthorized")
 
 
 def test_no_token_for_the_check(service: Service) -> None:
