@@ -350,6 +350,7 @@ class Stack:
             {
                 "Stage": STAGE,
                 "WeChatApiBase": wechat_api_base,
+                "WeChatPagesBase": wechat_api_base,
                 "Architecture": "x86_64",
                 # The emulator has no CodeDeploy: CloudFormation moves the aliases.
                 "GradualDeployment": "false",

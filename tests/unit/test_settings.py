@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = {
     "PARAMETER_PATH": "/wechat-notify/dev/accounts",
     "WECHAT_API_BASE": "https://wechat.test",
+    "WECHAT_PAGES_BASE": "https://pages.wechat.test",
     "WECHAT_PROXY": "http://10.0.0.5:3128",
     "PARAMETER_KMS_KEY": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "TOKEN_REFRESH_FUNCTION": "token_refresh",

@@ -66,9 +66,8 @@ class Settings:
 
     @property
     def wechat_pages_base(self) -> str:
-        """Scheme and host of WeChat's pages for people; those of a stand-in where its API has one."""
-        base = self.wechat_api_base
-        return "https://mp.weixin.qq.com" if base.endswith(".weixin.qq.com") else base
+        """Scheme and host of WeChat's pages for people, such as ``https://mp.weixin.qq.com``."""
+        return self._required("WECHAT_PAGES_BASE")
 
     @property
     def wechat_proxy(self) -> str | None:

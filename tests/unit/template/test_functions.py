@@ -97,7 +97,10 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
         "BroadcastFunction": table | bus | broadcasts,
-        "TeamApiFunction": sending | broadcasts | schedules,
+        "TeamApiFunction": sending
+        | broadcasts
+        | schedules
+        | {"WECHAT_PAGES_BASE": "https://mp.weixin.qq.com"},
         "TemplateSyncFunction": table,
         "CallbackFunction": told | {"RECEIPTS": "false"},
         "CallbackEventsFunction": table | bus | hashing | told | tokens | {"PARAMETER_KMS_KEY": ""},

@@ -5,22 +5,19 @@ from __future__ import annotations
 import importlib
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.deployment_check.checks import CHECKS
 from functions.deployment_check.handler import lambda_handler
-from tests.fakes import FakeContext, Service
+from tests.fakes import FakeContext, Service, load_event
 from wechat_notify import bootstrap
 from wechat_notify.aws.clients import Clients
 from wechat_notify.settings import Settings
 from wechat_notify.telemetry import InvocationError
 
-EVENT = json.loads(
-    (Path(__file__).parents[4] / "events/deployment_check/before_traffic.json").read_text("utf-8")
-)
+EVENT = load_event("deployment_check/before_traffic")
 
 RAISED = {"errorType": "InvocationError"}
 
