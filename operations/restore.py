@@ -1,7 +1,7 @@
 """Copy a restored ledger back into the stack's table.
 
-``python -m operations.restore --from <restored table> --to <LedgerTableName>``. DynamoDB restores a backup or a
-point in time into a new table; the stack goes on using its own. Items that the stack's table has lost come
+``python -m operations.restore --from <restored table> --to <LedgerTableName>``. DynamoDB restores a backup or
+a point in time into a new table; the stack goes on using its own. Items that the stack's table has lost come
 back, those that are older there are replaced, and newer ones stay: an older state of a message would have it
 sent again. Without ``--apply`` nothing is written.
 """
