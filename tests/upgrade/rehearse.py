@@ -20,13 +20,18 @@ from samtranslator.yaml_helper import yaml_parse
 from tests.upgrade.verdict import problems
 
 ROOT: Final = Path(__file__).parents[2]
-_PROGRAM: Final = ROOT / "tests/upgrade/release.py"
+_PROGRAM: Final = """
+import sys, tests
+tests.__path__.insert(0, sys.argv.pop(1))  # a release may have no tests.upgrade, or an older one
+from tests.upgrade.work import main
+sys.exit(main())
+"""
 
 
 def run(tree: Path, *arguments: str) -> None:
     """Run the program with a release's code; raises ``CalledProcessError`` with its output shown."""
     subprocess.run(
-        [sys.executable, "-P", str(_PROGRAM), *arguments],
+        [sys.executable, "-P", "-c", _PROGRAM, str(ROOT / "tests"), *arguments],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": f"{tree}:{tree / 'layers/wechat_notify'}"},
         stdout=subprocess.DEVNULL,
