@@ -25,6 +25,8 @@ from local.processes import LocalStackError
 _BUCKET: Final = "deployment"
 _TEMPLATE: Final = "template.json"
 _RESOURCE_POLICY: Final = "AWS::SecretsManager::ResourcePolicy"
+_REFUSED: Final = (_RESOURCE_POLICY, "AWS::Logs::QueryDefinition")
+"""Types that the emulator has no idea of; the policies are set afterwards."""
 _POLL_SECONDS: Final = 0.05
 _DEPLOY_SECONDS: Final = 30
 
@@ -277,7 +279,7 @@ def _as_the_emulator_takes_it(planned: Deployment) -> Template:
         name: {"Fn::Equals": ["true", "true" if resolve({"Condition": name}, planned) else "false"]}
         for name in planned.template.get("Conditions", {})
     }
-    resources = {n: r for n, r in planned.template["Resources"].items() if r["Type"] != _RESOURCE_POLICY}
+    resources = {n: r for n, r in planned.template["Resources"].items() if r["Type"] not in _REFUSED}
     return {**planned.template, "Conditions": conditions, "Resources": resources}
 
 
