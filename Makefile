@@ -14,7 +14,7 @@ export RUNTIME_PYTHON
 BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos mutants fuzz bench cost openapi error-pages command-pages \
+.PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos rehearse fuzz mutants bench cost openapi error-pages command-pages \
 	docs lock clean scan scan-template scan-code scan-secrets scan-libraries secrets sbom
 
 help: ## list the commands
@@ -144,6 +144,10 @@ chaos: setup ## the same over real sockets, against the simulator: MESSAGES mess
 .venv-mutants/.done: requirements/mutants.txt
 	@$(PYTHON) -m local.install .venv-mutants requirements/mutants.txt
 	@touch $@
+
+# RECORD=1 keeps what the release leaves as the fixture of tests/upgrade.
+rehearse: setup ## an upgrade from the release FROM=<commit>, and a rollback to it: with its own code, on both sides
+	@PYTHONPATH=.:layers/wechat_notify $(BIN)/python -m tests.upgrade.rehearse $(if $(RECORD),--record) '$(FROM)'
 
 MUTANTS ?= 400
 mutants: .venv-mutants/.done ## small changes to the core that no test notices: MUTANTS of them (or all) from SEED

@@ -3,8 +3,8 @@
 PYTHON ?= python3
 ENV    ?= default
 SAM    ?= .venv-sam/bin/sam
-# `on`: the senders start from snapshots (Lambda SnapStart).
-SNAPSTART ?= off
+# In CI nobody is there to confirm a change set; a person is shown it where samconfig.toml says so.
+UNATTENDED := $(if $(filter true 1,$(CI)),--no-confirm-changeset --no-fail-on-empty-changeset)
 
 build deploy: export PATH := $(CURDIR)/.venv-sam/bin:$(PATH)
 build deploy: export SAM_CLI_TELEMETRY := 0
@@ -29,8 +29,9 @@ build: .venv-sam/.done ## build the functions and the layers, for both architect
 	done
 
 .PHONY: deploy
-deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging (SNAPSTART=on)
-	@.venv-sam/bin/python operations/preflight.py --env '$(ENV)'
+deploy: .venv-sam/.done ## deploy to one environment of samconfig.toml, e.g. make deploy ENV=staging
+	@.venv-sam/bin/python -m operations.preflight --env '$(ENV)'
 	@$(MAKE) --no-print-directory build
-	@[ '$(SNAPSTART)' != on ] || .venv-sam/bin/python operations/snapstart.py .aws-sam/build/template.yaml
-	@$(SAM) deploy --config-env '$(ENV)'
+	@.venv-sam/bin/python -m operations.versions --env '$(ENV)' .aws-sam/build/template.yaml
+	@.venv-sam/bin/python -m operations.retention --env '$(ENV)' .aws-sam/build/template.yaml
+	@$(SAM) deploy --config-env '$(ENV)' $(UNATTENDED)

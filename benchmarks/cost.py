@@ -56,8 +56,8 @@ class Assumptions:
     accounts: int = 10
     metrics_an_account: int = 6
     metrics_anyway: int = 17
-    alarms: int = 34
-    alarm_metrics: int = 57
+    alarms: int = 35
+    alarm_metrics: int = 59
     token_age: float = 45.0
     peak: float = 5.0
 
@@ -194,6 +194,7 @@ class Model:
             "{metrics} metrics ({accounts} accounts)": self.metrics * self.price("metric"),
             "{alarms} alarms on {alarm_metrics} metrics": given.alarm_metrics * self.price("alarm"),
             "an alarm on alarms": self.price("composite"),
+            "the dashboard": self.price("dashboard"),
             "the key of the alarms' topic": self.price("key"),
             "the openid hash key": self.price("secret"),
             "token_refresh, every 5 minutes": decrypted * self.price("kms")

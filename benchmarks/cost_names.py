@@ -32,6 +32,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "{alarms} alarms on {alarm_metrics} metrics": "{alarms} 个告警，共 {alarm_metrics} 个指标",
     "an alarm on alarms": "组合告警",
     "the key of the alarms' topic": "告警主题的密钥",
+    "the dashboard": "仪表板",
     "the openid hash key": "openid 哈希密钥",
     "token_refresh, every 5 minutes": "token_refresh，每 5 分钟一次",  # nosec B105 # a name, not a secret
     "**together**": "**合计**",
@@ -64,6 +65,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "CloudWatch, metrics of one's own": "CloudWatch，自定义指标",
     "CloudWatch, alarms (for each metric)": "CloudWatch，告警（按指标）",
     "CloudWatch, alarms on alarms": "CloudWatch，组合告警",
+    "CloudWatch, dashboards": "CloudWatch，仪表板",
     "KMS, keys": "KMS，密钥",
     "data to the internet": "到互联网的流量",
     "KMS, requests (each read of a SecureString)": "KMS，请求（每次读取 SecureString）",
@@ -76,6 +78,7 @@ NAMES_ZH: Final[Mapping[str, str]] = {
     "GB": "GB",
     "metric-month": "指标-月",
     "alarm-month": "告警-月",
+    "dashboard-month": "仪表板-月",
     "key-month": "密钥-月",
     "secret-month": "密钥-月",
     # Quotas, and CPU by batch.

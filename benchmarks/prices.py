@@ -40,6 +40,7 @@ PRICES = {
     "logs_kept": Price("CloudWatch Logs, kept", 0.03, "GB-month", "cloudwatch"),
     "metric": Price("CloudWatch, metrics of one's own", 0.30, "metric-month", "cloudwatch"),
     "alarm": Price("CloudWatch, alarms (for each metric)", 0.10, "metric-month", "cloudwatch"),
+    "dashboard": Price("CloudWatch, dashboards", 3.00, "dashboard-month", "cloudwatch"),
     "composite": Price("CloudWatch, alarms on alarms", 0.50, "alarm-month", "cloudwatch"),
     "out": Price("data to the internet", 0.09, "GB", "ec2"),
     "kms": Price("KMS, requests (each read of a SecureString)", 3.00, "million", "kms"),

@@ -73,6 +73,8 @@ JSON: Final[Mapping[str, str]] = {
         "`account`; `found` and `left`, each with `place`, `name` and `does`, and `blocked` and `again` where it stays for now; `logs_until`, a date",
         "`account`；`found` 和 `left`，每项有 `place`、`name`、`does`，暂时无法处理的还有 `blocked` 和 `again`；`logs_until`，日期",
     ),
+    "hash-key rotate": text("`keys`, a count", "`keys`，密钥数量"),
+    "hash-key forget": text("`keys`, a count", "`keys`，密钥数量"),
     "dlq list": text(
         "a line for each: `age` (seconds), `copies`, `receives`, `size` (bytes), `digest`, `id`, `producer_id`, `target`, `reason`, and `body` with `--bodies`",
         "每条一行：`age`（秒）、`copies`、`receives`、`size`（字节）、`digest`、`id`、`producer_id`、`target`、`reason`，加 `--bodies` 时还有 `body`",

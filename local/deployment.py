@@ -24,6 +24,7 @@ from local.processes import LocalStackError
 
 _BUCKET: Final = "deployment"
 _TEMPLATE: Final = "template.json"
+_RESOURCE_POLICY: Final = "AWS::SecretsManager::ResourcePolicy"
 _POLL_SECONDS: Final = 0.05
 _DEPLOY_SECONDS: Final = 30
 
@@ -77,7 +78,7 @@ def deploy(
         physical_ids={},
     )
     # A template of more than 51,200 bytes is taken from S3.
-    deployed = _with_arns_of_secrets(_without_unknown_alarms(_with_plain_conditions(planned)))
+    deployed = _without_unknown_alarms(_as_the_emulator_takes_it(planned))
     body = json.dumps(deployed, separators=(",", ":"))
     s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE, Body=body.encode())
     cloudformation = clients("cloudformation")
@@ -267,13 +268,17 @@ def _authorization_type(key: str, operation: Mapping[str, Any], schemes: Mapping
     raise LocalStackError(f"{key}: the local stack does not know the authorizer {', '.join(names)}")
 
 
-def _with_plain_conditions(planned: Deployment) -> Template:
-    """The template with its conditions evaluated: the emulator takes every ``Fn::Join`` there for true."""
+def _as_the_emulator_takes_it(planned: Deployment) -> Template:
+    """The template without types that the emulator refuses, and with its conditions evaluated.
+
+    It takes every ``Fn::Join`` in a condition for true.
+    """
     conditions = {
         name: {"Fn::Equals": ["true", "true" if resolve({"Condition": name}, planned) else "false"]}
         for name in planned.template.get("Conditions", {})
     }
-    return {**planned.template, "Conditions": conditions}
+    resources = {n: r for n, r in planned.template["Resources"].items() if r["Type"] != _RESOURCE_POLICY}
+    return {**planned.template, "Conditions": conditions, "Resources": resources}
 
 
 def is_unknown_alarm(resource: Resource) -> bool:
@@ -325,6 +330,7 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
             clients("lambda").put_function_recursion_config(
                 FunctionName=deployment.physical_ids[name], RecursiveLoop=recursion
             )
+    _reach_api(clients, deployment)
     for name, resource in deployment.resources("AWS::Lambda::EventSourceMapping"):
         # A parameter arrives as text, and the emulator's poller cannot compare text with a number.
         scaling = resolve(resource["Properties"].get("ScalingConfig"), deployment)
@@ -333,13 +339,7 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 UUID=deployment.physical_ids[name],
                 ScalingConfig={"MaximumConcurrency": int(scaling["MaximumConcurrency"])},
             )
-    for _, resource in deployment.resources("AWS::ApiGatewayV2::Stage"):
-        properties = resolve(
-            {k: resource["Properties"].get(k) for k in ("ApiId", "StageName", "DefaultRouteSettings")},
-            deployment,
-        )
-        if properties["DefaultRouteSettings"] is not None:
-            clients("apigatewayv2").update_stage(**properties)
+    _apply_stages(clients, deployment)
     for name, resource in deployment.resources("AWS::DynamoDB::Table"):
         time_to_live = resource["Properties"].get("TimeToLiveSpecification")
         if time_to_live is not None:
@@ -347,6 +347,37 @@ def _apply_dropped(clients: Clients, deployment: Deployment) -> None:
                 TableName=deployment.physical_ids[name],
                 TimeToLiveSpecification=resolve(time_to_live, deployment),
             )
+
+
+def _reach_api(clients: Clients, deployment: Deployment) -> None:
+    """Give functions that call the API its address here; nobody resolves the one that it has in AWS."""
+    client = clients("lambda")
+    for name, resource in deployment.resources("AWS::Lambda::Function"):
+        if "API_URL" not in resource["Properties"].get("Environment", {}).get("Variables", {}):
+            continue
+        function = deployment.physical_ids[name]
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        ((api, _),) = deployment.resources("AWS::ApiGatewayV2::Api")
+        url = f"{client.meta.endpoint_url}/_aws/execute-api/{deployment.physical_ids[api]}"
+        client.update_function_configuration(
+            FunctionName=function, Environment={"Variables": {**variables, "API_URL": url}}
+        )
+
+
+def _apply_stages(clients: Clients, deployment: Deployment) -> None:
+    """Set the throttles of the HTTP APIs, and the policies of secrets, a type that the emulator refuses."""
+    names = ("ApiId", "StageName", "DefaultRouteSettings", "RouteSettings")
+    for _, resource in deployment.resources("AWS::ApiGatewayV2::Stage"):
+        given = resolve({k: v for k, v in resource["Properties"].items() if k in names}, deployment)
+        if "DefaultRouteSettings" in given:
+            clients("apigatewayv2").update_stage(**given)
+    for policy in deployment.template["Resources"].values():
+        if policy["Type"] != _RESOURCE_POLICY:
+            continue
+        properties = resolve(policy["Properties"], deployment)
+        clients("secretsmanager").put_resource_policy(
+            SecretId=properties["SecretId"], ResourcePolicy=json.dumps(properties["ResourcePolicy"])
+        )
 
 
 _NO_VALUE: Final = object()
@@ -391,7 +422,7 @@ def _call(  # noqa: C901, PLR0911 - one for each function
             condition, then, otherwise = argument
             return inner(then if inner({"Condition": condition}) else otherwise)
         case "Fn::Equals":
-            return inner(argument[0]) == inner(argument[1])
+            return str(inner(argument[0])) == str(inner(argument[1]))  # a number is text as well
         case "Fn::Not":
             return not inner(argument[0])
         case "Fn::And" | "Fn::Or":

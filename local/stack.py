@@ -350,7 +350,10 @@ class Stack:
             {
                 "Stage": STAGE,
                 "WeChatApiBase": wechat_api_base,
+                "WeChatPagesBase": wechat_api_base,
                 "Architecture": "x86_64",
+                # The emulator has no CodeDeploy: CloudFormation moves the aliases.
+                "GradualDeployment": "false",
                 # Every concurrent execution is a process; a laptop has few cores for them.
                 "MaximumConcurrency": "2",
                 "BroadcastConcurrency": "2",

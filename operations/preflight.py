@@ -1,4 +1,4 @@
-"""Look before a deployment whether it can work: ``python operations/preflight.py --env default``.
+"""Look before a deployment whether it can work: ``python -m operations.preflight --env default``.
 
 Each check takes seconds, where the build and a stack that is rolled back take minutes. What is wrong is said
 in one sentence with what to do; the exit code is 1 then.
@@ -7,12 +7,10 @@ in one sentence with what to do; the exit code is 1 then.
 from __future__ import annotations
 
 import argparse
-import shlex
 import shutil
 import subprocess  # nosec B404 # no shell is started
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operations.environments import PreflightError, environment, overrides, template_parameters
+
 _ROOT: Final = Path(__file__).parents[1]
 _LOCKS: Final = tuple(_ROOT / "layers" / name / "requirements.txt" for name in ("wechat_notify", "callback"))
 _PLATFORMS: Final = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
@@ -28,8 +28,12 @@ _PLATFORMS: Final = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
 _MIN_UNRESERVED: Final = 100
 """Executions that Lambda keeps unreserved in every region.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
-_MAX_STACK_NAME: Final = 64
-"""https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateScheduleGroup.html"""
+RESERVING: Final = {
+    "SendApiFunction": "SendApiConcurrency",
+    "TeamApiFunction": "TeamApiConcurrency",
+    "CallbackFunction": "CallbackConcurrency",
+}
+"""The parameters that reserve executions for functions; token_refresh has one in any case."""
 _PRODUCTION: Final = "prod"
 _AWS_KEY: Final = "alias/aws/sns"
 """https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns"""
@@ -46,46 +50,10 @@ _TIMEOUTS: Final = Config(connect_timeout=5, read_timeout=20, retries={"total_ma
 AwsError = (BotoCoreError, ClientError)
 
 
-class PreflightError(Exception):
-    """The deployment cannot work; the text says what to do."""
-
-
-def environment(name: str, config: Path) -> dict[str, Any]:
-    """The parameters of one environment of ``samconfig.toml``."""
-    try:
-        parsed = tomllib.loads(config.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise PreflightError(f"{config.name} cannot be read, correct it: {error}") from None
-    known = {key: value for key, value in parsed.items() if isinstance(value, dict)}
-    if name not in known:
-        raise PreflightError(
-            f"ENV={name} is not in {config.name}: take one of {', '.join(known)}, or add it there."
-        )
-    merged: dict[str, Any] = {}
-    for command in ("global", "deploy"):
-        merged |= known[name].get(command, {}).get("parameters", {})
-    stack_name = merged.get("stack_name", "")
-    if not 1 <= len(stack_name) <= _MAX_STACK_NAME:
-        raise PreflightError(
-            f"ENV={name} needs a stack_name of 1 to {_MAX_STACK_NAME} characters in {config.name}: the "
-            "schedule group has the same name, and may not be longer."
-        )
-    return merged
-
-
-def overrides(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The template's parameters that an environment gives, by their names."""
-    given = parameters.get("parameter_overrides", [])
-    pairs = shlex.split(given) if isinstance(given, str) else given
-    return {name: value.strip("'\"") for name, _, value in (pair.partition("=") for pair in pairs)}
-
-
-def session(parameters: dict[str, Any]) -> boto3.Session:
+def session(settings: dict[str, Any]) -> boto3.Session:
     """The session that the SAM CLI will have: it reads the profile and AWS_DEFAULT_REGION."""
     try:
-        made = boto3.Session(
-            profile_name=parameters.get("profile"), region_name=parameters.get("region") or None
-        )
+        made = boto3.Session(profile_name=settings.get("profile"), region_name=settings.get("region") or None)
     except BotoCoreError as error:
         raise PreflightError(f"{error}: correct AWS_PROFILE, or the profile in samconfig.toml.") from None
     if not made.region_name:
@@ -107,46 +75,52 @@ def check_credentials(aws: Callable[[str], Any]) -> None:
         ) from None
 
 
-def check_concurrency(aws: Callable[[str], Any], stack_name: str) -> str | None:
-    """Check that one execution can be reserved for token_refresh; a remark where that is not known."""
+def check_concurrency(
+    aws: Callable[[str], Any], stack_name: str, parameters: Mapping[str, str]
+) -> str | None:
+    """Check that there are the executions to be reserved; a remark where that is not known."""
+    wanted = {_REFRESHER: 1} | {name: int(parameters[given]) for name, given in RESERVING.items()}
     try:
         limits = aws("lambda").get_account_settings()["AccountLimit"]
     except AwsError as error:
         if _code(error) in _DENIED:
             return "May not look at the account's concurrency (lambda:GetAccountSettings): not checked."
         raise PreflightError(f"Lambda does not answer in this region ({_code(error)}): try again.") from None
-    free = limits["UnreservedConcurrentExecutions"]
-    if free - 1 >= _MIN_UNRESERVED:
+    free, missing = limits["UnreservedConcurrentExecutions"], sum(wanted.values())
+    if free - missing >= _MIN_UNRESERVED:
         return None
     try:
-        if _is_reserved(aws, stack_name):
-            return None
+        missing -= sum(_reserved(aws, stack_name, name) for name in wanted)
     except AwsError as error:
         if _code(error) in _DENIED:
-            return f"May not look at the stack {stack_name}: whether it has its reservation was not checked."
+            return f"May not look at the stack {stack_name}: whether it has its reservations was not checked."
         raise PreflightError(f"AWS does not tell about {stack_name} ({_code(error)}): try again.") from None
+    if free - missing >= _MIN_UNRESERVED:
+        return None
     raise PreflightError(
-        "Lambda cannot reserve the one execution that token_refresh needs: of "
+        f"Lambda cannot reserve the {sum(wanted.values())} executions that this stack is to have "
+        f"({', '.join(f'{name}: {count}' for name, count in wanted.items() if count)}): of "
         f"{limits['ConcurrentExecutions']} in this region {free} are unreserved, and {_MIN_UNRESERVED} must "
-        "stay so. Ask for more: aws "
+        f"stay so. Set {', '.join(RESERVING.values())} lower in samconfig.toml (0 reserves none; "
+        "token_refresh needs its one), or ask for more: aws "
         "service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 "
         "--desired-value 1000"
     )
 
 
-def _is_reserved(aws: Callable[[str], Any], stack_name: str) -> bool:
-    """Return whether an earlier deployment has the reservation already."""
+def _reserved(aws: Callable[[str], Any], stack_name: str, function: str) -> int:
+    """The executions that an earlier deployment has reserved for a function already."""
     try:
         resource = aws("cloudformation").describe_stack_resource(
-            StackName=stack_name, LogicalResourceId=_REFRESHER
+            StackName=stack_name, LogicalResourceId=function
         )
         name = resource["StackResourceDetail"]["PhysicalResourceId"]
         reserved = aws("lambda").get_function_concurrency(FunctionName=name)
     except ClientError as error:
         if _code(error) in _MISSING:
-            return False
+            return 0
         raise
-    return bool(reserved.get("ReservedConcurrentExecutions"))
+    return int(reserved.get("ReservedConcurrentExecutions", 0))
 
 
 def check_quota(aws: Callable[[str], Any], given: Mapping[str, str]) -> str | None:
@@ -241,23 +215,23 @@ def _code(error: Exception) -> str:
 
 def preflight(name: str, config: Path, say: Callable[[str], object]) -> None:
     """Every check in turn, the cheap ones first; raises ``PreflightError`` at the first that fails."""
-    parameters = environment(name, config)
-    made = session(parameters)
+    settings = environment(name, config)
+    parameters = template_parameters(settings, (_ROOT / "template.yaml").read_text("utf-8"))
+    made = session(settings)
 
     def aws(service: str) -> Any:
         return made.client(service, config=_TIMEOUTS)  # type: ignore[call-overload] # any of five services
 
     check_credentials(aws)
-    given = overrides(parameters)
     remarks = (
-        check_alarms(aws, name, given),
-        check_concurrency(aws, parameters["stack_name"]),
-        check_quota(aws, given),
+        check_alarms(aws, name, overrides(settings)),
+        check_concurrency(aws, settings["stack_name"], parameters),
+        check_quota(aws, overrides(settings)),
     )
     for remark in filter(None, remarks):
         say(remark)
     check_wheels()
-    say(f"{parameters['stack_name']} can be deployed to {made.region_name}")
+    say(f"{settings['stack_name']} can be deployed to {made.region_name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -256,9 +256,14 @@ class Accounts:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - --help starts without it
 
         value = json.dumps(credentials)
+        key = self._stack.parameters.get("KmsKeyArn")
         try:
             self._ssm.put_parameter(
-                Name=self._parameter(name, CREDENTIALS), Value=value, Type="SecureString", Overwrite=replace
+                Name=self._parameter(name, CREDENTIALS),
+                Value=value,
+                Type="SecureString",
+                Overwrite=replace,
+                **({"KeyId": key} if key else {}),
             )
         except ClientError as error:
             code = code_of(error)

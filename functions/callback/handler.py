@@ -13,7 +13,8 @@ from typing import Any
 from functions.callback import platform
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callbacks
-from wechat_notify.core.callbacks.events import CallbackBodyError, OtherEvent
+from wechat_notify.core.callbacks.events import CallbackBodyError, CallbackEvent, OtherEvent, Receipt
+from wechat_notify.core.errors import UnusableKeysError
 from wechat_notify.http import requests
 from wechat_notify.wechat.callbacks.door import CallbackRequest, Refused
 from wechat_notify.wechat.callbacks.events import events_of
@@ -41,6 +42,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 answer = _take(account, path.get("appid"), request, line)
         except Refused as refused:
             line.update(reason=refused.reason, status_code=403)
+            if refused.reason == UnusableKeysError.reason:  # an operator has to mend this one's parameter
+                line.update(account=account)
             telemetry.metrics.count("CallbacksRefused")
             return _answer(403, "refused")
         line.update(account=account)  # it has keys
@@ -53,7 +56,7 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
     try:
         fields = door.open(account, request)
         events = events_of(fields) if fields is not None else []
-        needed = [event for event in events if not isinstance(event, OtherEvent)]
+        needed = [event for event in events if _is_needed(event)]
         body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
     except CallbackBodyError as error:
         line.update(result="unreadable", detail=str(error))
@@ -70,6 +73,13 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
     line.update(result="queued" if body else "ignored" if events else "repeated")
     metrics.count("CallbacksReceived", account=account)
     return answer
+
+
+def _is_needed(event: CallbackEvent) -> bool:
+    """Return whether something is done about an event; receipts only where the stack matches them."""
+    if isinstance(event, Receipt):
+        return callbacks.matches_receipts()
+    return not isinstance(event, OtherEvent)
 
 
 def _answer(status: int, body: str, content_type: str = "text/plain") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from wechat_notify import bootstrap
 from wechat_notify.bootstrap import callback_events
 from wechat_notify.core.callbacks.events import CallbackBodyError, ConsentChange, PersonLeft, Receipt
 from wechat_notify.core.consents.consents import Recorded
+from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
@@ -76,7 +77,9 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     telemetry = bootstrap.telemetry()
     with telemetry.invocation(context) as line:
         records = [_record(record) for record in event["Records"]]
-        with ThreadPoolExecutor(min(_THREADS, len(records))) as threads:
+        with ThreadPoolExecutor(
+            min(_THREADS, len(records)) or 1
+        ) as threads:  # deployment_check has no records
             handled = list(threads.map(_settle, records))
             handled = list(threads.map(_act, handled))
         returned = [each.record for each in handled if each.comes_again]
@@ -99,7 +102,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
     return {"batchItemFailures": [{"itemIdentifier": record.message_id} for record in returned]}
 
 
-def _events(entries: Iterable[Any]) -> Iterator[Any]:
+def _events(entries: Iterable[Entry]) -> Iterator[Any]:
     for entry in entries:
         yield from message_events(entry)
 
@@ -117,7 +120,11 @@ def _settle(record: _Record) -> _Handled:
         for event in events:
             if isinstance(event, Receipt):
                 receipts = callback_events.receipts()
-                handled.settled.append(receipts.settle(body["account"], event, is_last=record.is_last))
+                handled.settled.append(
+                    receipts.settle(
+                        body["account"], event, is_last=record.is_last, callback=record.message_id
+                    )
+                )
         if decisions := [event for event in events if isinstance(event, ConsentChange | PersonLeft)]:
             recorded = bootstrap.consents().record(body["account"], decisions)
             handled = handled._replace(account=body["account"], consents=recorded)

@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,7 @@ def blocks(text: str, place: str) -> Iterator[Block]:
             comment, before = None, block if block.language in RUN else None
 
 
-def page_blocks(page: Path) -> list[Block]:
-    """The blocks of a page of the project."""
-    return list(blocks(page.read_text("utf-8"), str(page.relative_to(ROOT))))
+@cache
+def page_blocks(page: Path) -> tuple[Block, ...]:
+    """The blocks of a page of the project, read once: many tests look at each."""
+    return tuple(blocks(page.read_text("utf-8"), str(page.relative_to(ROOT))))

@@ -15,11 +15,13 @@ from typing import Any
 import jsonschema
 from cfnlint.api import lint
 from jsonschema.exceptions import best_match
+from pydantic import ValidationError
 
 from openapi import events
 from openapi.document import OPERATIONS
 from tests import event_contract
 from tests.unit.functions import contract
+from wechat_notify.core.canary import CanaryOrder
 from wechat_notify.core.errors import InvalidMessageError, InvalidRequestError, MalformedBodyError
 from wechat_notify.core.messages.envelope import parse_queue_body
 from wechat_notify.core.messages.intake import check as check_message
@@ -80,6 +82,14 @@ def _row_message(value: Any) -> Sequence[str]:
     return [] if error is None else [f"{error.json_path}: {error.message[:200]}"]
 
 
+def _canary_order(value: Any) -> Sequence[str]:
+    try:
+        order = CanaryOrder.model_validate(value)
+    except ValidationError as error:
+        return [f"{each['loc']}: {each['type']}" for each in error.errors()]
+    return _message({**order.message, "touser": order.openid})
+
+
 def _queue_body(value: Any) -> Sequence[str]:
     try:
         check_message(parse_queue_body(json.dumps(value), "an-id"))
@@ -110,6 +120,18 @@ def _policy(value: Any) -> Sequence[str]:
     return [found.message for found in lint(json.dumps(template), regions=["us-east-1"])]
 
 
+def _is_key_policy(value: Any) -> bool:
+    return _has("Version", "Statement")(value) and any("Principal" in each for each in value["Statement"])
+
+
+def _key_policy(value: Any) -> Sequence[str]:
+    """As the policy of a key in a template."""
+    key = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": value, "EnableKeyRotation": True}}
+    keeps = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    template = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {"Key": key | keeps}}
+    return [found.message for found in lint(json.dumps(template), regions=["us-east-1"])]
+
+
 @functools.cache
 def _schemas() -> Sequence[dict[str, Any]]:
     """The schemas of all bodies and answers of the HTTP API."""
@@ -131,9 +153,11 @@ def _error(check: Callable[[Any], None], value: Any) -> jsonschema.ValidationErr
 
 
 _RECOGNISED: Mapping[Callable[[Any], bool], Callable[[Any], Sequence[str]]] = {
+    _is_key_policy: _key_policy,
     _has("Version", "Statement"): _policy,
     _is_pattern: _pattern,
     _has("detail-type", "detail"): _event,
+    _has("account", "openid", "message"): _canary_order,
     _has("account", "message"): _queue_body,
     _is_row_message: _row_message,
     _is_message: _message,

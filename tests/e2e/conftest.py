@@ -205,6 +205,10 @@ class Deployed:
         kind = self.deployment.template["Resources"][name]["Type"]
         if (kind, attribute) == ("AWS::SQS::Queue", "QueueName"):
             return physical.rpartition("/")[2]
+        if (kind, attribute) == ("AWS::Lambda::Version", "Version"):
+            return physical.rpartition(":")[2]
+        if (kind, attribute) == ("AWS::SecretsManager::Secret", "Id"):
+            return str(self.client("secretsmanager").describe_secret(SecretId=physical)["ARN"])
         assert attribute == "Arn", f"{name}.{attribute}"
         arn: dict[str, Callable[[], str]] = {
             "AWS::SQS::Queue": lambda: self.queue(physical)["QueueArn"],

@@ -47,11 +47,14 @@ MAY = {
         "update template",
     },
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt"} | LEDGER | UPDATES,
+    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", "delete consents"}
+    | LEDGER
+    | GROUPS,
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
+    "DeploymentRole": set(),  # there is no CodeDeploy here
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
 }
 Call = tuple[str, str, dict[str, Any]]
@@ -89,7 +92,7 @@ def calls(deployed: Deployed) -> Calls:
         return "sqs", "send_message", {"QueueUrl": physical[queue], **late}
 
     def ask(function: str) -> Call:
-        return "lambda", "invoke", {"FunctionName": physical[function], "InvocationType": "DryRun"}
+        return "lambda", "invoke", {"FunctionName": f"{physical[function]}:live", "InvocationType": "DryRun"}
 
     def publish(*events: tuple[str, str]) -> Call:
         entries = [
@@ -154,6 +157,11 @@ def calls(deployed: Deployed) -> Calls:
         "update": in_group(update, {"BOOL": True}, key["pk"]),
         "update template": in_group(update, {"BOOL": True}, template["pk"]),
         "delete": ("dynamodb", "delete_item", {"TableName": table, "Key": key}),
+        "delete consents": (
+            "dynamodb",
+            "delete_item",
+            {"TableName": table, "Key": {"pk": {"S": "consents#probe#0"}}},
+        ),
         "scan": ("dynamodb", "scan", {"TableName": table}),
         "list messages": query("listed", "listed"),
         "find receipt": query("receipts", "receipt_key"),

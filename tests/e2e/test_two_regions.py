@@ -107,7 +107,7 @@ def second(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region
         "LIST_SENT_MESSAGES": "true",
         "RECEIPTS": "false",
         "QUOTA_RESET": "00:00+08:00",
-        "OPENID_HASH_KEY": "a key for tests",
+        "OPENID_HASH_SECRET": service.stack.deployment.physical_ids["OpenidHashKey"],
         "SEND_QUEUE_URL": "none",
     }
     for name, value in environment.items():

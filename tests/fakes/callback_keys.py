@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wechat_notify.aws.callback_keys import CallbackKey, CallbackKeys
-from wechat_notify.core.errors import StorageError
+from wechat_notify.core.errors import StorageError, UnusableKeysError
 
 
 class FakeCallbackKeys:
@@ -13,6 +13,7 @@ class FakeCallbackKeys:
         self.read_before: dict[str, CallbackKeys] = {}
         self.stored: dict[str, CallbackKeys] = {}
         self.failing: str | None = None
+        self.unusable: set[str] = set()
         self.reads = 0
 
     def store(self, account: str, app_id: str, *keys: tuple[str, str | None], mode: str = "secure") -> None:
@@ -22,6 +23,8 @@ class FakeCallbackKeys:
 
     def read(self, account: str, *, newer: bool = False) -> CallbackKeys | None:
         self.reads += 1
+        if account in self.unusable:
+            raise UnusableKeysError
         if self.failing:
             raise StorageError("read the callback keys", self.failing)
         if newer or account not in self.read_before:

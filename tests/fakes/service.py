@@ -203,6 +203,7 @@ class Service(Core):
         )
         self.callback_keys = FakeCallbackKeys()
         self.callback_queue = FakeQueue()
+        self.matches_receipts = True
         self.door = CallbackDoor(self.callback_keys, now=self.clock.now)
         self.receipts = Receipts(self.ledger, self.ledger_store, self.openid_hash)
         self.add_account("shop")
@@ -267,6 +268,7 @@ class Service(Core):
         monkeypatch.setattr(platform, "platform_requests", lambda: self.platform_requests)
         monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
         monkeypatch.setattr(callbacks, "door", lambda: self.door)
+        monkeypatch.setattr(callbacks, "matches_receipts", lambda: self.matches_receipts)
         monkeypatch.setattr(callback_events, "receipts", lambda: self.receipts)
         for module in (callbacks, callback_events):
             monkeypatch.setattr(module, "queue", lambda: self.callback_queue)

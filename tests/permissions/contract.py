@@ -20,6 +20,7 @@ CALLS: Final = Path(__file__).with_name("calls.json")
 REGION: Final = REGIONS["aws"]
 ACCOUNT: Final = "123456789012"
 _PARAMETERS: Final = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/wechat-notify/dev/accounts"
+_API: Final = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<HttpApi>/$default"
 _SCHEDULES: Final = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<ScheduleGroup>"
 
 Recorded = dict[str, dict[str, list[str]]]
@@ -28,6 +29,7 @@ Recorded = dict[str, dict[str, list[str]]]
 CONTEXTS: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("*", "events:PutEvents"): {"events:source": "wechat-notify"},
     ("TemplateSyncRole", "dynamodb:*"): {"dynamodb:LeadingKeys": ["templates#shop"]},
+    ("codedeploy.amazonaws.com", "sts:AssumeRole"): {"aws:SourceAccount": ACCOUNT},
     ("CallbackEventsRole", "dynamodb:DeleteItem"): {
         "dynamodb:LeadingKeys": ["consents#shop#9f2c41d07a3be85c"]
     },
@@ -60,6 +62,15 @@ _ATTACHING: Final = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "Des
 _DETACHING: Final = ("DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 _S3: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html"
 _SCHEDULER: Final = "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html"
+_CODE_DEPLOY: Final = (
+    "https://docs.aws.amazon.com/codedeploy/latest/userguide/getting-started-create-service-role.html"
+)
+_CHECK: Final = "tests/unit/functions/deployment_check/test_handler.py::test_handlers_pass"
+SHIFTED: Final = (
+    *("SendApiFunction", "SendQueueFunction", "SendBroadcastFunction"),
+    *("TeamApiFunction", "CallbackFunction", "CallbackEventsFunction"),
+)
+"""Functions whose aliases are moved gradually."""
 MADE_ELSEWHERE: Final = (
     MadeElsewhere(
         "TokenRefreshRole",
@@ -87,6 +98,75 @@ MADE_ELSEWHERE: Final = (
         ("sqs:ChangeMessageVisibility",),
         "<BroadcastStepQueue.Arn>",
         "tests/unit/functions/broadcast/test_handler.py::test_failures_are_further_and_further_apart",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("ssm:GetParameter",),
+        _PARAMETERS.removesuffix("accounts") + "canary",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/POST/v1/accounts/shop/messages",
+        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/messages/canary-20260301T070500Z",
+        "tests/unit/functions/canary/test_handler.py::test_receipt_is_awaited",
+    ),
+    MadeElsewhere(
+        "CanaryRole",
+        ("execute-api:Invoke",),
+        f"{_API}/GET/v1/accounts/shop/quota",
+        "tests/unit/functions/canary/test_handler.py::test_dry_run_uses_a_real_token",
+    ),
+    MadeElsewhere("codedeploy.amazonaws.com", ("sts:AssumeRole",), "<DeploymentRole.Arn>", _CODE_DEPLOY),
+    MadeElsewhere("DeploymentRole", ("cloudwatch:DescribeAlarms",), "*", _CODE_DEPLOY),
+    MadeElsewhere(
+        "DeploymentRole", ("lambda:InvokeFunction",), "<DeploymentCheckFunction.Arn>", _CODE_DEPLOY
+    ),
+    *(
+        MadeElsewhere(
+            "DeploymentRole",
+            ("lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"),
+            f"<{function}.Arn>:live",
+            _CODE_DEPLOY,
+        )
+        for function in SHIFTED
+    ),
+    *(
+        MadeElsewhere("DeploymentCheckRole", ("lambda:InvokeFunction",), f"<{function}.Arn>:7", _CHECK)
+        for function in SHIFTED
+    ),
+    MadeElsewhere(
+        "DeploymentCheckRole",
+        (
+            "codedeploy:ListDeploymentTargets",
+            "codedeploy:BatchGetDeploymentTargets",
+            "codedeploy:PutLifecycleEventHookExecutionStatus",
+        ),
+        f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:deploymentgroup:stack-application/group",
+        _CHECK,
+    ),
+    # By versions of the release before aliases, which have the same roles as the new ones.
+    *(
+        MadeElsewhere(
+            role,
+            ("lambda:InvokeFunction",),
+            "<TokenRefreshFunction.Arn>",
+            "tests/unit/template/test_permissions.py::test_aliases_that_roles_invoke",
+        )
+        for role in ("SendApiRole", "SendQueueRole", "SendBroadcastRole", "TeamApiRole", "CallbackEventsRole")
+    ),
+    MadeElsewhere(
+        "CallbackEventsRole",
+        ("secretsmanager:GetSecretValue",),
+        "<OpenidHashKey.Id>",
+        "tests/unit/functions/callback_events/test_handler.py"
+        "::test_receipt_of_a_lost_answer_is_found_after_a_rotation",
     ),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<SendQueue.Arn>", _SCHEDULER),
     MadeElsewhere("ScheduleRole", ("sqs:SendMessage",), "<BroadcastStepQueue.Arn>", _SCHEDULER),
@@ -157,12 +237,14 @@ def resource(word: str) -> str:
 def word(arn: str, known: dict[str, str]) -> str:
     """The word for an ARN that the emulator was asked about; ``known`` are names by the stack's ARNs."""
     for own, name in known.items():
-        if arn == own:
-            return f"<{name}.Arn>"
-        if arn.startswith(f"{own}/index/"):
+        if arn == f"{own}:live":
+            return f"<{name}Aliaslive>"
+        if arn == own or arn.startswith(f"{own}/index/"):
             return f"<{name}.Arn>{arn.removeprefix(own)}"
         if arn.startswith(f"{own}/"):
             return f"<{name}.Arn>/file"
+    if arn.startswith("arn:aws:secretsmanager:"):
+        return "<OpenidHashKey.Id>"  # the only one
     if found := re.fullmatch(
         r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts(?:/[^/]+/([^/]+))?", arn
     ):
@@ -197,7 +279,7 @@ def _of_functions(stack: Stack) -> Iterator[Call]:
                 yield Call(role, action, "*")
     for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
         for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-            role = stack.role_of(mapping["FunctionName"].strip("<>"))
+            role = stack.role_of(mapping["FunctionName"].strip("<>").removesuffix("Aliaslive"))
             yield Call(role, action, mapping["EventSourceArn"])
 
 
@@ -262,6 +344,8 @@ def _over_tls(stack: Stack) -> Iterator[Call]:
     over = {"aws:SecureTransport": "true"}
     for queue in stack.of_type("AWS::SQS::Queue"):
         yield Call(OPERATOR, "sqs:ReceiveMessage", f"<{queue}.Arn>", over)
+    for secret in stack.of_type("AWS::SecretsManager::Secret"):
+        yield Call(OPERATOR, "secretsmanager:GetSecretValue", f"<{secret}.Id>", over)
     for topic in stack.of_type("AWS::SNS::Topic"):
         yield Call(OPERATOR, "sns:Publish", f"<{topic}>", over)
     for bucket in stack.of_type("AWS::S3::Bucket"):

@@ -124,7 +124,7 @@ def settle(status: str) -> Callable[[Service], None]:
         send(service, answer(0)._replace(msgid=1))
         reason = None if status == "success" else "user block"
         told = Receipt("1", OPENID, delivered=reason is None, reason=reason, at=0)
-        settled = service.receipts.settle("shop", told, is_last=True)
+        settled = service.receipts.settle("shop", told, is_last=True, callback="callback")
         assert settled.entry
         service.bus.publish(message_events(settled.entry))
 

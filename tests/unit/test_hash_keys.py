@@ -25,13 +25,13 @@ class Secret:
         self.reads = 0
         self.clock = Clock()
         clients = Clients(
-            lambda _service: SimpleNamespace(get_secret_value=self._get),
+            lambda _service: SimpleNamespace(get_secret_value=self._get, close=lambda: None),
             clock=self.clock.now,
             sleep=self.clock.sleep,
             jitter=lowest,
             now=self.clock.now,
         )
-        self.keys = StoredHashKeys(clients, ARN, clock=self.clock.now)
+        self.keys = StoredHashKeys(clients, lambda: ARN, clock=self.clock.now)
 
     def _get(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS's
         assert SecretId == ARN
@@ -49,7 +49,7 @@ def test_one_read_for_minutes() -> None:
     secret.clock.advance(FRESH_FOR - 1)
     assert secret.keys.load() == HashKeys(b"first")
     assert secret.reads == 1
-    secret.clock.advance(1)
+    secret.clock.advance(2)
     assert secret.keys.loaded() == HashKeys(b"first")  # in the middle of a message nothing is read
     assert secret.keys.load() == secret.keys.loaded() == HashKeys(b"second", (b"first",))
     assert secret.reads == 2
@@ -59,12 +59,12 @@ def test_keys_outlast_an_outage() -> None:
     secret = Secret("first")
     secret.keys.load()
     secret.value = ConnectionError()
-    secret.clock.advance(FRESH_FOR)
+    secret.clock.advance(FRESH_FOR + 1)
     for _ in range(3):
         assert secret.keys.load() == HashKeys(b"first")
     assert secret.reads == 2  # and is not asked again by each invocation
     secret.value = '{"current": "second", "earlier": ["first"]}'
-    secret.clock.advance(60)
+    secret.clock.advance(61)
     assert secret.keys.load().current == b"second"
 
 

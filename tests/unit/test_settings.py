@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import OPENID
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery.circuit import QuotaReset
+from wechat_notify.core.delivery.ledger import Ledger
 from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.settings import MalformedSettingError, MissingSettingError, Settings
 
@@ -20,8 +22,11 @@ ROOT = Path(__file__).parents[2]
 VARIABLES = {
     "PARAMETER_PATH": "/wechat-notify/dev/accounts",
     "WECHAT_API_BASE": "https://wechat.test",
+    "WECHAT_PAGES_BASE": "https://pages.wechat.test",
     "WECHAT_PROXY": "http://10.0.0.5:3128",
+    "PARAMETER_KMS_KEY": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "TOKEN_REFRESH_FUNCTION": "token_refresh",
+    "CHECKED_FUNCTIONS": '{"stack-SendApiFunction-1": "send_api"}',
     "SEND_QUEUE_URL": "https://sqs.test/send",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.test/dead",
     "CALLBACK_QUEUE_URL": "https://sqs.test/callbacks",
@@ -41,6 +46,8 @@ VARIABLES = {
     "SEND_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:send",
     "BROADCAST_STEP_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:steps",
     "EVENT_DEAD_LETTER_QUEUE_ARN": "arn:aws:sqs:eu-west-1:123456789012:events-dead",
+    "API_URL": "https://api.test",
+    "CANARY_PARAMETER": "/wechat-notify/dev/canary",
 }
 SETTINGS = [name for name, value in vars(Settings).items() if isinstance(value, property)]
 PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_clear")]
@@ -50,6 +57,7 @@ PARTS = [name for name, part in vars(bootstrap).items() if hasattr(part, "cache_
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TRACING", "Active")
     for part in PARTS:
         getattr(bootstrap, part).cache_clear()
     yield
@@ -61,6 +69,7 @@ def test_settings_from_their_variables() -> None:
     settings = Settings(VARIABLES)
     assert {name.upper(): getattr(settings, name) for name in SETTINGS} == {
         **VARIABLES,
+        "CHECKED_FUNCTIONS": {"stack-SendApiFunction-1": "send_api"},
         "LEDGER_RETENTION_DAYS": 30,
         "LIST_SENT_MESSAGES": True,
         "RECEIPTS": False,
@@ -69,7 +78,7 @@ def test_settings_from_their_variables() -> None:
     }
 
 
-@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"wechat_proxy"}))
+@pytest.mark.parametrize("name", sorted(set(SETTINGS) - {"parameter_kms_key", "wechat_proxy"}))
 @pytest.mark.parametrize("given", [{}, dict.fromkeys(VARIABLES, "")], ids=["absent", "empty"])
 def test_missing_setting_is_named(name: str, given: dict[str, str]) -> None:
     with pytest.raises(MissingSettingError, match=name.upper()):
@@ -149,3 +158,12 @@ except InvocationError as error:
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert "NoCredentialsError" in result.stdout
+
+
+@pytest.mark.usefixtures("environment")
+def test_ledger_of_a_function_without_the_hash_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as broadcast, which cancels messages and hashes nothing."""
+    monkeypatch.delenv("OPENID_HASH_SECRET")
+    assert isinstance(bootstrap.ledger(), Ledger)
+    with pytest.raises(MissingSettingError, match="OPENID_HASH_SECRET"):
+        bootstrap.openid_hasher()(OPENID)

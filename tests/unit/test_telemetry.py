@@ -241,7 +241,7 @@ GIVEN_UP = entry(Status.FAILED, attempts=0)
 RESULTS: list[tuple[str, Result, str, Counted]] = [
     ("DEBUG", attempted(answer(0)), "sent", LATENCY | {"MessagesSent": SHOP | KIND}),
     ("WARNING", attempted(answer(43101)), "failed", LATENCY | failed("recipient", "43101", **SHOP)),
-    ("WARNING", attempted(answer(99999)), "failed", LATENCY | failed("other", "99999", **SHOP) | UNKNOWN),
+    ("WARNING", attempted(answer(99999)), "failed", LATENCY | failed("other", "other", **SHOP) | UNKNOWN),
     ("WARNING", attempted(lost()), "unknown", LATENCY | {"MessagesUnknown": SHOP | KIND}),
     ("WARNING", Failed(entry=FAILED, **NO_TOKEN), "failed", failed("config", "40125", **SHOP)),
     ("WARNING", RetryAt(entry=QUEUED, **BUSY), "retry_at", LATENCY),

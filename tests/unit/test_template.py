@@ -111,6 +111,8 @@ def rule(node: Any, given: dict[str, Any]) -> Any:
         ({"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}, None),
         ({"BatchSize": "11"}, "BatchWindow"),
         ({"SubnetIds": "subnet-1"}, "SecurityGroupIds"),
+        ({"MonthlyBudget": "50", "AlarmEmail": "ops@example.com"}, None),
+        ({"MonthlyBudget": "50"}, "AlarmEmail"),
         ({"SecurityGroupIds": "sg-1,sg-2"}, "SubnetIds"),
         ({"Stage": "staging"}, None),
         ({"Stage": "prod", "AlarmEmail": "ops@example.com"}, None),
@@ -130,6 +132,7 @@ def test_parameters_that_go_together(given: dict[str, str], broken: str | None) 
     told = [
         assertion["AssertDescription"]
         for each in SOURCE["Rules"].values()
+        if rule(each.get("RuleCondition", True), values)
         for assertion in each["Assertions"]
         if not rule(assertion["Assert"], values)
     ]
@@ -175,5 +178,5 @@ def test_samconfig_environments_are_apart() -> None:
 
 def test_preflight_comes_before_the_build() -> None:
     recipe = (ROOT / "build.mk").read_text("utf-8").partition("\ndeploy:")[2]
-    steps = [recipe.index(step) for step in ("operations/preflight.py", "build\n", "$(SAM) deploy")]
+    steps = [recipe.index(step) for step in ("operations.preflight", "build\n", "$(SAM) deploy")]
     assert steps == sorted(steps)

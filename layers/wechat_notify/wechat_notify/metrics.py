@@ -1,14 +1,15 @@
 """Metrics: summed up during an invocation, and written once at its end by Powertools' EMF provider.
 
 Each goes out under ``service`` alone (for alarms) and once more under what it is broken down by. Account
-names that nobody has stored are never a dimension, for each value is billed as a metric of its own.
+names that nobody has stored are never a dimension, for each value is billed as a metric of its own; nor are
+errcodes that are not in the table, which a server could make up without end.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
@@ -30,8 +31,11 @@ from wechat_notify.core.delivery.results import (
     Unrecorded,
 )
 from wechat_notify.core.messages.kinds import Message
-from wechat_notify.core.outcomes import ErrorClass, Status
+from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.tokens.refresher import Refreshed
+
+if TYPE_CHECKING:
+    from wechat_notify.core.canary import Sighting
 
 _Unit = Literal["Milliseconds", "Seconds", "Percent"]
 _Dimensions = tuple[tuple[str, str], ...]
@@ -94,8 +98,8 @@ class Metrics:
                 if result.attempted:
                     self._shares.note(account, failed=True)
                 error_class = outcome.error_class.value if outcome else "none"
-                errcode = "none" if outcome is None or outcome.errcode is None else str(outcome.errcode)
-                self.count("MessagesFailed", **by_account, **{"class": error_class, "errcode": errcode})
+                by_errcode = {"class": error_class, "errcode": _errcode(outcome)}
+                self.count("MessagesFailed", **by_account, **by_errcode)
             # The call that gave it its status has counted it.
             case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
                 self.count("MessagesReplayed", result=result.name)
@@ -118,8 +122,13 @@ class Metrics:
         if not result.stored:
             self.count("TokenNotStored", account=account)
         if result.failure:
-            errcode = "none" if result.failure.errcode is None else str(result.failure.errcode)
-            self.count("TokenRefreshFailed", account=account, errcode=errcode)
+            self.count("TokenRefreshFailed", account=account, errcode=_errcode(result.failure))
+
+    def sighted(self, seen: Sighting) -> None:
+        """Count what a run of the canary saw: 1 or 0, so that an alarm tells a failure from no run."""
+        self.count("CanaryDelivered", int(seen.arrived))
+        if seen.latency is not None:
+            self.measure("CanaryLatency", "Milliseconds", round(seen.latency * 1000, 1))
 
     def accounts(self, results: Sequence[Refreshed], now: float) -> None:
         """Count the accounts in trouble after a run for all of them; a zero says that it was looked at."""
@@ -163,3 +172,10 @@ class Metrics:
     def _provider(self) -> AmazonCloudWatchEMFProvider:
         # Not ``Metrics``, whose instances share one set of dimensions.
         return AmazonCloudWatchEMFProvider(namespace=_NAMESPACE, service=self._service)
+
+
+def _errcode(outcome: Outcome | None) -> str:
+    """The errcode as a dimension: ``none`` without one, ``other`` where it is not in the table."""
+    if outcome is None or outcome.errcode is None:
+        return "none"
+    return "other" if outcome.error_class is ErrorClass.OTHER else str(outcome.errcode)

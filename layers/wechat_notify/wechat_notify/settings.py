@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -28,6 +29,19 @@ def starts_from_snapshot(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
+def xray_daemon(environ: Mapping[str, str] = os.environ) -> tuple[str, int] | None:
+    """Host and UDP port of X-Ray's daemon, as Lambda sets them; None where nothing is traced."""
+    if environ.get("TRACING") != "Active":
+        return None
+    host, _, port = environ.get("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000").rpartition(":")
+    return host, int(port)
+
+
+def trace_header(environ: Mapping[str, str] = os.environ) -> str:
+    """The tracing header of the current invocation; Lambda's runtime sets it anew for each."""
+    return environ.get("_X_AMZN_TRACE_ID", "")
+
+
 class Settings:
     """The variables, read when asked for: no function has all of them."""
 
@@ -52,9 +66,8 @@ class Settings:
 
     @property
     def wechat_pages_base(self) -> str:
-        """Scheme and host of WeChat's pages for people; those of a stand-in where its API has one."""
-        base = self.wechat_api_base
-        return "https://mp.weixin.qq.com" if base.endswith(".weixin.qq.com") else base
+        """Scheme and host of WeChat's pages for people, such as ``https://mp.weixin.qq.com``."""
+        return self._required("WECHAT_PAGES_BASE")
 
     @property
     def wechat_proxy(self) -> str | None:
@@ -68,9 +81,33 @@ class Settings:
         return value or None
 
     @property
+    def api_url(self) -> str:
+        """The address of this stack's HTTP API, without a slash at its end."""
+        return self._required("API_URL").rstrip("/")
+
+    @property
+    def canary_parameter(self) -> str:
+        """The name of the SSM parameter that says what the canary sends."""
+        return self._required("CANARY_PARAMETER")
+
+    @property
+    def parameter_kms_key(self) -> str | None:
+        """The ARN of the KMS key of parameters that are written; None where it is SSM's own."""
+        return self._environ.get("PARAMETER_KMS_KEY") or None
+
+    @property
     def token_refresh_function(self) -> str:
         """The name of the function that senders ask for a token."""
         return self._required("TOKEN_REFRESH_FUNCTION")
+
+    @property
+    def checked_functions(self) -> dict[str, str]:
+        """Functions that are tried before they get traffic: by their names in AWS, those of their code."""
+        value = self._required("CHECKED_FUNCTIONS")
+        try:
+            return {str(name): str(code) for name, code in json.loads(value).items()}
+        except (ValueError, AttributeError):
+            raise MalformedSettingError("CHECKED_FUNCTIONS must be a JSON object") from None
 
     @property
     def send_queue_url(self) -> str:

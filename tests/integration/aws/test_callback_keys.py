@@ -12,7 +12,7 @@ from tests.fakes import Clock
 from tests.integration.conftest import PATH
 from wechat_notify.aws.callback_keys import CallbackAccounts, StoredCallbackKeys
 from wechat_notify.aws.clients import Clients
-from wechat_notify.core.errors import StorageError
+from wechat_notify.core.errors import StorageError, UnusableKeysError
 
 Put = Callable[[str, str], None]
 KEY = {"token": "first", "encoding_aes_key": "K" * 43}
@@ -63,10 +63,19 @@ def test_keys_newest_first(keys: StoredCallbackKeys, put: Put) -> None:
         value(KEY, app_secret="what is it here for"),
     ],
 )
-def test_unusable_keys_are_none(keys: StoredCallbackKeys, put: Put, stored: str | None) -> None:
-    if stored is not None:
-        put("shop/callback", stored)
-    assert keys.read("shop") is None
+def test_unusable_keys_are_told_from_none(
+    keys: StoredCallbackKeys, clock: Clock, put: Put, stored: str | None
+) -> None:
+    if stored is None:
+        assert keys.read("shop") is None
+        return
+    put("shop/callback", stored)
+    for newer in (False, True):  # the second time SSM is not asked
+        with pytest.raises(UnusableKeysError):
+            keys.read("shop", newer=newer)
+    put("shop/callback", value(KEY))
+    clock.advance(10)
+    assert tokens(keys) == ["first"]
 
 
 def test_plain_mode_needs_no_key(keys: StoredCallbackKeys, put: Put) -> None:

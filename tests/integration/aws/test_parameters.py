@@ -28,6 +28,13 @@ def test_saved_token_is_encrypted(aws: Aws, accounts: Accounts) -> None:
     assert aws("ssm").get_parameter(Name=f"{PATH}/shop/access-token")["Parameter"]["Type"] == "SecureString"
 
 
+def test_saved_token_is_encrypted_with_the_given_key(aws: Aws, clients_at: ClientsAt) -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    Accounts(clients_at(None, parameter_key=key), PATH, Source).save("shop", TOKEN)
+    (parameter,) = aws("ssm").describe_parameters()["Parameters"]
+    assert parameter["KeyId"] == key
+
+
 @pytest.mark.parametrize("value", ["57_token", "[]", '{"value": "t"}'])
 def test_unreadable_stored_token_is_none(clients: Clients, accounts: Accounts, put: Put, value: str) -> None:
     put("shop/access-token", value)

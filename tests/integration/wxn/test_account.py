@@ -45,6 +45,7 @@ class AccountStack(Stack):
         super().__init__("stack", region="eu-central-1")
         self._aws = aws
         self._refresher = refresher
+        self.parameters: dict[str, str] = {}
         self.outputs = {
             "ParameterPath": PATH,
             "TokenRefreshFunctionName": "refresh",
@@ -99,6 +100,17 @@ def test_add_stores_and_checks(run: Run, aws: Aws, refresher: Refresher) -> None
     assert (code, out) == (0, "WeChat accepts the credentials of shop.\n")
     assert stored(aws) == {"type": "app", "app_id": APP_ID, "app_secret": SECRET}
     assert refresher.asked == [{"account": "shop"}]
+
+
+def test_add_encrypts_with_the_stacks_key(
+    run: Run, aws: Aws, refresher: Refresher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = AccountStack(aws, refresher)
+    key = stack.parameters["KmsKeyArn"] = "arn:aws:kms:eu-central-1:123456789012:key/1"
+    monkeypatch.setattr(stacks, "find", lambda *_: stack)
+    assert add(run)[0] == 0
+    (parameter,) = aws("ssm").describe_parameters()["Parameters"]
+    assert parameter["KeyId"] == key
 
 
 def test_add_asks_at_a_terminal(run: Run, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ class Process:
 
     def __init__(self, clients: Clients, stack: KeyStack) -> None:
         self.clock = Clock()
-        keys = StoredHashKeys(clients, stack.resources["OpenidHashKey"], clock=self.clock.now)
+        keys = StoredHashKeys(clients, lambda: stack.resources["OpenidHashKey"], clock=self.clock.now)
         self.hashes = OpenidHashes(keys)
         self.hashes.load()
         table = LedgerTable(clients, "ledger", 86_400.0, match_receipts=True)
@@ -104,7 +104,7 @@ class Process:
 
     def settle(self, msgid: str) -> Match:
         receipt = Receipt(msgid, OPENID, delivered=True, reason=None, at=int(self.clock.now()))
-        return self.receipts.settle("shop", receipt, is_last=True).match
+        return self.receipts.settle("shop", receipt, is_last=True, callback=msgid).match
 
 
 @pytest.mark.usefixtures("ledger_table")
@@ -112,7 +112,7 @@ def test_both_keys_find_a_person_after_a_rotation(run: Run, stack: KeyStack, cli
     process = Process(clients, stack)
     before = process.send_and_lose_the_answer("before")
     assert run("rotate", "--yes").code == 0
-    process.clock.advance(FRESH_FOR)
+    process.clock.advance(FRESH_FOR + 1)
     assert process.settle("1") is Match.SETTLED  # under the key before
 
     process.hashes.load()

@@ -41,7 +41,7 @@ def written_without_condition(_right: Any, self: Ledger, account: str, message_i
         return existing
     status = Status.DELIVERED if told["delivered"] else Status.UNDELIVERED
     outcome = existing.outcome and existing.outcome._replace(msgid=told["msgid"])
-    named = {"writer": self._writer(), "now": self._now(), "reason": told["reason"], "outcome": outcome}
+    named = {"writer": told["writer"], "now": self._now(), "reason": told["reason"], "outcome": outcome}
     wanted = existing.moved(status, **named)
     self._store.put(wanted, patient=True)
     return Written(wanted)
@@ -56,12 +56,12 @@ def accounts_not_told_apart() -> Patches:
 
     right = receipts.Receipts.settle
 
-    def settle(self: Any, account: str, receipt: Any, *, is_last: bool) -> Any:
+    def settle(self: Any, account: str, receipt: Any, **told: Any) -> Any:
         found = self._index.by_msgid(account, int(receipt.msgid))
         for owner in ("shop-a", "shop-b"):
             if found and self._ledger.look_up(owner, found) is not None:
                 account = owner
-        return right(self, account, receipt, is_last=is_last)
+        return right(self, account, receipt, **told)
 
     return [
         (ledger_items, "msgid_key", key),

@@ -234,7 +234,7 @@ def test_every_queue_has_dead_letters_and_ages() -> None:
     targets = {policy["deadLetterTargetArn"].replace(".Arn", ".QueueName") for policy in redriven if policy}
     assert targets <= watched("AWS/SQS", "ApproximateNumberOfMessagesVisible")
     mappings = stack().of_type("AWS::Lambda::EventSourceMapping").values()
-    names = [mapping["FunctionName"].strip("<>") for mapping in mappings]
+    names = [mapping["FunctionName"].strip("<>").removesuffix("Aliaslive") for mapping in mappings]
     folders = {SOURCE["Resources"][name]["Properties"]["CodeUri"] for name in names}
     assert folders == {f"functions/{name}" for name in AGES}
 

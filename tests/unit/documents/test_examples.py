@@ -21,6 +21,9 @@ WRONG = {
     "value that breaks a rule": json.dumps(MESSAGE | {"data": {"thing1": {"value": "长" * 21}}}),
     "message without its receiver": json.dumps({**MESSAGE, "touser": ""}),
     "unknown field of a queue body": json.dumps({"account": "shop", "message": MESSAGE, "ids": "order-1"}),
+    "unknown field of a canary's order": json.dumps(
+        {"account": "shop", "openid": "OPENID", "message": MESSAGE, "receipts": True}
+    ),
     "wrong message in a queue body": json.dumps({"account": "shop", "message": {**MESSAGE, "kind": "x"}}),
     "unknown field of a broadcast": json.dumps({"message": MESSAGE, "recipients": ["OPENID"], "speed": 50}),
     "placeholder in a field that is none": json.dumps({**MESSAGE, "titel": "{{name}}"}),

@@ -7,10 +7,12 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 from samtranslator.yaml_helper import yaml_parse
 
-from operations import preflight
+from operations import environments, preflight
+from operations.environments import template_parameters
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "samconfig.toml"
+PARAMETERS = template_parameters({}, (ROOT / "template.yaml").read_text("utf-8"))
 
 
 def refusal(code: str) -> ClientError:
@@ -57,15 +59,15 @@ class FakeAws:
 
 def told(check: Callable[..., object], *arguments: object) -> str:
     """The one thing that is wrong."""
-    with pytest.raises(preflight.PreflightError) as error:
+    with pytest.raises(environments.PreflightError) as error:
         check(*arguments)
     assert "CANARY" not in str(error.value)
     return str(error.value)
 
 
 def test_environments_are_those_of_samconfig() -> None:
-    assert preflight.environment("staging", CONFIG)["stack_name"] == "wechat-notify-staging"
-    message = told(preflight.environment, "typo", CONFIG)
+    assert environments.environment("staging", CONFIG)["stack_name"] == "wechat-notify-staging"
+    message = told(environments.environment, "typo", CONFIG)
     assert "ENV=typo is not in samconfig.toml: take one of default, staging, prod" in message
 
 
@@ -82,7 +84,7 @@ def test_wrong_configuration(text: str | None, message: str, tmp_path: Path) -> 
     config = tmp_path / "samconfig.toml"
     if text is not None:
         config.write_text(text, "utf-8")
-    assert message in told(preflight.environment, "default", config)
+    assert message in told(environments.environment, "default", config)
 
 
 @pytest.fixture
@@ -114,10 +116,19 @@ def test_credentials_are_needed(error: Exception) -> None:
     assert "sign in" in told(preflight.check_credentials, aws)
 
 
-@pytest.mark.parametrize(("unreserved", "reserved"), [(101, None), (100, 1)])
-def test_one_execution_can_be_reserved(unreserved: int, reserved: int | None) -> None:
-    """Or it is, by an earlier deployment."""
-    assert preflight.check_concurrency(FakeAws(unreserved=unreserved, reserved=reserved), "stack") is None
+@pytest.mark.parametrize(("unreserved", "reserved"), [(271, None), (267, 1), (100, 170)])
+def test_executions_can_be_reserved(unreserved: int, reserved: int | None) -> None:
+    """Or they are, by an earlier deployment."""
+    aws = FakeAws(unreserved=unreserved, reserved=reserved)
+    assert preflight.check_concurrency(aws, "stack", PARAMETERS) is None
+
+
+def test_fewer_are_needed_where_fewer_are_wanted() -> None:
+    nothing = dict.fromkeys(preflight.RESERVING.values(), "0")
+    assert preflight.check_concurrency(FakeAws(unreserved=101), "stack", nothing) is None
+    assert "SendApiConcurrency" in told(
+        preflight.check_concurrency, FakeAws(unreserved=270), "stack", PARAMETERS
+    )
 
 
 @pytest.mark.parametrize("missing", ["describe_stack_resource", "get_function_concurrency", None])
@@ -125,7 +136,7 @@ def test_small_account_asks_for_more(missing: str | None) -> None:
     aws = FakeAws(limit=1000, unreserved=100)
     if missing:
         aws.failing = {missing: refusal("ValidationError")}
-    message = told(preflight.check_concurrency, aws, "stack")
+    message = told(preflight.check_concurrency, aws, "stack", PARAMETERS)
     assert "of 1000 in this region 100 are unreserved" in message
     assert "request-service-quota-increase" in message
 
@@ -142,9 +153,9 @@ def test_unseen_concurrency_stops_no_deployment(operation: str, denied: str) -> 
     """What may not be looked at is remarked; its reservation may be why so little is left."""
     aws = FakeAws(unreserved=100, reserved=1)
     aws.failing = {operation: refusal(denied)}
-    assert "not checked" in str(preflight.check_concurrency(aws, "stack"))
+    assert "not checked" in str(preflight.check_concurrency(aws, "stack", PARAMETERS))
     aws.failing = {operation: refusal("Throttling")}
-    assert "try again" in told(preflight.check_concurrency, aws, "stack")
+    assert "try again" in told(preflight.check_concurrency, aws, "stack", PARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +163,8 @@ def test_unseen_concurrency_stops_no_deployment(operation: str, denied: str) -> 
 )
 def test_overrides_as_sam_reads_them(given: object) -> None:
     expected = {"Stage": "prod", "AlarmEmail": "ops@example.com"}
-    assert preflight.overrides({"parameter_overrides": given}) == expected
-    assert preflight.overrides({}) == {}
+    assert environments.overrides({"parameter_overrides": given}) == expected
+    assert environments.overrides({}) == {}
 
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"

@@ -26,6 +26,7 @@ FUNCTIONS = (
     "CallbackFunction",
     "CallbackEventsFunction",
     "TokenRefreshFunction",
+    "CanaryFunction",
 )
 SENDERS = FUNCTIONS[:3]
 VPC = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}

@@ -57,14 +57,8 @@ def test_handlers_keep_their_module_path(name: str) -> None:
     package = folder.replace("/", ".")
     assert (ROOT / folder).is_dir()
     assert function["Properties"]["Handler"] == f"{package}.handler.lambda_handler"
-    assert function["Metadata"] == {
-        "BuildProperties": {"ParentPackageMode": "explicit", "ParentPackages": package}
-    }
-
-
-def test_only_token_refresh_is_reserved(stack: Stack) -> None:
-    reserved = {name: stack[name].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
-    assert reserved == {name: 1 if name == "TokenRefreshFunction" else None for name in FUNCTIONS}
+    build = function["Metadata"]["BuildProperties"]
+    assert build == {"ParentPackageMode": "explicit", "ParentPackages": package}
 
 
 def test_environment_is_what_functions_read(stack: Stack) -> None:
@@ -75,12 +69,13 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "RES_OPTIONS": "timeout:1 attempts:2",
         "POWERTOOLS_SERVICE_NAME": "wechat-notify-dev",
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "TRACING": stack["CanaryFunction"]["TracingConfig"]["Mode"],
     }
     table: Node = {"LEDGER_TABLE": "<Ledger>", "LEDGER_RETENTION_DAYS": 30, "LIST_SENT_MESSAGES": "true"}
     table |= {"RECEIPTS": "false"}
     bus: Node = {"EVENT_BUS_NAME": "<EventBus>"}
-    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey>"}
-    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunction>"}
+    hashing: Node = {"OPENID_HASH_SECRET": "<OpenidHashKey.Id>"}
+    tokens: Node = {"TOKEN_REFRESH_FUNCTION": "<TokenRefreshFunctionAliaslive>"}
     sending = table | bus | hashing | tokens | {"QUOTA_RESET": "00:00+08:00"}
     aside: Node = {"DEAD_LETTER_QUEUE_URL": "<DeadLetterQueue>"}
     broadcasts: Node = {
@@ -102,11 +97,18 @@ def test_environment_is_what_functions_read(stack: Stack) -> None:
         "SendQueueFunction": sending | aside | {"SEND_QUEUE_URL": "<SendQueue>"},
         "SendBroadcastFunction": sending | aside | {"SEND_QUEUE_URL": "<BroadcastQueue>"},
         "BroadcastFunction": table | bus | broadcasts,
-        "TeamApiFunction": sending | broadcasts | schedules,
+        "TeamApiFunction": sending
+        | broadcasts
+        | schedules
+        | {"WECHAT_PAGES_BASE": "https://mp.weixin.qq.com"},
         "TemplateSyncFunction": table,
-        "CallbackFunction": told,
-        "CallbackEventsFunction": table | bus | hashing | told | tokens,
-        "TokenRefreshFunction": bus,
+        "CallbackFunction": told | {"RECEIPTS": "false"},
+        "CallbackEventsFunction": table | bus | hashing | told | tokens | {"PARAMETER_KMS_KEY": ""},
+        "TokenRefreshFunction": bus | {"PARAMETER_KMS_KEY": ""},
+        "CanaryFunction": {
+            "API_URL": "https://<HttpApi>.execute-api.eu-west-1.amazonaws.com",
+            "CANARY_PARAMETER": "/wechat-notify/dev/canary",
+        },
     }
     assert {name: stack[name]["Environment"]["Variables"] for name in FUNCTIONS} == {
         name: everywhere | variables for name, variables in own.items()
@@ -128,7 +130,12 @@ def test_nobody_waits_for_too_long(stack: Stack) -> None:
     assert stack["CallbackFunction"]["Timeout"] <= 10  # WeChat gives up after 5 s
     invocations = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     ages = {each["FunctionName"]: each["MaximumEventAgeInSeconds"] for each in invocations}
-    assert ages == {"<TokenRefreshFunction>": 300, "<TemplateSyncFunction>": 3600}
+    assert ages == {
+        "<TokenRefreshFunction>": 300,
+        "<TemplateSyncFunction>": 3600,
+        "<CanaryFunction>": 60,
+    }
+    assert {each["Qualifier"] for each in invocations} == {"live"}
     assert {each["MaximumRetryAttempts"] for each in invocations} == {0}
 
 
@@ -181,8 +188,10 @@ def test_outputs() -> None:
         "SendQueueUrl": "<SendQueue>",
         "SendQueueArn": "<SendQueue.Arn>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
-        "TokenRefreshFunctionName": "<TokenRefreshFunction>",
-        "TemplateSyncFunctionName": "<TemplateSyncFunction>",
+        "TokenRefreshFunctionName": "<TokenRefreshFunction>:live",
+        "TemplateSyncFunctionName": "<TemplateSyncFunction>:live",
+        "CanaryFunctionName": "<CanaryFunction>:live",
+        "CanaryParameterName": "/wechat-notify/dev/canary",
         "BroadcastBucketName": "<BroadcastBucket>",
         "LedgerTableName": "<Ledger>",
         "EventBusName": "<EventBus>",

@@ -7,6 +7,8 @@ import pytest
 from tests.unit.template.conftest import FUNCTIONS, SENDERS, Stack, deployed
 
 ACCOUNTS = "arn:aws:ssm:eu-west-1:123456789012:parameter/wechat-notify/dev/accounts"
+CANARY = "arn:aws:ssm:eu-west-1:123456789012:parameter/wechat-notify/dev/canary"
+API = "arn:aws:execute-api:eu-west-1:123456789012:<HttpApi>/$default"
 
 
 def test_actions_of_each_role() -> None:
@@ -64,7 +66,14 @@ def test_actions_of_each_role() -> None:
         | {"ssm:PutParameter", "ssm:DeleteParameters"}
         | publish
         | log,
+        "CanaryRole": {"ssm:GetParameter", "execute-api:Invoke"} | log,
         "ScheduleRole": {"sqs:SendMessage"},
+        "DeploymentRole": {
+            "lambda:GetAlias",
+            "lambda:UpdateAlias",
+            "lambda:GetProvisionedConcurrencyConfig",
+            "cloudwatch:DescribeAlarms",
+        },
         "RefreshScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
         "TemplateSyncScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
     }
@@ -78,11 +87,9 @@ def test_functions_have_their_own_roles(stack: Stack) -> None:
 
 ROLES = tuple(name.replace("Function", "Role") for name in FUNCTIONS)
 SENDING = ROLES[:3]
-INVOKERS = {
-    **dict.fromkeys(
-        (*SENDING, "TeamApiRole", "CallbackEventsRole", "RefreshScheduleRole"), "<TokenRefreshFunction.Arn>"
-    ),
-    "TemplateSyncScheduleRole": "<TemplateSyncFunction.Arn>",
+SCHEDULED = {
+    "RefreshScheduleRole": "<TokenRefreshFunctionAliaslive>",
+    "TemplateSyncScheduleRole": "<TemplateSyncFunctionAliaslive>",
 }
 LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 
@@ -90,24 +97,35 @@ LOGS = {role: f"<{role.removesuffix('Role')}LogGroup.Arn>" for role in ROLES}
 @pytest.mark.parametrize(
     ("actions", "reached"),
     [
-        ("dynamodb:[!QD]*", dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole"}, "<Ledger.Arn>")),
+        (
+            "dynamodb:[!QD]*",
+            dict.fromkeys(set(ROLES) - {"TokenRefreshRole", "CallbackRole", "CanaryRole"}, "<Ledger.Arn>"),
+        ),
         ("dynamodb:Delete*", {"CallbackEventsRole": "<Ledger.Arn>"}),
         ("s3:[GPA]*", dict.fromkeys(("BroadcastRole", "TeamApiRole"), "<BroadcastBucket.Arn>/*")),
         (
             "secretsmanager:*",
-            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey>"),
+            dict.fromkeys((*SENDING, "TeamApiRole", "CallbackEventsRole"), "<OpenidHashKey.Id>"),
         ),
         ("iam:PassRole", {"TeamApiRole": "<ScheduleRole.Arn>"}),
-        ("lambda:InvokeFunction", INVOKERS),
         (
             "events:PutEvents",
-            dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole"}, "<EventBus.Arn>"),
+            dict.fromkeys(set(ROLES) - {"TemplateSyncRole", "CallbackRole", "CanaryRole"}, "<EventBus.Arn>"),
         ),
         ("logs:PutLogEvents", LOGS),
     ],
 )
 def test_one_resource_and_no_other(stack: Stack, actions: str, reached: dict[str, str]) -> None:
     assert stack.resources_for(actions) == {role: [resource] for role, resource in reached.items()}
+
+
+def test_aliases_that_roles_invoke(stack: Stack) -> None:
+    """Functions may invoke token_refresh itself too: an older version, which has the same role, does."""
+    asking = (*SENDING, "TeamApiRole", "CallbackEventsRole")
+    assert stack.resources_for("lambda:InvokeFunction") == {
+        **{role: [alias] for role, alias in SCHEDULED.items()},
+        **{role: ["<TokenRefreshFunctionAliaslive>", "<TokenRefreshFunction.Arn>"] for role in asking},
+    }
 
 
 def test_consents_alone_are_deleted(stack: Stack) -> None:
@@ -174,7 +192,9 @@ def test_templates_have_keys_of_their_own(stack: Stack) -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["templates#*"]}}
 
 
-@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"TemplateSyncFunction", "CallbackFunction"}))
+@pytest.mark.parametrize(
+    "function", sorted(set(FUNCTIONS) - {"TemplateSyncFunction", "CallbackFunction", "CanaryFunction"})
+)
 def test_functions_publish_in_own_name(stack: Stack, function: str) -> None:
     (statement,) = stack.statements(stack.role_of(function), "events:PutEvents")
     assert statement["Condition"] == {"StringEquals": {"events:source": "wechat-notify"}}

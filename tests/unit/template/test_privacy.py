@@ -28,7 +28,11 @@ def stored() -> set[str]:
     resources = SOURCE["Resources"]
     names = {name for name, each in resources.items() if each["Type"] in STORES}
     policies = json.dumps([each for each in resources.values() if each["Type"] == "AWS::IAM::Role"])
-    return names | {f"…/{name}" for name in re.findall(r"accounts/\*/([a-z-]+)", policies)}
+    return (
+        names
+        | {"…/canary"}
+        | {f"…/{name}" for name in re.findall(r"parameter/[^\"]*accounts/\*/([a-z-]+)", policies)}
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)

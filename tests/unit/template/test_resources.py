@@ -52,6 +52,8 @@ def test_ledger_forgets_and_outlives_stack(stack: Stack) -> None:
             },
         ],
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+        "DeletionProtectionEnabled": False,
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
     }
     ledger = stack.resources["Ledger"]
     assert (ledger["DeletionPolicy"], ledger["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
@@ -102,7 +104,7 @@ def test_failed_messages_return_one_by_one(stack: Stack) -> None:
     assert sorted(mappings, key=lambda mapping: str(mapping["FunctionName"])) == [
         {
             "EventSourceArn": f"<{queue}.Arn>",
-            "FunctionName": f"<{function}>",
+            "FunctionName": f"<{function}Aliaslive>",
             "ScalingConfig": {"MaximumConcurrency": concurrency},
             **options,
         }
@@ -214,7 +216,7 @@ def test_own_schedules_are_outside_teams(stack: Stack, name: str, rate: str, fun
     assert stack.of_type("AWS::Scheduler::Schedule").keys() == {"RefreshSchedule", "TemplateSyncSchedule"}
     schedule = stack[f"{name}Schedule"]
     assert schedule["ScheduleExpression"] == f"rate({rate})"
-    assert schedule["Target"]["Arn"] == f"<{function}Function.Arn>"
+    assert schedule["Target"]["Arn"] == f"<{function}FunctionAliaslive>"
     assert schedule["Target"]["RoleArn"] == f"<{name}ScheduleRole.Arn>"
     assert schedule["Target"]["Input"] == "{}"
     assert "GroupName" not in schedule
@@ -261,7 +263,7 @@ def test_routes_ask_for_iam(stack: Stack) -> None:
 
 def _target(route: Node) -> str:
     """The function that answers a route."""
-    (name,) = re.findall(r"<(\w+)\.Arn>/invocations", json.dumps(route))
+    (name,) = re.findall(r"<(\w+)Aliaslive>/invocations", json.dumps(route))
     return str(name)
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.parameters import AccountNames
-from wechat_notify.core.errors import StorageError
+from wechat_notify.core.errors import StorageError, UnusableKeysError
 from wechat_notify.core.messages.identifiers import AccountName
 
 RETRY_FOR: Final = 1.0
@@ -101,6 +101,13 @@ class _Known(NamedTuple):
     asked_at: float = float("-inf")
     read_at: float = float("-inf")
     keys: CallbackKeys | None = None
+    is_unusable: bool = False
+
+    def usable(self) -> CallbackKeys | None:
+        """The keys; raises ``UnusableKeysError``."""
+        if self.is_unusable:
+            raise UnusableKeysError
+        return self.keys
 
 
 class StoredCallbackKeys:
@@ -120,26 +127,29 @@ class StoredCallbackKeys:
         self._known: dict[str, _Known] = {}
 
     def read(self, account: str, *, newer: bool = False) -> CallbackKeys | None:
-        """The keys of an account; None where it has none, or their parameter cannot be used.
+        """The keys of an account; None where it has none.
 
         ``newer`` asks for keys that were stored a moment ago, because those that are known did not fit.
-        Those that are known stay in use while SSM does not answer. Raises ``StorageError``.
+        Those that are known stay in use while SSM does not answer. Raises ``StorageError``, and
+        ``UnusableKeysError`` where the parameter cannot be used.
         """
         now = self._clock()
         known = self._known.get(account, _Known())
         is_fresh = known.keys is not None and not newer and now - known.read_at < _KEPT_FOR
         if is_fresh or now - known.asked_at < _ASKED_AGAIN_AFTER:
-            return known.keys
+            return known.usable()
         if known.keys is None and not self._accounts.has_keys(account, kept_for=_LISTED_AGAIN_AFTER):
             return None
         try:
             known = _Known(now, now, self._read(account))
+        except UnusableKeysError:
+            known = _Known(now, now, is_unusable=True)
         except StorageError:
             if known.keys is None:
                 raise
             known = known._replace(asked_at=now)
         self._known[account] = known
-        return known.keys
+        return known.usable()
 
     def _read(self, account: str) -> CallbackKeys | None:
         name = f"{self._path}/{account}/{_CALLBACK}"
@@ -155,4 +165,4 @@ class StoredCallbackKeys:
                 return None
             raise
         except ValidationError:
-            return None
+            raise UnusableKeysError from None

@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Service = Literal["dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "ssm"]
+Service = Literal[
+    "codedeploy", "dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "ssm"
+]
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for the TCP connection to one address, and the same again for the TLS handshake."""
 READ_TIMEOUTS: dict[Service, float] = {
+    "codedeploy": 5.0,
     "dynamodb": 1.0,
     "events": 1.5,
     "lambda": 6.0,
@@ -100,20 +103,29 @@ class Clients:
     ----------
     make : Callable, optional
         Makes the client of a service; boto3's without it.
+    parameter_key : str, optional
+        The KMS key that encrypts parameters which are written; SSM's own without it.
     clock, sleep, jitter, now : Callable
         Seconds on a clock that never goes back; a pause; a number between two others; seconds since 1970.
+    trace : Callable, optional
+        Has DynamoDB's client tell of its calls.
     """
 
     def __init__(
         self,
         make: Callable[[Service], Any] | None = None,
         *,
+        parameter_key: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Jitter = random.uniform,
         now: Callable[[], float] = time.time,
+        trace: Callable[[Any], Any] | None = None,
     ) -> None:
+        self.encryption: dict[str, Any] = {"KeyId": parameter_key} if parameter_key else {}
+        """What a call of ``PutParameter`` for a SecureString says besides."""
         self._make = make
+        self._trace = trace
         self._now = now
         self._used: dict[Service, float] = {}
         self._clock = clock
@@ -125,6 +137,11 @@ class Clients:
         self._verify: str | None = None
         for name, level in _QUIET_LOGGERS.items():
             logging.getLogger(name).setLevel(level)
+
+    @property
+    def codedeploy(self) -> Any:
+        """The client of CodeDeploy."""
+        return self._client("codedeploy")
 
     @property
     def dynamodb(self) -> DynamoDBClient:
@@ -248,7 +265,8 @@ class Clients:
             if not configuration.get_config_variable("ca_bundle"):
                 self._verify = str(_AMAZON_ROOTS)
             self._session = boto3.Session(botocore_session=configuration)
-        return checked(self._session.client(service, config=client_config(service), verify=self._verify))
+        client = checked(self._session.client(service, config=client_config(service), verify=self._verify))
+        return self._trace(client) if self._trace and service == "dynamodb" else client
 
     def _trust_all(self) -> None:
         """Make the clients anew, with botocore's CA bundle in place of Amazon's roots.

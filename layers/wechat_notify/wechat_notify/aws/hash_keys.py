@@ -31,12 +31,14 @@ class StoredHashKeys:
     aws
         boto3's clients.
     secret
-        The ARN of the secret.
+        Gives the ARN of the secret, when it is read.
     clock
         Seconds on a clock that never goes back.
     """
 
-    def __init__(self, aws: Clients, secret: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, aws: Clients, secret: Callable[[], str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._aws = aws
         self._secret = secret
         self._clock = clock
@@ -76,9 +78,10 @@ class StoredHashKeys:
         self._due = self._clock() + pause
 
     def _read(self, retry_for: float) -> HashKeys:
+        secret = self._secret()
         value = self._aws.call(
             "read the openid hash key",
-            lambda: self._aws.secretsmanager.get_secret_value(SecretId=self._secret)["SecretString"],
+            lambda: self._aws.secretsmanager.get_secret_value(SecretId=secret)["SecretString"],
             retry_for=retry_for,
         )
         return parse_keys(value)

@@ -35,11 +35,18 @@ class ItemType(Generic[T]):
     """Converts one type to DynamoDB items and back.
 
     ``parts`` are the types of its fields that are objects, or lists of them, by the fields' names at any
-    depth; ``more`` are attributes beside the type's own.
+    depth; ``more`` are attributes beside the type's own; ``read_newer`` changes the fields of an item that a
+    newer release has written, so that this one can read them.
     """
 
     def __init__(
-        self, made_of: type[T], key: Callable[[T], str], name: str, parts: Mapping[str, Any], *more: str
+        self,
+        made_of: type[T],
+        key: Callable[[T], str],
+        name: str,
+        parts: Mapping[str, Any],
+        *more: str,
+        read_newer: Callable[[dict[str, Any]], dict[str, Any]] = lambda fields: fields,
     ) -> None:
         self.key = key
         self.reading = f"read {name}"
@@ -47,6 +54,7 @@ class ItemType(Generic[T]):
         self.attributes = frozenset((*made_of.__match_args__, *more))  # type: ignore[attr-defined] # both kinds have them
         self._made_of = made_of
         self._parts = parts
+        self._read_newer = read_newer
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
@@ -59,7 +67,8 @@ class ItemType(Generic[T]):
     def from_item(self, item: dict[str, Any]) -> T:
         """Return the value of an item; raises ``StorageError`` where somebody has changed it by hand."""
         with suppress(ValueError):  # pydantic's errors are some
-            return self._adapter.validate_python(self._plain({"M": item}, self._made_of))
+            plain = cast("dict[str, Any]", self._plain({"M": item}, self._made_of))
+            return self._adapter.validate_python(self._read_newer(plain))
         raise StorageError(self.reading, "UnreadableItem")  # without any of its content
 
     def _plain(self, attribute: dict[str, Any], made_of: Any) -> object:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from enum import StrEnum
+from typing import Any
 from urllib.parse import quote
 
 from wechat_notify.aws.items import ItemType
 from wechat_notify.core.delivery.circuit import AccountCircuits, Circuit
-from wechat_notify.core.delivery.entry import RECEIPT_KINDS, Change, Entry, awaits_receipt
-from wechat_notify.core.outcomes import Outcome, Status
+from wechat_notify.core.delivery.entry import (
+    NEWER_RELEASE,
+    RECEIPT_KINDS,
+    Change,
+    Entry,
+    awaits_receipt,
+)
+from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.templates.template import AccountTemplates, Enumeration, Template
 from wechat_notify.core.texts import Bilingual
 
@@ -70,6 +79,42 @@ def templates_key(account: str) -> str:
     return f"templates#{quote(account, safe='')}"
 
 
+# ---------------------------------------------------------------- what a newer release has written
+# Releases run side by side during a deployment, and after a rollback the older one goes on alone. Fields that
+# it does not know are read past (``aws.items``); here are the values.
+
+_NAME = re.compile("[a-z][a-z_]{1,39}")
+
+
+def _replace_newer(fields: Any, name: str, known: type[StrEnum], instead: StrEnum) -> bool:
+    """Put a known value in the place of a newer one; what is no name of a value stays unreadable."""
+    value = fields.get(name) if isinstance(fields, dict) else None
+    newer = isinstance(value, str) and value not in set(known) and _NAME.fullmatch(value) is not None
+    if newer:
+        fields[name] = instead
+    return newer
+
+
+def _entry_of_newer(fields: dict[str, Any]) -> dict[str, Any]:
+    """An entry in a state that is not known here: over, and in doubt."""
+    if _replace_newer(fields, "status", Status, Status.UNKNOWN):
+        fields["reason"] = NEWER_RELEASE
+    for change in fields.get("timeline") or ():
+        _replace_newer(change, "status", Status, Status.UNKNOWN)
+    outcome = fields.get("outcome")
+    _replace_newer(outcome, "status", Status, Status.UNKNOWN)
+    _replace_newer(outcome, "error_class", ErrorClass, ErrorClass.OTHER)
+    _replace_newer(outcome, "holds", HoldScope, HoldScope.ACCOUNT)
+    return fields
+
+
+def _circuits_of_newer(fields: dict[str, Any]) -> dict[str, Any]:
+    """A hold of a class that is not known here holds all the same, and ends by a probe."""
+    for circuit in fields.get("circuits") or ():
+        _replace_newer(circuit, "error_class", ErrorClass, ErrorClass.OTHER)
+    return fields
+
+
 _OF_ENTRIES = {"hint": Bilingual, "outcome": Outcome, "timeline": Change}
 ENTRIES = ItemType(
     Entry,
@@ -78,12 +123,14 @@ ENTRIES = ItemType(
     _OF_ENTRIES,
     "listed",
     "receipt_key",
+    read_newer=_entry_of_newer,
 )
 CIRCUITS = ItemType(
     AccountCircuits,
     lambda circuits: circuits_key(circuits.account),
     "the account's circuits",
     {"circuits": Circuit, "hint": Bilingual},
+    read_newer=_circuits_of_newer,
 )
 TEMPLATES = ItemType(
     AccountTemplates,

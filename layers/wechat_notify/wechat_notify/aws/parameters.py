@@ -237,6 +237,7 @@ class Accounts:
                 Value=value,
                 Type="SecureString",
                 Overwrite=True,
+                **self._aws.encryption,
             ),
             retry_for=PATIENT_RETRY_FOR,
         )

@@ -64,10 +64,11 @@ class _Parameters:
         value: str,
         kind: Literal["SecureString", "String"] = "SecureString",
     ) -> None:
+        encryption = self._aws.encryption if kind == "SecureString" else {}
         self._aws.call(
             f"store the {name}",
             lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{name}", Value=value, Type=kind, Overwrite=True
+                Name=f"{self._path}/{account}/{name}", Value=value, Type=kind, Overwrite=True, **encryption
             ),
             retry_for=PATIENT_RETRY_FOR,
         )

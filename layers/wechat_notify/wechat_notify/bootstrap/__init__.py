@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.consent_table import ConsentTable
@@ -31,10 +32,14 @@ from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
-from wechat_notify.settings import Settings, starts_from_snapshot
+from wechat_notify.settings import Settings, starts_from_snapshot, trace_header, xray_daemon
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.connections import Limits
 from wechat_notify.wechat.session import HttpSession, tls_context
+
+if TYPE_CHECKING:
+    from wechat_notify.xray import Tracer
 
 _random = random.SystemRandom()
 _DAY = 86400
@@ -54,8 +59,8 @@ def telemetry() -> Telemetry:
 
 @cache
 def hash_keys() -> StoredHashKeys:
-    """The keys of openids' hashes; none is read here."""
-    return StoredHashKeys(aws(), settings().openid_hash_secret)
+    """The keys of openids' hashes; not even their secret's name is read here: broadcast has none."""
+    return StoredHashKeys(aws(), lambda: settings().openid_hash_secret)
 
 
 @cache
@@ -73,7 +78,27 @@ def id_factory() -> Callable[[], str]:
 @cache
 def wechat_session() -> HttpSession:
     """The connections to WeChat."""
-    return HttpSession(settings().wechat_api_base, proxy=settings().wechat_proxy)
+    return new_wechat_session()
+
+
+def new_wechat_session(limits: Limits | None = None) -> HttpSession:
+    """Connections to WeChat within other limits than a sender's; in the trace, where there is one."""
+    base, proxy = settings().wechat_api_base, settings().wechat_proxy
+    if xray_daemon():
+        from wechat_notify.wechat.traced import TracedSession  # noqa: PLC0415 - for those who pay for traces
+
+        return TracedSession(tracer(), base, limits, proxy=proxy)
+    return HttpSession(base, limits, proxy=proxy)
+
+
+@cache
+def tracer() -> Tracer:
+    """The sender of subsegments; asked for where calls are traced."""
+    from wechat_notify.xray import Daemon, Tracer  # noqa: PLC0415 - as above
+
+    daemon = xray_daemon()
+    assert daemon  # noqa: S101 - nobody asks otherwise
+    return Tracer(trace_header, Daemon(daemon).deliver)
 
 
 @cache
@@ -85,7 +110,12 @@ def wechat() -> WeChatClient:
 @cache
 def aws() -> Clients:
     """boto3's clients."""
-    return Clients(jitter=_random.uniform)
+    key = settings().parameter_kms_key
+    if xray_daemon():
+        from wechat_notify.aws.traced import trace  # noqa: PLC0415 - as above
+
+        return Clients(parameter_key=key, jitter=_random.uniform, trace=partial(trace, tracer=tracer()))
+    return Clients(parameter_key=key, jitter=_random.uniform)
 
 
 @cache

@@ -19,6 +19,12 @@ def door() -> CallbackDoor:
 
 
 @cache
+def matches_receipts() -> bool:
+    """Return whether messages are found by WeChat's receipts; where not, these are not queued."""
+    return bootstrap.settings().receipts
+
+
+@cache
 def queue() -> Queue:
     """The queue of what WeChat has told."""
     return Queue(bootstrap.aws(), bootstrap.settings().callback_queue_url)

@@ -10,7 +10,6 @@ from wechat_notify.aws.parameters import AccountNames, StoredTokens
 from wechat_notify.core.templates.sync import TemplateSync
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
-from wechat_notify.wechat.session import HttpSession
 from wechat_notify.wechat.template_lists import MAX_ANSWER
 
 
@@ -22,7 +21,7 @@ def template_sync() -> TemplateSync:
     return TemplateSync(
         AccountNames(bootstrap.aws(), settings.parameter_path),
         StoredTokens(bootstrap.aws(), settings.parameter_path),
-        WeChatClient(HttpSession(settings.wechat_api_base, limits, proxy=settings.wechat_proxy)),
+        WeChatClient(bootstrap.new_wechat_session(limits)),
         bootstrap.ledger_table(),
         now=time.time,
         writer=bootstrap.id_factory(),

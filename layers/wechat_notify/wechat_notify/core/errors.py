@@ -61,6 +61,15 @@ class InvalidMessageError(WeChatNotifyError):
         self.violations = tuple(violations)
 
 
+class UnusableKeysError(WeChatNotifyError):
+    """The callback parameter of an account is there, and no keys can be read from it."""
+
+    reason = "unusable_keys"
+
+    def __init__(self) -> None:
+        super().__init__("the callback parameter cannot be used")
+
+
 class AccountNameError(WeChatNotifyError):
     """No account can have this name, whatever is stored under it."""
 

@@ -1,5 +1,6 @@
 """Receipts and the messages that they settle."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class Case:
 
     def __init__(self) -> None:
         self.store = FakeLedgerStore()
+        self.callbacks = itertools.count()
         self.clock = Clock(NOW + 10)
         ledger = Ledger(self.store, now=self.clock.now, writer=lambda: "receipts", keyed_hash=KEYED)
         self.receipts = Receipts(ledger, self.store, KEYED)
@@ -53,8 +55,12 @@ class Case:
         self.store.entries["shop", message_id] = entry
         return entry
 
-    def settle(self, receipt: Receipt = DELIVERED, *, is_last: bool = False) -> Settled:
-        return self.receipts.settle("shop", receipt, is_last=is_last)
+    def settle(
+        self, receipt: Receipt = DELIVERED, *, is_last: bool = False, callback: str | None = None
+    ) -> Settled:
+        """Settle it as a callback that was never here before, or by its id."""
+        callback = callback or f"callback-{next(self.callbacks)}"
+        return self.receipts.settle("shop", receipt, is_last=is_last, callback=callback)
 
     def status(self, message_id: str = "m-1") -> Status:
         return self.store.entries["shop", message_id].status
@@ -63,6 +69,14 @@ class Case:
 @pytest.fixture
 def case() -> Case:
     return Case()
+
+
+def test_callback_that_settled_and_comes_again_is_told_again(case: Case) -> None:
+    """The function may have been stopped between the two."""
+    case.add()
+    assert case.settle(callback="a").match is Match.SETTLED
+    assert case.settle(callback="a").match is Match.SETTLED
+    assert case.settle(callback="b").match is Match.REPEATED
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,7 @@ def test_abandoned_claim_is_settled(case: Case) -> None:
     """Its function ended before it could record the answer, and nobody has looked since."""
     case.add(status=Status.SENDING, lost_at=None, lease_until=NOW - 1, outcome=None)
     ledger = case.receipts._ledger
-    found = ledger.record_receipt("shop", "m-1", delivered=True, reason=None, msgid=MSGID)
+    found = ledger.record_receipt("shop", "m-1", delivered=True, reason=None, msgid=MSGID, writer="c")
 
     assert isinstance(found, Written)
     assert [change.status for change in found.entry.timeline] == [Status.UNKNOWN, Status.DELIVERED]

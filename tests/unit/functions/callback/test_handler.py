@@ -93,6 +93,21 @@ def test_strangers_are_refused(service: Service, capsys: Capture, request_: Requ
     assert counted(capsys) == {"CallbacksRefused": 1}
 
 
+def test_parameter_that_cannot_be_used_is_told_with_its_account(service: Service) -> None:
+    """To WeChat it looks as any refusal; the operator who wrote it finds it in the log."""
+    service.callback_keys.unusable.add("shop")
+    assert ask(Request().event()) == REFUSED
+    line = logged(service)
+    assert (line["reason"], line["account"]) == ("unusable_keys", "shop")
+
+
+def test_receipts_that_nobody_matches_are_not_queued(service: Service) -> None:
+    service.matches_receipts = False
+    assert ask(Request().event()) == TAKEN
+    assert queued(service) == []
+    assert logged(service)["result"] == "ignored"
+
+
 @pytest.mark.parametrize(
     "encrypted",
     ["AAAA", "A" * 64, "!!!!", ""],

@@ -94,8 +94,8 @@ def test_receipt_settles_its_message(
 def test_repeat_tells_nothing(service: Service, capsys: Capture) -> None:
     add(service)
     assert handle(fields(), fields()) == []
-    assert handle(fields()) == []
-    assert counted(capsys) == {"MessagesDelivered": 1}
+    assert handle(fields(MSGID + 1), fields(), receives=LAST) == []  # another callback than the first
+    assert counted(capsys) == {"MessagesDelivered": 1, "ReceiptsOfOthers": 1}
     assert len(service.bus.events) == 1
 
 
@@ -110,6 +110,24 @@ def test_receipt_of_a_lost_answer_is_found_after_a_rotation(service: Service) ->
     assert service.openid_hash(OPENID) != service.ledger_store.entries["shop", "m-1"].openid_hash
     assert handle(fields(), receives=LAST) == []
     assert status(service) is Status.DELIVERED
+
+
+def test_event_is_told_again_where_a_try_was_stopped(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between settling its message and publishing: the callback is handed out again."""
+    add(service)
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.telemetry, "publish", die)
+        with pytest.raises(SystemExit):
+            handle(fields())
+    assert (status(service), service.bus.events) == (Status.DELIVERED, [])
+    assert handle(fields(), receives=2) == []
+    assert [event.detail_type for event in service.bus.events] == ["message.delivered"]
 
 
 def test_unknown_message_comes_again(service: Service) -> None:

@@ -25,7 +25,7 @@ HTML = '"><script>alert(1)</script>'
 def app_id(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     service.store.app_ids["shop"] = "wx1234"
     service.token_refresher.refresh("shop")
-    settings = Settings({"WECHAT_API_BASE": "https://api.weixin.qq.com"})
+    settings = Settings({"WECHAT_PAGES_BASE": "https://mp.weixin.qq.com"})
     monkeypatch.setattr("wechat_notify.bootstrap.settings", lambda: settings)
 
 
@@ -81,13 +81,6 @@ def test_a_link_leads_to_wechats_page(service: Service) -> None:
     }
     assert answer["expires_at"] == "2026-03-02T07:04:05.000Z"
     assert service.consent_store.calls["put_link"] == 1
-
-
-def test_the_pages_of_a_stand_in() -> None:
-    assert Settings({"WECHAT_API_BASE": "http://127.0.0.1:8100"}).wechat_pages_base == "http://127.0.0.1:8100"
-    assert Settings({"WECHAT_API_BASE": "https://sh.api.weixin.qq.com"}).wechat_pages_base == (
-        "https://mp.weixin.qq.com"
-    )
 
 
 @pytest.mark.parametrize("scene", ["0", "10000"])

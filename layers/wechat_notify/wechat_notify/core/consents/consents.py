@@ -179,7 +179,7 @@ class Consents:
 
     def confirm(self, link: ConsentLink, openid: str) -> Recorded:
         """Record the grant of a link that this person confirmed."""
-        assert link.confirmed_at is not None  # noqa: S101 - it is bound
+        assert link.confirmed_at is not None  # noqa: S101 # nosec B101 # it is bound
         at = link.confirmed_at
         return self._update(
             link.account,

@@ -17,7 +17,7 @@ from wechat_notify.core.errors import ConsentLinkError
 
 LIFETIME: Final = 86400
 """Seconds for which a link can be confirmed."""
-_RESERVED: Final = re.compile(r"([0-9a-f]{24})([0-9a-f]{8})([0-9a-f]{32})")
+_RESERVED: Final = re.compile(r"[0-9a-f]{64}")
 _NONCE_BITS: Final = 96
 
 
@@ -73,10 +73,9 @@ class Signer:
 
     def read(self, reserved: str, now: float) -> str:
         """Return the nonce of a link; nothing is stored or looked up. Raises ``ConsentLinkError``."""
-        parts = _RESERVED.fullmatch(reserved)
-        if parts is None:
+        if not _RESERVED.fullmatch(reserved):
             raise ConsentLinkError("forged")
-        nonce, expiry, tag = parts.groups()
+        nonce, expiry, tag = reserved[:24], reserved[24:32], reserved[32:]
         if not any(hmac.compare_digest(tag, _tag(key, nonce + expiry)) for key in self._keys()):
             raise ConsentLinkError("forged")
         if int(expiry, 16) <= now:

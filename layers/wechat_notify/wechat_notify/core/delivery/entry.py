@@ -74,6 +74,10 @@ HELD = "held"
 REQUEUED = "requeued"
 """The reason of what was put on the queue again, because its copy there was lost."""
 NOT_RECORDED = "answer_not_recorded"
+NEWER_RELEASE = "newer_release"
+"""The reason of what a newer release has written in a state of which this one knows nothing. It is over here:
+whatever the state means, the message may have been sent. Its entry is not written, so that nothing is lost
+when that release is back."""
 TRY_AGAIN = "try_again"
 """The reason of what failed without having been sent, where its caller and no queue repeats it."""
 
@@ -199,6 +203,8 @@ RECEIPT_KINDS = frozenset({"template", "subscription", "mini_program_subscriptio
 
 def awaits_receipt(entry: Entry) -> bool:
     """Return whether a receipt settles the message: it was sent, or may have been."""
+    if entry.reason == NEWER_RELEASE:
+        return False
     if entry.status is Status.QUEUED:
         return entry.lost_at is not None  # a copy went out whose answer was lost
     return entry.status in {Status.SENT, Status.UNKNOWN}

@@ -14,6 +14,7 @@ from wechat_notify.core.delivery.entry import (
     CANCELLED,
     CLOCK_SKEW,
     EXHAUSTED,
+    NEWER_RELEASE,
     NOT_RECORDED,
     TRY_AGAIN,
     Entry,
@@ -200,15 +201,22 @@ class Ledger:
             # The claim was given up while its holder was still alive: the answer counts all the same,
             # though a refusal says nothing of a copy that went out meanwhile.
             known = status is Status.SENT or (status is Status.FAILED and existing.attempts == entry.attempts)
-            if existing.status is not Status.UNKNOWN or not known:
+            if existing.status is not Status.UNKNOWN or existing.reason == NEWER_RELEASE or not known:
                 return existing
             wanted = existing.moved(status, writer=entry.writer, now=self._now(), **fields)
         raise StorageError("record what came of the message", "Contended")
 
     def record_receipt(
-        self, account: str, message_id: str, *, delivered: bool, reason: str | None, msgid: int
+        self,
+        account: str,
+        message_id: str,
+        *,
+        delivered: bool,
+        reason: str | None,
+        msgid: int,
+        writer: str,
     ) -> Written | Entry | None:
-        """Record WeChat's receipt of a message.
+        """Record WeChat's receipt of a message; ``writer`` is the callback that brought it.
 
         A message whose answer was lost is settled by it, also one whose claim was abandoned. The entry of one
         that is being sent, that was never sent, that has its receipt, or that has another msgid (its answer
@@ -225,9 +233,7 @@ class Ledger:
                 return existing
             if outcome is None or outcome.msgid is None:  # its own answer was lost
                 outcome = Outcome(Status.SENT, ErrorClass.SUCCESS, _BY_RECEIPT, errcode=0, msgid=msgid)
-            wanted = existing.moved(
-                status, writer=self._writer(), now=self._now(), reason=reason, outcome=outcome
-            )
+            wanted = existing.moved(status, writer=writer, now=self._now(), reason=reason, outcome=outcome)
             if self._store.put(wanted, patient=True) is None:
                 return Written(wanted)
         raise StorageError("record the receipt of the message", "Contended")

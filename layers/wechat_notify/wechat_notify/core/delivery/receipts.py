@@ -80,7 +80,7 @@ class Receipts:
         self._index = index
         self._keyed_hash = keyed_hash
 
-    def settle(self, account: str, receipt: Receipt, *, is_last: bool) -> Settled:
+    def settle(self, account: str, receipt: Receipt, *, is_last: bool, callback: str) -> Settled:
         """Settle the message of one receipt.
 
         Parameters
@@ -92,6 +92,9 @@ class Receipts:
         is_last
             It does not come again: it is matched among the messages in doubt, too. Before that, the answer
             of its message may still be on its way to the ledger.
+        callback
+            The id of the callback that brought it, the same when it comes again. Where a former try of it has
+            settled the message, it counts as settled now: that try may have been stopped before it told.
 
         Raises
         ------
@@ -109,11 +112,12 @@ class Receipts:
             delivered=receipt.delivered,
             reason=receipt.reason,
             msgid=int(receipt.msgid),
+            writer=callback,
         )
         if isinstance(found, Written):
             return Settled(Match.SETTLED, found.entry)
         if found is not None and found.status in {Status.DELIVERED, Status.UNDELIVERED}:
-            return Settled(Match.REPEATED, found)
+            return Settled(Match.SETTLED if found.writer == callback else Match.REPEATED, found)
         return Settled(Match.OF_OTHERS if is_last else Match.TOO_EARLY, found)
 
     def _in_doubt(self, account: str, receipt: Receipt) -> str | None:

@@ -11,6 +11,7 @@ from wechat_notify.core.delivery.entry import (
     FIRST_STATES,
     HELD,
     MAX_CHANGES,
+    NEWER_RELEASE,
     NOT_RECORDED,
     TRY_AGAIN,
     Change,
@@ -130,7 +131,8 @@ class Transitions:
 
     def _successor(self, existing: Entry, intent: Intent, writer: str) -> Entry | NotOurs:
         """Return the next version of an entry without a claim, or the result for the call that intends it."""
-        if (existing.status not in _OPEN and not existing.awaits_caller) or existing.reason == CANCELLED:
+        is_over = existing.status not in _OPEN and not existing.awaits_caller
+        if is_over or existing.reason in {CANCELLED, NEWER_RELEASE}:
             return Replayed(entry=existing, outcome=existing.outcome)
         reason = intent.fields.get("reason")
         stays_queued = existing.status is Status.QUEUED and intent.status is Status.QUEUED

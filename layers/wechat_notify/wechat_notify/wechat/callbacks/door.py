@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from wechat_notify.core.callbacks.events import CallbackBodyError
+from wechat_notify.core.errors import UnusableKeysError
 from wechat_notify.core.messages.identifiers import is_account_name
 from wechat_notify.wechat.callbacks import replies
 from wechat_notify.wechat.callbacks.bodies import parse_fields
@@ -59,7 +60,7 @@ class Keys(Protocol):
 
 
 class KeyStore(Protocol):
-    """Reads keys; raises ``StorageError``."""
+    """Reads keys; raises ``StorageError``, ``UnusableKeysError``."""
 
     def read(self, account: str, *, newer: bool = False) -> Keys | None:
         """The keys of an account; ``newer`` asks for what was stored a moment ago."""
@@ -181,17 +182,23 @@ class CallbackDoor:
         try:
             return read(keys)
         except Refused:
-            newer = self._store.read(account, newer=True)
+            newer = self._read(account, newer=True)
             if newer is None or newer == keys:
                 raise
         return read(newer)
 
     def keys(self, account: str) -> Keys:
         """The keys of an account; raises `Refused`, ``StorageError``."""
-        keys = self._store.read(account) if is_account_name(account) else None
+        keys = self._read(account) if is_account_name(account) else None
         if keys is None:
             raise Refused("unknown_account")
         return keys
+
+    def _read(self, account: str, *, newer: bool = False) -> Keys | None:
+        try:
+            return self._store.read(account, newer=newer)
+        except UnusableKeysError as error:
+            raise Refused(error.reason) from None
 
 
 def _mark(account: str, request: CallbackRequest) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""Tries a new version of a function before it gets traffic, for CodeDeploy.
+
+https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file-structure-hooks.html#appspec-hooks-lambda
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from functions.deployment_check.checks import CHECKS
+from wechat_notify import bootstrap
+from wechat_notify.bootstrap import deployment_check
+from wechat_notify.core.errors import StorageError
+
+_ATTEMPTS: Final = 3
+"""A first start may take longer than AWS's client waits for; a check may be repeated at will."""
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Try the versions of a deployment and tell CodeDeploy the result.
+
+    CodeDeploy waits for an hour for a result that does not come, so it is told one whatever goes wrong.
+
+    Parameters
+    ----------
+    event : dict
+        ``DeploymentId`` and ``LifecycleEventHookExecutionId``, from CodeDeploy.
+
+    Returns
+    -------
+    dict
+        ``result``: ``Succeeded`` or ``Failed``.
+    """
+    telemetry = bootstrap.telemetry()
+    deployment = event["DeploymentId"]
+    deployments = deployment_check.deployments()
+    with telemetry.invocation(context, deployment) as line:
+        passed = False
+        try:
+            passed = _check(deployment, line)
+        finally:
+            line.update(result="Succeeded" if passed else "Failed")
+            deployments.report(deployment, event["LifecycleEventHookExecutionId"], passed=passed)
+        return {"result": line["result"]}
+
+
+def _check(deployment: str, line: dict[str, Any]) -> bool:
+    """Return whether every version of the deployment gives the right answer; there is one as a rule."""
+    checked = bootstrap.settings().checked_functions
+    versions = deployment_check.deployments().new_versions(deployment)
+    line.update(versions=[f"{function}:{version}" for function, version in versions])
+    for function, version in versions:
+        check = CHECKS[checked[function]]
+        if not check.accepts(_invoke(function, version, check.event)):
+            line.update(failed=f"{function}:{version}", detail="an answer that is not right")
+            return False
+    return bool(versions)
+
+
+def _invoke(function: str, version: str, event: dict[str, Any]) -> Any:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return deployment_check.deployments().invoke(function, version, event)
+        except StorageError as error:
+            bootstrap.telemetry().logger.warning(
+                "version does not answer", version=f"{function}:{version}", attempt=attempt, detail=str(error)
+            )
+    return None

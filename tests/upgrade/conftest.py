@@ -1,0 +1,3 @@
+from tests.unit.conftest import service
+
+__all__ = ["service"]
