@@ -43,7 +43,7 @@ class _Store(NamedTuple):
 def push(callback: Callback, app_id: str, number: int) -> PushRequest:
     """The push of a receipt, as the simulator makes it."""
     receipt = Receipt(app_id, f"oBenchmark{number:018d}", TEMPLATE_SEND, "T", _MSGID + number)
-    return request_of(callback, receipt, int(time.time()), Random(number))
+    return request_of(callback, receipt, int(time.time()), Random(number))  # nosec B311 # a nonce of a benchmark
 
 
 def question(callback: Callback) -> PushRequest:

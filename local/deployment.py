@@ -364,6 +364,8 @@ def _reach_api(clients: Clients, deployment: Deployment) -> None:
         client.update_function_configuration(
             FunctionName=function, Environment={"Variables": {**variables, "API_URL": url}}
         )
+        version = client.publish_version(FunctionName=function)["Version"]
+        client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
 
 
 def _apply_stages(clients: Clients, deployment: Deployment) -> None:

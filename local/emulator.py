@@ -143,6 +143,20 @@ def patch_throttle_metrics(lambda_svc: Any, record: Callable[..., None]) -> None
     lambda_svc._emit_lambda_metrics = emit  # noqa: SLF001
 
 
+def patch_reservations(lambda_svc: Any) -> None:
+    """Bound all of a function's versions by its reservation; ministack knows none of a version.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+    original = lambda_svc._reserved_concurrency  # noqa: SLF001
+
+    def reserved_concurrency(function: dict[str, Any], config: dict[str, Any]) -> Any:
+        unqualified = lambda_svc._functions.get(config["FunctionName"])  # noqa: SLF001
+        return original(unqualified or function, config)
+
+    lambda_svc._reserved_concurrency = reserved_concurrency  # noqa: SLF001
+
+
 def patch_queue_times(sqs: Any) -> None:
     """Refuse the times that SQS refuses; ministack hides a message for as long as it is told to.
 
@@ -319,6 +333,7 @@ def main() -> None:
         patch_log_targets(eventbridge, cloudwatch_logs)
         decisions = permissions.patch(iam_actions, iam_evaluator)
         patch_throttle_metrics(lambda_svc, cloudwatch.record_metric)
+        patch_reservations(lambda_svc)
         patch_queue_times(sqs)
         patch_log_retention(lambda_svc, cloudwatch_logs)
         patch_filtered_events(cloudwatch_logs)

@@ -17,6 +17,7 @@ def run(service: Service, **order: Any) -> dict[str, Any]:
         Name=outputs["CanaryParameterName"], Value=value, Type="SecureString", Overwrite=True
     )
     answer = service.client("lambda").invoke(FunctionName=outputs["CanaryFunctionName"], Payload=b"{}")
+    service.client("ssm").delete_parameter(Name=outputs["CanaryParameterName"])
     seen: dict[str, Any] = json.loads(answer["Payload"].read())
     return seen
 

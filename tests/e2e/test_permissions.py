@@ -54,6 +54,7 @@ MAY = {
     | {"read token", "read credentials", "read callback keys", "write credentials"},
     "ScheduleRole": {"enqueue", "park", "begin step", "put event aside"},
     "RefreshScheduleRole": {"ask refresher", "put event aside"},
+    "CanaryRole": set(),  # it calls the HTTP API, and reads its own order
     "DeploymentRole": set(),  # there is no CodeDeploy here
     "TemplateSyncScheduleRole": {"sync templates", "put event aside"},
 }

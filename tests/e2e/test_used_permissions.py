@@ -37,10 +37,7 @@ def decisions(deployed: Deployed) -> list[dict[str, Any]]:
     physical = deployed.deployment.physical_ids
     roles = {physical[name]: name for name, _ in deployed.deployment.resources("AWS::IAM::Role")}
     named = [name for kind in _NAMED for name, _ in deployed.deployment.resources(kind)]
-    known = {deployed.get_att(name, "Arn"): f"<{name}.Arn>" for name in named}
-    secrets = deployed.deployment.resources("AWS::SecretsManager::Secret")
-    describe = deployed.client("secretsmanager").describe_secret
-    known |= {describe(SecretId=physical[name])["ARN"]: f"<{name}>" for name, _ in secrets}
+    known = {deployed.get_att(name, "Arn"): name for name in named}
     url = f"{deployed.service.state.aws_endpoint_url}{permissions.PATH}"
     return [
         {**each, "role": roles[each["role"]], "word": contract.word(each["resource"], known)}

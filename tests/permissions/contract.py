@@ -19,7 +19,9 @@ from tests.unit.template.conftest import REGIONS, Stack
 CALLS: Final = Path(__file__).with_name("calls.json")
 REGION: Final = REGIONS["aws"]
 ACCOUNT: Final = "123456789012"
-_PARAMETERS: Final = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/wechat-notify/dev/accounts"
+_STAGE: Final = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/wechat-notify/dev"
+_PARAMETERS: Final = f"{_STAGE}/accounts"
+_CANARY: Final = f"{_STAGE}/canary"
 _API: Final = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:<HttpApi>/$default"
 _SCHEDULES: Final = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/<ScheduleGroup>"
 
@@ -101,12 +103,6 @@ MADE_ELSEWHERE: Final = (
     ),
     MadeElsewhere(
         "CanaryRole",
-        ("ssm:GetParameter",),
-        _PARAMETERS.removesuffix("accounts") + "canary",
-        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
-    ),
-    MadeElsewhere(
-        "CanaryRole",
         ("execute-api:Invoke",),
         f"{_API}/POST/v1/accounts/shop/messages",
         "tests/unit/functions/canary/test_handler.py::test_message_arrives",
@@ -160,6 +156,12 @@ MADE_ELSEWHERE: Final = (
             "tests/unit/template/test_permissions.py::test_aliases_that_roles_invoke",
         )
         for role in ("SendApiRole", "SendQueueRole", "SendBroadcastRole", "TeamApiRole", "CallbackEventsRole")
+    ),
+    MadeElsewhere(
+        "CallbackEventsRole",
+        ("dynamodb:PartiQLInsert",),
+        "<Ledger.Arn>",
+        "tests/integration/aws/test_ledger_table.py::test_a_group_is_one_call",
     ),
     MadeElsewhere(
         "CallbackEventsRole",
@@ -231,18 +233,18 @@ def resource(word: str) -> str:
     kind, _, name = word.partition(":")
     if kind == "parameter":
         return f"{_PARAMETERS}/{name}".rstrip("/")
+    if kind == "canary":
+        return _CANARY
     return f"{_SCHEDULES}/{name}" if kind == "schedule" else word
 
 
 def word(arn: str, known: dict[str, str]) -> str:
     """The word for an ARN that the emulator was asked about; ``known`` are names by the stack's ARNs."""
     for own, name in known.items():
-        if arn == f"{own}:live":
-            return f"<{name}Aliaslive>"
-        if arn == own or arn.startswith(f"{own}/index/"):
-            return f"<{name}.Arn>{arn.removeprefix(own)}"
-        if arn.startswith(f"{own}/"):
-            return f"<{name}.Arn>/file"
+        if re.match(rf"{re.escape(own)}([/:]|$)", arn):
+            return _word_of_part(name, arn.removeprefix(own))
+    if re.fullmatch(r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/canary", arn):
+        return "canary:"
     if arn.startswith("arn:aws:secretsmanager:"):
         return "<OpenidHashKey.Id>"  # the only one
     if found := re.fullmatch(
@@ -250,6 +252,13 @@ def word(arn: str, known: dict[str, str]) -> str:
     ):
         return f"parameter:shop/{found[1]}" if found[1] else "parameter:"
     return re.sub(r"arn:aws:scheduler:.*:schedule/[^/]+/.+", "schedule:name", arn)
+
+
+def _word_of_part(resource_name: str, part: str) -> str:
+    """The word for a resource, its alias, one of its indexes or any file in it."""
+    if part == ":live":
+        return f"<{resource_name}Aliaslive>"
+    return f"<{resource_name}.Arn>{part if not part or part.startswith('/index/') else '/file'}"
 
 
 def context(principal: str, action: str) -> dict[str, Any]:

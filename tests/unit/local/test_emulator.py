@@ -172,3 +172,14 @@ def test_throttle_is_counted_once() -> None:
 
     assert recorded == [("AWS/Lambda", "Throttles", 1, "Count", {"FunctionName": "refresh"})]
     assert emitted == [("refresh", 5.0, True, False)]
+
+
+def test_versions_share_the_reservation() -> None:
+    module = SimpleNamespace(
+        _functions={"refresh": {"concurrency": 1}},
+        _reserved_concurrency=lambda function, _config: function.get("concurrency"),
+    )
+    emulator.patch_reservations(module)
+    version: dict[str, Any] = {}
+    assert module._reserved_concurrency(version, {"FunctionName": "refresh"}) == 1
+    assert module._reserved_concurrency(version, {"FunctionName": "another"}) is None
