@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from samtranslator.yaml_helper import yaml_parse
 from operations.environments import environment, template_parameters
 from operations.preflight import RESERVING
 from operations.retention import RETAINED, main, protects_data, with_retention
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, TEMPLATE, Node, Stack, deployed
+from tests.unit.template.conftest import (
+    FUNCTIONS,
+    PARAMETERS,
+    ROOT,
+    SOURCE,
+    TEMPLATE,
+    Node,
+    Stack,
+    deployed,
+)
 from tests.unit.template.test_resources import QUEUES
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -204,6 +214,17 @@ def test_queues_and_logs_outlive_a_protected_stack() -> None:
     ]
     assert kept >= {*stored, "OpenidHashKey"}
     assert all(stack.resources[name]["UpdateReplacePolicy"] == "Retain" for name in stored)
+
+
+def test_what_a_parameter_takes_away_can_come_back() -> None:
+    """To deploy a remedy ``GradualDeployment`` is switched off for once; its log group has a name."""
+    kept = {
+        name: node.get("DeletionPolicy", "Delete")
+        for name, node in with_retention(deepcopy(SOURCE))["Resources"].items()
+        if "Condition" in node and node["Type"] in RETAINED
+    }
+    assert kept
+    assert set(kept.values()) == {"Delete"}
 
 
 @pytest.mark.parametrize(("name", "changed"), [("prod", True), ("staging", False), ("default", False)])
