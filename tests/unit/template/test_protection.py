@@ -60,6 +60,13 @@ def test_what_callers_and_strangers_reach_is_bounded() -> None:
         assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
 
 
+def test_stack_for_development_fits_into_a_small_account() -> None:
+    """One that has been granted 200 executions, such as a new one: of these 100 stay unreserved."""
+    parameters = template_parameters(environment("default", CONFIG), TEMPLATE)
+    assert sum(int(parameters[parameter]) for parameter in RESERVING.values()) == 0
+    assert reserved(**parameters) == {"TokenRefreshFunction": 1}
+
+
 @pytest.mark.parametrize(("function", "parameter"), RESERVING.items())
 def test_reservation_by_parameter(function: str, parameter: str) -> None:
     assert reserved(**{parameter: "7"})[function] == 7

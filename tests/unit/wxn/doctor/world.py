@@ -177,7 +177,8 @@ class World(Stack):
 
     def _log_lines(self, asked: Asked) -> dict[str, Any]:
         assert asked["logGroupName"] == "id-CallbackLogGroup"
-        lines = [{"message": each, "timestamp": round(at.timestamp() * 1000)} for at, each in self.callback_log]
+        told = ((round(at.timestamp() * 1000), line) for at, line in self.callback_log)
+        lines = [{"message": line, "timestamp": at} for at, line in told]
         since = [line for line in lines if line["timestamp"] >= asked["startTime"]]
         read = int(asked.get("nextToken", "0"))  # one line a page
         more = {"nextToken": str(read + 1)} if read + 1 < len(since) else {}
