@@ -84,20 +84,18 @@ def wechat_session() -> HttpSession:
 def new_wechat_session(limits: Limits | None = None) -> HttpSession:
     """Connections to WeChat within other limits than a sender's; in the trace, where there is one."""
     base, proxy = settings().wechat_api_base, settings().wechat_proxy
-    if xray_daemon():
+    if daemon := xray_daemon():
         from wechat_notify.wechat.traced import TracedSession  # noqa: PLC0415 - for those who pay for traces
 
-        return TracedSession(tracer(), base, limits, proxy=proxy)
+        return TracedSession(tracer(daemon), base, limits, proxy=proxy)
     return HttpSession(base, limits, proxy=proxy)
 
 
 @cache
-def tracer() -> Tracer:
-    """The sender of subsegments; asked for where calls are traced."""
+def tracer(daemon: tuple[str, int]) -> Tracer:
+    """The sender of subsegments to X-Ray's daemon at that host and UDP port."""
     from wechat_notify.xray import Daemon, Tracer  # noqa: PLC0415 - as above
 
-    daemon = xray_daemon()
-    assert daemon  # noqa: S101 - nobody asks otherwise
     return Tracer(trace_header, Daemon(daemon).deliver)
 
 
@@ -111,10 +109,10 @@ def wechat() -> WeChatClient:
 def aws() -> Clients:
     """boto3's clients."""
     key = settings().parameter_kms_key
-    if xray_daemon():
+    if daemon := xray_daemon():
         from wechat_notify.aws.traced import trace  # noqa: PLC0415 - as above
 
-        return Clients(parameter_key=key, jitter=_random.uniform, trace=partial(trace, tracer=tracer()))
+        return Clients(parameter_key=key, jitter=_random.uniform, trace=partial(trace, tracer=tracer(daemon)))
     return Clients(parameter_key=key, jitter=_random.uniform)
 
 
