@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ def test_what_callers_and_strangers_reach_is_bounded() -> None:
     assert sum(bounds.values()) <= 1000 - 100  # in an account with the usual limit
     for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
         assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
+
+
+def test_stack_for_development_fits_into_a_small_account() -> None:
+    """One that has been granted 200 executions, such as a new one: of these 100 stay unreserved."""
+    parameters = template_parameters(environment("default", CONFIG), TEMPLATE)
+    assert sum(int(parameters[parameter]) for parameter in RESERVING.values()) == 0
+    assert reserved(**parameters) == {"TokenRefreshFunction": 1}
 
 
 @pytest.mark.parametrize(("function", "parameter"), RESERVING.items())
@@ -205,6 +213,17 @@ def test_queues_and_logs_outlive_a_protected_stack() -> None:
     ]
     assert kept >= {*stored, "OpenidHashKey"}
     assert all(stack.resources[name]["UpdateReplacePolicy"] == "Retain" for name in stored)
+
+
+def test_what_a_parameter_takes_away_can_come_back() -> None:
+    """To deploy a remedy ``GradualDeployment`` is switched off for once; its log group has a name."""
+    kept = {
+        name: node.get("DeletionPolicy", "Delete")
+        for name, node in with_retention(deepcopy(SOURCE))["Resources"].items()
+        if "Condition" in node and node["Type"] in RETAINED
+    }
+    assert kept
+    assert set(kept.values()) == {"Delete"}
 
 
 @pytest.mark.parametrize(("name", "changed"), [("prod", True), ("staging", False), ("default", False)])
