@@ -62,7 +62,7 @@ HOLDING: dict[str, tuple[Callable[[Deployed, str, Properties], Properties], str]
         lambda its, _, given: its.client("lambda").get_alias(
             FunctionName=given["FunctionName"], Name=given["Name"]
         ),
-        "Name FunctionVersion",
+        "Name",
     ),
     "Lambda::EventInvokeConfig": (
         lambda its, _, given: its.client("lambda").get_function_event_invoke_config(
@@ -163,6 +163,10 @@ def test_aliases_serve_the_only_version(deployed: Deployed) -> None:
         published = deployed.client("lambda").get_function(FunctionName=arn)["Configuration"]
         assert published["FunctionName"] == properties["FunctionName"]
         assert published["Version"] == "1"
+    for _, alias in deployed("AWS::Lambda::Alias"):
+        serves = deployed.client("lambda").get_alias(FunctionName=alias["FunctionName"], Name="live")
+        # Of the canary there is a second version, which knows the API's address here.
+        assert serves["FunctionVersion"] == ("2" if "Canary" in alias["FunctionName"] else "1")
 
 
 def test_functions(deployed: Deployed) -> None:

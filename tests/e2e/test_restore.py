@@ -53,7 +53,7 @@ def test_restored_ledger_is_copied_back(
         assert read(changed) == newer
         assert restore.copy_back(dynamodb, RESTORED, table, apply=True)["missing"] == 0
         expired = restore.copy_back(dynamodb, RESTORED, table, apply=True, now=lambda: time.time() + 1e9)
-        assert expired["kept"] == 0
+        assert expired["expired"] >= len(messages)
     finally:
         dynamodb.delete_table(TableName=RESTORED)
         dynamodb.delete_backup(BackupArn=backup)

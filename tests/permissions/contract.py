@@ -104,20 +104,8 @@ MADE_ELSEWHERE: Final = (
     MadeElsewhere(
         "CanaryRole",
         ("execute-api:Invoke",),
-        f"{_API}/POST/v1/accounts/shop/messages",
-        "tests/unit/functions/canary/test_handler.py::test_message_arrives",
-    ),
-    MadeElsewhere(
-        "CanaryRole",
-        ("execute-api:Invoke",),
         f"{_API}/GET/v1/accounts/shop/messages/canary-20260301T070500Z",
         "tests/unit/functions/canary/test_handler.py::test_receipt_is_awaited",
-    ),
-    MadeElsewhere(
-        "CanaryRole",
-        ("execute-api:Invoke",),
-        f"{_API}/GET/v1/accounts/shop/quota",
-        "tests/unit/functions/canary/test_handler.py::test_dry_run_uses_a_real_token",
     ),
     MadeElsewhere("codedeploy.amazonaws.com", ("sts:AssumeRole",), "<DeploymentRole.Arn>", _CODE_DEPLOY),
     MadeElsewhere("DeploymentRole", ("cloudwatch:DescribeAlarms",), "*", _CODE_DEPLOY),
@@ -235,7 +223,19 @@ def resource(word: str) -> str:
         return f"{_PARAMETERS}/{name}".rstrip("/")
     if kind == "canary":
         return _CANARY
+    if kind == "api":
+        return f"{_API}/{name}"
     return f"{_SCHEDULES}/{name}" if kind == "schedule" else word
+
+
+_WORDS: Final = {
+    r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/canary": "canary:",
+    r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts": "parameter:",
+    r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts/[^/]+/([^/]+)": r"parameter:shop/\1",
+    r"arn:aws:secretsmanager:.*": "<OpenidHashKey.Id>",  # the only one
+    r"arn:aws:scheduler:.*:schedule/[^/]+/.+": "schedule:name",
+    r"arn:aws:execute-api:[^/]*/\$default/(\w+)/v1/accounts/[^/]+/(\w+)": r"api:\1/v1/accounts/shop/\2",
+}
 
 
 def word(arn: str, known: dict[str, str]) -> str:
@@ -243,15 +243,10 @@ def word(arn: str, known: dict[str, str]) -> str:
     for own, name in known.items():
         if re.match(rf"{re.escape(own)}([/:]|$)", arn):
             return _word_of_part(name, arn.removeprefix(own))
-    if re.fullmatch(r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/canary", arn):
-        return "canary:"
-    if arn.startswith("arn:aws:secretsmanager:"):
-        return "<OpenidHashKey.Id>"  # the only one
-    if found := re.fullmatch(
-        r"arn:aws:ssm:.*:parameter/wechat-notify/[^/]+/accounts(?:/[^/]+/([^/]+))?", arn
-    ):
-        return f"parameter:shop/{found[1]}" if found[1] else "parameter:"
-    return re.sub(r"arn:aws:scheduler:.*:schedule/[^/]+/.+", "schedule:name", arn)
+    for pattern, told in _WORDS.items():
+        if re.fullmatch(pattern, arn):
+            return re.sub(pattern, told, arn)
+    return arn
 
 
 def _word_of_part(resource_name: str, part: str) -> str:
