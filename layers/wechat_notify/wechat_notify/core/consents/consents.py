@@ -231,7 +231,7 @@ class Consents:
         raise StorageError("write the person's consents", "Contended")
 
     def _read(self, account: str, hashes: tuple[str, ...]) -> PersonConsents | None:
-        """What is known of a person: under the current hash, or a copy of what is under an earlier one."""
+        """The person's record: under the current hash, or a copy of the one under an earlier hash."""
         current, *earlier = hashes
         found = self._store.read(account, current)
         if found is not None:
