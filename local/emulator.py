@@ -101,7 +101,7 @@ def patch_log_targets(eventbridge: Any, cloudwatch_logs: Any) -> None:
 
 
 def context_attributes(schedule: Mapping[str, Any], fired_at: float) -> dict[str, str]:
-    """What Scheduler puts in place of the keywords in a target's Input.
+    """The values that Scheduler puts in place of the keywords in a target's Input.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
     """

@@ -65,7 +65,7 @@ class StoredAccount(NamedTuple):
 
 
 class Policy(StrEnum):
-    """What becomes of a message whose receiver has no consent left."""
+    """The fate of a message whose receiver has no consent left."""
 
     OFF = "off"
     """Consents are recorded, and messages do not ask for them."""

@@ -1,4 +1,4 @@
-"""What a new version is asked before it gets traffic, and the answers that it passes with.
+"""The questions to a new version before it gets traffic, and the answers that it passes with.
 
 Nothing is sent, and nothing is written: a dry run of a message, reads, and an empty batch. The account need
 not exist: that it does not is an answer for which a version has to load its code, read its environment, and

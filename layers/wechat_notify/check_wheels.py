@@ -42,7 +42,7 @@ def elf_machine(path: Path) -> int | None:
 
 
 def problems(folder: Path, platform: str, packages: Sequence[str] = ()) -> list[str]:
-    """What keeps the folder from being a layer for the platform, one sentence each."""
+    """The reasons that keep the folder from being a layer for the platform, one sentence each."""
     machine, _, manylinux = platform.partition("-")
     _, major, minor = manylinux.split("_")
     glibc = (int(major), int(minor))

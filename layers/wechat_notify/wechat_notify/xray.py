@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 _HEADER = b'{"format": "json", "version": 1}\n'
-"""What the daemon expects before a document."""
+"""The line before each document, by which the daemon knows its format."""
 _SERVER_ERROR, _CLIENT_ERROR, _TOO_MANY_REQUESTS = 500, 400, 429
 
 

@@ -10,22 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.helpers import REGIONS
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
 
 from operations.environments import environment, template_parameters
 from operations.preflight import RESERVING
 from operations.retention import RETAINED, main, protects_data, with_retention
-from tests.unit.template.conftest import (
-    FUNCTIONS,
-    PARAMETERS,
-    ROOT,
-    SOURCE,
-    TEMPLATE,
-    Node,
-    Stack,
-    deployed,
-)
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SOURCE, TEMPLATE, Node, Stack, deployed
 from tests.unit.template.test_resources import QUEUES
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -326,3 +318,16 @@ def test_budget_by_partition(partition: str, unit: str | None) -> None:
         partition=partition, MonthlyBudget="50", AlarmEmail="ops@example.com"
     ).of_type("AWS::Budgets::Budget")
     assert [each["Budget"]["BudgetLimit"]["Unit"] for each in budgets.values()] == ([unit] if unit else [])
+
+
+def test_budget_is_for_the_regions_that_know_the_type() -> None:
+    """A template with it in another region is refused as a whole."""
+    asked: set[str] = set(re.findall(r"'([a-z]+-[a-z]+-\d)'", str(SOURCE["Conditions"]["HasBudget"])))
+    knowing = {
+        region
+        for region in REGIONS
+        if "AWS::Budgets::Budget" in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
+    }
+    assert asked == {
+        region for region in knowing if not region.startswith(("us-iso", "eu-iso", "eusc", "us-gov"))
+    }

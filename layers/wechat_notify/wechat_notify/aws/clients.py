@@ -123,7 +123,7 @@ class Clients:
         trace: Callable[[Any], Any] | None = None,
     ) -> None:
         self.encryption: dict[str, Any] = {"KeyId": parameter_key} if parameter_key else {}
-        """What a call of ``PutParameter`` for a SecureString says besides."""
+        """Further arguments of ``PutParameter`` for a SecureString."""
         self._make = make
         self._trace = trace
         self._now = now

@@ -29,7 +29,7 @@ _Openid = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 class CanaryOrder(BaseModel):
-    """What the canary sends: the SSM parameter ``/wechat-notify/<Stage>/canary``, a SecureString, JSON.
+    """The canary's message and receiver: SSM's ``/wechat-notify/<Stage>/canary``, a SecureString, JSON.
 
     ``message`` is the body of a message without ``touser``. Without ``openid`` it is a dry run. With
     ``receipt`` WeChat's receipt has to come too.
@@ -72,14 +72,14 @@ class Door(Protocol):
 
 
 class Orders(Protocol):
-    """Where the order is stored."""
+    """The stored order."""
 
     def read(self) -> CanaryOrder:
         """Return the order; raises ``StorageError``."""
 
 
 class Sighting(NamedTuple):
-    """What one run saw; ``latency`` is from the door to WeChat's answer and back, seconds.
+    """The result of one run; ``latency`` is from the door to WeChat's answer and back, seconds.
 
     There is none where WeChat was not asked, or the message is one of an earlier run. ``step`` is where the
     run ended; ``problem`` names what was wrong.

@@ -28,6 +28,10 @@ from wechat_notify.core.openid_hashes import KeyedHash
 _MAX_WRITES: Final = 8
 """Times that a write is judged anew because another one came in between."""
 
+REPAIRED_FOR: Final = 600.0
+"""Seconds in which a confirmation's repeat makes up for a stop between the two writes, of its link and of its
+person. A tab that is opened again later brings nobody back who was erased meanwhile."""
+
 
 class Need(NamedTuple):
     """The consent that a message needs, of a person and to a template (or to one scene of it).
@@ -185,7 +189,7 @@ class Consents:
             link.account,
             self._keyed_hash.every(openid),
             lambda person: person.granted(link.template_id, link.scene, f"link:{link.nonce}", at),
-            new=True,
+            new=self._now() - at < REPAIRED_FOR,
         )
 
     def _lasts(self, need: Need) -> bool:
@@ -227,7 +231,7 @@ class Consents:
         raise StorageError("write the person's consents", "Contended")
 
     def _read(self, account: str, hashes: tuple[str, ...]) -> PersonConsents | None:
-        """What is known of a person: under the current hash, or a copy of what is under an earlier one."""
+        """The person's record: under the current hash, or a copy of the one under an earlier hash."""
         current, *earlier = hashes
         found = self._store.read(account, current)
         if found is not None:
