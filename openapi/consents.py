@@ -108,7 +108,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "reserved": "The `reserved` of the link.",
             "openid": "The person; WeChat leaves it out of a `cancel`.",
         },
-        answers={200: Answer("It is recorded.", (Confirmation,))},
+        answers={200: Answer("It is recorded.", (Confirmation,), headers=("Cache-Control",))},
         problems=("invalid-fields", "consent-link"),
         example=examples.CONFIRM_CONSENT,
         public=True,

@@ -199,6 +199,10 @@ _PATH_SCHEMAS: Mapping[str, Json] = {
     "account": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
 }
 _HEADERS: Mapping[str, Json] = {
+    "Cache-Control": {
+        "description": "No cache keeps it: the address has the openid in it.",
+        "schema": {"type": "string", "const": "no-store"},
+    },
     "Idempotent-Replayed": {
         "description": "true: the answer repeats what became of the message before; nothing was sent.",
         "schema": {"type": "string", "const": "true"},

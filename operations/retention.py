@@ -31,9 +31,13 @@ def protects_data(parameters: dict[str, str]) -> bool:
 
 
 def with_retention(template: dict[str, Any]) -> dict[str, Any]:
-    """A template whose queues and log groups are kept when the stack is deleted, or they are replaced."""
+    """A template whose queues and log groups are kept when the stack is deleted, or they are replaced.
+
+    Those with a condition are not kept. They come and go with a parameter such as ``GradualDeployment``, and
+    have names: the deployment that brings one back would fail because of the one that was left.
+    """
     for resource in template["Resources"].values():
-        if resource["Type"] in RETAINED:
+        if resource["Type"] in RETAINED and "Condition" not in resource:
             resource |= {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     return template
 

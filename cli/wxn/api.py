@@ -26,6 +26,8 @@ _MAX_PAGE: Final = 100
 """Items that the API lists at a time."""
 _MAX_SKEW_SECONDS: Final = 240
 """AWS refuses signatures that are 5 minutes off."""
+_PAUSES: Final = (0.5, 1.0, 2.0)
+"""Seconds after a request that API Gateway has throttled."""
 
 
 class ApiError(CommandError):
@@ -41,6 +43,12 @@ class ApiError(CommandError):
         codes = f"{status}" if errcode is None else f"{status}, errcode {errcode}"
         # The title is English, the hint is not; a refusal of API Gateway has no hint.
         summary = text(f"{title} ({codes}). {told}".rstrip(), f"{told or title}（HTTP {codes}）")
+        if _is_throttled(status, problem):
+            summary = text(
+                "The stack's HTTP API gets more requests than it takes, and turned this one away (429). Nothing "
+                "was done.",
+                "该环境的 HTTP API 收到的请求超过上限，本次请求被拒绝（HTTP 429），未执行任何操作。",
+            )
         message = "\n  ".join([summary, *broken])
         code = ExitCode.USAGE if broken else _exit_code(status)
         super().__init__(message, _next_step(status, problem), code, problem)
@@ -53,6 +61,11 @@ class ApiError(CommandError):
 
 def _name(problem: Mapping[str, Any]) -> str:
     return re.split("[#/]", problem.get("type", ""))[-1]
+
+
+def _is_throttled(status: int, problem: Mapping[str, Any]) -> bool:
+    """True where API Gateway has refused a request, before the service saw it; WeChat's limits have a problem."""
+    return status == HTTPStatus.TOO_MANY_REQUESTS and not problem
 
 
 def _phrase(status: int) -> str:
@@ -211,6 +224,13 @@ class Api:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         sent = {"Content-Type": "application/json"} if data is not None else {}
         response = self._send(method, url, data, sent | dict(headers or {}))
+        for pause in _PAUSES:
+            if response.status_code < HTTPStatus.BAD_REQUEST:
+                break
+            if not _is_throttled(response.status_code, _problem(response)):
+                break
+            time.sleep(pause)
+            response = self._send(method, url, data, sent | dict(headers or {}))
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             problem = _problem(response)
             if response.status_code == HTTPStatus.FORBIDDEN and not problem:

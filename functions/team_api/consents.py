@@ -31,6 +31,9 @@ from wechat_notify.http import problems, queries, requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse, HtmlPage
 
+WITH_SLASH: Final = "GET /v1/consents/confirm/{rest+}"
+"""WeChat documents that its page leads to ``redirect_url/?openid=…``. API Gateway matches no slash at the end
+of a route, and lets none be made that ends with one; a greedy variable matches it."""
 _MAX_SCENE: Final = 10_000
 _MAX_WAIT: Final = 10.0
 """Seconds for which a busy token_refresh is waited for."""
@@ -132,7 +135,8 @@ def confirm(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse | HtmlPa
     """``GET /v1/consents/confirm``: JSON for a program, a page for a person."""
     accepted = requests.headers(http).get("accept", "")
     if "application/json" in accepted:
-        return ApiResponse(200, _confirmed(http))
+        # Its address is public: no cache between may answer for the link, or keep the openid.
+        return ApiResponse(200, _confirmed(http), {"Cache-Control": "no-store"})
     try:
         action = _confirmed(http)["action"]
     except problems.REFUSED as error:

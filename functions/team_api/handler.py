@@ -47,6 +47,7 @@ ROUTES: Routes = {
     "GET /v1/accounts/{account}/consents": consents.get_consents,
     "GET /v1/accounts/{account}/consents/links": consents.make_link,
     "GET /v1/consents/confirm": consents.confirm,
+    consents.WITH_SLASH: consents.confirm,
     "GET /v1/accounts/{account}/templates": templates.list_templates,
     "GET /v1/accounts/{account}/templates/{id}": templates.get_template,
 }

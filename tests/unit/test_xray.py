@@ -17,7 +17,7 @@ from tests.fakes import OPENID, message
 from wechat_notify.aws.clients import Clients, client_config
 from wechat_notify.aws.traced import trace
 from wechat_notify.core.errors import StorageError
-from wechat_notify.settings import trace_header, xray_daemon
+from wechat_notify.settings import is_traced, trace_header, xray_daemon
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.session import HttpResponse, HttpSession, NoAnswer
 from wechat_notify.wechat.traced import TracedSession
@@ -183,16 +183,10 @@ def test_call_to_dynamodb(
     assert TOKEN.encode() not in sent.datagrams[0]
 
 
-@pytest.mark.parametrize(
-    ("environ", "daemon"),
-    [
-        ({}, None),
-        ({"TRACING": "PassThrough", "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000"}, None),
-        ({"TRACING": "Active", "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000"}, ("169.254.79.129", 2000)),
-    ],
-)
-def test_traced_where_the_parameter_says_so(environ: dict[str, str], daemon: tuple[str, int] | None) -> None:
-    assert xray_daemon(environ) == daemon
+def test_traced_where_the_parameter_says_so() -> None:
+    assert [is_traced({"TRACING": value}) for value in ("Active", "PassThrough")] == [True, False]
+    assert not is_traced({})
+    assert xray_daemon({"AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000"}) == ("169.254.79.129", 2000)
     assert trace_header({"_X_AMZN_TRACE_ID": SAMPLED}) == SAMPLED
 
 

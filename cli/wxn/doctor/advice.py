@@ -283,6 +283,14 @@ ADVICE: Final[Mapping[str, Advice]] = {
         ),
         text("docs/platform.md#let-a-merchant-authorize", "docs/zh/platform.md#商家授权"),
     ),
+    "callback-keys-unusable": Advice(
+        _PROBLEM,
+        text(
+            "Store the token and the EncodingAESKey of {account} again in {path}/{account}/callback, as one JSON object.",
+            "请将 {account} 的 Token 和 EncodingAESKey 以一个 JSON 对象重新存入 {path}/{account}/callback。",
+        ),
+        _CALLBACK,
+    ),
     "callback-unresolved": Advice(
         _PROBLEM,
         text(

@@ -63,6 +63,7 @@ STACK_CHECKS: Final = (
     ),
     Check("stored-tokens", _TOKENS, text("stored tokens", "已存储的 token"), tokens.stored_tokens),
     Check("platforms", _TOKENS, text("third-party platforms", "第三方平台"), platforms.platforms),
+    Check("callback-keys", _TOKENS, text("keys of callbacks", "回调密钥"), platforms.callback_keys),
     Check("mappings", _QUEUES, text("queues are read", "队列有消费者"), queues.mappings),
     Check("dead-letters", _QUEUES, text("dead letters", "死信"), queues.dead_letters),
     Check("backlogs", _QUEUES, text("messages in flight", "处理中的消息"), queues.backlogs),

@@ -1,11 +1,13 @@
-"""Checks of third-party platforms and of callback addresses."""
+"""Checks of third-party platforms, of callback addresses and of their keys."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
+from wxn.accounts import CALLBACK
 from wxn.doctor.context import Context, MissingResourceError
 from wxn.doctor.findings import Finding
 from wxn.doctor.tokens import RefresherBusyError, run_refresher
@@ -14,6 +16,11 @@ from wxn.times import duration
 
 _TICKET_LIFE: Final = timedelta(hours=12)
 """WeChat pushes another one every 10 minutes."""
+_LOOKED_BACK: Final = timedelta(hours=1)
+_UNUSABLE_KEYS: Final = "unusable_keys"
+"""The reason of the refusal in the log."""
+_MAX_PAGES: Final = 5
+"""Of the log. Each is up to a second, and what is refused once is refused with every push."""
 
 
 def platforms(context: Context) -> Iterator[Finding]:
@@ -33,6 +40,57 @@ def platforms(context: Context) -> Iterator[Finding]:
             shown = duration(age.total_seconds())
             seen = text(f"The last ticket came {shown} ago.", f"最近一次收到 ticket 是在 {shown}前。")
             yield Finding("platform-ticket-missing", seen, name, facts=facts)
+
+
+def callback_keys(context: Context) -> Iterator[Finding]:
+    """Look for accounts whose callbacks are refused because their keys cannot be read.
+
+    The function callback tells that in its log. No key is read, and a line that is older than the parameter's
+    last change counts no more.
+    """
+    for name, refused in sorted(_unusable_keys(context).items()):
+        account = context.stored().get(name)
+        changed = account.changed(CALLBACK) if account is not None else None
+        if context.account not in {None, name} or changed is None or refused < changed:
+            continue
+        shown = duration((context.now() - refused).total_seconds())
+        seen = text(
+            f"callback could not read its keys {shown} ago, and refused a request.",
+            f"callback 在 {shown}前无法读取其密钥，拒绝了一次请求。",
+        )
+        facts = {"path": context.parameter_path}
+        yield Finding("callback-keys-unusable", seen, name, facts=facts)
+
+
+def _unusable_keys(context: Context) -> dict[str, datetime]:
+    """The time of the last refusal, by account."""
+    since = context.now() - _LOOKED_BACK
+    request: dict[str, Any] = {
+        "logGroupName": context.resource("CallbackLogGroup"),
+        "startTime": round(since.timestamp() * 1000),
+        "filterPattern": f'"{_UNUSABLE_KEYS}"',
+    }
+    found: dict[str, datetime] = {}
+    for _ in range(_MAX_PAGES):
+        page = context.call("logs", "filter_log_events", **request)
+        for event in page["events"]:
+            fields = _json(event["message"])
+            if fields.get("reason") == _UNUSABLE_KEYS and "account" in fields:
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                found[fields["account"]] = max(at, found.get(fields["account"], at))
+        if not page.get("nextToken"):
+            break
+        request["nextToken"] = page["nextToken"]
+    return found
+
+
+def _json(line: str) -> dict[str, Any]:
+    """The fields of a log line; none where it is Lambda's own text."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def callback_addresses(context: Context) -> Iterator[Finding]:

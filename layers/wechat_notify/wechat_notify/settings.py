@@ -29,10 +29,13 @@ def starts_from_snapshot(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
-def xray_daemon(environ: Mapping[str, str] = os.environ) -> tuple[str, int] | None:
-    """Host and UDP port of X-Ray's daemon, as Lambda sets them; None where nothing is traced."""
-    if environ.get("TRACING") != "Active":
-        return None
+def is_traced(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the function's calls are traced."""
+    return environ.get("TRACING") == "Active"
+
+
+def xray_daemon(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
+    """Host and UDP port of X-Ray's daemon, as Lambda sets them."""
     host, _, port = environ.get("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000").rpartition(":")
     return host, int(port)
 

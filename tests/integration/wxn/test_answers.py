@@ -87,7 +87,6 @@ def test_answer_of_another(api: Api, status: int, headers: dict[str, str], body:
     [
         (403, b"<html>", "Forbidden (403).", ExitCode.NO_ACCESS),
         (403, b'{"message": "sent: x-amz-security-token:hidden"}', "Forbidden (403).", ExitCode.NO_ACCESS),
-        (429, b'{"message": "Too Many Requests"}', "Too Many Requests (429).", ExitCode.UNAVAILABLE),
         (400, b'{"errors": "none", "hint": "none"}', "Bad Request (400).", ExitCode.FAILED),
         (600, b"{}", "HTTP (600).", ExitCode.UNAVAILABLE),
     ],

@@ -110,8 +110,8 @@ class Lender:
             asked=world.refreshes.asked_and_stored,
         )
 
-        def session(base_url: str, **named: Any) -> HttpSession:
-            made = HttpSession(base_url, **named)
+        def session(*parts: Any, **named: Any) -> HttpSession:
+            made = HttpSession(*parts, **named)
             made._session.mount("https://", WireAdapter(wire, self._connection))
             return made
 

@@ -145,7 +145,7 @@ CASES = [
     Case("EventsNotPublishedAlarm", "bus", _own(Functions.not_published), within=8),
     *(
         Case("LedgerThrottleAlarm", str(index), _source(ledger=of.of_ledger(index)), within=13)
-        for index in (None, "listed", "receipts")
+        for index in (None, "listed", "receipts", "people")
     ),
     Case("MessagesDoNotFlowAlarm", "queue", STALLED[0].sources, within=20),
     Case("MessagesDoNotFlowAlarm", "oldest", OLDEST[0].sources, within=8),

@@ -9,6 +9,7 @@ import pytest
 
 from functions.send_api import handler as send_api
 from functions.team_api import handler as team_api
+from functions.team_api.consents import WITH_SLASH
 from openapi.document import OPERATIONS
 from openapi.operation import Call
 from tests.fakes import FakeContext, Service, load_event
@@ -57,7 +58,8 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 
 def test_routes_are_documented() -> None:
-    assert OPERATIONS.keys() == ROUTES.keys()
+    """All but the one that API Gateway makes necessary for a slash."""
+    assert OPERATIONS.keys() == ROUTES.keys() - {WITH_SLASH}
 
 
 @pytest.mark.usefixtures("service")

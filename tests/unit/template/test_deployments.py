@@ -169,9 +169,11 @@ def test_check_tries_versions_alone() -> None:
             "CallbackEventsFunction",
         )
     ]
-    assert stack.resources_for("codedeploy:*") == {
+    assert stack.resources_for("codedeploy:Put*") == {
         role: ["arn:aws:codedeploy:eu-west-1:123456789012:deploymentgroup:stack-*"]
     }
+    # Scoped to a resource, an action that knows none is denied, and each deployment would fail its check.
+    assert stack.resources_for("codedeploy:*Targets") == {role: ["*"]}
     actions = {action for statement in stack.statements(role) for action in statement["Action"]}
     assert {action.partition(":")[0] for action in actions} == {"lambda", "codedeploy", "logs"}
 

@@ -150,6 +150,7 @@ REVIEWED: dict[str, str] = {
     r"templates#\*": f"{OWN_NAMES}: the accounts' templates",
     r"<\w+Function\.Arn>:?\*": f"{OWN_NAMES}: a function's versions and aliases",
     r"arn:aws:codedeploy:[^:]+:\d+:deploymentgroup:stack-\*": "a reference to the application is a circle",
+    r"\* codedeploy:\w+Targets": f"{NO_RESOURCES}: {ACTIONS}/list_awscodedeploy.html",
     r"\* cloudwatch:DescribeAlarms": f"{NO_RESOURCES}: CodeDeploy asks for all of them",
     r"consents#\*": f"{OWN_NAMES}: the accounts' consents",
     "Deny Principal": ANYBODY,

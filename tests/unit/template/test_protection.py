@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.helpers import REGIONS
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
 
 from operations.environments import environment, template_parameters
 from operations.preflight import RESERVING
 from operations.retention import RETAINED, main, protects_data, with_retention
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, TEMPLATE, Node, Stack, deployed
+from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SOURCE, TEMPLATE, Node, Stack, deployed
 from tests.unit.template.test_resources import QUEUES
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -48,6 +50,13 @@ def test_what_callers_and_strangers_reach_is_bounded() -> None:
     assert sum(bounds.values()) <= 1000 - 100  # in an account with the usual limit
     for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
         assert int(mapping["ScalingConfig"]["MaximumConcurrency"]) >= 2
+
+
+def test_stack_for_development_fits_into_a_small_account() -> None:
+    """One that has been granted 200 executions, such as a new one: of these 100 stay unreserved."""
+    parameters = template_parameters(environment("default", CONFIG), TEMPLATE)
+    assert sum(int(parameters[parameter]) for parameter in RESERVING.values()) == 0
+    assert reserved(**parameters) == {"TokenRefreshFunction": 1}
 
 
 @pytest.mark.parametrize(("function", "parameter"), RESERVING.items())
@@ -206,6 +215,17 @@ def test_queues_and_logs_outlive_a_protected_stack() -> None:
     assert all(stack.resources[name]["UpdateReplacePolicy"] == "Retain" for name in stored)
 
 
+def test_what_a_parameter_takes_away_can_come_back() -> None:
+    """To deploy a remedy ``GradualDeployment`` is switched off for once; its log group has a name."""
+    kept = {
+        name: node.get("DeletionPolicy", "Delete")
+        for name, node in with_retention(deepcopy(SOURCE))["Resources"].items()
+        if "Condition" in node and node["Type"] in RETAINED
+    }
+    assert kept
+    assert set(kept.values()) == {"Delete"}
+
+
 @pytest.mark.parametrize(("name", "changed"), [("prod", True), ("staging", False), ("default", False)])
 def test_built_template_of_an_environment(tmp_path: Path, name: str, *, changed: bool) -> None:
     built = tmp_path / "template.yaml"
@@ -298,3 +318,16 @@ def test_budget_by_partition(partition: str, unit: str | None) -> None:
         partition=partition, MonthlyBudget="50", AlarmEmail="ops@example.com"
     ).of_type("AWS::Budgets::Budget")
     assert [each["Budget"]["BudgetLimit"]["Unit"] for each in budgets.values()] == ([unit] if unit else [])
+
+
+def test_budget_is_for_the_regions_that_know_the_type() -> None:
+    """A template with it in another region is refused as a whole."""
+    asked: set[str] = set(re.findall(r"'([a-z]+-[a-z]+-\d)'", str(SOURCE["Conditions"]["HasBudget"])))
+    knowing = {
+        region
+        for region in REGIONS
+        if "AWS::Budgets::Budget" in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
+    }
+    assert asked == {
+        region for region in knowing if not region.startswith(("us-iso", "eu-iso", "eusc", "us-gov"))
+    }

@@ -233,8 +233,8 @@ PUBLIC = (
     "POST /v1/callbacks/{account}",
 )
 """The routes that WeChat calls."""
-CONFIRMATION = "GET /v1/consents/confirm"
-"""The route that WeChat leads people to: the signature of its link lets them in."""
+CONFIRMATIONS = ("GET /v1/consents/confirm", "GET /v1/consents/confirm/{rest+}")
+"""The routes that WeChat leads people to: the signature of its link lets them in."""
 
 
 def test_routes_ask_for_iam(stack: Stack) -> None:
@@ -251,7 +251,7 @@ def test_routes_ask_for_iam(stack: Stack) -> None:
         **dict.fromkeys(PUBLIC, "CallbackFunction"),
     }
     open_routes = [route for route, node in named.items() if node["security"] == [{"NONE": []}]]
-    assert sorted(open_routes) == sorted([*PUBLIC, CONFIRMATION])
+    assert sorted(open_routes) == sorted([*PUBLIC, *CONFIRMATIONS])
     assert all(
         node["security"] == [{"AWS_IAM": []}] for route, node in named.items() if route not in open_routes
     )

@@ -32,7 +32,7 @@ from wechat_notify.core.messages.identifiers import new_id
 from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.core.templates.registry import TemplateRegistry
 from wechat_notify.core.tokens.access_tokens import AccessTokens
-from wechat_notify.settings import Settings, starts_from_snapshot, trace_header, xray_daemon
+from wechat_notify.settings import Settings, is_traced, starts_from_snapshot, trace_header, xray_daemon
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.connections import Limits
@@ -84,7 +84,7 @@ def wechat_session() -> HttpSession:
 def new_wechat_session(limits: Limits | None = None) -> HttpSession:
     """Connections to WeChat within other limits than a sender's; in the trace, where there is one."""
     base, proxy = settings().wechat_api_base, settings().wechat_proxy
-    if xray_daemon():
+    if is_traced():
         from wechat_notify.wechat.traced import TracedSession  # noqa: PLC0415 - for those who pay for traces
 
         return TracedSession(tracer(), base, limits, proxy=proxy)
@@ -93,12 +93,10 @@ def new_wechat_session(limits: Limits | None = None) -> HttpSession:
 
 @cache
 def tracer() -> Tracer:
-    """The sender of subsegments; asked for where calls are traced."""
+    """The sender of subsegments to X-Ray's daemon."""
     from wechat_notify.xray import Daemon, Tracer  # noqa: PLC0415 - as above
 
-    daemon = xray_daemon()
-    assert daemon  # noqa: S101 - nobody asks otherwise
-    return Tracer(trace_header, Daemon(daemon).deliver)
+    return Tracer(trace_header, Daemon(xray_daemon()).deliver)
 
 
 @cache
@@ -111,7 +109,7 @@ def wechat() -> WeChatClient:
 def aws() -> Clients:
     """boto3's clients."""
     key = settings().parameter_kms_key
-    if xray_daemon():
+    if is_traced():
         from wechat_notify.aws.traced import trace  # noqa: PLC0415 - as above
 
         return Clients(parameter_key=key, jitter=_random.uniform, trace=partial(trace, tracer=tracer()))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.fakes import START, Service
-from wechat_notify.core.consents.consents import Confirmed
+from wechat_notify.core.consents.consents import REPAIRED_FOR, Confirmed
 from wechat_notify.core.consents.links import LIFETIME, Signer, new_nonce, page_url
 from wechat_notify.core.errors import ConsentLinkError
 
@@ -46,6 +46,18 @@ def test_a_confirmation_is_one_message_however_often_it_comes(service: Service, 
     assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Confirmed("shop", 1)
     assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Confirmed("shop", 0)
     assert left(service) == 1
+
+
+@pytest.mark.parametrize(("after", "left_then"), [(REPAIRED_FOR - 1, 1), (REPAIRED_FOR, 0)])
+def test_a_tab_that_is_opened_again_brings_no_erased_person_back(
+    service: Service, reserved: str, after: float, left_then: int
+) -> None:
+    """Within minutes a repeat makes up for a function that was stopped between its two writes."""
+    service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON)
+    service.consent_store.people.clear()
+    service.clock.advance(after)
+    assert service.consent_links.confirm(reserved, TEMPLATE, SCENE, PERSON) == Confirmed("shop", left_then)
+    assert len(service.consent_store.people) == left_then
 
 
 def test_another_person_cannot_use_it(service: Service, reserved: str) -> None:

@@ -285,6 +285,12 @@ def test_a_popup_grants(service: Service, capsys: Capture) -> None:
     assert OPENID not in service.log.getvalue() + repr(service.consent_store.people)
 
 
+def test_an_unknown_decision_costs_no_other_one(service: Service) -> None:
+    """Of one popup: what WeChat tells of a template since today must not lose what is told of the others."""
+    assert handle(decision("accept", "filter", "accept")) == []
+    assert [unused(service, f"t-{number}") for number in range(3)] == [1, 0, 1]
+
+
 @pytest.mark.parametrize(
     "end",
     [

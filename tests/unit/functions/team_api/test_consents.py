@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from functions.team_api.consents import WITH_SLASH
 from functions.team_api.handler import lambda_handler
 from tests.fakes import OPENID, OTHER_OPENID, FakeContext, Service, answer, load_event, metrics
 from tests.unit.functions.team_api.calls import Json, Response, call
@@ -108,6 +109,23 @@ def test_a_person_gets_a_page(service: Service) -> None:
     service.clock.advance(LIFETIME)
     status, page = visit(link() | {"reserved": "0" * 64})
     assert (status, "reserved 不是本服务生成的" in page) == (422, True)
+
+
+def test_no_cache_answers_for_a_link() -> None:
+    """Its address is public, and has the openid in it."""
+    query = link()
+    for _ in range(2):
+        assert confirm(query).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("rest", [{}, {"rest": ""}])
+def test_a_slash_before_the_parameters_changes_nothing(rest: Json) -> None:
+    """As WeChat documents its redirect."""
+    event = load_event("team_api/request")
+    event |= {"routeKey": WITH_SLASH, "queryStringParameters": link(), "pathParameters": rest}
+    event["headers"] = {"accept": "text/html"}
+    assert lambda_handler(event, FakeContext())["statusCode"] == 200
+    assert unused() == 1
 
 
 def test_cancel_names_nobody(service: Service) -> None:

@@ -175,6 +175,7 @@ def test_changed_settings_in_a_popups_wrapper() -> None:
             AuthorizationChange("wxc", "wxm", authorized=False, code=None, at=17),
         ),
         (xml("<Event><![CDATA[VIEW]]></Event>"), OtherEvent("view")),
+        (listed("subscribe_msg_popup_event", decision("t-1", "Maybe")), OtherEvent("decision_maybe")),
         (xml("<Event><![CDATA[a b]]></Event>"), OtherEvent("unknown")),
         (xml("").replace("[event]", "[text]"), OtherEvent("message_text")),
         (
@@ -232,7 +233,7 @@ def test_deep_json_does_no_harm() -> None:
         finished("success").replace("1700000000", "soon"),
         listed("subscribe_msg_sent_event", ""),
         listed("subscribe_msg_sent_event", "<List></List>"),
-        listed("subscribe_msg_popup_event", decision("t-1", "maybe")),
+        listed("subscribe_msg_popup_event", decision("t-1", "")),
         listed("subscribe_msg_popup_event", decision("", "accept")),
         "<xml><InfoType>component_verify_ticket</InfoType></xml>",
         "<xml><InfoType>authorized</InfoType><CreateTime>1</CreateTime></xml>",

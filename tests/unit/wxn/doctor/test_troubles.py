@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.wxn.doctor.troubles import TROUBLES, Trouble, failure, starved_refresher
+from tests.unit.wxn.doctor.troubles import TROUBLES, Trouble, failure, starved_refresher, unusable_keys
 from tests.unit.wxn.doctor.world import RefusedError, World, hours_ago, quota, schedule
 from wxn.doctor.advice import ADVICE
 from wxn.doctor.examination import STAGE_SECONDS, examine, findings
@@ -85,6 +85,12 @@ def test_platforms_and_addresses_in_order(world: World) -> None:
     assert told(world) == []
     assert told(world, "platform") == []
     assert world.actions.count("lambda:Invoke") == 3
+
+
+def test_keys_that_were_stored_again(world: World) -> None:
+    unusable_keys(0.25)(world)
+
+    assert told(world) == []
 
 
 def test_merchant_waits_for_its_platform(world: World) -> None:

@@ -1,5 +1,6 @@
 """Every trouble that the doctor tells, and a way to plant it."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
@@ -219,6 +220,19 @@ def merchant(error_class: str) -> Plant:
     return plant
 
 
+def unusable_keys(changed: float) -> Plant:
+    """The account's keys, stored so many hours ago, could not be read half an hour ago."""
+
+    def plant(world: World) -> None:
+        world.stored["shop"]["callback"] = hours_ago(changed)
+        refusal = {"route": "POST /v1/callbacks/{account}", "status_code": 403, "reason": "unusable_keys"}
+        strangers = [json.dumps(refusal | {"reason": "unknown_account"}), "[1]"]
+        lines = [json.dumps(refusal | {"account": name}) for name in ("shop", "removed")]
+        world.callback_log += [(hours_ago(0.5), line) for line in (*strangers, *lines)]
+
+    return plant
+
+
 TROUBLES = (
     Trouble("platform-keys-missing", platform(ticket_request=0.1, component_access_token=1)),
     Trouble("platform-ticket-missing", platform(ticket_request=0.1, callback=1), "no ticket"),
@@ -229,6 +243,7 @@ TROUBLES = (
     ),
     Trouble("merchant-not-authorized", merchant("platform"), "authorize the platform again"),
     Trouble("merchant-not-authorized", merchant("permission"), "the hint"),
+    Trouble("callback-keys-unusable", unusable_keys(24), "30 min ago"),
     Trouble("callback-unresolved", callback(result="callback_check", addresses=[]), "IP address"),
     Trouble(
         "callback-check-refused",

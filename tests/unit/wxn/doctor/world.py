@@ -77,6 +77,7 @@ class World(Stack):
             "failed": [],
         }
         self.callback: dict[str, Any] = {"result": "callback_check", "addresses": ["203.0.113.10"]}
+        self.callback_log: list[tuple[datetime, str]] = [(hours_ago(0.1), "START RequestId: 1")]
         self.schedules: list[dict[str, Any]] = [schedule("shop.news")]
         self.stack_schedules = {"RefreshSchedule": "ENABLED", "TemplateSyncSchedule": "ENABLED"}
         self.concurrency: dict[str, int] = {"TokenRefreshFunction": 1}
@@ -108,6 +109,7 @@ class World(Stack):
             "sqs:GetQueueAttributes": self._queue,
             "scheduler:GetSchedule": self._stack_schedule,
             "scheduler:ListSchedules": lambda _: {"Schedules": self.schedules},
+            "logs:FilterLogEvents": self._log_lines,
             "sns:ListSubscriptionsByTopic": lambda _: {"Subscriptions": self.subscriptions},
         }
         self.api: dict[str, Any] = {
@@ -172,6 +174,15 @@ class World(Stack):
             for part, at in parts.items()
         ]
         return {"Parameters": found}
+
+    def _log_lines(self, asked: Asked) -> dict[str, Any]:
+        assert asked["logGroupName"] == "id-CallbackLogGroup"
+        told = ((round(at.timestamp() * 1000), line) for at, line in self.callback_log)
+        lines = [{"message": line, "timestamp": at} for at, line in told]
+        since = [line for line in lines if line["timestamp"] >= asked["startTime"]]
+        read = int(asked.get("nextToken", "0"))  # one line a page
+        more = {"nextToken": str(read + 1)} if read + 1 < len(since) else {}
+        return {"events": since[read : read + 1], **more}
 
     def _metric_data(self, asked: Asked) -> dict[str, Any]:
         results = []

@@ -28,6 +28,10 @@ from wechat_notify.core.openid_hashes import KeyedHash
 _MAX_WRITES: Final = 8
 """Times that a write is judged anew because another one came in between."""
 
+REPAIRED_FOR: Final = 600.0
+"""Seconds in which a confirmation's repeat makes up for a stop between the two writes, of its link and of its
+person. A tab that is opened again later brings nobody back who was erased meanwhile."""
+
 
 class Need(NamedTuple):
     """The consent that a message needs, of a person and to a template (or to one scene of it).
@@ -185,7 +189,7 @@ class Consents:
             link.account,
             self._keyed_hash.every(openid),
             lambda person: person.granted(link.template_id, link.scene, f"link:{link.nonce}", at),
-            new=True,
+            new=self._now() - at < REPAIRED_FOR,
         )
 
     def _lasts(self, need: Need) -> bool:

@@ -71,18 +71,20 @@ def _subscription_receipt(item: Mapping[str, Any], openid: str, at: int) -> Rece
     )
 
 
-def _answer(item: Mapping[str, Any], openid: str, at: int) -> ConsentChange:
+def _answer(item: Mapping[str, Any], openid: str, at: int) -> CallbackEvent:
     return _consent(item, openid, at, asked=True)
 
 
-def _setting(item: Mapping[str, Any], openid: str, at: int) -> ConsentChange:
+def _setting(item: Mapping[str, Any], openid: str, at: int) -> CallbackEvent:
     return _consent(item, openid, at, asked=False)
 
 
-def _consent(item: Mapping[str, Any], openid: str, at: int, *, asked: bool) -> ConsentChange:
+def _consent(item: Mapping[str, Any], openid: str, at: int, *, asked: bool) -> CallbackEvent:
     decision, template_id = _text(item, "SubscribeStatusString"), _text(item, "TemplateId")
-    if decision not in {"accept", "reject"} or not template_id:
+    if not decision or not template_id:
         raise CallbackBodyError("a subscription event lacks its template or its decision")
+    if decision not in {"accept", "reject"}:  # the other templates of the popup are to be heard
+        return OtherEvent(f"decision_{_safe(decision)}")
     return ConsentChange(openid, template_id, accepted=decision == "accept", asked=asked, at=at)
 
 
