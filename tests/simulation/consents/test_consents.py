@@ -11,7 +11,7 @@ from tests.simulation.receipts.oracle import MIX
 from tests.simulation.world.faults import NO_FAULTS
 
 SEEDS = 5
-MOST_SEEDS = 20
+MOST_SEEDS = 40
 FUNCTIONS = ("callback_events", "send_queue", "send_api", "team_api")
 
 

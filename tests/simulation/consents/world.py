@@ -67,6 +67,10 @@ class ConsentWorld(ReceiptWorld):
         """True if nothing is left to be done."""
         return super().at_rest and not self.calls
 
+    def hash_keys(self, at: float) -> list[bytes]:  # noqa: ARG002 - as worlds have it
+        """Not rotated: a process keeps its keys here, and two with different ones may take the same consent."""
+        return [b"a key for simulations"]
+
     def accept(self, person: Consent) -> Told:
         """Somebody accepts a template in a popup."""
         self.credits.accept(person, lasting=False)

@@ -26,6 +26,7 @@ SEND_QUEUE, DEAD_LETTERS = "https://sqs/send", "https://sqs/dead"
 ENVIRONMENT = {
     "PARAMETER_PATH": PATH,
     "WECHAT_API_BASE": "https://api.weixin.qq.com",
+    "WECHAT_PAGES_BASE": "https://mp.weixin.qq.com",
     "TOKEN_REFRESH_FUNCTION": "token-refresh",
     "SEND_QUEUE_URL": SEND_QUEUE,
     "DEAD_LETTER_QUEUE_URL": DEAD_LETTERS,
