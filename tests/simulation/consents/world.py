@@ -68,7 +68,7 @@ class ConsentWorld(ReceiptWorld):
         return super().at_rest and not self.calls
 
     def hash_keys(self, at: float) -> list[bytes]:  # noqa: ARG002 - as worlds have it
-        """Not rotated: a process keeps its keys here, and two with different ones may take the same consent."""
+        """Not rotated: a process keeps its keys here, and two with different ones may take the same grant."""
         return [b"a key for simulations"]
 
     def accept(self, person: Consent) -> Told:
