@@ -57,7 +57,7 @@ class Assumptions:
     metrics_an_account: int = 6
     metrics_anyway: int = 17
     alarms: int = 35
-    alarm_metrics: int = 59
+    alarm_metrics: int = 60
     token_age: float = 45.0
     peak: float = 5.0
 
