@@ -11,7 +11,7 @@ from tests.simulation.receipts.oracle import MIX
 from tests.simulation.world.faults import NO_FAULTS
 
 SEEDS = 5
-MOST_SEEDS = 40
+MAX_SEEDS = 40
 FUNCTIONS = ("callback_events", "send_queue", "send_api", "team_api")
 
 
@@ -28,7 +28,7 @@ def _broken_by_kills(function: str) -> list[str]:
 def _caught(name: str) -> str | None:
     """Where the bug breaks its promise."""
     with plant(name):
-        for seed in range(1, MOST_SEEDS + 1):
+        for seed in range(1, MAX_SEEDS + 1):
             if any(f"{BUGS[name].broken}: " in line for line in _broken(seed)):
                 return f"seed {seed}"
     return None

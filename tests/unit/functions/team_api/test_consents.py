@@ -11,7 +11,9 @@ import pytest
 from functions.team_api.consents import WITH_SLASH
 from functions.team_api.handler import lambda_handler
 from tests.fakes import OPENID, OTHER_OPENID, FakeContext, Service, answer, load_event, metrics
+from tests.unit.functions import contract
 from tests.unit.functions.team_api.calls import Json, Response, call
+from wechat_notify.bootstrap import teams
 from wechat_notify.core.callbacks.events import ConsentChange, PersonLeft
 from wechat_notify.core.consents.links import LIFETIME
 from wechat_notify.core.templates.template import AccountTemplates, Family, Template
@@ -40,13 +42,16 @@ def link(**changes: Any) -> Json:
     return {"openid": OPENID, **given, "action": "confirm"}
 
 
-def confirm(query: Json) -> Response:
-    """Hand the parameters over as a program does."""
+def confirm(query: Json, *, documented: bool = True) -> Response:
+    """Hand the parameters over as a program does; ``documented`` is False where others are among them."""
     event = load_event("team_api/request")
     event |= {"routeKey": "GET /v1/consents/confirm", "queryStringParameters": query}
     event["headers"]["accept"] = "application/json"
-    del event["pathParameters"], event["requestContext"]["authorizer"]
+    event["pathParameters"] = {}
+    del event["requestContext"]["authorizer"]
     response = lambda_handler(event, FakeContext())
+    if documented:
+        contract.check(event, response)
     return Response(response["statusCode"], json.loads(response["body"]), response["headers"])
 
 
@@ -109,6 +114,15 @@ def test_a_person_gets_a_page(service: Service) -> None:
     service.clock.advance(LIFETIME)
     status, page = visit(link() | {"reserved": "0" * 64})
     assert (status, "reserved 不是本服务生成的" in page) == (422, True)
+
+
+def test_unforeseen_error_of_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError
+
+    query = link()
+    monkeypatch.setattr(teams, "consent_links", fail)
+    assert confirm(query).status == 500
 
 
 def test_no_cache_answers_for_a_link() -> None:
@@ -195,7 +209,10 @@ def test_wrong_parameters(service: Service, field: str, value: str | None) -> No
 
 
 def test_wechat_may_add_parameters() -> None:
-    assert confirm({**link(), "lang": HTML, "redirect_url": "https://evil.example"}).status == 200
+    assert (
+        confirm({**link(), "lang": HTML, "redirect_url": "https://evil.example"}, documented=False).status
+        == 200
+    )
     status, page = visit({**link(), "redirect_url": "https://evil.example"})
     assert (status, "evil" in page) == (200, False)
 

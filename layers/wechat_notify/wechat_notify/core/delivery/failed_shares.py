@@ -12,7 +12,7 @@ from functools import partial
 
 _LAST = 50
 """Messages of an account that are remembered."""
-_LEAST = 20
+_MIN_MESSAGES = 20
 """Messages that a share is made of at least: the second of two would be half of them."""
 _TOLD = 10.0
 """Percent below which nothing is told: some users always have left, and each value is a line in the log."""
@@ -33,6 +33,6 @@ class FailedShares:
     def worst(self) -> float | None:
         """The highest share, in percent, of the accounts noted since the last call; None below a tenth."""
         noted, self._noted = self._noted, set()
-        ends = [last for account in noted if len(last := self._failed[account]) >= _LEAST]
+        ends = [last for account in noted if len(last := self._failed[account]) >= _MIN_MESSAGES]
         share = max((100 * sum(last) / len(last) for last in ends), default=0.0)
         return share if share >= _TOLD else None
