@@ -119,6 +119,10 @@ test-stacks:
 test-service: .venv-docs/.done
 	@$(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_stack.py
 
+# They read documents and the template, which no Python runs.
+ABOUT_TEXTS := tests/unit/test_docs.py tests/unit/test_translations.py tests/unit/test_well_architected.py \
+	tests/unit/test_template.py tests/unit/test_check_wheels.py
+
 # The service's own code on the Python of the Lambda runtime, and the command line's. The adapters meet it in the
 # end-to-end tests, whose workers run it.
 test-runtime: setup
@@ -127,7 +131,7 @@ ifneq ($(RUNTIME_PYTHON),)
 		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/dev.txt && \
 		touch .venv-runtime/.done; }
 	@.venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
-		tests/unit/test_*.py
+		$(filter-out $(ABOUT_TEXTS),$(wildcard tests/unit/test_*.py))
 else
 	@echo "Python 3.13 is not installed: its test run is left out"
 endif
