@@ -20,7 +20,7 @@ BEGAN := $(shell date +%s)
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (90 s)
+demo: $(VENV)/.local ## the whole service on this machine: every door, a broadcast of 2,000 rows, and tables at the end (100 s)
 	@$(BIN)/python -m local.demo --began $(BEGAN)
 
 up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
