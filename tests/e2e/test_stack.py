@@ -25,7 +25,7 @@ from local.deployment import session
 from local.examples import addressed, examples
 from local.processes import ROOT
 from local.stack import Settings, Stack, State
-from tests.e2e.conftest import ACCEPTED, Service, eventually
+from tests.e2e.conftest import ACCEPTED, Service, eventually, post_until_taken
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -300,7 +300,7 @@ def test_another_wechat_server(service: Service, touser: str) -> None:
     with Stack(settings) as stack:
         assert stack.state.simulator_url is None
         assert stack.state.wechat_api_base == service.state.simulator_url
-        assert post_message(stack.state, addressed(examples()[0], touser)).status_code == 200
+        assert post_until_taken(stack.state, addressed(examples()[0], touser)).status_code == 200
     assert service.arrives(touser)
 
 
