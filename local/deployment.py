@@ -7,6 +7,7 @@ stack, then set by service call what was dropped. What is deployed stays the tem
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -115,8 +116,12 @@ def deploy(
     return deployment
 
 
+@functools.cache
 def session() -> Any:
-    """A boto3 session that knows nothing of the host's profiles, endpoints and keys."""
+    """The boto3 session, which knows nothing of the host's profiles, endpoints and keys.
+
+    One for the process: for its first client it reads AWS's list of endpoints, a tenth of a second's work.
+    """
     import boto3  # noqa: PLC0415 - the stack imports it while its processes start
     import botocore.session  # noqa: PLC0415
 

@@ -30,6 +30,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -167,6 +168,7 @@ class Stack:
         self._report = report
         self._children: list[Child] = []
         self._stack = contextlib.ExitStack()
+        self._making_client = threading.Lock()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as started:
@@ -188,15 +190,16 @@ class Stack:
 
         from local.deployment import session  # noqa: PLC0415
 
-        return session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=self._endpoint,
-            aws_access_key_id=access_key_id,
-            aws_secret_access_key=secret_access_key,
-            # The host's proxies do not reach the loopback interface.
-            config=botocore.config.Config(proxies={}),
-        )
+        with self._making_client:  # a session makes one at a time
+            return session().client(
+                service,
+                region_name=REGION,
+                endpoint_url=self._endpoint,
+                aws_access_key_id=access_key_id,
+                aws_secret_access_key=secret_access_key,
+                # The host's proxies do not reach the loopback interface.
+                config=botocore.config.Config(proxies={}),
+            )
 
     # ------------------------------------------------------------------------------------- starting
 

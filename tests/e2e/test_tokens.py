@@ -6,7 +6,7 @@ from functools import partial
 from local.examples import Message, addressed, examples
 from tests.e2e.conftest import Service, post_until_taken
 
-SENDERS = 40
+SENDERS = 24
 """Each is an execution environment: a process of its own on the laptop."""
 
 
