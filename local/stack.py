@@ -44,7 +44,7 @@ from local.kept_state import PATH as RESTORE
 from local.processes import ROOT, Child, LocalStackError, worker_python
 
 if TYPE_CHECKING:
-    from local.deployment import Deployment
+    from local.cloudformation.deployment import Deployment
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "us-east-1"
@@ -188,7 +188,7 @@ class Stack:
         """A boto3 client that calls the emulator; without keys, as root of the account."""
         import botocore.config  # noqa: PLC0415 - imported while the children start
 
-        from local.deployment import session  # noqa: PLC0415
+        from local.aws_session import session  # noqa: PLC0415
 
         with self._making_client:  # a session makes one at a time
             return session().client(
@@ -343,7 +343,7 @@ class Stack:
     # ------------------------------------------------------------------------------------- deploying
 
     def _deploy(self, wechat_api_base: str) -> None:
-        from local.deployment import deploy  # noqa: PLC0415 - imports boto3
+        from local.cloudformation.deploy import deploy  # noqa: PLC0415 - imports boto3
 
         self.deployment = deploy(
             self.client,

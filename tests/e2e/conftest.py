@@ -15,7 +15,7 @@ import requests
 from typer.testing import CliRunner, Result
 
 from local.client import call_api, get_json, post_json, post_message
-from local.deployment import resolve
+from local.cloudformation.intrinsic_functions import resolve
 from local.examples import Message, addressed, examples
 from local.stack import Settings, Stack, State
 from tests.e2e.terminal import Terminal, command_line

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from local.aws_session import session
 from local.client import call_api, post_json, post_message
-from local.deployment import session
 from local.examples import addressed, examples
 from local.processes import ROOT
 from local.stack import Settings, Stack, State
