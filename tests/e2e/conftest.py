@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 from local.client import call_api, get_json, post_json, post_message
 from local.cloudformation.intrinsic_functions import resolve
 from local.examples import Message, addressed, examples
-from local.stack import Settings, Stack, State
+from local.settings import Settings
+from local.stack import Stack
+from local.state_file import State
 from tests.e2e.terminal import Terminal, command_line
 from wxn.app import app
 from wxn.stacks import STATE_FILE
@@ -123,7 +125,7 @@ class Service:
 
     def add_component(self, name: str, **callback: object) -> str:
         """A third-party platform under this name, with a ticket; its appid."""
-        app_id = self.stack.add_component(name, **callback)
+        app_id = self.stack.accounts.add_component(name, **callback)
         assert eventually(lambda: self.parameter(f"{name}/ticket"))
         return app_id
 

@@ -24,7 +24,9 @@ from local.aws_session import session
 from local.client import call_api, post_json, post_message
 from local.examples import addressed, examples
 from local.processes import ROOT
-from local.stack import Settings, Stack, State
+from local.settings import Settings
+from local.stack import Stack
+from local.state_file import State
 from tests.e2e.conftest import ACCEPTED, Service, eventually, post_until_taken
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -58,7 +60,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def up(start: Start, tmp_path: Path) -> Start:
     """Start ``make up``, with its state file in the test's folder."""
-    return partial(start, "local.stack", "up", "--state-file", str(state_of(tmp_path)))
+    return partial(start, "local", "up", "--state-file", str(state_of(tmp_path)))
 
 
 def state_of(tmp_path: Path) -> Path:
