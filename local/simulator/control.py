@@ -6,15 +6,18 @@ from ipaddress import ip_network
 from typing import Any
 
 from local.simulator import errcodes, template_lists
+from local.simulator.apps import App
 from local.simulator.components import Component
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
 from local.simulator.orders import MISSING, ControlError, Input, parse_object
+from local.simulator.paths import PATHS
 from local.simulator.people import People
 from local.simulator.pusher import Pauses, Pusher
+from local.simulator.quotas import Limits
 from local.simulator.receipts import FAILURES, FORMS, MODES, WITH_RECEIPTS, Callback, Push, Receipt
-from local.simulator.wechat import PATHS, App, Limits, WeChat
+from local.simulator.wechat import WeChat
 
 PREFIX = "/_sim/"
 _LISTED = 100
@@ -242,21 +245,20 @@ class Control:
         openid = given.text("openid", None)
         age = given.number("age_seconds", 0, 10**9, 0)
         given.end()
-        self._wechat.form_ids_registered.add(app_id)
-        form_id = self._wechat.register_form_id(app_id, value, openid, age)
+        form_id = self._wechat.form_ids.register(app_id, value, openid, age)
         return {"form_id": value, "uses": form_id.left}
 
     def _set_quota(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         path = given.choice("path", PATHS)
-        old = self._wechat.limits_of(app_id, path)
+        old = self._wechat.quotas.limits_of(app_id, path)
         limits = Limits(
             given.limit("daily", old.daily),
             given.limit("per_minute", old.per_minute),
             given.limit("openid_per_minute", old.openid_per_minute),
         )
         given.end()
-        self._wechat.limits[app_id, path] = limits
+        self._wechat.quotas.limits[app_id, path] = limits
         return {
             "daily": limits.daily,
             "per_minute": limits.per_minute,
