@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from local.simulator import pages
 from local.simulator.calls import Call
-from local.simulator.control import PREFIX, Control
+from local.simulator.control import Control
 from local.simulator.faults import Fault
-from local.simulator.orders import ControlError
+from local.simulator.orders import PREFIX, ControlError
 from local.simulator.pusher import Pusher
 from local.simulator.wechat import WeChat
 
