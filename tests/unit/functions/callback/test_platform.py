@@ -95,6 +95,8 @@ def test_receipt_of_a_merchant(service: Service) -> None:
         (AUTHORIZED.replace("code@1", ""), None),
         (UNAUTHORIZED.replace(MERCHANT, "../shop"), None),
         (RECEIPT, "../shop"),
+        (RECEIPT, "bank"),  # an account of its own: the keys of no other one speak for it
+        (UNAUTHORIZED.replace(MERCHANT, "bank"), None),
     ],
 )
 def test_what_makes_no_sense_is_dropped(service: Service, text: str, app_id: str | None) -> None:
