@@ -79,7 +79,7 @@ def _address(schema: Json, variables: Mapping[str, Any]) -> Json:
 
 
 def _appid(schema: Json, variables: Mapping[str, Any]) -> Json:
-    return {**schema, "pattern": f"^{variables['_APPID']}$"}
+    return {**schema, "pattern": f"^{variables['APP_ID']}$"}
 
 
 def _letters(schema: Json, variables: Mapping[str, Any]) -> Json:

@@ -39,7 +39,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             if is_check:
                 answer = _answer(200, callbacks.door().check(account, request))
             else:
-                answer = _take(account, path.get("appid"), request, line)
+                answer = _take(account, path.get("appid"), request, line, for_platform="component" in path)
         except Refused as refused:
             line.update(reason=refused.reason, status_code=403)
             if refused.reason == UnusableKeysError.reason:  # an operator has to mend this one's parameter
@@ -50,11 +50,13 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return answer
 
 
-def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict[str, Any]) -> dict[str, Any]:
+def _take(
+    account: str, app_id: str | None, request: CallbackRequest, line: dict[str, Any], *, for_platform: bool
+) -> dict[str, Any]:
     """Take a callback; ``app_id`` is that of a merchant, whose platform the account is."""
     door, metrics = callbacks.door(), bootstrap.telemetry().metrics
     try:
-        fields = door.open(account, request)
+        fields = door.open(account, request, for_platform=for_platform)
         events = events_of(fields) if fields is not None else []
         needed = [event for event in events if _is_needed(event)]
         body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
@@ -71,6 +73,8 @@ def _take(account: str, app_id: str | None, request: CallbackRequest, line: dict
         callbacks.queue().send(json.dumps(body, default=str), group=body["account"])
     door.remember(account, request)
     line.update(result="queued" if body else "ignored" if events else "repeated")
+    if ignored := [event.name for event in events if isinstance(event, OtherEvent)]:
+        line.update(ignored=ignored[0])
     metrics.count("CallbacksReceived", account=account)
     return answer
 

@@ -6,13 +6,14 @@ platform's keys.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from wechat_notify.bootstrap import callbacks
 from wechat_notify.core.callbacks.events import AuthorizationChange, CallbackBodyError, CallbackEvent, Ticket
-from wechat_notify.core.messages.identifiers import is_account_name
+from wechat_notify.core.messages.identifiers import APP_ID, is_account_name
 from wechat_notify.wechat.callbacks.door import CallbackRequest
 from wechat_notify.wechat.callbacks.replies import text_reply
 
@@ -52,7 +53,7 @@ def queued(
 
 def _merchant(component: str, app_id: str) -> str:
     name = callbacks.door().keys(component).merchant(app_id)
-    if not is_account_name(name):
+    if not re.fullmatch(APP_ID, app_id) or not is_account_name(name):
         raise CallbackBodyError("the merchant's appid is none")
     return name
 

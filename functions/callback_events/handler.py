@@ -83,14 +83,15 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
             handled = list(threads.map(_settle, records))
             handled = list(threads.map(_act, handled))
         returned = [each.record for each in handled if each.comes_again]
-        found = [settled for each in handled for settled in each.settled]
+        # One that comes again tells of its receipts at its end: then they count as settled once more.
+        found = [settled for each in handled if not each.comes_again for settled in each.settled]
         for settled in found:
             telemetry.receipt(settled)
         entries = [each.entry for each in found if each.match is Match.SETTLED and each.entry]
         telemetry.publish(list(_events(entries)), bootstrap.event_bus)
         for each in handled:
             _report(each, telemetry)
-        matches = Counter(settled.match.value for settled in found)
+        matches = Counter(settled.match.value for each in handled for settled in each.settled)
         line.update(callbacks=len(records), returned=len(returned), receipts=matches)
         consents = [(each.account, each.consents) for each in handled if each.consents]
         for account, recorded in consents:
@@ -131,8 +132,7 @@ def _settle(record: _Record) -> _Handled:
         if handled.comes_again:
             callback_events.queue().change_visibility(record.receipt_handle, record.pause)
     # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.
-    # Raised on, it would take the others of the batch along. What was settled is told all the same: the next
-    # time it is a repeat.
+    # Raised on, it would take the others of the batch along.
     except Exception as error:  # noqa: BLE001
         return handled._replace(error=error)
     return handled

@@ -12,6 +12,7 @@ from wechat_notify.bootstrap import platform
 from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.findings import rule_error
+from wechat_notify.core.messages.identifiers import APP_ID
 from wechat_notify.core.platform.pages import pages
 from wechat_notify.core.texts import iso_time
 from wechat_notify.http import problems, queries, requests
@@ -20,11 +21,10 @@ from wechat_notify.http.responses import ApiResponse
 
 _MAX_WAIT: Final = 15.0
 """Seconds for which a busy token_refresh is waited for."""
-_APPID: Final = r"wx[A-Za-z0-9]{1,62}"
 
 
 def _appid(value: str) -> str:
-    if not re.fullmatch(_APPID, value):
+    if not re.fullmatch(APP_ID, value):
         raise rule_error(
             "format", "must be an appid, such as wx1234…", "必须是 appid，如 wx1234…", limit="wx…"
         )

@@ -56,12 +56,10 @@ class FakeParameters:
     def describe_parameters(
         self, *, ParameterFilters: list[dict[str, Any]], MaxResults: int, NextToken: str = "0"
     ) -> dict[str, Any]:
-        """The names under a path, so many at a time, in order."""
-        ((key, option, (path,)),) = [
-            (each["Key"], each["Option"], each["Values"]) for each in ParameterFilters
-        ]
-        assert (key, option, MaxResults) == ("Path", "Recursive", 50)
-        names = sorted(name for name in self.values if name.startswith(f"{path}/"))
+        """The names that contain one of the texts, so many at a time, in order."""
+        ((key, option, texts),) = [(each["Key"], each["Option"], each["Values"]) for each in ParameterFilters]
+        assert (key, option, MaxResults) == ("Name", "Contains", 50)
+        names = sorted(name for name in self.values if any(text in name for text in texts))
         start = int(NextToken)
         end = start + MaxResults
         answer: dict[str, Any] = {"Parameters": [{"Name": name} for name in names[start:end]]}

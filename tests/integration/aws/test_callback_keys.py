@@ -115,8 +115,13 @@ def test_account_without_keys_is_asked_for_again(keys: StoredCallbackKeys, clock
 
 
 def test_made_up_accounts_cost_no_read(clients: Clients, keys: StoredCallbackKeys, put: Put) -> None:
-    """The AWS account has few reads a second, and the senders need them for their tokens."""
+    """The AWS account has few reads a second, and the senders need them for their tokens.
+
+    The names come in one page, though a platform may have a thousand merchants: WeChat waits for them.
+    """
     put("shop/callback", value(KEY))
+    for number in range(51):
+        put(f"a-merchant-{number:02}/refresh-token", "r")
     asked: list[str] = []
     clients.ssm.meta.events.register("before-call.ssm", lambda model, **_: asked.append(model.name))
     assert [keys.read(f"made-up-{number}") for number in range(20)] == [None] * 20

@@ -19,7 +19,9 @@ from wechat_notify.core.outcomes import Status
 
 
 @in_place_of(callback, "_take", breaks=NONE_LOST)
-def remembered_before_queued(right: Any, account: str, app_id: Any, request: Any, line: Any) -> Any:
+def remembered_before_queued(
+    right: Any, account: str, app_id: Any, request: Any, line: Any, **more: Any
+) -> Any:
     """A callback is known again before it is on the queue: its repeat is answered, and nobody has it."""
     door = callbacks.door()
     if door.open(account, request) is None:
@@ -27,7 +29,7 @@ def remembered_before_queued(right: Any, account: str, app_id: Any, request: Any
     door.remember(account, request)
     forgotten, door._seen = door._seen, type(door._seen)()
     try:
-        return right(account, app_id, request, line)
+        return right(account, app_id, request, line, **more)
     finally:
         door._seen |= forgotten
 

@@ -144,21 +144,23 @@ class AccountNames:
 
     def having(self, *wanted: str, retry_for: float) -> list[str]:
         """The accounts that have a parameter of one of these names; raises ``StorageError``."""
-        # Not GetParametersByPath: who may call that can read the credentials as well.
-        within: Any = [{"Key": "Path", "Option": "Recursive", "Values": [self._path]}]
+        # Not GetParametersByPath: who may call that can read the credentials as well. By the end of the name,
+        # and not by the path: a platform's merchants have thousands of parameters, 50 to a page.
+        ending: Any = [{"Key": "Name", "Option": "Contains", "Values": [f"/{name}" for name in wanted]}]
         names: list[str] = []
         page: dict[str, Any] = {}
         while True:
             answer = self._aws.call(
                 "list the accounts",
-                lambda: self._aws.ssm.describe_parameters(ParameterFilters=within, MaxResults=50, **page),  # noqa: B023
+                lambda: self._aws.ssm.describe_parameters(ParameterFilters=ending, MaxResults=50, **page),  # noqa: B023
                 retry_for=retry_for,
             )
             names += [parameter["Name"] for parameter in answer["Parameters"]]
             if not answer.get("NextToken"):
                 break
             page = {"NextToken": answer["NextToken"]}
-        found = (name.removeprefix(f"{self._path}/").partition("/") for name in names)
+        within = f"{self._path}/"
+        found = (name.removeprefix(within).partition("/") for name in names if name.startswith(within))
         return [account for account, _, name in found if name in wanted and is_account_name(account)]
 
 

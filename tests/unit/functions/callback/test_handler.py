@@ -81,7 +81,7 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><xml><Encrypt>&
         (Request(body=f"<xml>{'a' * 1024 * 1024}</xml>"), "body"),
         (Request(body="<xml>" + "<a>" * 100_000), "body"),
         (Request(body='{"Encrypt": "a", "Encrypt": "b"}'), "body"),
-        (Request(body="<xml><Encrypt>a</Encrypt><Encrypt>b</Encrypt></xml>"), "body"),
+        (Request(body="<xml><Encrypt>a</Encrypt><Encrypt>b</Encrypt></xml>"), "not_encrypted"),
     ],
 )
 def test_strangers_are_refused(service: Service, capsys: Capture, request_: Request, reason: str) -> None:
@@ -136,6 +136,7 @@ CONSENT = RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event").
     [
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe"), "ignored"),
         (RECEIPT.replace("TEMPLATESENDJOBFINISH", "<b>bold</b>"), "ignored"),
+        (RECEIPT.replace("TEMPLATESENDJOBFINISH", "pic_weixin").replace("<xml>", "<xml><a/><a/>"), "ignored"),
         (TEXT, "ignored"),
         (RECEIPT.replace(f"<![CDATA[{OPENID}]]>", ""), "unreadable"),
         (RECEIPT.replace("3045934662186581610", "one"), "unreadable"),
@@ -172,6 +173,20 @@ def test_decisions_on_consents_are_queued(service: Service, text: str) -> None:
     assert logged(service)["result"] == "queued"
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (RECEIPT.replace("TEMPLATESENDJOBFINISH", "subscribe"), "subscribe"),
+        (TEXT, "message_text"),
+        (CONSENT.replace("accept", "filter"), "decision_filter"),
+        (RECEIPT, None),
+    ],
+)
+def test_name_of_what_is_not_needed_is_logged(service: Service, text: str, name: str | None) -> None:
+    ask(Request(text).event())
+    assert logged(service).get("ignored") == name
+
+
 def test_replay_is_taken_once(service: Service) -> None:
     event = Request().event()
     assert [ask(event), ask(event)] == [TAKEN, TAKEN]
@@ -205,8 +220,9 @@ def test_keys_that_cannot_be_read(service: Service) -> None:
 
 
 def test_compatible_mode_believes_encrypted_part(service: Service) -> None:
+    """Beside it anything may stand, such as the photos that somebody has picked."""
     service.callback_keys.store("shop", "wx-shop", (TOKEN, KEY), mode="compatible")
-    forged = "<FromUserName>forged</FromUserName><MsgID>1</MsgID><Status>success</Status>"
+    forged = "<FromUserName>forged</FromUserName><MsgID>1</MsgID><Status>success</Status><a>1</a><a>2</a>"
     assert ask(Request(shown=forged).event()) == TAKEN
     (body,) = queued(service)
     assert (body["fields"]["FromUserName"], body["fields"]["MsgID"]) == (OPENID, "3045934662186581610")
@@ -219,8 +235,9 @@ def test_plain_mode(service: Service) -> None:
     assert len(queued(service)) == 1
 
 
-@pytest.mark.parametrize("given", [(TOKEN, KEY), (OTHER_TOKEN, OTHER_KEY)])
+@pytest.mark.parametrize("given", [(TOKEN, KEY), (OTHER_TOKEN, OTHER_KEY), (OTHER_TOKEN, KEY)])
 def test_rotation_takes_both_keys(service: Service, given: tuple[str, str]) -> None:
+    """Also the new token with the old EncodingAESKey, while WeChat has changed one of the two."""
     service.callback_keys.store("shop", "wx-shop", (OTHER_TOKEN, OTHER_KEY), (TOKEN, KEY))
     assert ask(Request(token=given[0], key=given[1]).event()) == TAKEN
 

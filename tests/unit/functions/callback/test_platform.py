@@ -95,6 +95,8 @@ def test_receipt_of_a_merchant(service: Service) -> None:
         (AUTHORIZED.replace("code@1", ""), None),
         (UNAUTHORIZED.replace(MERCHANT, "../shop"), None),
         (RECEIPT, "../shop"),
+        (RECEIPT, "bank"),  # an account of its own: the keys of no other one speak for it
+        (UNAUTHORIZED.replace(MERCHANT, "bank"), None),
     ],
 )
 def test_what_makes_no_sense_is_dropped(service: Service, text: str, app_id: str | None) -> None:
@@ -106,6 +108,16 @@ def test_what_makes_no_sense_is_dropped(service: Service, text: str, app_id: str
 def test_platform_of_nobody(service: Service, component: str) -> None:
     assert ask(TICKET, component=component) == (403, "refused")
     assert queued(service) == []
+
+
+@pytest.mark.parametrize(("text", "app_id"), [(TICKET, None), (UNAUTHORIZED, None), (RECEIPT, "bank")])
+def test_platform_in_plain_mode(service: Service, text: str, app_id: str | None) -> None:
+    """WeChat encrypts for all platforms; who sees a push in plain mode must not speak for other accounts."""
+    service.callback_keys.store("platform", APP_ID, (TOKEN, None), mode="plain")
+    called = Request(text).plain_event()
+    called["pathParameters"] = {"component": "platform", **({"appid": app_id} if app_id else {})}
+    assert lambda_handler(called, FakeContext())["statusCode"] == 403
+    assert (queued(service), logged(service)["reason"]) == ([], "not_encrypted")
 
 
 def test_other_events_of_the_platform(service: Service) -> None:

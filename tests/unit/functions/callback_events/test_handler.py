@@ -181,8 +181,8 @@ def test_unreadable_callback_is_returned(service: Service) -> None:
     assert status(service) is Status.DELIVERED
 
 
-def test_list_of_receipts(service: Service) -> None:
-    """Of a subscription; one of them comes too early, and the other is settled all the same."""
+def test_list_of_receipts(service: Service, capsys: Capture) -> None:
+    """Of a subscription; one of them comes too early. The other is settled all the same, and told once."""
     add(service)
     items = [
         {"TemplateId": "T", "MsgID": str(MSGID + number), "ErrorCode": "0", "ErrorStatus": "success"}
@@ -191,17 +191,24 @@ def test_list_of_receipts(service: Service) -> None:
     told = fields(Event="subscribe_msg_sent_event", List=items)
     assert handle(told) == ["r-0"]
     assert status(service) is Status.DELIVERED
+    assert handle(told, receives=2) == ["r-0"]
+    assert handle(told, receives=LAST) == []
+    assert counted(capsys) == {"MessagesDelivered": 1, "ReceiptsOfOthers": 1}
+    assert [event.detail["id"] for event in service.bus.events] == ["m-1"]
 
 
 def test_settled_ones_are_told(service: Service, capsys: Capture) -> None:
-    """Even where the rest of the callback fails: the next time they are repeats."""
+    """When the rest of the callback, which failed, has come to its end too."""
     add(service)
     service.callback_queue.failing = "ServiceUnavailable"
     items = [{"TemplateId": "T", "MsgID": str(MSGID + number), "ErrorCode": "0"} for number in range(2)]
     told = fields(Event="subscribe_msg_sent_event", List=items)
     assert handle(told) == ["r-0"]
-    assert counted(capsys) == {"MessagesDelivered": 1}
-    assert [event.detail["id"] for event in service.bus.events] == ["m-1"]
+    assert (status(service), service.bus.events) == (Status.DELIVERED, [])
+    add(service, "m-2", MSGID + 1)
+    assert handle(told, receives=2) == []
+    assert counted(capsys) == {"MessagesDelivered": 2}
+    assert [event.detail["id"] for event in service.bus.events] == ["m-1", "m-2"]
 
 
 def test_unforeseen_error_holds_up_none(

@@ -175,6 +175,10 @@ def test_changed_settings_in_a_popups_wrapper() -> None:
             AuthorizationChange("wxc", "wxm", authorized=False, code=None, at=17),
         ),
         (xml("<Event><![CDATA[VIEW]]></Event>"), OtherEvent("view")),
+        (
+            xml("<Event>pic_weixin</Event><PicList><item><a>1</a></item><item><a>2</a></item></PicList>"),
+            OtherEvent("pic_weixin"),
+        ),
         (listed("subscribe_msg_popup_event", decision("t-1", "Maybe")), OtherEvent("decision_maybe")),
         (xml("<Event><![CDATA[a b]]></Event>"), OtherEvent("unknown")),
         (xml("").replace("[event]", "[text]"), OtherEvent("message_text")),
@@ -218,10 +222,19 @@ def test_what_is_no_callback(body: str) -> None:
         told(body)
 
 
-def test_deep_json_does_no_harm() -> None:
-    """Python 3.11 refuses it, 3.13 reads it; it tells no event either way."""
-    with suppress(CallbackBodyError):
-        assert told("{" + '"a": {' * 5000 + "}" * 5001) == [OtherEvent("message_unknown")]
+@pytest.mark.parametrize("kind", ["xml", "objects", "lists"])
+def test_depth(kind: str) -> None:
+    """Six levels below the outermost; whatever is read is written to the queue, and read again from there."""
+    opening, closing = {"xml": ("<a>", "</a>"), "objects": ('{"a":', "}"), "lists": ("[", "]")}[kind]
+    start, end = ("<xml><a>", "</a></xml>") if kind == "xml" else ('{"a":', "}")
+
+    def nested(levels: int) -> str:
+        return start + opening * levels + "1" + closing * levels + end
+
+    assert told(nested(6)) == [OtherEvent("message_unknown")]
+    for levels in (7, 500, 5000):
+        with pytest.raises(CallbackBodyError):
+            told(nested(levels))
 
 
 @pytest.mark.parametrize(
@@ -229,6 +242,9 @@ def test_deep_json_does_no_harm() -> None:
     [
         finished("success").replace("200163836", "2e9"),
         finished("success").replace("200163836", ""),
+        finished(""),
+        finished("success").replace("<MsgID>", "<MsgID>1</MsgID><MsgID>"),
+        listed("subscribe_msg_sent_event", SENT_ITEM.replace("<ErrorCode>0</ErrorCode>", "")),
         finished("success").replace("[o-1]", "[]"),
         finished("success").replace("1700000000", "soon"),
         listed("subscribe_msg_sent_event", ""),

@@ -89,7 +89,7 @@ class AuthorizationChange:
 
 @dataclass(frozen=True, slots=True)
 class OtherEvent:
-    """An event, or a person's message, that nothing here needs; ``name`` is counted."""
+    """An event, or a person's message, that nothing here needs; ``name`` is logged."""
 
     name: str
 

@@ -12,6 +12,8 @@ from pydantic import AfterValidator
 from wechat_notify.core.messages.findings import Finding, pydantic_error
 from wechat_notify.core.texts import Bilingual
 
+APP_ID = r"wx[A-Za-z0-9]{1,62}"
+"""The form of the appids that WeChat gives to accounts."""
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
 

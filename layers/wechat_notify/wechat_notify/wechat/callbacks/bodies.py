@@ -19,15 +19,16 @@ MAX_BYTES: Final = 65_536
 """Maximum size of a body, in bytes. An event has some hundred, a person's text some thousand."""
 _MAX_ELEMENTS: Final = 2_000
 _MAX_DEPTH: Final = 6
+_TOO_DEEP: Final = "the body is nested too deeply"
 
 
 def parse_fields(body: bytes) -> dict[str, Any]:
-    """The fields of a body: texts, numbers, objects and lists.
+    """The fields of a body: texts, numbers, objects and lists. An element that comes again in XML is a list.
 
     Raises
     ------
     CallbackBodyError
-        If it is neither XML nor JSON, too large, nested too deeply, or has a field twice.
+        If it is neither XML nor JSON, too large, or nested too deeply.
     """
     if len(body) > MAX_BYTES:
         raise CallbackBodyError("the body is too large")
@@ -40,9 +41,20 @@ def parse_fields(body: bytes) -> dict[str, Any]:
 
 def _from_json(text: bytes) -> Any:
     try:
-        return parse_json(text)
+        value = parse_json(text)
     except MalformedBodyError as error:
         raise CallbackBodyError(str(error)) from None
+    _check_depth(value, depth=0)
+    return value
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if not isinstance(value, dict | list):
+        return
+    if depth > _MAX_DEPTH:
+        raise CallbackBodyError(_TOO_DEEP)
+    for inner in value.values() if isinstance(value, dict) else value:
+        _check_depth(inner, depth + 1)
 
 
 def _from_xml(text: bytes) -> Any:
@@ -62,15 +74,9 @@ def _of_element(element: Element, depth: int) -> Any:
     if not len(element):
         return (element.text or "").strip()
     if depth > _MAX_DEPTH:
-        raise CallbackBodyError("the body is nested too deeply")
-    fields: dict[str, Any] = {}
+        raise CallbackBodyError(_TOO_DEEP)
+    # Events that nothing here needs have lists of other names, such as the photos that somebody has picked.
+    fields: dict[str, list[Any]] = {}
     for child in element:
-        value = _of_element(child, depth + 1)
-        if child.tag not in fields:
-            fields[child.tag] = value
-        elif child.tag != "List":
-            raise CallbackBodyError("a field comes twice")
-        else:
-            before = fields[child.tag]
-            fields[child.tag] = [*before, value] if isinstance(before, list) else [before, value]
-    return fields
+        fields.setdefault(child.tag, []).append(_of_element(child, depth + 1))
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -103,11 +103,16 @@ class CallbackDoor:
 
     def check(self, account: str, request: CallbackRequest) -> str:
         """The answer to WeChat's question whether the address is ours; raises `Refused`, ``StorageError``."""
-        self._first_that_fits(account, lambda keys: self._signers(keys, request, "signature", None))
+        self._first_that_fits(account, lambda keys: self._check_signature(keys, request, "signature", None))
         return request.parameter("echostr")
 
-    def open(self, account: str, request: CallbackRequest) -> dict[str, Any] | None:
+    def open(
+        self, account: str, request: CallbackRequest, *, for_platform: bool = False
+    ) -> dict[str, Any] | None:
         """The fields of a callback; None of one that was remembered.
+
+        What comes for a third-party platform speaks for other accounts. WeChat encrypts it, and in plain
+        mode, where nothing signs the body, it is not believed.
 
         Raises
         ------
@@ -118,7 +123,9 @@ class CallbackDoor:
         StorageError
             If the keys cannot be read.
         """
-        fields = self._first_that_fits(account, lambda keys: self._fields(keys, request))
+        fields = self._first_that_fits(
+            account, lambda keys: self._fields(keys, request, for_platform=for_platform)
+        )
         return None if _mark(account, request) in self._seen else fields
 
     def remember(self, account: str, request: CallbackRequest) -> None:
@@ -135,13 +142,15 @@ class CallbackDoor:
         encrypted = CallbackCipher(key.encoding_aes_key, keys.app_id).encrypt(message)
         return replies.sealed(encrypted, signature(key.token, timestamp, nonce, encrypted), timestamp, nonce)
 
-    def _fields(self, keys: Keys, request: CallbackRequest) -> dict[str, Any]:
+    def _fields(self, keys: Keys, request: CallbackRequest, *, for_platform: bool) -> dict[str, Any]:
         if keys.mode != "plain":
             return self._decrypted(keys, request)
-        self._signers(keys, request, "signature", None)
+        self._check_signature(keys, request, "signature", None)
         fields = parse_fields(request.body)
         if "Encrypt" in fields and not {"MsgType", "InfoType"} & fields.keys():
             raise Refused("encrypted")
+        if for_platform or "InfoType" in fields:
+            raise Refused("not_encrypted")
         return fields
 
     def _decrypted(self, keys: Keys, request: CallbackRequest) -> dict[str, Any]:
@@ -152,26 +161,25 @@ class CallbackDoor:
             raise Refused("body") from None
         if not isinstance(encrypted, str) or not encrypted:
             raise Refused("not_encrypted")
-        # Several, where the token stayed when the EncodingAESKey was changed.
-        for key in self._signers(keys, request, "msg_signature", encrypted):
+        self._check_signature(keys, request, "msg_signature", encrypted)
+        # Of any pair: while they are changed, the token may be the new one, and the EncodingAESKey the old.
+        for key in keys.keys:
             assert key.encoding_aes_key is not None  # noqa: S101 # nosec B101 # the parameter's model holds it
             with suppress(CipherError):
                 return parse_fields(CallbackCipher(key.encoding_aes_key, keys.app_id).decrypt(encrypted))
         raise Refused("cipher")
 
-    def _signers(
+    def _check_signature(
         self, keys: Keys, request: CallbackRequest, name: str, encrypted: str | None
-    ) -> Sequence[Key]:
-        """The keys under which the request is signed, one at least."""
+    ) -> None:
+        """Raise `Refused` where the request is too old, or none of the tokens has signed it."""
         timestamp, nonce, given = (request.parameter(each) for each in ("timestamp", "nonce", name))
         if not (
             timestamp.isascii() and timestamp.isdigit() and abs(int(timestamp[:15]) - self._now()) <= MAX_AGE
         ):
             raise Refused("timestamp")
-        signers = [key for key in keys.keys if is_signed(given, key.token, timestamp, nonce, encrypted)]
-        if not signers:
+        if not any(is_signed(given, key.token, timestamp, nonce, encrypted) for key in keys.keys):
             raise Refused("signature")
-        return signers
 
     def _first_that_fits(self, account: str, read: Callable[[Keys], T]) -> T:
         """The value read under the account's keys, or else under those that were stored since.

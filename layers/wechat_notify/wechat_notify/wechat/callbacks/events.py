@@ -47,7 +47,7 @@ def events_of(fields: Mapping[str, Any]) -> Sequence[CallbackEvent]:
 
 
 def _template_receipt(fields: Mapping[str, Any]) -> Receipt:
-    status = " ".join(_text(fields, "Status").replace(":", ": ").split())
+    status = " ".join(_required(fields, "Status").replace(":", ": ").split())
     delivered = status == "success"
     return Receipt(
         msgid=_msgid(fields),
@@ -59,7 +59,7 @@ def _template_receipt(fields: Mapping[str, Any]) -> Receipt:
 
 
 def _subscription_receipt(item: Mapping[str, Any], openid: str, at: int) -> Receipt:
-    code = _text(item, "ErrorCode")
+    code = _required(item, "ErrorCode")
     delivered = code == "0"
     return Receipt(
         msgid=_msgid(item),
@@ -173,5 +173,5 @@ def _reason(text: str) -> str:
 
 
 def _safe(name: str) -> str:
-    """A name that can be counted: a made-up one must not make a metric of its own."""
+    """A name that can be logged: a made-up one is not."""
     return name.lower() if _NAME.fullmatch(name) else "unknown"
