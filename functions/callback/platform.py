@@ -37,9 +37,17 @@ def queued(
     Raises
     ------
     CallbackBodyError
-        The event is another platform's, or no account can have the merchant's name.
+        The event is another platform's, or no account can have the merchant's name; at a merchant's address,
+        it is about the platform, or the account in the path is no platform: its keys are good for no other
+        account.
+    StorageError
+        It is not known whether the account is a platform.
     """
     if app_id is not None:
+        if isinstance(event, Ticket | AuthorizationChange):
+            raise CallbackBodyError("the platform's events have another address")
+        if not callbacks.keys().is_platform(account):
+            raise CallbackBodyError("the account is no third-party platform")
         return {"account": _merchant(account, app_id), "fields": fields}
     if isinstance(event, Ticket | AuthorizationChange):
         if event.component_appid != callbacks.door().keys(account).app_id:

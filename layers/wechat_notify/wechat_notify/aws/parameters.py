@@ -33,7 +33,7 @@ PATIENT_RETRY_FOR = 7.5
 """The same for the refresher, for whom nobody else repeats it."""
 _CREDENTIALS = "credentials"
 _ACCESS_TOKEN = "access-token"  # noqa: S105 # nosec B105 # a parameter's name
-_COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
+COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
 
 ConsentPolicy = Literal["off", "warn", "enforce"]
 Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -132,7 +132,7 @@ class StoredTokens:
 
 
 class AccountNames:
-    """The names of the accounts, without any of their values."""
+    """The names of the accounts and of their parameters, without any of their values."""
 
     def __init__(self, aws: Clients, path: str) -> None:
         self._aws = aws
@@ -140,10 +140,11 @@ class AccountNames:
 
     def with_token(self) -> list[str]:
         """The accounts that have a stored token; raises ``StorageError``."""
-        return self.having(_ACCESS_TOKEN, retry_for=PATIENT_RETRY_FOR)
+        found = self.parameters(retry_for=PATIENT_RETRY_FOR)
+        return [account for account, name in found if name == _ACCESS_TOKEN]
 
-    def having(self, *wanted: str, retry_for: float) -> list[str]:
-        """The accounts that have a parameter of one of these names; raises ``StorageError``."""
+    def parameters(self, *, retry_for: float) -> list[tuple[str, str]]:
+        """The account and the name of every parameter; raises ``StorageError``."""
         # Not GetParametersByPath: who may call that can read the credentials as well.
         within: Any = [{"Key": "Path", "Option": "Recursive", "Values": [self._path]}]
         names: list[str] = []
@@ -159,7 +160,7 @@ class AccountNames:
                 break
             page = {"NextToken": answer["NextToken"]}
         found = (name.removeprefix(f"{self._path}/").partition("/") for name in names)
-        return [account for account, _, name in found if name in wanted and is_account_name(account)]
+        return [(account, name) for account, _, name in found if is_account_name(account)]
 
 
 class Accounts:
@@ -189,7 +190,7 @@ class Accounts:
         """One account; raises ``UnknownAccountError`` or ``StorageError``."""
         if not is_account_name(account):
             raise UnknownAccountError(account)
-        wanted = (_CREDENTIALS, _ACCESS_TOKEN, _COMPONENT_TOKEN)
+        wanted = (_CREDENTIALS, _ACCESS_TOKEN, COMPONENT_TOKEN)
         names = [f"{self._path}/{account}/{name}" for name in wanted]
         found = self._aws.call(
             "read the account",
@@ -229,7 +230,7 @@ class Accounts:
     def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         """Replace the stored token; raises ``StorageError``."""
         value = json.dumps(token.as_dict(), separators=(",", ":"))
-        name = _ACCESS_TOKEN if sends else _COMPONENT_TOKEN
+        name = _ACCESS_TOKEN if sends else COMPONENT_TOKEN
         self._aws.call(
             "store the access token",
             lambda: self._aws.ssm.put_parameter(
@@ -264,7 +265,7 @@ class Accounts:
         except ValidationError as error:
             return Account(account, None, _stored(values, _ACCESS_TOKEN), _problem(error))
         sends = not isinstance(credentials, ComponentCredentials)
-        token = _stored(values, _ACCESS_TOKEN if sends else _COMPONENT_TOKEN)
+        token = _stored(values, _ACCESS_TOKEN if sends else COMPONENT_TOKEN)
         return Account(
             account,
             self._source(account, credentials, token),

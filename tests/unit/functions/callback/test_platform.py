@@ -46,6 +46,8 @@ def service(service: Service) -> Service:
     stored = CallbackKeys(app_id=APP_ID, keys=keys, aliases={"wxAliased": "shop"}, release_test=True)
     service.callback_keys.stored["platform"] = stored
     service.callback_keys.stored["live"] = stored.model_copy(update={"release_test": False})
+    service.callback_keys.stored["bank"] = stored
+    service.callback_keys.platforms = {"platform", "live"}
     return service
 
 
@@ -95,10 +97,19 @@ def test_receipt_of_a_merchant(service: Service) -> None:
         (AUTHORIZED.replace("code@1", ""), None),
         (UNAUTHORIZED.replace(MERCHANT, "../shop"), None),
         (RECEIPT, "../shop"),
+        (TICKET, "platform"),
+        (UNAUTHORIZED, MERCHANT),
     ],
 )
 def test_what_makes_no_sense_is_dropped(service: Service, text: str, app_id: str | None) -> None:
+    """The ticket of one platform would be stored as that of another, which never had a token again."""
     assert ask(text, app_id) == (200, "success")
+    assert (queued(service), logged(service)["result"]) == ([], "unreadable")
+
+
+def test_keys_of_an_account_open_no_other(service: Service) -> None:
+    """The bank's keys sign a receipt for a message of the merchant: only a platform has merchants."""
+    assert ask(RECEIPT, MERCHANT, component="bank") == (200, "success")
     assert (queued(service), logged(service)["result"]) == ([], "unreadable")
 
 
