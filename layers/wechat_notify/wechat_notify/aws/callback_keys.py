@@ -139,7 +139,7 @@ class StoredCallbackKeys:
         self._platforms: set[str] = set()
 
     def is_platform(self, account: str) -> bool:
-        """Return whether an account is a third-party platform that has had a token; raises ``StorageError``."""
+        """Return whether an account is a platform that has had a token; raises ``StorageError``."""
         if account not in self._platforms and self._accounts.is_platform(account):
             self._platforms.add(account)
         return account in self._platforms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
 from wechat_notify.core.errors import AccountTakenError, TokenUnavailableError
 from wechat_notify.core.platform import refusals
@@ -24,7 +25,8 @@ from wechat_notify.core.platform.sources import ComponentCalls
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken
 
-_USED_CODE = frozenset({61009, 61010})
+USED_CODE: Final = frozenset({61009, 61010})
+"""The errcodes by which WeChat says that an authorization code works no more."""
 
 
 class Change(StrEnum):
@@ -116,7 +118,7 @@ class Authorizations:
         try:
             authorization = self._query(merchant.component, code)
         except TokenUnavailableError as error:
-            if error.outcome.errcode not in _USED_CODE:
+            if error.outcome.errcode not in USED_CODE:
                 raise
             # It was exchanged, and what it bought was not stored; or the event came too late.
             return self._listed(merchant), None
