@@ -4,7 +4,7 @@
     SecureString, JSON ``{"app_id", "ticket", "at"}``: the newest ``component_verify_ticket``, written by
     callback_events.
 ``<path>/<component>/ticket-request``
-    String: when WeChat was last asked to push tickets, in seconds since 1970.
+    String: when WeChat last agreed to push tickets, in seconds since 1970.
 ``<path>/<merchant>/refresh-token``
     SecureString: the merchant's ``authorizer_refresh_token``.
 """
@@ -132,7 +132,7 @@ class PlatformParameters:
         return self._tickets.read(component)
 
     def read_ticket_request(self, component: str) -> float:
-        """The time at which WeChat was last asked to push tickets; 0 where it never was."""
+        """The time at which WeChat last agreed to push tickets; 0 where it never did."""
         value = self._parameters.read(component, _TICKET_REQUEST)
         return float(value) if value and value.isdigit() else 0.0
 

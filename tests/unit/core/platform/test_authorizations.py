@@ -29,6 +29,16 @@ def test_merchant_becomes_an_account(world: World) -> None:
     assert world.store.writes == ["access token", "refresh token", "merchant", "access token"]
 
 
+def test_first_token_is_that_of_a_run(world: World) -> None:
+    """With the policy on consents, which would not hold until the next run: the event comes between two."""
+    world.policy = "enforce"
+    world.authorize()
+    first = world.tokens[SHOP]
+    assert (first.app_id, first.consents) == (SHOP, "enforce")
+    world.refresher.refresh_all(lambda: 100.0)
+    assert world.tokens[SHOP] == first
+
+
 def test_event_comes_twice(world: World) -> None:
     world.authorize(at=100)
     world.wechat.calls.clear()

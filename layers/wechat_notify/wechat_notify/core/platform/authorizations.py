@@ -89,11 +89,19 @@ class Authorizations:
         known = self._known(component, account, app_id)
         if at <= known.authorized_at or at < (known.revoked_at or 0):
             return Change.UNCHANGED
+        policy = self._accounts.load(component).consents
         tokens, permissions = self._bought(known, code)
         self._store.save_refresh_token(account, tokens.refresh_token)
         self._store.save_merchant(Merchant(account, app_id, component, permissions, at))
         now, grant = self._now(), tokens.grant
-        token = AccessToken(grant.value, now + grant.expires_in, now, permissions=permissions)
+        token = AccessToken(
+            grant.value,
+            now + grant.expires_in,
+            now,
+            permissions=permissions,
+            app_id=app_id,
+            consents=policy,
+        )
         self._accounts.save(account, token)
         return Change.AUTHORIZED
 

@@ -13,7 +13,7 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import NotAPlatformError, StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
 from wechat_notify.core.texts import Bilingual
-from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
+from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, unavailable
 from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
 FORCED_A_DAY = 20
@@ -142,7 +142,8 @@ class TokenRefresher:
         """The token of a third-party platform, for the calls that its merchants' tokens need.
 
         Of several threads that were rejected together the first one has it replaced. A refusal of WeChat's
-        answers all that ask the same for a minute.
+        answers all that ask the same for a minute. So does a new token that cannot be stored: each merchant
+        would have another one made, only to get a refresh token that cannot be stored either.
 
         Parameters
         ----------
@@ -161,10 +162,9 @@ class TokenRefresher:
             if stored.sends and stored.source:
                 raise NotAPlatformError(component)
             result = self._replace(stored, rejected)
-            if failure := result.failure:
-                if (
-                    failure.errcode is not None or failure.cause
-                ):  # it cost a call; a missing ticket costs none
+            if failure := result.failure or (None if result.stored else STORE_DOWN):
+                if failure.errcode is not None or failure.cause or not result.stored:
+                    # It cost a call; a missing ticket costs none.
                     until = self._now() + _COMPONENT_FAILED_FOR
                     self._failures.setdefault(component, (rejected, failure, until))
                 raise TokenUnavailableError(failure)
