@@ -231,17 +231,8 @@ class Accounts:
         """Replace the stored token; raises ``StorageError``."""
         value = json.dumps(token.as_dict(), separators=(",", ":"))
         name = _ACCESS_TOKEN if sends else COMPONENT_TOKEN
-        self._aws.call(
-            "store the access token",
-            lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{name}",
-                Value=value,
-                Type="SecureString",
-                Overwrite=True,
-                **self._aws.encryption,
-            ),
-            retry_for=PATIENT_RETRY_FOR,
-        )
+        full_name = f"{self._path}/{account}/{name}"
+        self._aws.put_parameter("store the access token", full_name, value, retry_for=PATIENT_RETRY_FOR)
 
     def _read_page(self, page: dict[str, Any]) -> Any:
         return self._aws.call(

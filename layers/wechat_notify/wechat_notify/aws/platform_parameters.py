@@ -64,14 +64,8 @@ class _Parameters:
         value: str,
         kind: Literal["SecureString", "String"] = "SecureString",
     ) -> None:
-        encryption = self._aws.encryption if kind == "SecureString" else {}
-        self._aws.call(
-            f"store the {name}",
-            lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{name}", Value=value, Type=kind, Overwrite=True, **encryption
-            ),
-            retry_for=PATIENT_RETRY_FOR,
-        )
+        full_name = f"{self._path}/{account}/{name}"
+        self._aws.put_parameter(f"store the {name}", full_name, value, kind=kind, retry_for=PATIENT_RETRY_FOR)
 
     def delete(self, account: str, *names: str) -> None:
         full_names = [f"{self._path}/{account}/{name}" for name in names]

@@ -29,6 +29,8 @@ _IN_VAIN_FOR = 5.0
 _COMPONENT_FAILED_FOR = 60.0
 """The same of a third-party platform's token, for which all its merchants ask; such calls are limited."""
 _CONCURRENT_ACCOUNTS = 16
+_TWO_RUNS = 600.0
+"""Seconds between a run of the schedule and the one after the next."""
 TIME_FOR_A_REFRESH = 58.0
 """Seconds that one account may take at worst: two calls to WeChat, a write before and one after the second
 that SSM throttles, and the events at the end."""
@@ -90,11 +92,14 @@ class TokenRefresher:
         Parameters
         ----------
         seconds_left : Callable
-            Seconds until the function is stopped: accounts that it has no time for are reported as failed.
+            Seconds until the function is stopped. Accounts that it has no time for are reported as failed,
+            but for those whose tokens last beyond the next run.
         """
 
         def renew(account: Account) -> Refreshed:
             if seconds_left() < TIME_FOR_A_REFRESH:
+                if account.token and account.token.usable(self._now() + _TWO_RUNS):
+                    return Refreshed(account.name, account.token)
                 return Refreshed(account.name, failure=_NO_TIME, kept=account.token)
             try:
                 return self._renew(account)
@@ -102,7 +107,10 @@ class TokenRefresher:
                 failure = _on_unexpected_error(type(error).__name__)
                 return Refreshed(account.name, failure=failure, kept=account.token)
 
-        accounts = sorted(self._store.load_all(), key=lambda account: account.name)
+        # Where the time does not suffice for all, it is spent on those whose tokens end first.
+        accounts = sorted(
+            self._store.load_all(), key=lambda account: account.token.expires_at if account.token else 0.0
+        )
         # Third-party platforms first: their merchants' tokens are had with theirs.
         results: list[Refreshed] = []
         for sends in (False, True):
