@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from local.simulator import errcodes, template_lists
-from local.simulator.components import Component
+from local.simulator.components import Component, Pushing
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
@@ -356,33 +356,30 @@ class Control:
         return self._list_components(Input({}))
 
     def _push_ticket(self, given: Input) -> dict[str, Any]:
-        component = self._component(given)
+        component, pushing = self._component(given), _pushing(given)
         given.end()
-        self._wechat.components.push_ticket(component)
+        self._wechat.components.push_ticket(component, pushing)
         return {"pushed": True}
 
     def _authorize(self, given: Input) -> dict[str, Any]:
         """A merchant's administrator confirms the page; the merchant is an app from then on."""
         component, app_id = self._component(given), given.text("app_id")
         func_info = given.take("func_info", [7, 18, 89])
-        code = given.text("pre_auth_code")
-        malformed, events = given.flag("malformed", default=False), given.integer("events", 0, 1, 10)
+        code, pushing = given.text("pre_auth_code"), _pushing(given)
         given.end()
         if not isinstance(func_info, list) or not all(isinstance(each, int) for each in func_info):
             raise ControlError("func_info must be a list of numbers")
         self._wechat.apps.setdefault(app_id, App(app_id, "nobody's"))
         try:
-            bought = self._wechat.components.authorize(
-                component, app_id, tuple(func_info), code, malformed=malformed, events=events
-            )
+            bought = self._wechat.components.authorize(component, app_id, tuple(func_info), code, pushing)
         except Refusal as refusal:
             raise ControlError(refusal.errmsg) from None
         return {"authorization_code": bought}
 
     def _unauthorize(self, given: Input) -> dict[str, Any]:
-        component, app_id = self._component(given), given.text("app_id")
+        component, app_id, pushing = self._component(given), given.text("app_id"), _pushing(given)
         given.end()
-        self._wechat.components.unauthorize(component, app_id)
+        self._wechat.components.unauthorize(component, app_id, pushing)
         return {"unauthorized": app_id}
 
     def _lose_refresh_token(self, given: Input) -> dict[str, Any]:
@@ -455,3 +452,9 @@ def _listed_app(app: App) -> dict[str, Any]:
         "consents": app.consents,
         "domains": sorted(app.domains),
     }
+
+
+def _pushing(given: Input) -> Pushing:
+    """The way of a platform's event, as the order says."""
+    late, malformed = (given.flag(name, default=False) for name in ("late", "malformed"))
+    return Pushing(given.integer("events", 0, 1, 10), late, malformed)
