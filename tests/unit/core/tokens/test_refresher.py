@@ -164,10 +164,10 @@ def test_accounts_are_refreshed_concurrently(service: Service) -> None:
 
 @pytest.mark.parametrize(("seconds_left", "failure"), [(58.0, None), (57.9, NOT_A_TIME)])
 def test_no_time_for_an_account(service: Service, seconds_left: float, failure: Outcome | None) -> None:
-    """That is no failure of one whose token lasts until the run after the next."""
+    """That is no failure of one whose token lasts until the next run has ended."""
     service.add_account("bank", stored=False)
     service.add_account("cafe")
-    service.store.tokens["cafe"] = replace(service.store.tokens["cafe"], expires_at=START + 600)
+    service.store.tokens["cafe"] = replace(service.store.tokens["cafe"], expires_at=START + 420)
     results = service.token_refresher.refresh_all(lambda: seconds_left)
     assert [(r.account, r.failure, r.stored) for r in results] == [
         ("bank", failure, True),

@@ -146,9 +146,8 @@ def test_text_is_answered(service: Service) -> None:
 
 def test_code_is_for_later(service: Service) -> None:
     assert ask(TEXT.format("QUERY_AUTH_CODE:code@1"), MERCHANT) == (200, "")
-    assert queued(service) == [
-        {"account": "platform", "fields": {}, "release_test": {"code": "code@1", "openid": OPENID}}
-    ]
+    asked = {"account": MERCHANT, "code": "code@1", "openid": OPENID}
+    assert queued(service) == [{"account": "platform", "fields": {}, "release_test": asked}]
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,17 @@ class Authorizations:
         self._store.delete_tokens(account)
         return Change.REVOKED
 
-    def answer_release_test(self, component: str, code: str, openid: str) -> None:
-        """Send what WeChat's release test waits for, with the token that its code buys."""
-        token = self._query(component, code).tokens.grant.value
-        self._api.send_text(token, openid, f"{code}_from_api")
+    def answer_release_test(self, component: str, account: str, code: str, openid: str) -> None:
+        """Send what WeChat's release test waits for, with the token that its code buys.
+
+        The code makes no account. One that the merchant has goes on with the refresh token that came with it.
+        """
+        authorization = self._query(component, code)
+        known = self._store.read_merchant(account)
+        of_code = (component, authorization.app_id)
+        if known and known.revoked_at is None and (known.component, known.app_id) == of_code:
+            self._store.save_refresh_token(account, authorization.tokens.refresh_token)
+        self._api.send_text(authorization.tokens.grant.value, openid, f"{code}_from_api")
 
     def _bought(self, merchant: Merchant, code: str) -> tuple[AuthorizerGrant, tuple[int, ...] | None]:
         """The merchant's tokens and permission sets."""

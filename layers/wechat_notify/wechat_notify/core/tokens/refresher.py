@@ -29,8 +29,8 @@ _IN_VAIN_FOR = 5.0
 _COMPONENT_FAILED_FOR = 60.0
 """The same of a third-party platform's token, for which all its merchants ask; such calls are limited."""
 _CONCURRENT_ACCOUNTS = 16
-_TWO_RUNS = 600.0
-"""Seconds between a run of the schedule and the one after the next."""
+_NEXT_RUN = 420.0
+"""Seconds until the next run of the schedule has ended: it begins in 300, and takes 120 at most."""
 TIME_FOR_A_REFRESH = 58.0
 """Seconds that one account may take at worst: two calls to WeChat, a write before and one after the second
 that SSM throttles, and the events at the end."""
@@ -98,7 +98,7 @@ class TokenRefresher:
 
         def renew(account: Account) -> Refreshed:
             if seconds_left() < TIME_FOR_A_REFRESH:
-                if account.token and account.token.usable(self._now() + _TWO_RUNS):
+                if account.token and account.token.usable(self._now() + _NEXT_RUN):
                     return Refreshed(account.name, account.token)
                 return Refreshed(account.name, failure=_NO_TIME, kept=account.token)
             try:
