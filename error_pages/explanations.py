@@ -7,8 +7,8 @@ import json
 from typing_extensions import TypedDict
 
 from error_pages.classes import CLASSES
-from error_pages.field_reports import NO_REPORT, REPORTS, Certainty, Place
-from error_pages.handling import of_send, of_token
+from error_pages.field_reports import NO_REPORT, REPORTS, Certainty, Place, Report
+from error_pages.handling import Handling, of_platform, of_send, of_token
 from error_pages.page import advised, anchor, meaning
 from error_pages.places import PLACES
 from wechat_notify.core.texts import Bilingual
@@ -57,7 +57,7 @@ Explanation = TypedDict(
 """A code. Lists are empty where nothing is known.
 
 ``send`` is what follows where WeChat answers a message with it, ``token`` where it answers the question for a
-token; one of them is null where it is not met there. ``advice`` is one sentence, ``steps`` are in order, ``met``
+token or another call of a third-party platform; one of them is null where it is not met there. ``advice`` is one sentence, ``steps`` are in order, ``met``
 names keys of ``places``, ``anchor`` is the section of docs/error-codes.md and docs/zh/error-codes.md.
 """
 
@@ -117,14 +117,19 @@ def _explanation(code: ErrorCode) -> Explanation:
         "errmsg": list(report.errmsg),
         "met": list(report.met),
         "related": list(report.related),
-        "send": None if report.met == (Place.TOKEN,) else _service(code, token=False),
-        "token": _service(code, token=True) if Place.TOKEN in report.met else None,
+        "send": None if report.met == (Place.TOKEN,) else _service(of_send(code.code)),
+        "token": _for_a_token(code.code, report),
         "anchor": anchor(code),
     }
 
 
-def _service(code: ErrorCode, *, token: bool) -> Service:
-    handling = of_token(code.code) if token else of_send(code.code)
+def _for_a_token(errcode: int, report: Report) -> Service | None:
+    if Place.TOKEN in report.met:
+        return _service(of_token(errcode))
+    return _service(of_platform(errcode)) if Place.PLATFORM in report.met else None
+
+
+def _service(handling: Handling) -> Service:
     return {**_text(handling.text), "status": handling.status, "retryable": handling.retryable}
 
 

@@ -25,10 +25,14 @@ from wechat_notify.core.delivery.sender import REJECTED_TOKEN
 from wechat_notify.core.errors import TokenUnavailableError
 from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
+from wechat_notify.core.platform.authorizations import USED_CODE
+from wechat_notify.core.platform.ports import Component
+from wechat_notify.core.platform.sources import INVALID_REFRESH_TOKEN, REJECTED_COMPONENT_TOKEN
 from wechat_notify.core.texts import Bilingual
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.outcomes import outcome_of
+from wechat_notify.wechat.platform import PlatformClient
 from wechat_notify.wechat.session import HttpResponse, HttpSession
 
 
@@ -64,7 +68,24 @@ def of_send(errcode: int) -> Handling:
 
 def of_token(errcode: int) -> Handling:
     """Return what follows where WeChat answers the question for a token with a code."""
-    outcome = token_outcome(errcode)._replace(unjudged=True)
+    return _without_token(token_outcome(errcode))
+
+
+def of_platform(errcode: int) -> Handling:
+    """Return what follows where WeChat answers a call of a third-party platform with a code."""
+    outcome = platform_outcome(errcode)
+    if errcode in USED_CODE:  # which buys a merchant's first tokens
+        return Handling(_LISTED, _http_status(outcome), retryable=outcome.retryable)
+    handling = _without_token(outcome)
+    if errcode in REJECTED_COMPONENT_TOKEN:
+        return handling._replace(text=_joined(_COMPONENT_REPLACED, handling.text))
+    if errcode in INVALID_REFRESH_TOKEN:
+        return handling._replace(text=_joined(_LOOKED_UP, handling.text))
+    return handling
+
+
+def _without_token(outcome: Outcome) -> Handling:
+    outcome = outcome._replace(unjudged=True)
     if outcome.holds:
         text = _joined(_NO_TOKEN, _hold(outcome), _GIVEN_UP)
     else:
@@ -117,6 +138,16 @@ def token_outcome(errcode: int) -> Outcome:
     client = WeChatClient(cast("HttpSession", _TokenEndpoint(errcode)))
     try:
         client.fetch_token("", "-", force=False)
+    except TokenUnavailableError as error:
+        return error.outcome
+    raise ValueError("the answer holds a token")
+
+
+def platform_outcome(errcode: int) -> Outcome:
+    """Return the outcome of a call of a third-party platform that WeChat answers with a code."""
+    client = PlatformClient(cast("HttpSession", _TokenEndpoint(errcode)))
+    try:
+        client.authorizer_token(Component("", "", ""), "-", "", "-")
     except TokenUnavailableError as error:
         return error.outcome
     raise ValueError("the answer holds a token")
@@ -240,6 +271,18 @@ _OTHERS_GO_ON: Final = Bilingual("Other messages go on.", "其他消息不受影
 _NO_TOKEN: Final = Bilingual(
     "Messages go on with the stored token until that expires. After that none has failed yet: they wait for a token.",
     "已存储的 access_token 到期前，消息照常发送；到期后消息不会直接失败，而是等待新的 access_token。",
+)
+_COMPONENT_REPLACED: Final = Bilingual(
+    "The platform's token is replaced, and the call made once more. Where that is refused too, there is no token.",
+    "服务会更换 component_access_token 并重试一次；仍被拒绝则没有可用的 token。",
+)
+_LOOKED_UP: Final = Bilingual(
+    "The account's refresh token is looked up in WeChat's list of authorizations, once. Where the list has no other, there is no token.",
+    "服务会在授权列表中查找该账号的 refresh_token（一次）；列表中也没有可用的，则没有可用的 token。",
+)
+_LISTED: Final = Bilingual(
+    "The account is looked up in WeChat's list of authorizations. Where it is not there, its event is logged as `failed` and changes nothing.",
+    "服务会在授权列表中查找该账号；列表中没有时，该授权事件记为 `failed`，不产生任何变更。",
 )
 _GIVEN_UP: Final = Bilingual(
     f"The queue gives a message up after {_GIVE_UP.en}.", f"队列中的消息等待超过 {_GIVE_UP.zh}后判定为失败。"

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from error_pages.classes import CLASSES
 from error_pages.field_reports import NO_REPORT, REPORTS, Certainty, Place, Report
-from error_pages.handling import KIND, Handling, of_send, of_token
+from error_pages.handling import KIND, Handling, of_platform, of_send, of_token
 from error_pages.places import PLACES
 from error_pages.symptoms import SYMPTOMS
 from wechat_notify.core.outcomes import ErrorClass
@@ -131,6 +131,8 @@ class _Page:
             yield f"{self._said('send')} {self._told(of_send(code.code))}\n"
         if Place.TOKEN in report.met:
             yield f"{self._said('token')} {self._told(of_token(code.code))}\n"
+        if Place.PLATFORM in report.met:
+            yield f"{self._said('platform')} {self._told(of_platform(code.code))}\n"
 
     def _told(self, handling: Handling) -> str:
         if handling.status == _OK:
@@ -232,6 +234,7 @@ itself: [decision 6](decisions/0006-what-is-repeated-and-when.md) has the waits.
     ),
     "send": Bilingual("**As the answer to a message.**", "**发送消息时返回：**"),
     "token": Bilingual("**As the answer to the question for a token.**", "**获取 access_token 时返回：**"),
+    "platform": Bilingual("**As the answer to a call of a platform.**", "**调用第三方平台接口时返回：**"),
     "http_sent": Bilingual("Over HTTP: 200.", "HTTP 调用方收到 200。"),
     "http_failed": Bilingual(
         "Over HTTP: {status}, {problem}, `retryable` is false.",

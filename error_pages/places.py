@@ -67,7 +67,7 @@ PLACES: Final[Mapping[Place, Endpoint]] = {
             "the APIs of third-party platforms (`/cgi-bin/component/…`)",
             "第三方平台接口（`/cgi-bin/component/…`）",
         ),
-        ours=False,
+        ours=True,
     ),
     Place.USER_AUTHORIZATION: Endpoint(
         Bilingual("the authorization of users in web pages (`/sns/…`)", "网页授权接口（`/sns/…`）"),

@@ -96,6 +96,11 @@ _BY_ERRCODE: Final = {
     40013: Cause.WRONG_APP_ID,
     41002: Cause.WRONG_APP_ID,
 }
+_ADDRESSES: Final = {
+    40164: r"invalid ip ([0-9A-Fa-f.:]+)",
+    61004: r"requestIP: ?([0-9A-Fa-f.:]+)",
+}
+"""WeChat's words for the address that a whitelist lacks: the account's, or its third-party platform's."""
 _BY_CLASS: Final = {
     "permission": Cause.NO_PERMISSION,
     "banned": Cause.NO_PERMISSION,
@@ -125,8 +130,10 @@ class Checked(NamedTuple):
     @property
     def address(self) -> str | None:
         """The address that is not on the IP whitelist, as WeChat names it."""
-        found = re.search(r"invalid ip ([0-9A-Fa-f.:]+)", (self.failure or {}).get("errmsg") or "")
-        return found[1] if found and self.cause is Cause.IP_NOT_WHITELISTED else None
+        failure = self.failure or {}
+        pattern = _ADDRESSES.get(failure.get("errcode") or 0)
+        found = re.search(pattern, failure.get("errmsg") or "") if pattern else None
+        return found[1] if found else None
 
     def as_json(self) -> dict[str, Any]:
         """The document that ``--json`` prints."""

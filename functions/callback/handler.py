@@ -60,12 +60,12 @@ def _take(
         events = events_of(fields) if fields is not None else []
         needed = [event for event in events if _is_needed(event)]
         body = platform.queued(account, app_id, fields, needed[0]) if fields and needed else None
+        tested = platform.release_test(account, app_id, fields, request) if fields and app_id else None
     except CallbackBodyError as error:
         line.update(result="unreadable", detail=str(error))
         metrics.count("CallbacksUnreadable", account=account)
         return _answer(200, _SUCCESS)
     answer = _answer(200, _SUCCESS)
-    tested = platform.release_test(account, fields, request) if fields and app_id else None
     if tested:
         reply, body = tested
         answer = _answer(200, reply.decode(), "application/xml")

@@ -38,9 +38,17 @@ def queued(
     Raises
     ------
     CallbackBodyError
-        The event is another platform's, or no account can have the merchant's name.
+        The event is another platform's, or no account can have the merchant's name; at a merchant's address,
+        it is about the platform, or the account in the path is no platform: its keys are good for no other
+        account.
+    StorageError
+        It is not known whether the account is a platform.
     """
     if app_id is not None:
+        if isinstance(event, Ticket | AuthorizationChange):
+            raise CallbackBodyError("the platform's events have another address")
+        if not callbacks.keys().is_platform(account):
+            raise CallbackBodyError("the account is no third-party platform")
         return {"account": _merchant(account, app_id), "fields": fields}
     if isinstance(event, Ticket | AuthorizationChange):
         if event.component_appid != callbacks.door().keys(account).app_id:
@@ -59,12 +67,12 @@ def _merchant(component: str, app_id: str) -> str:
 
 
 def release_test(
-    component: str, fields: Mapping[str, Any], request: CallbackRequest
+    component: str, app_id: str, fields: Mapping[str, Any], request: CallbackRequest
 ) -> tuple[bytes, dict[str, Any] | None] | None:
     """The answer to a message of WeChat's release test, and what is to be done for it; None of any other.
 
     The test sends two texts. The answer to one is a text. The other wants no answer, and a message from the
-    merchant whose authorization code it carries.
+    merchant whose authorization code it carries. Raises ``CallbackBodyError`` as ``queued`` does.
     """
     if not callbacks.door().keys(component).release_test or fields.get("MsgType") != "text":
         return None
@@ -74,6 +82,10 @@ def release_test(
         timestamp, nonce = request.parameter("timestamp"), request.parameter("nonce")
         return callbacks.door().seal(component, reply, timestamp, nonce), None
     if content.startswith(_QUERY):
-        asked = {"code": content.removeprefix(_QUERY), "openid": str(fields.get("FromUserName", ""))}
+        asked = {
+            "account": _merchant(component, app_id),
+            "code": content.removeprefix(_QUERY),
+            "openid": str(fields.get("FromUserName", "")),
+        }
         return b"", {"account": component, "fields": {}, "release_test": asked}
     return None

@@ -47,8 +47,10 @@ def answer_release_test(component: str, asked: dict[str, str]) -> str:
     """Have the message sent that WeChat's release test waits for; it is not repeated."""
     try:
         requests = platform.platform_requests()
-        return requests.answer_release_test(component, asked["code"], asked["openid"], _MAX_WAIT)
-    except (UnknownAccountError, NotAPlatformError, TokenUnavailableError):
+        return requests.answer_release_test(
+            component, asked["account"], code=asked["code"], openid=asked["openid"], max_wait=_MAX_WAIT
+        )
+    except (UnknownAccountError, NotAPlatformError, AccountTakenError, TokenUnavailableError):
         return "failed"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from wechat_notify import bootstrap
 from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.circuit import Circuit
-from wechat_notify.core.delivery.dry_run import Would
 from wechat_notify.core.messages.envelope import SendRequest
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.templates.preview import preview_of
@@ -20,8 +19,7 @@ from wechat_notify.http.responses import ApiResponse
 def answer(request: SendRequest, message: Message, warnings: Sequence[Violation]) -> ApiResponse:
     """The answer to a message that keeps every rule; raises as ``Dispatcher.foresee`` does."""
     foreseen = bootstrap.dispatcher().foresee(request, message)
-    refused = foreseen.would is Would.REFUSE
-    if foreseen.lacks_consent and not refused:
+    if foreseen.lacks_consent and not foreseen.refusal:
         warnings = [*warnings, own_outcomes.CONSENT_MISSING]
     body = {
         "id": request.id,
@@ -33,7 +31,7 @@ def answer(request: SendRequest, message: Message, warnings: Sequence[Violation]
             status=foreseen.status and foreseen.status.value,
             expires_at=request.expires_at and iso_time(request.expires_at.timestamp()),
             hold=foreseen.hold and _hold(foreseen.hold),
-            refusal=own_outcomes.NO_CONSENT.as_dict() if refused else None,
+            refusal=foreseen.refusal and foreseen.refusal.as_dict(),
         ),
         "warnings": [warning.as_dict() for warning in warnings],
         "preview": preview_of(message, bootstrap.template_registry().of(request.account)),

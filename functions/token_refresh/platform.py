@@ -76,13 +76,14 @@ class ReleaseTest(_Request):
     """WeChat's release test waits for a message that only the code's token can send."""
 
     request: Literal["release_test"]
+    account: AccountName
     authorization_code: Annotated[_Text, Field(repr=False)]
     openid: Annotated[_Text, Field(repr=False)]
 
     def answer(self) -> dict[str, Any]:
         """That it was sent."""
         token_refresh.authorizations().answer_release_test(
-            self.component, self.authorization_code, self.openid
+            self.component, self.account, self.authorization_code, self.openid
         )
         return {"result": "sent"}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from local.simulator import errcodes
@@ -30,6 +30,20 @@ CODE_LIFE = 3600
 PRE_AUTH_CODE_LIFE = 1800
 _LARGEST_PAGE = 500
 _ALPHABET = string.ascii_letters + string.digits + "_-"
+
+
+class Pushing(NamedTuple):
+    """The way of an event: pushed so often, late (events of later come before it), or malformed.
+
+    A malformed one ends as WeChat's own example does, with a second opening tag.
+    """
+
+    events: int = 1
+    late: bool = False
+    malformed: bool = False
+
+
+_SOON = Pushing()
 
 
 @dataclass(slots=True)
@@ -140,13 +154,14 @@ class Components:
 
     # What happens to a platform
 
-    def push_ticket(self, component: Component) -> None:
+    def push_ticket(self, component: Component, pushing: Pushing = _SOON) -> None:
         """A new ticket, which is pushed. Older ones stay good for 12 hours."""
         ticket = f"ticket@@@{self._text(60)}"
         component.tickets[ticket] = self._clock()
         self._push(
             component,
             {"InfoType": "component_verify_ticket", "ComponentVerifyTicket": ticket},
+            pushing,
         )
 
     def authorize(
@@ -155,15 +170,9 @@ class Components:
         app_id: str,
         func_info: tuple[int, ...],
         pre_auth_code: str,
-        *,
-        malformed: bool = False,
-        events: int = 1,
+        pushing: Pushing = _SOON,
     ) -> str:
-        """A merchant's administrator confirms the page; returns the authorization code.
-
-        ``malformed``: the event ends as WeChat's own example does, with a second opening tag. ``events``: how
-        often it is pushed.
-        """
+        """A merchant's administrator confirms the page; returns the authorization code."""
         now = self._clock()
         if component.pre_auth_codes.pop(pre_auth_code, 0.0) <= now:
             raise Refusal(errcodes.AUTH_CODE_INVALID, "pre_auth_code is invalid")
@@ -177,15 +186,14 @@ class Components:
             "AuthorizationCodeExpiredTime": int(now + CODE_LIFE),
             "PreAuthCode": pre_auth_code,
         }
-        for _ in range(events):
-            self._push(component, event, malformed=malformed)
+        self._push(component, event, pushing)
         return code
 
-    def unauthorize(self, component: Component, app_id: str) -> None:
+    def unauthorize(self, component: Component, app_id: str, pushing: Pushing = _SOON) -> None:
         """A merchant's administrator ends the authorization."""
         component.merchants.pop(app_id, None)
         self._tokens.revoke(app_id, sticky=False)
-        self._push(component, {"InfoType": "unauthorized", "AuthorizerAppid": app_id})
+        self._push(component, {"InfoType": "unauthorized", "AuthorizerAppid": app_id}, pushing)
 
     def lose(self, component: Component, app_id: str) -> None:
         """The merchant's refresh token becomes another one, of which nobody is told but by the list."""
@@ -285,12 +293,14 @@ class Components:
 
     # Events
 
-    def _push(self, component: Component, event: Mapping[str, Any], *, malformed: bool = False) -> None:
+    def _push(self, component: Component, event: Mapping[str, Any], pushing: Pushing) -> None:
         fields = {"AppId": component.app_id, "CreateTime": int(self._clock()), **event}
         text = xml(fields)
-        if malformed:
+        if pushing.malformed:
             text = text.removesuffix(b"</xml>") + b"<xml>"
-        self._notify(self._request(component, text, component.callback.url, "AppId"))
+        for _ in range(pushing.events):
+            request = self._request(component, text, component.callback.url, "AppId")
+            self._notify(replace(request, late=pushing.late))
 
     def _request(self, component: Component, text: bytes, url: str, receiver: str) -> PushRequest:
         """A request in secure mode, which is the only one of platforms."""

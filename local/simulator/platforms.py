@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.simulator.apps import App
-from local.simulator.components import Component
+from local.simulator.components import Component, Pushing
 from local.simulator.errcodes import Refusal
 from local.simulator.orders import MISSING, PREFIX, ControlError, Input
 from local.simulator.pusher import Pusher
@@ -77,33 +77,30 @@ class Platforms:
         return self._list(Input({}))
 
     def _push_ticket(self, given: Input) -> dict[str, Any]:
-        component = self._component(given)
+        component, pushing = self._component(given), _pushing(given)
         given.end()
-        self._wechat.components.push_ticket(component)
+        self._wechat.components.push_ticket(component, pushing)
         return {"pushed": True}
 
     def _authorize(self, given: Input) -> dict[str, Any]:
         """A merchant's administrator confirms the page; the merchant is an app from then on."""
         component, app_id = self._component(given), given.text("app_id")
         func_info = given.take("func_info", [7, 18, 89])
-        code = given.text("pre_auth_code")
-        malformed, events = given.flag("malformed", default=False), given.integer("events", 0, 1, 10)
+        code, pushing = given.text("pre_auth_code"), _pushing(given)
         given.end()
         if not isinstance(func_info, list) or not all(isinstance(each, int) for each in func_info):
             raise ControlError("func_info must be a list of numbers")
         self._wechat.apps.setdefault(app_id, App(app_id, "nobody's"))
         try:
-            bought = self._wechat.components.authorize(
-                component, app_id, tuple(func_info), code, malformed=malformed, events=events
-            )
+            bought = self._wechat.components.authorize(component, app_id, tuple(func_info), code, pushing)
         except Refusal as refusal:
             raise ControlError(refusal.errmsg) from None
         return {"authorization_code": bought}
 
     def _unauthorize(self, given: Input) -> dict[str, Any]:
-        component, app_id = self._component(given), given.text("app_id")
+        component, app_id, pushing = self._component(given), given.text("app_id"), _pushing(given)
         given.end()
-        self._wechat.components.unauthorize(component, app_id)
+        self._wechat.components.unauthorize(component, app_id, pushing)
         return {"unauthorized": app_id}
 
     def _lose_refresh_token(self, given: Input) -> dict[str, Any]:
@@ -123,3 +120,9 @@ class Platforms:
         given.end()
         status, body = self._pusher.ask(request)
         return {"status": status, "body": body.decode(errors="replace")}
+
+
+def _pushing(given: Input) -> Pushing:
+    """The way of a platform's event, as the order says."""
+    late, malformed = (given.flag(name, default=False) for name in ("late", "malformed"))
+    return Pushing(given.integer("events", 0, 1, 10), late, malformed)

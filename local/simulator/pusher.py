@@ -69,7 +69,7 @@ class Pusher:
         self._schedule(push, 0, self.pauses.late if push.when == "late" else self.pauses.soon)
 
     def notify(self, request: PushRequest) -> None:
-        """Push an event of a third-party platform soon, and again where it is not taken."""
+        """Push an event of a third-party platform, and again where it is not taken."""
         with suppress(RuntimeError):  # it has stopped
             self._threads.submit(self._push_until_taken, request)
 
@@ -121,6 +121,10 @@ class Pusher:
                 self._threads.submit(self._push, push, repeats)
 
     def _push_until_taken(self, request: PushRequest) -> None:
+        if request.late:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._is_stopped, self.pauses.late):
+                    return
         for _ in range(_REPEATS):
             if self._is_taken(request):
                 return

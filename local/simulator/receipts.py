@@ -139,11 +139,12 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """The request of a push."""
+    """The request of a push; a late one is on its way for longer than others."""
 
     url: str
     body: bytes
     content_type: str
+    late: bool = False
 
 
 def push_of(callback: Callback, receipt: Receipt) -> Push | None:

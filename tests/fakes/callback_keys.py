@@ -14,12 +14,16 @@ class FakeCallbackKeys:
         self.stored: dict[str, CallbackKeys] = {}
         self.failing: str | None = None
         self.unusable: set[str] = set()
+        self.platforms: set[str] = set()
         self.reads = 0
 
     def store(self, account: str, app_id: str, *keys: tuple[str, str | None], mode: str = "secure") -> None:
         """Store an account's pairs of token and key, the newest first."""
         given = tuple(CallbackKey(token=token, encoding_aes_key=key) for token, key in keys)
         self.stored[account] = CallbackKeys.model_validate({"app_id": app_id, "mode": mode, "keys": given})
+
+    def is_platform(self, account: str) -> bool:
+        return account in self.platforms
 
     def read(self, account: str, *, newer: bool = False) -> CallbackKeys | None:
         self.reads += 1

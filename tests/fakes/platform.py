@@ -69,7 +69,7 @@ class FakePlatform:
         self._issued = 0
 
     def start_ticket_push(self, component: Component) -> None:
-        assert component.app_id == APP_ID
+        assert component.app_secret
         self._call("start_ticket_push")
         if self.refuse_push:
             raise refused(self.refuse_push)

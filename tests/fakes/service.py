@@ -268,6 +268,7 @@ class Service(Core):
         monkeypatch.setattr(platform, "platform_requests", lambda: self.platform_requests)
         monkeypatch.setattr(token_refresh, "token_refresher", lambda: self.token_refresher)
         monkeypatch.setattr(callbacks, "door", lambda: self.door)
+        monkeypatch.setattr(callbacks, "keys", lambda: self.callback_keys)
         monkeypatch.setattr(callbacks, "matches_receipts", lambda: self.matches_receipts)
         monkeypatch.setattr(callback_events, "receipts", lambda: self.receipts)
         for module in (callbacks, callback_events):

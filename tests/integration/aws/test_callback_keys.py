@@ -183,6 +183,17 @@ def test_merchants(clients: Clients, clock: Clock, put: Put) -> None:
         assert [accounts.has_keys(name) for name in names] == [True, merchants, False]
 
 
+def test_platforms(clients: Clients, clock: Clock, put: Put) -> None:
+    """A token makes one, and it is noticed within a second."""
+    keys = StoredCallbackKeys(clients, PATH, clock=clock.now)
+    put("bank/callback", value(KEY))
+    put("platform/callback", value(KEY))
+    assert [keys.is_platform(name) for name in ("bank", "platform")] == [False, False]
+    put("platform/component-access-token", "{}")
+    clock.advance(1)
+    assert [keys.is_platform(name) for name in ("bank", "platform")] == [False, True]
+
+
 def test_ssm_that_does_not_answer(clients_at: Callable[..., Clients], clock: Clock) -> None:
     clients = clients_at("http://127.0.0.1:9")
     with pytest.raises(StorageError):

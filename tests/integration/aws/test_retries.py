@@ -1,10 +1,18 @@
 """For how long each call to AWS is repeated."""
 
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.aws.samples import calls_of
 from tests.integration.conftest import ClientsAt
 from tests.integration.raw_server import RawServer, always, refused
+from wechat_notify.aws import clients
+from wechat_notify.aws.clients import Clients
 from wechat_notify.core.errors import StorageError
 
 SECONDS = {
@@ -34,3 +42,35 @@ def test_each_call_has_its_retry_time(
     assert raised.value.__context__ is None
     assert len(server.requests) == len(slept) + 1
     assert sum(slept) == pytest.approx(seconds, abs=0.01)
+
+
+class Throttled:
+    """SSM, which takes the third attempt at each parameter."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def put_parameter(self, *, Name: str, **_: Any) -> None:  # noqa: N803 - boto3's
+        self.names.append(Name)
+        if self.names.count(Name) < 3:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutParameter")
+
+
+def test_parameters_are_written_in_turn() -> None:
+    """Threads that repeat their writes against each other starve some of them."""
+    ssm, names = Throttled(), [f"p{number}" for number in range(8)]
+    aws = Clients(lambda _: ssm, jitter=lambda _low, _high: 0.001)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: aws.put_parameter("store", name, "v", retry_for=60.0), names))
+    assert [ssm.names[at] for at in range(0, 24, 3)] == list(dict.fromkeys(ssm.names))
+    assert len(ssm.names) == 24
+
+
+def test_turn_is_waited_for_within_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is written without, for as long as is left."""
+    monkeypatch.setattr(clients, "MAX_TURN_WAIT", 0.01)
+    ssm = Throttled()
+    aws = Clients(lambda _: ssm, jitter=lambda _low, _high: 0.001)
+    with aws._writing:
+        aws.put_parameter("store", "p", "v", retry_for=60.0)
+    assert len(ssm.names) == 3

@@ -12,7 +12,7 @@ import pytest
 
 from local.simulator.messages import TEMPLATE_SEND
 from local.simulator.pusher import Pauses, Pusher
-from local.simulator.receipts import Callback, Push, Receipt
+from local.simulator.receipts import Callback, Push, PushRequest, Receipt
 
 
 class Address:
@@ -72,6 +72,15 @@ def test_receipt_arrives(address: Address, pusher: Pusher) -> None:
     pusher.take(address.push(1))
     wait_for(lambda: pusher.counts["taken"] == 1)
     assert b"<FromUserName><![CDATA[o1]]>" in address.bodies[0]
+
+
+def test_late_event_of_a_platform(address: Address, pusher: Pusher) -> None:
+    """The one that follows it is there first."""
+    url = f"http://127.0.0.1:{address.server.server_port}/callback"
+    pusher.notify(PushRequest(url, b"authorized", "text/xml", late=True))
+    pusher.notify(PushRequest(url, b"unauthorized", "text/xml"))
+    wait_for(lambda: len(address.bodies) == 2)
+    assert address.bodies == [b"unauthorized", b"authorized"]
 
 
 @pytest.mark.parametrize("answer", [(500, b"success"), (200, b"no"), (403, b"refused")])

@@ -218,13 +218,21 @@ def test_check_names_the_cause(
     assert json.loads(run("check", "shop", "--json")[1])["cause"] == cause
 
 
-def test_check_names_the_address(run: Run, refresher: Refresher) -> None:
-    refresher.fails(40164, errmsg="invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist rid: 1")
+@pytest.mark.parametrize(
+    ("errcode", "errmsg"),
+    [
+        (40164, "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist rid: 1"),
+        (61004, "access clientip is not registered requestIP: 203.0.113.9 rid: 1"),
+    ],
+)
+def test_check_names_the_address(run: Run, refresher: Refresher, errcode: int, errmsg: str) -> None:
+    """That of an account's own whitelist, or of its third-party platform's."""
+    refresher.fails(errcode, errmsg=errmsg)
     code, _, err = run("check", "shop")
 
     assert code == 1
     assert "WeChat sees the address 203.0.113.9" in err
-    assert "wxn explain 40164" in err
+    assert f"wxn explain {errcode}" in err
     assert json.loads(run("check", "shop", "--json")[1])["address"] == "203.0.113.9"
 
 

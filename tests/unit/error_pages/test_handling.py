@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from error_pages.field_reports import REPORTS, Place
-from error_pages.handling import duration, of_send, of_token, token_outcome
+from error_pages.handling import duration, of_platform, of_send, of_token, platform_outcome, token_outcome
 from tests.fakes import Service
 from tests.unit.functions.send_api.calls import keyed
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import Outcome
+from wechat_notify.core.platform.authorizations import USED_CODE
 from wechat_notify.wechat.answers import Answer
 from wechat_notify.wechat.error_codes import ERROR_CODES
 from wechat_notify.wechat.outcomes import outcome_of
@@ -37,6 +38,20 @@ def test_answer_to_a_question_for_a_token(service: Service, code: int) -> None:
     told = of_token(code)
     assert (response.status, response.content["retryable"]) == (told.status, told.retryable)
     assert service.wechat.attempts == []
+    assert bool(service.ledger_store.circuits) == ("所有消息暂停发送" in told.text.zh)
+
+
+@pytest.mark.parametrize("code", [code for code, report in REPORTS.items() if Place.PLATFORM in report.met])
+def test_answer_to_a_call_of_a_platform(service: Service, code: int) -> None:
+    """For a merchant's token; the page of authorizations has its own code, which no token is bought with."""
+    told = of_platform(code)
+    if code in USED_CODE:
+        assert "logged as `failed`" in told.text.en
+        return
+    service.store.tokens.clear()
+    service.wechat.refuse_tokens("wx-shop", platform_outcome(code))
+    response = keyed()
+    assert (response.status, response.content["retryable"]) == (told.status, told.retryable)
     assert bool(service.ledger_store.circuits) == ("所有消息暂停发送" in told.text.zh)
 
 

@@ -116,12 +116,13 @@ EVERY_CAUSE = [*CAUSES, "HTTP 502", "MemoryError"]
 NAMES = frozenset(
     """
     API AppID AppSecret Content-Encoding GET HTTP HTTPS ICP ID IDC IP JSON OpenID POST Retry-After SDK
-    URL XML WeChatApiBase api.weixin.qq.com config.json mp.weixin.qq.com permissions.openapi
+    URL XML WeChatApiBase api.weixin.qq.com config.json mp.weixin.qq.com permissions.openapi component
     template/subscribe uXXXX access_token api_component_token appid authorizer_refresh_token cgi_path
     clear_quota clientmsgid data errmsg component_access_token component_appid component_appsecret
     component_verify_ticket first form_id grant_type ids keyword_name_list kidList limit openid page
     pagepath prepay_id refresh_token remark rid sceneDesc secret start template_id tid token
-    """.split()  # noqa: SIM905 - a list of 57 strings would be a page long
+    token_parameter type
+    """.split()  # noqa: SIM905 - a list of 60 strings would be a page long
 )
 """Names that have no Chinese: fields, protocols, and the host names of WeChat."""
 

@@ -52,8 +52,6 @@ GRANTED: Json = {
         "func_info": [
             {"funcscope_category": {"id": 89, "type": 0}},
             {"funcscope_category": {"id": 7}},
-            {"funcscope_category": {}},
-            {},
         ],
     }
 }
@@ -92,9 +90,21 @@ def test_code_buys_tokens_and_permissions() -> None:
     assert session.asked[0][1] == {"component_appid": "wxp", "authorization_code": "code"}
 
 
-@pytest.mark.parametrize(("told", "granted"), [(None, None), ([], ())])
-def test_permissions_that_are_not_told(told: object, granted: tuple[int, ...] | None) -> None:
-    """Nothing is refused by what is not known."""
+@pytest.mark.parametrize(
+    ("told", "granted"),
+    [
+        (None, None),
+        ([], ()),
+        ([{"funcscope_category": {"id": "89"}}, {"funcscope_category": {"id": 7}}], (7, 89)),
+        ([89, "7"], (7, 89)),
+        ([{"funcscope_category": {"id": 89}}, {"funcscope_category": {}}], None),
+        ([{"funcscope_category": {"id": True}}], None),
+        ([{"id": 89}, {}], None),
+        (["²"], None),
+    ],
+)
+def test_permissions_in_every_form(told: object, granted: tuple[int, ...] | None) -> None:
+    """Nothing is refused by what is not known: one that cannot be read makes the others unknown too."""
     answer = {"authorization_info": {**GRANTED["authorization_info"], "func_info": told}}
     assert client(answer)[0].query_auth(PLATFORM, TOKEN, "code").permissions == granted
 
@@ -109,9 +119,9 @@ def test_refresh_token_is_exchanged() -> None:
     }
 
 
-def page(*app_ids: str, **more: Any) -> Json:
+def page(*app_ids: str, total: int | None = 501, **more: Any) -> Json:
     listed = [{"authorizer_appid": app_id, "refresh_token": f"of {app_id}"} for app_id in app_ids]
-    return {"total_count": 501, "list": [{**each, **more} for each in listed]}
+    return {"total_count": total, "list": [{**each, **more} for each in listed]}
 
 
 @pytest.mark.parametrize(
@@ -120,11 +130,14 @@ def page(*app_ids: str, **more: Any) -> Json:
         ([page("wxa", "wxshop")], "of wxshop", [0]),
         ([page(*map(str, range(500))), page("wxshop")], "of wxshop", [0, 500]),
         ([page(*map(str, range(500))), page()], None, [0, 500]),
-        ([page("wxa")], None, [0]),
+        ([page("wxa", total=1)], None, [0]),
+        ([page("wxa", total=None), page()], None, [0, 1]),
+        ([page(*map(str, range(100))), page("wxshop")], "of wxshop", [0, 100]),
         ([page("wxshop", refresh_token=None)], None, [0]),
     ],
 )
 def test_list_is_read_to_the_merchant(pages: list[Json], found: str | None, offsets: list[int]) -> None:
+    """By the number of merchants that came: a page may be shorter than what was asked for."""
     platform, session = client(*pages)
     assert platform.listed_refresh_token(PLATFORM, TOKEN, "wxshop") == found
     assert [(asked["offset"], asked["count"]) for _, asked in session.asked] == [(at, 500) for at in offsets]
@@ -201,6 +214,13 @@ def test_refusals_keep_their_codes(call: str, errcode: int, error_class: ErrorCl
     outcome = refusal(call, {"errcode": errcode, "errmsg": "refused rid: 1-2-3"})
     assert (outcome.errcode, outcome.error_class, outcome.rid) == (errcode, error_class, "1-2-3")
     assert outcome.holds in {HoldScope.ACCOUNT, None}
+
+
+@pytest.mark.parametrize("errcode", [41001, 41021])
+def test_token_in_the_wrong_parameter(errcode: int) -> None:
+    hint = refusal("pre_auth_code", {"errcode": errcode, "errmsg": "access_token missing"}).hint
+    assert "token_parameter" in hint.en
+    assert "token_parameter" in hint.zh
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.parameters import AccountNames
+from wechat_notify.aws.parameters import COMPONENT_TOKEN, AccountNames
 from wechat_notify.core.errors import StorageError, UnusableKeysError
 from wechat_notify.core.messages.identifiers import AccountName
 
@@ -81,18 +81,29 @@ class CallbackAccounts:
         self, aws: Clients, path: str, *, clock: Callable[[], float], merchants: bool = False
     ) -> None:
         self._names = AccountNames(aws, path)
-        self._wanted = (_CALLBACK, _MERCHANT) if merchants else (_CALLBACK,)
+        self._with_keys = (_CALLBACK, _MERCHANT) if merchants else (_CALLBACK,)
         self._clock = clock
         self._listed_at = float("-inf")
-        self._accounts: frozenset[str] = frozenset()
+        self._parameters: frozenset[tuple[str, str]] = frozenset()
 
     def has_keys(self, account: str, *, kept_for: float = _KEPT_FOR) -> bool:
         """Return whether an account had keys at most so many seconds ago; raises ``StorageError``."""
+        return self._has(account, self._with_keys, kept_for)
+
+    def is_platform(self, account: str) -> bool:
+        """Return whether an account has had the token of a third-party platform; raises ``StorageError``.
+
+        Only token_refresh stores one, and no platform has a merchant before.
+        """
+        return any(self._has(account, (COMPONENT_TOKEN,), age) for age in (_KEPT_FOR, _LISTED_AGAIN_AFTER))
+
+    def _has(self, account: str, names: Iterable[str], kept_for: float) -> bool:
         now = self._clock()
         if now - self._listed_at >= kept_for:
-            self._accounts = frozenset(self._names.having(*self._wanted, retry_for=RETRY_FOR))
+            wanted = (*self._with_keys, COMPONENT_TOKEN)
+            self._parameters = frozenset(self._names.parameters(*wanted, retry_for=RETRY_FOR))
             self._listed_at = now
-        return account in self._accounts
+        return any((account, name) in self._parameters for name in names)
 
 
 class _Known(NamedTuple):
@@ -125,6 +136,13 @@ class StoredCallbackKeys:
         self._clock = clock
         self._accounts = CallbackAccounts(aws, path, clock=clock)
         self._known: dict[str, _Known] = {}
+        self._platforms: set[str] = set()
+
+    def is_platform(self, account: str) -> bool:
+        """Return whether an account is a platform that has had a token; raises ``StorageError``."""
+        if account not in self._platforms and self._accounts.is_platform(account):
+            self._platforms.add(account)
+        return account in self._platforms
 
     def read(self, account: str, *, newer: bool = False) -> CallbackKeys | None:
         """The keys of an account; None where it has none.

@@ -33,7 +33,7 @@ PATIENT_RETRY_FOR = 7.5
 """The same for the refresher, for whom nobody else repeats it."""
 _CREDENTIALS = "credentials"
 _ACCESS_TOKEN = "access-token"  # noqa: S105 # nosec B105 # a parameter's name
-_COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
+COMPONENT_TOKEN = "component-access-token"  # noqa: S105 # nosec B105 # the same
 
 ConsentPolicy = Literal["off", "warn", "enforce"]
 Secret = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -132,7 +132,7 @@ class StoredTokens:
 
 
 class AccountNames:
-    """The names of the accounts, without any of their values."""
+    """The names of the accounts and of their parameters, without any of their values."""
 
     def __init__(self, aws: Clients, path: str) -> None:
         self._aws = aws
@@ -140,10 +140,10 @@ class AccountNames:
 
     def with_token(self) -> list[str]:
         """The accounts that have a stored token; raises ``StorageError``."""
-        return self.having(_ACCESS_TOKEN, retry_for=PATIENT_RETRY_FOR)
+        return [account for account, _ in self.parameters(_ACCESS_TOKEN, retry_for=PATIENT_RETRY_FOR)]
 
-    def having(self, *wanted: str, retry_for: float) -> list[str]:
-        """The accounts that have a parameter of one of these names; raises ``StorageError``."""
+    def parameters(self, *wanted: str, retry_for: float) -> list[tuple[str, str]]:
+        """Account and name of every parameter that has one of these names; raises ``StorageError``."""
         # Not GetParametersByPath: who may call that can read the credentials as well. By the end of the name,
         # and not by the path: a platform's merchants have thousands of parameters, 50 to a page.
         ending: Any = [{"Key": "Name", "Option": "Contains", "Values": [f"/{name}" for name in wanted]}]
@@ -161,7 +161,7 @@ class AccountNames:
             page = {"NextToken": answer["NextToken"]}
         within = f"{self._path}/"
         found = (name.removeprefix(within).partition("/") for name in names if name.startswith(within))
-        return [account for account, _, name in found if name in wanted and is_account_name(account)]
+        return [(account, name) for account, _, name in found if name in wanted and is_account_name(account)]
 
 
 class Accounts:
@@ -191,7 +191,7 @@ class Accounts:
         """One account; raises ``UnknownAccountError`` or ``StorageError``."""
         if not is_account_name(account):
             raise UnknownAccountError(account)
-        wanted = (_CREDENTIALS, _ACCESS_TOKEN, _COMPONENT_TOKEN)
+        wanted = (_CREDENTIALS, _ACCESS_TOKEN, COMPONENT_TOKEN)
         names = [f"{self._path}/{account}/{name}" for name in wanted]
         found = self._aws.call(
             "read the account",
@@ -231,18 +231,9 @@ class Accounts:
     def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         """Replace the stored token; raises ``StorageError``."""
         value = json.dumps(token.as_dict(), separators=(",", ":"))
-        name = _ACCESS_TOKEN if sends else _COMPONENT_TOKEN
-        self._aws.call(
-            "store the access token",
-            lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{name}",
-                Value=value,
-                Type="SecureString",
-                Overwrite=True,
-                **self._aws.encryption,
-            ),
-            retry_for=PATIENT_RETRY_FOR,
-        )
+        name = _ACCESS_TOKEN if sends else COMPONENT_TOKEN
+        full_name = f"{self._path}/{account}/{name}"
+        self._aws.put_parameter("store the access token", full_name, value, retry_for=PATIENT_RETRY_FOR)
 
     def _read_page(self, page: dict[str, Any]) -> Any:
         return self._aws.call(
@@ -266,7 +257,7 @@ class Accounts:
         except ValidationError as error:
             return Account(account, None, _stored(values, _ACCESS_TOKEN), _problem(error))
         sends = not isinstance(credentials, ComponentCredentials)
-        token = _stored(values, _ACCESS_TOKEN if sends else _COMPONENT_TOKEN)
+        token = _stored(values, _ACCESS_TOKEN if sends else COMPONENT_TOKEN)
         return Account(
             account,
             self._source(account, credentials, token),

@@ -4,7 +4,7 @@
     SecureString, JSON ``{"app_id", "ticket", "at"}``: the newest ``component_verify_ticket``, written by
     callback_events.
 ``<path>/<component>/ticket-request``
-    String: when WeChat was last asked to push tickets, in seconds since 1970.
+    String: when WeChat last agreed to push tickets, in seconds since 1970.
 ``<path>/<merchant>/refresh-token``
     SecureString: the merchant's ``authorizer_refresh_token``.
 """
@@ -64,14 +64,8 @@ class _Parameters:
         value: str,
         kind: Literal["SecureString", "String"] = "SecureString",
     ) -> None:
-        encryption = self._aws.encryption if kind == "SecureString" else {}
-        self._aws.call(
-            f"store the {name}",
-            lambda: self._aws.ssm.put_parameter(
-                Name=f"{self._path}/{account}/{name}", Value=value, Type=kind, Overwrite=True, **encryption
-            ),
-            retry_for=PATIENT_RETRY_FOR,
-        )
+        full_name = f"{self._path}/{account}/{name}"
+        self._aws.put_parameter(f"store the {name}", full_name, value, kind=kind, retry_for=PATIENT_RETRY_FOR)
 
     def delete(self, account: str, *names: str) -> None:
         full_names = [f"{self._path}/{account}/{name}" for name in names]
@@ -132,7 +126,7 @@ class PlatformParameters:
         return self._tickets.read(component)
 
     def read_ticket_request(self, component: str) -> float:
-        """The time at which WeChat was last asked to push tickets; 0 where it never was."""
+        """The time at which WeChat last agreed to push tickets; 0 where it never did."""
         value = self._parameters.read(component, _TICKET_REQUEST)
         return float(value) if value and value.isdigit() else 0.0
 

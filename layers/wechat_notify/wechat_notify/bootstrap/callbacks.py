@@ -12,10 +12,15 @@ from wechat_notify.wechat.callbacks.door import CallbackDoor
 
 
 @cache
+def keys() -> StoredCallbackKeys:
+    """The accounts' callback keys."""
+    return StoredCallbackKeys(bootstrap.aws(), bootstrap.settings().parameter_path, clock=time.monotonic)
+
+
+@cache
 def door() -> CallbackDoor:
     """The door for WeChat's callbacks."""
-    keys = StoredCallbackKeys(bootstrap.aws(), bootstrap.settings().parameter_path, clock=time.monotonic)
-    return CallbackDoor(keys, now=time.time)
+    return CallbackDoor(keys(), now=time.time)
 
 
 @cache

@@ -75,8 +75,8 @@ _ADVICE: Mapping[RetryHint, Bilingual] = {
         "若刷新 token 并重试后仍失败，请检查所存储的凭证是否属于该账号。",
     ),
     RetryHint.AFTER_COMPONENT_TOKEN_REFRESH: Bilingual(
-        "Refresh the component_access_token and repeat once.",
-        "请刷新 component_access_token 后重试一次。",
+        "If it stays after the component_access_token was replaced and the call repeated, check that the stored credentials are of this third-party platform.",
+        "若更换 component_access_token 并重试后仍失败，请检查所存储的凭证是否属于该第三方平台。",
     ),
     RetryHint.AFTER_NEW_COMPONENT_TICKET: Bilingual(
         "Wait for WeChat's next component_verify_ticket (pushed every 10 minutes), then repeat.",
@@ -225,6 +225,10 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
         "Check that WeChatApiBase leads to WeChat without a proxy that drops the query string.",
         "请检查 WeChatApiBase 与微信之间是否有代理丢弃了 URL 查询参数。",
     ),
+    41021: Bilingual(
+        "Change token_parameter in the platform's credentials: component_access_token, the default, or access_token.",
+        "请修改第三方平台凭证中的 token_parameter：component_access_token（默认）或 access_token。",
+    ),
     41028: _ANOTHER_FORM_ID,
     41029: _ANOTHER_FORM_ID,
     41031: _ANOTHER_FORM_ID,
@@ -256,6 +260,10 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
     61004: Bilingual(
         "Add this IP address to the third-party platform's IP whitelist, then send again.",
         "请将该 IP 地址加入第三方平台的 IP 白名单，然后重新发送。",
+    ),
+    61024: Bilingual(
+        'Store the credentials with "type": "component", as a third-party platform.',
+        '请将凭证的 "type" 改为 "component"，按第三方平台存储。',
     ),
     61016: Bilingual(
         "Confirm the permission set on the third-party platform, then send again.",

@@ -6,6 +6,7 @@ https://developers.weixin.qq.com/doc/oplatform/Third-party_Platforms/2.0/api/Bef
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,13 +17,15 @@ from wechat_notify.core.platform.ports import Authorization, AuthorizerGrant, Co
 from wechat_notify.core.tokens.token import Grant
 from wechat_notify.wechat.answers import UnreadableAnswerError, parse_answer, parse_json
 from wechat_notify.wechat.client import body_by_status, read_grant, refused_token
-from wechat_notify.wechat.outcomes import UNREADABLE, outcome_of, outcome_of_platform
+from wechat_notify.wechat.outcomes import UNREADABLE, hint_for, outcome_of, outcome_of_platform
 from wechat_notify.wechat.session import HttpSession, NoAnswer
 
 _PREFIX: Final = "/cgi-bin/component/"
 _PAGE: Final = 500
 """Merchants of one page of the list, WeChat's maximum."""
 _MAX_PAGES: Final = 200
+_TOKEN_MISSING: Final = 41001
+_COMPONENT_TOKEN_MISSING: Final = 41021
 
 
 class PlatformClient:
@@ -91,8 +94,9 @@ class PlatformClient:
 
     def listed_refresh_token(self, component: Component, token: str, app_id: str) -> str | None:
         """A merchant's refresh token from the list of all (``api_get_authorizer_list``)."""
-        for page in range(_MAX_PAGES):
-            request = {"offset": page * _PAGE, "count": _PAGE}
+        offset = 0
+        for _ in range(_MAX_PAGES):
+            request = {"offset": offset, "count": _PAGE}
             fields, refusal = self._ask(component, token, "api_get_authorizer_list", request)
             listed = fields.get("list")
             if not isinstance(listed, list):
@@ -101,7 +105,8 @@ class PlatformClient:
                 if isinstance(each, dict) and each.get("authorizer_appid") == app_id:
                     found = each.get("refresh_token")  # reported to be absent now and then
                     return found if isinstance(found, str) and found else None
-            if len(listed) < _PAGE:
+            offset, total = offset + len(listed), fields.get("total_count")
+            if not listed or (isinstance(total, int) and offset >= total):
                 break
         return None
 
@@ -124,7 +129,10 @@ class PlatformClient:
         """The fields of an answer, and the error to raise where they are not what was asked for."""
         path = f"{_PREFIX}{name}?{component.token_parameter}={quote(token, safe='')}"
         body = self._post(path, {"component_appid": component.app_id, **request})
-        return _fields(body), TokenUnavailableError(_refused(body, (token, *secrets)))
+        refused = _refused(body, (token, *secrets))
+        if refused.errcode == _TOKEN_MISSING:  # by its other name, where nothing on the way dropped it
+            refused = refused._replace(hint=hint_for(_COMPONENT_TOKEN_MISSING))
+        return _fields(body), TokenUnavailableError(refused)
 
     def _post(self, path: str, request: Mapping[str, object]) -> bytes:
         answer = self._session.post(path, json.dumps(request, ensure_ascii=False).encode())
@@ -158,13 +166,18 @@ def _authorizer_grant(fields: Mapping[str, object]) -> AuthorizerGrant | None:
 def _permission_sets(func_info: object) -> tuple[int, ...] | None:
     if not isinstance(func_info, list):
         return None
-    sets: set[int] = set()
-    for each in func_info:
-        category = each.get("funcscope_category") if isinstance(each, dict) else None
-        number = category.get("id") if isinstance(category, dict) else None
-        if isinstance(number, int) and not isinstance(number, bool):
-            sets.add(number)
-    return tuple(sorted(sets))
+    numbers = [_permission_set(each) for each in func_info]
+    known = {number for number in numbers if number is not None}
+    return None if None in numbers else tuple(sorted(known))
+
+
+def _permission_set(told: object) -> int | None:
+    """The id in ``{"funcscope_category": {"id": 89}}``, or an id that stands for itself."""
+    category = told.get("funcscope_category") if isinstance(told, dict) else told
+    number = category.get("id") if isinstance(category, dict) else category
+    if isinstance(number, str) and re.fullmatch(r"[0-9]{1,9}", number):
+        return int(number)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _refused(body: bytes, secrets: tuple[str, ...]) -> Outcome:

@@ -251,7 +251,8 @@ def foresee(service: Service, **fields: Any) -> Foreseen:
 )
 def test_a_dry_run_tells(service: Service, policy: str | None, would: Would) -> None:
     set_policy(service, policy)
-    assert foresee(service) == Foreseen(would, lacks_consent=policy is not None)
+    refusal = own_outcomes.NO_CONSENT if would is Would.REFUSE else None
+    assert foresee(service) == Foreseen(would, refusal=refusal, lacks_consent=policy is not None)
     assert foresee(service, kind="template") == Foreseen(Would.SEND)
     accept(service, 1)
     assert foresee(service) == Foreseen(Would.SEND)

@@ -29,6 +29,16 @@ def test_merchant_becomes_an_account(world: World) -> None:
     assert world.store.writes == ["access token", "refresh token", "merchant", "access token"]
 
 
+def test_first_token_is_that_of_a_run(world: World) -> None:
+    """With the policy on consents, which would not hold until the next run: the event comes between two."""
+    world.policy = "enforce"
+    world.authorize()
+    first = world.tokens[SHOP]
+    assert (first.app_id, first.consents) == (SHOP, "enforce")
+    world.refresher.refresh_all(lambda: 100.0)
+    assert world.tokens[SHOP] == first
+
+
 def test_event_comes_twice(world: World) -> None:
     world.authorize(at=100)
     world.wechat.calls.clear()
@@ -129,10 +139,23 @@ def test_page_has_a_code_of_the_platform(world: World) -> None:
     assert code.value not in repr(code)
 
 
-def test_release_test_is_answered(world: World) -> None:
-    world.authorizations.answer_release_test("platform", "code", "openid")
+@pytest.mark.parametrize("known", [False, True])
+def test_release_test_is_answered(world: World, *, known: bool) -> None:
+    """An account is not made of it; the refresh token of one that exists is void by now."""
+    if known:
+        world.authorize()
+        world.wechat.authorize(SHOP, "code")
+    world.authorizations.answer_release_test("platform", SHOP, "code", "openid")
     assert world.wechat.texts == [(world.wechat.access_tokens[SHOP], "openid", "code_from_api")]
-    assert world.store.merchants == {}
+    assert set(world.store.merchants) == ({SHOP} if known else set())
+    assert world.store.refresh_tokens == (world.wechat.refresh_tokens if known else {})
+
+
+def test_release_test_of_another_account(world: World) -> None:
+    world.store.others = {"shop"}
+    with pytest.raises(AccountTakenError):
+        world.authorizations.answer_release_test("platform", "shop", "code", "openid")
+    assert (world.store.refresh_tokens, world.wechat.texts) == ({}, [])
 
 
 # ---------------------------------------------------------------- a process ends anywhere

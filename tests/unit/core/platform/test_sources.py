@@ -74,9 +74,13 @@ def test_refused_push_is_the_reason() -> None:
     world = World()
     world.store.tickets.clear()
     world.wechat.refuse_push = 61004
+    for _ in range(2):  # it is asked again, and once the address is registered it helps
+        (result,) = run(world)
+        assert result.failure
+        assert result.failure.errcode == 61004
+    world.wechat.refuse_push = None
     (result,) = run(world)
-    assert result.failure
-    assert result.failure.errcode == 61004
+    assert (result.failure, world.wechat.calls) == (refusals.NO_TICKET, ["start_ticket_push"])
 
 
 def test_refused_push_spares_a_good_token() -> None:
@@ -93,6 +97,31 @@ def test_ticket_of_yesterday_is_none() -> None:
     world.clock.advance(12 * 3600 + 1)
     (result,) = run(world)
     assert result.failure == refusals.NO_TICKET
+
+
+def test_app_of_a_platform_is_changed() -> None:
+    """Neither the ticket nor the token of the app before is used."""
+    world = World()
+    run(world)
+    world.platform = replace(PLATFORM, app_id="wxanother")
+    (result,) = run(world)
+    assert result.failure == refusals.NO_TICKET
+
+
+def test_platform_token_that_is_not_stored() -> None:
+    """It is not fetched again for each merchant, and none of their refresh tokens is used up."""
+    world = ready()
+    for name in ("wx1", "wx2", "wx3"):
+        world.wechat.authorize(name, name)
+        world.authorize(name, account=name, app_id=name)
+    world.clock.advance(7200)
+    world.push_ticket()
+    world.failing = {"platform"}
+    assert [result.failure is None for result in run(world)] == [True, False, False, False, False]
+    assert world.wechat.calls == ["component_token", "component_token"]
+    world.failing = set()
+    world.clock.advance(300)
+    assert [result.failure for result in run(world)] == [None] * 5
 
 
 def test_platform_sends_nothing() -> None:
@@ -222,6 +251,15 @@ def test_merchant_of_no_platform() -> None:
     world.clock.advance(7000)
     failure = run(world)[1].failure
     assert failure == refusals.no_component("platform")
+
+
+def test_token_of_another_app_is_replaced() -> None:
+    """An operator wrote the account's credentials anew."""
+    world = ready()
+    world.wechat.lose("wxother")
+    world.store.merchants[SHOP] = replace(world.store.merchants[SHOP], app_id="wxother")
+    assert run(world)[1].failure is None
+    assert world.tokens[SHOP].value == world.wechat.access_tokens["wxother"]
 
 
 def test_permissions_travel_with_the_token() -> None:

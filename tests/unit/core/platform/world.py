@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.fakes import Clock
 from tests.fakes.platform import APP_ID, FakePlatform, FakePlatformStore, Steps
 from wechat_notify.core.callbacks.events import Ticket
-from wechat_notify.core.errors import UnknownAccountError
+from wechat_notify.core.errors import StorageError, UnknownAccountError
 from wechat_notify.core.platform.authorizations import Authorizations
 from wechat_notify.core.platform.ports import Component, Merchant
 from wechat_notify.core.platform.sources import ComponentCalls, ComponentTokens, MerchantTokens
@@ -31,6 +31,9 @@ class World:
         self.store = FakePlatformStore(self.steps, components={"platform": PLATFORM})
         self.tokens: dict[str, AccessToken] = {}
         self.saves: list[str] = []
+        self.failing: set[str] = set()
+        self.policy: str | None = None
+        self.platform = PLATFORM
         self.push_ticket()
         self.restart()
 
@@ -55,12 +58,14 @@ class World:
     def load(self, account: str) -> Account:
         stored = self.tokens.get(account)
         if account == "platform":
-            source = ComponentTokens(PLATFORM, stored, self.store, self.wechat, now=self.clock.now)
-            return Account(account, source, stored, sends=False)
+            source = ComponentTokens(self.platform, stored, self.store, self.wechat, now=self.clock.now)
+            app_id = self.platform.app_id
+            return Account(account, source, stored, sends=False, app_id=app_id, consents=self.policy)
         merchant = self.store.merchants.get(account)
         if merchant is None:
             raise UnknownAccountError(account)
-        return Account(account, self._source(merchant, stored), stored)
+        of_merchant = self._source(merchant, stored)
+        return Account(account, of_merchant, stored, app_id=merchant.app_id, consents=self.policy)
 
     def load_all(self) -> Iterator[Account]:
         for account in ("platform", *self.store.merchants):
@@ -68,6 +73,8 @@ class World:
 
     def save(self, account: str, token: AccessToken, *, sends: bool = True) -> None:
         assert sends is (account != "platform")
+        if account in self.failing:
+            raise StorageError("store the access token", "ThrottlingException")
         self.saves.append(account)
         self.store.writes.append("access token")
         self.steps.step(lambda: self.tokens.update({account: token}))

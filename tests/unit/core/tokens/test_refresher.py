@@ -13,6 +13,7 @@ from tests.fakes import START, Service, access_tokens, answer, unreachable
 from tests.unit.core.tokens.shared import token
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome, Status
 from wechat_notify.core.texts import Bilingual
+from wechat_notify.core.tokens import refresher
 from wechat_notify.core.tokens.refresher import Refreshed
 from wechat_notify.core.tokens.token import AccessToken, Grant
 
@@ -163,13 +164,28 @@ def test_accounts_are_refreshed_concurrently(service: Service) -> None:
 
 @pytest.mark.parametrize(("seconds_left", "failure"), [(58.0, None), (57.9, NOT_A_TIME)])
 def test_no_time_for_an_account(service: Service, seconds_left: float, failure: Outcome | None) -> None:
+    """That is no failure of one whose token lasts until the next run has ended."""
     service.add_account("bank", stored=False)
+    service.add_account("cafe")
+    service.store.tokens["cafe"] = replace(service.store.tokens["cafe"], expires_at=START + 420)
     results = service.token_refresher.refresh_all(lambda: seconds_left)
     assert [(r.account, r.failure, r.stored) for r in results] == [
         ("bank", failure, True),
-        ("shop", failure, True),
+        ("cafe", failure, True),
+        ("shop", None, True),
     ]
-    assert len(service.wechat.fetches) == sum(result.calls for result in results) == (0 if failure else 2)
+    assert len(service.wechat.fetches) == sum(result.calls for result in results) == (0 if failure else 3)
+
+
+def test_tokens_that_end_first_are_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the time does not suffice for all, it is spent on those who need it."""
+    monkeypatch.setattr(refresher, "_CONCURRENT_ACCOUNTS", 1)
+    service.add_account("zoo")
+    service.store.tokens["zoo"] = replace(service.store.tokens["zoo"], expires_at=START + 60)
+    service.add_account("tea", stored=False)
+    left = iter((100.0, 100.0, 0.0))
+    results = service.token_refresher.refresh_all(lambda: next(left))
+    assert [(result.account, result.calls) for result in results] == [("shop", 0), ("tea", 1), ("zoo", 1)]
 
 
 def test_no_accounts(service: Service) -> None:

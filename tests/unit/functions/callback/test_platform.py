@@ -46,6 +46,8 @@ def service(service: Service) -> Service:
     stored = CallbackKeys(app_id=APP_ID, keys=keys, aliases={"wxAliased": "shop"}, release_test=True)
     service.callback_keys.stored["platform"] = stored
     service.callback_keys.stored["live"] = stored.model_copy(update={"release_test": False})
+    service.callback_keys.stored["bank"] = stored
+    service.callback_keys.platforms = {"platform", "live"}
     return service
 
 
@@ -97,10 +99,19 @@ def test_receipt_of_a_merchant(service: Service) -> None:
         (RECEIPT, "../shop"),
         (RECEIPT, "bank"),  # an account of its own: the keys of no other one speak for it
         (UNAUTHORIZED.replace(MERCHANT, "bank"), None),
+        (TICKET, "platform"),
+        (UNAUTHORIZED, MERCHANT),
     ],
 )
 def test_what_makes_no_sense_is_dropped(service: Service, text: str, app_id: str | None) -> None:
+    """The ticket of one platform would be stored as that of another, which never had a token again."""
     assert ask(text, app_id) == (200, "success")
+    assert (queued(service), logged(service)["result"]) == ([], "unreadable")
+
+
+def test_keys_of_an_account_open_no_other(service: Service) -> None:
+    """The bank's keys sign a receipt for a message of the merchant: only a platform has merchants."""
+    assert ask(RECEIPT, MERCHANT, component="bank") == (200, "success")
     assert (queued(service), logged(service)["result"]) == ([], "unreadable")
 
 
@@ -147,9 +158,8 @@ def test_text_is_answered(service: Service) -> None:
 
 def test_code_is_for_later(service: Service) -> None:
     assert ask(TEXT.format("QUERY_AUTH_CODE:code@1"), MERCHANT) == (200, "")
-    assert queued(service) == [
-        {"account": "platform", "fields": {}, "release_test": {"code": "code@1", "openid": OPENID}}
-    ]
+    asked = {"account": MERCHANT, "code": "code@1", "openid": OPENID}
+    assert queued(service) == [{"account": "platform", "fields": {}, "release_test": asked}]
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,12 @@ def test_ticket_comes_again(service: Service, tickets: Tickets) -> None:
 
 
 def test_release_test_is_passed_on(service: Service) -> None:
-    assert not handle({}, release_test={"code": "code@1", "openid": OPENID})
+    assert not handle({}, release_test={"account": "wxshop", "code": "code@1", "openid": OPENID})
     assert service.platform_function.asked == [
         {
             "component": "platform",
             "request": "release_test",
+            "account": "wxshop",
             "authorization_code": "code@1",
             "openid": OPENID,
         }
@@ -143,14 +144,14 @@ def test_release_test_is_passed_on(service: Service) -> None:
 
 def test_release_test_fails_once(service: Service) -> None:
     service.platform_function.error = TokenUnavailableError(unreachable())
-    assert not handle({}, release_test={"code": "code@1", "openid": OPENID})
+    assert not handle({}, release_test={"account": "wxshop", "code": "code@1", "openid": OPENID})
     assert result(service) == {"failed": 1}
 
 
 def test_secrets_are_not_logged(service: Service, tickets: Tickets) -> None:
     handle(TICKET)
     handle(AUTHORIZED, merchant="shop")
-    handle({}, release_test={"code": "code@2", "openid": OPENID})
+    handle({}, release_test={"account": "wxshop", "code": "code@2", "openid": OPENID})
     seen = service.log.getvalue()
     assert (len(tickets.saved), len(service.lines())) == (1, 3)
     assert [secret for secret in ("ticket@1", "code@1", "code@2", OPENID) if secret in seen] == []

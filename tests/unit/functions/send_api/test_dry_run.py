@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -210,3 +211,12 @@ def test_receiver_without_a_consent(synced: Service, policy: str) -> None:
             "recipient",
             True,
         )
+
+
+def test_kind_that_a_merchant_did_not_grant(synced: Service) -> None:
+    synced.store.tokens["shop"] = replace(synced.store.tokens["shop"], permissions=(7,))
+    before = state(synced)
+    content = rehearse().content
+    assert (content["would"], content["refusal"]["class"]) == ("refuse", "permission")
+    assert "89" in content["refusal"]["hint"]["en"]
+    assert state(synced) == before

@@ -66,7 +66,7 @@ def test_code_of_a_page() -> None:
 
 
 def test_release_test_is_answered(world: World) -> None:
-    request = {"request": "release_test", "authorization_code": "code", "openid": "openid"}
+    request = {"request": "release_test", "account": SHOP, "authorization_code": "code", "openid": "openid"}
     assert ask({"component": "platform", **request}) == {"result": "sent"}
     assert len(world.wechat.texts) == 1
 

@@ -169,8 +169,10 @@ def test_merchant_leaves(platform: Platform) -> None:
     token = platform.token()
     code = platform.authorize(token)
     info = platform.ask("api_query_auth", token=token, authorization_code=code)["authorization_info"]
-    platform.world.order("components/unauthorize", component="wxp", app_id="wxshop")
-    assert platform.events()[-1]["InfoType"] == "unauthorized"
+    order = {"component": "wxp", "app_id": "wxshop", "late": True, "events": 2}
+    platform.world.order("components/unauthorize", **order)
+    assert [event["InfoType"] for event in platform.events()[-2:]] == ["unauthorized"] * 2
+    assert [request.late for request in platform.pushed] == [False, False, True, True]
     assert platform.world.send(token=info["authorizer_access_token"])["errcode"] == 40001
     given = {"authorizer_appid": "wxshop", "authorizer_refresh_token": info["authorizer_refresh_token"]}
     assert platform.ask("api_authorizer_token", token=token, **given)["errcode"] == 61003

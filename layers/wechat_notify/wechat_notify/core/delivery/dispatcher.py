@@ -8,6 +8,7 @@ from typing import Protocol
 
 from wechat_notify.core.clocks import Jitter, SecondsLeft
 from wechat_notify.core.consents.consents import Consents
+from wechat_notify.core.delivery import own_outcomes
 from wechat_notify.core.delivery.attempts import CallerAttempt, QueueAttempt
 from wechat_notify.core.delivery.circuits import Circuits
 from wechat_notify.core.delivery.consented import ENFORCE
@@ -164,15 +165,20 @@ class Dispatcher:
             return Foreseen(Would.EXPIRE)
         self._circuits.prefetch([request.account])
         held = self._circuits.admit(request.account, message).held
-        return Foreseen(Would.HOLD, hold=held) if held else self._foresee_consent(request.account, message)
+        return Foreseen(Would.HOLD, hold=held) if held else self._foresee_refusal(request.account, message)
 
-    def _foresee_consent(self, account: str, message: Message) -> Foreseen:
+    def _foresee_refusal(self, account: str, message: Message) -> Foreseen:
         token = self._sender.stored_token(account)
+        refusal = own_outcomes.not_granted(message, token.permissions) if token else None
+        if refusal:
+            return Foreseen(Would.REFUSE, refusal=refusal)
         policy = token.consents if token else None
         need = self._consents.need(account, message) if policy else None
         if need is None or self._consents.is_given(need):
             return Foreseen(Would.SEND)
-        return Foreseen(Would.REFUSE if policy == ENFORCE else Would.SEND, lacks_consent=True)
+        if policy != ENFORCE:
+            return Foreseen(Would.SEND, lacks_consent=True)
+        return Foreseen(Would.REFUSE, refusal=own_outcomes.NO_CONSENT, lacks_consent=True)
 
     def look_up(self, account: str, message_id: str) -> Result | None:
         """Return what became of a message; None where there is none. Raises ``StorageError``."""

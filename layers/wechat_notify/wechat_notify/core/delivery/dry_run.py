@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from wechat_notify.core.delivery.circuit import Circuit
-from wechat_notify.core.outcomes import Status
+from wechat_notify.core.outcomes import Outcome, Status
 
 
 class Would(StrEnum):
@@ -25,17 +25,18 @@ class Would(StrEnum):
     EXPIRE = "expire"
     """Its time has passed."""
     REFUSE = "refuse"
-    """Its receiver has no unused consent, and the account sends nothing without one."""
+    """It would be refused before WeChat is called: a consent or a permission set is missing."""
 
 
 class Foreseen(NamedTuple):
     """The result that a message would have.
 
-    ``status`` is its id's, ``hold`` is what it would wait for. ``lacks_consent``: no unused consent of its
-    receiver is known, where the account's policy asks for one.
+    ``status`` is its id's, ``hold`` is what it would wait for, ``refusal`` says why it would be refused.
+    ``lacks_consent``: no unused consent of its receiver is known, where the account's policy asks for one.
     """
 
     would: Would
     status: Status | None = None
     hold: Circuit | None = None
+    refusal: Outcome | None = None
     lacks_consent: bool = False

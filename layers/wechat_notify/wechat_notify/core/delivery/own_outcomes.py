@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from wechat_notify.core.delivery.circuit import Circuit
 from wechat_notify.core.delivery.retry_policy import Decision
 from wechat_notify.core.messages.kinds import Message
@@ -68,8 +70,13 @@ _IS_IN_DOUBT = Bilingual(
 )
 
 
-def not_granted(message: Message) -> Outcome:
-    """Return the refusal of a kind that a merchant did not let its third-party platform send."""
+def not_granted(message: Message, permissions: Collection[int] | None) -> Outcome | None:
+    """Return the refusal of a kind that a merchant did not let its third-party platform send; None of others.
+
+    ``permissions`` as in the account's token.
+    """
+    if permissions is None or not message.permission_sets.isdisjoint(permissions):
+        return None
     sets = ", ".join(map(str, sorted(message.permission_sets)))
     return Outcome(
         Status.FAILED,

@@ -103,8 +103,8 @@ class Sender:
         expired : Callable
             Whether the message is not to be sent any more: asked again when a token was waited for.
         """
-        if token.permissions is not None and message.permission_sets.isdisjoint(token.permissions):
-            return Exchange(own_outcomes.not_granted(message), 0, 0.0)
+        if refusal := own_outcomes.not_granted(message, token.permissions):
+            return Exchange(refusal, 0, 0.0)
         posts, seconds, began = 0, 0.0, self._now()
         while True:
             started = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
 from wechat_notify.core.errors import AccountTakenError, TokenUnavailableError
 from wechat_notify.core.platform import refusals
@@ -24,7 +25,8 @@ from wechat_notify.core.platform.sources import ComponentCalls
 from wechat_notify.core.tokens.refresher import AccountStore
 from wechat_notify.core.tokens.token import AccessToken
 
-_USED_CODE = frozenset({61009, 61010})
+USED_CODE: Final = frozenset({61009, 61010})
+"""The errcodes by which WeChat says that an authorization code works no more."""
 
 
 class Change(StrEnum):
@@ -87,11 +89,19 @@ class Authorizations:
         known = self._known(component, account, app_id)
         if at <= known.authorized_at or at < (known.revoked_at or 0):
             return Change.UNCHANGED
+        policy = self._accounts.load(component).consents
         tokens, permissions = self._bought(known, code)
         self._store.save_refresh_token(account, tokens.refresh_token)
         self._store.save_merchant(Merchant(account, app_id, component, permissions, at))
         now, grant = self._now(), tokens.grant
-        token = AccessToken(grant.value, now + grant.expires_in, now, permissions=permissions)
+        token = AccessToken(
+            grant.value,
+            now + grant.expires_in,
+            now,
+            permissions=permissions,
+            app_id=app_id,
+            consents=policy,
+        )
         self._accounts.save(account, token)
         return Change.AUTHORIZED
 
@@ -106,17 +116,24 @@ class Authorizations:
         self._store.delete_tokens(account)
         return Change.REVOKED
 
-    def answer_release_test(self, component: str, code: str, openid: str) -> None:
-        """Send what WeChat's release test waits for, with the token that its code buys."""
-        token = self._query(component, code).tokens.grant.value
-        self._api.send_text(token, openid, f"{code}_from_api")
+    def answer_release_test(self, component: str, account: str, code: str, openid: str) -> None:
+        """Send what WeChat's release test waits for, with the token that its code buys.
+
+        The code makes no account. One that the merchant has goes on with the refresh token that came with it.
+        """
+        authorization = self._query(component, code)
+        known = self._store.read_merchant(account)
+        of_code = (component, authorization.app_id)
+        if known and known.revoked_at is None and (known.component, known.app_id) == of_code:
+            self._store.save_refresh_token(account, authorization.tokens.refresh_token)
+        self._api.send_text(authorization.tokens.grant.value, openid, f"{code}_from_api")
 
     def _bought(self, merchant: Merchant, code: str) -> tuple[AuthorizerGrant, tuple[int, ...] | None]:
         """The merchant's tokens and permission sets."""
         try:
             authorization = self._query(merchant.component, code)
         except TokenUnavailableError as error:
-            if error.outcome.errcode not in _USED_CODE:
+            if error.outcome.errcode not in USED_CODE:
                 raise
             # It was exchanged, and what it bought was not stored; or the event came too late.
             return self._listed(merchant), None

@@ -95,7 +95,7 @@ class PlatformStore(Protocol):
         """The newest ticket that WeChat pushed."""
 
     def read_ticket_request(self, component: str) -> float:
-        """The time at which WeChat was last asked to push tickets; 0 where it never was."""
+        """The time at which WeChat last agreed to push tickets; 0 where it never did."""
 
     def save_ticket_request(self, component: str, at: float) -> None:
         """Remember that time."""

@@ -59,9 +59,13 @@ class PlatformRequests:
         """End a merchant's authorization; as ``authorize``."""
         return self._change(max_wait, component, "revoke", account=account, app_id=app_id, at=at)
 
-    def answer_release_test(self, component: str, code: str, openid: str, max_wait: float) -> str:
+    def answer_release_test(
+        self, component: str, account: str, *, code: str, openid: str, max_wait: float
+    ) -> str:
         """Send the message that WeChat's release test waits for."""
-        return self._change(max_wait, component, "release_test", authorization_code=code, openid=openid)
+        return self._change(
+            max_wait, component, "release_test", account=account, authorization_code=code, openid=openid
+        )
 
     def _change(self, max_wait: float, component: str, request: str, **fields: str | int) -> str:
         return str(self._ask(max_wait, component, request, **fields)["result"])

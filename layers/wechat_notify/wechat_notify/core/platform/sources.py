@@ -33,7 +33,7 @@ RENEWED_BEFORE: Final = 900.0
 """Seconds before its end from which a token is renewed: three scheduled runs."""
 TICKET_OVERDUE: Final = 1800.0
 """Seconds without a ticket, which comes every 10 minutes, after which WeChat is asked to push; and seconds
-between two such requests."""
+between two such requests that it granted."""
 TICKET_LIFE: Final = 12 * 3600.0
 """Seconds for which WeChat accepts a ticket."""
 REJECTED_COMPONENT_TOKEN: Final = frozenset({40001, 40014, 40094, 42001, 42006, 48012})
@@ -64,10 +64,12 @@ class ComponentTokens:
         """The stored token while it lasts, or a new one; raises ``TokenUnavailableError``."""
         try:
             ticket = self._store.read_ticket(self._component.account)
+            if ticket and ticket.component_appid != self._component.app_id:
+                ticket = None
             refused = self._request_ticket(ticket)
         except StorageError:
             raise TokenUnavailableError(STORE_DOWN) from None
-        if not force and (grant := _still_good(self._stored, self._now())):
+        if not force and (grant := _still_good(self._stored, self._component.app_id, self._now())):
             return grant
         if ticket is None or ticket.at < self._now() - TICKET_LIFE:
             raise refused or TokenUnavailableError(refusals.NO_TICKET)
@@ -80,11 +82,11 @@ class ComponentTokens:
             return None
         if self._store.read_ticket_request(account) > now - TICKET_OVERDUE:
             return None
-        self._store.save_ticket_request(account, now)
         try:
             self._api.start_ticket_push(self._component)
         except TokenUnavailableError as error:
-            return error
+            return error  # the next run asks again, and says again why there is no ticket
+        self._store.save_ticket_request(account, now)
         return None
 
 
@@ -150,7 +152,8 @@ class MerchantTokens:
         """
         if self._merchant.revoked_at is not None:
             raise TokenUnavailableError(refusals.REVOKED)
-        grant = None if force else _still_good(self._stored, self._now())
+        app_id = self._merchant.app_id
+        grant = None if force else _still_good(self._stored, app_id, self._now())
         if grant is None:
             try:
                 grant = self._renewed()
@@ -192,7 +195,8 @@ class MerchantTokens:
         return answer.grant
 
 
-def _still_good(stored: AccessToken | None, now: float) -> Grant | None:
-    if stored is None or stored.expires_at - now <= RENEWED_BEFORE:
+def _still_good(stored: AccessToken | None, app_id: str, now: float) -> Grant | None:
+    """The stored token; None where it ends soon, or is of an app that stood there before."""
+    if stored is None or stored.expires_at - now <= RENEWED_BEFORE or stored.app_id not in {app_id, None}:
         return None
     return Grant(stored.value, stored.expires_at - now)

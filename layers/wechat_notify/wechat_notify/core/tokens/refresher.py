@@ -13,7 +13,7 @@ from wechat_notify.core.clocks import SecondsLeft
 from wechat_notify.core.errors import NotAPlatformError, StorageError, TokenUnavailableError
 from wechat_notify.core.outcomes import ErrorClass, HoldScope, Outcome
 from wechat_notify.core.texts import Bilingual
-from wechat_notify.core.tokens.access_tokens import BUSY, unavailable
+from wechat_notify.core.tokens.access_tokens import BUSY, STORE_DOWN, unavailable
 from wechat_notify.core.tokens.token import AccessToken, Account, Grant
 
 FORCED_A_DAY = 20
@@ -29,6 +29,8 @@ _IN_VAIN_FOR = 5.0
 _COMPONENT_FAILED_FOR = 60.0
 """The same of a third-party platform's token, for which all its merchants ask; such calls are limited."""
 _CONCURRENT_ACCOUNTS = 16
+_NEXT_RUN = 420.0
+"""Seconds until the next run of the schedule has ended: it begins in 300, and takes 120 at most."""
 TIME_FOR_A_REFRESH = 58.0
 """Seconds that one account may take at worst: two calls to WeChat, a write before and one after the second
 that SSM throttles, and the events at the end."""
@@ -90,11 +92,14 @@ class TokenRefresher:
         Parameters
         ----------
         seconds_left : Callable
-            Seconds until the function is stopped: accounts that it has no time for are reported as failed.
+            Seconds until the function is stopped. Accounts that it has no time for are reported as failed,
+            but for those whose tokens last beyond the next run.
         """
 
         def renew(account: Account) -> Refreshed:
             if seconds_left() < TIME_FOR_A_REFRESH:
+                if account.token and account.token.usable(self._now() + _NEXT_RUN):
+                    return Refreshed(account.name, account.token)
                 return Refreshed(account.name, failure=_NO_TIME, kept=account.token)
             try:
                 return self._renew(account)
@@ -102,7 +107,10 @@ class TokenRefresher:
                 failure = _on_unexpected_error(type(error).__name__)
                 return Refreshed(account.name, failure=failure, kept=account.token)
 
-        accounts = sorted(self._store.load_all(), key=lambda account: account.name)
+        # Where the time does not suffice for all, it is spent on those whose tokens end first.
+        accounts = sorted(
+            self._store.load_all(), key=lambda account: account.token.expires_at if account.token else 0.0
+        )
         # Third-party platforms first: their merchants' tokens are had with theirs.
         results: list[Refreshed] = []
         for sends in (False, True):
@@ -142,7 +150,8 @@ class TokenRefresher:
         """The token of a third-party platform, for the calls that its merchants' tokens need.
 
         Of several threads that were rejected together the first one has it replaced. A refusal of WeChat's
-        answers all that ask the same for a minute.
+        answers all that ask the same for a minute. So does a new token that cannot be stored: each merchant
+        would have another one made, only to get a refresh token that cannot be stored either.
 
         Parameters
         ----------
@@ -161,10 +170,9 @@ class TokenRefresher:
             if stored.sends and stored.source:
                 raise NotAPlatformError(component)
             result = self._replace(stored, rejected)
-            if failure := result.failure:
-                if (
-                    failure.errcode is not None or failure.cause
-                ):  # it cost a call; a missing ticket costs none
+            if failure := result.failure or (None if result.stored else STORE_DOWN):
+                if failure.errcode is not None or failure.cause or not result.stored:
+                    # It cost a call; a missing ticket costs none.
                     until = self._now() + _COMPONENT_FAILED_FOR
                     self._failures.setdefault(component, (rejected, failure, until))
                 raise TokenUnavailableError(failure)
