@@ -26,6 +26,7 @@ def respond(
     context: Any,
     routes: Routes,
     telemetry: Callable[[], Telemetry],
+    *,
     refused: Callable[[HttpEvent, WeChatNotifyError], None] = lambda _event, _error: None,
     shown: Callable[[HttpEvent, ApiResponse], ApiResponse | HtmlPage] = _as_document,
 ) -> dict[str, Any]:

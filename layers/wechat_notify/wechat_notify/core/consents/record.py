@@ -77,7 +77,8 @@ class TemplateConsents(NamedTuple):
 class PersonConsents(NamedTuple):
     """The consents of one person, stored as one item; version 0 is none stored.
 
-    ``left_at`` is when the person unsubscribed last. ``counted_to`` as in a template's.
+    ``left_at`` is when the person unsubscribed last. ``counted_to`` as in a template's. ``moved_at`` is from
+    when on another item, under the hash of a newer key, stands for this one.
     """
 
     account: str
@@ -88,6 +89,7 @@ class PersonConsents(NamedTuple):
     left_at: float | None = None
     counted_to: float | None = None
     templates: tuple[TemplateConsents, ...] = ()
+    moved_at: float | None = None
 
     def of(self, template_id: str, scene: str | None) -> TemplateConsents:
         """The consents to a template, or to a scene of it; empty where there are none."""
