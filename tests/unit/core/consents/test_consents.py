@@ -113,6 +113,34 @@ def test_what_is_erased_stays_erased(case: Case) -> None:
     assert case.consents.take(case.need, A) is None
 
 
+def test_a_revocation_that_comes_late_erases_what_is_older(case: Case) -> None:
+    """Or that comes again: what the person decided since is theirs."""
+    revoked = [PersonLeft(PERSON, erase=True, at=5)]
+    case.accept(1, 2, 7)
+    case.accept(3, template_id="other")
+    case.consents.take(case.need, A)
+    for _ in range(2):
+        case.consents.record("shop", revoked)
+        (person,) = case.store.people.values()
+        (known,) = person.templates
+        assert ([grant.at for grant in known.grants], known.granted_at) == ([7], 7)
+        case.accept(4)  # an event that is older still
+    case.accept(5, 8)
+    assert case.left() == 2
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=8)])
+    assert case.store.people == {}
+
+
+def test_a_revocation_that_comes_late_erases_the_copies_too(case: Case) -> None:
+    """What was left behind under the key before a rotation."""
+    case.accept(1, 7)
+    case.hashes.keys = ("newer", "new")
+    assert case.left() == 2
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=5)])
+    assert list(case.store.people) == [("shop", f"newer hash of {PERSON}")]
+    assert case.left() == 1
+
+
 def test_a_grant_whose_message_was_not_sent_is_free(case: Case) -> None:
     """Its function ended before it gave the grant back."""
     case.accept(1)

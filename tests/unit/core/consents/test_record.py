@@ -79,6 +79,17 @@ def test_a_withdrawal_ends_every_scene_and_no_other_template() -> None:
     assert person.of("other", None).unused
 
 
+def test_nothing_up_to_a_time_is_left() -> None:
+    person = granted(NOBODY, 10, 20, 30).refused(TEMPLATE, None, 12).withdrawn("other", 20).left(5)
+    assert person.since(30) == NOBODY._replace(counted_to=30)
+    known = person.since(20).of(TEMPLATE, None)
+    assert (unused(person.since(20)), known.granted_at, known.refused_at) == ([30], 30, None)
+    assert person.since(20).left_at is None
+    later = granted(person, 40).corrected(TEMPLATE, None, 35).withdrawn("other", 50).left(60).since(32)
+    assert (unused(later), later.left_at, later.of(TEMPLATE, None).corrected_at) == ([], 60, 35)
+    assert later.of("other", None).ended_at == 50
+
+
 def test_a_second_confirmation_of_a_scene_does_not_add_up() -> None:
     person = granted(NOBODY, 20, 10, 30, scene=SCENE)
     assert unused(person, SCENE) == [30]

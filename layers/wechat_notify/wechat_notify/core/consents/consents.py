@@ -170,11 +170,9 @@ class Consents:
     def record(self, account: str, events: Sequence[ConsentChange | PersonLeft]) -> Recorded:
         """Record the events of one callback, which are all about one person."""
         hashes = self._keyed_hash.every(events[0].openid)
-        if any(isinstance(event, PersonLeft) and event.erase for event in events):
-            # There and back: a reader in between moves what is still under another hash.
-            for openid_hash in hashes + hashes[-2::-1]:
-                self._store.delete(account, openid_hash)
-            return Recorded(changed=True)
+        revoked = [event.at for event in events if isinstance(event, PersonLeft) and event.erase]
+        if revoked:
+            return self._erase(account, hashes, max(revoked))
 
         def changed(person: PersonConsents) -> PersonConsents:
             for event in events:
@@ -193,6 +191,20 @@ class Consents:
             lambda person: person.granted(link.template_id, link.scene, f"link:{link.nonce}", at),
             new=self._now() - at < REPAIRED_FOR,
         )
+
+    def _erase(self, account: str, hashes: tuple[str, ...], at: float) -> Recorded:
+        """Delete all that is known of a person up to a time; nothing newer, for the event may come late."""
+        person = self._read(account, hashes)
+        if person is not None and person.since(at).templates:
+            self._update(account, hashes, lambda newest: newest.since(at))
+            kept = {person.openid_hash}
+        else:
+            kept = set()
+        # There and back: a reader in between moves what is still under another hash.
+        for openid_hash in hashes + hashes[-2::-1]:
+            if openid_hash not in kept:
+                self._store.delete(account, openid_hash)
+        return Recorded(changed=True)
 
     def _lasts(self, need: Need) -> bool:
         return need.scene is None and self._long_term(need.account, need.template_id)

@@ -142,6 +142,17 @@ class PersonConsents(NamedTuple):
             return self
         return _mapped(self._replace(left_at=at), lambda each: _without(each, at))
 
+    def since(self, at: float) -> PersonConsents:
+        """With nothing that happened up to a time: the person had it erased then."""
+        templates = (_since(each, at) for each in self.templates)
+        return self._replace(
+            left_at=_if_later(self.left_at, at),
+            counted_to=_latest(self.counted_to, at),
+            templates=tuple(
+                each for each in templates if each != TemplateConsents(each.template_id, each.scene)
+            ),
+        )
+
     def takes(self, template_id: str, scene: str | None, holder: Holder) -> PersonConsents | None:
         """With one grant taken: the message's own of an earlier attempt, or the oldest; None without any."""
         known = self.of(template_id, scene)
@@ -222,6 +233,19 @@ def _mapped(person: PersonConsents, change: Callable[[TemplateConsents], Templat
     return person._replace(templates=tuple(change(each) for each in person.templates))
 
 
+def _since(known: TemplateConsents, at: float) -> TemplateConsents:
+    return TemplateConsents(
+        known.template_id,
+        known.scene,
+        tuple(grant for grant in known.grants if grant.at > at),
+        granted_at=_if_later(known.granted_at, at),
+        refused_at=_if_later(known.refused_at, at),
+        ended_at=_if_later(known.ended_at, at),
+        corrected_at=_if_later(known.corrected_at, at),
+        counted_to=_if_later(known.counted_to, at),
+    )
+
+
 def _without(known: TemplateConsents, at: float) -> TemplateConsents:
     """Without the unused grants up to a time."""
     kept = (grant for grant in known.grants if grant.message_id is not None or grant.at > at)
@@ -248,6 +272,10 @@ def _replaced(
 
 def _time(grant: ConsentGrant) -> float:
     return grant.at
+
+
+def _if_later(time: float | None, at: float) -> float | None:
+    return time if time is not None and time > at else None
 
 
 def _latest(*times: float | None) -> float:
