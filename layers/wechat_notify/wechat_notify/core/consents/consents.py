@@ -210,7 +210,8 @@ class Consents:
         return need.scene is None and self._long_term(need.account, need.template_id)
 
     def _taken(self, person: PersonConsents, need: Need, holder: Holder) -> PersonConsents | None:
-        taken = person.takes(need.template_id, need.scene, holder)
+        now = round(self._now(), 3)
+        taken = person.takes(need.template_id, need.scene, holder, now)
         if taken is not None:
             return taken
         holders = person.holders(need.template_id, need.scene)
@@ -218,7 +219,7 @@ class Consents:
         if not unsent:
             return None
         freed = person.freed(need.template_id, need.scene, unsent)
-        return freed.takes(need.template_id, need.scene, holder)
+        return freed.takes(need.template_id, need.scene, holder, now)
 
     def _update(
         self,

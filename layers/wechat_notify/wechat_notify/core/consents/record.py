@@ -18,8 +18,13 @@ from typing import NamedTuple
 
 MAX_UNUSED = 50
 """Unused grants of one template that are kept; older ones are dropped, so that an item has an end."""
-MAX_USED = 10
-"""Used grants of one template that are kept, to know the repeats of their events."""
+MAX_USED = 5
+"""Used grants of one template that are kept, to know the repeats of their events: those taken last. With them
+the item of most people stays below 1 KB, which is one write unit."""
+UNDER_WAY = 600.0
+"""Seconds for which a grant that was taken is kept beside those ``MAX_USED``, up to ``MAX_UNUSED`` in all. By
+then it was given back, or a message whose function was stopped has come again: the queue's visibility timeout
+is 432 s."""
 MAX_TEMPLATES = 80
 """Templates (a scene of a one-time message counts as one) of one person; an item has 400 KB at most."""
 _NEVER = float("-inf")
@@ -36,13 +41,14 @@ class ConsentGrant(NamedTuple):
     """One message that a person allowed.
 
     ``key`` names the decision, so that its repeat is known. ``message_id`` is the message that took it,
-    ``taken_by`` the writer of that message's claim: both None where nothing did.
+    ``taken_by`` the writer of that message's claim, ``taken_at`` when that was: None where nothing did.
     """
 
     key: str
     at: float
     message_id: str | None = None
     taken_by: str | None = None
+    taken_at: float | None = None
 
 
 class TemplateConsents(NamedTuple):
@@ -153,7 +159,7 @@ class PersonConsents(NamedTuple):
             ),
         )
 
-    def takes(self, template_id: str, scene: str | None, holder: Holder) -> PersonConsents | None:
+    def takes(self, template_id: str, scene: str | None, holder: Holder, now: float) -> PersonConsents | None:
         """With one grant taken: the message's own of an earlier attempt, or the oldest; None without any."""
         known = self.of(template_id, scene)
         withdrawn_to = self._withdrawn_to(known)
@@ -164,7 +170,7 @@ class PersonConsents(NamedTuple):
         if found is None:
             return None
         # Written down for its own grant too: whoever wants to free that meanwhile meets another version.
-        taken = found._replace(message_id=holder.message_id, taken_by=holder.writer)
+        taken = found._replace(message_id=holder.message_id, taken_by=holder.writer, taken_at=now)
         return self._with(known._replace(grants=_replaced(known.grants, found, taken)))
 
     def lasts(self, template_id: str) -> bool:
@@ -197,15 +203,14 @@ class PersonConsents(NamedTuple):
 
     def successor(self, *, writer: str, now: float) -> PersonConsents:
         """The version after this one, as it is stored."""
-        kept = _mapped(self, _pruned)
+        kept = _mapped(self, lambda each: _pruned(each, now))
         if len(kept.templates) > MAX_TEMPLATES:
             # What nothing is left of goes first, and then what was not touched for longest.
             order = sorted(kept.templates, key=lambda each: (bool(each.unused), each.changed_at))
             dropped = order[: len(order) - MAX_TEMPLATES]
-            counted_to = _latest(kept.counted_to, *(grant.at for each in dropped for grant in each.grants))
+            counted_to = _latest(kept.counted_to, *(each.changed_at for each in dropped))
             kept = kept._replace(
-                templates=tuple(each for each in kept.templates if each not in dropped),
-                counted_to=counted_to if counted_to > _NEVER else None,
+                templates=tuple(each for each in kept.templates if each not in dropped), counted_to=counted_to
             )
         return kept._replace(version=self.version + 1, writer=writer, updated_at=now)
 
@@ -220,7 +225,7 @@ class PersonConsents(NamedTuple):
                 continue  # withdrawn meanwhile: it stays used
             adds_up = known.scene is None or all(each.message_id is not None for each in grants)
             if adds_up:
-                grants = _replaced(grants, grant, grant._replace(message_id=None, taken_by=None))
+                grants = _replaced(grants, grant, ConsentGrant(grant.key, grant.at))
         return self if grants == known.grants else self._with(known._replace(grants=grants))
 
     def _with(self, changed: TemplateConsents) -> PersonConsents:
@@ -252,10 +257,11 @@ def _without(known: TemplateConsents, at: float) -> TemplateConsents:
     return known._replace(grants=tuple(kept))
 
 
-def _pruned(known: TemplateConsents) -> TemplateConsents:
+def _pruned(known: TemplateConsents, now: float) -> TemplateConsents:
     """With as many grants as are kept; those of an event that comes again later count as known."""
-    used = sorted((grant for grant in known.grants if grant.message_id is not None), key=_time)
-    dropped = [*used[:-MAX_USED], *known.unused[:-MAX_UNUSED]]
+    used = sorted((grant for grant in known.grants if grant.message_id is not None), key=_taken_at)
+    settled = [grant for grant in used[:-MAX_USED] if _taken_at(grant) < now - UNDER_WAY]
+    dropped = [*used[:-MAX_UNUSED], *settled, *known.unused[:-MAX_UNUSED]]
     if not dropped:
         return known
     return known._replace(
@@ -276,6 +282,10 @@ def _time(grant: ConsentGrant) -> float:
 
 def _if_later(time: float | None, at: float) -> float | None:
     return time if time is not None and time > at else None
+
+
+def _taken_at(grant: ConsentGrant) -> float:
+    return grant.at if grant.taken_at is None else grant.taken_at
 
 
 def _latest(*times: float | None) -> float:
