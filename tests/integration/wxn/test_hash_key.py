@@ -27,7 +27,7 @@ from wechat_notify.core.outcomes import Status
 from wxn import questions, stacks
 from wxn.erasing.entries import Entries
 from wxn.erasing.person import Person
-from wxn.hash_keys import SECONDS_UNTIL_READ
+from wxn.hash_keys import SECONDS_UNTIL_USED
 from wxn.stacks import Stack
 
 Aws = Callable[[str], Any]
@@ -140,7 +140,7 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
     assert kept["earlier"][-1] == FIRST
     assert len({kept["current"], *kept["earlier"]}) == 3
     assert len(kept["current"]) == 64
-    assert SECONDS_UNTIL_READ == FRESH_FOR
+    assert SECONDS_UNTIL_USED == SETTLES_AFTER
 
     ran = run("forget", "--yes", "--json")
     assert (ran.code, json.loads(ran.out)) == (0, {"keys": 1})
