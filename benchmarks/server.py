@@ -132,7 +132,10 @@ _AWS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "Parameters": [_parameter(name) for name in request["Names"]],
         "InvalidParameters": [],
     },
-    "GetSecretValue": lambda _request: {"SecretString": "a key that is as long as the real one: " + "k" * 25},
+    "GetSecretValue": lambda _request: {
+        "SecretString": "a key that is as long as the real one: " + "k" * 25,
+        "CreatedDate": 1_772_323_200.0,
+    },
     "SendMessageBatch": lambda request: {
         "Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry in request["Entries"]],
         "Failed": [],

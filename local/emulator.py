@@ -276,6 +276,21 @@ def patch_api_concurrency(apigateway: Any) -> None:
     apigateway._invoke_lambda_proxy = invoke_lambda_proxy  # noqa: SLF001
 
 
+def patch_api_slashes(apigateway: Any) -> None:
+    """Let a greedy variable be empty behind a slash, as at API Gateway: ``/a/{rest+}`` matches ``/a/``."""
+    original = apigateway._extract_path_params  # noqa: SLF001
+
+    def extract_path_params(route_path: str, request_path: str) -> dict[str, str] | None:
+        found: dict[str, str] | None = original(route_path, request_path)
+        if found is None and request_path.endswith("/") and route_path.endswith("+}"):
+            found = original(route_path, f"{request_path}-")
+            if found is not None:
+                found[list(found)[-1]] = ""
+        return found
+
+    apigateway._extract_path_params = extract_path_params  # noqa: SLF001
+
+
 def _expect(condition: bool, what: str) -> None:  # noqa: FBT001
     if not condition:
         sys.exit(f"ministack is not as expected: {what}; see the patches in local/emulator.py")
@@ -338,6 +353,7 @@ def main() -> None:
         patch_log_retention(lambda_svc, cloudwatch_logs)
         patch_filtered_events(cloudwatch_logs)
         patch_api_concurrency(apigateway)
+        patch_api_slashes(apigateway)
     except AttributeError as error:
         _expect(condition=False, what=str(error))
 

@@ -106,7 +106,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "template_id": "The template of the link.",
             "scene": "The scene of the link.",
             "reserved": "The `reserved` of the link.",
-            "openid": "The person; WeChat leaves it out of a `cancel`.",
+            "openid": "The person; WeChat leaves it out of a `cancel`, where an empty one counts as absent.",
         },
         answers={200: Answer("It is recorded.", (Confirmation,), headers=("Cache-Control",))},
         problems=("invalid-fields", "consent-link"),

@@ -100,6 +100,7 @@ RULES: dict[str, Rule] = {
     "kinds.MiniProgramTemplate._names_a_keyword": _says_no_more,
     "keywords.color_text": _is({"description": "a colour; it stops no message"}),
     "consents.letters.<locals>.check": _letters,
+    "consents._absent_if_empty": _is({"type": "string", "pattern": "^[A-Za-z0-9_-]{0,128}$"}),
     "queries._address": _address,
     "queries.whole_number.<locals>.check": _whole_number,
     "messages._statuses": _statuses,

@@ -15,8 +15,8 @@ from wxn.language import text
 from wxn.stacks import Stack
 
 SECRET: Final = "OpenidHashKey"  # noqa: S105 - a resource's name
-SECONDS_UNTIL_READ: Final = 300
-"""Functions read the secret again after so many seconds."""
+SECONDS_UNTIL_USED: Final = 600
+"""Functions use a new key so many seconds after it was stored: by then all of them have read it."""
 _KEY_BYTES: Final = 32
 
 

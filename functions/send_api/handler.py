@@ -32,7 +32,7 @@ bootstrap.register_for_snapshots()
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway request (HTTP API, payload format 2.0)."""
-    return router.respond(event, context, ROUTES, bootstrap.telemetry, _report)
+    return router.respond(event, context, ROUTES, bootstrap.telemetry, refused=_report)
 
 
 def _report(event: HttpEvent, error: WeChatNotifyError) -> None:

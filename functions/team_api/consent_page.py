@@ -25,6 +25,10 @@ _RECORDED: Final[Mapping[str, Bilingual]] = {
     ),
     "cancel": Bilingual("You will get no message on this subject.", "已取消，您不会收到相关消息。"),
 }
+_AGAIN: Final = Bilingual(
+    "This could not be recorded. Please try again in a moment, or ask for a new link.",
+    "未能记录，请稍后重试，或重新获取链接。",
+)
 
 
 def recorded(action: str) -> HtmlPage:
@@ -33,9 +37,10 @@ def recorded(action: str) -> HtmlPage:
     return _page(200, "订阅消息", text.zh, text.en)
 
 
-def refused(status: int, hint: Mapping[str, str]) -> HtmlPage:
-    """The page where nothing was recorded, with the reason."""
-    return _page(status, "未能记录", hint["zh"], hint["en"])
+def failed(status: int, hint: Mapping[str, str] | None) -> HtmlPage:
+    """The page where nothing was recorded, with the reason where it helps the person."""
+    said = hint or _AGAIN.as_dict()
+    return _page(status, "未能记录", said["zh"], said["en"])
 
 
 def _page(status: int, title: str, zh: str, en: str) -> HtmlPage:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 
 from functions.team_api import consent_page
 from functions.team_api.accounts import known_account
@@ -31,6 +31,7 @@ from wechat_notify.http import problems, queries, requests
 from wechat_notify.http.requests import HttpEvent
 from wechat_notify.http.responses import ApiResponse, HtmlPage
 
+CONFIRM: Final = "GET /v1/consents/confirm"
 WITH_SLASH: Final = "GET /v1/consents/confirm/{rest+}"
 """WeChat documents that its page leads to ``redirect_url/?openid=…``. API Gateway matches no slash at the end
 of a route, and lets none be made that ends with one; a greedy variable matches it."""
@@ -61,6 +62,10 @@ def letters(most: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _absent_if_empty(value: str) -> str | None:
+    return value or None
+
+
 Openid = Annotated[str, letters(128)]
 TemplateId = Annotated[str, letters(128)]
 Scene = Annotated[int, queries.whole_number(0, _MAX_SCENE)]
@@ -89,7 +94,7 @@ class ConfirmQuery(queries.Query):
     template_id: TemplateId
     scene: Scene
     reserved: Annotated[str, letters(128)]
-    openid: Openid | None = None
+    openid: Annotated[Openid | None, BeforeValidator(_absent_if_empty)] = None
 
 
 def get_consents(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse:
@@ -133,16 +138,23 @@ def make_link(http: HttpEvent, seconds_left: SecondsLeft) -> ApiResponse:
 
 def confirm(http: HttpEvent, _seconds_left: SecondsLeft) -> ApiResponse | HtmlPage:
     """``GET /v1/consents/confirm``: JSON for a program, a page for a person."""
-    accepted = requests.headers(http).get("accept", "")
-    if "application/json" in accepted:
+    confirmed = _confirmed(http)
+    if _is_program(http):
         # Its address is public: no cache between may answer for the link, or keep the openid.
-        return ApiResponse(200, _confirmed(http), {"Cache-Control": "no-store"})
-    try:
-        action = _confirmed(http)["action"]
-    except problems.REFUSED as error:
-        refusal = problems.refusal(error)
-        return consent_page.refused(refusal.status, refusal.body["hint"])
-    return consent_page.recorded(action)
+        return ApiResponse(200, confirmed, {"Cache-Control": "no-store"})
+    return consent_page.recorded(confirmed["action"])
+
+
+def shown(http: HttpEvent, problem: ApiResponse) -> ApiResponse | HtmlPage:
+    """A problem as its reader can use it: a page where a person has opened the confirmation."""
+    if http.get("routeKey") not in {CONFIRM, WITH_SLASH} or _is_program(http):
+        return problem
+    # What only a program can mend is not told; the link's own problems have a "reason".
+    return consent_page.failed(problem.status, problem.body["hint"] if "reason" in problem.body else None)
+
+
+def _is_program(http: HttpEvent) -> bool:
+    return "application/json" in requests.headers(http).get("accept", "")
 
 
 def _confirmed(http: HttpEvent) -> dict[str, Any]:

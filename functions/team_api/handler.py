@@ -21,7 +21,7 @@ from wechat_notify.http.router import Routes
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway request (HTTP API, payload format 2.0)."""
-    return router.respond(event, context, ROUTES, bootstrap.telemetry)
+    return router.respond(event, context, ROUTES, bootstrap.telemetry, shown=consents.shown)
 
 
 ROUTES: Routes = {
@@ -46,7 +46,7 @@ ROUTES: Routes = {
     "GET /v1/accounts/{account}/authorization-link": authorizations.get_link,
     "GET /v1/accounts/{account}/consents": consents.get_consents,
     "GET /v1/accounts/{account}/consents/links": consents.make_link,
-    "GET /v1/consents/confirm": consents.confirm,
+    consents.CONFIRM: consents.confirm,
     consents.WITH_SLASH: consents.confirm,
     "GET /v1/accounts/{account}/templates": templates.list_templates,
     "GET /v1/accounts/{account}/templates/{id}": templates.get_template,

@@ -23,7 +23,6 @@ class FakeConsentStore:
     def __init__(self) -> None:
         self.people: dict[tuple[str, str], PersonConsents] = {}
         self.links: dict[str, ConsentLink] = {}
-        self.retired: list[PersonConsents] = []
         self.calls: Counter[str] = Counter()
         self.failing: dict[str, str] = {}
         self.before_put: Callable[[], object] | None = None
@@ -47,10 +46,6 @@ class FakeConsentStore:
                 return other_than(consents, existing)
             self.people[name] = consents
             return None
-
-    def retire(self, consents: PersonConsents) -> None:
-        self._called("retire")
-        self.retired.append(consents)
 
     def delete(self, account: str, openid_hash: str) -> None:
         self._called("delete")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from tests.fakes import Clock, lowest
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.hash_keys import FRESH_FOR, StoredHashKeys, parse_keys
+from wechat_notify.aws.hash_keys import FRESH_FOR, SETTLES_AFTER, StoredHashKeys, parse_keys
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.openid_hashes import HashKeys
 
@@ -24,6 +27,8 @@ class Secret:
         self.value = value
         self.reads = 0
         self.clock = Clock()
+        self.before_read: Callable[[], None] = lambda: None
+        self.stored_at = self.clock.now() - SETTLES_AFTER
         clients = Clients(
             lambda _service: SimpleNamespace(get_secret_value=self._get, close=lambda: None),
             clock=self.clock.now,
@@ -31,14 +36,24 @@ class Secret:
             jitter=lowest,
             now=self.clock.now,
         )
-        self.keys = StoredHashKeys(clients, lambda: ARN, clock=self.clock.now)
+        self.clients = clients
+        self.keys = self.process()
+
+    def process(self) -> StoredHashKeys:
+        """The keys as another process has them."""
+        return StoredHashKeys(self.clients, lambda: ARN, now=self.clock.now)
+
+    def store(self, value: str) -> None:
+        """Store another version, now."""
+        self.value, self.stored_at = value, self.clock.now()
 
     def _get(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - AWS's
         assert SecretId == ARN
+        self.before_read()
         self.reads += 1
         if isinstance(self.value, Exception):
             raise self.value
-        return {"SecretString": self.value}
+        return {"SecretString": self.value, "CreatedDate": datetime.fromtimestamp(self.stored_at, UTC)}
 
 
 def test_one_read_for_minutes() -> None:
@@ -53,6 +68,28 @@ def test_one_read_for_minutes() -> None:
     assert secret.keys.loaded() == HashKeys(b"first")  # in the middle of a message nothing is read
     assert secret.keys.load() == secret.keys.loaded() == HashKeys(b"second", (b"first",))
     assert secret.reads == 2
+
+
+def test_a_new_key_is_known_to_all_before_one_uses_it() -> None:
+    """The one that read the former keys just before the rotation is the last to hear of it."""
+    secret = Secret('{"current": "first", "earlier": ["zeroth"]}')
+    secret.keys.load()
+    secret.store('{"current": "second", "earlier": ["first", "zeroth"]}')
+    begun = secret.process()
+    for since in (0.0, FRESH_FOR - 1, FRESH_FOR + 1, SETTLES_AFTER - 1):
+        secret.clock.advance(secret.stored_at + since - secret.clock.now())
+        assert (secret.keys.load().current, begun.load().current) == (b"first", b"first")
+        assert begun.loaded().all == (b"first", b"zeroth", b"second")
+    assert secret.keys.loaded() == begun.loaded()
+    secret.clock.advance(1)
+    settled = HashKeys(b"second", (b"first", b"zeroth"))
+    assert secret.keys.loaded() == begun.loaded() == secret.process().load() == settled
+
+
+def test_a_first_key_is_used_at_once() -> None:
+    secret = Secret("")
+    secret.store("first")
+    assert secret.keys.load() == HashKeys(b"first")
 
 
 def test_keys_outlast_an_outage() -> None:
@@ -78,18 +115,25 @@ def test_without_keys_it_fails_and_recovers() -> None:
 
 
 def test_one_thread_reads_for_all() -> None:
+    """The first time, and after a process was idle while the key was rotated: nobody has the former ones."""
     secret, started = Secret("first"), threading.Barrier(8)
+    current: list[bytes] = []
+    secret.before_read = lambda: time.sleep(0.02)
 
     def load() -> None:
         started.wait(5)
-        secret.keys.load()
+        current.append(secret.keys.load().current)
 
-    threads = [threading.Thread(target=load) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert secret.reads == 1
+    for reads in (1, 2):
+        threads = [threading.Thread(target=load) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+        assert secret.reads == reads
+        secret.store('{"current": "second", "earlier": ["first"]}')
+        secret.clock.advance(SETTLES_AFTER)
+    assert current == [b"first"] * 8 + [b"second"] * 8
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from wxn import hash_keys
-from wxn.hash_keys import SECONDS_UNTIL_READ, HashKeys
+from wxn.hash_keys import SECONDS_UNTIL_USED, HashKeys
 from wxn.language import text
 from wxn.options import Yes
 from wxn.questions import confirm
@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_MINUTES = SECONDS_UNTIL_READ // 60
+_MINUTES = SECONDS_UNTIL_USED // 60
 
 
 @command(
@@ -56,10 +56,10 @@ def forget(run: Run, yes: Yes = False) -> None:
     days = run.stack.parameters["LedgerRetentionDays"]
     question = text(
         f"{run.stack.title}: forget {len(keys.earlier)} earlier keys? Messages that were written under them are not "
-        f"found by receipts without an id and by wxn erase any more. The last is needed until {days} days after its "
+        f"found by receipts without an id and by wxn erase any more, nor consents that were not read since. The last is needed until {days} days after its "
         "rotation.",
         f"{run.stack.title}：删除 {len(keys.earlier)} 个以前的密钥？用它们写入的消息将无法被不带 ID 的回执和 wxn erase "
-        f"找到。最近一个密钥在轮换后的 {days} 天内仍需保留。",
+        f"找到，此后未读取过的订阅授权也会失效。最近一个密钥在轮换后的 {days} 天内仍需保留。",
     )
     confirm(run.output, question, yes=yes, declined=text("The keys stay.", "密钥未改变。"))
     _store(run, HashKeys(keys.current))
@@ -70,7 +70,7 @@ def _store(run: Run, keys: HashKeys) -> None:
 
     def render(console: Console) -> None:
         told = text(
-            f"Stored: 1 current key, {len(keys.earlier)} earlier ones. All functions have them in {_MINUTES} minutes.",
+            f"Stored: 1 current key, {len(keys.earlier)} earlier ones. All functions use them in {_MINUTES} minutes.",
             f"已保存：1 个当前密钥，{len(keys.earlier)} 个以前的密钥。所有函数会在 {_MINUTES} 分钟内生效。",
         )
         console.print(told, markup=False)

@@ -37,8 +37,9 @@ class Consents:
 
     def erase(self, found: Sequence[Found]) -> None:
         """Delete the items."""
-        for each in found:
-            self._dynamodb.delete_item(**self._item(each.name))
+        # There and back, and whichever were found: the service moves what it reads under an earlier key's hash.
+        for hashed in self._hashes + self._hashes[-2::-1] if found else ():
+            self._dynamodb.delete_item(**self._item(hashed))
 
     def _item(self, hashed: str) -> dict[str, Any]:
         return {"TableName": self._table, "Key": {"pk": {"S": f"consents#{self._account}#{hashed}"}}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.fakes import Clock
 from tests.unit.wxn import command_line
 from tests.unit.wxn.fakes import FakeApi
 from wechat_notify.aws.clients import Clients
-from wechat_notify.aws.hash_keys import FRESH_FOR, StoredHashKeys
+from wechat_notify.aws.hash_keys import FRESH_FOR, SETTLES_AFTER, StoredHashKeys
 from wechat_notify.aws.ledger_table import LedgerTable
 from wechat_notify.aws.receipt_index import ReceiptIndex
 from wechat_notify.core.callbacks.events import Receipt
@@ -26,7 +27,7 @@ from wechat_notify.core.outcomes import Status
 from wxn import questions, stacks
 from wxn.erasing.entries import Entries
 from wxn.erasing.person import Person
-from wxn.hash_keys import SECONDS_UNTIL_READ
+from wxn.hash_keys import SECONDS_UNTIL_USED
 from wxn.stacks import Stack
 
 Aws = Callable[[str], Any]
@@ -78,8 +79,8 @@ class Process:
     """A warm process of the service, which has read the keys."""
 
     def __init__(self, clients: Clients, stack: KeyStack) -> None:
-        self.clock = Clock()
-        keys = StoredHashKeys(clients, lambda: stack.resources["OpenidHashKey"], clock=self.clock.now)
+        self.clock = Clock(time.time())
+        keys = StoredHashKeys(clients, lambda: stack.resources["OpenidHashKey"], now=self.clock.now)
         self.hashes = OpenidHashes(keys)
         self.hashes.load()
         table = LedgerTable(clients, "ledger", 86_400.0, match_receipts=True)
@@ -116,6 +117,8 @@ def test_both_keys_find_a_person_after_a_rotation(run: Run, stack: KeyStack, cli
     assert process.settle("1") is Match.SETTLED  # under the key before
 
     process.hashes.load()
+    assert process.hashes(OPENID) == before  # another one may not know the new key yet
+    process.clock.advance(SETTLES_AFTER)
     after = process.send_and_lose_the_answer("after")
     assert after != before
     assert process.settle("2") is Match.SETTLED
@@ -137,7 +140,7 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
     assert kept["earlier"][-1] == FIRST
     assert len({kept["current"], *kept["earlier"]}) == 3
     assert len(kept["current"]) == 64
-    assert SECONDS_UNTIL_READ == FRESH_FOR
+    assert SECONDS_UNTIL_USED == SETTLES_AFTER
 
     ran = run("forget", "--yes", "--json")
     assert (ran.code, json.loads(ran.out)) == (0, {"keys": 1})

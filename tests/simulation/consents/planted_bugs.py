@@ -28,6 +28,13 @@ def seen_and_not_taken(_right: Any, self: Consents, need: Any, _holder: Any) -> 
     return Hold(need, None) if self.is_given(need) else None
 
 
+@in_place_of(Consents, "_moved", breaks=USED_ONCE)
+def copied_and_not_moved(_right: Any, self: Consents, known: PersonConsents, current: str) -> Any:
+    """After a rotation of the hashes' key a consent is under both hashes."""
+    copy = known._replace(openid_hash=current, version=0)
+    return self._put(copy, copy) or copy._replace(version=1)
+
+
 @in_place_of(PersonConsents, "granted", breaks=USED_ONCE)
 def repeats_add_up(right: Any, self: PersonConsents, template_id: str, scene: Any, *decision: Any) -> Any:
     """An event that comes again is another consent."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any, Final
 
 from local.simulator.consents import Consent, Consents
@@ -16,9 +18,11 @@ from tests.simulation import wechat
 from tests.simulation.receipts.world import ACCOUNTS, ReceiptWorld
 from tests.simulation.world.faults import FAULTY, Mix
 from tests.simulation.world.functions import Function
-from tests.simulation.world.invocations import DEAD, Invocation
+from tests.simulation.world.invocations import DEAD, Invocation, Sandbox
 from tests.simulation.world.setting import PATH
+from wechat_notify.aws.hash_keys import SETTLES_AFTER, StoredHashKeys
 from wechat_notify.bootstrap import teams
+from wechat_notify.core.openid_hashes import KeySource
 
 POLICIES: Final = dict(zip(ACCOUNTS, ("enforce", "warn"), strict=True))
 _USED_UP_BY: Final = (wechat.SUBSCRIPTION, wechat.ONE_TIME, wechat.MINI_PROGRAM_SUBSCRIPTION)
@@ -54,6 +58,7 @@ class ConsentWorld(ReceiptWorld):
         self.lent.append((teams, "_random", Random(f"{seed}/nonces")))
         self.credits = Consents()
         self.wechat.lets_out = self._lets_out
+        self.settles_at = self.start + Random(f"{seed}/keys").uniform(10, 80)
         self.calls = 0
         """Requests of the API that are still to be answered or repeated."""
         for account, policy in POLICIES.items():
@@ -67,9 +72,17 @@ class ConsentWorld(ReceiptWorld):
         """True if nothing is left to be done."""
         return super().at_rest and not self.calls
 
-    def hash_keys(self, at: float) -> list[bytes]:  # noqa: ARG002 - as worlds have it
-        """Not rotated: a process keeps its keys here, and two with different ones may take the same grant."""
-        return [b"a key for simulations"]
+    def key_source(self, sandbox: Sandbox) -> KeySource:
+        """The keys were rotated a while ago: the new one comes into use while people decide."""
+        answer = {
+            "SecretString": '{"current": "a new key", "earlier": ["a key for simulations"]}',
+            "CreatedDate": datetime.fromtimestamp(self.settles_at - SETTLES_AFTER, UTC),
+        }
+        aws: Any = SimpleNamespace(
+            call=lambda _action, call, **_: call(),
+            secretsmanager=SimpleNamespace(get_secret_value=lambda **_: answer),
+        )
+        return StoredHashKeys(aws, lambda: "a secret", now=lambda: self.scheduler.now + sandbox.skew)
 
     def accept(self, person: Consent) -> Told:
         """Somebody accepts a template in a popup."""

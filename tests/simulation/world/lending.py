@@ -22,7 +22,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import base as single_metrics
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf import cloudwatch
 
-from tests.fakes import FakeHashKeys
 from tests.simulation.clients import WatchedClients
 from tests.simulation.pool import Line, WireAdapter
 from tests.simulation.scheduler import Lock, Pool
@@ -160,8 +159,7 @@ class Lender:
                         }
                     )
                 case "hash_keys":
-                    # Rotated by and by, so that two functions may have different ones.
-                    parts[name] = FakeHashKeys(*self._world.hash_keys(running().sandbox.born))
+                    parts[name] = self._world.key_source(running().sandbox)
                 case "telemetry":
                     parts[name] = telemetry.Telemetry(self._logger())
                 case "aws":

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from greenlet import getcurrent
 
+from tests.fakes import FakeHashKeys
 from tests.fakes.aws.dynamodb import FakeDynamoDb
 from tests.fakes.aws.event_bus import EventsApi
 from tests.fakes.aws.functions import LambdaApi
@@ -26,7 +27,7 @@ from tests.simulation.wechat import FakeWeChat
 from tests.simulation.world import setting
 from tests.simulation.world.faults import FAULTY, Mix
 from tests.simulation.world.functions import Function
-from tests.simulation.world.invocations import Invocation, running
+from tests.simulation.world.invocations import Invocation, Sandbox, running
 from tests.simulation.world.lending import Lender
 from tests.simulation.world.mapping import Mapping
 from tests.simulation.world.records import History, Sink
@@ -44,6 +45,7 @@ from tests.simulation.world.setting import (
     TIMEOUTS,
 )
 from tests.simulation.world.writes import Writes
+from wechat_notify.core.openid_hashes import KeySource
 
 _FINE = Faults()
 
@@ -146,6 +148,10 @@ class World:
         """The keys of openids' hashes that a process reads then: the current one, and those before it."""
         number = int(at - self.start) // 10
         return [f"key {each} for simulations".encode() for each in range(number, max(-1, number - 3), -1)]
+
+    def key_source(self, sandbox: Sandbox) -> KeySource:
+        """A process's keys. They are rotated by and by, so that two functions may have different ones."""
+        return FakeHashKeys(*self.hash_keys(sandbox.born))
 
     def environment_of(self, _invocation: Invocation) -> dict[str, str]:
         """What a function's environment has that is not the same for all."""

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ministack.services import apigateway
 
 from local import emulator
 
@@ -158,6 +159,24 @@ def test_api_requests_wait_their_turn() -> None:
 
     assert asyncio.run(all_at_once()) == list(range(200))
     assert max(most) == emulator.API_CONCURRENCY
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "found"),
+    [
+        ("/a/{rest+}", "/a/", {"rest": ""}),
+        ("/a/{rest+}", "/a/b/", {"rest": "b/"}),
+        ("/{name}/{rest+}", "/a/", {"name": "a", "rest": ""}),
+        ("/a/{rest+}", "/a", None),
+        ("/a/{rest+}", "/b/", None),
+        ("/a", "/a/", None),
+        ("/a/{name}", "/a/", None),
+    ],
+)
+def test_greedy_variable_matches_a_slash(route: str, path: str, found: dict[str, str] | None) -> None:
+    module = SimpleNamespace(_extract_path_params=apigateway._extract_path_params)
+    emulator.patch_api_slashes(module)
+    assert module._extract_path_params(route, path) == found
 
 
 def test_throttle_is_counted_once() -> None:

@@ -1,7 +1,8 @@
 """Consents in the ledger's table.
 
 ``consents#<account>#<openid_hash>``
-    A ``core.consents.record.PersonConsents``; no openid. ``ttl`` only where no grant is left.
+    A ``core.consents.record.PersonConsents``; no openid. ``ttl`` only where no grant is left, or
+    it was moved to another hash.
 ``consent-link#<nonce>``
     A ``core.consents.links.ConsentLink``.
 """
@@ -43,13 +44,8 @@ class ConsentTable(VersionedItems):
 
     def put(self, consents: PersonConsents) -> PersonConsents | None:
         """Store after the version before; otherwise return the existing one. What is deleted stays so."""
-        over = None if consents.has_unused else consents.updated_at
+        over = None if consents.has_unused and consents.moved_at is None else consents.updated_at
         return self.put_item(CONSENTS, consents, over, revives=False)
-
-    def retire(self, consents: PersonConsents) -> None:
-        """Let an item go by itself after the retention, unless another call changes it."""
-        following = consents._replace(version=consents.version + 1)
-        self.put_item(CONSENTS, following, self._now(), revives=False)
 
     def delete(self, account: str, openid_hash: str) -> None:
         """Delete all that is known of a person."""

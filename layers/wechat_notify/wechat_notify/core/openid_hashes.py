@@ -10,15 +10,19 @@ _DIGITS = 16
 
 
 class HashKeys(NamedTuple):
-    """The key under which openids are hashed, and earlier ones, under which they are still found."""
+    """The key under which openids are hashed, and others, under which they are found as well.
+
+    The others are earlier ones; after a rotation, until every process knows the new key, it is the last of
+    them.
+    """
 
     current: bytes
-    earlier: tuple[bytes, ...] = ()
+    others: tuple[bytes, ...] = ()
 
     @property
     def all(self) -> tuple[bytes, ...]:
-        """The current key and the earlier ones."""
-        return (self.current, *self.earlier)
+        """The current key and the others."""
+        return (self.current, *self.others)
 
 
 class KeySource(Protocol):
@@ -38,7 +42,7 @@ class KeyedHash(Protocol):
         """Under the current key."""
 
     def every(self, text: str) -> tuple[str, ...]:
-        """Under the current key and the earlier ones."""
+        """Under the current key and the others."""
 
 
 class OpenidHashes:
@@ -56,7 +60,7 @@ class OpenidHashes:
         return hash_openid(text, self._source.loaded().current)
 
     def every(self, text: str) -> tuple[str, ...]:
-        """The hashes under the current key and the earlier ones, for look-ups; raises ``StorageError``."""
+        """The hashes under the current key and the others, for look-ups; raises ``StorageError``."""
         return tuple(hash_openid(text, key) for key in self._source.load().all)
 
 

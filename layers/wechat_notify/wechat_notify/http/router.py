@@ -17,12 +17,18 @@ Routes = Mapping[str, Route]
 """By the route key, as API Gateway has found it and the template names it."""
 
 
+def _as_document(_event: HttpEvent, problem: ApiResponse) -> ApiResponse | HtmlPage:
+    return problem
+
+
 def respond(
     event: dict[str, Any],
     context: Any,
     routes: Routes,
     telemetry: Callable[[], Telemetry],
+    *,
     refused: Callable[[HttpEvent, WeChatNotifyError], None] = lambda _event, _error: None,
+    shown: Callable[[HttpEvent, ApiResponse], ApiResponse | HtmlPage] = _as_document,
 ) -> dict[str, Any]:
     """Answer one request; never raises.
 
@@ -36,6 +42,8 @@ def respond(
         Makes the log and the metrics.
     refused : Callable
         Hears of a request that was refused.
+    shown : Callable
+        Returns a problem as it is shown: the document, or a page where the route answers a person.
     """
     request_id = event.get("requestContext", {}).get("requestId", "")
     try:
@@ -45,7 +53,7 @@ def respond(
             try:
                 response = routes[route](event, lambda: context.get_remaining_time_in_millis() / 1000)
             except problems.REFUSED as error:
-                response = problems.refusal(error)
+                response = shown(event, problems.refusal(error))
                 line.update(reason=error.reason)
                 if isinstance(error, StorageError):
                     line.update(detail=str(error))
@@ -54,5 +62,5 @@ def respond(
             if "{account}" in route:
                 line.setdefault("account", event["pathParameters"]["account"])
     except Exception:  # noqa: BLE001 - logged by the invocation; the caller gets a document, not a stack
-        response = problems.INTERNAL_ERROR
+        response = shown(event, problems.INTERNAL_ERROR)
     return response.for_api_gateway(request_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,34 @@ def test_what_is_erased_stays_erased(case: Case) -> None:
     assert case.consents.take(case.need, A) is None
 
 
+def test_a_revocation_that_comes_late_erases_what_is_older(case: Case) -> None:
+    """Or that comes again: what the person decided since is theirs."""
+    revoked = [PersonLeft(PERSON, erase=True, at=5)]
+    case.accept(1, 2, 7)
+    case.accept(3, template_id="other")
+    case.consents.take(case.need, A)
+    for _ in range(2):
+        case.consents.record("shop", revoked)
+        (person,) = case.store.people.values()
+        (known,) = person.templates
+        assert ([grant.at for grant in known.grants], known.granted_at) == ([7], 7)
+        case.accept(4)  # an event that is older still
+    case.accept(5, 8)
+    assert case.left() == 2
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=8)])
+    assert case.store.people == {}
+
+
+def test_a_revocation_that_comes_late_erases_the_copies_too(case: Case) -> None:
+    """What was left behind under the key before a rotation."""
+    case.accept(1, 7)
+    case.hashes.keys = ("newer", "new")
+    assert case.left() == 2
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=5)])
+    assert list(case.store.people) == [("shop", f"newer hash of {PERSON}")]
+    assert case.left() == 1
+
+
 def test_a_grant_whose_message_was_not_sent_is_free(case: Case) -> None:
     """Its function ended before it gave the grant back."""
     case.accept(1)
@@ -199,8 +229,81 @@ def test_after_a_rotation_of_the_key(case: Case) -> None:
     need = Need("shop", case.hashes.every(PERSON), TEMPLATE, None)
     assert case.left() == 2
     assert [bool(case.consents.take(need, Holder(str(n), "w"))) for n in range(3)] == [True, True, False]
-    assert [each.openid_hash for each in case.store.retired] == [f"new hash of {PERSON}"]
+    kept = {openid_hash: each.moved_at for (_, openid_hash), each in case.store.people.items()}
+    assert kept == {f"newer hash of {PERSON}": None, f"new hash of {PERSON}": 1000.0}
     case.accept(1)  # its event once more
     assert case.left() == 0
     case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=9)])
+    assert case.store.people == {}
+
+
+AHEAD, BEHIND = ("newer", "new"), ("new", "newer")
+"""The keys of two processes while a rotation settles: the clock of one is ahead."""
+
+
+def need_of(case: Case, keys: tuple[str, ...]) -> Need:
+    case.hashes.keys = keys
+    return Need("shop", case.hashes.every(PERSON), TEMPLATE, None)
+
+
+@pytest.mark.parametrize("order", [(AHEAD, BEHIND), (BEHIND, AHEAD)])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_two_keys_cannot_use_the_same_grant(
+    case: Case, order: tuple[tuple[str, ...], ...], *, at_once: bool
+) -> None:
+    case.accept(1)
+    first, second = (need_of(case, keys) for keys in order)
+    results: list[object] = []
+
+    def take_too() -> None:
+        results.append(case.consents.take(second, B))
+
+    if at_once:
+        case.store.before_put = take_too
+    results.append(case.consents.take(first, A))
+    if not at_once:
+        take_too()
+    assert sorted(bool(each) for each in results) == [False, True]
+    case.hashes.keys = AHEAD
+    case.accept(2)
+    others = ((second, Holder("c", "writer-c")), (first, Holder("d", "writer-d")))
+    assert [bool(case.consents.take(*each)) for each in others] == [True, False]
+
+
+def test_a_kill_between_the_writes_of_a_move(case: Case) -> None:
+    """What is under the new hash is made by the next one whose clock is ahead; nobody uses the other."""
+    case.accept(1)
+    ahead, behind = need_of(case, AHEAD), need_of(case, BEHIND)
+    put, puts = case.store.put, itertools.count()
+
+    def stop_at_the_second(consents: Any) -> Any:
+        if next(puts) == 1:
+            raise StorageError("put", "InternalServerError")
+        return put(consents)
+
+    case.store.put = stop_at_the_second  # type: ignore[method-assign] # for this test
+    with pytest.raises(StorageError):
+        case.consents.take(ahead, A)
+    with pytest.raises(StorageError, match="Moved"):
+        case.consents.take(behind, A)
+    assert case.consents.take(ahead, A)
+    assert case.consents.take(behind, B) is None
+
+
+@pytest.mark.parametrize("keys", [AHEAD, BEHIND])
+def test_who_is_erased_is_not_moved_back(case: Case, keys: tuple[str, ...]) -> None:
+    """A reader that comes between the two deletions."""
+    case.accept(1)
+    need = need_of(case, AHEAD)
+    case.consents.take(need, A)  # it is moved
+    case.hashes.keys = keys
+    delete = case.store.delete
+
+    def read_too(account: str, openid_hash: str) -> None:
+        delete(account, openid_hash)
+        with suppress(StorageError):
+            case.consents.is_given(need)
+
+    case.store.delete = read_too  # type: ignore[method-assign] # for this test
+    case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=2)])
     assert case.store.people == {}

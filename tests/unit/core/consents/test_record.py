@@ -12,6 +12,7 @@ from wechat_notify.core.consents.record import (
     MAX_TEMPLATES,
     MAX_UNUSED,
     MAX_USED,
+    UNDER_WAY,
     Holder,
     PersonConsents,
 )
@@ -31,8 +32,10 @@ def granted(person: PersonConsents, *times: float, scene: str | None = None) -> 
     return person
 
 
-def taken(person: PersonConsents, holder: Holder, scene: str | None = None) -> PersonConsents:
-    found = person.takes(TEMPLATE, scene, holder)
+def taken(
+    person: PersonConsents, holder: Holder, scene: str | None = None, *, now: float = 0.0
+) -> PersonConsents:
+    found = person.takes(TEMPLATE, scene, holder, now)
     assert found is not None
     return found
 
@@ -79,6 +82,17 @@ def test_a_withdrawal_ends_every_scene_and_no_other_template() -> None:
     assert person.of("other", None).unused
 
 
+def test_nothing_up_to_a_time_is_left() -> None:
+    person = granted(NOBODY, 10, 20, 30).refused(TEMPLATE, None, 12).withdrawn("other", 20).left(5)
+    assert person.since(30) == NOBODY._replace(counted_to=30)
+    known = person.since(20).of(TEMPLATE, None)
+    assert (unused(person.since(20)), known.granted_at, known.refused_at) == ([30], 30, None)
+    assert person.since(20).left_at is None
+    later = granted(person, 40).corrected(TEMPLATE, None, 35).withdrawn("other", 50).left(60).since(32)
+    assert (unused(later), later.left_at, later.of(TEMPLATE, None).corrected_at) == ([], 60, 35)
+    assert later.of("other", None).ended_at == 50
+
+
 def test_a_second_confirmation_of_a_scene_does_not_add_up() -> None:
     person = granted(NOBODY, 20, 10, 30, scene=SCENE)
     assert unused(person, SCENE) == [30]
@@ -97,14 +111,14 @@ def test_the_oldest_grant_goes_first_and_a_message_finds_its_own() -> None:
     assert (unused(again), again == person) == ([20], False)  # under its new claim
     assert again.returned(TEMPLATE, None, A) is again  # an earlier attempt gives nothing back
     assert unused(again.returned(TEMPLATE, None, Holder("a", "writer-a2"))) == [10, 20]
-    assert taken(again, B).takes(TEMPLATE, None, Holder("c", "w")) is None
+    assert taken(again, B).takes(TEMPLATE, None, Holder("c", "w"), 0.0) is None
 
 
 def test_what_was_withdrawn_while_it_was_taken_does_not_come_back() -> None:
     person = taken(granted(NOBODY, 10), A).withdrawn(TEMPLATE, 15)
     assert unused(person.returned(TEMPLATE, None, A)) == []
     assert unused(person.freed(TEMPLATE, None, {"a"})) == []
-    assert person.takes(TEMPLATE, None, A) is None
+    assert person.takes(TEMPLATE, None, A, 0.0) is None
 
 
 def test_43101_drops_what_is_older_than_the_post() -> None:
@@ -125,23 +139,51 @@ def test_a_long_term_consent_stands_until_it_is_withdrawn() -> None:
     assert not person.corrected(TEMPLATE, None, 12).lasts(TEMPLATE)
 
 
+def test_a_grant_is_kept_while_its_message_is_under_way() -> None:
+    """Of any number that can be; afterwards the last ones are enough to know repeats by."""
+    holders = [Holder(str(number), "w") for number in range(MAX_UNUSED)]
+    person = granted(NOBODY, *range(MAX_UNUSED))
+    for second, holder in enumerate(holders):
+        person = taken(person, holder, now=second).successor(writer="w", now=second)
+    for holder in holders:  # and all are refused
+        person = person.returned(TEMPLATE, None, holder).successor(writer="w", now=UNDER_WAY)
+    assert unused(person) == [*range(MAX_UNUSED)]
+    for second, holder in enumerate(holders):
+        person = taken(person, holder, now=second)
+    end = MAX_UNUSED + UNDER_WAY
+    person = taken(granted(person, 90), B, now=end).successor(writer="w", now=end)
+    last = [str(number) for number in range(MAX_UNUSED)][1 - MAX_USED :]
+    assert person.holders(TEMPLATE, None) == [*last, "b"]
+
+
+def test_what_was_taken_last_is_kept() -> None:
+    """Its grant may be the oldest: its event was late."""
+    person = granted(NOBODY, *range(10, 10 + MAX_USED))
+    for number in range(MAX_USED):
+        person = taken(person, Holder(str(number), "w"), now=100)
+    person = taken(granted(person, 5), A, now=900).successor(writer="w", now=900)
+    assert unused(person.returned(TEMPLATE, None, A)) == [5]
+
+
 def test_an_item_has_an_end() -> None:
     person = NOBODY
     for number in range(MAX_USED + 5):
         person = taken(granted(person, number), Holder(str(number), "w"))
     person = granted(person, *range(100, 100 + MAX_UNUSED + 5))
-    stored = person.successor(writer="w", now=1)
+    stored = person.successor(writer="w", now=UNDER_WAY + 1)
     known = stored.of(TEMPLATE, None)
     assert (len(known.unused), len(known.grants)) == (MAX_UNUSED, MAX_UNUSED + MAX_USED)
     assert known.unused[0].at == 105
     assert granted(stored, 0, 4, 104) is stored  # what is not listed any more is not counted again
     for number in range(MAX_TEMPLATES):
         stored = stored.granted(f"t-{number}", None, "popup:200", 200 + number)
-    stored = stored.granted("used", None, "popup:999", 999).takes("used", None, A) or stored
-    stored = stored.successor(writer="w", now=2)
+    stored = stored.granted("used", None, "popup:999", 999).takes("used", None, A, 0.0) or stored
+    stored = stored.withdrawn("ended", 500)
+    stored = stored.successor(writer="w", now=UNDER_WAY + 2)
     names = {each.template_id for each in stored.templates}
-    assert (len(names), "used" in names, TEMPLATE in names) == (MAX_TEMPLATES, False, False)
+    assert (len(names), names & {"used", "ended", TEMPLATE}) == (MAX_TEMPLATES, set())
     assert stored.granted("used", None, "popup:999", 999) is stored
+    assert stored.granted("ended", None, "popup:499", 499) is stored
     assert (stored.version, stored.has_unused) == (2, True)
 
 
@@ -177,10 +219,10 @@ def _steps(world: World) -> list[World]:
             continue
         attempts = tuple(n + (i == place) for i, n in enumerate(world.attempts))
         begun = world._replace(attempts=attempts, ended=world.ended - {name})  # type: ignore[arg-type] # two
-        after = person.takes(TEMPLATE, None, _holder(begun, name))
+        after = person.takes(TEMPLATE, None, _holder(begun, name), 0.0)
         if after is None:
             unsent = world.ended & set(person.holders(TEMPLATE, None))
-            after = person.freed(TEMPLATE, None, unsent).takes(TEMPLATE, None, _holder(begun, name))
+            after = person.freed(TEMPLATE, None, unsent).takes(TEMPLATE, None, _holder(begun, name), 0.0)
         if after is None:
             continue
         took = begun._replace(person=after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,7 @@ from tests.unit.functions.team_api.calls import Json, Response, call
 from wechat_notify.bootstrap import teams
 from wechat_notify.core.callbacks.events import ConsentChange, PersonLeft
 from wechat_notify.core.consents.links import LIFETIME
+from wechat_notify.core.errors import StorageError
 from wechat_notify.core.templates.template import AccountTemplates, Family, Template
 from wechat_notify.settings import Settings
 
@@ -116,13 +118,29 @@ def test_a_person_gets_a_page(service: Service) -> None:
     assert (status, "reserved 不是本服务生成的" in page) == (422, True)
 
 
-def test_unforeseen_error_of_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyError(OPENID), 500, {"error": "KeyError"}),
+        (StorageError("read the link", "Throttled"), 503, {"reason": "storage", "status_code": 503}),
+    ],
+)
+def test_a_failed_confirmation_is_a_page_too(
+    service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, said: Json
+) -> None:
+    """A person is told what to do, and not of documents and headers; the log says why it failed."""
+
     def fail() -> None:
-        raise KeyError
+        raise error
 
     query = link()
     monkeypatch.setattr(teams, "consent_links", fail)
-    assert confirm(query).status == 500
+    assert confirm(query).status == status
+    shown = visit(query)
+    assert (shown[0], "请稍后重试" in shown[1], "try again" in shown[1]) == (status, True, True)
+    assert not re.search(r"request_id|Idempotency|errors|\{\"", shown[1])
+    lines = [line for line in service.lines() if line["message"].startswith("invocation f")]
+    assert all(line.items() >= said.items() for line in lines[-2:])
 
 
 def test_no_cache_answers_for_a_link() -> None:
@@ -142,9 +160,11 @@ def test_a_slash_before_the_parameters_changes_nothing(rest: Json) -> None:
     assert unused() == 1
 
 
-def test_cancel_names_nobody(service: Service) -> None:
+@pytest.mark.parametrize("openid", [{}, {"openid": ""}])
+def test_cancel_names_nobody(service: Service, openid: Json) -> None:
     query = {**link(), "action": "cancel"}
     del query["openid"]
+    query |= openid
     assert confirm(query).content["is_new"] is True
     assert confirm(query).content["is_new"] is False
     assert service.consent_store.people == {}
@@ -180,6 +200,7 @@ def test_a_link_is_used_by_one_person(service: Service) -> None:
     ("field", "value"),
     [
         ("openid", None),
+        ("openid", ""),
         ("openid", f"{OPENID},{OTHER_OPENID}"),  # given twice: API Gateway joins the two
         ("reserved", "a,b"),
         ("reserved", "a" * 129),
@@ -300,5 +321,6 @@ def test_no_log_line_has_the_openid(service: Service) -> None:
     assert "<script" not in log
     assert [line["reason"] for line in service.lines("invocation finished") if "reason" in line] == [
         "consent_link",
+        "invalid_fields",
         "invalid_fields",
     ]

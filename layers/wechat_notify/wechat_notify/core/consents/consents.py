@@ -3,8 +3,8 @@
 WeChat has no API that shows the consents that are left, so the count here is ours. Every write is the
 successor of one version: of two senders that want the same grant one has to look again.
 
-A person's item has the hash of their openid as its key. After a rotation of the hashes' key it is copied
-to the new hash when it is next read; the earlier one goes by itself.
+A person's item has the hash of their openid as its key. After a rotation of the hashes' key it is moved to
+the new hash when it is next read.
 """
 
 from __future__ import annotations
@@ -142,9 +142,10 @@ class Consents:
             taken = self._taken(person, need, holder)
             if taken is None:
                 return None
-            person = self._put(taken, person)
-            if person is None:
+            existing = self._put(taken, person)
+            if existing is None:
                 return Hold(need, holder)
+            person = self._newest(existing, need.hashes)
         raise StorageError("take a consent", "Contended")
 
     def give_back(self, hold: Hold) -> bool:
@@ -169,10 +170,9 @@ class Consents:
     def record(self, account: str, events: Sequence[ConsentChange | PersonLeft]) -> Recorded:
         """Record the events of one callback, which are all about one person."""
         hashes = self._keyed_hash.every(events[0].openid)
-        if any(isinstance(event, PersonLeft) and event.erase for event in events):
-            for openid_hash in hashes:
-                self._store.delete(account, openid_hash)
-            return Recorded(changed=True)
+        revoked = [event.at for event in events if isinstance(event, PersonLeft) and event.erase]
+        if revoked:
+            return self._erase(account, hashes, max(revoked))
 
         def changed(person: PersonConsents) -> PersonConsents:
             for event in events:
@@ -192,11 +192,26 @@ class Consents:
             new=self._now() - at < REPAIRED_FOR,
         )
 
+    def _erase(self, account: str, hashes: tuple[str, ...], at: float) -> Recorded:
+        """Delete all that is known of a person up to a time; nothing newer, for the event may come late."""
+        person = self._read(account, hashes)
+        if person is not None and person.since(at).templates:
+            self._update(account, hashes, lambda newest: newest.since(at))
+            kept = {person.openid_hash}
+        else:
+            kept = set()
+        # There and back: a reader in between moves what is still under another hash.
+        for openid_hash in hashes + hashes[-2::-1]:
+            if openid_hash not in kept:
+                self._store.delete(account, openid_hash)
+        return Recorded(changed=True)
+
     def _lasts(self, need: Need) -> bool:
         return need.scene is None and self._long_term(need.account, need.template_id)
 
     def _taken(self, person: PersonConsents, need: Need, holder: Holder) -> PersonConsents | None:
-        taken = person.takes(need.template_id, need.scene, holder)
+        now = round(self._now(), 3)
+        taken = person.takes(need.template_id, need.scene, holder, now)
         if taken is not None:
             return taken
         holders = person.holders(need.template_id, need.scene)
@@ -204,7 +219,7 @@ class Consents:
         if not unsent:
             return None
         freed = person.freed(need.template_id, need.scene, unsent)
-        return freed.takes(need.template_id, need.scene, holder)
+        return freed.takes(need.template_id, need.scene, holder, now)
 
     def _update(
         self,
@@ -227,24 +242,40 @@ class Consents:
             existing = self._put(changed, person)
             if existing is None:
                 return Recorded(len(_keys(changed) - _keys(person)), changed=True)
-            person = existing
+            person = self._newest(existing, hashes)
         raise StorageError("write the person's consents", "Contended")
 
     def _read(self, account: str, hashes: tuple[str, ...]) -> PersonConsents | None:
-        """The person's record: under the current hash, or a copy of the one under an earlier hash."""
-        current, *earlier = hashes
+        """The person's record, which is moved to the current hash where it is still under an earlier one."""
+        current, *others = hashes
         found = self._store.read(account, current)
-        if found is not None:
+        if found is not None and found.moved_at is None:
             return found
-        for openid_hash in earlier:
-            known = self._store.read(account, openid_hash)
-            if known is None:
-                continue
-            copy = known._replace(openid_hash=current, version=0)
-            existing = self._put(copy, copy)
-            self._store.retire(known)
-            return existing or self._store.read(account, current)
-        return None
+        elsewhere = [each for each in (self._store.read(account, other) for other in others) if each]
+        # One is not moved, unless whoever moves it is between the two writes, or was stopped there.
+        known = next((each for each in elsewhere if each.moved_at is None), None)
+        if found is None:
+            known = known or next(iter(elsewhere), None)
+            return known and self._moved(known, current)
+        # Another process, whose clock is ahead, uses a newer key already.
+        if known is None:
+            raise StorageError("read the person's consents", "Moved")
+        return known
+
+    def _newest(self, existing: PersonConsents, hashes: tuple[str, ...]) -> PersonConsents | None:
+        """The version that another call has written, wherever it was moved to."""
+        return existing if existing.moved_at is None else self._read(existing.account, hashes)
+
+    def _moved(self, known: PersonConsents, current: str) -> PersonConsents | None:
+        for _ in range(_MAX_WRITES):
+            if known.moved_at is not None:
+                break
+            marked = known._replace(moved_at=round(self._now(), 3))
+            known = self._put(marked, known) or marked
+        else:
+            raise StorageError("move the person's consents", "Contended")
+        copy = known._replace(openid_hash=current, version=0, moved_at=None)
+        return self._put(copy, copy) or self._store.read(known.account, current)
 
     def _put(self, changed: PersonConsents, before: PersonConsents) -> PersonConsents | None:
         wanted = changed._replace(version=before.version)

@@ -21,9 +21,6 @@ class ConsentStore(Protocol):
         What was deleted meanwhile stays deleted: that is a ``StorageError``.
         """
 
-    def retire(self, consents: PersonConsents) -> None:
-        """Let an item go by itself after the retention, unless another call changes it."""
-
     def delete(self, account: str, openid_hash: str) -> None:
         """Delete all that is known of a person."""
 

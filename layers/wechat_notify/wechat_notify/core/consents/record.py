@@ -18,8 +18,13 @@ from typing import NamedTuple
 
 MAX_UNUSED = 50
 """Unused grants of one template that are kept; older ones are dropped, so that an item has an end."""
-MAX_USED = 10
-"""Used grants of one template that are kept, to know the repeats of their events."""
+MAX_USED = 5
+"""Used grants of one template that are kept, to know the repeats of their events: those taken last. With them
+the item of most people stays below 1 KB, which is one write unit."""
+UNDER_WAY = 600.0
+"""Seconds for which a grant that was taken is kept beside those ``MAX_USED``, up to ``MAX_UNUSED`` in all. By
+then it was given back, or a message whose function was stopped has come again: the queue's visibility timeout
+is 432 s."""
 MAX_TEMPLATES = 80
 """Templates (a scene of a one-time message counts as one) of one person; an item has 400 KB at most."""
 _NEVER = float("-inf")
@@ -36,13 +41,14 @@ class ConsentGrant(NamedTuple):
     """One message that a person allowed.
 
     ``key`` names the decision, so that its repeat is known. ``message_id`` is the message that took it,
-    ``taken_by`` the writer of that message's claim: both None where nothing did.
+    ``taken_by`` the writer of that message's claim, ``taken_at`` when that was: None where nothing did.
     """
 
     key: str
     at: float
     message_id: str | None = None
     taken_by: str | None = None
+    taken_at: float | None = None
 
 
 class TemplateConsents(NamedTuple):
@@ -77,7 +83,8 @@ class TemplateConsents(NamedTuple):
 class PersonConsents(NamedTuple):
     """The consents of one person, stored as one item; version 0 is none stored.
 
-    ``left_at`` is when the person unsubscribed last. ``counted_to`` as in a template's.
+    ``left_at`` is when the person unsubscribed last. ``counted_to`` as in a template's. ``moved_at`` is from
+    when on another item, under the hash of a newer key, stands for this one.
     """
 
     account: str
@@ -88,6 +95,7 @@ class PersonConsents(NamedTuple):
     left_at: float | None = None
     counted_to: float | None = None
     templates: tuple[TemplateConsents, ...] = ()
+    moved_at: float | None = None
 
     def of(self, template_id: str, scene: str | None) -> TemplateConsents:
         """The consents to a template, or to a scene of it; empty where there are none."""
@@ -140,7 +148,18 @@ class PersonConsents(NamedTuple):
             return self
         return _mapped(self._replace(left_at=at), lambda each: _without(each, at))
 
-    def takes(self, template_id: str, scene: str | None, holder: Holder) -> PersonConsents | None:
+    def since(self, at: float) -> PersonConsents:
+        """With nothing that happened up to a time: the person had it erased then."""
+        templates = (_since(each, at) for each in self.templates)
+        return self._replace(
+            left_at=_if_later(self.left_at, at),
+            counted_to=_latest(self.counted_to, at),
+            templates=tuple(
+                each for each in templates if each != TemplateConsents(each.template_id, each.scene)
+            ),
+        )
+
+    def takes(self, template_id: str, scene: str | None, holder: Holder, now: float) -> PersonConsents | None:
         """With one grant taken: the message's own of an earlier attempt, or the oldest; None without any."""
         known = self.of(template_id, scene)
         withdrawn_to = self._withdrawn_to(known)
@@ -151,7 +170,7 @@ class PersonConsents(NamedTuple):
         if found is None:
             return None
         # Written down for its own grant too: whoever wants to free that meanwhile meets another version.
-        taken = found._replace(message_id=holder.message_id, taken_by=holder.writer)
+        taken = found._replace(message_id=holder.message_id, taken_by=holder.writer, taken_at=now)
         return self._with(known._replace(grants=_replaced(known.grants, found, taken)))
 
     def lasts(self, template_id: str) -> bool:
@@ -184,15 +203,14 @@ class PersonConsents(NamedTuple):
 
     def successor(self, *, writer: str, now: float) -> PersonConsents:
         """The version after this one, as it is stored."""
-        kept = _mapped(self, _pruned)
+        kept = _mapped(self, lambda each: _pruned(each, now))
         if len(kept.templates) > MAX_TEMPLATES:
             # What nothing is left of goes first, and then what was not touched for longest.
             order = sorted(kept.templates, key=lambda each: (bool(each.unused), each.changed_at))
             dropped = order[: len(order) - MAX_TEMPLATES]
-            counted_to = _latest(kept.counted_to, *(grant.at for each in dropped for grant in each.grants))
+            counted_to = _latest(kept.counted_to, *(each.changed_at for each in dropped))
             kept = kept._replace(
-                templates=tuple(each for each in kept.templates if each not in dropped),
-                counted_to=counted_to if counted_to > _NEVER else None,
+                templates=tuple(each for each in kept.templates if each not in dropped), counted_to=counted_to
             )
         return kept._replace(version=self.version + 1, writer=writer, updated_at=now)
 
@@ -207,7 +225,7 @@ class PersonConsents(NamedTuple):
                 continue  # withdrawn meanwhile: it stays used
             adds_up = known.scene is None or all(each.message_id is not None for each in grants)
             if adds_up:
-                grants = _replaced(grants, grant, grant._replace(message_id=None, taken_by=None))
+                grants = _replaced(grants, grant, ConsentGrant(grant.key, grant.at))
         return self if grants == known.grants else self._with(known._replace(grants=grants))
 
     def _with(self, changed: TemplateConsents) -> PersonConsents:
@@ -220,16 +238,30 @@ def _mapped(person: PersonConsents, change: Callable[[TemplateConsents], Templat
     return person._replace(templates=tuple(change(each) for each in person.templates))
 
 
+def _since(known: TemplateConsents, at: float) -> TemplateConsents:
+    return TemplateConsents(
+        known.template_id,
+        known.scene,
+        tuple(grant for grant in known.grants if grant.at > at),
+        granted_at=_if_later(known.granted_at, at),
+        refused_at=_if_later(known.refused_at, at),
+        ended_at=_if_later(known.ended_at, at),
+        corrected_at=_if_later(known.corrected_at, at),
+        counted_to=_if_later(known.counted_to, at),
+    )
+
+
 def _without(known: TemplateConsents, at: float) -> TemplateConsents:
     """Without the unused grants up to a time."""
     kept = (grant for grant in known.grants if grant.message_id is not None or grant.at > at)
     return known._replace(grants=tuple(kept))
 
 
-def _pruned(known: TemplateConsents) -> TemplateConsents:
+def _pruned(known: TemplateConsents, now: float) -> TemplateConsents:
     """With as many grants as are kept; those of an event that comes again later count as known."""
-    used = sorted((grant for grant in known.grants if grant.message_id is not None), key=_time)
-    dropped = [*used[:-MAX_USED], *known.unused[:-MAX_UNUSED]]
+    used = sorted((grant for grant in known.grants if grant.message_id is not None), key=_taken_at)
+    settled = [grant for grant in used[:-MAX_USED] if _taken_at(grant) < now - UNDER_WAY]
+    dropped = [*used[:-MAX_UNUSED], *settled, *known.unused[:-MAX_UNUSED]]
     if not dropped:
         return known
     return known._replace(
@@ -246,6 +278,14 @@ def _replaced(
 
 def _time(grant: ConsentGrant) -> float:
     return grant.at
+
+
+def _if_later(time: float | None, at: float) -> float | None:
+    return time if time is not None and time > at else None
+
+
+def _taken_at(grant: ConsentGrant) -> float:
+    return grant.at if grant.taken_at is None else grant.taken_at
 
 
 def _latest(*times: float | None) -> float:
