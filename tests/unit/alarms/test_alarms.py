@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.prices import PRICES
-from tests.fakes import Service
+from functions.broadcast.handler import MAX_AGAIN_AFTER
+from tests.fakes import Service, highest, misdirected
 from tests.unit.alarms.cases import AGES, CASES, Case
 from tests.unit.alarms.cloudwatch import ALARM, OK, AlarmClock, MetricAlarm, metrics_of
 from tests.unit.alarms.service_metrics import Functions
@@ -22,11 +24,13 @@ from tests.unit.alarms.timeline import (
     night,
     nothing,
     of_api,
+    of_function,
     of_queue,
     service_of,
     written,
 )
 from tests.unit.template.conftest import FUNCTIONS, SOURCE, Stack, deployed
+from wechat_notify.core.delivery.retry_policy import queue_wait
 
 ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -124,6 +128,36 @@ def test_dead_consumer_at_night(own: Sources, *, fills_empty: bool) -> None:
     (raised_at, state) = alarms.raised["MessagesDoNotFlowAlarm"][-1]
     assert state == ALARM
     assert raised_at <= HOUR + 20 * MINUTE
+
+
+LONGEST_PAUSE = max(queue_wait(misdirected(), 1000, highest), MAX_AGAIN_AFTER)
+"""Seconds at most until a message or a step that was given back is received again."""
+
+
+def test_lone_message_with_long_pauses(functions: Functions, own: Sources) -> None:
+    """What comes by this seldom keeps the alarm raised, and is not taken for a function that does not run."""
+    every = ceil(LONGEST_PAUSE / MINUTE)
+    waits = {
+        "age": written(functions.message_returned(), every),
+        "SendQueue": of_queue("SendQueue", in_flight=1.0),
+        "SendQueueFunction": of_function("SendQueueFunction", every=every),
+    }
+    timeline = Timeline(night(own, ["tokens", "templates"]), service_of(stack()))
+    alarms = clock("OldestMessageAlarm", "NotInvokedAlarm")
+    alarms.run(timeline.with_fault(HOUR, 8 * HOUR, waits).stream(8, alarms.metrics), HOUR / 2, 8 * HOUR)
+    states = {name: [state for _, state in noted] for name, noted in alarms.raised.items()}
+    assert states == {"OldestMessageAlarm": [OK, ALARM], "NotInvokedAlarm": [OK]}
+
+
+def test_few_messages_that_all_fail(functions: Functions, own: Sources) -> None:
+    """One every six hours: no process sees twenty, and the third of a day is told."""
+    failing = {"sent": written(functions.message_failed(), 360)}
+    timeline = Timeline(night(own, ["tokens", "templates"]), service_of(stack()))
+    alarms = clock("FailedDayAlarm")
+    alarms.run(timeline.with_fault(0, 24 * HOUR, failing).stream(24, alarms.metrics), HOUR, 24 * HOUR)
+    ((_, ok), (raised_at, state)) = alarms.raised["FailedDayAlarm"]
+    assert (ok, state) == (OK, ALARM)
+    assert 12 * HOUR < raised_at <= 12 * HOUR + 5 * MINUTE
 
 
 def test_first_message_of_a_morning(own: Sources) -> None:
