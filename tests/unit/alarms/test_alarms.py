@@ -320,7 +320,7 @@ def test_every_alarm_has_a_section(page: str) -> None:
 
 @pytest.mark.parametrize("page", LABELS)
 def test_first_looks_are_commands(page: str) -> None:
-    """Of wxn, with options that it has."""
+    """Of wxn, with options that it has and the arguments that it asks for."""
     reference = (ROOT / "docs/wxn.md").read_text("utf-8")
     everywhere, *commands = reference.split("\n### ")
     for name in costs():
@@ -331,6 +331,8 @@ def test_first_looks_are_commands(page: str) -> None:
                 each for each in commands if words[: len(title := each.partition("\n")[0].split())] == title
             ]
             assert known, line
+            usage = known[0].split("`")[1].split()
+            assert len(words) >= sum(not word.startswith("[") for word in usage), line
             options = [word for word in words if word.startswith("--")]
             assert all(f"`{option}" in known[0] or f"`{option}" in everywhere for option in options), line
 
