@@ -27,6 +27,7 @@ OF_AWS: dict[str, tuple[set[str], list[set[str]]]] = {
             "ApproximateAgeOfOldestMessage",
             "ApproximateNumberOfMessagesVisible",
             "ApproximateNumberOfMessagesDelayed",
+            "ApproximateNumberOfMessagesNotVisible",
             "NumberOfMessagesSent",
             "NumberOfMessagesDeleted",
         },
@@ -205,6 +206,7 @@ def test_every_function_and_queue_is_shown() -> None:
         assert by_name[name] == {f"<{function}>" for function in FUNCTIONS}
     queues = {f"<{name}.QueueName>" for name in deployed().of_type("AWS::SQS::Queue")}
     assert by_name["ApproximateNumberOfMessagesVisible"] == queues
+    assert by_name["ApproximateNumberOfMessagesNotVisible"] == by_name["ApproximateAgeOfOldestMessage"]
 
 
 def test_formulas_name_metrics_that_are_there() -> None:
