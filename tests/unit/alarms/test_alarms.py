@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.unit.alarms.service_metrics import Functions
 from tests.unit.alarms.timeline import (
     HOUR,
     MINUTE,
+    QUEUES,
     Sources,
     Timeline,
     day,
@@ -112,9 +114,11 @@ def test_busy_day(own: Sources) -> None:
     assert raised(day(own), hours=3, step=MINUTE) == set()
 
 
-def test_quiet_night(own: Sources) -> None:
-    """SQS has forgotten its queues, no function but the scheduled ones runs."""
-    assert raised(night(own, ["tokens", "templates"]), hours=8) == set()
+@pytest.mark.parametrize("queues", [(), QUEUES], ids=["forgotten", "polled"])
+def test_quiet_night(own: Sources, queues: Sequence[str]) -> None:
+    """SQS has forgotten its queues, or says that they are empty; no function but the scheduled ones runs."""
+    empty = {name: of_queue(name) for name in queues}
+    assert raised({**night(own, ["tokens", "templates"]), **empty}, hours=8) == set()
 
 
 @pytest.mark.parametrize("fills_empty", [True, False])
@@ -318,6 +322,10 @@ def test_every_alarm_has_a_section(page: str) -> None:
     assert f"{sum(costs().values()) - costs()['CanaryAlarm']:.2f}" in text
 
 
+OF_AN_ACCOUNT = re.compile(r"wxn (messages|holds|templates)\b")
+"""Only on this machine have they an account without its being named."""
+
+
 @pytest.mark.parametrize("page", LABELS)
 def test_first_looks_are_commands(page: str) -> None:
     """Of wxn, with options that it has and the arguments that it asks for."""
@@ -333,6 +341,7 @@ def test_first_looks_are_commands(page: str) -> None:
             assert known, line
             usage = known[0].split("`")[1].split()
             assert len(words) >= sum(not word.startswith("[") for word in usage), line
+            assert not OF_AN_ACCOUNT.match(line) or {"--account", "--all"} & set(words), line
             options = [word for word in words if word.startswith("--")]
             assert all(f"`{option}" in known[0] or f"`{option}" in everywhere for option in options), line
 
