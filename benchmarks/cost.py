@@ -56,8 +56,8 @@ class Assumptions:
     accounts: int = 10
     metrics_an_account: int = 6
     metrics_anyway: int = 17
-    alarms: int = 35
-    alarm_metrics: int = 60
+    alarms: int = 37
+    alarm_metrics: int = 71
     token_age: float = 45.0
     peak: float = 5.0
 

@@ -25,7 +25,7 @@ from wechat_notify.core.queue_messages import oldest_age
 if TYPE_CHECKING:  # at run time it would bring Powertools' parser along: 30 ms
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
-_AGAIN_AFTER, _MAX_AGAIN_AFTER = 10.0, 900.0
+_AGAIN_AFTER, MAX_AGAIN_AFTER = 10.0, 900.0
 """Seconds after which a step that failed is done again, times its failures, and at most: SQS gives a message
 up after a thousand, which take nine days then."""
 
@@ -42,7 +42,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
                 line.update(reason=error.reason, detail=str(error))
                 failed.append(record["messageId"])
                 failures = int(record["attributes"]["ApproximateReceiveCount"])
-                wait = min(failures * _AGAIN_AFTER, _MAX_AGAIN_AFTER)
+                wait = min(failures * _AGAIN_AFTER, MAX_AGAIN_AFTER)
                 with suppress(StorageError):  # it comes back later then, after the queue's own timeout
                     broadcasts.step_queue().change_visibility(record["receiptHandle"], wait)
         line.update(returned=len(failed))

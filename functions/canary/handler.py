@@ -7,7 +7,8 @@ from typing import Any
 
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import canary
-from wechat_notify.core.canary import PREFIX, Sighting
+from wechat_notify.core.canary import Sighting
+from wechat_notify.core.messages.identifiers import CANARY
 from wechat_notify.core.texts import without_none
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -30,7 +31,7 @@ def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
             line.update(result="bad_request")
             return {"result": "bad_request", "detail": "send {}"}
         run = context.aws_request_id if time is None else re.sub("[-:]", "", time)
-        seen = canary.canary().run(PREFIX + run)
+        seen = canary.canary().run(CANARY + run)
         telemetry.metrics.sighted(seen)
         answer = _as_dict(seen)
         line.update(answer)

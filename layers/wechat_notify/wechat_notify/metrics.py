@@ -30,6 +30,7 @@ from wechat_notify.core.delivery.results import (
     Unknown,
     Unrecorded,
 )
+from wechat_notify.core.messages.identifiers import is_canary_id
 from wechat_notify.core.messages.kinds import Message
 from wechat_notify.core.outcomes import ErrorClass, Outcome, Status
 from wechat_notify.core.tokens.refresher import Refreshed
@@ -45,6 +46,8 @@ _COUNTED = {
     Status.SENT: "MessagesSent",
     Status.UNKNOWN: "MessagesUnknown",
     Status.EXPIRED: "MessagesExpired",
+    Status.DELIVERED: "MessagesDelivered",
+    Status.UNDELIVERED: "MessagesUndelivered",
 }
 _CONSENTS: dict[ConsentUse | None, str] = {
     ConsentUse.USED: "ConsentsUsed",
@@ -72,22 +75,23 @@ class Metrics:
         """Keep a measured value."""
         self._values[name, unit, tuple(dimensions.items())].append(value)
 
-    def message(self, message: Message, result: Result, account: str) -> None:
-        """Count a message once by what it came to, and by each turn that brought it no nearer to that."""
-        exchange, outcome, entry = result.exchange, result.outcome, result.entry
+    def message(self, message: Message, result: Result, account: str, message_id: str) -> None:
+        """Count a message once by what it came to, and by each turn that brought it no nearer to that.
+
+        The canary counts its own messages: there would be more of them than of a small team's.
+        """
+        outcome, entry = result.outcome, result.entry
         self._consent(result, account)
         # Without an attempt the account may be a name that somebody made up.
         known = result.attempted or isinstance(result, Held) or bool(entry and entry.attempts)
         by_account = {"account": account} if known else {}
         by_kind = {"kind": message.kind}
-        if exchange and result.attempted:
-            milliseconds = round(exchange.seconds * 1000, 1)
-            self.measure("WeChatLatency", "Milliseconds", milliseconds, **by_account, **by_kind)
-            if outcome and outcome.error_class is ErrorClass.OTHER:
-                self.count("UnknownErrcode")
+        self._answer(result, **by_account, **by_kind)
         match result:
             case Unrecorded():
                 self.count("AnswersNotRecorded")
+            case _ if is_canary_id(message_id):
+                return
             case Held() if not result.attempted:
                 self.count("MessagesHeld", **by_account)
             case Sent() | Unknown() | Expired() if entry:
@@ -104,13 +108,20 @@ class Metrics:
             case Replayed() | InFlight() | NotDue() | IdReused() if not result.attempted:
                 self.count("MessagesReplayed", result=result.name)
 
+    def _answer(self, result: Result, **dimensions: str) -> None:
+        if result.exchange and result.attempted:
+            milliseconds = round(result.exchange.seconds * 1000, 1)
+            self.measure("WeChatLatency", "Milliseconds", milliseconds, **dimensions)
+            if result.outcome and result.outcome.error_class is ErrorClass.OTHER:
+                self.count("UnknownErrcode")
+
     def _consent(self, result: Result, account: str) -> None:
         if name := _CONSENTS.get(result.consent):
             self.count(name, account=account)
 
     def ended(self, entry: Entry) -> None:
-        """Count a message that came to its end because somebody asked about it."""
-        if name := _COUNTED.get(entry.status):
+        """Count a message that came to its end because somebody asked about it, or a receipt settled it."""
+        if not is_canary_id(entry.id) and (name := _COUNTED.get(entry.status)):
             self.count(name, account=entry.account, kind=entry.kind or "none")
 
     def refreshed(self, result: Refreshed, now: float) -> None:

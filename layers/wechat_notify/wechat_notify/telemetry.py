@@ -117,6 +117,7 @@ class Telemetry:
         *,
         account: str,
         openid_hash: Callable[[str], str],
+        message_id: str | None = None,
         warnings: Sequence[Violation] = (),
         alone: bool = False,
         **fields: Any,
@@ -128,9 +129,9 @@ class Telemetry:
         with self._guarded:
             level = _level(result, warnings)
             if level != "debug" or alone or self.logger.log_level <= logging.DEBUG:
-                named = {"openid_hash": openid_hash(message.touser), **fields}
+                named = {"message_id": message_id, "openid_hash": openid_hash(message.touser), **fields}
                 self._log_message(message, result, account, warnings, named, level=level, alone=alone)
-            self.metrics.message(message, result, account)
+            self.metrics.message(message, result, account, message_id or "")
 
     def _log_message(
         self,
@@ -253,10 +254,9 @@ class Telemetry:
         with self._guarded:
             if settled.match is Match.OF_OTHERS:
                 metrics.count("ReceiptsOfOthers")
-            elif settled.match is Match.SETTLED and entry and entry.status is Status.DELIVERED:
-                metrics.count("MessagesDelivered", account=entry.account, kind=str(entry.kind))
             elif settled.match is Match.SETTLED and entry:
-                metrics.count("MessagesUndelivered", account=entry.account, kind=str(entry.kind))
+                metrics.ended(entry)
+            if settled.match is Match.SETTLED and entry and entry.status is Status.UNDELIVERED:
                 self.logger.warning(
                     "message undelivered",
                     account=entry.account,

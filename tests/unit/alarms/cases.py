@@ -71,20 +71,25 @@ DEAD = [
     Case(name.replace("Queue", "Alarm"), "one", _source(**{name: of.of_queue(name, waiting=1.0)}), within=4)
     for name in of.DEAD_LETTERS
 ]
+CONSUMERS = (
+    ("SendQueue", "SendQueueFunction"),
+    ("BroadcastQueue", "SendBroadcastFunction"),
+    ("BroadcastStepQueue", "BroadcastFunction"),
+    ("CallbackQueue", "CallbackEventsFunction"),
+)
 STALLED = [
+    # The mapping is disabled, or may not read the queue: one message waits.
     Case(
-        "QueueStalledAlarm",
-        queue,
-        # The mapping is disabled, or Lambda drops what it would invoke: one message waits.
-        _source(**{queue: of.of_queue(queue, waiting=1.0), function: nothing}),
-        within=20,
+        "QueueStalledAlarm", queue, _source(**{queue: of.of_queue(queue, waiting=1.0), function: nothing}), 20
     )
-    for queue, function in (
-        ("SendQueue", "SendQueueFunction"),
-        ("BroadcastQueue", "SendBroadcastFunction"),
-        ("BroadcastStepQueue", "BroadcastFunction"),
-        ("CallbackQueue", "CallbackEventsFunction"),
+    for queue, function in CONSUMERS
+]
+NOT_INVOKED = [
+    # The mapping takes what it cannot hand over, again and again: one message is always in flight.
+    Case(
+        "NotInvokedAlarm", queue, _source(**{queue: of.of_queue(queue, in_flight=1.0), function: nothing}), 38
     )
+    for queue, function in CONSUMERS
 ]
 AGES = {
     "send_queue": Functions.message_returned,
@@ -105,6 +110,7 @@ CASES = [
     *THROTTLES,
     *DEAD,
     *STALLED,
+    *NOT_INVOKED,
     *OLDEST,
     *TOKENS,
     Case(
@@ -129,6 +135,13 @@ CASES = [
     Case("CanaryAlarm", "not sent", _source(canary=nothing), within=35),
     Case("ApiErrorAlarm", "one in ten", _source(api=of.of_api(200.0, 20.0)), within=13),
     Case("HoldAlarm", "quota", _own(Functions.hold_opened, 30), within=8),
+    Case(
+        "FailedDayAlarm",
+        "four a day",
+        lambda its: {"sent": written(its.message_failed(), 360)},
+        within=26 * 60,
+        lasts=30 * 60,
+    ),
     Case("FailedShareAlarm", "zoo", _own(Functions.mostly_failed), within=8, recovers=60),
     Case(
         "TemplateSyncAlarm",
@@ -148,6 +161,7 @@ CASES = [
         for index in (None, "listed", "receipts", "people")
     ),
     Case("MessagesDoNotFlowAlarm", "queue", STALLED[0].sources, within=20),
+    Case("MessagesDoNotFlowAlarm", "not invoked", NOT_INVOKED[0].sources, within=38),
     Case("MessagesDoNotFlowAlarm", "oldest", OLDEST[0].sources, within=8),
     Case("MessagesDoNotFlowAlarm", "api", _source(api=of.of_api(200.0, 20.0)), within=13),
     Case("MessagesDoNotFlowAlarm", "canary", _source(canary=nothing), within=35),

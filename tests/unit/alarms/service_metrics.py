@@ -107,6 +107,10 @@ class Functions:
             patch.setattr(self.service.sender, "token", break_down)
             return self._send(self._message(age=1728.0, receives=5))
 
+    def message_failed(self) -> Written:
+        self.service.wechat.plan.append(answer(43101))
+        return self._send(self._message())
+
     def mostly_failed(self) -> Written:
         """Twelve of an account's last twenty; the others' arrive."""
         written: Written = []

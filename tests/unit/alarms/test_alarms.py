@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from benchmarks.prices import PRICES
-from tests.fakes import Service
+from functions.broadcast.handler import MAX_AGAIN_AFTER
+from tests.fakes import Service, highest, misdirected
 from tests.unit.alarms.cases import AGES, CASES, Case
 from tests.unit.alarms.cloudwatch import ALARM, OK, AlarmClock, MetricAlarm, metrics_of
 from tests.unit.alarms.service_metrics import Functions
 from tests.unit.alarms.timeline import (
     HOUR,
     MINUTE,
+    QUEUES,
     Sources,
     Timeline,
     day,
     night,
     nothing,
     of_api,
+    of_function,
     of_queue,
     service_of,
     written,
 )
 from tests.unit.template.conftest import FUNCTIONS, SOURCE, Stack, deployed
+from wechat_notify.core.delivery.retry_policy import queue_wait
 
 ROOT = Path(__file__).parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -108,9 +114,11 @@ def test_busy_day(own: Sources) -> None:
     assert raised(day(own), hours=3, step=MINUTE) == set()
 
 
-def test_quiet_night(own: Sources) -> None:
-    """SQS has forgotten its queues, no function but the scheduled ones runs."""
-    assert raised(night(own, ["tokens", "templates"]), hours=8) == set()
+@pytest.mark.parametrize("queues", [(), QUEUES], ids=["forgotten", "polled"])
+def test_quiet_night(own: Sources, queues: Sequence[str]) -> None:
+    """SQS has forgotten its queues, or says that they are empty; no function but the scheduled ones runs."""
+    empty = {name: of_queue(name) for name in queues}
+    assert raised({**night(own, ["tokens", "templates"]), **empty}, hours=8) == set()
 
 
 @pytest.mark.parametrize("fills_empty", [True, False])
@@ -124,6 +132,36 @@ def test_dead_consumer_at_night(own: Sources, *, fills_empty: bool) -> None:
     (raised_at, state) = alarms.raised["MessagesDoNotFlowAlarm"][-1]
     assert state == ALARM
     assert raised_at <= HOUR + 20 * MINUTE
+
+
+LONGEST_PAUSE = max(queue_wait(misdirected(), 1000, highest), MAX_AGAIN_AFTER)
+"""Seconds at most until a message or a step that was given back is received again."""
+
+
+def test_lone_message_with_long_pauses(functions: Functions, own: Sources) -> None:
+    """What comes by this seldom keeps the alarm raised, and is not taken for a function that does not run."""
+    every = ceil(LONGEST_PAUSE / MINUTE)
+    waits = {
+        "age": written(functions.message_returned(), every),
+        "SendQueue": of_queue("SendQueue", in_flight=1.0),
+        "SendQueueFunction": of_function("SendQueueFunction", every=every),
+    }
+    timeline = Timeline(night(own, ["tokens", "templates"]), service_of(stack()))
+    alarms = clock("OldestMessageAlarm", "NotInvokedAlarm")
+    alarms.run(timeline.with_fault(HOUR, 8 * HOUR, waits).stream(8, alarms.metrics), HOUR / 2, 8 * HOUR)
+    states = {name: [state for _, state in noted] for name, noted in alarms.raised.items()}
+    assert states == {"OldestMessageAlarm": [OK, ALARM], "NotInvokedAlarm": [OK]}
+
+
+def test_few_messages_that_all_fail(functions: Functions, own: Sources) -> None:
+    """One every six hours: no process sees twenty, and the third of a day is told."""
+    failing = {"sent": written(functions.message_failed(), 360)}
+    timeline = Timeline(night(own, ["tokens", "templates"]), service_of(stack()))
+    alarms = clock("FailedDayAlarm")
+    alarms.run(timeline.with_fault(0, 24 * HOUR, failing).stream(24, alarms.metrics), HOUR, 24 * HOUR)
+    ((_, ok), (raised_at, state)) = alarms.raised["FailedDayAlarm"]
+    assert (ok, state) == (OK, ALARM)
+    assert 12 * HOUR < raised_at <= 12 * HOUR + 5 * MINUTE
 
 
 def test_first_message_of_a_morning(own: Sources) -> None:
@@ -284,9 +322,13 @@ def test_every_alarm_has_a_section(page: str) -> None:
     assert f"{sum(costs().values()) - costs()['CanaryAlarm']:.2f}" in text
 
 
+OF_AN_ACCOUNT = re.compile(r"wxn (messages|holds|templates)\b")
+"""Only on this machine have they an account without its being named."""
+
+
 @pytest.mark.parametrize("page", LABELS)
 def test_first_looks_are_commands(page: str) -> None:
-    """Of wxn, with options that it has."""
+    """Of wxn, with options that it has and the arguments that it asks for."""
     reference = (ROOT / "docs/wxn.md").read_text("utf-8")
     everywhere, *commands = reference.split("\n### ")
     for name in costs():
@@ -297,6 +339,9 @@ def test_first_looks_are_commands(page: str) -> None:
                 each for each in commands if words[: len(title := each.partition("\n")[0].split())] == title
             ]
             assert known, line
+            usage = known[0].split("`")[1].split()
+            assert len(words) >= sum(not word.startswith("[") for word in usage), line
+            assert not OF_AN_ACCOUNT.match(line) or {"--account", "--all"} & set(words), line
             options = [word for word in words if word.startswith("--")]
             assert all(f"`{option}" in known[0] or f"`{option}" in everywhere for option in options), line
 

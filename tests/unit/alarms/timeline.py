@@ -33,9 +33,9 @@ def of_queue(name: str, *, waiting: float = 0.0, in_flight: float = 0.0) -> Sour
     return source
 
 
-def of_function(name: str, *, running: float = 2.0) -> Source:
+def of_function(name: str, *, running: float = 2.0, every: int | None = None) -> Source:
     """What Lambda says of a function: nothing of a minute in which it was not invoked."""
-    dimensions, every = {"FunctionName": f"<{name}>"}, _SCHEDULED.get(name, 1)
+    dimensions, every = {"FunctionName": f"<{name}>"}, every or _SCHEDULED.get(name, 1)
 
     def source(put: Put, minute: int) -> None:
         if minute % every:

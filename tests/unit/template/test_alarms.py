@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.template.conftest import REGIONS, Node, Stack, deployed
+from tests.unit.template.conftest import PARAMETERS, REGIONS, Node, Stack, deployed
 
 EMAIL, ARN = "ops@example.com", "arn:aws:sns:eu-west-1:123456789012:alarms"
 KINDS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
@@ -38,6 +38,28 @@ def test_canary_has_an_alarm_where_one_is_sent() -> None:
     assert alarms(with_it).keys() - alarms(without).keys() == {"CanaryAlarm"}
     rules = [stack["MessagesDoNotFlowAlarm"]["AlarmRule"] for stack in (without, with_it)]
     assert rules[1] == f'{rules[0]} OR ALARM("<CanaryAlarm>")'
+
+
+@pytest.mark.parametrize(
+    ("schedule", "taken"),
+    [
+        ("", True),
+        ("rate(1 minute)", True),
+        ("rate(15 minutes)", True),
+        ("rate(16 minutes)", False),
+        ("rate(1 hour)", False),
+        ("cron(0 8 * * ? *)", False),
+    ],
+)
+def test_canary_comes_twice_a_period(schedule: str, *, taken: bool) -> None:
+    """Less often, and its alarm would be raised between two that are delivered."""
+    assert bool(re.fullmatch(PARAMETERS["CanarySchedule"]["AllowedPattern"], schedule)) == taken
+    (metric,) = metrics_of(deployed(CanarySchedule="rate(15 minutes)")["CanaryAlarm"])
+    assert metric["Period"] == 2 * 15 * 60
+
+
+def metrics_of(alarm: Node) -> list[Node]:
+    return [query["MetricStat"] for query in alarm["Metrics"] if "MetricStat" in query]
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn"])

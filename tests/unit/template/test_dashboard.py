@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.alarms.cloudwatch import metrics_of
 from tests.unit.template.activity import Told, whole_day
 from tests.unit.template.conftest import FUNCTIONS, ROOT, Node, Stack, deployed
 from wechat_notify.core.outcomes import ErrorClass
@@ -27,6 +28,7 @@ OF_AWS: dict[str, tuple[set[str], list[set[str]]]] = {
             "ApproximateAgeOfOldestMessage",
             "ApproximateNumberOfMessagesVisible",
             "ApproximateNumberOfMessagesDelayed",
+            "ApproximateNumberOfMessagesNotVisible",
             "NumberOfMessagesSent",
             "NumberOfMessagesDeleted",
         },
@@ -145,10 +147,10 @@ def test_metrics_are_emitted(told: Told) -> None:
         emitted = {names for each, names in told.dimensions if each == name}
         assert any(asked.keys() <= names for names in emitted)
         assert not schema or frozenset(schema) in emitted
-    for alarm in deployed().of_type("AWS::CloudWatch::Alarm").values():
-        if alarm.get("Namespace") == "WeChatNotify":
-            names = frozenset(each["Name"] for each in alarm["Dimensions"])
-            assert (alarm["MetricName"], names) in told.dimensions
+    for alarm in deployed(CanarySchedule="rate(15 minutes)").of_type("AWS::CloudWatch::Alarm").values():
+        for namespace, name, pairs in metrics_of(alarm):
+            if namespace == "WeChatNotify":
+                assert (name, frozenset(dict(pairs))) in told.dimensions
 
 
 def test_all_that_is_emitted_is_shown(told: Told) -> None:
@@ -205,6 +207,7 @@ def test_every_function_and_queue_is_shown() -> None:
         assert by_name[name] == {f"<{function}>" for function in FUNCTIONS}
     queues = {f"<{name}.QueueName>" for name in deployed().of_type("AWS::SQS::Queue")}
     assert by_name["ApproximateNumberOfMessagesVisible"] == queues
+    assert by_name["ApproximateNumberOfMessagesNotVisible"] == by_name["ApproximateAgeOfOldestMessage"]
 
 
 def test_formulas_name_metrics_that_are_there() -> None:

@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from wechat_notify.core.errors import StorageError
 from wechat_notify.core.messages.identifiers import AccountName
 
-PREFIX = "canary-"
-"""The ids of its messages begin with it."""
 MAX_RECEIPT_WAIT = 60.0
 """Seconds for a receipt."""
 _POLL = 3.0

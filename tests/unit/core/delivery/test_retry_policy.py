@@ -66,7 +66,7 @@ COUNTS = (1, 2, 3, 4, 5, 8, 9, 100_000)
         (answer(-1), highest, [4.0, 4.0, 8.0, 16.0, 32.0, 256.0, 300.0, 300.0]),
         (answer(-1), lowest, [2.0] * 8),
         (lost(), lowest, [10.0, 30.0, 90.0, 270.0, 300.0, 300.0, 300.0, 300.0]),
-        (misdirected(), lowest, [300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0, 3600.0, 3600.0]),
+        (misdirected(), lowest, [300.0, 600.0, 900.0, 900.0, 900.0, 900.0, 900.0, 900.0]),
     ],
     ids=["unsent_most", "unsent_least", "answered_most", "answered_least", "lost", "mending"],
 )

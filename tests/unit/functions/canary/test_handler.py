@@ -8,12 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from functions.canary.handler import lambda_handler
-from tests.fakes import OPENID, FakeContext, Service, answer, body, load_event, metrics
+from tests.fakes import OPENID, FakeContext, Service, answer, body, load_event, lost, metrics
 from tests.unit.functions.canary.door import FakeOrders, HandlersDoor
 from wechat_notify.bootstrap import canary
 from wechat_notify.core.canary import Canary, CanaryOrder
 from wechat_notify.core.delivery.quotas import Quota
+from wechat_notify.core.messages.identifiers import is_canary_id
 from wechat_notify.core.messages.kinds import MODELS, Template
+from wechat_notify.core.outcomes import Outcome
 
 MESSAGE = {name: value for name, value in body("template").items() if name != "touser"}
 TO_A_PERSON = {"account": "shop", "message": MESSAGE, "openid": OPENID}
@@ -78,6 +80,24 @@ def test_refusal_names_errcode(service: Service, prepare: Prepare, capsys: Captu
     assert (seen["result"], seen["step"], seen["errcode"]) == ("failed", "send", 43101)
     assert seen["class"] == "recipient"
     assert told(capsys)["CanaryDelivered"] == 0.0
+
+
+@pytest.mark.parametrize("event", [None, {}], ids=["scheduled", "by_hand"])
+@pytest.mark.parametrize("answered", [answer(0), answer(43101), lost()], ids=["sent", "failed", "unknown"])
+def test_no_message_of_a_team(
+    service: Service, prepare: Prepare, capsys: Capture, event: object, answered: Outcome
+) -> None:
+    """288 a day would hide the few of a small stage: only the calls to WeChat are measured with theirs."""
+    prepare(**TO_A_PERSON)
+    service.wechat.plan.append(answered)
+    run(event)
+    found = {metric.name for metric in metrics(capsys.readouterr().out)}
+    assert {name for name in found if not name.startswith("Canary")} == {"WeChatLatency"}
+
+
+@pytest.mark.parametrize("message_id", ["canary-islands-2026", f"{RUN}-2", "order-canary-20260301T070500Z"])
+def test_ids_of_teams(message_id: str) -> None:
+    assert not is_canary_id(message_id)
 
 
 @pytest.mark.parametrize(

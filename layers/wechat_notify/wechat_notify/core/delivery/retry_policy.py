@@ -7,7 +7,7 @@ lost      10 s       3      300 s   after 3 repeats (``at_least_once``), or 8 mi
                                     at once otherwise: ``unknown``
 answered  2 s        2      300 s   after 20 answers, or as many as the errcode is worth
 unsent    2 s        2      300 s   after 3 days
-mending   300 s      2      3600 s  after 3 days: somebody has to correct the account or the network
+mending   300 s      2      900 s   after 3 days: somebody has to correct the account or the network
 held      by its circuit            after 3 days
 ========= ========== ====== ======= ======================================================================
 
@@ -65,7 +65,8 @@ LOST = Backoff(10.0, 3.0, 300.0, spread=2.0)
 """WeChat may just be slow, and each copy may be one too many."""
 ANSWERED = Backoff(2.0, 2.0, 300.0)
 UNSENT = Backoff(2.0, 2.0, 300.0, spread=60.0)
-NEEDS_OPERATOR = Backoff(300.0, 2.0, 3600.0, spread=60.0)
+NEEDS_OPERATOR = Backoff(300.0, 2.0, 900.0, spread=60.0)
+"""More often than OldestMessageAlarm would end in between, or NotInvokedAlarm be raised."""
 
 
 def backoff(outcome: Outcome) -> Backoff:

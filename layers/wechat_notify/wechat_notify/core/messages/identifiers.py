@@ -16,6 +16,9 @@ APP_ID = r"wx[A-Za-z0-9]{1,62}"
 """The form of the appids that WeChat gives to accounts."""
 _ACCOUNT = re.compile(r"[a-z0-9-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
+CANARY = "canary-"
+"""The beginning of the canary's ids; then comes a run's time, or the request id of one by hand."""
+_CANARY_ID = re.compile(rf"{CANARY}(\d{{8}}T\d{{6}}Z|[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})")
 
 
 def is_account_name(account: str) -> bool:
@@ -26,6 +29,11 @@ def is_account_name(account: str) -> bool:
 def is_message_id(given: str) -> bool:
     """Return whether a caller may give a message this id: 1 to 64 visible ASCII characters."""
     return _ID.fullmatch(given) is not None
+
+
+def is_canary_id(message_id: str) -> bool:
+    """Return whether this is the id of a message of the canary, which counts its own."""
+    return _CANARY_ID.fullmatch(message_id) is not None
 
 
 def _account_name(value: str) -> str:
