@@ -87,7 +87,7 @@ def test_second_zone_leaves_the_first_alone() -> None:
 def test_function_leaves_the_network_again(given: dict[str, str]) -> None:
     """Lambda deletes interfaces by the function's role, when no published version uses them any more.
 
-    A role that loses the right in the update that takes the function out keeps the network from being deleted.
+    A role that loses the right in the update that takes the function out keeps the network from going.
     https://github.com/aws/aws-cdk/issues/34400
     https://repost.aws/knowledge-center/lambda-hyperplane-vpc
     """

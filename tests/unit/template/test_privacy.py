@@ -52,7 +52,7 @@ def test_every_store_is_named(page: Path) -> None:
 
 
 def test_audit_trail_leaves_out_the_stack_alone() -> None:
-    """Role by role: those of operators may begin with the stack's name, as ``wechat-notify-prod-operators`` does."""
+    """Role by role: the names of people's may begin as the stack's do, with ``wechat-notify-prod-``."""
     stack = deployed(CanarySchedule="rate(5 minutes)", GradualDeployment="true")
     of_callers = {"s3": {"TeamApiRole"}}  # it signs the URLs by which they read results
     trail = yaml_parse((ROOT / "operations/audit-trail.yaml").read_text("utf-8"))["Resources"]["Trail"]
