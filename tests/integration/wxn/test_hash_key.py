@@ -174,7 +174,7 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
     assert ran.code == 1
     assert local_time(stack.written_at + 30 * 86_400) in ran.err
     assert json.loads(stack.secret) == kept
-    stack.parameters["LedgerRetentionDays"] = "0"  # the entries under the earlier keys have expired
+    stack.parameters = {"LedgerRetentionDays": "0"}  # the entries under the earlier keys have expired
     ran = run("forget", "--yes", "--json")
     assert (ran.code, json.loads(ran.out)) == (0, {"keys": 1})
     assert json.loads(stack.secret) == {"current": kept["current"], "earlier": []}
