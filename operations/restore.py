@@ -3,7 +3,8 @@
 ``python -m operations.restore --from <restored table> --to <LedgerTableName>``. DynamoDB restores a backup or
 a point in time into a new table; the stack goes on using its own. Items that the stack's table has lost come
 back, those that are older there are replaced, and newer ones stay: an older state of a message would have it
-sent again. Without ``--apply`` nothing is written.
+sent again. Missing consents stay missing, for they may have been erased. Without ``--apply`` nothing is
+written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 _ABSENT: Final = "attribute_not_exists(pk)"
 _ABSENT_OR_OLDER: Final = f"{_ABSENT} OR version < :version"
 _FAILED: Final = "ConditionalCheckFailedException"
+_CONSENTS: Final = "consents#"
+"""Nothing tells those that were lost from those that were erased. Without one a person is asked again."""
 
 Item = dict[str, Any]
 
@@ -45,7 +48,7 @@ def copy_back(
     -------
     Counter
         Items by what became of them: ``missing`` and ``older`` ones are written, ``kept`` is as new or newer
-        in the target, ``expired`` is left out.
+        in the target, ``expired`` and ``consents`` (missing ones) are left out.
     """
     counts: Counter[str] = Counter()
     for page in dynamodb.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
@@ -63,6 +66,8 @@ def _copy(dynamodb: Any, item: Item, target: str, *, apply: bool) -> str:
     existing = read.get("Item")
     if existing is not None and not _version(existing) < _version(item):
         return "kept"
+    if existing is None and item["pk"]["S"].startswith(_CONSENTS):
+        return "consents"
     if apply:
         versioned = "version" in item
         condition: Item = {"ConditionExpression": _ABSENT_OR_OLDER if versioned else _ABSENT}
@@ -97,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     verb = "Written" if options.apply else "To be written (--apply writes them)"
     print(f"{verb}: {counts['missing']} missing and {counts['older']} older items.")
-    print(f"Left: {counts['kept']} that are as new or newer, {counts['expired']} that have expired.")
+    print(
+        f"Left: {counts['kept']} that are as new or newer, {counts['expired']} that have expired, "
+        f"{counts['consents']} consents that may have been erased."
+    )
     return 0
 
 

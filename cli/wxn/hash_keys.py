@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import uuid
 from typing import Any, Final, NamedTuple, Self
 
 from wxn.errors import CommandError, ExitCode
@@ -61,13 +62,41 @@ class HashKeys(NamedTuple):
         return json.dumps({"current": self.current, "earlier": list(self.earlier)})
 
 
-def read(stack: Stack) -> HashKeys:
+class StoredKeys(NamedTuple):
+    """The keys of a version of the secret, its id, and when it was written, in seconds since 1970."""
+
+    keys: HashKeys
+    version: str
+    written_at: float
+
+
+def read(stack: Stack) -> StoredKeys:
     """The keys of a stack."""
-    client = stack.client("secretsmanager")
-    return HashKeys.parse(str(client.get_secret_value(SecretId=stack.resources[SECRET])["SecretString"]))
+    answer = stack.client("secretsmanager").get_secret_value(SecretId=stack.resources[SECRET])
+    keys = HashKeys.parse(str(answer["SecretString"]))
+    return StoredKeys(keys, answer["VersionId"], answer["CreatedDate"].timestamp())
 
 
-def write(stack: Stack, keys: HashKeys) -> None:
-    """Store the keys of a stack; the version before stays in the secret as ``AWSPREVIOUS``."""
+def write(stack: Stack, keys: HashKeys, *, after: StoredKeys) -> None:
+    """Store the keys of a stack; the version before stays in the secret as ``AWSPREVIOUS``.
+
+    Raises
+    ------
+    CommandError
+        Somebody else has changed them since they were read: their key would be lost, under which openids are
+        hashed already.
+    """
     client = stack.client("secretsmanager")
-    client.put_secret_value(SecretId=stack.resources[SECRET], SecretString=keys.as_secret())
+    try:
+        client.put_secret_value(
+            SecretId=stack.resources[SECRET],
+            SecretString=keys.as_secret(),
+            # The id of the new version. One version has one successor: AWS refuses the id a second time.
+            ClientRequestToken=str(uuid.uuid5(uuid.NAMESPACE_OID, after.version)),
+        )
+    except client.exceptions.ResourceExistsException:
+        raise CommandError(
+            text("Somebody else has changed the keys meanwhile.", "密钥在此期间已被他人更改。"),
+            text("Repeat the command.", "请重新执行该命令。"),
+            ExitCode.FAILED,
+        ) from None

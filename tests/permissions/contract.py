@@ -36,6 +36,7 @@ CONTEXTS: Final[dict[tuple[str, str], dict[str, Any]]] = {
         "dynamodb:LeadingKeys": ["consents#shop#9f2c41d07a3be85c"]
     },
     ("*", "iam:PassRole"): {"iam:PassedToService": "scheduler.amazonaws.com"},
+    ("TokenRefreshRole", "ec2:*"): {"lambda:SourceFunctionArn": ""},  # Lambda's own calls have none
 }
 """What is known of a principal's calls beside their resource. The emulator enforces the first two."""
 
@@ -43,6 +44,7 @@ FOREIGN: Final[dict[str, Any]] = {
     "events:source": "somebody-else",
     "dynamodb:LeadingKeys": ["message#shop#1"],
     "iam:PassedToService": "lambda.amazonaws.com",
+    "lambda:SourceFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:stack-TokenRefreshFunction-1",
     "aws:SourceAccount": "999999999999",
     "aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/another/rule",
     "aws:SecureTransport": "false",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from wxn import hash_keys
-from wxn.hash_keys import SECONDS_UNTIL_USED, HashKeys
+from wxn.errors import CommandError, ExitCode
+from wxn.hash_keys import SECONDS_UNTIL_USED, HashKeys, StoredKeys
 from wxn.language import text
 from wxn.options import Yes
 from wxn.questions import confirm
 from wxn.run import Run, command
+from wxn.times import local_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +25,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_MINUTES = SECONDS_UNTIL_USED // 60
+_MINUTES: Final = SECONDS_UNTIL_USED // 60
+_DAY: Final = 86_400
 
 
 @command(
@@ -34,13 +38,13 @@ _MINUTES = SECONDS_UNTIL_USED // 60
 )
 def rotate(run: Run, yes: Yes = False) -> None:
     """Put a new key before the others. With ``--json``: ``keys``, a count."""
-    keys = hash_keys.read(run.stack)
+    stored = hash_keys.read(run.stack)
     question = text(
         f"{run.stack.title}: hash openids under a new key from now on?",
         f"{run.stack.title}：从现在起使用新密钥计算 openid 的哈希值？",
     )
     confirm(run.output, question, yes=yes, declined=text("The key stays.", "密钥未改变。"))
-    _store(run, keys.rotated())
+    _store(run, stored.keys.rotated(), stored)
 
 
 @command(
@@ -51,22 +55,42 @@ def rotate(run: Run, yes: Yes = False) -> None:
     ),
 )
 def forget(run: Run, yes: Yes = False) -> None:
-    """Keep the current key alone. With ``--json``: ``keys``, a count."""
-    keys = hash_keys.read(run.stack)
-    days = run.stack.parameters["LedgerRetentionDays"]
+    """Keep the current key alone. With ``--json``: ``keys``, a count.
+
+    Raises
+    ------
+    CommandError
+        Entries that were written under an earlier key may be there still.
+    """
+    stored = hash_keys.read(run.stack)
+    _require_expired(run, stored)
+    earlier = len(stored.keys.earlier)
     question = text(
-        f"{run.stack.title}: forget {len(keys.earlier)} earlier keys? Messages that were written under them are not "
-        f"found by receipts without an id and by wxn erase any more, nor consents that were not read since. The last is needed until {days} days after its "
-        "rotation.",
-        f"{run.stack.title}：删除 {len(keys.earlier)} 个以前的密钥？用它们写入的消息将无法被不带 ID 的回执和 wxn erase "
-        f"找到，此后未读取过的订阅授权也会失效。最近一个密钥在轮换后的 {days} 天内仍需保留。",
+        f"{run.stack.title}: forget {earlier} earlier keys? Log lines that were written under them are not found any "
+        "more, and consents that were not read since are lost.",
+        f"{run.stack.title}：删除 {earlier} 个以前的密钥？用它们写入的日志将无法再查找，此后未读取过的订阅授权也会失效。",
     )
     confirm(run.output, question, yes=yes, declined=text("The keys stay.", "密钥未改变。"))
-    _store(run, HashKeys(keys.current))
+    _store(run, HashKeys(stored.keys.current), stored)
 
 
-def _store(run: Run, keys: HashKeys) -> None:
-    hash_keys.write(run.stack, keys)
+def _require_expired(run: Run, stored: StoredKeys) -> None:
+    needed_until = stored.written_at + int(run.stack.parameters["LedgerRetentionDays"]) * _DAY
+    if stored.keys.earlier and time.time() < needed_until:
+        raise CommandError(
+            text(
+                f"The last of the earlier keys is needed until {local_time(needed_until)}: without it neither wxn erase "
+                "nor receipts without an id find what was written under it.",
+                f"最近一个以前的密钥须保留至 {local_time(needed_until)}：没有它，wxn erase 和不带 ID 的回执都无法找到用它"
+                "写入的内容。",
+            ),
+            text("Forget it after that.", "请在此之后再删除。"),
+            ExitCode.FAILED,
+        )
+
+
+def _store(run: Run, keys: HashKeys, before: StoredKeys) -> None:
+    hash_keys.write(run.stack, keys, after=before)
 
     def render(console: Console) -> None:
         told = text(

@@ -53,7 +53,7 @@ class Person:
     @classmethod
     def of(cls, openid: str, stack: Stack) -> Self:
         """The person to a stack; raises CommandError where it can be nobody's openid."""
-        return cls(openid, *(key.encode() for key in hash_keys.read(stack).all))
+        return cls(openid, *(key.encode() for key in hash_keys.read(stack).keys.all))
 
     @cached_property
     def digest(self) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from operations import restore
 from tests.unit.wxn.fakes import FakeApi
 from wechat_notify.aws.clients import Clients
 from wechat_notify.aws.consent_table import ConsentTable
@@ -542,3 +543,41 @@ def test_key_of_consents_is_the_services(aws: Aws, stack: AwsStack, clients: Cli
     ConsentTable(clients, "ledger", 0.0).put(PersonConsents("shop", HASH, 1))
     assert len(found(Consents(stack, "shop", PERSON))) == 1
     assert len(aws("dynamodb").scan(TableName="ledger")["Items"]) == 1
+
+
+# A table that is restored afterwards
+
+
+def test_nobody_comes_back_from_a_backup(
+    entries: Entries, stack: AwsStack, aws: Aws, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """A missing consent may have been lost, or erased; without it the person is asked again."""
+    dynamodb = aws("dynamodb")
+    put_entry(aws, "m1", "sent")
+    put_entry(aws, "lost", "sent", openid_hash={"S": "0" * 16})
+    put_entry(aws, "kept", "sent", pk={"S": "consents#shop#0123"}, version=2)
+    put_entry(aws, "gone", "sent", pk={"S": f"consents#shop#{HASH}"})
+    described = dynamodb.describe_table(TableName="ledger")["Table"]
+    dynamodb.create_table(
+        TableName="restored",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=described["KeySchema"],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+    )
+    for item in dynamodb.scan(TableName="ledger")["Items"]:
+        dynamodb.put_item(TableName="restored", Item=item)
+    put_entry(aws, "kept", "damaged", pk={"S": "consents#shop#0123"}, version=1)
+    for place in (entries, Consents(stack, "shop", PERSON)):
+        assert erased(place) == []
+    dynamodb.delete_item(TableName="ledger", Key={"pk": {"S": "message#shop#lost"}})
+
+    monkeypatch.setattr("boto3.client", lambda _: dynamodb)
+    assert restore.main(["--from", "restored", "--to", "ledger", "--apply"]) == 0
+    told = capsys.readouterr().out
+    assert "1 missing and 1 older items" in told
+    assert "1 consents that may have been erased" in told
+    assert "openid_hash" not in entry(aws, "m1")
+    assert entry(aws, "lost") is not None
+    left = {item["pk"]["S"]: item for item in dynamodb.scan(TableName="ledger")["Items"]}
+    assert f"consents#shop#{HASH}" not in left
+    assert left["consents#shop#0123"]["status"]["S"] == "sent"

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,10 +26,12 @@ from wechat_notify.core.messages.parser import parse_message
 from wechat_notify.core.openid_hashes import OpenidHashes
 from wechat_notify.core.outcomes import Status
 from wxn import questions, stacks
+from wxn.commands import hash_key
 from wxn.erasing.entries import Entries
 from wxn.erasing.person import Person
 from wxn.hash_keys import SECONDS_UNTIL_USED
 from wxn.stacks import Stack
+from wxn.times import local_time
 
 Aws = Callable[[str], Any]
 Run = Callable[..., command_line.Ran]
@@ -50,15 +53,43 @@ class KeyStack(Stack):
     def client(self, service: str, **_: Any) -> Any:
         return self._aws(service)
 
+    def _version(self) -> dict[str, Any]:
+        read: dict[str, Any] = self._aws("secretsmanager").get_secret_value(
+            SecretId=self.resources["OpenidHashKey"]
+        )
+        return read
+
     @property
     def secret(self) -> str:
-        found = self._aws("secretsmanager").get_secret_value(SecretId=self.resources["OpenidHashKey"])
-        return str(found["SecretString"])
+        return str(self._version()["SecretString"])
+
+    @property
+    def written_at(self) -> float:
+        return float(self._version()["CreatedDate"].timestamp())
 
 
 @pytest.fixture
 def stack(aws: Aws) -> KeyStack:
+    aws("secretsmanager").meta.events.register(
+        "before-call.secretsmanager.PutSecretValue", refuse_taken_ids(aws)
+    )
     return KeyStack(aws)
+
+
+def refuse_taken_ids(aws: Aws) -> Callable[..., Any]:
+    """Other content under the id of a version is refused, which moto does for UpdateSecret alone.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
+
+    def look(params: dict[str, Any], **_: Any) -> tuple[SimpleNamespace, dict[str, Any]] | None:
+        asked = json.loads(params["body"])
+        versions = aws("secretsmanager").list_secret_version_ids(SecretId=asked["SecretId"])["Versions"]
+        if asked["ClientRequestToken"] not in {each["VersionId"] for each in versions}:
+            return None
+        return SimpleNamespace(status_code=400), {"Error": {"Code": "ResourceExistsException"}}
+
+    return look
 
 
 @pytest.fixture
@@ -142,9 +173,30 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
     assert len(kept["current"]) == 64
     assert SECONDS_UNTIL_USED == SETTLES_AFTER
 
+    ran = run("forget", "--yes")
+    assert ran.code == 1
+    assert local_time(stack.written_at + 30 * 86_400) in ran.err
+    assert json.loads(stack.secret) == kept
+    stack.parameters = {"LedgerRetentionDays": "0"}  # the entries under the earlier keys have expired
     ran = run("forget", "--yes", "--json")
     assert (ran.code, json.loads(ran.out)) == (0, {"keys": 1})
     assert json.loads(stack.secret) == {"current": kept["current"], "earlier": []}
+
+
+def test_rotations_at_once_lose_no_key(run: Run, stack: KeyStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody rotates while another is asked: entries have the hash under that key already."""
+
+    def rotate_too(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(hash_key, "confirm", lambda *_, **__: None)
+        assert run("rotate", "--yes").code == 0
+
+    monkeypatch.setattr(hash_key, "confirm", rotate_too)
+    ran = run("rotate", "--yes")
+    assert ran.code == 1
+    kept = json.loads(stack.secret)
+    assert kept["earlier"] == [FIRST]
+    assert run("rotate", "--yes").code == 0
+    assert json.loads(stack.secret)["earlier"] == [kept["current"], FIRST]
 
 
 @pytest.mark.parametrize("command", ["rotate", "forget"])

@@ -101,6 +101,11 @@ class Stack:
             Only the statements with an action of this pattern.
         """
         managed = [arn for arn in self[role].get("ManagedPolicyArns", []) if arn.startswith("<")]
+        managed += [
+            name
+            for name, policy in self.of_type("AWS::IAM::ManagedPolicy").items()
+            if f"<{role}>" in policy.get("Roles", [])
+        ]
         documents = [policy["PolicyDocument"] for policy in self[role].get("Policies", [])]
         documents += [self[name.strip("<>")]["PolicyDocument"] for name in managed]
         return [

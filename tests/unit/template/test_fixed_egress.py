@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.template.conftest import EGRESS, FUNCTIONS, ROOT, SOURCE, Node, Stack, deployed
+from tests.unit.template.conftest import EGRESS, FUNCTIONS, ROOT, SOURCE, VPC, Node, Stack, deployed
 
 ZONES = ("1", "2")
 
@@ -81,6 +81,51 @@ def test_second_zone_leaves_the_first_alone() -> None:
     first, both = egress("1"), egress("2")
     own = {name: node for name, node in first.resources.items() if name.startswith("Egress")}
     assert own == {name: both.resources[name] for name in own}
+
+
+def needs(stack: Stack) -> set[str]:
+    return set(stack.resources["TokenRefreshFunction"]["Metadata"]["Needs"])
+
+
+@pytest.mark.parametrize("zones", ZONES)
+def test_function_enters_when_the_way_out_is_there(zones: str) -> None:
+    """A NAT gateway takes minutes; without its route each refresh hangs until its time is over."""
+    stack = egress(zones)
+    kinds = {"AWS::EC2::Route": "NatGatewayId", "AWS::EC2::SubnetRouteTableAssociation": "SubnetId"}
+    awaited = {
+        f"<{name}>"
+        for kind, property_name in kinds.items()
+        for name, node in stack.of_type(kind).items()
+        if property_name in node
+    }
+    assert len(awaited) == 3 * int(zones)
+    assert needs(stack) == {"<NetworkPolicy>", *awaited}
+    assert all(
+        SOURCE["Resources"][name]["DependsOn"] == "EgressPublicRoute"
+        for name in stack.of_type("AWS::EC2::NatGateway")
+    )
+
+
+@pytest.mark.parametrize("given", [EGRESS, VPC], ids=["own network", "given subnets"])
+def test_function_leaves_the_network_again(given: dict[str, str]) -> None:
+    """Lambda deletes interfaces by the function's role, when no published version uses them any more.
+
+    A role that loses the right in the update that takes the function out keeps the network from going.
+    https://github.com/aws/aws-cdk/issues/34400
+    https://repost.aws/knowledge-center/lambda-hyperplane-vpc
+    """
+    stack = deployed(**given)
+    assert stack["NetworkPolicy"]["Roles"] == ["<TokenRefreshRole>"]
+    assert "NetworkPolicy" not in str(SOURCE["Resources"]["TokenRefreshRole"])
+    assert "<NetworkPolicy>" in needs(stack)
+    assert SOURCE["Resources"]["EgressSecurityGroup"]["DependsOn"] == "NetworkPolicy"
+    (version,) = (
+        node
+        for node in stack.resources.values()
+        if node["Type"] == "AWS::Lambda::Version"
+        and node["Properties"]["FunctionName"] == "<TokenRefreshFunction>"
+    )
+    assert version["DeletionPolicy"] == "Delete"
 
 
 def test_nobody_enters_the_network() -> None:

@@ -165,6 +165,7 @@ REVIEWED: dict[str, str] = {
     r"\* xray:PutT\w+": f"{NO_RESOURCES}: {ACTIONS}/list_awsx-ray.html",
     "kms": "of one key: what SNS asks for, and what IAM decides",
     r"arn:aws:cloudwatch:[^:]+:\d+:alarm:stack-\*": f"{OWN_NAMES}: alarms of one stack",
+    r"arn:aws:lambda:[^:]+:\d+:function:\*": "a denial, for the code of any function",
     r"\* ec2:\w+": f"{NO_RESOURCES}: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html",
 }
 """Every ``*`` of the policies, and why it is there. The parameter of an account is one of a few names."""

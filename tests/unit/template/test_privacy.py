@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
-from tests.unit.template.conftest import ROOT, SOURCE
+from tests.unit.template.conftest import ROOT, SOURCE, deployed
 
 STORES = (
     "AWS::DynamoDB::Table",
@@ -48,3 +49,22 @@ def test_every_store_is_named(page: Path) -> None:
     assert {name for name in names if not any(fnmatch.fnmatchcase(name, each) for each in named)} == set()
     gone = {each for each in named if not any(fnmatch.fnmatchcase(name, each) for name in names)}
     assert gone == {"Tracing"}
+
+
+def test_audit_trail_leaves_out_the_stack_alone() -> None:
+    """Role by role: the names of people's may begin as the stack's do, with ``wechat-notify-prod-``."""
+    stack = deployed(CanarySchedule="rate(5 minutes)", GradualDeployment="true")
+    of_callers = {"s3": {"TeamApiRole"}}  # it signs the URLs by which they read results
+    trail = yaml_parse((ROOT / "operations/audit-trail.yaml").read_text("utf-8"))["Resources"]["Trail"]
+    checked = set()
+    for selector in trail["Properties"]["AdvancedEventSelectors"]:
+        fields = {each["Field"]: each for each in selector["FieldSelectors"]}
+        (kind,) = fields["resources.type"]["Equals"]
+        service = kind.split("::")[1].lower()
+        left_out = [each["Fn::Sub"] for each in fields["userIdentity.arn"]["NotStartsWith"]]
+        assert left_out == [
+            f"arn:${{AWS::Partition}}:sts::${{AWS::AccountId}}:assumed-role/${{StackName}}-{role}-"
+            for role in sorted(stack.resources_for(f"{service}:*").keys() - of_callers.get(service, set()))
+        ]
+        checked.add(service)
+    assert checked == {"dynamodb", "s3", "sqs"}

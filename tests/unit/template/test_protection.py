@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.helpers import REGIONS
+from cfnlint.helpers import REGIONS as KNOWN_REGIONS
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
 
 from operations.environments import environment, template_parameters
 from operations.preflight import RESERVING
 from operations.retention import RETAINED, main, protects_data, with_retention
-from tests.unit.template.conftest import FUNCTIONS, PARAMETERS, ROOT, SOURCE, TEMPLATE, Node, Stack, deployed
+from tests.unit.template.conftest import (
+    FUNCTIONS,
+    PARAMETERS,
+    REGIONS,
+    ROOT,
+    SOURCE,
+    TEMPLATE,
+    Node,
+    Stack,
+    deployed,
+)
 from tests.unit.template.test_resources import QUEUES
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -124,14 +134,11 @@ def test_roles_use_the_key_through_services_alone(partition: str) -> None:
         (statement,) = stack.statements(role, "kms:*")
         assert statement["Resource"] == [KEY]
         assert not {"kms:*", "kms:CreateGrant", "kms:ScheduleKeyDeletion"} & set(statement["Action"])
-        services = statement["Condition"]["StringEquals"]["kms:ViaService"]
-        assert {service.partition(".")[0] for service in services} == {
-            "dynamodb",
-            "s3",
-            "secretsmanager",
-            "sqs",
-            "ssm",
-        }
+        services = statement["Condition"]["StringLike"]["kms:ViaService"]
+        region = REGIONS[partition]
+        assert services == [
+            f"{service}.{region}.*" for service in ("dynamodb", "s3", "secretsmanager", "sqs", "ssm")
+        ]
 
 
 # ---- plain HTTP
@@ -325,7 +332,7 @@ def test_budget_is_for_the_regions_that_know_the_type() -> None:
     asked: set[str] = set(re.findall(r"'([a-z]+-[a-z]+-\d)'", str(SOURCE["Conditions"]["HasBudget"])))
     knowing = {
         region
-        for region in REGIONS
+        for region in KNOWN_REGIONS
         if "AWS::Budgets::Budget" in PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
     }
     assert asked == {
