@@ -15,7 +15,7 @@ BEGAN := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos rehearse fuzz mutants bench cost openapi error-pages command-pages \
-	docs lock clean scan scan-template scan-code scan-secrets scan-libraries secrets sbom
+	docs lock clean scan scan-template scan-nag scan-code scan-secrets scan-libraries secrets sbom
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,7 +29,7 @@ up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the d
 # While pip fills one environment, which takes one processor, the other one scans.
 check: ## everything that CI checks
 	@$(MAKE) --no-print-directory -j 2 -O setup scan-code scan-secrets scan-libraries sbom docs \
-		lint types architecture template scan-template
+		lint types architecture template scan-template scan-nag
 	@$(MAKE) --no-print-directory test-modules
 	@$(MAKE) --no-print-directory -j 3 -O test-stacks test-service test-runtime
 
@@ -75,12 +75,27 @@ TEMPLATES := template.yaml operations/audit-trail.yaml $(wildcard events/example
 	@$(PYTHON) -m local.install .venv-scan requirements/scan.txt
 	@touch $@
 
-scan: scan-template scan-code scan-secrets scan-libraries ## scanners on the template, the code, the files and the libraries
+scan: scan-template scan-nag scan-code scan-secrets scan-libraries ## scanners on the template, the code, the files and the libraries
 
-scan-template: setup .venv-scan/.done
-	@PYTHONPATH=. $(BIN)/python -m scanners.transform template.yaml > .venv-scan/template.json
-	@.venv-scan/bin/python -m scanners.template template.yaml=.venv-scan/template.json \
-		$(filter-out template.yaml,$(TEMPLATES))
+.PHONY: templates
+templates: setup
+	@PYTHONPATH=. $(BIN)/python -m scanners.transform $(TEMPLATES) > $(VENV)/templates.json
+
+scan-template: templates .venv-scan/.done
+	@.venv-scan/bin/python -m scanners.template $(VENV)/templates.json
+
+# 276 MB. It warns of the versions of Node that it takes for old, each time.
+.venv-nag/.done: requirements/nag.txt
+	@$(PYTHON) -m local.install .venv-nag requirements/nag.txt
+	@touch $@
+
+NODE := $(shell command -v node)
+scan-nag: templates $(if $(NODE),.venv-nag/.done)
+ifneq ($(NODE),)
+	@.venv-nag/bin/python -m scanners.nag $(VENV)/templates.json > .venv-nag/nag.txt 2>&1 || { cat .venv-nag/nag.txt; exit 1; }
+else
+	@echo "cdk-nag is left out: it needs Node"
+endif
 
 CODE := benchmarks cli command_pages error_pages functions layers local openapi operations scanners
 scan-code: .venv-scan/.done
@@ -204,11 +219,11 @@ command-pages: setup ## renew docs/wxn.md and the same in Chinese from the comma
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
-		requirements/mutants requirements/fuzz requirements/docs requirements/scan; do \
+		requirements/mutants requirements/fuzz requirements/docs requirements/scan requirements/nag; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
 
 clean: ## remove what these commands made
-	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-fuzz .venv-docs .venv-scan sbom .mutants .fuzz .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-runtime .venv-sam .venv-bench .venv-mutants .venv-fuzz .venv-docs .venv-scan .venv-nag sbom .mutants .fuzz .local site .cache .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 include build.mk

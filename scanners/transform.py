@@ -1,6 +1,7 @@
-"""A SAM template as CloudFormation creates it: ``python -m scanners.transform TEMPLATE``.
+"""Templates as CloudFormation creates them: ``python -m scanners.transform TEMPLATE ... > TEMPLATES.json``.
 
-Parameters have their defaults. It runs in ``.venv``, whose translator the laptop uses too.
+Those of SAM are transformed, with the defaults of their parameters. It runs in ``.venv``, whose translator
+the laptop uses too.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
 from local.cloudformation.sam import translate
+from scanners.excuses import Templates
 
 
-def main() -> None:
-    """Print the template as JSON."""
-    source = yaml_parse(Path(sys.argv[1]).read_text("utf-8"))
+def transformed(path: Path) -> dict[str, Any]:
+    """One template without SAM's own resources."""
+    source: dict[str, Any] = yaml_parse(path.read_text("utf-8"))
+    if "Transform" not in source:
+        return source
     for resource in source["Resources"].values():
         for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
             resource["Properties"][key] = "s3://bucket/key"  # SAM transforms packaged templates only
@@ -25,7 +30,13 @@ def main() -> None:
     for name, resource in translated["Resources"].items():
         if name not in source["Resources"]:
             resource.pop("Metadata", None)  # SAM gives a function's to what it makes of it
-    json.dump(translated, sys.stdout, indent=1)
+    return translated
+
+
+def main() -> None:
+    """Print the templates as JSON, by their paths."""
+    templates: Templates = {path: transformed(Path(path)) for path in sys.argv[1:]}
+    json.dump(templates, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

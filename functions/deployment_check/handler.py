@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from functions.deployment_check.checks import CHECKS
+from functions.deployment_check.checks import CHECKS, Check
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import deployment_check
 from wechat_notify.core.errors import StorageError
 
 _ATTEMPTS: Final = 3
-"""A first start may take longer than AWS's client waits for; a check may be repeated at will."""
+"""A first start may take longer than AWS's client waits for, and token_refresh may be busy for longer than a
+dry run waits. A check may be repeated at will."""
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -50,19 +51,22 @@ def _check(deployment: str, line: dict[str, Any]) -> bool:
     versions = deployment_check.deployments().new_versions(deployment)
     line.update(versions=[f"{function}:{version}" for function, version in versions])
     for function, version in versions:
-        check = CHECKS[checked[function]]
-        if not check.accepts(_invoke(function, version, check.event)):
-            line.update(failed=f"{function}:{version}", detail="an answer that is not right")
+        if not _passes(function, version, CHECKS[checked[function]]):
+            line.update(failed=f"{function}:{version}", detail="no answer that is right")
             return False
     return bool(versions)
 
 
-def _invoke(function: str, version: str, event: dict[str, Any]) -> Any:
+def _passes(function: str, version: str, check: Check) -> bool:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return deployment_check.deployments().invoke(function, version, event)
+            answer = deployment_check.deployments().invoke(function, version, check.event)
+            detail = "an answer that is not right"
         except StorageError as error:
-            bootstrap.telemetry().logger.warning(
-                "version does not answer", version=f"{function}:{version}", attempt=attempt, detail=str(error)
-            )
-    return None
+            answer, detail = None, str(error)
+        if check.accepts(answer):
+            return True
+        bootstrap.telemetry().logger.warning(
+            "version does not pass", version=f"{function}:{version}", attempt=attempt, detail=detail
+        )
+    return False

@@ -104,7 +104,7 @@ def test_blocks_left_alone_have_a_reason() -> None:
         "it does not end",
         "it needs the one before",
         "it is what is replaced",
-        "needs an AWS account",
+        "needs a restored table",
         "other pages need the key",
     }
 

@@ -173,7 +173,7 @@ class Context:
         """Run token_refresh; its answer, or None where the function itself failed."""
         with self._lock:
             client = self.stack.client("lambda", read_timeout=_REFRESH_SECONDS, attempts=1)
-        name = self.resource("TokenRefreshFunction")
+        name = self.stack.outputs["TokenRefreshFunctionName"]  # its alias
         try:
             return self._allowed("lambda", lambda: invoke(client, name, event, function="token_refresh"))
         except FunctionFailedError:

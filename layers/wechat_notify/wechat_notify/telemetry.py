@@ -79,8 +79,14 @@ class Telemetry:
         self._cold = True
 
     @contextmanager
-    def invocation(self, context: Any, correlation_id: str | None = None) -> Iterator[dict[str, Any]]:
-        """One invocation: yields the fields of its line, which is written at the end."""
+    def invocation(
+        self, context: Any, correlation_id: str | None = None, *, answers: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """One invocation: yields the fields of its line, which is written at the end.
+
+        With ``answers`` its caller gets an answer in any case: Lambda counts no error then, so an unforeseen
+        one is counted here.
+        """
         # In the place of the last invocation's: nobody else appends any.
         self.logger.append_keys(
             function_request_id=getattr(context, "aws_request_id", None),
@@ -96,6 +102,8 @@ class Telemetry:
             self.logger.error(  # noqa: TRY400 - a traceback's text may quote a secret
                 "invocation failed", **fields, raised_at=_location(error)
             )
+            if answers:
+                self.metrics.count("MessagesUnforeseen")
             # Lambda prints what it is given: the name, not a text that may quote what it choked on.
             raise InvocationError(type(error).__name__) from None
         else:

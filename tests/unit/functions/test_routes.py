@@ -12,7 +12,7 @@ from functions.team_api import handler as team_api
 from functions.team_api.consents import WITH_SLASH
 from openapi.document import OPERATIONS
 from openapi.operation import Call
-from tests.fakes import FakeContext, Service, load_event
+from tests.fakes import FakeContext, Service, load_event, metrics
 from tests.unit.functions import contract
 from wechat_notify import bootstrap
 from wechat_notify.bootstrap import broadcasts, platform, teams
@@ -80,9 +80,10 @@ def test_storage_is_down(service: Service, monkeypatch: pytest.MonkeyPatch, call
 
 
 @pytest.mark.usefixtures("service")
-def test_unforeseen_error(call_of_account: Call) -> None:
-    """API Gateway never leaves out what a path names."""
+def test_unforeseen_error(call_of_account: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    """API Gateway never leaves out what a path names. Lambda counts no error where there is an answer."""
     assert ask(call_of_account, pathParameters={}) == "500 internal-error"
+    assert [each.name for each in metrics(capsys.readouterr().out)] == ["MessagesUnforeseen"]
 
 
 @pytest.mark.usefixtures("service")

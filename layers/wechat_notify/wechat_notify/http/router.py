@@ -47,7 +47,7 @@ def respond(
     """
     request_id = event.get("requestContext", {}).get("requestId", "")
     try:
-        with telemetry().invocation(context, request_id) as line:
+        with telemetry().invocation(context, request_id, answers=True) as line:
             route = event["routeKey"]
             response: ApiResponse | HtmlPage
             try:

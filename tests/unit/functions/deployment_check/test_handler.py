@@ -110,6 +110,13 @@ def test_slow_start_is_asked_again(aws: Aws) -> None:
     assert len(aws.invoked) == 3
 
 
+def test_passing_troubles_are_asked_again(aws: Aws) -> None:
+    """token_refresh is busy with many accounts, or the table does not answer at once."""
+    aws.answers = [{"statusCode": 503}]
+    assert check(aws) == "Succeeded"
+    assert len(aws.invoked) == 2
+
+
 def test_three_silences_fail(aws: Aws) -> None:
     aws.answers = [TimeoutError()] * 4
     assert check(aws) == "Failed"

@@ -150,7 +150,10 @@ class World(Stack):
             "StackName": self.name,
             "CreationTime": hours_ago(1000),
             "StackStatus": self.stack_status,
-            "Outputs": [{"OutputKey": "ParameterPath", "OutputValue": PATH}],
+            "Outputs": [
+                {"OutputKey": "ParameterPath", "OutputValue": PATH},
+                {"OutputKey": "TokenRefreshFunctionName", "OutputValue": "refresher:live"},
+            ],
             "Parameters": [
                 {"ParameterKey": name, "ParameterValue": value}
                 for name, value in self.stack_parameters.items()
@@ -159,6 +162,7 @@ class World(Stack):
         return {"Stacks": [stack]}
 
     def _invoked(self, asked: Asked) -> dict[str, Any]:
+        assert asked["FunctionName"] == "refresher:live"  # the alias, as senders do
         is_check = json.loads(asked["Payload"]).get("request") == "callback_check"
         return {"StatusCode": 200, "Payload": payload(self.callback if is_check else self.refreshed)}
 
