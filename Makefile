@@ -13,6 +13,9 @@ export RUNTIME_PYTHON
 # When this command began, in seconds since 1970: the demo tells how long the first message took.
 BEGAN := $(shell date +%s)
 
+# Byte code is kept, wherever the environment says otherwise: hundreds of processes of the tests import the same.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up check lint types architecture template test test-modules test-stacks test-service test-runtime simulate chaos rehearse fuzz mutants bench cost openapi error-pages command-pages \
 	docs lock clean scan scan-template scan-nag scan-code scan-secrets scan-libraries secrets sbom

@@ -23,7 +23,8 @@ SEEDS = 40
 MESSAGES = 200
 FEW = 60
 """Messages of a world with a planted bug; the scenarios come beside them."""
-MOST_SEEDS = 12
+BUG_SEEDS = (1, 9, 7, 12, 3, 2, 4, 5, 6, 8, 10, 11)
+"""Tried in turn until a bug is caught. The first ones catch all bugs between them."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -34,7 +35,7 @@ def _broken(seed: int) -> list[str]:
 
 def _caught(name: str) -> int | None:
     """The first seed at which the bug breaks its promise."""
-    for seed in range(1, MOST_SEEDS + 1):
+    for seed in BUG_SEEDS:
         with plant(name):
             broken = run(seed, FEW).broken
         if any(line.startswith(f"{BUGS[name].broken}: ") for line in broken):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -11,11 +12,17 @@ from tests.simulation.kills import reports
 from tests.simulation.world.faults import NO_FAULTS
 
 SEEDS = 30
-MOST_SEEDS = 20
+BUG_SEEDS = (1, 4, 6, 2, 3, 5, 7, 8)
+"""Tried in turn until a bug is caught, the kills after them. The first three catch all that seeds can."""
+
+
+def _breaks(seed: int) -> Iterator[str]:
+    for mix in (MIX, NO_FAULTS):
+        yield from (f"seed {seed}: {line}" for line in run(seed, mix=mix).broken)
 
 
 def _broken(seed: int) -> list[str]:
-    return [f"seed {seed}: {line}" for mix in (MIX, NO_FAULTS) for line in run(seed, mix=mix).broken]
+    return list(_breaks(seed))
 
 
 def _broken_by_kills(function: str) -> list[str]:
@@ -28,8 +35,8 @@ def _caught(name: str) -> str | None:
     """Where the bug breaks its promise."""
     promise = f"{BUGS[name].broken}: "
     with plant(name):
-        for seed in range(1, MOST_SEEDS + 1):
-            if any(promise in line for line in _broken(seed)):
+        for seed in BUG_SEEDS:
+            if any(promise in line for line in _breaks(seed)):
                 return f"seed {seed}"
         for where, report in reports(kills.run, "broadcast"):
             if any(line.startswith(promise) for line in report.broken):

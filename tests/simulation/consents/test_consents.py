@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -12,12 +13,18 @@ from tests.simulation.receipts.oracle import MIX
 from tests.simulation.world.faults import NO_FAULTS
 
 SEEDS = 5
-MAX_SEEDS = 40
+BUG_SEEDS = (22, 6, *range(1, 41))
+"""Tried in turn until a bug is caught. The first two catch all bugs between them."""
 FUNCTIONS = ("callback_events", "send_queue", "send_api", "team_api")
 
 
+def _breaks(seed: int) -> Iterator[str]:
+    for mix in (NO_FAULTS, MIX):
+        yield from (f"seed {seed}: {line}" for line in run(seed, mix=mix).broken)
+
+
 def _broken(seed: int) -> list[str]:
-    return [f"seed {seed}: {line}" for mix in (NO_FAULTS, MIX) for line in run(seed, mix=mix).broken]
+    return list(_breaks(seed))
 
 
 def _broken_by_kills(function: str) -> list[str]:
@@ -29,8 +36,8 @@ def _broken_by_kills(function: str) -> list[str]:
 def _caught(name: str) -> str | None:
     """Where the bug breaks its promise."""
     with plant(name):
-        for seed in range(1, MAX_SEEDS + 1):
-            if any(f"{BUGS[name].broken}: " in line for line in _broken(seed)):
+        for seed in BUG_SEEDS:
+            if any(f"{BUGS[name].broken}: " in line for line in _breaks(seed)):
                 return f"seed {seed}"
     return None
 

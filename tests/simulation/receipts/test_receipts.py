@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -14,8 +15,13 @@ SEEDS = 20
 MOST_SEEDS = 20
 
 
+def _breaks(seed: int) -> Iterator[str]:
+    for mix in (NO_FAULTS, MIX):
+        yield from (f"seed {seed}: {line}" for line in run(seed, mix=mix).broken)
+
+
 def _broken(seed: int) -> list[str]:
-    return [f"seed {seed}: {line}" for mix in (NO_FAULTS, MIX) for line in run(seed, mix=mix).broken]
+    return list(_breaks(seed))
 
 
 def _broken_by_kills(function: str) -> list[str]:
@@ -28,7 +34,7 @@ def _caught(name: str) -> str | None:
     """Where the bug breaks its promise."""
     with plant(name):
         for seed in range(1, MOST_SEEDS + 1):
-            if any(f"{BUGS[name].broken}: " in line for line in _broken(seed)):
+            if any(f"{BUGS[name].broken}: " in line for line in _breaks(seed)):
                 return f"seed {seed}"
     return None
 

@@ -73,9 +73,9 @@ class Lender:
         )
         threads = SimpleNamespace(Lock=lambda: Lock(self._world.scheduler))
         lent = {
-            time: clock,
-            threading: threads,
-            ThreadPoolExecutor: lambda max_workers: Pool(self._world.scheduler, max_workers),
+            id(time): clock,
+            id(threading): threads,
+            id(ThreadPoolExecutor): lambda max_workers: Pool(self._world.scheduler, max_workers),
         }
         for function in world.functions:
             importlib.import_module(function._handler)
@@ -83,9 +83,8 @@ class Lender:
             if module_name.partition(".")[0] not in {"wechat_notify", "functions"}:
                 continue
             for name, value in list(vars(module).items()):
-                for real, stand_in in lent.items():
-                    if value is real:
-                        put(module, name, stand_in)
+                if id(value) in lent:
+                    put(module, name, lent[id(value)])
         for module_name in sorted(name for name in sys.modules if name.startswith(bootstrap.__name__)):
             module = sys.modules[module_name]
             for name, part in list(vars(module).items()):
