@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from functions.canary.handler import lambda_handler
 from tests.fakes import OPENID, FakeContext, Service, answer, body, load_event, lost, metrics
 from tests.unit.functions.canary.door import FakeOrders, HandlersDoor
+from tests.unit.results import entry, values
 from wechat_notify.bootstrap import canary
 from wechat_notify.core.canary import Canary, CanaryOrder
 from wechat_notify.core.delivery.quotas import Quota
+from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.messages.identifiers import is_canary_id
 from wechat_notify.core.messages.kinds import MODELS, Template
-from wechat_notify.core.outcomes import Outcome
+from wechat_notify.core.outcomes import Outcome, Status
 
 MESSAGE = {name: value for name, value in body("template").items() if name != "touser"}
 TO_A_PERSON = {"account": "shop", "message": MESSAGE, "openid": OPENID}
@@ -93,6 +95,16 @@ def test_no_message_of_a_team(
     run(event)
     found = {metric.name for metric in metrics(capsys.readouterr().out)}
     assert {name for name in found if not name.startswith("Canary")} == {"WeChatLatency"}
+
+
+@pytest.mark.parametrize(("message_id", "counted"), [(RUN, []), (f"{RUN}-2", [({}, 1.0)])])
+def test_receipts_of_its_messages(
+    service: Service, capsys: Capture, message_id: str, counted: list[tuple[dict[str, str], float]]
+) -> None:
+    delivered = entry(Status.DELIVERED)._replace(id=message_id)
+    service.telemetry.receipt(Settled(Match.SETTLED, delivered))
+    service.telemetry.metrics.flush()
+    assert values(metrics(capsys.readouterr().out), "MessagesDelivered")[:1] == counted
 
 
 @pytest.mark.parametrize("message_id", ["canary-islands-2026", f"{RUN}-2", "order-canary-20260301T070500Z"])
