@@ -190,8 +190,9 @@ class Components:
         return code
 
     def unauthorize(self, component: Component, app_id: str, pushing: Pushing = _SOON) -> None:
-        """A merchant's administrator ends the authorization."""
+        """A merchant's administrator ends the authorization; a code that was not exchanged buys nothing."""
         component.merchants.pop(app_id, None)
+        component.codes = {code: sold for code, sold in component.codes.items() if sold[0] != app_id}
         self._tokens.revoke(app_id, sticky=False)
         self._push(component, {"InfoType": "unauthorized", "AuthorizerAppid": app_id}, pushing)
 

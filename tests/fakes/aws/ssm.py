@@ -67,7 +67,7 @@ class FakeParameters:
 
     def put_parameter(self, *, Name: str, Value: str, Type: str, Overwrite: bool) -> dict[str, Any]:
         """Replace a parameter."""
-        assert Type == "SecureString"
+        assert Type in {"SecureString", "String"}
         assert Overwrite
         if Name in self.values:
             self._versions.setdefault(Name, []).append((self._now(), self.values[Name]))
@@ -75,6 +75,12 @@ class FakeParameters:
         self.stored_at[Name] = self._now()
         self.saves += 1
         return {"Version": self.saves}
+
+    def delete_parameters(self, *, Names: list[str]) -> dict[str, Any]:
+        """Forget those of them that there are."""
+        for name in Names:
+            self.values.pop(name, None)
+        return {}
 
     def _shown(self, name: str) -> str:
         now = self._now()
