@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,7 +19,7 @@ from wechat_notify.core.delivery.entry import Entry
 from wechat_notify.core.delivery.events import message_events
 from wechat_notify.core.delivery.receipts import Match, Settled
 from wechat_notify.core.errors import StorageError
-from wechat_notify.core.queue_messages import oldest_age
+from wechat_notify.core.queue_messages import DelayedMessage, oldest_age
 from wechat_notify.telemetry import Telemetry
 from wechat_notify.wechat.callbacks.events import events_of
 
@@ -32,6 +32,10 @@ PAUSES: Final = (2, 10, 60, 600)
 """Seconds after which a receipt without a message comes again. An answer is in the ledger within a moment, or
 the send was cut off. Then the queue's function finds that after the visibility timeout of its queue, 432
 seconds; after the last pause the message is looked for among those whose answer was lost."""
+_COPY_OF: Final = "copy_of"
+"""Message attribute of the copy that waits for the last pause: the id of the message before it."""
+_BATCH: Final = 10
+"""Messages that SQS takes in one request."""
 
 
 class _Record(NamedTuple):
@@ -41,11 +45,26 @@ class _Record(NamedTuple):
     receipt_handle: str
     body: str
     receive_count: int
+    copy_of: str | None = None
+
+    @property
+    def callback(self) -> str:
+        """The callback's id, whichever of its messages this is."""
+        return self.copy_of or self.message_id
 
     @property
     def is_last(self) -> bool:
         """It does not come again."""
-        return self.receive_count > len(PAUSES)
+        return self.copy_of is not None or self.receive_count > len(PAUSES)
+
+    @property
+    def waits_as_copy(self) -> bool:
+        """Its pause is the last and long one.
+
+        A message that is hidden is in flight, and a queue hands out nothing while 120,000 are: the receipts
+        of another program that sends 180 a second, for which tickets and the service's own would wait.
+        """
+        return not self.is_last and self.receive_count == len(PAUSES)
 
     @property
     def pause(self) -> float:
@@ -82,7 +101,11 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         ) as threads:  # deployment_check has no records
             handled = list(threads.map(_settle, records))
             handled = list(threads.map(_act, handled))
-        returned = [each.record for each in handled if each.comes_again]
+            waiting = [each.record for each in handled if each.error is None and each.comes_again]
+            copied = _copied([record for record in waiting if record.waits_as_copy], threads)
+        returned = [
+            each.record for each in handled if each.comes_again and each.record.message_id not in copied
+        ]
         # One that comes again tells of its receipts at its end: then they count as settled once more.
         found = [settled for each in handled if not each.comes_again for settled in each.settled]
         for settled in found:
@@ -92,7 +115,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> PartialItemFailureRes
         for each in handled:
             _report(each, telemetry)
         matches = Counter(settled.match.value for each in handled for settled in each.settled)
-        line.update(callbacks=len(records), returned=len(returned), receipts=matches)
+        line.update(callbacks=len(records), returned=len(returned), copied=len(copied), receipts=matches)
         consents = [(each.account, each.consents) for each in handled if each.consents]
         for account, recorded in consents:
             if recorded.granted:
@@ -110,7 +133,25 @@ def _events(entries: Iterable[Entry]) -> Iterator[Any]:
 
 def _record(record: dict[str, Any]) -> _Record:
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
-    return _Record(record["messageId"], record["receiptHandle"], record["body"], receive_count)
+    copy_of = (record.get("messageAttributes") or {}).get(_COPY_OF, {}).get("stringValue")
+    return _Record(record["messageId"], record["receiptHandle"], record["body"], receive_count, copy_of)
+
+
+def _copied(records: Sequence[_Record], threads: ThreadPoolExecutor) -> set[str]:
+    """Put callbacks on the queue again, to come after the last pause; the ids of those that SQS has taken."""
+
+    def send(batch: Sequence[_Record]) -> set[str]:
+        copies = [
+            DelayedMessage(
+                record.body, PAUSES[-1], json.loads(record.body)["account"], {_COPY_OF: record.message_id}
+            )
+            for record in batch
+        ]
+        failed = set(callback_events.queue().send_delayed(copies))
+        return {record.message_id for index, record in enumerate(batch) if index not in failed}
+
+    batches = [records[start : start + _BATCH] for start in range(0, len(records), _BATCH)]
+    return set().union(*threads.map(send, batches))
 
 
 def _settle(record: _Record) -> _Handled:
@@ -122,14 +163,12 @@ def _settle(record: _Record) -> _Handled:
             if isinstance(event, Receipt):
                 receipts = callback_events.receipts()
                 handled.settled.append(
-                    receipts.settle(
-                        body["account"], event, is_last=record.is_last, callback=record.message_id
-                    )
+                    receipts.settle(body["account"], event, is_last=record.is_last, callback=record.callback)
                 )
         if decisions := [event for event in events if isinstance(event, ConsentChange | PersonLeft)]:
             recorded = bootstrap.consents().record(body["account"], decisions)
             handled = handled._replace(account=body["account"], consents=recorded)
-        if handled.comes_again:
+        if handled.comes_again and not record.waits_as_copy:
             callback_events.queue().change_visibility(record.receipt_handle, record.pause)
     # It comes again after the queue's own visibility timeout, and is in the dead letter queue in the end.
     # Raised on, it would take the others of the batch along.

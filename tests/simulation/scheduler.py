@@ -168,8 +168,8 @@ class Pool:
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         todo = list(items)
-        if len(todo) == 1:
-            return iter([function(todo[0])])
+        if len(todo) <= 1:
+            return iter([function(item) for item in todo])
         caller = getcurrent()
         assert isinstance(caller, Task)
         results: list[Any] = [None] * len(todo)

@@ -53,6 +53,7 @@ def test_actions_of_each_role() -> None:
         "CallbackEventsRole": {
             "dynamodb:Query",
             "dynamodb:DeleteItem",
+            "sqs:SendMessage",
             "ssm:PutParameter",
             *write_groups,
         }

@@ -39,14 +39,16 @@ def handle(*callbacks: dict[str, Any], account: str = "shop", receives: int = 1)
     return deliver(*bodies, receives=receives)
 
 
-def deliver(*bodies: str, receives: int = 1) -> list[str]:
-    """The same with bodies."""
+def deliver(*bodies: str, receives: int = 1, attributes: dict[str, str] | None = None) -> list[str]:
+    """The same with bodies, and the message attributes of all."""
+    named = {name: {"stringValue": value} for name, value in (attributes or {}).items()}
     records = [
         {
             "messageId": f"r-{number}",
             "receiptHandle": f"handle-{number}",
             "body": body,
             "attributes": {"ApproximateReceiveCount": str(receives)},
+            "messageAttributes": named,
         }
         for number, body in enumerate(bodies)
     ]
@@ -131,12 +133,35 @@ def test_event_is_told_again_where_a_try_was_stopped(
 
 
 def test_unknown_message_comes_again(service: Service) -> None:
-    for receives, pause in enumerate(PAUSES, 1):
+    for receives, pause in enumerate(PAUSES[:-1], 1):
         assert handle(fields(), receives=receives) == ["r-0"]
         assert service.callback_queue.handed_out_again["handle-0"] == pause
+    assert service.callback_queue.bodies == []
     add(service)
     assert handle(fields(), receives=LAST) == []
     assert status(service) is Status.DELIVERED
+
+
+def test_long_pause_is_a_copys(service: Service, capsys: Capture) -> None:
+    """Hidden for ten minutes, receipts of another program would fill the queue's 120,000 in flight."""
+    add(service)
+    items = [{"TemplateId": "T", "MsgID": str(MSGID + number), "ErrorCode": "0"} for number in range(2)]
+    told = fields(Event="subscribe_msg_sent_event", List=items)
+    queue = service.callback_queue
+    assert handle(told, *[fields(msgid=1)] * 11, receives=LAST - 1) == []
+    assert (queue.handed_out_again, set(queue.delays), queue.groups) == ({}, {PAUSES[-1]}, ["shop"] * 12)
+    assert queue.attributes[0] == {"copy_of": "r-0"}
+    assert (status(service), service.bus.events) == (Status.DELIVERED, [])
+    assert deliver(queue.bodies[0], attributes=queue.attributes[0]) == []
+    assert counted(capsys) == {"MessagesDelivered": 1, "ReceiptsOfOthers": 1}
+
+
+def test_copy_that_was_not_taken(service: Service) -> None:
+    """Its message comes again itself."""
+    service.callback_queue.failing_entries = {1}
+    assert handle(fields(), fields(), fields(), receives=LAST - 1) == ["r-1"]
+    service.callback_queue.failing = "ServiceUnavailable"
+    assert handle(fields(), receives=LAST - 1) == ["r-0"]
 
 
 def test_receipt_of_other_senders(service: Service, capsys: Capture) -> None:
