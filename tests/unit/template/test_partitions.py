@@ -14,14 +14,23 @@ from tests.unit.template.conftest import EGRESS, FUNCTIONS, REGIONS, ROOT, VPC, 
 CHINA = "https://docs.amazonaws.cn/en_us/aws/latest/userguide/lambda.html"
 GOVCLOUD = "https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html"
 SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
-SWITCHES = {"Tracing": "Active", "Receipts": "true", "SnapStart": "true", "GradualDeployment": "true"}
+SWITCHES = {
+    "Tracing": "Active",
+    "Receipts": "true",
+    "SnapStart": "true",
+    "GradualDeployment": "true",
+    "CanarySchedule": "rate(5 minutes)",
+    "AlarmEmail": "ops@example.com",
+    "MonthlyBudget": "100",
+}
 VARIANTS: dict[str, dict[str, str]] = {"given subnets": SWITCHES | VPC, "fixed egress": SWITCHES | EGRESS}
 
 
 @cache
 def rendered(partition: str, variant: str = "fixed egress") -> Stack:
     """The stack with all that a parameter can switch on, and with snapshots."""
-    return Stack(partition=partition, **VARIANTS[variant])
+    key = f"arn:{partition}:kms:{REGIONS[partition]}:123456789012:key/1"
+    return Stack(partition=partition, KmsKeyArn=key, **VARIANTS[variant])
 
 
 @pytest.fixture(params=[(name, variant) for name in REGIONS for variant in VARIANTS], ids="-".join)
