@@ -145,8 +145,8 @@ ABOUT_TEXTS := tests/unit/test_docs.py tests/unit/test_translations.py tests/uni
 # end-to-end tests, whose workers run it.
 test-runtime: setup
 ifneq ($(RUNTIME_PYTHON),)
-	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/dev.txt || { \
-		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/dev.txt && \
+	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/runtime.txt || { \
+		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/runtime.txt && \
 		touch .venv-runtime/.done; }
 	@.venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
 		$(filter-out $(ABOUT_TEXTS),$(wildcard tests/unit/test_*.py))
@@ -221,7 +221,7 @@ command-pages: setup ## renew docs/wxn.md and the same in Chinese from the comma
 
 lock: setup ## renew the locked requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/benchmarks requirements/build \
+	@for name in layers/wechat_notify/requirements layers/callback/requirements requirements/local requirements/dev requirements/runtime requirements/benchmarks requirements/build \
 		requirements/mutants requirements/fuzz requirements/docs requirements/scan requirements/nag; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-annotate --no-header $$name.in -o $$name.txt; done
