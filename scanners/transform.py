@@ -13,7 +13,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deployment import translate
+from local.cloudformation.sam import translate
 from scanners.excuses import Templates
 
 
