@@ -24,7 +24,7 @@ demo: $(VENV)/.local ## the whole service on this machine: every door, a broadca
 	@$(BIN)/python -m local.demo --began $(BEGAN)
 
 up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
-	@$(BIN)/python -m local.stack up
+	@$(BIN)/python -m local up
 
 # While pip fills one environment, which takes one processor, the other one scans.
 check: ## everything that CI checks

@@ -20,9 +20,11 @@ from random import Random
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from local.accounts import ACCOUNT
+from local.settings import Settings
 from local.simulator.messages import TEMPLATE_SEND
 from local.simulator.receipts import Callback, PushRequest, Receipt, request_of, sign
-from local.stack import ACCOUNT, Settings, Stack
+from local.stack import Stack
 from wechat_notify.aws.callback_keys import CallbackKeys
 from wechat_notify.wechat.callbacks.door import CallbackDoor, CallbackRequest
 from wechat_notify.wechat.callbacks.events import events_of

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from local.stack import State
+from local.state_file import State
 
 
 def http(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deployment import translate
+from local.cloudformation.sam import translate
 
 
 def main() -> None:

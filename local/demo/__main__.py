@@ -17,7 +17,9 @@ from local.demo.broadcast import Broadcast
 from local.demo.doors import Doors
 from local.demo.report import broadcast_table, differences, doors_table, print_verdict, summary
 from local.processes import LocalStackError
-from local.stack import Settings, Stack, ending_on_signals
+from local.settings import Settings
+from local.signals import ending_on_signals
+from local.stack import Stack
 
 # How long an unwanted second copy gets to show up.
 _SETTLE_SECONDS = 0.5

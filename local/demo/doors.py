@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from local.client import accepted, call_api, get_json, http, post_json, post_message
 from local.examples import addressed, examples
-from local.stack import Settings, Stack
+from local.settings import Settings
+from local.stack import Stack
 
 QUEUED: Final = 1_000
 _ALL_SECONDS: Final = 30
@@ -140,7 +141,7 @@ class Doors:
     def _post_for_a_merchant(self) -> None:
         """A merchant authorizes a third-party platform, and is an account from then on."""
         began = time.monotonic()
-        component, merchant = self._stack.add_component("platform"), "wxmerchant"
+        component, merchant = self._stack.accounts.add_component("platform"), "wxmerchant"
         path = "/v1/accounts/platform/authorization-link?redirect_uri=https%3A%2F%2Fexample.com"
         found: list[Any] = []
 
@@ -170,7 +171,7 @@ class Doors:
         """A person confirms on WeChat's page; one message goes out, and the next one is not even tried."""
         began = time.monotonic()
         account, touser, message = "club", self._expect("consent-1"), examples()[1]
-        self._stack.add_account_with_consents(account)
+        self._stack.accounts.add_with_consents(account)
         query = urlencode(
             {
                 "scene": message["scene"],

@@ -6,17 +6,18 @@ from ipaddress import ip_network
 from typing import Any
 
 from local.simulator import errcodes, template_lists
-from local.simulator.components import Component, Pushing
-from local.simulator.errcodes import Refusal
+from local.simulator.apps import App
 from local.simulator.faults import EFFECTS, Effect, Fault, When
 from local.simulator.messages import ENDPOINTS, Template
-from local.simulator.orders import MISSING, ControlError, Input, parse_object
+from local.simulator.orders import MISSING, PREFIX, ControlError, Input, parse_object
+from local.simulator.paths import PATHS
 from local.simulator.people import People
+from local.simulator.platforms import Platforms
 from local.simulator.pusher import Pauses, Pusher
+from local.simulator.quotas import Limits
 from local.simulator.receipts import FAILURES, FORMS, MODES, WITH_RECEIPTS, Callback, Push, Receipt
-from local.simulator.wechat import PATHS, App, Limits, WeChat
+from local.simulator.wechat import WeChat
 
-PREFIX = "/_sim/"
 _LISTED = 100
 _MAX_LISTED = 10_000
 _AES_KEY = 43
@@ -47,17 +48,11 @@ class Control:
             ("GET", "callbacks"): self._list_callbacks,
             ("POST", "callbacks"): self._set_callback,
             ("POST", "receipts"): self._push_receipt,
-            ("GET", "components"): self._list_components,
-            ("POST", "components"): self._set_component,
-            ("POST", "components/ticket"): self._push_ticket,
-            ("POST", "components/authorize"): self._authorize,
-            ("POST", "components/unauthorize"): self._unauthorize,
-            ("POST", "components/lose"): self._lose_refresh_token,
-            ("POST", "components/message"): self._push_message,
             ("GET", "settings"): self._list_settings,
             ("POST", "settings"): self._set_settings,
             ("POST", "reset"): self._reset,
             **People(wechat, self._app, pusher.take).routes,
+            **Platforms(wechat, pusher).routes,
         }
 
     def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -242,21 +237,20 @@ class Control:
         openid = given.text("openid", None)
         age = given.number("age_seconds", 0, 10**9, 0)
         given.end()
-        self._wechat.form_ids_registered.add(app_id)
-        form_id = self._wechat.register_form_id(app_id, value, openid, age)
+        form_id = self._wechat.form_ids.register(app_id, value, openid, age)
         return {"form_id": value, "uses": form_id.left}
 
     def _set_quota(self, given: Input) -> dict[str, Any]:
         app_id = self._app(given).app_id
         path = given.choice("path", PATHS)
-        old = self._wechat.limits_of(app_id, path)
+        old = self._wechat.quotas.limits_of(app_id, path)
         limits = Limits(
             given.limit("daily", old.daily),
             given.limit("per_minute", old.per_minute),
             given.limit("openid_per_minute", old.openid_per_minute),
         )
         given.end()
-        self._wechat.limits[app_id, path] = limits
+        self._wechat.quotas.limits[app_id, path] = limits
         return {
             "daily": limits.daily,
             "per_minute": limits.per_minute,
@@ -306,99 +300,6 @@ class Control:
         given.end()
         self._pusher.take(Push(callback, receipt))
         return {"msgid": receipt.msgid}
-
-    def _component(self, given: Input) -> Component:
-        app_id = given.text("component")
-        component = self._wechat.components.all.get(app_id)
-        if component is None:
-            raise ControlError(f"there is no component {app_id}; POST {PREFIX}components adds one")
-        return component
-
-    def _list_components(self, given: Input) -> dict[str, Any]:
-        given.end()
-        listed = {
-            app_id: {
-                "merchants": {name: list(each.func_info) for name, each in component.merchants.items()},
-                "calls": dict(component.calls),
-            }
-            for app_id, component in self._wechat.components.all.items()
-        }
-        return {"components": listed, "texts": self._wechat.components.texts}
-
-    def _set_component(self, given: Input) -> dict[str, Any]:
-        app_id = given.text("component")
-        old = self._wechat.components.all.get(app_id)
-        component = Component(
-            app_id,
-            given.text("secret", old.secret if old else MISSING),
-            Callback(
-                given.text("url", old.callback.url if old else MISSING),
-                given.text("token", old.callback.token if old else MISSING),
-                given.text("encoding_aes_key", old.callback.encoding_aes_key if old else MISSING),
-            ),
-            given.texts("ip_whitelist", old.ip_whitelist if old else ()),
-            given.choice(
-                "token_parameter",
-                ("component_access_token", "access_token"),
-                old.token_parameter if old else "component_access_token",
-            ),
-        )
-        given.end()
-        if old:
-            old.secret, old.callback, old.ip_whitelist, old.token_parameter = (
-                component.secret,
-                component.callback,
-                component.ip_whitelist,
-                component.token_parameter,
-            )
-        else:
-            self._wechat.components.all[app_id] = component
-        return self._list_components(Input({}))
-
-    def _push_ticket(self, given: Input) -> dict[str, Any]:
-        component, pushing = self._component(given), _pushing(given)
-        given.end()
-        self._wechat.components.push_ticket(component, pushing)
-        return {"pushed": True}
-
-    def _authorize(self, given: Input) -> dict[str, Any]:
-        """A merchant's administrator confirms the page; the merchant is an app from then on."""
-        component, app_id = self._component(given), given.text("app_id")
-        func_info = given.take("func_info", [7, 18, 89])
-        code, pushing = given.text("pre_auth_code"), _pushing(given)
-        given.end()
-        if not isinstance(func_info, list) or not all(isinstance(each, int) for each in func_info):
-            raise ControlError("func_info must be a list of numbers")
-        self._wechat.apps.setdefault(app_id, App(app_id, "nobody's"))
-        try:
-            bought = self._wechat.components.authorize(component, app_id, tuple(func_info), code, pushing)
-        except Refusal as refusal:
-            raise ControlError(refusal.errmsg) from None
-        return {"authorization_code": bought}
-
-    def _unauthorize(self, given: Input) -> dict[str, Any]:
-        component, app_id, pushing = self._component(given), given.text("app_id"), _pushing(given)
-        given.end()
-        self._wechat.components.unauthorize(component, app_id, pushing)
-        return {"unauthorized": app_id}
-
-    def _lose_refresh_token(self, given: Input) -> dict[str, Any]:
-        component, app_id = self._component(given), given.text("app_id")
-        given.end()
-        if app_id not in component.merchants:
-            raise ControlError(f"{app_id} has not authorized {component.app_id}")
-        self._wechat.components.lose(component, app_id)
-        return {"lost": app_id}
-
-    def _push_message(self, given: Input) -> dict[str, Any]:
-        """Push a person's text to a merchant; what the platform answers is an encrypted text, or nothing."""
-        component = self._component(given)
-        request = self._wechat.components.message(
-            component, given.text("app_id"), given.text("openid"), given.text("content")
-        )
-        given.end()
-        status, body = self._pusher.ask(request)
-        return {"status": status, "body": body.decode(errors="replace")}
 
     def _list_settings(self, given: Input) -> dict[str, Any]:
         given.end()
@@ -452,9 +353,3 @@ def _listed_app(app: App) -> dict[str, Any]:
         "consents": app.consents,
         "domains": sorted(app.domains),
     }
-
-
-def _pushing(given: Input) -> Pushing:
-    """The way of a platform's event, as the order says."""
-    late, malformed = (given.flag(name, default=False) for name in ("late", "malformed"))
-    return Pushing(given.integer("events", 0, 1, 10), late, malformed)

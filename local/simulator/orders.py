@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+PREFIX = "/_sim/"
 MISSING: Any = object()
 
 

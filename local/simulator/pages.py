@@ -10,11 +10,12 @@ from string import punctuation
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from local.simulator.apps import App
 from local.simulator.components import CODE_LIFE
 from local.simulator.consents import Consent
 from local.simulator.errcodes import Refusal
 from local.simulator.messages import TEMPLATE_SUBSCRIBE
-from local.simulator.wechat import App, WeChat
+from local.simulator.wechat import WeChat
 
 CONFIRM: Final = "/mp/subscribemsg"
 AUTHORIZE: Final = ("/cgi-bin/componentloginpage", "/safe/bindcomponent")

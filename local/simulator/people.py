@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from local.simulator.apps import App
 from local.simulator.consents import Consent
 from local.simulator.events import CHANGE, POPUP, REVOCATIONS, UNSUBSCRIBE, PersonEvent
 from local.simulator.orders import ControlError, Input
 from local.simulator.receipts import Push
-from local.simulator.wechat import App, WeChat
+from local.simulator.wechat import WeChat
 
 _POPUP_SCENES: Final = (0, 1, 2)
 """The page of a mini program; of official accounts a web page, an article."""

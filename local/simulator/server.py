@@ -19,11 +19,12 @@ from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from local.simulator import pages
-from local.simulator.control import PREFIX, Control
+from local.simulator.calls import Call
+from local.simulator.control import Control
 from local.simulator.faults import Fault
-from local.simulator.orders import ControlError
+from local.simulator.orders import PREFIX, ControlError
 from local.simulator.pusher import Pusher
-from local.simulator.wechat import Call, WeChat
+from local.simulator.wechat import WeChat
 
 _PAGE = Path(__file__).with_name("page.html")
 _PERSON = Path(__file__).with_name("person.html")

@@ -8,101 +8,30 @@ import random
 import re
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
-from urllib.parse import urlsplit
 
-from local.simulator import components, errcodes, faults, messages, template_lists
+from local.simulator import callback_check, components, errcodes, faults, messages, template_lists
+from local.simulator.apps import App
+from local.simulator.calls import Answer, Call
+from local.simulator.client_msg_ids import ClientMsgId, ClientMsgIds
 from local.simulator.components import Components
 from local.simulator.consents import Consent, Consents
 from local.simulator.errcodes import Refusal
 from local.simulator.faults import Fault, Faults
+from local.simulator.form_ids import FormIds
 from local.simulator.journal import Arrival, Journal
 from local.simulator.messages import ENDPOINTS, Endpoint, Template
+from local.simulator.paths import CALLBACK_CHECK, PATHS, QUOTA, STABLE_TOKEN
+from local.simulator.quotas import Quotas
 from local.simulator.receipts import WITH_RECEIPTS, Callback, Push, PushRequest, Receipt, push_of
-from local.simulator.tokens import Token, Tokens, beijing_day
+from local.simulator.tokens import Token, Tokens
 
-STABLE_TOKEN = "/cgi-bin/stable_token"  # nosec B105 # a name, not a secret
-TOKEN = "/cgi-bin/token"  # nosec B105 # a name, not a secret
-QUOTA = "/cgi-bin/openapi/quota/get"
-CALLBACK_CHECK = "/cgi-bin/callback/check"
-PATHS = (*ENDPOINTS, *template_lists.PATHS, *components.PATHS, STABLE_TOKEN, TOKEN, QUOTA, CALLBACK_CHECK)
-
-_ACTIONS = ("dns", "ping", "all")
-_OPERATORS = ("DEFAULT", "CHINANET", "UNICOM", "CAP")
 _OPENID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DEDUPLICATED = 600  # seconds in which client_msg_id holds a repeat back
-_FORM_ID_LIFE = 7 * 86_400
-_PREPAY_ID = re.compile(r"wx[0-9]{14}|prepay")
-_PREPAY_USES = 3
-_REMEMBERED = 200_000  # form ids and client_msg_ids
 _FIRST_MSGID = 3_000_000_000_000_000_000  # as large as WeChat's own, far beyond what a double holds
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request, as far as WeChat looks at it."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    client_ip: str = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """WeChat's answer, and the fault that it is to suffer on its way."""
-
-    payload: Mapping[str, Any]
-    status: int = 200
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """An account.
-
-    Attributes
-    ----------
-    ip_whitelist
-        Addresses and networks that may call the token endpoints; empty means all.
-    retired
-        The code that ``wxopen/template/send`` answers, ``None`` while it still works.
-    pages, openids
-        Those that exist; empty means that they are not checked.
-    without
-        The paths of the lists of templates and of the endpoints that an account of its kind does not have.
-    consents
-        Messages that use consents up need one. Without, those of which nothing is known go out too.
-    domains
-        Registered business domains, to which pages may lead back; empty means all.
-    """
-
-    app_id: str
-    secret: str
-    secret_frozen: bool = False
-    account_frozen: bool = False
-    ip_whitelist: tuple[str, ...] = ()
-    retired: int | None = None
-    pages: frozenset[str] = frozenset()
-    openids: frozenset[str] = frozenset()
-    without: frozenset[str] = frozenset()
-    consents: bool = False
-    domains: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one app at one endpoint, ``None`` where there is none."""
-
-    daily: int | None = None
-    per_minute: int | None = None
-    openid_per_minute: int | None = None
 
 
 @dataclass(slots=True)
@@ -113,15 +42,6 @@ class Settings:
     fault_seconds: float = 30.0
 
 
-@dataclass(slots=True)
-class FormId:
-    """A form id: one message, or three when it is the prepay_id of a payment, to one user, for 7 days."""
-
-    left: int
-    openid: str | None = None
-    expires_at: float = float("inf")
-
-
 @dataclass(frozen=True, slots=True)
 class _Message:
     endpoint: Endpoint
@@ -129,15 +49,6 @@ class _Message:
     touser: str
     body: Mapping[str, Any]
     fault: Fault | None
-
-
-# Token endpoints have limits of their own; what WeChat publishes for sends stands at each endpoint.
-_DEFAULT_LIMITS = {
-    STABLE_TOKEN: Limits(daily=500_000, per_minute=10_000),
-    TOKEN: Limits(daily=2_000),
-    **{path: Limits(daily=endpoint.daily) for path, endpoint in ENDPOINTS.items()},
-    **dict.fromkeys((*template_lists.PATHS, *components.PATHS, QUOTA, CALLBACK_CHECK), Limits()),
-}
 
 
 class WeChat:
@@ -189,17 +100,14 @@ class WeChat:
             self.settings = Settings()
             self.templates: dict[str, dict[str, Template]] = {}
             self.consents = Consents()
-            self.limits: dict[tuple[str, str], Limits] = {}
-            self.form_ids: OrderedDict[tuple[str, str], FormId] = OrderedDict()
-            self.form_ids_registered: set[str] = set()
+            self.quotas = Quotas(self._clock)
+            self.form_ids = FormIds(self._clock)
             self.token_calls: Counter[tuple[str, str]] = Counter()
             self.callbacks: dict[str, Callback] = {}
             self.components = Components(self._clock, self._rng, self.tokens, self.notify)
             self.unknown_calls = 0
-            self._sent_ids: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
+            self._client_msg_ids = ClientMsgIds(self._clock)
             self._in_progress: set[tuple[str, str]] = set()
-            self._today: tuple[int, Counter[tuple[str, str]]] = (0, Counter())
-            self._this_minute: tuple[int, Counter[tuple[str, ...]]] = (0, Counter())
 
     def callback_of(self, app_id: str) -> Callback | None:
         """The address that an app's events are pushed to: its own, or that of a merchant's platform."""
@@ -220,14 +128,28 @@ class WeChat:
             fault = self.faults.strike(call.path)
         if call.path in ENDPOINTS:
             return self._send(call, fault)
+        if fault is not None and fault.when == "before":
+            with self.lock:
+                return Answer(self._faulty(fault), fault=fault)
+        self._spend_latency()
+        with self.lock:
+            try:
+                payload = self._answer(call)
+            except Refusal as refusal:
+                payload = self._refused(refusal)
+            if fault is not None and fault.effect == "errcode":
+                payload = self._faulty(fault)
+            return Answer(payload, fault=fault)
+
+    def _answer(self, call: Call) -> dict[str, Any]:
         if call.path in template_lists.PATHS:
-            return self._answer(call, fault, "GET", self._templates)
+            return self._of_account(call, "GET", self._templates)
         if call.path in components.PATHS:
-            return self._component(call, fault)
+            return self._component(call)
         if call.path in (QUOTA, CALLBACK_CHECK):
             answer = self._quota if call.path == QUOTA else self._callback_check
-            return self._answer(call, fault, "POST", answer)
-        return self._token(call, fault)
+            return self._of_account(call, "POST", answer)
+        return self._token(call)
 
     def _refused(self, refusal: Refusal) -> dict[str, Any]:
         # The first part of a rid is the time in hex, as in 66695e1c-xxxxxxxx-xxxxxxxx.
@@ -240,21 +162,9 @@ class WeChat:
 
     # Tokens
 
-    def _token(self, call: Call, fault: Fault | None) -> Answer:
-        if fault is not None and fault.when == "before":
-            with self.lock:
-                return Answer(self._faulty(fault), fault=fault)
-        self._spend_latency()
-        with self.lock:
-            try:
-                token = self._stable_token(call) if call.path == STABLE_TOKEN else self._plain_token(call)
-            except Refusal as refusal:
-                payload = self._refused(refusal)
-            else:
-                payload = {"access_token": token.value, "expires_in": ceil(token.remaining(self.now))}
-            if fault is not None and fault.effect == "errcode":
-                payload = self._faulty(fault)
-            return Answer(payload, fault=fault)
+    def _token(self, call: Call) -> dict[str, Any]:
+        token = self._stable_token(call) if call.path == STABLE_TOKEN else self._plain_token(call)
+        return {"access_token": token.value, "expires_in": ceil(token.remaining(self.now))}
 
     def _stable_token(self, call: Call) -> Token:
         if call.method != "POST":
@@ -294,7 +204,7 @@ class WeChat:
             if not secret:
                 raise Refusal(errcodes.APPSECRET_MISSING)  # noqa: TRY301 - counted below like the rest
             self._check_standing(app, secret, call, wrong_secret)
-            self._count_call(app, call.path)
+            self.quotas.count_call(app.app_id, call.path)
         except Refusal:
             self.token_calls[app.app_id, "refused"] += 1
             raise
@@ -307,48 +217,25 @@ class WeChat:
             raise Refusal(errcodes.APPSECRET_FROZEN)
         if app.account_frozen:
             raise Refusal(errcodes.ACCOUNT_FROZEN)
-        if app.ip_whitelist and not _whitelisted(call.client_ip, app.ip_whitelist):
+        if not app.admits(call.client_ip):
             raise Refusal(errcodes.IP_NOT_IN_WHITELIST, f"invalid ip {call.client_ip}, not in whitelist")
 
     # Questions about an account
 
-    def _answer(
-        self, call: Call, fault: Fault | None, method: str, answer: Callable[[App, Call], dict[str, Any]]
-    ) -> Answer:
-        if fault is not None and fault.when == "before":
-            with self.lock:
-                return Answer(self._faulty(fault), fault=fault)
-        self._spend_latency()
-        with self.lock:
-            try:
-                if call.method != method:
-                    wrong = errcodes.REQUIRE_GET if method == "GET" else errcodes.REQUIRE_POST
-                    raise Refusal(wrong)  # noqa: TRY301 - answered below like the rest
-                app = self._caller(call)
-                self._count_call(app, call.path)
-                payload = answer(app, call)
-            except Refusal as refusal:
-                payload = self._refused(refusal)
-            if fault is not None and fault.effect == "errcode":
-                payload = self._faulty(fault)
-            return Answer(payload, fault=fault)
+    def _of_account(
+        self, call: Call, method: str, answer: Callable[[App, Call], dict[str, Any]]
+    ) -> dict[str, Any]:
+        if call.method != method:
+            raise Refusal(errcodes.REQUIRE_GET if method == "GET" else errcodes.REQUIRE_POST)
+        app = self._caller(call)
+        self.quotas.count_call(app.app_id, call.path)
+        return answer(app, call)
 
-    def _component(self, call: Call, fault: Fault | None) -> Answer:
-        if fault is not None and fault.when == "before":
-            with self.lock:
-                return Answer(self._faulty(fault), fault=fault)
-        self._spend_latency()
-        with self.lock:
-            try:
-                if call.method != "POST":
-                    raise Refusal(errcodes.REQUIRE_POST)  # noqa: TRY301 - answered below like the rest
-                body = messages.parse_object(call.body)
-                payload = self.components.answer(call.path, call.query, body, call.client_ip)
-            except Refusal as refusal:
-                payload = self._refused(refusal)
-            if fault is not None and fault.effect == "errcode":
-                payload = self._faulty(fault)
-            return Answer(payload, fault=fault)
+    def _component(self, call: Call) -> dict[str, Any]:
+        if call.method != "POST":
+            raise Refusal(errcodes.REQUIRE_POST)
+        body = messages.parse_object(call.body)
+        return self.components.answer(call.path, call.query, body, call.client_ip)
 
     def _templates(self, app: App, call: Call) -> dict[str, Any]:
         if call.path in app.without:
@@ -356,7 +243,6 @@ class WeChat:
         return template_lists.listed(call.path, self.templates_of(app.app_id).values())
 
     def _quota(self, app: App, call: Call) -> dict[str, Any]:
-        """The quota of an endpoint, without its limit per openid, which WeChat does not tell."""
         try:
             path = json.loads(call.body)["cgi_path"]
         except (ValueError, KeyError, TypeError):
@@ -365,33 +251,10 @@ class WeChat:
             raise Refusal(errcodes.CGI_PATH_NOT_FOUND)
         if path in app.without:
             raise Refusal(errcodes.CGI_PATH_NO_PERMISSION)
-        limits = self.limits_of(app.app_id, path)
-        is_today = self._today[0] == beijing_day(self.now)
-        used = self._today[1][app.app_id, path] if is_today else 0
-        daily = limits.daily or 0
-        quota = {"daily_limit": daily, "used": used, "remain": max(0, daily - used)}
-        told: dict[str, Any] = {"errcode": errcodes.OK, "errmsg": "ok", "quota": quota}
-        if limits.per_minute:
-            told["rate_limit"] = {"call_count": limits.per_minute, "refresh_second": 60}
-        return told
+        return self.quotas.told(app.app_id, path)
 
     def _callback_check(self, app: App, call: Call) -> dict[str, Any]:
-        """The addresses of the app's callback, and a ping of each."""
-        asked = messages.parse_object(call.body)
-        if asked.get("action") not in _ACTIONS:
-            raise Refusal(errcodes.INVALID_CHECK_ACTION)
-        if asked.get("check_operator") not in _OPERATORS:
-            raise Refusal(errcodes.INVALID_CHECK_OPERATOR)
-        callback = self.callbacks.get(app.app_id)
-        if callback is None:
-            raise Refusal(errcodes.INVALID_URL)
-        found = _addresses(urlsplit(callback.url).hostname or "")
-        pinged = {"from_operator": "CAP", "package_loss": "0%", "time": "21.434ms"}
-        told = {
-            "dns": [{"ip": ip, "real_operator": "UNICOM"} for ip in found],
-            "ping": [{"ip": ip, **pinged} for ip in found],
-        }
-        return told if asked["action"] == "all" else {asked["action"]: told[asked["action"]]}
+        return callback_check.check(self.callbacks.get(app.app_id), messages.parse_object(call.body))
 
     # Sends
 
@@ -482,7 +345,7 @@ class WeChat:
             raise Refusal(errcodes.API_UNAUTHORIZED)
         if endpoint.path == messages.WXOPEN_TEMPLATE_SEND and app.retired is not None:
             raise Refusal(app.retired)
-        self._count_call(app, call.path)
+        self.quotas.count_call(app.app_id, call.path)
         body = messages.without_empty(endpoint, messages.parse_object(call.body))
         messages.check_names(endpoint, body, arrival.problems)
         touser = body.get("touser")
@@ -520,12 +383,15 @@ class WeChat:
         template_id, template = self._template(message)
         messages.check_body(endpoint, body, template, message.app.pages, arrival.problems)
         client_msg_id = self._client_msg_id(message)
-        if client_msg_id is not None and client_msg_id in self._sent_ids:
+        first = self._client_msg_ids.msgid_of(client_msg_id) if client_msg_id is not None else None
+        if first is not None:
             arrival.outcome = "duplicate"
-            return self._sent_ids[client_msg_id][1]
-        form_id = self._form_id(message) if endpoint.path == messages.WXOPEN_TEMPLATE_SEND else None
+            return first
+        form_id = None
+        if endpoint.path == messages.WXOPEN_TEMPLATE_SEND:
+            form_id = self.form_ids.usable(message.app.app_id, body.get("form_id"), message.touser)
         consent = self._consent(message, template_id)
-        self._count_openid(message)
+        self.quotas.count_openid(message.app.app_id, endpoint.path, message.touser)
         # Nothing refuses it any more, so that a refused call leaves consents and form ids as they were.
         if consent is not None and endpoint.consent == "credit":
             self.consents.use(consent)
@@ -535,7 +401,7 @@ class WeChat:
         arrival.outcome = "accepted"
         self._msgid += self._rng.randrange(1, 10**9)
         if client_msg_id is not None:
-            self._sent_ids[client_msg_id] = (self.now, self._msgid)
+            self._client_msg_ids.remember(client_msg_id, self._msgid)
         return self._msgid if endpoint.msgid else None
 
     def _template(self, message: _Message) -> tuple[str, Template | None]:
@@ -555,42 +421,13 @@ class WeChat:
         """The templates of an app by their ids: those that were registered, without any the samples."""
         return self.templates.get(app_id) or template_lists.SAMPLES
 
-    def _client_msg_id(self, message: _Message) -> tuple[str, str, str] | None:
+    @staticmethod
+    def _client_msg_id(message: _Message) -> ClientMsgId | None:
         """The key under which a repeat is held back; only ``template/send`` documents that."""
         value = message.body.get("client_msg_id")
         if message.endpoint.path != messages.TEMPLATE_SEND or not isinstance(value, str):
             return None
-        while self._sent_ids:
-            oldest, (at, _) = next(iter(self._sent_ids.items()))
-            if self.now - at < _DEDUPLICATED and len(self._sent_ids) < _REMEMBERED:
-                break
-            del self._sent_ids[oldest]
-        return (message.app.app_id, message.touser, value)
-
-    def _form_id(self, message: _Message) -> FormId:
-        value = message.body.get("form_id")
-        # The developer tools hand out mock ids, which never work.
-        if not isinstance(value, str) or not value or "mock" in value:
-            raise Refusal(errcodes.INVALID_FORM_ID)
-        key = (message.app.app_id, value)
-        form_id = self.form_ids.get(key)
-        if form_id is None:
-            if message.app.app_id in self.form_ids_registered:
-                raise Refusal(errcodes.INVALID_FORM_ID)
-            form_id = self.register_form_id(message.app.app_id, value)
-        if form_id.left <= 0:
-            raise Refusal(errcodes.FORM_ID_USED)
-        if self.now >= form_id.expires_at or form_id.openid not in (None, message.touser):
-            raise Refusal(errcodes.INVALID_FORM_ID)
-        return form_id
-
-    def register_form_id(self, app_id: str, value: str, openid: str | None = None, age: float = 0) -> FormId:
-        """Remember a form id that a user's form or payment gave ``age`` seconds ago."""
-        uses = _PREPAY_USES if _PREPAY_ID.match(value) else 1
-        form_id = self.form_ids[app_id, value] = FormId(uses, openid, self.now - age + _FORM_ID_LIFE)
-        while len(self.form_ids) > _REMEMBERED:
-            self.form_ids.popitem(last=False)
-        return form_id
+        return ClientMsgId(message.app.app_id, message.touser, value)
 
     def _consent(self, message: _Message, template_id: str) -> Consent | None:
         """The consent that a message needs, ``None`` where nothing is known of it and it goes unchecked."""
@@ -609,52 +446,3 @@ class WeChat:
         if wanted == "credit" and message.app.consents:
             raise Refusal(errcodes.NOT_SUBSCRIBED)
         return None
-
-    # Limits
-
-    def limits_of(self, app_id: str, path: str) -> Limits:
-        """The limits of an app at an endpoint."""
-        return self.limits.get((app_id, path), _DEFAULT_LIMITS[path])
-
-    def _count_call(self, app: App, path: str) -> None:
-        """Count a call that named its account, and refuse it when that is one too many."""
-        limits = self.limits_of(app.app_id, path)
-        day = beijing_day(self.now)
-        if self._today[0] != day:
-            self._today = (day, Counter())
-        minute = self._minute()
-        key = (app.app_id, path)
-        if limits.daily is not None and self._today[1][key] >= limits.daily:
-            raise Refusal(errcodes.DAILY_QUOTA_REACHED)
-        if limits.per_minute is not None and minute[key] >= limits.per_minute:
-            raise Refusal(errcodes.MINUTE_QUOTA_REACHED)
-        self._today[1][key] += 1
-        minute[key] += 1
-
-    def _count_openid(self, message: _Message) -> None:
-        limit = self.limits_of(message.app.app_id, message.endpoint.path).openid_per_minute
-        if limit is None:
-            return
-        key = (message.app.app_id, message.endpoint.path, message.touser)
-        minute = self._minute()
-        if minute[key] >= limit:
-            raise Refusal(errcodes.OPENID_TOO_FREQUENT)
-        minute[key] += 1
-
-    def _minute(self) -> Counter[tuple[str, ...]]:
-        minute = int(self.now // 60)
-        if self._this_minute[0] != minute:
-            self._this_minute = (minute, Counter())
-        return self._this_minute[1]
-
-
-def _addresses(host: str) -> list[str]:
-    """Without asking anybody: names that end in ``.invalid`` have none, others one that stands for any."""
-    try:
-        return [str(ip_address(host))]
-    except ValueError:
-        return [] if host.endswith(".invalid") else ["127.0.0.1" if host == "localhost" else "203.0.113.10"]
-
-
-def _whitelisted(client_ip: str, whitelist: tuple[str, ...]) -> bool:
-    return any(ip_address(client_ip) in ip_network(entry, strict=False) for entry in whitelist)

@@ -80,7 +80,11 @@ class EmulatedBusAt:
         self._hear = hear
 
     def arrived(self) -> list[DomainEvent]:
-        heard = sorted(self._hear(), key=lambda event: int(event["detail"]["number"]))
+        # What the service itself publishes meanwhile has no number.
+        heard = sorted(
+            (event for event in self._hear() if "number" in event["detail"]),
+            key=lambda event: int(event["detail"]["number"]),
+        )
         return [DomainEvent(event["detail-type"], event["detail"]) for event in heard]
 
 

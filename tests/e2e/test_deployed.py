@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deployment import is_unknown_alarm, resolve, translate
+from local.cloudformation.emulator_gaps import is_unknown_alarm
+from local.cloudformation.intrinsic_functions import resolve
+from local.cloudformation.sam import translate
 from local.processes import ROOT
 from local.stack import REGION
 from tests.e2e.conftest import Deployed

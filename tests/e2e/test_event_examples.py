@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deployment import Deployment, resolve
+from local.cloudformation.deployment import Deployment
+from local.cloudformation.intrinsic_functions import resolve
 from local.examples import addressed, examples
 from local.processes import ROOT
 from tests import event_contract

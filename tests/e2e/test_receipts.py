@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from functions.callback_events.handler import PAUSES
+from local.accounts import CallbackKey
 from local.client import get_json, http
 from local.examples import addressed, examples
 from local.simulator.receipts import sign
-from local.stack import CallbackKey
 from tests.e2e.conftest import Service, eventually, listening
 
 BY_KIND = {message["kind"]: message for message in examples()}
@@ -26,7 +26,7 @@ LAST = str(len(PAUSES) + 1)
 def key(service: Service) -> CallbackKey:
     """The key of an account whose mini program gets JSON."""
     service.add_account(ACCOUNT)
-    key = service.stack.set_callback(ACCOUNT, f"wx{ACCOUNT}", form="json")
+    key = service.stack.accounts.set_callback(ACCOUNT, f"wx{ACCOUNT}", form="json")
     service.tell("settings", push_again_seconds=1)
     service.client("lambda").invoke(FunctionName=service.state.token_refresh_function, Payload=b"{}")
     return key

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import HealthCheck, Phase, settings
 
-from local.stack import State
+from local.state_file import State
 from openapi import examples
 from openapi.document import document
 from tests.e2e.conftest import Service

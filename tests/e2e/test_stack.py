@@ -20,12 +20,14 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from local.aws_session import session
 from local.client import call_api, post_json, post_message
-from local.deployment import session
 from local.examples import addressed, examples
 from local.processes import ROOT
-from local.stack import Settings, Stack, State
-from tests.e2e.conftest import ACCEPTED, Service, eventually
+from local.settings import Settings
+from local.stack import Stack
+from local.state_file import State
+from tests.e2e.conftest import ACCEPTED, Service, eventually, post_until_taken
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -58,7 +60,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def up(start: Start, tmp_path: Path) -> Start:
     """Start ``make up``, with its state file in the test's folder."""
-    return partial(start, "local.stack", "up", "--state-file", str(state_of(tmp_path)))
+    return partial(start, "local", "up", "--state-file", str(state_of(tmp_path)))
 
 
 def state_of(tmp_path: Path) -> Path:
@@ -300,7 +302,7 @@ def test_another_wechat_server(service: Service, touser: str) -> None:
     with Stack(settings) as stack:
         assert stack.state.simulator_url is None
         assert stack.state.wechat_api_base == service.state.simulator_url
-        assert post_message(stack.state, addressed(examples()[0], touser)).status_code == 200
+        assert post_until_taken(stack.state, addressed(examples()[0], touser)).status_code == 200
     assert service.arrives(touser)
 
 

@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from functions.token_refresh.handler import lambda_handler as token_refresh
+from local.aws_session import session
 from local.client import get_json
-from local.deployment import session
 from local.examples import addressed, examples
 from tests.e2e.conftest import Service
 from tests.e2e.test_platform import become_account

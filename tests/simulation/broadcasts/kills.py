@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 
 from tests.simulation.broadcasts.oracle import finish, judge, watch
@@ -16,20 +15,7 @@ RATE = 0.1
 """Six rows a chunk, and three chunks."""
 
 
-def reports(function: str) -> Iterator[tuple[str, Report]]:
-    """What came of it, with the place of the kill: of each invocation of a function each request."""
-    for invocation in range(1000):
-        for point in range(1000):
-            world, report = _run(function, [None] * invocation + [point])
-            killed = getattr(world, function)
-            if killed.invocations <= invocation:
-                return
-            yield f"{function} {invocation + 1}, request {point + 1}", report
-            if world.last_points <= point:
-                break
-
-
-def _run(function: str, plan: list[int | None]) -> tuple[BroadcastWorld, Report]:
+def run(function: str, plan: list[int | None]) -> tuple[BroadcastWorld, Report]:
     world = BroadcastWorld("kills", NO_FAULTS, thorough=False)
     puts = watch(world)
     workload = Workload(world, 0, 0, troubled=False)

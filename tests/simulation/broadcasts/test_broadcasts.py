@@ -4,9 +4,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.simulation.broadcasts.kills import reports
+from tests.simulation.broadcasts import kills
 from tests.simulation.broadcasts.oracle import MIX, run
 from tests.simulation.broadcasts.planted_bugs import BUGS, plant
+from tests.simulation.kills import reports
 from tests.simulation.world.faults import NO_FAULTS
 
 SEEDS = 30
@@ -18,7 +19,7 @@ def _broken(seed: int) -> list[str]:
 
 
 def _broken_by_kills(function: str) -> list[str]:
-    found = [(where, report.broken) for where, report in reports(function)]
+    found = [(where, report.broken) for where, report in reports(kills.run, function)]
     assert len(found) > 20
     return [f"{where}: {line}" for where, lines in found for line in lines]
 
@@ -30,7 +31,7 @@ def _caught(name: str) -> str | None:
         for seed in range(1, MOST_SEEDS + 1):
             if any(promise in line for line in _broken(seed)):
                 return f"seed {seed}"
-        for where, report in reports("broadcast"):
+        for where, report in reports(kills.run, "broadcast"):
             if any(line.startswith(promise) for line in report.broken):
                 return where
     return None

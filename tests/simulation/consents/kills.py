@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tests.simulation.consents.oracle import Workload, finish, judge
 from tests.simulation.consents.world import ConsentWorld
 from tests.simulation.oracle.evidence import Report
@@ -13,19 +11,7 @@ PEOPLE = 3
 INVOCATIONS = 2
 
 
-def reports(function: str) -> Iterator[tuple[str, Report]]:
-    """What came of it, with the place of the kill: of each of the first invocations each request."""
-    for invocation in range(INVOCATIONS):
-        for point in range(1000):
-            world, report = _run(function, [None] * invocation + [point])
-            if getattr(world, function).invocations <= invocation:
-                return
-            yield f"{function} {invocation + 1}, request {point + 1}", report
-            if world.last_points <= point:
-                break
-
-
-def _run(function: str, plan: list[int | None]) -> tuple[ConsentWorld, Report]:
+def run(function: str, plan: list[int | None]) -> tuple[ConsentWorld, Report]:
     world = ConsentWorld("kills", NO_FAULTS, thorough=False)
     workload = Workload(world, PEOPLE)
     getattr(world, function).plan = plan

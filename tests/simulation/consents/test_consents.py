@@ -4,9 +4,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.simulation.consents.kills import reports
+from tests.simulation.consents import kills
 from tests.simulation.consents.oracle import run
 from tests.simulation.consents.planted_bugs import BUGS, plant
+from tests.simulation.kills import reports
 from tests.simulation.receipts.oracle import MIX
 from tests.simulation.world.faults import NO_FAULTS
 
@@ -20,7 +21,7 @@ def _broken(seed: int) -> list[str]:
 
 
 def _broken_by_kills(function: str) -> list[str]:
-    found = [(where, report.broken) for where, report in reports(function)]
+    found = [(where, report.broken) for where, report in reports(kills.run, function, kills.INVOCATIONS)]
     assert len(found) > 5
     return [f"{where}: {line}" for where, lines in found for line in lines]
 

@@ -20,9 +20,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from functions.callback_events import platform as callback_events
 from functions.callback_events.handler import PAUSES
 from functions.token_refresh import platform as token_refresh
+from local.simulator.calls import Call
 from local.simulator.components import Component
 from local.simulator.receipts import Callback, PushRequest
-from local.simulator.wechat import Call, WeChat
+from local.simulator.wechat import WeChat
 from tests.fakes.aws import Refusal
 from tests.fakes.aws.ssm import FakeParameters
 from tests.fakes.callback_keys import FakeCallbackKeys

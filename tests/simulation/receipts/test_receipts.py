@@ -4,7 +4,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.simulation.receipts.kills import reports
+from tests.simulation.kills import reports
+from tests.simulation.receipts import kills
 from tests.simulation.receipts.oracle import MIX, run
 from tests.simulation.receipts.planted_bugs import BUGS, plant
 from tests.simulation.world.faults import NO_FAULTS
@@ -18,7 +19,7 @@ def _broken(seed: int) -> list[str]:
 
 
 def _broken_by_kills(function: str) -> list[str]:
-    found = [(where, report.broken) for where, report in reports(function)]
+    found = [(where, report.broken) for where, report in reports(kills.run, function)]
     assert len(found) > 10
     return [f"{where}: {line}" for where, lines in found for line in lines]
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deployment import Deployment, resolve, translate
+from local.cloudformation.deployment import Deployment
+from local.cloudformation.intrinsic_functions import resolve
+from local.cloudformation.sam import translate
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = (ROOT / "template.yaml").read_text("utf-8")

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from local.simulator.calls import Answer, Call
 from local.simulator.control import Control
+from local.simulator.paths import STABLE_TOKEN, TOKEN
 from local.simulator.pusher import Pusher
 from local.simulator.receipts import Push
-from local.simulator.wechat import STABLE_TOKEN, TOKEN, Answer, Call, WeChat
+from local.simulator.wechat import WeChat
 
 MIDNIGHT_BEIJING = 1_760_025_600.0
 DAY = 86_400

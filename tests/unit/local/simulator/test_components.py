@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from defusedxml.ElementTree import fromstring
 
 from local.simulator import components
+from local.simulator.calls import Call
 from local.simulator.orders import ControlError
 from local.simulator.receipts import PushRequest, sign
-from local.simulator.wechat import Call
 from tests.unit.local.simulator.conftest import World
 
 KEY, TOKEN = "K" * 43, "token"

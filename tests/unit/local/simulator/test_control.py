@@ -8,7 +8,7 @@ import pytest
 
 from local.simulator.messages import TEMPLATE_SEND
 from local.simulator.orders import ControlError
-from local.simulator.wechat import TOKEN
+from local.simulator.paths import TOKEN
 from tests.unit.local.simulator.conftest import World
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from local.simulator.calls import Call
 from local.simulator.messages import TEMPLATE_SEND
-from local.simulator.wechat import Call
 from tests.unit.local.simulator.conftest import CREDENTIALS, EMPTY, SAMPLES, SUBSCRIPTIONS, World
 
 # Every field that a page marks as optional, and the two whose required mark contradicts their default.

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from local.simulator.calls import Call
 from local.simulator.messages import TEMPLATE_SEND
+from local.simulator.paths import QUOTA
 from local.simulator.template_lists import GET_TEMPLATE
-from local.simulator.wechat import QUOTA, Call
 from tests.unit.local.simulator.conftest import World
 
 

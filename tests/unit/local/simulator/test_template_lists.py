@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from local.simulator.calls import Call
 from local.simulator.messages import BIZSEND, TEMPLATE_SEND
 from local.simulator.orders import ControlError
 from local.simulator.template_lists import GET_ALL_PRIVATE_TEMPLATE, GET_TEMPLATE
-from local.simulator.wechat import Call
 from tests.unit.local.simulator.conftest import World, has_rid, printed
 
 

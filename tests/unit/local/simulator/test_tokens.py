@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from local.simulator.wechat import STABLE_TOKEN, TOKEN, Call
+from local.simulator.calls import Call
+from local.simulator.paths import STABLE_TOKEN, TOKEN
 from tests.unit.local.simulator.conftest import CREDENTIALS, DAY, EMPTY, MIDNIGHT_BEIJING, World, has_rid
 
 
@@ -80,7 +81,7 @@ def test_stable_token_takes_posted_json(world: World, method: str, body: bytes, 
 
 
 def test_token_calls_have_limits(world: World) -> None:
-    stable, plain = (world.wechat.limits_of("wxA", path) for path in (STABLE_TOKEN, TOKEN))
+    stable, plain = (world.wechat.quotas.limits_of("wxA", path) for path in (STABLE_TOKEN, TOKEN))
     assert (stable.per_minute, stable.daily, plain.daily) == (10_000, 500_000, 2_000)
     world.order("quotas", path=STABLE_TOKEN, per_minute=2, daily=3)
     assert world.token()

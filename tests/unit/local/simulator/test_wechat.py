@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from local.simulator.calls import Call
 from local.simulator.messages import TEMPLATE_SEND
-from local.simulator.wechat import Call
 from tests.unit.local.simulator.conftest import DAY, MIDNIGHT_BEIJING, SAMPLES, SUBSCRIPTIONS, World
 
 LARGEST_DOUBLE_INTEGER = 2**53
@@ -124,7 +124,7 @@ def test_followers_get_templates_until_refusal(world: World) -> None:
 
 
 def test_published_daily_limits(world: World) -> None:
-    limits = [world.wechat.limits_of("wxA", f"/cgi-bin/message/{name}").daily for name in SAMPLES]
+    limits = [world.wechat.quotas.limits_of("wxA", f"/cgi-bin/message/{name}").daily for name in SAMPLES]
     assert limits == [None, None, 1_000_000, 10_000_000, 100_000]
 
 

@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from botocore.response import StreamingBody
 from botocore.validate import validate_parameters
 
-from local.deployment import session
+from local.aws_session import session
 from tests.unit.wxn.fakes import FakeApi
 from wxn.api import Api
 from wxn.doctor.context import Context
