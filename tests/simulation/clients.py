@@ -51,9 +51,9 @@ _RETRIED_FOR: dict[str, frozenset[float]] = {
 }
 """Seconds in which an operation is repeated that AWS refuses for the moment: what the service promises, once
 more. Of two the longer one is for what must not be lost."""
-_GROUP = 3.2
-"""Seconds for which a group's turn and its call are waited for: an item that is put alone after that is
-repeated for so much less."""
+_WAITED_FOR = {"put_item": 3.2, "put_parameter": 5.1}
+"""Seconds for which something else is waited for, and an operation is repeated for so much less: an item that
+is put alone for its group's turn and call, a parameter for its turn."""
 _MAX_ATTEMPTS = 14
 _MIN_PAUSE = 0.01
 _URL = "https://aws.example/CANARY"
@@ -290,7 +290,7 @@ class WatchedClients(Clients):
         operation, floats = call.operation, 1e-6
         *before, in_vain = call.in_vain
         said = f"{operation} {len(call.began)} times"
-        spent = _GROUP if operation == "put_item" else 0.0
+        spent = _WAITED_FOR.get(operation, 0.0)
         of_templates = _subject(call.request).startswith("templates#")
         kind = f"{operation} of templates" if of_templates else operation
         promised = _RETRIED_FOR.get(kind, {retry_for})

@@ -262,8 +262,8 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
         "请将该 IP 地址加入第三方平台的 IP 白名单，然后重新发送。",
     ),
     61024: Bilingual(
-        'Store the credentials with "type": "component", as a third-party platform.',
-        '请将凭证的 "type" 改为 "component"，按第三方平台存储。',
+        "Store the credentials with the type component, as a third-party platform.",
+        "请将凭证的 type 改为 component，按第三方平台存储。",
     ),
     61016: Bilingual(
         "Confirm the permission set on the third-party platform, then send again.",
