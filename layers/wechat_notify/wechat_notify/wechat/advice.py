@@ -263,7 +263,7 @@ _ADVICE_BY_CODE: Mapping[int, Bilingual] = {
     ),
     61024: Bilingual(
         'Store the credentials with "type": "component", as a third-party platform.',
-        '请将凭证的 "type" 改为 "component"，按第三方平台存储。',
+        "请将凭证的 type 改为 component，按第三方平台存储。",
     ),
     61016: Bilingual(
         "Confirm the permission set on the third-party platform, then send again.",
