@@ -97,7 +97,8 @@ def _require_used(stored: StoredKeys) -> None:
 
 
 def _require_expired(run: Run, stored: StoredKeys) -> None:
-    needed_until = stored.written_at + int(run.stack.parameters["LedgerRetentionDays"]) * _DAY
+    used_from = stored.written_at + SECONDS_UNTIL_USED
+    needed_until = used_from + int(run.stack.parameters["LedgerRetentionDays"]) * _DAY
     if stored.keys.earlier and time.time() < needed_until:
         raise CommandError(
             text(
