@@ -20,10 +20,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 _ABSENT: Final = "attribute_not_exists(pk)"
-_ABSENT_OR_OLDER: Final = f"{_ABSENT} OR version < :version"
 _FAILED: Final = "ConditionalCheckFailedException"
 _CONSENTS: Final = "consents#"
-"""Nothing tells those that were lost from those that were erased. Without one a person is asked again."""
+"""Nothing tells those that were lost from those that were erased. Without one a person is asked again. Who
+comes back after that begins with version 1: the time tells which one is older."""
 
 Item = dict[str, Any]
 
@@ -64,15 +64,20 @@ def _copy(dynamodb: Any, item: Item, target: str, *, apply: bool) -> str:
     """Copy one item where it is missing or older; the result."""
     read = dynamodb.get_item(TableName=target, Key={"pk": item["pk"]}, ConsistentRead=True)
     existing = read.get("Item")
-    if existing is not None and not _version(existing) < _version(item):
+    is_consents = item["pk"]["S"].startswith(_CONSENTS)
+    order = "updated_at" if is_consents else "version"
+    if existing is not None and not _number(existing, order) < _number(item, order):
         return "kept"
-    if existing is None and item["pk"]["S"].startswith(_CONSENTS):
+    if existing is None and is_consents:
         return "consents"
     if apply:
-        versioned = "version" in item
-        condition: Item = {"ConditionExpression": _ABSENT_OR_OLDER if versioned else _ABSENT}
-        if versioned:
-            condition["ExpressionAttributeValues"] = {":version": item["version"]}
+        condition: Item = {"ConditionExpression": _ABSENT}
+        if order in item:
+            is_older = f"{order} < :new"
+            condition = {
+                "ConditionExpression": is_older if is_consents else f"{_ABSENT} OR {is_older}",
+                "ExpressionAttributeValues": {":new": item[order]},
+            }
         try:
             dynamodb.put_item(TableName=target, Item=item, **condition)
         except ClientError as error:
@@ -82,8 +87,8 @@ def _copy(dynamodb: Any, item: Item, target: str, *, apply: bool) -> str:
     return "missing" if existing is None else "older"
 
 
-def _version(item: Item) -> int:
-    return int(item["version"]["N"]) if "version" in item else 0
+def _number(item: Item, name: str) -> float:
+    return float(item[name]["N"]) if name in item else 0.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -97,6 +97,6 @@ def write(stack: Stack, keys: HashKeys, *, after: StoredKeys) -> None:
     except client.exceptions.ResourceExistsException:
         raise CommandError(
             text("Somebody else has changed the keys meanwhile.", "密钥在此期间已被他人更改。"),
-            text("Repeat the command.", "请重新执行该命令。"),
+            text("Repeat the command if another change is needed.", "如仍需更改，请重新执行该命令。"),
             ExitCode.FAILED,
         ) from None

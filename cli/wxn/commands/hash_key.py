@@ -37,8 +37,15 @@ _DAY: Final = 86_400
     ),
 )
 def rotate(run: Run, yes: Yes = False) -> None:
-    """Put a new key before the others. With ``--json``: ``keys``, a count."""
+    """Put a new key before the others. With ``--json``: ``keys``, a count.
+
+    Raises
+    ------
+    CommandError
+        The key of the last rotation is not in use yet.
+    """
     stored = hash_keys.read(run.stack)
+    _require_used(stored)
     question = text(
         f"{run.stack.title}: hash openids under a new key from now on?",
         f"{run.stack.title}：从现在起使用新密钥计算 openid 的哈希值？",
@@ -74,8 +81,24 @@ def forget(run: Run, yes: Yes = False) -> None:
     _store(run, HashKeys(stored.keys.current), stored)
 
 
+def _require_used(stored: StoredKeys) -> None:
+    used_from = stored.written_at + SECONDS_UNTIL_USED
+    if stored.keys.earlier and time.time() < used_from:
+        raise CommandError(
+            text(
+                f"The key of the last rotation is used from {local_time(used_from)} on. With another one before that, "
+                "functions that start now would use it while others do not know it yet.",
+                f"上次轮换的密钥从 {local_time(used_from)} 起使用。若在此之前再次轮换，新启动的函数会立即使用它，而其他函数"
+                "尚未获知。",
+            ),
+            text("Rotate again after that.", "请在此之后再轮换。"),
+            ExitCode.FAILED,
+        )
+
+
 def _require_expired(run: Run, stored: StoredKeys) -> None:
-    needed_until = stored.written_at + int(run.stack.parameters["LedgerRetentionDays"]) * _DAY
+    used_from = stored.written_at + SECONDS_UNTIL_USED
+    needed_until = used_from + int(run.stack.parameters["LedgerRetentionDays"]) * _DAY
     if stored.keys.earlier and time.time() < needed_until:
         raise CommandError(
             text(

@@ -251,7 +251,7 @@ def test_check_when_refresh_fails(run: Run, refresher: Refresher) -> None:
 
 
 def test_list_shows_no_secret(run: Run, put: Put) -> None:
-    token = {"value": "TOKEN-VALUE", "obtained_at": time.time() - 600, "expires_at": time.time() + 6600}
+    token = {"value": "TOKEN-VALUE", "obtained_at": time.time() - 7200, "expires_at": time.time() + 6600}
     put("shop/credentials", json.dumps({"type": "app", "app_id": APP_ID, "app_secret": SECRET}))
     put("shop/access-token", json.dumps(token))
     put("broken/credentials", "no JSON")
@@ -262,8 +262,8 @@ def test_list_shows_no_secret(run: Run, put: Put) -> None:
     assert code == 0
     assert rows == [
         "broken credentials cannot be read none",
-        "half no credentials expired 10 min",
-        f"shop {APP_ID} app good 10 min off",
+        "half no credentials expired 2 h",
+        f"shop {APP_ID} app good 2 h off",
     ]
     assert "TOKEN-VALUE" not in out + run("list", "--json")[1]
 

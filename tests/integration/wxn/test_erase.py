@@ -557,6 +557,8 @@ def test_nobody_comes_back_from_a_backup(
     put_entry(aws, "lost", "sent", openid_hash={"S": "0" * 16})
     put_entry(aws, "kept", "sent", pk={"S": "consents#shop#0123"}, version=2)
     put_entry(aws, "gone", "sent", pk={"S": f"consents#shop#{HASH}"})
+    anew = {"S": f"consents#shop#{PERSON.hashes[1]}"}
+    put_entry(aws, "erased", "sent", pk=anew, version=7, age=60)
     described = dynamodb.describe_table(TableName="ledger")["Table"]
     dynamodb.create_table(
         TableName="restored",
@@ -566,10 +568,11 @@ def test_nobody_comes_back_from_a_backup(
     )
     for item in dynamodb.scan(TableName="ledger")["Items"]:
         dynamodb.put_item(TableName="restored", Item=item)
-    put_entry(aws, "kept", "damaged", pk={"S": "consents#shop#0123"}, version=1)
+    put_entry(aws, "kept", "damaged", pk={"S": "consents#shop#0123"}, version=1, age=60)
     for place in (entries, Consents(stack, "shop", PERSON)):
         assert erased(place) == []
     dynamodb.delete_item(TableName="ledger", Key={"pk": {"S": "message#shop#lost"}})
+    put_entry(aws, "again", "sent", pk=anew)  # the person has come back, and begins with the first version
 
     monkeypatch.setattr("boto3.client", lambda _: dynamodb)
     assert restore.main(["--from", "restored", "--to", "ledger", "--apply"]) == 0
@@ -581,3 +584,4 @@ def test_nobody_comes_back_from_a_backup(
     left = {item["pk"]["S"]: item for item in dynamodb.scan(TableName="ledger")["Items"]}
     assert f"consents#shop#{HASH}" not in left
     assert left["consents#shop#0123"]["status"]["S"] == "sent"
+    assert left[anew["S"]]["id"]["S"] == "again"

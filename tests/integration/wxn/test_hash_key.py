@@ -106,6 +106,14 @@ def run(stack: KeyStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return main
 
 
+@pytest.fixture
+def advance(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let time pass for the command."""
+    clock = Clock(time.time())
+    monkeypatch.setattr(hash_key, "time", SimpleNamespace(time=clock.now))
+    return clock.advance
+
+
 class Process:
     """A warm process of the service, which has read the keys."""
 
@@ -163,10 +171,11 @@ def test_both_keys_find_a_person_after_a_rotation(run: Run, stack: KeyStack, cli
     assert list(entries.find(lambda _done, _total: None)) == []
 
 
-def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
+def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack, advance: Callable[[float], None]) -> None:
     for count in (2, 3):
         ran = run("rotate", "--yes", "--json")
         assert (ran.code, json.loads(ran.out)) == (0, {"keys": count})
+        advance(SECONDS_UNTIL_USED + 1)
     kept = json.loads(stack.secret)
     assert kept["earlier"][-1] == FIRST
     assert len({kept["current"], *kept["earlier"]}) == 3
@@ -175,7 +184,8 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
 
     ran = run("forget", "--yes")
     assert ran.code == 1
-    assert local_time(stack.written_at + 30 * 86_400) in ran.err
+    # The last entry under an earlier key is written when the current one comes into use.
+    assert local_time(stack.written_at + SECONDS_UNTIL_USED + 30 * 86_400) in ran.err
     assert json.loads(stack.secret) == kept
     stack.parameters = {"LedgerRetentionDays": "0"}  # the entries under the earlier keys have expired
     ran = run("forget", "--yes", "--json")
@@ -183,7 +193,25 @@ def test_rotation_keeps_the_keys_before(run: Run, stack: KeyStack) -> None:
     assert json.loads(stack.secret) == {"current": kept["current"], "earlier": []}
 
 
-def test_rotations_at_once_lose_no_key(run: Run, stack: KeyStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_comes_into_use_before_the_next(
+    run: Run, stack: KeyStack, clients: Clients, advance: Callable[[float], None]
+) -> None:
+    """A function that starts now would use a key that one that runs has not read yet."""
+    running = Process(clients, stack)
+    assert run("rotate", "--yes").code == 0
+    kept = stack.secret
+    ran = run("rotate", "--yes")
+    assert ran.code == 1
+    assert local_time(stack.written_at + SECONDS_UNTIL_USED) in ran.err
+    assert stack.secret == kept
+    assert Process(clients, stack).hashes(OPENID) == running.hashes(OPENID)
+    advance(SECONDS_UNTIL_USED + 1)
+    assert run("rotate", "--yes").code == 0
+
+
+def test_rotations_at_once_lose_no_key(
+    run: Run, stack: KeyStack, advance: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody rotates while another is asked: entries have the hash under that key already."""
 
     def rotate_too(*_: Any, **__: Any) -> None:
@@ -195,15 +223,20 @@ def test_rotations_at_once_lose_no_key(run: Run, stack: KeyStack, monkeypatch: p
     assert ran.code == 1
     kept = json.loads(stack.secret)
     assert kept["earlier"] == [FIRST]
+    advance(SECONDS_UNTIL_USED + 1)
     assert run("rotate", "--yes").code == 0
     assert json.loads(stack.secret)["earlier"] == [kept["current"], FIRST]
 
 
 @pytest.mark.parametrize("command", ["rotate", "forget"])
-def test_declined_changes_nothing(run: Run, stack: KeyStack, command: str) -> None:
+def test_declined_changes_nothing(
+    run: Run, stack: KeyStack, advance: Callable[[float], None], command: str
+) -> None:
     assert run("rotate", "--yes").code == 0
+    advance(31 * 86_400)
     before = stack.secret
-    assert run(command, typed="n\n", terminal=True).code == 1
+    ran = run(command, typed="n\n", terminal=True)
+    assert (ran.code, "The key" in ran.err) == (1, True)
     assert run(command).code != 0  # nobody can be asked
     assert stack.secret == before
 

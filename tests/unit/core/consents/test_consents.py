@@ -290,6 +290,22 @@ def test_a_kill_between_the_writes_of_a_move(case: Case) -> None:
     assert case.consents.take(behind, B) is None
 
 
+def test_who_is_erased_between_the_writes_of_a_move(case: Case) -> None:
+    """All is deleted before the copy is made, which is emptied then."""
+    case.accept(1)
+    ahead, put, puts = need_of(case, AHEAD), case.store.put, itertools.count()
+
+    def erase_before_the_second(consents: Any) -> Any:
+        if next(puts) == 1:
+            case.consents.record("shop", [PersonLeft(PERSON, erase=True, at=2)])
+            assert case.store.people == {}
+        return put(consents)
+
+    case.store.put = erase_before_the_second  # type: ignore[method-assign] # for this test
+    assert case.consents.take(ahead, A) is None
+    assert [each.templates for each in case.store.people.values()] == [()]
+
+
 @pytest.mark.parametrize("keys", [AHEAD, BEHIND])
 def test_who_is_erased_is_not_moved_back(case: Case, keys: tuple[str, ...]) -> None:
     """A reader that comes between the two deletions."""

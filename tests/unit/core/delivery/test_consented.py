@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -257,3 +258,13 @@ def test_a_dry_run_tells(service: Service, policy: str | None, would: Would) -> 
     accept(service, 1)
     assert foresee(service) == Foreseen(Would.SEND)
     assert (left(service), service.consent_store.calls["put"]) == (1, 0)
+
+
+def test_a_dry_run_is_refused_as_the_message_is(door: Door, policy: str) -> None:
+    """A merchant has no right to the kind, and its receiver gave no consent, which is asked for first."""
+    service = door.service
+    service.store.tokens["shop"] = replace(service.store.tokens["shop"], permissions=(7,))
+    foreseen = foresee(service)
+    assert (foreseen.would, foreseen.lacks_consent) == (Would.REFUSE, True)
+    assert foreseen.refusal == door().outcome
+    assert policy == ("enforce" if foreseen.refusal == own_outcomes.NO_CONSENT else "warn")

@@ -275,7 +275,11 @@ class Consents:
         else:
             raise StorageError("move the person's consents", "Contended")
         copy = known._replace(openid_hash=current, version=0, moved_at=None)
-        return self._put(copy, copy) or self._store.read(known.account, current)
+        existing = self._put(copy, copy)
+        if existing is None and self._store.read(known.account, known.openid_hash) is None:
+            # Erased, maybe before the copy was there. Not every sender may delete it.
+            self._update(known.account, (current,), lambda newest: newest.since(self._now()))
+        return existing or self._store.read(known.account, current)
 
     def _put(self, changed: PersonConsents, before: PersonConsents) -> PersonConsents | None:
         wanted = changed._replace(version=before.version)

@@ -169,16 +169,16 @@ class Dispatcher:
 
     def _foresee_refusal(self, account: str, message: Message) -> Foreseen:
         token = self._sender.stored_token(account)
-        refusal = own_outcomes.not_granted(message, token.permissions) if token else None
-        if refusal:
-            return Foreseen(Would.REFUSE, refusal=refusal)
-        policy = token.consents if token else None
-        need = self._consents.need(account, message) if policy else None
-        if need is None or self._consents.is_given(need):
+        if token is None:
             return Foreseen(Would.SEND)
-        if policy != ENFORCE:
-            return Foreseen(Would.SEND, lacks_consent=True)
-        return Foreseen(Would.REFUSE, refusal=own_outcomes.NO_CONSENT, lacks_consent=True)
+        need = self._consents.need(account, message) if token.consents else None
+        lacks_consent = need is not None and not self._consents.is_given(need)
+        if lacks_consent and token.consents == ENFORCE:
+            refusal: Outcome | None = own_outcomes.NO_CONSENT
+        else:
+            refusal = own_outcomes.not_granted(message, token.permissions)
+        would = Would.REFUSE if refusal else Would.SEND
+        return Foreseen(would, refusal=refusal, lacks_consent=lacks_consent)
 
     def look_up(self, account: str, message_id: str) -> Result | None:
         """Return what became of a message; None where there is none. Raises ``StorageError``."""
