@@ -14,6 +14,7 @@ from local.simulator.receipts import FAILURES, Callback, Event, Receipt, request
 from tests.fakes.aws.sqs import FakeSqs
 from tests.simulation import wechat
 from tests.simulation.wechat import Accepted
+from tests.simulation.world import setting
 from tests.simulation.world.faults import FAULTY, Mix
 from tests.simulation.world.functions import Function
 from tests.simulation.world.invocations import DEAD, Invocation
@@ -75,7 +76,8 @@ class ReceiptWorld(World):
         )
         self.callback.points_most, self.callback_events.points_most = 6, 30
         self.functions += [self.callback, self.callback_events]
-        mapping = Mapping(self, self.callback_events, self.callbacks, loops_allowed=True, batch_size=100)
+        allowed = setting.loops_allowed(setting.template(), "CallbackEventsFunction")
+        mapping = Mapping(self, self.callback_events, self.callbacks, loops_allowed=allowed, batch_size=100)
         self.callbacks.on_arrival = mapping.kick
         self.pushed: dict[str, list[Pushed]] = defaultdict(list)
         """By the message's marker."""

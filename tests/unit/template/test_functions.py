@@ -162,13 +162,18 @@ def test_traces_only_where_tracing_is_on(mode: str, *, allowed: bool) -> None:
 
 @pytest.mark.parametrize(("partition", "setting"), [("aws", "Allow"), ("aws-cn", None), ("aws-us-gov", None)])
 def test_held_messages_may_return(partition: str, setting: str | None) -> None:
-    """Lambda would take their rounds for a runaway loop, and drop them after four hours.
+    """Who may send to its own queue. Lambda would take that for a runaway loop, and drop it after hours.
 
     The China regions and GovCloud have no loop detection, so there is nothing to be allowed.
     """
     stack = deployed(partition=partition)
     loops = {name for name in FUNCTIONS if stack[name].get("RecursiveLoop") == "Allow"}
-    returning = {"SendQueueFunction", "SendBroadcastFunction", "BroadcastFunction"}
+    returning = set()
+    for mapping in stack.of_type("AWS::Lambda::EventSourceMapping").values():
+        function = mapping["FunctionName"].strip("<>").removesuffix("Aliaslive")
+        if stack.allows(function, "sqs:SendMessage", mapping["EventSourceArn"]):
+            returning.add(function)
+    assert returning
     assert loops == (returning if setting else set())
 
 
