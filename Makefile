@@ -142,13 +142,13 @@ ABOUT_TEXTS := tests/unit/test_docs.py tests/unit/test_translations.py tests/uni
 	tests/unit/test_template.py tests/unit/test_check_wheels.py
 
 # The service's own code on the Python of the Lambda runtime, and the command line's. The adapters meet it in the
-# end-to-end tests, whose workers run it.
+# end-to-end tests, whose workers run it. Beside those it takes the time that they wait, and no more: they have timeouts.
 test-runtime: setup
 ifneq ($(RUNTIME_PYTHON),)
 	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/runtime.txt || { \
 		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/runtime.txt && \
 		touch .venv-runtime/.done; }
-	@.venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
+	@nice .venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
 		$(filter-out $(ABOUT_TEXTS),$(wildcard tests/unit/test_*.py))
 else
 	@echo "Python 3.13 is not installed: its test run is left out"

@@ -43,6 +43,7 @@ class Terminal:
             env=variables(folder),
             dimensions=(rows, columns),
             timeout=_SECONDS,
+            preexec_fn=_heed_ctrl_c,
         )
 
     @property
@@ -118,6 +119,11 @@ def variables(folder: Path) -> dict[str, str]:
         "TERM": "xterm-256color",
         "PYTHONPATH": str(_ROOT / "cli"),
     }
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell that runs the tests in the background has ordered for all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _joined(text: str) -> str:

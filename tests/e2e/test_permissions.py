@@ -47,7 +47,14 @@ MAY = {
         "update template",
     },
     "CallbackRole": {"read callback keys", "list names", "tell"},
-    "CallbackEventsRole": {"ask refresher", "write ticket", "publish", "find receipt", "delete consents"}
+    "CallbackEventsRole": {
+        "ask refresher",
+        "write ticket",
+        "publish",
+        "find receipt",
+        "delete consents",
+        "tell",
+    }
     | LEDGER
     | GROUPS,
     "TokenRefreshRole": {"read account", "list accounts", "write token", "publish"}
