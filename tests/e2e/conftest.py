@@ -37,18 +37,20 @@ def eventually(answer: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
     return got
 
 
-def post_until_taken(state: State, message: object) -> requests.Response:
+def post_until_taken(
+    state: State, message: object, account: str | None = None, key: str | None = None
+) -> requests.Response:
     """Post as a caller does, who asks a busy service (503) again under the same ``Idempotency-Key``.
 
     The laptop's DynamoDB may take longer than the second that the service waits for it, when dozens of
     environments and the other tests want two processors at once.
     """
-    headers = {"Idempotency-Key": uuid.uuid4().hex}
-    answer: requests.Response = post_message(state, message, headers=headers)
+    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    answer: requests.Response = post_message(state, message, account, headers)
     deadline = time.monotonic() + WAIT_SECONDS
     while answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < deadline:
         time.sleep(0.2)
-        answer = post_message(state, message, headers=headers)
+        answer = post_message(state, message, account, headers)
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -41,7 +42,8 @@ def told(shop: Service, openid: str, event: str, **fields: Any) -> None:
     body = {
         "FromUserName": openid,
         "OpenID": openid,
-        "CreateTime": int(time.time()),
+        # WeChat's times are whole seconds: this one is later than all that came before.
+        "CreateTime": math.ceil(time.time()),
         "MsgType": "event",
         "Event": event,
         **fields,

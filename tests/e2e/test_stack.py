@@ -135,7 +135,7 @@ def assert_filled(state: State) -> None:
 
 
 def openid_hash(state: State, key: str) -> Any:
-    post_message(state, examples()[0], headers={"Idempotency-Key": key})
+    post_until_taken(state, examples()[0], key=key)
     return call_api(state, "GET", f"/v1/accounts/demo/messages/{key}").json()["openid_hash"]
 
 
@@ -174,7 +174,7 @@ def test_up_until_told_to_end(up: Start, tmp_path: Path, number: signal.Signals)
     content = json.loads(state_file.read_text())
     assert list(content) == [field.name for field in fields(State)]
     state = State(**content)
-    assert post_message(state, examples()[0]).status_code == 200
+    assert post_until_taken(state, examples()[0]).status_code == 200
     groups = eventually(lambda: (found := groups_of_children(process.pid)) and len(found) == 3 and found)
     assert groups
 
@@ -217,7 +217,7 @@ def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals
     """Messages, accounts, schedules, files and queues are there again; after SIGKILL, too."""
     process, state = up_in(up, tmp_path)
     groups = groups_of_children(process.pid)
-    sent = post_message(state, examples()[0], headers={"Idempotency-Key": "kept"}).json()
+    sent = post_until_taken(state, examples()[0], key="kept").json()
     assert sent["status"] == "sent"
     fill(state)
     process.send_signal(number)
@@ -226,11 +226,11 @@ def test_data_outlives_a_stack(up: Start, tmp_path: Path, number: signal.Signals
 
     process, state = up_in(up, tmp_path)
     assert call_api(state, "GET", "/v1/accounts/demo/messages/kept").json()["status"] in ACCEPTED
-    again = post_message(state, examples()[0], headers={"Idempotency-Key": "kept"})
+    again = post_until_taken(state, examples()[0], key="kept")
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (sent, "true")
     hashes = {openid_hash(state, key) for key in ("kept", "new")}
     assert len(hashes) == 1
-    assert post_message(state, examples()[0], account="second").json()["status"] == "sent"
+    assert post_until_taken(state, examples()[0], account="second").json()["status"] == "sent"
     assert_filled(state)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
