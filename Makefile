@@ -29,12 +29,12 @@ demo: $(VENV)/.local ## the whole service on this machine: every door, a broadca
 up: $(VENV)/.local ## the whole service on this machine until Ctrl-C, with the data of last time (FRESH=1: without)
 	@$(BIN)/python -m local up
 
-# While pip fills one environment, which takes one processor, the other one scans.
+# While pip fills one environment, which takes one processor, the other one scans. The tests of the stack wait a lot,
+# and have timeouts: the others take what they leave of the processors.
 check: ## everything that CI checks
 	@$(MAKE) --no-print-directory -j 2 -O setup scan-code scan-secrets scan-libraries sbom docs \
 		lint types architecture template scan-template scan-nag
-	@$(MAKE) --no-print-directory test-modules
-	@$(MAKE) --no-print-directory -j 3 -O test-stacks test-service test-runtime
+	@$(MAKE) --no-print-directory -j 4 -O test-service test-stacks test-modules test-runtime
 
 setup: $(VENV)/.done ## install what the other commands need into .venv
 
@@ -128,7 +128,7 @@ test: test-modules ## the tests, with this Python
 	@$(MAKE) --no-print-directory -j 2 -O test-stacks test-service
 
 test-modules: setup
-	@$(BIN)/python $(PYTEST) --ignore tests/e2e
+	@nice -n 19 $(BIN)/python $(PYTEST) --ignore tests/e2e
 
 # Side by side, since both wait a lot; not by xdist, to which all routes that are fuzzed have one name.
 test-stacks:
@@ -142,13 +142,13 @@ ABOUT_TEXTS := tests/unit/test_docs.py tests/unit/test_translations.py tests/uni
 	tests/unit/test_template.py tests/unit/test_check_wheels.py
 
 # The service's own code on the Python of the Lambda runtime, and the command line's. The adapters meet it in the
-# end-to-end tests, whose workers run it. Beside those it takes the time that they wait, and no more: they have timeouts.
+# end-to-end tests, whose workers run it.
 test-runtime: setup
 ifneq ($(RUNTIME_PYTHON),)
 	@test -e .venv-runtime/.done -a .venv-runtime/.done -nt requirements/runtime.txt || { \
 		"$(RUNTIME_PYTHON)" -m local.install .venv-runtime requirements/runtime.txt && \
 		touch .venv-runtime/.done; }
-	@nice .venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
+	@nice -n 19 .venv-runtime/bin/python -m pytest -q tests/unit/core tests/unit/functions tests/unit/wechat tests/unit/wxn \
 		$(filter-out $(ABOUT_TEXTS),$(wildcard tests/unit/test_*.py))
 else
 	@echo "Python 3.13 is not installed: its test run is left out"
